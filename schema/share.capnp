@@ -1,0 +1,662 @@
+@0xd5c9f2a81b7e4630;
+# capshare: the contract between a host and its clients, version 1.
+#
+# A *producer* (a coding agent, or another service) publishes a live *session* as a *share*: it creates the share, syncs
+# what changes, and deletes it. *Viewers* follow a share. The *host* keeps shares in a bucket and calls clients back over
+# the connection that they opened. All of it happens on one connection: a WebSocket on `/rpc/share` (or any byte stream,
+# such as an in-process pipe) that carries two-party Cap'n Proto RPC, level 1. `ShareRpc` is the bootstrap capability.
+#
+# Bytes. The sender puts exactly one message, framed with its segment table, into one binary WebSocket message; the
+# receiver concatenates binary payloads and reads them as a byte stream, so that bridges may cut them anywhere. A text
+# frame is refused with close code 1003.
+#
+# What a share is. A set of *items*, each under a *key*, each a JSON text that the host keeps as it came (line breaks
+# between tokens excepted: they become spaces). A sync upserts and removes items; the newest value of a key wins, in order
+# of arrival at the share's log. Every accepted sync raises `syncCount` by one. Every accepted sync that changed anything
+# raises `revision` by one: revision numbers the states of a share, so a follower that holds revision r needs exactly what
+# came after r. What has been answered with success is in the bucket; followers are told only what is in the bucket.
+#
+# Ids and capabilities. A share can be reached by id and secret (`syncShare`, `deleteShare`) or by a capability (`Share`,
+# `ShareWriter`, `ShareView`). Both do the same. A capability is the better form: what its holder may do is the interface
+# it has; it can be narrowed and handed on, never widened; it is dead when it is revoked or its connection ends.
+#
+# Refusals and faults. An expected "no" is data: each result is a union with `refused`, whose facts a program can use.
+# An exception means a fault: *disconnected* (dial again; what was pending may or may not have happened), *overloaded*
+# (the reason begins with `LimitExceeded`; slow down), *failed* (a fault of the host, or a call that breaks the contract;
+# do not repeat), *unimplemented* (an older peer). Capabilities in results stand outside the unions, so that calls can be
+# pipelined on them before the answer is there; where the result is `refused`, the capability answers each call with
+# the same refusal.
+#
+# Dropping. Dropping a promise cancels the call that it stands for: its handler stops, but what it has already handed to
+# the log is committed all the same. Dropping a `Share`, `ShareWriter` or `ShareView` releases it on the host and nothing
+# more: the share lives on. Dropping a `Watch` ends the watch. Dropping a `Registration` withdraws what was registered.
+# When the connection ends, every capability that went over it, in both directions, is released, and every call cancelled.
+#
+# Evolution. Members are never renumbered or removed; new ones get the next ordinal. A change that an old peer would
+# misread raises `contractVersion`, and peers of different versions refuse each other at `hello` (and at the WebSocket
+# upgrade, by the subprotocol `capshare.1`). Parts of the contract that this host does not serve yet answer `notYet`.
+#
+# The Rust code for this file is generated from `share.req`, the compiler's own request, so that nobody who builds
+# capshare needs the compiler. After each change: capnp compile --src-prefix=schema -o- schema/share.capnp > schema/share.req
+
+using Rev = UInt64;
+# The number of a share's state. 0 is the empty state before the first change.
+
+using Milliseconds = Int64;
+# A point in time: milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+
+const contractVersion :UInt32 = 1;
+# What `hello` compares.
+
+# ======================================================================================================================
+# Limits. A host may be configured lower, never higher; a call past one is answered `limitExceeded` with its name.
+
+const messageBytesMax :UInt64 = 4194304;
+# One message, and so one WebSocket frame: 4 MiB. A larger one ends the connection with close code 1009. Larger states
+# travel in chunks.
+
+const chunkBytesMax :UInt64 = 262144;
+# What one chunk of a read or of an event carries, unless a single item is larger.
+
+const itemBytesMax :UInt64 = 4128768;
+# One item's JSON text: a message less 64 KiB for everything around it.
+
+const itemNestingMax :UInt32 = 100;
+# Arrays and objects inside one another in an item's JSON text.
+
+const syncItemsMax :UInt32 = 2000;
+# Items in one sync.
+
+const shareItemsMax :UInt32 = 100000;
+# Items that a share holds.
+
+const shareBytesMax :UInt64 = 268435456;
+# Bytes of keys and JSON texts that a share holds: 256 MiB.
+
+const idBytesMax :UInt32 = 256;
+# An id inside an item (message, part, model), or the type of an `other` item.
+
+const sessionIdBytesMax :UInt32 = 128;
+# A session id: letters, digits and `_ . : @ = + ~ -`, not beginning with a dot.
+
+const callsInFlightMax :UInt32 = 512;
+# Unanswered calls of one connection.
+
+const capabilitiesHeldMax :UInt32 = 1024;
+# Capabilities that the host holds open for one connection (shares, views, watches).
+
+const listPageMax :UInt32 = 1000;
+# Entries in one page of `listShares`.
+
+# ======================================================================================================================
+# The root
+
+interface ShareRpc {
+  # What `bootstrap` gives. On a connection that carried credentials (or on a host that needs none) it has the rights of
+  # its account. On one opened for authentication in-band it serves only `hello`, `authenticate` and the probes.
+
+  hello @0 (contractVersion :UInt32, agent :Text) -> (result :HelloResult);
+  # The first call of a connection. `agent` names the client for the host's logs, such as "opencode/1.18.33". A version
+  # that the host does not speak is refused with `protocolMismatch`, and so is every later call on this connection.
+  # A client that never says hello is taken to speak the host's version.
+
+  authenticate @1 (token :Text) -> (result :AuthenticateResult, rpc :ShareRpc);
+  # An authorised root, for clients that cannot set headers. This capability itself gains nothing.
+
+  createShare @2 (sessionId :Text, initialData :List(SyncItem), stamp :BatchStamp) -> (result :CreateResult, share :Share);
+  # Publishes a session. With `initialData` (also an empty list, as opposed to none) the data is in the bucket and
+  # `syncCount` is 1 when this returns. An account that shares a session again gets the same share, with a further secret
+  # that is as good as the first, and its `initialData` counts as a sync. Sessions of other accounts are never touched.
+
+  syncShare @3 (shareId :Text, secret :Text, data :List(SyncItem), stamp :BatchStamp) -> (result :SyncResult);
+  # Applies one batch, whole or not at all. Calls are applied in the order in which they were made on one connection.
+
+  deleteShare @4 (shareId :Text, secret :Text) -> (result :DeleteResult);
+  # Deletes a share for good: its content leaves the bucket, its followers are told, its id is never given again.
+
+  openShare @5 (shareId :Text, secret :Text) -> (result :OpenResult, share :Share);
+  # The share as a capability.
+
+  viewShare @6 (shareId :Text) -> (result :OpenResult, view :ShareView);
+  # The share for reading. Whoever knows the id may read: the id is the link.
+
+  listShares @7 (cursor :Text, limit :UInt32, everyAccount :Bool) -> (result :ListResult);
+  # The account's own shares, in no promised order. Begin with an empty cursor and go on with `nextCursor` until it is
+  # empty. `limit` 0 means 100; at most `listPageMax`. `everyAccount` needs the scope `admin`.
+
+  probeValue @8 (input :ProbeValue) -> (output :ProbeValue);
+  # Gives back what it got: a time, bytes and a struct within a struct.
+
+  probeCallback @9 (callback :ProbeCallback) -> (reply :Text);
+  # Calls `callback` once with "server-called" and returns its answer. An exception of the callback becomes this call's.
+
+  offerSink @10 (sink :ClientSink) -> (result :OfferResult, registration :Registration);
+  # Hands the host a way to push to this client, until the registration is dropped or the connection ends.
+
+  restore @11 (token :Text) -> (result :RestoreResult, share :Share, writer :ShareWriter, view :ShareView);
+  # The capability that was saved under this token. The result says which of the three it is; the others refuse.
+
+  admin @12 () -> (result :AdminResult, admin :Admin);
+  # For credentials with the scope `admin`.
+}
+
+struct HelloResult {
+  union {
+    welcome :group {
+      contractVersion @0 :UInt32;
+      agent @1 :Text;
+      # The host's name and version, such as "capshare/0.1.0".
+      connectionId @2 :Text;
+      # The host's name for this connection, for its logs and administrators.
+      account @3 :Text;
+      # Whose rights this connection has; empty before authentication in-band.
+    }
+    refused @4 :Refusal;
+  }
+}
+
+struct AuthenticateResult {
+  union {
+    account @0 :Text;
+    refused @1 :Refusal;
+  }
+}
+
+struct CreateResult {
+  union {
+    created :group {
+      id @0 :Text;
+      # 26 characters of a-z and 2-7, from 128 random bits.
+      url @1 :Text;
+      # Where people look at it.
+      secret @2 :Text;
+      # "capsec_" and 43 characters of base64url, from 256 random bits; the host keeps only its hash. Keep it: it is what
+      # `syncShare` and `deleteShare` ask for. The 32 newest secrets of a share are valid.
+      syncCount @3 :UInt64;
+      revision @4 :Rev;
+      existed @5 :Bool;
+      # The account had shared this session already; this is that share.
+    }
+    refused @6 :Refusal;
+  }
+}
+
+struct SyncResult {
+  union {
+    synced :group {
+      syncCount @0 :UInt64;
+      # This batch's own number: unlike for any two batches of a share.
+      revision @1 :Rev;
+      # The share's revision with this batch applied.
+      duplicate @2 :Bool;
+      # The batch had been applied before (see `BatchStamp`); the numbers are those of its first time.
+    }
+    refused @3 :Refusal;
+  }
+}
+
+struct DeleteResult {
+  union {
+    deleted @0 :Void;
+    refused @1 :Refusal;
+  }
+}
+
+struct OpenResult {
+  union {
+    info @0 :ShareInfo;
+    refused @1 :Refusal;
+  }
+}
+
+struct ListResult {
+  union {
+    page :group {
+      shares @0 :List(ShareListing);
+      nextCursor @1 :Text;
+      # Empty after the last page.
+    }
+    refused @2 :Refusal;
+  }
+}
+
+struct OfferResult {
+  union {
+    registered @0 :Void;
+    refused @1 :Refusal;
+  }
+}
+
+struct RestoreResult {
+  union {
+    share @0 :Void;
+    writer @1 :Void;
+    view @2 :Void;
+    refused @3 :Refusal;
+  }
+}
+
+struct AdminResult {
+  union {
+    admitted @0 :Void;
+    refused @1 :Refusal;
+  }
+}
+
+struct ShareListing {
+  # One line of a listing, read from the index alone.
+  id @0 :Text;
+  sessionId @1 :Text;
+  account @2 :Text;
+  url @3 :Text;
+  createdAt @4 :Milliseconds;
+}
+
+# ======================================================================================================================
+# Items
+
+struct SyncItem {
+  # One change to a share. The texts are JSON (RFC 8259), UTF-8, within `itemBytesMax` and `itemNestingMax`. The host
+  # reads only the members named here and keeps the whole. Keys are made of these parts, each with `%`, `/` and control
+  # characters percent-encoded:
+  #
+  #     session                     session_diff
+  #     message/<id>                part/<messageID>/<id>
+  #     model/<providerID>/<id>     other/<type>  or  other/<type>/<id>
+  union {
+    session @0 :Text;
+    # An object. Replaces the session.
+
+    message @1 :Text;
+    # An object with `id`. Replaces the message of that id.
+
+    part @2 :Text;
+    # An object with `id` and `messageID`. Replaces that part of that message. It may come before its message.
+
+    sessionDiff @3 :Text;
+    # An array: the complete list of the session's file changes. Replaces the list.
+
+    model @4 :Text;
+    # An object with `id` (and `providerID`, empty when absent), or an array of such objects. Each replaces the model of
+    # its key. Events and reads carry one object each.
+
+    remove @5 :Text;
+    # A key. Removes that item; removing a message removes its parts as well. A key that is not there is no error.
+
+    other :group {
+      # Any type that this version does not know, kept as it came.
+      type @6 :Text;
+      data @7 :Text;
+      # Any JSON value. If it is an object with a text `id`, items of this type are kept by id, else one of each type.
+    }
+  }
+}
+
+struct BatchStamp {
+  # Makes sending again safe. A producer picks an id at random, numbers its batches to a share 1, 2, 3, ..., and sends one
+  # at a time. A batch with a number that was applied already is not applied again. Without a stamp a batch sent twice
+  # counts twice. The host remembers the 64 producers of a share that were heard last.
+  producer @0 :Text;
+  # 1 to 64 characters of A-Z a-z 0-9 _ -. Empty: no stamp.
+  epoch @1 :UInt64;
+  # Raised by a producer that takes over; batches of a lower epoch are then refused with `staleProducer`. A new epoch
+  # begins again at sequence 1.
+  sequence @2 :UInt64;
+}
+
+struct Change {
+  # An item as it stands, or the fact that it went.
+  key @0 :Text;
+  revision @1 :Rev;
+  # The revision that brought the item to this value, or removed it.
+  union {
+    put @2 :SyncItem;
+    removed @3 :Void;
+  }
+}
+
+struct ShareInfo {
+  id @0 :Text;
+  sessionId @1 :Text;
+  url @2 :Text;
+  createdAt @3 :Milliseconds;
+  updatedAt @4 :Milliseconds;
+  # When the newest sync was accepted; at first, when the share was created.
+  syncCount @5 :UInt64;
+  revision @6 :Rev;
+  itemCount @7 :UInt64;
+  byteCount @8 :UInt64;
+  # Of keys and JSON texts.
+}
+
+# ======================================================================================================================
+# A share as capabilities
+
+interface Saved {
+  # What every capability on a share can do.
+
+  save @0 (label :Text, expiresAt :Milliseconds) -> (result :SaveResult);
+  # A token that gives this same capability again, on any connection (`ShareRpc.restore`), until it expires (0: never) or
+  # is revoked. `label` is for the owner's list.
+}
+
+struct SaveResult {
+  union {
+    saved :group {
+      token @0 :Text;
+      grantId @1 :Text;
+    }
+    refused @2 :Refusal;
+  }
+}
+
+interface ShareWriter extends(Saved) {
+  # May add to a share, and nothing else.
+
+  sync @0 (data :List(SyncItem), stamp :BatchStamp) -> (result :SyncResult);
+  # As `ShareRpc.syncShare`.
+}
+
+interface ShareView extends(Saved) {
+  # May read a share, and nothing else.
+
+  info @0 () -> (result :OpenResult);
+
+  read @1 (since :Rev, cursor :UInt64) -> (result :ReadResult);
+  # Every item whose revision is above `since`, in the order in which the items first came, in chunks: begin with cursor
+  # 0 and go on with `nextCursor` until it is 0. Chunks are read one by one from the living state; whoever read for more
+  # than one chunk reads again with `since` = the `revision` of the first chunk, until that one chunk says it all.
+
+  watch @2 (observer :Observer, since :Rev) -> (result :WatchResult, watch :Watch);
+  # Follows the share from revision `since`; 0 means from the whole state. Drop `watch` to end it.
+}
+
+struct ReadResult {
+  union {
+    chunk :group {
+      revision @0 :Rev;
+      # The share's revision when this chunk was read.
+      syncCount @1 :UInt64;
+      reset @2 :Bool;
+      # The host no longer knows what was removed since `since`, or never had that revision: forget everything held.
+      # This read is then one of the whole state.
+      changes @3 :List(Change);
+      nextCursor @4 :UInt64;
+    }
+    refused @5 :Refusal;
+  }
+}
+
+struct WatchResult {
+  union {
+    watching @0 :Rev;
+    # The share's revision as the watch began.
+    refused @1 :Refusal;
+  }
+}
+
+interface Watch {
+  # A running watch. Dropping it ends the watch: the observer is released and no further call to it is begun.
+}
+
+interface Observer {
+  # What a follower implements. Its return is the acknowledgement: the host keeps at most one call to an observer open.
+  # What changed in the meantime is merged by key into the next call, so a slow observer is late, never flooded, and
+  # holds nobody up. An observer that does not return within 30 s, or throws, is dropped with its watch.
+
+  changed @0 (event :Event) -> ();
+
+  ended @1 (reason :Refusal) -> ();
+  # The last call: the share was deleted (`notFound`), or the watch was ended by the host.
+}
+
+struct Event {
+  # The way from revision `base` to `revision`. Fold the changes in order.
+  base @0 :Rev;
+  revision @1 :Rev;
+  syncCount @2 :UInt64;
+  reset @3 :Bool;
+  # Forget everything held: what follows is the whole state. `base` is then 0.
+  more @4 :Bool;
+  # Another chunk of the same step follows; the follower stands at `revision` only when `more` is false.
+  changes @5 :List(Change);
+}
+
+interface Share extends(ShareWriter, ShareView) {
+  # Everything: what the producer who created or opened a share holds.
+
+  remove @0 () -> (result :DeleteResult);
+  # As `ShareRpc.deleteShare`.
+
+  narrowToWrite @1 () -> (result :OpenResult, writer :ShareWriter);
+
+  narrowToRead @2 (until :Milliseconds) -> (result :OpenResult, view :ShareView);
+  # A view that answers `unauthorized` from `until` on; 0: no end.
+
+  grants @3 () -> (result :GrantsResult);
+  # The saved tokens of this share.
+
+  revokeGrant @4 (grantId :Text) -> (result :DeleteResult);
+  # Revokes one saved token, and every capability that came through it.
+}
+
+struct GrantsResult {
+  union {
+    grants @0 :List(Grant);
+    refused @1 :Refusal;
+  }
+}
+
+struct Grant {
+  id @0 :Text;
+  label @1 :Text;
+  right @2 :Right;
+  createdAt @3 :Milliseconds;
+  expiresAt @4 :Milliseconds;
+  # 0: never.
+}
+
+enum Right {
+  full @0;
+  write @1;
+  read @2;
+}
+
+# ======================================================================================================================
+# Probes
+
+struct ProbeValue {
+  when @0 :Milliseconds;
+  bytes @1 :Data;
+  nested @2 :Nested;
+
+  struct Nested {
+    x @0 :Float64;
+  }
+}
+
+interface ProbeCallback {
+  call @0 (message :Text) -> (reply :Text);
+}
+
+# ======================================================================================================================
+# Pushes from the host
+
+interface ClientSink {
+  # What a client hands over so that the host can call it. The return is the acknowledgement.
+
+  push @0 (action :PushAction) -> (answer :PushAnswer);
+}
+
+struct PushAction {
+  union {
+    ping @0 :UInt64;
+    # Answer `pong` with the same number.
+    notice @1 :Text;
+    # For people: show it. Answer `done`.
+    custom :group {
+      name @2 :Text;
+      data @3 :Text;
+      # JSON. Answer `custom`.
+    }
+  }
+}
+
+struct PushAnswer {
+  union {
+    done @0 :Void;
+    pong @1 :UInt64;
+    custom @2 :Text;
+    # JSON.
+  }
+}
+
+interface Registration {
+  # Something registered with the host. Dropping it withdraws it.
+}
+
+# ======================================================================================================================
+# Administration
+
+interface Admin {
+  # Reachable only with the scope `admin`.
+
+  connections @0 (cursor :Text, limit :UInt32) -> (result :ConnectionsResult);
+
+  close @1 (which :CloseWhich) -> (result :CountResult);
+  # Closes exactly the matching connections with close code 4001 and says how many they were.
+
+  sendToAccount @2 (account :Text, action :PushAction) -> (result :CountResult);
+  # Pushes to every connection of an account and says how many were reached.
+
+  broadcast @3 (action :PushAction, except :List(Text), filter :BroadcastFilter) -> (result :CountResult);
+  # Pushes to every connection that the filter lets through, but for the connection ids in `except`.
+
+  drain @4 (deadline :Milliseconds) -> (result :CountResult);
+  # Accepts no more, tells the clients to come back elsewhere, and says how many there were.
+}
+
+struct CloseWhich {
+  union {
+    account @0 :Text;
+    session @1 :Text;
+    # The connections that came with this login session of an account; not the agent's session that is shared.
+    token @2 :Text;
+    # The connections that came with the token of this id.
+    connection @3 :Text;
+  }
+}
+
+struct BroadcastFilter {
+  # Empty members let everything through.
+  account @0 :Text;
+  door @1 :Text;
+  state @2 :Text;
+  # The name of a state that the connection must have.
+}
+
+struct CountResult {
+  union {
+    count @0 :UInt64;
+    refused @1 :Refusal;
+  }
+}
+
+struct ConnectionsResult {
+  union {
+    page :group {
+      connections @0 :List(ConnectionInfo);
+      nextCursor @1 :Text;
+    }
+    refused @2 :Refusal;
+  }
+}
+
+struct ConnectionInfo {
+  id @0 :Text;
+  account @1 :Text;
+  credential @2 :Text;
+  # "session", "token", "key" or "none".
+  door @3 :Text;
+  # "rpc", "viewer" or "sse".
+  since @4 :Milliseconds;
+  bytesIn @5 :UInt64;
+  bytesOut @6 :UInt64;
+  callsInFlight @7 :UInt32;
+  queuedBytes @8 :UInt64;
+}
+
+# ======================================================================================================================
+# Refusals
+
+struct Refusal {
+  # Why the answer is no. `message` is one or two sentences for people: what is wrong and what to do next. It holds no
+  # secret and nothing of the host's inside. Programs use the union.
+  message @0 :Text;
+
+  retry @1 :Retry;
+
+  union {
+    unspecified @2 :Void;
+    # A reason that this version of the contract has no member for.
+
+    unauthorized @3 :Void;
+    # No credential, a wrong one, or one without the right that this needs.
+
+    notFound @4 :Text;
+    # The share id that is unknown, deleted or expired.
+
+    invalidSecret @5 :Text;
+    # The share id whose secret is another.
+
+    routeMismatch @6 :Text;
+    # The path of the request: this is not the door for it.
+
+    protocolMismatch :group {
+      expected @7 :Text;
+      # Such as "capshare.1".
+      got @8 :Text;
+    }
+
+    storageFailure @9 :Text;
+    # The operation that the bucket did not carry out: "create", "sync", "delete", "read" or "list". Nothing of a failed
+    # create or delete is visible; a failed sync may turn out to have been applied, so send it again with its stamp.
+
+    upgradeFailed :group {
+      status @10 :UInt16;
+      reason @11 :Text;
+    }
+
+    limitExceeded :group {
+      limit @12 :Text;
+      # The name of the constant in this file.
+      max @13 :UInt64;
+      got @14 :UInt64;
+      # 0 when it was not counted to the end.
+    }
+
+    invalidInput :group {
+      index @15 :UInt32;
+      # Which item of the list, from 0; 0 for anything that is not a list.
+      reason @16 :Text;
+    }
+
+    staleProducer @17 :UInt64;
+    # The epoch that has taken over.
+
+    notYet @18 :Text;
+    # The part of this contract that the host does not serve yet.
+
+    unavailable :group {
+      # The host is going away, or has no room; come back, here or at another host.
+      retryAfterMs @19 :UInt32;
+    }
+  }
+}
+
+enum Retry {
+  never @0;
+  # Sending the same again gets the same answer: mend it or give up.
+  later @1;
+  # The same call may succeed later.
+}

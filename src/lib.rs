@@ -1,0 +1,22 @@
+//! capshare shares a live agent session over Cap'n Proto RPC.
+#![forbid(unsafe_code)]
+
+pub mod share;
+pub mod wire;
+
+// Mounted at the crate root, where generated code looks for itself.
+mod generated {
+    #![allow(
+        missing_docs,
+        missing_debug_implementations,
+        unreachable_patterns,
+        unreachable_pub,
+        clippy::all,
+        clippy::use_self,
+        clippy::unwrap_used,
+        clippy::wildcard_enum_match_arm,
+        reason = "written by capnpc, not by us"
+    )]
+    capnp::generated_code!(pub mod share_capnp);
+}
+pub use generated::share_capnp;

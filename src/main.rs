@@ -1,0 +1,2 @@
+//! The `capshare` program.
+fn main() {}
