@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod share;
+#[cfg(feature = "server")]
+pub mod store;
 pub mod wire;
 
 // Mounted at the crate root, where generated code looks for itself.

@@ -1,1 +1,18 @@
-//! The ground floor.
+//! The ground floor: what a share is, and how it changes.
+//!
+//! A share is a [`State`](state::State): items under keys, folded from the entries of a log in the order in which they
+//! came. Everything here is pure. It knows no async, clock, randomness, JSON library, Cap'n Proto or object store, so that
+//! each rule can be read, tested and simulated by itself: whoever holds the same entries holds the same state.
+//!
+//! Ids, secrets and keys are types whose only constructor is parsing; what cannot be parsed never gets in.
+
+pub mod change;
+pub mod entry;
+pub mod error;
+pub mod id;
+pub mod item;
+pub mod limits;
+pub mod secret;
+pub mod state;
+pub mod time;
+pub mod view;

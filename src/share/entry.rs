@@ -1,0 +1,45 @@
+//! Entries: what a share's log is made of.
+//!
+//! An entry is a request that reached the log, not yet its result: the fold ([`State::apply`](super::state::State::apply))
+//! decides what it does, and every host that folds the same entries decides the same. So a host need not know the state
+//! to append, and a batch that is in the log twice is applied once.
+
+use crate::share::change::Batch;
+use crate::share::id::{AccountId, SessionId};
+use crate::share::secret::SecretHash;
+use crate::share::time::Timestamp;
+
+/// One entry of a share's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The first entry: whose share of what this is.
+    Open {
+        /// When.
+        at: Timestamp,
+        /// Who owns it.
+        account: AccountId,
+        /// What it shares.
+        session: SessionId,
+        /// The hash of its first secret.
+        secret: SecretHash,
+    },
+    /// A further secret is valid.
+    Secret {
+        /// When.
+        at: Timestamp,
+        /// Its hash.
+        secret: SecretHash,
+    },
+    /// A sync.
+    Sync {
+        /// When the host accepted it.
+        at: Timestamp,
+        /// What it asks for.
+        batch: Batch,
+    },
+    /// The last entry that counts: nothing after it has any effect.
+    Delete {
+        /// When.
+        at: Timestamp,
+    },
+}

@@ -1,0 +1,205 @@
+//! Refusals: every expected "no", with its facts, told apart by type on both sides of the wire.
+//!
+//! A refusal is data and travels in result unions (`contract::error` is its one map to the wire). What is not expected
+//! is a fault and travels as an exception; it has no place here.
+
+use std::borrow::Cow;
+
+use crate::share::id::{BadName, ShareId};
+
+/// Why the answer is no. Its `Display` is a sentence for people that says what to do; it holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No credential, a wrong one, or one without the right that this needs.
+    #[error("unauthorized: {reason}")]
+    Unauthorized {
+        /// What was missing and what to do, never what was sent.
+        reason: Cow<'static, str>,
+    },
+
+    /// There is no such share, or no longer.
+    #[error("there is no share {id}: it was never created, was deleted, or has expired")]
+    NotFound {
+        /// The id as it was asked for, which need not be an id.
+        id: Cow<'static, str>,
+    },
+
+    /// The share's secret is another.
+    #[error("wrong secret for share {id}: use the one that createShare returned")]
+    InvalidSecret {
+        /// Whose secret it is not.
+        id: ShareId,
+    },
+
+    /// A request came to a door that is not for it.
+    #[error("{route} is not the door for this request: use /rpc/share for RPC, /ws/ID for viewers")]
+    RouteMismatch {
+        /// The path asked for.
+        route: Cow<'static, str>,
+    },
+
+    /// The peer speaks another protocol, or another version of this one.
+    #[error("expected {expected}, got {got}: use a client of the host's version, on the door for its protocol")]
+    ProtocolMismatch {
+        /// What is spoken here, such as `capshare.1`.
+        expected: Cow<'static, str>,
+        /// What came.
+        got: Cow<'static, str>,
+    },
+
+    /// The bucket did not carry out an operation. Nothing of a failed create or delete is visible; a failed sync may turn
+    /// out to have been applied, so send it again with its stamp.
+    #[error("the store could not {operation}: try again later")]
+    StorageFailure {
+        /// Which.
+        operation: StoreOperation,
+    },
+
+    /// The server answered the WebSocket upgrade with something else.
+    #[error("the WebSocket upgrade was answered {status}: {reason}")]
+    UpgradeFailed {
+        /// The HTTP status; 0 if the answer was no HTTP.
+        status: u16,
+        /// What it said, cut to a line.
+        reason: Cow<'static, str>,
+    },
+
+    /// Past a limit of [`limits`](crate::share::limits).
+    #[error("past the limit {limit} of {max}{}", got_text(*got))]
+    LimitExceeded {
+        /// The limit's name in the schema.
+        limit: Cow<'static, str>,
+        /// Its value.
+        max: u64,
+        /// How many there were; 0 when they were not counted to the end.
+        got: u64,
+    },
+
+    /// An argument has the wrong shape.
+    #[error("item {index}: {reason}")]
+    InvalidInput {
+        /// Which item of the list; 0 for anything that is not a list.
+        index: usize,
+        /// What is wrong with it and what is right.
+        reason: Cow<'static, str>,
+    },
+
+    /// Another producer has taken over under this producer's id.
+    #[error("another producer has taken over with epoch {epoch}: stop, or take over with a higher one")]
+    StaleProducer {
+        /// The epoch in force.
+        epoch: u64,
+    },
+
+    /// A part of the contract that this host does not serve yet.
+    #[error("this host does not serve {feature} yet")]
+    NotYet {
+        /// Which.
+        feature: Cow<'static, str>,
+    },
+
+    /// The host is going away, or has no room.
+    #[error("the host is not available: come back in {retry_after_ms} ms")]
+    Unavailable {
+        /// When to come back.
+        retry_after_ms: u32,
+    },
+
+    /// A reason that this version of the contract has no name for.
+    #[error("{message}")]
+    Unspecified {
+        /// The host's sentence.
+        message: Cow<'static, str>,
+    },
+}
+
+/// What the bucket was asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreOperation {
+    /// Create a share.
+    Create,
+    /// Apply a batch.
+    Sync,
+    /// Delete a share.
+    Delete,
+    /// Read a share.
+    Read,
+    /// List shares.
+    List,
+}
+
+impl StoreOperation {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Sync => "sync",
+            Self::Delete => "delete",
+            Self::Read => "read",
+            Self::List => "list",
+        }
+    }
+}
+
+impl std::fmt::Display for StoreOperation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Refusal {
+    /// No such share, by an id as it was asked for (cut to what an id could have).
+    #[must_use]
+    pub fn not_found(id: &str) -> Self {
+        Self::NotFound { id: id.chars().take(64).collect::<String>().into() }
+    }
+
+    /// Past a limit.
+    #[must_use]
+    pub fn limit(limit: &'static str, max: usize, got: usize) -> Self {
+        Self::LimitExceeded { limit: limit.into(), max: max as u64, got: got as u64 }
+    }
+
+    /// A wrong shape, of the item with this index.
+    #[must_use]
+    pub fn invalid(index: usize, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidInput { index, reason: reason.into() }
+    }
+
+    /// The same, of another item: for lists that are read piece by piece.
+    #[must_use]
+    pub fn at(self, at: usize) -> Self {
+        if let Self::InvalidInput { reason, .. } = self { Self::InvalidInput { index: at, reason } } else { self }
+    }
+
+    /// Whether the same call may succeed later; if not, mend it or give up.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::StorageFailure { .. } | Self::Unavailable { .. } => true,
+            Self::UpgradeFailed { status, .. } => matches!(status, 0 | 408 | 425 | 429 | 500..),
+            Self::Unauthorized { .. }
+            | Self::NotFound { .. }
+            | Self::InvalidSecret { .. }
+            | Self::RouteMismatch { .. }
+            | Self::ProtocolMismatch { .. }
+            | Self::LimitExceeded { .. }
+            | Self::InvalidInput { .. }
+            | Self::StaleProducer { .. }
+            | Self::NotYet { .. }
+            | Self::Unspecified { .. } => false,
+        }
+    }
+}
+
+impl From<BadName> for Refusal {
+    fn from(bad: BadName) -> Self {
+        Self::invalid(0, bad.to_string())
+    }
+}
+
+fn got_text(got: u64) -> String {
+    if got == 0 { String::new() } else { format!(": there were {got}") }
+}

@@ -1,0 +1,140 @@
+//! Names: of shares, sessions, accounts and producers.
+//!
+//! Each is a type of its own whose only constructor is parsing, and each is safe as one segment of an object key and of a
+//! URL path as it stands: no name holds a slash, a percent sign, a space or a control character, or begins with a dot.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A name did not have the shape that its type asks for; says what that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {shape}")]
+pub struct BadName {
+    /// Which kind of name, such as "a share id".
+    pub what: &'static str,
+    /// The shape it must have, for people.
+    pub shape: &'static str,
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $shape:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = BadName;
+
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.into())) } else { Err(BadName { what: $what, shape: $shape }) }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($type), self.0)
+            }
+        }
+    };
+}
+
+name_type!(
+    /// A share's public name: 26 characters of `a-z2-7`, from 128 random bits. Whoever knows it may read the share.
+    ShareId,
+    "a share id",
+    "26 characters of a-z and 2-7",
+    |text| text.len() == 26 && text.bytes().all(|b| BASE32.contains(&b))
+);
+
+name_type!(
+    /// A producer's name for the session that it shares: 1 to 128 of letters, digits and `_ . : @ = + ~ -`, no dot first.
+    SessionId,
+    "a session id",
+    "1 to 128 letters, digits or _ . : @ = + ~ - and not begin with a dot",
+    |text| is_word(text, crate::share::limits::SESSION_ID_BYTES_MAX, b"_.:@=+~-")
+);
+
+name_type!(
+    /// Who owns shares: 1 to 64 of letters, digits and `_ . @ -`, no dot first.
+    AccountId,
+    "an account",
+    "1 to 64 letters, digits or _ . @ - and not begin with a dot",
+    |text| is_word(text, 64, b"_.@-")
+);
+
+name_type!(
+    /// A producer's name for itself in batch stamps: 1 to 64 of letters, digits and `_ -`, picked at random.
+    ProducerId,
+    "a producer id",
+    "1 to 64 letters, digits, _ or -",
+    |text| is_word(text, 64, b"_-")
+);
+
+/// RFC 4648 base32 in lower case, so that ids survive file systems and people that do not mind case.
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+impl ShareId {
+    /// The id that these random bits name.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        // 26 digits of 5 bits hold 130: the first digit has two bits less than the others.
+        let text: String = (0..26).rev().map(|digit| char::from(BASE32[(bits >> (5 * digit)) as usize & 31])).collect();
+        Self(text.into())
+    }
+}
+
+impl ProducerId {
+    /// The producer id that these random bits name.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        Self(format!("{bits:032x}").into())
+    }
+}
+
+fn is_word(text: &str, bytes_max: usize, marks: &[u8]) -> bool {
+    !text.is_empty()
+        && text.len() <= bytes_max
+        && !text.starts_with('.')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || marks.contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_id_from_bits_parses_and_different_bits_differ() {
+        let ids: Vec<_> = [0, 1, 2, u128::MAX, u128::MAX - 1, 1 << 127].map(ShareId::from_bits).into();
+        for (n, id) in ids.iter().enumerate() {
+            assert_eq!(id.as_str().parse::<ShareId>().as_ref(), Ok(id));
+            assert!(ids[n + 1..].iter().all(|other| other != id));
+        }
+    }
+
+    #[test]
+    fn names_that_could_leave_their_folder_are_refused() {
+        for bad in ["", ".", "..", "../x", "a/b", "a%2fb", ".hidden", "a b", "a\0", "é", &"x".repeat(129)] {
+            assert!(bad.parse::<SessionId>().is_err(), "{bad}");
+            assert!(bad.parse::<AccountId>().is_err(), "{bad}");
+            assert!(bad.parse::<ProducerId>().is_err(), "{bad}");
+            assert!(bad.parse::<ShareId>().is_err(), "{bad}");
+        }
+        assert!("ses_e04c5f21effeI8gLqiRejqb71y".parse::<SessionId>().is_ok());
+        assert!("ann@example.org".parse::<AccountId>().is_ok());
+    }
+}

@@ -1,0 +1,260 @@
+//! Items: the keys under which a share holds its pieces, and the pieces themselves.
+//!
+//! A key is text, made of parts joined by slashes, so that it is the same on every wire, in the log and in a link:
+//!
+//! | key | item |
+//! |---|---|
+//! | `session` | the session's own record |
+//! | `session_diff` | the list of its file changes |
+//! | `message/<id>` | a message |
+//! | `part/<messageID>/<id>` | a part of a message |
+//! | `model/<providerID>/<id>` | a model that was used; the provider may be empty |
+//! | `other/<type>`, `other/<type>/<id>` | a type that this version does not know, kept as it came |
+//!
+//! In each part `%`, `/` and control characters are percent-encoded. The only constructors are those of the kinds and
+//! parsing, so every key in a share can be read back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::share::error::Refusal;
+use crate::share::limits::ID_BYTES_MAX;
+
+/// The key of an item. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ItemKey(Arc<str>);
+
+/// What a key says, its parts decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemKind {
+    /// The session's own record.
+    Session,
+    /// The list of the session's file changes.
+    SessionDiff,
+    /// A message.
+    Message {
+        /// Its id.
+        id: String,
+    },
+    /// A part of a message.
+    Part {
+        /// The message's id.
+        message: String,
+        /// The part's own id.
+        id: String,
+    },
+    /// A model.
+    Model {
+        /// Its provider's id, which may be empty.
+        provider: String,
+        /// Its id.
+        id: String,
+    },
+    /// Anything else.
+    Other {
+        /// The type's name as the producer sent it.
+        kind: String,
+        /// Its id, if it has one.
+        id: Option<String>,
+    },
+}
+
+/// The types that have a kind of their own; no item of the `other` lane may bear these names.
+const KNOWN_TYPES: [&str; 6] = ["session", "session_diff", "message", "part", "model", "remove"];
+
+impl ItemKey {
+    /// The key of the session's own record.
+    #[must_use]
+    pub fn session() -> Self {
+        Self("session".into())
+    }
+
+    /// The key of the session's file changes.
+    #[must_use]
+    pub fn session_diff() -> Self {
+        Self("session_diff".into())
+    }
+
+    /// The key of a message.
+    ///
+    /// # Errors
+    /// The id is empty or too long.
+    pub fn message(id: &str) -> Result<Self, Refusal> {
+        Ok(Self(format!("message/{}", part("id", id)?).into()))
+    }
+
+    /// The key of a part of a message.
+    ///
+    /// # Errors
+    /// An id is empty or too long.
+    pub fn part(message: &str, id: &str) -> Result<Self, Refusal> {
+        Ok(Self(format!("part/{}/{}", part("messageID", message)?, part("id", id)?).into()))
+    }
+
+    /// The key of a model; the provider may be empty.
+    ///
+    /// # Errors
+    /// The id is empty, or one of the two too long.
+    pub fn model(provider: &str, id: &str) -> Result<Self, Refusal> {
+        let provider = if provider.is_empty() { Encoded("") } else { part("providerID", provider)? };
+        Ok(Self(format!("model/{provider}/{}", part("id", id)?).into()))
+    }
+
+    /// The key of an item of a type that this version does not know.
+    ///
+    /// # Errors
+    /// The type is one that has a kind of its own, or it or the id is empty or too long.
+    pub fn other(kind: &str, id: Option<&str>) -> Result<Self, Refusal> {
+        if KNOWN_TYPES.contains(&kind) {
+            return Err(Refusal::invalid(0, format!("an item of type {kind} does not go into the other lane")));
+        }
+        let kind = part("type", kind)?;
+        Ok(Self(match id {
+            Some(id) => format!("other/{kind}/{}", part("id", id)?).into(),
+            None => format!("other/{kind}").into(),
+        }))
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the key says.
+    #[must_use]
+    pub fn kind(&self) -> ItemKind {
+        let mut parts = self.0.split('/').map(decode);
+        let lane = parts.next().unwrap_or_default();
+        let (first, second) = (parts.next(), parts.next());
+        match (lane.as_str(), first, second) {
+            ("session", None, None) => ItemKind::Session,
+            ("session_diff", None, None) => ItemKind::SessionDiff,
+            ("message", Some(id), None) => ItemKind::Message { id },
+            ("part", Some(message), Some(id)) => ItemKind::Part { message, id },
+            ("model", Some(provider), Some(id)) => ItemKind::Model { provider, id },
+            ("other", Some(kind), id) => ItemKind::Other { kind, id },
+            // No constructor makes such a key.
+            (_, first, second) => ItemKind::Other { kind: lane, id: second.or(first) },
+        }
+    }
+
+    /// For the key of a message: what the keys of its parts begin with.
+    #[must_use]
+    pub fn parts_prefix(&self) -> Option<String> {
+        self.0.strip_prefix("message/").map(|id| format!("part/{id}/"))
+    }
+}
+
+impl std::str::FromStr for ItemKey {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let mut parts = text.split('/');
+        let (lane, first, second, end) = (parts.next(), parts.next(), parts.next(), parts.next());
+        let decoded = (first.map(decode), second.map(decode));
+        let key = match (lane, decoded, end) {
+            (Some("session"), (None, None), None) => Self::session(),
+            (Some("session_diff"), (None, None), None) => Self::session_diff(),
+            (Some("message"), (Some(id), None), None) => Self::message(&id)?,
+            (Some("part"), (Some(message), Some(id)), None) => Self::part(&message, &id)?,
+            (Some("model"), (Some(provider), Some(id)), None) => Self::model(&provider, &id)?,
+            (Some("other"), (Some(kind), id), None) => Self::other(&kind, id.as_deref())?,
+            _ => return Err(not_a_key()),
+        };
+        // One item, one key: what is encoded otherwise than we do is refused.
+        if key.as_str() == text { Ok(key) } else { Err(not_a_key()) }
+    }
+}
+
+impl fmt::Display for ItemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ItemKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ItemKey({})", self.0)
+    }
+}
+
+/// An item's JSON text. Cheap to clone: state, events and log share one copy.
+///
+/// The edge that makes one has checked that it is JSON; nobody parses it again. It holds no line break: those between
+/// tokens have become spaces (inside JSON strings they cannot stand), so that it is one line of the log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload(Arc<str>);
+
+impl Payload {
+    /// Takes over a text that the caller has checked to be JSON.
+    #[must_use]
+    pub fn from_checked_json(text: &str) -> Self {
+        if text.bytes().any(|b| matches!(b, b'\n' | b'\r')) {
+            Self(text.replace(['\n', '\r'], " ").into())
+        } else {
+            Self(text.into())
+        }
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Payload {
+    /// Never contents: they do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.0.len())
+    }
+}
+
+/// Text to be percent-encoded as one part of a key.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(|c: char| c == '%' || c == '/' || c.is_ascii_control()) {
+            write!(f, "{}%{:02X}", &rest[..at], rest.as_bytes()[at])?;
+            rest = &rest[at + 1..];
+        }
+        f.write_str(rest)
+    }
+}
+
+fn part<'a>(name: &str, text: &'a str) -> Result<Encoded<'a>, Refusal> {
+    if text.is_empty() {
+        Err(Refusal::invalid(0, format!("its {name} is empty")))
+    } else if text.len() > ID_BYTES_MAX {
+        Err(Refusal::limit("idBytesMax", ID_BYTES_MAX, text.len()))
+    } else {
+        Ok(Encoded(text))
+    }
+}
+
+fn decode(part: &str) -> String {
+    let mut text = String::with_capacity(part.len());
+    let mut rest = part;
+    while let Some(at) = rest.find('%') {
+        text.push_str(&rest[..at]);
+        match rest.get(at + 1..at + 3).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if byte.is_ascii() => {
+                text.push(char::from(byte));
+                rest = &rest[at + 3..];
+            }
+            _ => {
+                text.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    text.push_str(rest);
+    text
+}
+
+fn not_a_key() -> Refusal {
+    Refusal::invalid(0, "not an item key: use those that events and reads carry, such as message/<id>")
+}

@@ -1,0 +1,94 @@
+//! Every limit of a share and of a connection, with its arithmetic.
+//!
+//! The constants are the contract's: those of `schema/share.capnp` by the same names, which a test compares. A host may
+//! be configured lower ([`Limits`]), never higher, so that what one host accepted every other host can hold.
+
+/// One RPC message, and so one WebSocket frame: 4 MiB. A connection's buffers grow to its largest message, so this times
+/// the connections that just moved one is what a host must be able to hold.
+pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// What one chunk of a read or an event carries, unless a single item is larger: 256 KiB, or a sixteenth of a message.
+pub const CHUNK_BYTES_MAX: usize = 256 << 10;
+
+/// One item's JSON text: a message less 64 KiB for the key, the secret and the framing around it.
+pub const ITEM_BYTES_MAX: usize = MESSAGE_BYTES_MAX - (64 << 10);
+
+/// Arrays and objects inside one another in an item. Real sessions stay below 15; JSON readers refuse at 128.
+pub const ITEM_NESTING_MAX: usize = 100;
+
+/// Items in one sync. The recorded session's largest has 12, a whole session of the median size about 200.
+pub const SYNC_ITEMS_MAX: usize = 2_000;
+
+/// Items that a share holds: a thousand times the reported mean of 97 parts a session.
+pub const SHARE_ITEMS_MAX: usize = 100_000;
+
+/// Bytes of keys and texts that a share holds: 256 MiB, the size of the largest session reported.
+pub const SHARE_BYTES_MAX: usize = 256 << 20;
+
+/// An id inside an item, and the type of an unknown one. Real ids have 30 bytes.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// A session id. Real ones have 30 bytes; a key in the bucket may have 1,024 and holds an account and a session.
+pub const SESSION_ID_BYTES_MAX: usize = 128;
+
+/// Secrets of one share that are valid at once; a further one displaces the oldest.
+pub const SHARE_SECRETS_MAX: usize = 32;
+
+/// Producers whose last batch a share remembers; a further one displaces the one not heard for longest.
+pub const SHARE_PRODUCERS_MAX: usize = 64;
+
+/// Bytes of removed keys that a share remembers, so that followers can be told what went: 128 KiB, about 2,000 keys. A
+/// follower that was away for longer gets the whole state.
+pub const REMOVED_BYTES_MAX: usize = 128 << 10;
+
+/// Unanswered calls of one connection.
+pub const CALLS_IN_FLIGHT_MAX: usize = 512;
+
+/// Capabilities that the host holds open for one connection.
+pub const CAPABILITIES_HELD_MAX: usize = 1_024;
+
+/// Entries in one page of a listing.
+pub const LIST_PAGE_MAX: usize = 1_000;
+
+/// Entries in a page of a listing that did not say how many.
+pub const LIST_PAGE_DEFAULT: usize = 100;
+
+/// What one host enforces: the contract's limits, or lower ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// See [`MESSAGE_BYTES_MAX`].
+    pub message_bytes_max: usize,
+    /// See [`CHUNK_BYTES_MAX`].
+    pub chunk_bytes_max: usize,
+    /// See [`ITEM_BYTES_MAX`].
+    pub item_bytes_max: usize,
+    /// See [`ITEM_NESTING_MAX`].
+    pub item_nesting_max: usize,
+    /// See [`SYNC_ITEMS_MAX`].
+    pub sync_items_max: usize,
+    /// See [`SHARE_ITEMS_MAX`].
+    pub share_items_max: usize,
+    /// See [`SHARE_BYTES_MAX`].
+    pub share_bytes_max: usize,
+    /// See [`CALLS_IN_FLIGHT_MAX`].
+    pub calls_in_flight_max: usize,
+    /// See [`CAPABILITIES_HELD_MAX`].
+    pub capabilities_held_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            chunk_bytes_max: CHUNK_BYTES_MAX,
+            item_bytes_max: ITEM_BYTES_MAX,
+            item_nesting_max: ITEM_NESTING_MAX,
+            sync_items_max: SYNC_ITEMS_MAX,
+            share_items_max: SHARE_ITEMS_MAX,
+            share_bytes_max: SHARE_BYTES_MAX,
+            calls_in_flight_max: CALLS_IN_FLIGHT_MAX,
+            capabilities_held_max: CAPABILITIES_HELD_MAX,
+        }
+    }
+}

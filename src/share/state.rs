@@ -1,0 +1,392 @@
+//! The state of a share: what its log's entries fold into.
+//!
+//! [`State::apply`] is the one place that knows the rules: what a batch does, what a batch sent again does, what a limit
+//! refuses, what deletion ends. It is deterministic and knows no configuration, so that all hosts of one bucket, and the
+//! same host after a restart, hold the same state.
+//!
+//! Items keep the order in which they first came. Each knows the revision that gave it its value, and what was removed is
+//! remembered for a while, so a follower that stands at any revision can be told what came after it
+//! ([`State::changes_since`]) merged by key, without a history being kept.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::share::change::{Batch, Change};
+use crate::share::entry::Entry;
+use crate::share::error::Refusal;
+use crate::share::id::{AccountId, SessionId};
+use crate::share::item::{ItemKey, Payload};
+use crate::share::limits::{REMOVED_BYTES_MAX, SHARE_BYTES_MAX, SHARE_ITEMS_MAX, SHARE_SECRETS_MAX};
+use crate::share::secret::SecretHash;
+use crate::share::time::Timestamp;
+use crate::share::view::{Changed, Chunk, Revision};
+
+mod producers;
+
+use producers::{Heard, Producers};
+
+/// A share's state. Begins empty and unopened; the first entry opens it.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    opened: Option<Opened>,
+    deleted: bool,
+    updated_at: Timestamp,
+    sync_count: u64,
+    revision: Revision,
+    secrets: VecDeque<SecretHash>,
+    producers: Producers,
+    items: Items,
+    removed: Removed,
+}
+
+/// Whose share this is, of what, since when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Who owns it.
+    pub account: AccountId,
+    /// What it shares.
+    pub session: SessionId,
+    /// When it was created.
+    pub at: Timestamp,
+}
+
+/// What an entry did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The share is open, or a further secret is valid.
+    Opened,
+    /// A sync was applied.
+    Synced {
+        /// Its number.
+        sync_count: u64,
+        /// The share's revision with it.
+        revision: Revision,
+        /// What it changed, in order; empty if it changed nothing, and then the revision is the one before.
+        changed: Vec<Changed>,
+    },
+    /// The sync had been applied before; the numbers are those of its first time.
+    Duplicate {
+        /// Its number.
+        sync_count: u64,
+        /// The share's revision with it.
+        revision: Revision,
+    },
+    /// The sync was refused and changed nothing.
+    Refused(Refusal),
+    /// The share was deleted, by this entry.
+    Deleted,
+    /// The entry came after the deletion, or before the opening, or opened an open share: it does nothing.
+    Void,
+}
+
+impl State {
+    /// Folds one entry in.
+    pub fn apply(&mut self, entry: &Entry) -> Outcome {
+        if self.deleted || (self.opened.is_none() && !matches!(entry, Entry::Open { .. })) {
+            return Outcome::Void;
+        }
+        match entry {
+            Entry::Open { at, account, session, secret } => {
+                if self.opened.is_some() {
+                    return Outcome::Void;
+                }
+                self.opened = Some(Opened { account: account.clone(), session: session.clone(), at: *at });
+                self.updated_at = *at;
+                self.secrets.push_back(*secret);
+                Outcome::Opened
+            }
+            Entry::Secret { secret, .. } => {
+                if self.secrets.len() == SHARE_SECRETS_MAX {
+                    self.secrets.pop_front();
+                }
+                self.secrets.push_back(*secret);
+                Outcome::Opened
+            }
+            Entry::Sync { at, batch } => self.sync(*at, batch),
+            Entry::Delete { .. } => {
+                *self = Self { opened: self.opened.take(), deleted: true, ..Self::default() };
+                Outcome::Deleted
+            }
+        }
+    }
+
+    /// Whether the share is there: opened and not deleted.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.opened.is_some() && !self.deleted
+    }
+
+    /// Whether the share was deleted.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// Whose share this is; `None` before the first entry.
+    #[must_use]
+    pub fn opened(&self) -> Option<&Opened> {
+        self.opened.as_ref()
+    }
+
+    /// The hashes of the secrets that are valid, oldest first.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretHash> {
+        self.secrets.iter()
+    }
+
+    /// The number of this state.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// How many syncs were accepted.
+    #[must_use]
+    pub fn sync_count(&self) -> u64 {
+        self.sync_count
+    }
+
+    /// When the newest sync was accepted; at first, when the share was created.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn item_count(&self) -> usize {
+        self.items.by_order.len()
+    }
+
+    /// Bytes of their keys and texts.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.items.byte_count
+    }
+
+    /// The value of an item.
+    #[must_use]
+    pub fn get(&self, key: &ItemKey) -> Option<&Payload> {
+        self.items.get(key).map(|item| &item.value)
+    }
+
+    /// All items, in the order in which they first came.
+    pub fn items(&self) -> impl Iterator<Item = (&ItemKey, &Payload)> {
+        self.items.by_order.values().map(|item| (&item.key, &item.value))
+    }
+
+    /// What changed after `since`, merged by key, and whether the follower must forget all it holds, because what was
+    /// removed since then is no longer known or because it was ahead of this state.
+    #[must_use]
+    pub fn changes_since(&self, since: Revision) -> (bool, Vec<Changed>) {
+        let (reset, since) = self.base_for(since);
+        let mut changes: Vec<_> = self.removed_since(since).collect();
+        changes.extend(self.items.by_order.values().filter(|item| item.revision > since).map(Item::to_changed));
+        (reset, changes)
+    }
+
+    /// A piece of [`State::changes_since`] of about `bytes_max` bytes (at least one item), read from the living state:
+    /// removals and the first items with `cursor` 0, and on from the `next_cursor` of the piece before.
+    #[must_use]
+    pub fn read(&self, since: Revision, cursor: u64, bytes_max: usize) -> Chunk {
+        let (reset, since) = self.base_for(since);
+        let mut changes: Vec<_> = if cursor == 0 { self.removed_since(since).collect() } else { Vec::new() };
+        let mut byte_count: usize = changes.iter().map(Changed::byte_count).sum();
+        let mut next_cursor = 0;
+        for (order, item) in self.items.by_order.range(cursor..).filter(|(_, item)| item.revision > since) {
+            let changed = item.to_changed();
+            byte_count += changed.byte_count();
+            if byte_count > bytes_max && !changes.is_empty() {
+                next_cursor = *order;
+                break;
+            }
+            changes.push(changed);
+        }
+        Chunk { revision: self.revision, sync_count: self.sync_count, reset, changes, next_cursor }
+    }
+
+    /// What applying this batch now would be answered without being applied, if anything: a duplicate's numbers, or why
+    /// it is refused. The log decides in the end; this spares it what is bound to be refused.
+    #[must_use]
+    pub fn foresee(&self, batch: &Batch) -> Option<Outcome> {
+        match batch.stamp.as_ref().map(|stamp| self.producers.hear(stamp)) {
+            Some(Heard::Again { sync_count, revision }) => return Some(Outcome::Duplicate { sync_count, revision }),
+            Some(Heard::Refused(refusal)) => return Some(Outcome::Refused(refusal)),
+            None | Some(Heard::New) => {}
+        }
+        self.items.has_room_for(&batch.changes).err().map(Outcome::Refused)
+    }
+
+    fn sync(&mut self, at: Timestamp, batch: &Batch) -> Outcome {
+        match batch.stamp.as_ref().map(|stamp| self.producers.hear(stamp)) {
+            None | Some(Heard::New) => {}
+            Some(Heard::Again { sync_count, revision }) => return Outcome::Duplicate { sync_count, revision },
+            Some(Heard::Refused(refusal)) => return Outcome::Refused(refusal),
+        }
+        if let Err(refusal) = self.items.has_room_for(&batch.changes) {
+            return Outcome::Refused(refusal);
+        }
+        self.sync_count += 1;
+        self.updated_at = self.updated_at.max(at);
+        let changed = self.change(&batch.changes);
+        if !changed.is_empty() {
+            self.revision += 1;
+        }
+        if let Some(stamp) = &batch.stamp {
+            self.producers.remember(stamp, self.sync_count, self.revision);
+        }
+        Outcome::Synced { sync_count: self.sync_count, revision: self.revision, changed }
+    }
+
+    fn change(&mut self, changes: &[Change]) -> Vec<Changed> {
+        let revision = self.revision + 1;
+        let mut changed = Vec::with_capacity(changes.len());
+        for Change { key, value } in changes {
+            match value {
+                Some(value) => {
+                    if self.items.put(key, value, revision) {
+                        changed.push(Changed { key: key.clone(), revision, value: Some(value.clone()) });
+                    }
+                }
+                None => {
+                    for key in self.items.remove_with_parts(key) {
+                        self.removed.push(revision, key.clone());
+                        changed.push(Changed { key, revision, value: None });
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// Whether a follower at `since` must start over, and the revision to tell it from.
+    fn base_for(&self, since: Revision) -> (bool, Revision) {
+        if since == 0 || since < self.removed.known_from || since > self.revision { (true, 0) } else { (false, since) }
+    }
+
+    /// The keys that were removed after `since` and did not come again. From 0 nobody holds anything to remove.
+    fn removed_since(&self, since: Revision) -> impl Iterator<Item = Changed> {
+        let known = if since == 0 { 0 } else { self.removed.keys.len() };
+        self.removed
+            .keys
+            .iter()
+            .take(known)
+            .filter(move |(revision, key)| *revision > since && self.get(key).is_none())
+            .map(|(revision, key)| Changed { key: key.clone(), revision: *revision, value: None })
+    }
+}
+
+/// The items, in order of first arrival and by key.
+#[derive(Debug, Clone, Default)]
+struct Items {
+    by_order: BTreeMap<u64, Item>,
+    order_of: HashMap<ItemKey, u64>,
+    /// Orders begin at 1, so that 0 can mean "from the beginning" as a cursor.
+    last_order: u64,
+    byte_count: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    key: ItemKey,
+    value: Payload,
+    revision: Revision,
+}
+
+impl Item {
+    fn to_changed(&self) -> Changed {
+        Changed { key: self.key.clone(), revision: self.revision, value: Some(self.value.clone()) }
+    }
+}
+
+impl Items {
+    fn get(&self, key: &ItemKey) -> Option<&Item> {
+        self.by_order.get(self.order_of.get(key)?)
+    }
+
+    /// Sets an item; false if it had this value.
+    fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> bool {
+        if let Some(item) = self.order_of.get(key).and_then(|order| self.by_order.get_mut(order)) {
+            if item.value == *value {
+                return false;
+            }
+            self.byte_count = self.byte_count - item.value.as_str().len() + value.as_str().len();
+            item.value = value.clone();
+            item.revision = revision;
+        } else {
+            self.last_order += 1;
+            self.byte_count += size(key, value);
+            self.order_of.insert(key.clone(), self.last_order);
+            self.by_order.insert(self.last_order, Item { key: key.clone(), value: value.clone(), revision });
+        }
+        true
+    }
+
+    /// Removes an item and, if it is a message, its parts; gives the keys that were there.
+    fn remove_with_parts(&mut self, key: &ItemKey) -> Vec<ItemKey> {
+        let mut keys = Vec::new();
+        if let Some(prefix) = key.parts_prefix() {
+            keys.extend(
+                self.by_order.values().map(|item| &item.key).filter(|key| key.as_str().starts_with(&prefix)).cloned(),
+            );
+        }
+        keys.push(key.clone());
+        keys.retain(|key| self.remove(key));
+        keys
+    }
+
+    fn remove(&mut self, key: &ItemKey) -> bool {
+        let Some(item) = self.order_of.remove(key).and_then(|order| self.by_order.remove(&order)) else { return false };
+        self.byte_count -= size(&item.key, &item.value);
+        true
+    }
+
+    /// Whether the changes fit, counted without what they remove: first as if all were new, then exactly.
+    fn has_room_for(&self, changes: &[Change]) -> Result<(), Refusal> {
+        let added: usize =
+            changes.iter().map(|change| change.value.as_ref().map_or(0, |value| size(&change.key, value))).sum();
+        if self.by_order.len() + changes.len() <= SHARE_ITEMS_MAX && self.byte_count + added <= SHARE_BYTES_MAX {
+            return Ok(());
+        }
+        let last: HashMap<_, _> =
+            changes.iter().filter_map(|change| change.value.as_ref().map(|value| (&change.key, value))).collect();
+        let (mut item_count, mut byte_count) = (self.by_order.len(), self.byte_count);
+        for (key, value) in last {
+            match self.get(key) {
+                Some(item) => byte_count = byte_count - size(key, &item.value) + size(key, value),
+                None => (item_count, byte_count) = (item_count + 1, byte_count + size(key, value)),
+            }
+        }
+        if item_count > SHARE_ITEMS_MAX {
+            return Err(Refusal::limit("shareItemsMax", SHARE_ITEMS_MAX, item_count));
+        }
+        if byte_count > SHARE_BYTES_MAX {
+            return Err(Refusal::limit("shareBytesMax", SHARE_BYTES_MAX, byte_count));
+        }
+        Ok(())
+    }
+}
+
+fn size(key: &ItemKey, value: &Payload) -> usize {
+    key.as_str().len() + value.as_str().len()
+}
+
+/// The keys removed lately; past [`REMOVED_BYTES_MAX`] the oldest are forgotten.
+#[derive(Debug, Clone, Default)]
+struct Removed {
+    keys: VecDeque<(Revision, ItemKey)>,
+    byte_count: usize,
+    /// Every removal after this revision is still known.
+    known_from: Revision,
+}
+
+impl Removed {
+    fn push(&mut self, revision: Revision, key: ItemKey) {
+        self.byte_count += key.as_str().len();
+        self.keys.push_back((revision, key));
+        while self.byte_count > REMOVED_BYTES_MAX
+            && let Some((revision, key)) = self.keys.pop_front()
+        {
+            self.byte_count -= key.as_str().len();
+            self.known_from = revision;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What a share remembers of its producers, so that a batch sent again is applied once.
+
+use std::collections::HashMap;
+
+use crate::share::change::Stamp;
+use crate::share::error::Refusal;
+use crate::share::id::ProducerId;
+use crate::share::limits::SHARE_PRODUCERS_MAX;
+use crate::share::view::Revision;
+
+/// The last batch of each producer; at most [`SHARE_PRODUCERS_MAX`], the one not heard for longest goes first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Producers {
+    last: HashMap<ProducerId, LastBatch>,
+}
+
+#[derive(Debug, Clone)]
+struct LastBatch {
+    epoch: u64,
+    sequence: u64,
+    sync_count: u64,
+    revision: Revision,
+}
+
+/// What a stamp says of a batch.
+pub(super) enum Heard {
+    /// It was not applied before.
+    New,
+    /// It was, and these were its numbers.
+    Again {
+        sync_count: u64,
+        revision: Revision,
+    },
+    Refused(Refusal),
+}
+
+impl Producers {
+    pub(super) fn hear(&self, stamp: &Stamp) -> Heard {
+        let Some(last) = self.last.get(&stamp.producer) else { return Heard::New };
+        match (stamp.epoch.cmp(&last.epoch), stamp.sequence.cmp(&last.sequence)) {
+            (std::cmp::Ordering::Less, _) => Heard::Refused(Refusal::StaleProducer { epoch: last.epoch }),
+            (std::cmp::Ordering::Greater, _) | (_, std::cmp::Ordering::Greater) => Heard::New,
+            (_, std::cmp::Ordering::Equal) => Heard::Again { sync_count: last.sync_count, revision: last.revision },
+            (_, std::cmp::Ordering::Less) => Heard::Refused(Refusal::invalid(
+                0,
+                format!(
+                    "sequence {} was passed: {} has been applied; send one batch at a time",
+                    stamp.sequence, last.sequence
+                ),
+            )),
+        }
+    }
+
+    pub(super) fn remember(&mut self, stamp: &Stamp, sync_count: u64, revision: Revision) {
+        if self.last.len() == SHARE_PRODUCERS_MAX && !self.last.contains_key(&stamp.producer) {
+            // Sync counts are unlike for any two batches, so the least one is the batch heard first.
+            let oldest = self.last.iter().min_by_key(|(_, last)| last.sync_count).map(|(producer, _)| producer.clone());
+            oldest.map(|producer| self.last.remove(&producer));
+        }
+        let last = LastBatch { epoch: stamp.epoch, sequence: stamp.sequence, sync_count, revision };
+        self.last.insert(stamp.producer.clone(), last);
+    }
+}

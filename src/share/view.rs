@@ -1,0 +1,106 @@
+//! What a viewer may see of a share. Nothing here has a secret, or the hash of one, as a field.
+
+use crate::share::change::Change;
+use crate::share::id::{SessionId, ShareId};
+use crate::share::item::{ItemKey, Payload};
+use crate::share::time::Timestamp;
+
+/// The number of a share's state: raised by one by each sync that changed anything. 0 is the empty state.
+pub type Revision = u64;
+
+/// A share's facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShareInfo {
+    /// Its id.
+    pub id: ShareId,
+    /// The session that it shares.
+    pub session: SessionId,
+    /// Where people look at it.
+    pub url: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When the newest sync was accepted; at first, when it was created.
+    pub updated_at: Timestamp,
+    /// How many syncs were accepted.
+    pub sync_count: u64,
+    /// The number of its state.
+    pub revision: Revision,
+    /// How many items it holds.
+    pub item_count: u64,
+    /// Bytes of their keys and texts.
+    pub byte_count: u64,
+}
+
+/// An item as it stands, or the fact that it went, with the revision that did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Which item.
+    pub key: ItemKey,
+    /// The revision that brought it to this value.
+    pub revision: Revision,
+    /// Its value; `None`: removed.
+    pub value: Option<Payload>,
+}
+
+impl Changed {
+    /// What it adds to a chunk.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.key.as_str().len() + self.value.as_ref().map_or(0, |value| value.as_str().len())
+    }
+
+    /// The change without its revision.
+    #[must_use]
+    pub fn into_change(self) -> Change {
+        Change { key: self.key, value: self.value }
+    }
+}
+
+/// The way from one revision to a later one, or a piece of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The revision that the follower must stand at; 0 with `reset`.
+    pub base: Revision,
+    /// The revision that it stands at when it has folded the whole step.
+    pub revision: Revision,
+    /// The share's sync count at that revision, or later.
+    pub sync_count: u64,
+    /// Forget everything held: what follows is the whole state.
+    pub reset: bool,
+    /// Another piece of this step follows.
+    pub more: bool,
+    /// The changes, to be folded in order.
+    pub changes: Vec<Changed>,
+}
+
+/// A piece of the living state, for reading it chunk by chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The revision at which it was read.
+    pub revision: Revision,
+    /// The sync count at that time.
+    pub sync_count: u64,
+    /// What was removed since the revision asked for is no longer known: forget everything, this is the whole state.
+    pub reset: bool,
+    /// The changes, in the order in which the items first came.
+    pub changes: Vec<Changed>,
+    /// Where to go on; 0: this was the last.
+    pub next_cursor: u64,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShareListing {
+    /// The share.
+    pub id: ShareId,
+    /// The session that it shares.
+    pub session: SessionId,
+    /// Whose it is.
+    pub account: crate::share::id::AccountId,
+    /// Where people look at it.
+    pub url: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
