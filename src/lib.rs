@@ -1,6 +1,7 @@
 //! capshare shares a live agent session over Cap'n Proto RPC.
 #![forbid(unsafe_code)]
 
+pub mod contract;
 pub mod share;
 #[cfg(feature = "server")]
 pub mod store;
@@ -14,6 +15,7 @@ mod generated {
         unreachable_patterns,
         unreachable_pub,
         clippy::all,
+        clippy::unimplemented,
         clippy::use_self,
         clippy::unwrap_used,
         clippy::wildcard_enum_match_arm,

@@ -1,0 +1,52 @@
+//! The contract between domain and wire: names, and the maps both ways.
+//!
+//! Both sides use it: what one side writes, the other reads with the code beside it. [`sync_data`] is the edge at which
+//! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
+//! [`error`] is the one map of refusals and faults.
+
+pub mod convert;
+pub mod error;
+pub mod sync_data;
+
+/// The contract's version, which `hello` compares.
+pub const CONTRACT_VERSION: u32 = crate::share_capnp::CONTRACT_VERSION;
+
+/// The WebSocket subprotocol that names the contract and its version: a client offers it, the host picks it, and a host
+/// that does not speak what a client offers refuses the upgrade.
+pub const SUBPROTOCOL: &str = "capshare.1";
+
+/// What every version's subprotocol begins with.
+pub const SUBPROTOCOL_PREFIX: &str = "capshare.";
+
+/// The path of the RPC door.
+pub const RPC_PATH: &str = "/rpc/share";
+
+/// How a host and its client name themselves.
+pub const AGENT: &str = concat!("capshare/", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests {
+    use crate::share::limits;
+    use crate::share_capnp as schema;
+
+    #[test]
+    fn the_schema_states_the_limits_that_the_code_enforces() {
+        assert_eq!(super::SUBPROTOCOL, format!("{}{}", super::SUBPROTOCOL_PREFIX, super::CONTRACT_VERSION));
+        for (stated, enforced) in [
+            (schema::MESSAGE_BYTES_MAX, limits::MESSAGE_BYTES_MAX),
+            (schema::CHUNK_BYTES_MAX, limits::CHUNK_BYTES_MAX),
+            (schema::ITEM_BYTES_MAX, limits::ITEM_BYTES_MAX),
+            (schema::ITEM_NESTING_MAX.into(), limits::ITEM_NESTING_MAX),
+            (schema::SYNC_ITEMS_MAX.into(), limits::SYNC_ITEMS_MAX),
+            (schema::SHARE_ITEMS_MAX.into(), limits::SHARE_ITEMS_MAX),
+            (schema::SHARE_BYTES_MAX, limits::SHARE_BYTES_MAX),
+            (schema::ID_BYTES_MAX.into(), limits::ID_BYTES_MAX),
+            (schema::SESSION_ID_BYTES_MAX.into(), limits::SESSION_ID_BYTES_MAX),
+            (schema::CALLS_IN_FLIGHT_MAX.into(), limits::CALLS_IN_FLIGHT_MAX),
+            (schema::CAPABILITIES_HELD_MAX.into(), limits::CAPABILITIES_HELD_MAX),
+            (schema::LIST_PAGE_MAX.into(), limits::LIST_PAGE_MAX),
+        ] {
+            assert_eq!(stated, enforced as u64);
+        }
+    }
+}

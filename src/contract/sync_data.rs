@@ -1,0 +1,290 @@
+//! The edge for items: where a JSON text is checked and its key read, in one pass, and never parsed again.
+//!
+//! Called by whoever takes items in: the RPC door and the client's queue. Beyond it an item is a
+//! [`Change`]: a key and an opaque text. Also the map to and from `SyncData`, the JSON form `{"type": ..., "data": ...}`
+//! in which OpenCode and files of JSON lines write items.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::share::change::Change;
+use crate::share::error::Refusal;
+use crate::share::item::{ItemKey, ItemKind, Payload};
+use crate::share::limits::Limits;
+
+/// Reads one item of a type, named as in `SyncData`, and appends its change, or for an array of models its changes.
+///
+/// The types `session`, `message`, `part`, `session_diff` and `model` are read as the schema says; `remove` takes a key
+/// as a JSON text; any other goes to the other lane.
+///
+/// # Errors
+/// The text is no JSON, not of the shape that its type asks for, too long or too deeply nested.
+pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Refusal> {
+    check_size(json, limits)?;
+    let put = |key, json| Change { key, value: Some(Payload::from_checked_json(json)) };
+    match kind {
+        "session" => {
+            object(kind, json)?;
+            changes.push(put(ItemKey::session(), json));
+        }
+        "session_diff" => {
+            if !json.trim_start().starts_with('[') {
+                return Err(Refusal::invalid(0, "a session_diff is a JSON array"));
+            }
+            parse::<IgnoredAny>(kind, json)?;
+            changes.push(put(ItemKey::session_diff(), json));
+        }
+        "message" => {
+            let head = object(kind, json)?;
+            changes.push(put(ItemKey::message(&needed(kind, "id", head.id)?)?, json));
+        }
+        "part" => {
+            let head = object(kind, json)?;
+            let message = needed(kind, "messageID", head.message_id)?;
+            changes.push(put(ItemKey::part(&message, &needed(kind, "id", head.id)?)?, json));
+        }
+        "model" if json.trim_start().starts_with('[') => {
+            for model in parse::<Vec<&RawValue>>(kind, json)? {
+                changes.push(put(model_key(model.get())?, model.get()));
+            }
+        }
+        "model" => changes.push(put(model_key(json)?, json)),
+        "remove" => {
+            let key = parse::<Cow<'_, str>>(kind, json)?;
+            changes.push(Change { key: key.parse()?, value: None });
+        }
+        other => {
+            changes.push(put(ItemKey::other(other, other_id(json)?.as_deref())?, json));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one `SyncData` object, `{"type": ..., "data": ...}`, and appends its changes.
+///
+/// # Errors
+/// As [`read_item`].
+pub fn read_sync_data(json: &str, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Refusal> {
+    #[derive(Deserialize)]
+    struct SyncData<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    let item: SyncData<'_> = parse("SyncData", json)?;
+    read_item(&item.kind, item.data.get(), limits, changes)
+}
+
+/// Writes a change as one `SyncData` object.
+#[must_use]
+pub fn write_sync_data(change: &Change) -> String {
+    let (kind, json) = match (&change.value, change.key.kind()) {
+        (None, _) => return format!(r#"{{"type":"remove","data":{}}}"#, text(change.key.as_str())),
+        (Some(value), ItemKind::Session) => (Cow::from("\"session\""), Cow::from(value.as_str())),
+        (Some(value), ItemKind::SessionDiff) => ("\"session_diff\"".into(), value.as_str().into()),
+        (Some(value), ItemKind::Message { .. }) => ("\"message\"".into(), value.as_str().into()),
+        (Some(value), ItemKind::Part { .. }) => ("\"part\"".into(), value.as_str().into()),
+        (Some(value), ItemKind::Model { .. }) => ("\"model\"".into(), format!("[{}]", value.as_str()).into()),
+        (Some(value), ItemKind::Other { kind, .. }) => (text(&kind).into(), value.as_str().into()),
+    };
+    format!(r#"{{"type":{kind},"data":{json}}}"#)
+}
+
+/// The members of an item that the host reads.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "messageID")]
+    message_id: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "providerID")]
+    provider_id: Option<Cow<'a, str>>,
+}
+
+fn object<'a>(kind: &str, json: &'a str) -> Result<Head<'a>, Refusal> {
+    // Asked for by hand, because a struct may be read from an array as well.
+    if json.trim_start().starts_with('{') {
+        parse(kind, json)
+    } else {
+        Err(Refusal::invalid(0, format!("a {kind} is a JSON object")))
+    }
+}
+
+fn model_key(json: &str) -> Result<ItemKey, Refusal> {
+    let head = object("model", json)?;
+    ItemKey::model(&head.provider_id.unwrap_or_default(), &needed("model", "id", head.id)?)
+}
+
+/// The id of an item of the other lane: the member `id` of an object, if that is a text.
+fn other_id(json: &str) -> Result<Option<String>, Refusal> {
+    #[derive(Deserialize)]
+    struct Loose<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    if json.trim_start().starts_with('{') {
+        let head: Loose<'_> = parse("other", json)?;
+        Ok(head.id.and_then(|id| serde_json::from_str::<String>(id.get()).ok()).filter(|id| !id.is_empty()))
+    } else {
+        parse::<IgnoredAny>("other", json)?;
+        Ok(None)
+    }
+}
+
+fn needed<'a>(kind: &str, name: &str, value: Option<Cow<'a, str>>) -> Result<Cow<'a, str>, Refusal> {
+    value.ok_or_else(|| Refusal::invalid(0, format!("a {kind} needs the text member {name}")))
+}
+
+fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result<T, Refusal> {
+    serde_json::from_str(json).map_err(|error| {
+        let at = (error.line(), error.column());
+        Refusal::invalid(
+            0,
+            match error.classify() {
+                serde_json::error::Category::Data => format!("a {kind} with a member of the wrong type at {at:?}"),
+                serde_json::error::Category::Syntax => format!("a {kind} that is no JSON: an error at {at:?}"),
+                serde_json::error::Category::Eof | serde_json::error::Category::Io => {
+                    format!("a {kind} that is no JSON: it ends early")
+                }
+            },
+        )
+    })
+}
+
+fn check_size(json: &str, limits: &Limits) -> Result<(), Refusal> {
+    if json.len() > limits.item_bytes_max {
+        return Err(Refusal::limit("itemBytesMax", limits.item_bytes_max, json.len()));
+    }
+    let nesting = nesting(json);
+    if nesting > limits.item_nesting_max {
+        return Err(Refusal::limit("itemNestingMax", limits.item_nesting_max, nesting));
+    }
+    Ok(())
+}
+
+/// How deep brackets stand inside one another. The parser does not say: it skips what nobody reads without recursion.
+fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => drop(bytes.next()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// A JSON text.
+fn text(plain: &str) -> String {
+    serde_json::Value::from(plain).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(kind: &str, json: &str) -> Result<Vec<(String, Option<String>)>, Refusal> {
+        let mut changes = Vec::new();
+        read_item(kind, json, &Limits::default(), &mut changes)?;
+        Ok(changes
+            .into_iter()
+            .map(|change| (change.key.to_string(), change.value.map(|value| value.as_str().to_owned())))
+            .collect())
+    }
+
+    fn key(kind: &str, json: &str) -> String {
+        read(kind, json).unwrap().remove(0).0
+    }
+
+    #[test]
+    fn each_type_gets_its_key_and_keeps_its_text() {
+        assert_eq!(key("session", r#"{"id":"ses_1"}"#), "session");
+        assert_eq!(key("session_diff", "[]"), "session_diff");
+        assert_eq!(key("message", r#" {"role":"user","id":"msg_1","x":[1,{"id":2}]}"#), "message/msg_1");
+        assert_eq!(key("part", r#"{"id":"prt_1","messageID":"msg_1"}"#), "part/msg_1/prt_1");
+        assert_eq!(key("model", r#"{"id":"a/b","providerID":"p"}"#), "model/p/a%2Fb");
+        assert_eq!(key("model", r#"{"id":"m"}"#), "model//m");
+        assert_eq!(key("kilo_meta", r#"{"platform":"x","id":7}"#), "other/kilo_meta");
+        assert_eq!(key("log", r#"{"id":"é/%"}"#), "other/log/é%2F%25");
+        assert_eq!(key("note", "17"), "other/note");
+        assert_eq!(read("remove", r#""message/msg_1""#).unwrap(), [("message/msg_1".to_owned(), None)]);
+        assert_eq!(
+            read("model", r#"[{"id":"a"}, {"id":"b"}]"#).unwrap().into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
+            ["model//a", "model//b"]
+        );
+        assert_eq!(read("note", "{\n \"a\":\r\n1}").unwrap()[0].1.as_deref(), Some("{  \"a\":  1}"));
+    }
+
+    #[test]
+    fn what_is_no_item_is_refused_with_the_reason() {
+        for (kind, json) in [
+            ("session", "[]"),
+            ("session", ""),
+            ("session", "{"),
+            ("session", "{} {}"),
+            ("session", r#"{"a":tru}"#),
+            ("session_diff", "{}"),
+            ("message", r#"{"role":"user"}"#),
+            ("message", r#"{"id":""}"#),
+            ("message", r#"{"id":1}"#),
+            ("message", r#"["msg_1"]"#),
+            ("part", r#"{"id":"prt_1"}"#),
+            ("part", r#"{"messageID":"msg_1"}"#),
+            ("model", r#"[{"id":"a"},3]"#),
+            ("remove", r#""message/""#),
+            ("remove", r#""message/a/b""#),
+            ("remove", r#""nothing/a""#),
+            ("remove", r#""other/part/x""#),
+            ("remove", "7"),
+            ("note", "nothing"),
+        ] {
+            assert!(matches!(read(kind, json), Err(Refusal::InvalidInput { .. })), "{kind} {json}");
+        }
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let limit = |result: Result<_, Refusal>| match result {
+            Err(Refusal::LimitExceeded { limit, .. }) => limit,
+            other => panic!("{other:?}"),
+        };
+        let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read("note", &deep(100)).is_ok());
+        assert_eq!(limit(read("note", &deep(101))), "itemNestingMax");
+        assert!(read("note", r#""[[[[\"[[[[\\""#).is_ok());
+        assert_eq!(limit(read("note", &format!("\"{}\"", "x".repeat(4 << 20)))), "itemBytesMax");
+        assert_eq!(limit(read("message", &format!(r#"{{"id":"{}"}}"#, "x".repeat(257)))), "idBytesMax");
+    }
+
+    #[test]
+    fn sync_data_reads_what_it_writes() {
+        for line in [
+            r#"{"type":"session","data":{"id":"s"}}"#,
+            r#"{"type":"model","data":[{"id":"m"}]}"#,
+            r#"{"type":"a \"new\" type","data":null}"#,
+            r#"{"type":"remove","data":"part/a%2Fb/c"}"#,
+        ] {
+            let mut changes = Vec::new();
+            read_sync_data(line, &Limits::default(), &mut changes).unwrap();
+            assert_eq!(write_sync_data(&changes[0]), line);
+        }
+    }
+}
