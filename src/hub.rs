@@ -1,0 +1,564 @@
+//! The hub: the verbs that every door calls, on the shares that live on this host.
+//!
+//! A door brings a [`Principal`] and domain values and gets domain values or a [`Refusal`]; it knows nothing of rooms' logs,
+//! and the hub nothing of wires. `Send + Sync`, and reached by `Arc` from every worker. What it promises: success means
+//! durable; followers are told only what is durable; a share that was deleted stays deleted; a follower that fails fails
+//! nobody else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::access::{Access, Principal};
+use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::feed::Feed;
+use crate::hub::metrics::Metrics;
+use crate::hub::registry::Registry;
+use crate::hub::room::{Room, RoomContext};
+use crate::share::change::Batch;
+use crate::share::entry::Entry;
+use crate::share::error::{Refusal, StoreOperation};
+use crate::share::id::{SessionId, ShareId};
+use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, Limits};
+use crate::share::secret::Secret;
+use crate::share::state::{Outcome, State};
+use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
+use crate::store::{Store, StoreSettings, WriterId};
+
+pub mod access;
+pub mod ambient;
+pub mod feed;
+pub mod metrics;
+pub mod registry;
+pub mod room;
+
+/// How a hub behaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HubSettings {
+    /// What is refused. Default: the contract's limits.
+    pub limits: Limits,
+    /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
+    /// if no other host uses the bucket. Default: 1 s, which costs one small GET a second for each share that is watched.
+    pub poll: Option<Duration>,
+    /// Connections that are admitted. Default 10,000: at 14 kB each, 140 MB.
+    pub connections_max: usize,
+    /// Bytes of items that idle rooms may keep in memory. Default 256 MiB, the largest share that may exist.
+    pub idle_bytes_max: usize,
+    /// Rooms that may be idle in memory. Default 10,000.
+    pub idle_rooms_max: usize,
+    /// How the log is kept.
+    pub store: StoreSettings,
+}
+
+impl Default for HubSettings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            poll: Some(Duration::from_secs(1)),
+            connections_max: 10_000,
+            idle_bytes_max: 256 << 20,
+            idle_rooms_max: 10_000,
+            store: StoreSettings::default(),
+        }
+    }
+}
+
+/// The shares of one host, and who is connected to it.
+#[derive(Debug)]
+pub struct Hub {
+    settings: HubSettings,
+    ambient: Ambient,
+    access: Arc<dyn Access>,
+    registry: Arc<Registry>,
+    store: Store,
+    rooms: Mutex<HashMap<ShareId, Arc<OnceCell<Arc<Room>>>>>,
+    context: Arc<RoomContext>,
+    public_url: OnceLock<String>,
+}
+
+/// A share that was created, or that its account had created before.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// Its id.
+    pub id: ShareId,
+    /// Where people look at it.
+    pub url: String,
+    /// A secret that opens it for writing, made for this answer.
+    pub secret: Secret,
+    /// Its sync count: 1 with initial data, 0 without, unless it existed.
+    pub sync_count: u64,
+    /// Its revision.
+    pub revision: Revision,
+    /// The account had shared this session already.
+    pub existed: bool,
+    /// Its room, for whoever goes on with it.
+    pub room: Arc<Room>,
+}
+
+/// What a sync came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Synced {
+    /// The batch's own number.
+    pub sync_count: u64,
+    /// The share's revision with the batch applied.
+    pub revision: Revision,
+    /// The batch had been applied before.
+    pub duplicate: bool,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The shares, in no promised order.
+    pub shares: Vec<ShareListing>,
+    /// Where the next page begins; empty after the last.
+    pub next_cursor: String,
+}
+
+impl Hub {
+    /// A hub over these objects.
+    ///
+    /// # Errors
+    /// The machine has no randomness to give.
+    pub fn new(
+        objects: Arc<dyn object_store::ObjectStore>,
+        access: Arc<dyn Access>,
+        ambient: Ambient,
+        settings: HubSettings,
+    ) -> Result<Arc<Self>, NoEntropy> {
+        let writer = ambient.bits()?;
+        let store = Store::new(objects, settings.store.clone(), WriterId::from_bits(writer));
+        let context = Arc::new(RoomContext {
+            metrics: Arc::new(Metrics::new()),
+            tasks: TaskTracker::new(),
+            chunk_bytes_max: settings.limits.chunk_bytes_max,
+            poll: settings.poll,
+            store: store.clone(),
+        });
+        Ok(Arc::new(Self {
+            registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
+            settings,
+            ambient,
+            access,
+            store,
+            rooms: Mutex::default(),
+            context,
+            public_url: OnceLock::new(),
+        }))
+    }
+
+    /// Creates the share of a session, with its initial data if there is any; or finds the one that the account created
+    /// before, adds a secret to it and syncs the data to it.
+    ///
+    /// # Errors
+    /// The principal may not, the data does not fit, or the bucket failed, and then nothing of it is visible.
+    pub async fn create(&self, who: &Principal, session: &SessionId, initial: Option<Batch>) -> Result<Created, Refusal> {
+        who.may_write()?;
+        let at = self.ambient.clock.now();
+        let (fresh_id, secret) = self.draw()?;
+        let hash = access::hash(&secret);
+        let mut entries = vec![Entry::Open { at, account: who.account.clone(), session: session.clone(), secret: hash }];
+        entries.extend(initial.clone().map(|batch| Entry::Sync { at, batch }));
+        // What the fold would refuse is refused before anything is written.
+        let mut state = State::default();
+        for entry in &entries {
+            if let Outcome::Refused(refusal) = state.apply(entry) {
+                return Err(refusal);
+            }
+        }
+        for _ in 0..CREATE_TRIES_MAX {
+            let claim = self.store.claim(&who.account, session, &fresh_id, at).await;
+            let id = match claim.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+                Claim::Ours => fresh_id.clone(),
+                Claim::Theirs(id) => id,
+            };
+            // The claim may be another host's, or our own of before a crash: the log is created by whoever comes first.
+            let created = self.store.create_log(&id, &entries).await;
+            match created.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+                LogCreated::New(log) => {
+                    let room = self.place(Room::new(id, Arc::clone(&self.context), log, &entries));
+                    self.context.metrics.shares_created.inc();
+                    self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
+                    return self.created(room, secret, false, state.sync_count(), state.revision());
+                }
+                LogCreated::Exists => {
+                    if let Some(created) = self.rejoin(&id, &secret, initial.clone()).await? {
+                        return Ok(created);
+                    }
+                    // Deleted between its claim and now: what is left of it is cleared away, and the claim is free again.
+                    self.clear_away(&id, &who.account, session).await?;
+                }
+            }
+        }
+        tracing::warn!(account = %who.account, tries = CREATE_TRIES_MAX, "a session is created and deleted all the time");
+        Err(Refusal::Unavailable { retry_after_ms: 1_000 })
+    }
+
+    /// Applies a batch to a share, by its secret.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn sync(&self, who: &Principal, id: &str, secret: &Secret, batch: Batch) -> Result<Synced, Refusal> {
+        who.may_write()?;
+        let room = self.open(id, secret).await?;
+        self.sync_room(&room, batch).await
+    }
+
+    /// Applies a batch to a share that the caller has opened.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn sync_room(&self, room: &Arc<Room>, batch: Batch) -> Result<Synced, Refusal> {
+        match room.read(|state| state.foresee(&batch))? {
+            Some(Outcome::Refused(refusal)) => return Err(refusal),
+            Some(Outcome::Duplicate { sync_count, revision }) => return Ok(Synced { sync_count, revision, duplicate: true }),
+            _ => {}
+        }
+        let at = self.ambient.clock.now();
+        match room.append(Entry::Sync { at, batch }, StoreOperation::Sync).await? {
+            Outcome::Synced { sync_count, revision, .. } => {
+                self.context.metrics.syncs.inc();
+                Ok(Synced { sync_count, revision, duplicate: false })
+            }
+            Outcome::Duplicate { sync_count, revision } => Ok(Synced { sync_count, revision, duplicate: true }),
+            Outcome::Refused(refusal) => Err(refusal),
+            Outcome::Void | Outcome::Deleted | Outcome::Opened => Err(Refusal::not_found(room.id().as_str())),
+        }
+    }
+
+    /// Deletes a share for good, by its secret.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn delete(&self, who: &Principal, id: &str, secret: &Secret) -> Result<(), Refusal> {
+        who.may_write()?;
+        let room = self.open(id, secret).await?;
+        self.delete_room(&room).await
+    }
+
+    /// Deletes a share that the caller has opened.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn delete_room(&self, room: &Arc<Room>) -> Result<(), Refusal> {
+        room.read(|_| ())?;
+        let at = self.ambient.clock.now();
+        match room.append(Entry::Delete { at }, StoreOperation::Delete).await? {
+            Outcome::Deleted => {
+                self.context.metrics.shares_deleted.inc();
+                Ok(())
+            }
+            Outcome::Void | Outcome::Opened | Outcome::Synced { .. } | Outcome::Duplicate { .. } | Outcome::Refused(_) => {
+                Err(Refusal::not_found(room.id().as_str()))
+            }
+        }
+    }
+
+    /// The room of a share, for whoever has its secret.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
+    pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
+        let room = self.room(id).await?;
+        let shown = access::hash(secret);
+        if !room.has_secret(&shown) {
+            // Another host may have made a secret, or deleted the share, since we last looked.
+            room.catch_up(Duration::ZERO).await?;
+            room.read(|_| ())?;
+            if !room.has_secret(&shown) {
+                return Err(Refusal::InvalidSecret { id: room.id().clone() });
+            }
+        }
+        Ok(room)
+    }
+
+    /// The room of a share, for reading: whoever knows the id may.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], or the bucket failed.
+    pub async fn view(&self, id: &str) -> Result<Arc<Room>, Refusal> {
+        let room = self.room(id).await?;
+        room.refresh().await?;
+        room.read(|_| ())?;
+        Ok(room)
+    }
+
+    /// A share's facts.
+    ///
+    /// # Errors
+    /// The share was deleted.
+    pub fn info(&self, room: &Room) -> Result<ShareInfo, Refusal> {
+        room.read(|state| {
+            let opened = state.opened()?;
+            Some(ShareInfo {
+                id: room.id().clone(),
+                session: opened.session.clone(),
+                url: self.url(room.id()),
+                created_at: opened.at,
+                updated_at: state.updated_at(),
+                sync_count: state.sync_count(),
+                revision: state.revision(),
+                item_count: state.item_count() as u64,
+                byte_count: state.byte_count() as u64,
+            })
+        })?
+        .ok_or_else(|| Refusal::not_found(room.id().as_str()))
+    }
+
+    /// A piece of a share's state; see [`State::read`].
+    ///
+    /// # Errors
+    /// The share was deleted, or the bucket failed.
+    pub async fn read(&self, room: &Arc<Room>, since: Revision, cursor: u64) -> Result<Chunk, Refusal> {
+        room.refresh().await?;
+        room.read(|state| state.read(since, cursor, self.settings.limits.chunk_bytes_max))
+    }
+
+    /// Follows a share from a revision; 0: from the whole state.
+    ///
+    /// # Errors
+    /// The share was deleted, or the bucket failed.
+    pub async fn follow(&self, room: &Arc<Room>, since: Revision) -> Result<Feed, Refusal> {
+        // Subscribed first, read then: what comes in between is told.
+        let feed = room.follow(since);
+        room.refresh().await?;
+        room.read(|_| ())?;
+        Ok(feed)
+    }
+
+    /// A page of the principal's own shares, or of everybody's for an administrator.
+    ///
+    /// # Errors
+    /// The principal may not, or the bucket failed.
+    pub async fn list(&self, who: &Principal, everybody: bool, cursor: &str, limit: usize) -> Result<Page, Refusal> {
+        who.may_read()?;
+        if everybody {
+            who.may_administer()?;
+        }
+        if limit > LIST_PAGE_MAX {
+            return Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit));
+        }
+        let limit = if limit == 0 { LIST_PAGE_DEFAULT } else { limit };
+        let account = (!everybody).then_some(&who.account);
+        let page = self.store.list(account, cursor, limit).await;
+        let page = page.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
+        let shares = page.claims.into_iter().map(|claim| ShareListing {
+            url: self.url(&claim.share),
+            id: claim.share,
+            session: claim.session,
+            account: claim.account,
+            created_at: claim.at,
+        });
+        Ok(Page { shares: shares.collect(), next_cursor: page.next_cursor })
+    }
+
+    /// The principal of a connection: of the token it showed, or of those that show none.
+    ///
+    /// # Errors
+    /// A wrong token, or none where one is needed.
+    pub async fn authenticate(&self, token: Option<&Secret>) -> Result<Principal, Refusal> {
+        match token {
+            Some(token) => self.access.authenticate(token).await,
+            None => self.access.anonymous().ok_or_else(|| Refusal::Unauthorized {
+                reason: "this host needs a token: send it as Authorization: Bearer TOKEN, or call authenticate".into(),
+            }),
+        }
+    }
+
+    /// Whether the bucket answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn ready(&self) -> Result<(), Refusal> {
+        let ready = tokio::time::timeout(READY_WITHIN, self.store.ready()).await;
+        match ready {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.storage_failed(StoreOperation::Read, &error)),
+            Err(_) => Err(Refusal::StorageFailure { operation: StoreOperation::Read }),
+        }
+    }
+
+    /// Where people look at a share.
+    #[must_use]
+    pub fn url(&self, id: &ShareId) -> String {
+        format!("{}/share/{id}", self.public_url())
+    }
+
+    /// What the URLs of shares begin with; without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        self.public_url.get().map_or("http://localhost", String::as_str)
+    }
+
+    /// Says what the URLs of shares begin with. Only the first call counts.
+    pub fn set_public_url(&self, url: &str) {
+        let _ = self.public_url.set(url.trim_end_matches('/').to_owned());
+    }
+
+    /// How it behaves.
+    #[must_use]
+    pub fn settings(&self) -> &HubSettings {
+        &self.settings
+    }
+
+    /// Its clock and its randomness.
+    #[must_use]
+    pub fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    /// Who is connected.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.context.metrics
+    }
+
+    /// Its store, for start-up checks.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Waits until what was begun is in the log: for shutdown, once no door brings more.
+    pub async fn finish(&self) {
+        self.context.tasks.close();
+        self.context.tasks.wait().await;
+    }
+
+    /// The room of a share, loaded if it is not here. Many may ask at once: one loads.
+    async fn room(&self, id: &str) -> Result<Arc<Room>, Refusal> {
+        let id: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
+        let cell = Arc::clone(self.rooms().entry(id.clone()).or_default());
+        let room = cell.get_or_try_init(|| self.load(&id)).await.cloned();
+        if room.is_err() {
+            // An id that is not there must not take up room, unless somebody else is at it.
+            let mut rooms = self.rooms();
+            if rooms.get(&id).is_some_and(|cell| Arc::strong_count(cell) <= 2 && cell.get().is_none()) {
+                rooms.remove(&id);
+            }
+        }
+        room
+    }
+
+    async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
+        let opened = self.store.open_log(id).await;
+        match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
+            Some((log, entries)) => {
+                let room = Room::new(id.clone(), Arc::clone(&self.context), log, &entries);
+                self.drop_idle_rooms();
+                Ok(room)
+            }
+            None => Err(Refusal::not_found(id.as_str())),
+        }
+    }
+
+    /// Keeps a room that was just created.
+    fn place(&self, room: Arc<Room>) -> Arc<Room> {
+        self.drop_idle_rooms();
+        self.rooms().insert(room.id().clone(), Arc::new(OnceCell::new_with(Some(Arc::clone(&room)))));
+        room
+    }
+
+    /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within
+    /// its bounds.
+    fn drop_idle_rooms(&self) {
+        let mut rooms = self.rooms();
+        if rooms.len() < self.settings.idle_rooms_max && self.context.idle_check_is_early() {
+            return;
+        }
+        let mut idle: Vec<_> = rooms
+            .iter()
+            .filter_map(|(id, cell)| {
+                let room = cell.get()?;
+                let (used_at, byte_count) = room.idle()?;
+                (Arc::strong_count(cell) == 1 && Arc::strong_count(room) == 1).then(|| (used_at, byte_count, id.clone()))
+            })
+            .collect();
+        idle.sort_by_key(|(used_at, ..)| std::cmp::Reverse(*used_at));
+        let (mut room_count, mut byte_count) = (0, 0);
+        for (_, bytes, id) in idle {
+            room_count += 1;
+            byte_count += bytes;
+            if room_count > self.settings.idle_rooms_max || byte_count > self.settings.idle_bytes_max {
+                rooms.remove(&id);
+            }
+        }
+    }
+
+    /// The account's share of this session, as it is found, with a further secret and the data.
+    async fn rejoin(&self, id: &ShareId, secret: &Secret, initial: Option<Batch>) -> Result<Option<Created>, Refusal> {
+        let room = match self.room(id.as_str()).await {
+            Err(Refusal::NotFound { .. }) => return Ok(None),
+            room => room?,
+        };
+        let entry = Entry::Secret { at: self.ambient.clock.now(), secret: access::hash(secret) };
+        match room.append(entry, StoreOperation::Create).await? {
+            Outcome::Opened => {}
+            _ => return Ok(None),
+        }
+        if let Some(batch) = initial {
+            self.sync_room(&room, batch).await?;
+        }
+        let Ok((sync_count, revision)) = room.read(|state| (state.sync_count(), state.revision())) else { return Ok(None) };
+        self.created(room, secret.clone(), true, sync_count, revision).map(Some)
+    }
+
+    fn created(
+        &self,
+        room: Arc<Room>,
+        secret: Secret,
+        existed: bool,
+        sync_count: u64,
+        revision: Revision,
+    ) -> Result<Created, Refusal> {
+        Ok(Created { id: room.id().clone(), url: self.url(room.id()), secret, sync_count, revision, existed, room })
+    }
+
+    fn draw(&self) -> Result<(ShareId, Secret), Refusal> {
+        let mut secret = [0; 32];
+        let drawn = self.ambient.entropy.fill(&mut secret).and_then(|()| self.ambient.bits());
+        drawn.map(|bits| (ShareId::from_bits(bits), Secret::from_bytes(secret))).map_err(|error| {
+            tracing::error!(%error, "no share can be created");
+            Refusal::Unavailable { retry_after_ms: 10_000 }
+        })
+    }
+
+    fn storage_failed(&self, operation: StoreOperation, error: &(dyn std::error::Error + 'static)) -> Refusal {
+        self.context.metrics.storage_failures.inc();
+        tracing::error!(%operation, error = %chain(error), "the bucket failed");
+        Refusal::StorageFailure { operation }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, HashMap<ShareId, Arc<OnceCell<Arc<Room>>>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How often a create may find the session's share deleted under it before it is given up.
+const CREATE_TRIES_MAX: usize = 8;
+
+/// How long readiness waits for the bucket: less than the few seconds after which those who ask give up.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// An error with its sources, in one line.
+#[must_use]
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

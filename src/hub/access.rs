@@ -1,0 +1,208 @@
+//! Access: from a credential to a principal, and what a principal may do.
+//!
+//! The doors ask [`Access`] once for each connection (and once for each `authenticate`), before anything else of it is
+//! looked at. An embedder brings its own by implementing the trait; [`SharedKeys`] and [`SingleAccount`] are ours.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::share::error::Refusal;
+use crate::share::id::AccountId;
+use crate::share::secret::{Secret, SecretHash};
+
+/// Who a connection is, and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// Whose rights it has.
+    pub account: AccountId,
+    /// What it showed.
+    pub credential: Credential,
+    /// What it may do.
+    pub scopes: Scopes,
+}
+
+/// What kind of credential a connection showed; every one belongs to an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A login session of an account, by its name.
+    Session(String),
+    /// A token, by its id.
+    Token(String),
+    /// A shared key.
+    Key,
+    /// None: the host needs none.
+    None,
+}
+
+impl Credential {
+    /// Its kind's name in logs and listings.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "session",
+            Self::Token(_) => "token",
+            Self::Key => "key",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What a principal may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scopes {
+    /// `share:write`: create, sync and delete shares.
+    pub write: bool,
+    /// `share:read`: list and read shares.
+    pub read: bool,
+    /// `admin`: everything of every account.
+    pub admin: bool,
+}
+
+impl Scopes {
+    /// What a producer needs.
+    pub const SHARE: Self = Self { write: true, read: true, admin: false };
+    /// Everything.
+    pub const ALL: Self = Self { write: true, read: true, admin: true };
+}
+
+impl Principal {
+    /// Passes if the principal may write.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_write(&self) -> Result<(), Refusal> {
+        self.needs(self.scopes.write, "this needs a credential with the scope share:write")
+    }
+
+    /// Passes if the principal may list and read.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_read(&self) -> Result<(), Refusal> {
+        self.needs(self.scopes.read, "this needs a credential with the scope share:read")
+    }
+
+    /// Passes if the principal may administer.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_administer(&self) -> Result<(), Refusal> {
+        self.needs(self.scopes.admin, "this needs a credential with the scope admin")
+    }
+
+    fn needs(&self, has: bool, reason: &'static str) -> Result<(), Refusal> {
+        if has || self.scopes.admin { Ok(()) } else { Err(Refusal::Unauthorized { reason: reason.into() }) }
+    }
+}
+
+/// Who may come in. Implement it to bring your own accounts.
+pub trait Access: fmt::Debug + Send + Sync {
+    /// The principal of a connection that showed no credential, if such may come in.
+    fn anonymous(&self) -> Option<Principal>;
+
+    /// The principal that this token stands for.
+    ///
+    /// The token may be anything that a client sent. Take the same time for every wrong one, and never log it.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`] for a wrong token, [`Refusal::Unavailable`] if it cannot be told now.
+    fn authenticate<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>>;
+
+    /// How the start-up line and `serve --check` name it: the mode, never a credential.
+    fn describe(&self) -> String;
+}
+
+/// No credential needed: everybody who reaches the host is the one account.
+#[derive(Debug, Clone)]
+pub struct SingleAccount {
+    account: AccountId,
+}
+
+impl SingleAccount {
+    /// Everybody is this account, with every scope.
+    #[must_use]
+    pub fn new(account: AccountId) -> Self {
+        Self { account }
+    }
+
+    fn principal(&self) -> Principal {
+        Principal { account: self.account.clone(), credential: Credential::None, scopes: Scopes::ALL }
+    }
+}
+
+impl Access for SingleAccount {
+    fn anonymous(&self) -> Option<Principal> {
+        Some(self.principal())
+    }
+
+    fn authenticate<'a>(&'a self, _: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>> {
+        // A client that shows a token where none is needed is let in, so that one configuration fits both hosts.
+        Box::pin(std::future::ready(Ok(self.principal())))
+    }
+
+    fn describe(&self) -> String {
+        format!("no credentials, everybody is account {}", self.account)
+    }
+}
+
+/// One or more keys, each shared with one account's clients.
+#[derive(Clone)]
+pub struct SharedKeys {
+    keys: Vec<(SecretHash, AccountId, Scopes)>,
+}
+
+impl SharedKeys {
+    /// The shortest key taken: 16 characters, because a key is guessed at over the network.
+    pub const KEY_CHARS_MIN: usize = 16;
+
+    /// These keys, with what each gives. Only their hashes are kept.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = (AccountId, Secret, Scopes)>) -> Self {
+        Self { keys: keys.into_iter().map(|(account, key, scopes)| (hash(&key), account, scopes)).collect() }
+    }
+}
+
+impl fmt::Debug for SharedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SharedKeys({})", self.keys.len())
+    }
+}
+
+impl Access for SharedKeys {
+    fn anonymous(&self) -> Option<Principal> {
+        None
+    }
+
+    fn authenticate<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>> {
+        let shown = hash(token);
+        // Every key is compared, so that the time says nothing about which was nearly right.
+        let found = self.keys.iter().fold(None, |found, (key, account, scopes)| {
+            if same(key, &shown) { Some((account, scopes)) } else { found }
+        });
+        Box::pin(std::future::ready(match found {
+            Some((account, scopes)) => {
+                Ok(Principal { account: account.clone(), credential: Credential::Key, scopes: *scopes })
+            }
+            None => Err(Refusal::Unauthorized { reason: "this token is not known here".into() }),
+        }))
+    }
+
+    fn describe(&self) -> String {
+        format!("{} shared key{}", self.keys.len(), if self.keys.len() == 1 { "" } else { "s" })
+    }
+}
+
+/// The hash of a secret, as the log keeps it.
+#[must_use]
+pub fn hash(secret: &Secret) -> SecretHash {
+    SecretHash(Sha256::digest(secret.reveal().as_bytes()).into())
+}
+
+/// Whether two hashes are the same, in constant time.
+#[must_use]
+pub fn same(one: &SecretHash, other: &SecretHash) -> bool {
+    one.0.ct_eq(&other.0).into()
+}

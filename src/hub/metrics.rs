@@ -1,0 +1,124 @@
+//! What the host counts, in the OpenMetrics text of `/metrics`.
+//!
+//! Handles are given out, never looked up, and there is no global registry: two hosts in one process count apart. No
+//! label holds an id, an account or anything else that grows with use.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// The counters of one host.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Connections admitted, by door.
+    pub connections_admitted: Family<DoorLabel, Counter>,
+    /// Connections open now, by door.
+    pub connections_open: Family<DoorLabel, Gauge>,
+    /// Upgrades and requests refused, by reason.
+    pub requests_refused: Family<ReasonLabel, Counter>,
+    /// RPC calls that have no answer yet.
+    pub calls_in_flight: Gauge,
+    /// RPC calls begun.
+    pub calls: Counter,
+    /// RPC calls cut short by a panic, which is a defect to report.
+    pub calls_panicked: Counter,
+    /// Capabilities held open for clients.
+    pub capabilities_held: Gauge,
+    /// Syncs applied.
+    pub syncs: Counter,
+    /// Shares created.
+    pub shares_created: Counter,
+    /// Shares deleted.
+    pub shares_deleted: Counter,
+    /// Shares held in memory.
+    pub rooms: Gauge,
+    /// Followers of shares, viewers and watches.
+    pub followers: Gauge,
+    /// Operations that the bucket did not carry out.
+    pub storage_failures: Counter,
+    /// From a batch's arrival to the bucket's answer.
+    pub commit_seconds: Histogram,
+}
+
+/// The door of a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DoorLabel {
+    /// Its name.
+    pub door: &'static str,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// The refusal's name.
+    pub reason: &'static str,
+}
+
+impl Metrics {
+    /// Counters at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("capshare"),
+            connections_admitted: Family::default(),
+            connections_open: Family::default(),
+            requests_refused: Family::default(),
+            calls_in_flight: Gauge::default(),
+            calls: Counter::default(),
+            calls_panicked: Counter::default(),
+            capabilities_held: Gauge::default(),
+            syncs: Counter::default(),
+            shares_created: Counter::default(),
+            shares_deleted: Counter::default(),
+            rooms: Gauge::default(),
+            followers: Gauge::default(),
+            storage_failures: Counter::default(),
+            // 0.25 ms to 8 s: from a memory store to a bucket at the end of its retries.
+            commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+        };
+        metrics.registered()
+    }
+
+    /// The OpenMetrics text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    fn registered(mut self) -> Self {
+        let to = &mut self.registry;
+        to.register("connections_admitted", "Connections admitted", self.connections_admitted.clone());
+        to.register("connections_open", "Connections open now", self.connections_open.clone());
+        to.register("requests_refused", "Upgrades and requests refused", self.requests_refused.clone());
+        to.register("calls_in_flight", "RPC calls without an answer yet", self.calls_in_flight.clone());
+        to.register("calls", "RPC calls begun", self.calls.clone());
+        to.register("calls_panicked", "RPC calls cut short by a panic", self.calls_panicked.clone());
+        to.register("capabilities_held", "Capabilities held open for clients", self.capabilities_held.clone());
+        to.register("syncs", "Syncs applied", self.syncs.clone());
+        to.register("shares_created", "Shares created", self.shares_created.clone());
+        to.register("shares_deleted", "Shares deleted", self.shares_deleted.clone());
+        to.register("rooms", "Shares held in memory", self.rooms.clone());
+        to.register("followers", "Followers of shares", self.followers.clone());
+        to.register("storage_failures", "Operations that the bucket did not carry out", self.storage_failures.clone());
+        to.register_with_unit(
+            "commit",
+            "From a batch's arrival to the bucket's answer",
+            Unit::Seconds,
+            self.commit_seconds.clone(),
+        );
+        self
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

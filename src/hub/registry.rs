@@ -1,0 +1,188 @@
+//! The registry: every connection that was admitted, of whichever door.
+//!
+//! [`Registry::admit`] is the only way in and gives a [`Connection`] that leaves by itself when it is dropped, so that
+//! every admitted connection is in the registry and leaves it exactly once. Closing one from here cancels its
+//! [`closing`](Entry::closing) token; its door sends the Close frame and drops it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::access::Principal;
+use crate::share::error::Refusal;
+use crate::share::time::Timestamp;
+
+/// A connection's name: unique on its host, also across restarts, for logs and administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(String);
+
+impl ConnectionId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which door a connection came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// `/rpc/share`, or an in-process pipe.
+    Rpc,
+    /// `/ws/{id}`.
+    Viewer,
+}
+
+impl Door {
+    /// Its name in logs, listings and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rpc => "rpc",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+/// Why the host closes a connection: a WebSocket close code and its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseReason {
+    /// RFC 6455 section 7.4, or 4000 and above for our own.
+    pub code: u16,
+    /// At most 123 bytes.
+    pub reason: &'static str,
+}
+
+impl CloseReason {
+    /// The host is shutting down: come back, here or elsewhere.
+    pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
+}
+
+/// The admitted connections of one host.
+#[derive(Debug)]
+pub struct Registry {
+    connections: Mutex<HashMap<ConnectionId, Arc<Entry>>>,
+    connections_max: usize,
+    incarnation: u32,
+    next: AtomicU64,
+}
+
+/// What the registry knows of a connection.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Where it came in.
+    pub door: Door,
+    /// Who it is; `None` for viewers, and for clients that have yet to authenticate in-band.
+    pub principal: Option<Principal>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Cancelled when the host closes it.
+    pub closing: CancellationToken,
+    reason: OnceLock<CloseReason>,
+}
+
+impl Entry {
+    /// Why the host closes it, once it does.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.get()
+    }
+
+    fn close(&self, reason: CloseReason) {
+        // The first reason counts.
+        let _ = self.reason.set(reason);
+        self.closing.cancel();
+    }
+}
+
+/// An admitted connection. Dropping it takes it out of the registry.
+#[derive(Debug)]
+pub struct Connection {
+    entry: Arc<Entry>,
+    registry: Arc<Registry>,
+}
+
+impl std::ops::Deref for Connection {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.entry.id);
+    }
+}
+
+impl Registry {
+    /// An empty registry. `incarnation` are random bits that tell this run of the host from others in connection names;
+    /// past `connections_max` nobody is admitted.
+    #[must_use]
+    pub fn new(incarnation: u32, connections_max: usize) -> Arc<Self> {
+        Arc::new(Self { connections: Mutex::default(), connections_max, incarnation, next: AtomicU64::new(1) })
+    }
+
+    /// Admits a connection.
+    ///
+    /// # Errors
+    /// The host has as many as it may have.
+    pub fn admit(self: &Arc<Self>, door: Door, principal: Option<Principal>, since: Timestamp) -> Result<Connection, Refusal> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let id = ConnectionId(format!("{:08x}-{number}", self.incarnation));
+        let entry = Arc::new(Entry {
+            id: id.clone(),
+            door,
+            principal,
+            since,
+            closing: CancellationToken::new(),
+            reason: OnceLock::new(),
+        });
+        let mut connections = self.lock();
+        if connections.len() >= self.connections_max {
+            return Err(Refusal::limit("connectionsMax", self.connections_max, connections.len() + 1));
+        }
+        connections.insert(id, Arc::clone(&entry));
+        Ok(Connection { entry, registry: Arc::clone(self) })
+    }
+
+    /// How many connections there are, a peer that closed but was not yet taken out included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// How many connections of a door there are.
+    #[must_use]
+    pub fn count_of(&self, door: Door) -> usize {
+        self.lock().values().filter(|entry| entry.door == door).count()
+    }
+
+    /// All connections, in no promised order.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Arc<Entry>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// Closes every connection and says how many they were.
+    pub fn close_all(&self, reason: &CloseReason) -> usize {
+        let entries = self.connections();
+        entries.iter().for_each(|entry| entry.close(reason.clone()));
+        entries.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Entry>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

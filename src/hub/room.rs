@@ -1,0 +1,312 @@
+//! A room: one live share on this host, its state, its log and those who follow it.
+//!
+//! Requests queue up; one task at a time, the *committer*, takes all that wait, appends them to the log as one segment,
+//! folds them and answers (natural group commit: while one PUT is in flight, the next batch gathers). It is spawned when
+//! there is work and ends when there is none, on the runtime of whoever brought the work. A caller that goes away takes
+//! nothing with it: what was queued is committed all the same.
+//!
+//! The lock is never held across an await. While the committer runs it owns the log; if it is dropped half way (its runtime
+//! is shutting down) it puts the log back, which knows that it must look before it appends again, and everybody who waits
+//! gets an error instead of a hang.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::feed::{Event, Feed, Recent};
+use crate::hub::metrics::Metrics;
+use crate::share::entry::Entry;
+use crate::share::error::{Refusal, StoreOperation};
+use crate::share::id::ShareId;
+use crate::share::secret::SecretHash;
+use crate::share::state::{Outcome, State};
+use crate::share::view::{Revision, Step};
+use crate::store::log::{Appended, Log};
+
+mod committer;
+
+use committer::Committer;
+
+/// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
+/// a request is refused as unavailable; its producer comes back.
+pub const QUEUE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of entries that go into one segment: 8 MiB, two of the largest messages.
+pub const SEGMENT_BYTES_MAX: usize = 8 << 20;
+
+/// What all rooms of a hub share.
+#[derive(Debug)]
+pub(super) struct RoomContext {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tasks: TaskTracker,
+    /// Pieces of steps for followers.
+    pub(super) chunk_bytes_max: usize,
+    /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
+    pub(super) poll: Option<Duration>,
+    /// For how long the stubs of a deleted share stay.
+    pub(super) store: crate::store::Store,
+}
+
+/// One live share on this host.
+#[derive(Debug)]
+pub struct Room {
+    id: ShareId,
+    context: Arc<RoomContext>,
+    inner: Mutex<Inner>,
+    /// Rises with every change of the state.
+    news: watch::Sender<u64>,
+    followers: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// `None` while the committer has it.
+    log: Option<Log>,
+    jobs: VecDeque<Job>,
+    queued_bytes: usize,
+    recent: Recent,
+    /// When the state was last known to be all that the log holds.
+    fresh_at: Instant,
+    used_at: Instant,
+}
+
+#[derive(Debug)]
+enum Job {
+    Append { entry: Entry, byte_count: usize, answer: oneshot::Sender<Result<Outcome, NotCommitted>> },
+    CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
+}
+
+/// The bucket did not carry it out, or the committer was dropped. The log has the details.
+#[derive(Debug, Clone, Copy)]
+struct NotCommitted;
+
+/// Where a follower stands.
+#[derive(Debug)]
+pub(super) enum After {
+    /// Nothing came after.
+    Nothing,
+    /// This did.
+    Events(VecDeque<Arc<Event>>),
+    /// The share is gone.
+    Ended(Refusal),
+}
+
+impl Room {
+    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, log: Log, entries: &[Entry]) -> Arc<Self> {
+        let mut state = State::default();
+        for entry in entries {
+            state.apply(entry);
+        }
+        context.metrics.rooms.inc();
+        let now = Instant::now();
+        let inner = Inner {
+            state,
+            log: Some(log),
+            jobs: VecDeque::new(),
+            queued_bytes: 0,
+            recent: Recent::default(),
+            fresh_at: now,
+            used_at: now,
+        };
+        Arc::new(Self { id, context, inner: Mutex::new(inner), news: watch::Sender::new(0), followers: AtomicUsize::new(0) })
+    }
+
+    /// The share's id.
+    #[must_use]
+    pub fn id(&self) -> &ShareId {
+        &self.id
+    }
+
+    /// Reads the state.
+    ///
+    /// # Errors
+    /// The share was deleted.
+    pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Refusal> {
+        let mut inner = self.lock();
+        inner.used_at = Instant::now();
+        if inner.state.is_live() { Ok(read(&inner.state)) } else { Err(Refusal::not_found(self.id.as_str())) }
+    }
+
+    /// Appends an entry to the log and gives what it did, once it is in the bucket.
+    ///
+    /// # Errors
+    /// The bucket did not carry it out, or too much is waiting already.
+    pub async fn append(self: &Arc<Self>, entry: Entry, operation: StoreOperation) -> Result<Outcome, Refusal> {
+        let byte_count = byte_count(&entry);
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut inner = self.lock();
+            if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
+                return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+            }
+            inner.queued_bytes += byte_count;
+            inner.jobs.push_back(Job::Append { entry, byte_count, answer });
+            self.ensure_committer(&mut inner);
+        }
+        answered.await.unwrap_or(Err(NotCommitted)).map_err(|NotCommitted| Refusal::StorageFailure { operation })
+    }
+
+    /// Makes sure that the state is not older than `max_age`, by reading what other hosts appended.
+    ///
+    /// # Errors
+    /// The bucket did not answer.
+    pub async fn catch_up(self: &Arc<Self>, max_age: Duration) -> Result<(), Refusal> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut inner = self.lock();
+            if self.context.poll.is_none() || (inner.fresh_at.elapsed() < max_age) {
+                return Ok(());
+            }
+            inner.jobs.push_back(Job::CatchUp { answer });
+            self.ensure_committer(&mut inner);
+        }
+        let operation = StoreOperation::Read;
+        answered.await.unwrap_or(Err(NotCommitted)).map_err(|NotCommitted| Refusal::StorageFailure { operation })
+    }
+
+    /// The same, with the age at which followers are content.
+    ///
+    /// # Errors
+    /// The bucket did not answer.
+    pub async fn refresh(self: &Arc<Self>) -> Result<(), Refusal> {
+        match self.context.poll {
+            Some(poll) => self.catch_up(poll).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether one of the share's secrets has this hash. Every one is compared.
+    #[must_use]
+    pub(super) fn has_secret(&self, shown: &SecretHash) -> bool {
+        self.lock().state.secrets().fold(false, |found, secret| crate::hub::access::same(secret, shown) | found)
+    }
+
+    /// Follows the share from a revision; 0: from the whole state.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>, since: Revision) -> Feed {
+        Feed::new(Arc::clone(self), since)
+    }
+
+    /// How many follow it.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        self.followers.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.followers.fetch_add(1, Ordering::Relaxed);
+        self.context.metrics.followers.inc();
+        self.news.subscribe()
+    }
+
+    pub(super) fn unsubscribe(&self) {
+        self.context.metrics.followers.dec();
+        if self.followers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Nobody listens: what happened lately need not be held.
+            self.lock().recent.clear();
+        }
+    }
+
+    pub(super) fn poll_interval(&self) -> Option<Duration> {
+        self.context.poll
+    }
+
+    /// What a follower at `cursor` is to be told. `begun`: it has been told something already.
+    pub(super) fn after(&self, cursor: Revision, begun: bool) -> After {
+        let mut inner = self.lock();
+        inner.used_at = Instant::now();
+        let state = &inner.state;
+        if !state.is_live() {
+            return After::Ended(Refusal::not_found(self.id.as_str()));
+        }
+        if cursor == state.revision() && (begun || cursor > 0) {
+            return After::Nothing;
+        }
+        if begun && let Some(event) = inner.recent.after(cursor) {
+            return After::Events(VecDeque::from([event]));
+        }
+        let (reset, changes) = state.changes_since(cursor);
+        let base = if reset { 0 } else { cursor };
+        let step = Step {
+            base,
+            revision: state.revision(),
+            sync_count: state.sync_count(),
+            reset,
+            more: false,
+            changes,
+        };
+        After::Events(crate::hub::feed::pieces(step, self.context.chunk_bytes_max))
+    }
+
+    /// When it was last used, and the bytes it holds; `None` while it works.
+    pub(super) fn idle(&self) -> Option<(Instant, usize)> {
+        let inner = self.lock();
+        inner.log.is_some().then(|| (inner.used_at, inner.state.byte_count()))
+    }
+
+    /// Folds entries in, in the order of the log, and tells the followers.
+    fn fold(&self, entries: &[Entry]) -> Vec<Outcome> {
+        let mut inner = self.lock();
+        let followed = self.followers.load(Ordering::Relaxed) > 0;
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let outcome = inner.state.apply(entry);
+            if let Outcome::Synced { sync_count, revision, changed } = &outcome
+                && !changed.is_empty()
+                && followed
+            {
+                let step = Step {
+                    base: revision - 1,
+                    revision: *revision,
+                    sync_count: *sync_count,
+                    reset: false,
+                    more: false,
+                    changes: changed.clone(),
+                };
+                inner.recent.push(Arc::new(Event::new(step)));
+            }
+            outcomes.push(outcome);
+        }
+        inner.used_at = Instant::now();
+        drop(inner);
+        if !entries.is_empty() {
+            self.news.send_modify(|news| *news += 1);
+        }
+        outcomes
+    }
+
+    /// Starts the committer if none is running: then the log is here.
+    fn ensure_committer(self: &Arc<Self>, inner: &mut Inner) {
+        if let Some(log) = inner.log.take() {
+            self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.context.metrics.rooms.dec();
+    }
+}
+
+/// What an entry takes in a segment, about.
+fn byte_count(entry: &Entry) -> usize {
+    match entry {
+        Entry::Sync { batch, .. } => batch
+            .changes
+            .iter()
+            .map(|change| 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len()))
+            .sum::<usize>(),
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Delete { .. } => 256,
+    }
+}

@@ -1,0 +1,146 @@
+//! The committer: takes what waits, appends it, folds it, answers. One at a time for each room.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Appended, Inner, Job, Log, NotCommitted, Room, SEGMENT_BYTES_MAX};
+use crate::share::entry::Entry;
+use crate::share::state::Outcome;
+use crate::store::error::StoreError;
+
+/// How often an append may find others' entries in its way before it is given up. Each time means that another host got
+/// on, so this many in a row mean that this host is too slow for the others.
+const BEHIND_MAX: usize = 64;
+
+/// Owns the room's log while it runs; dropping it puts the log back and lets everybody who waits know.
+pub(super) struct Committer {
+    room: Arc<Room>,
+    log: Option<Log>,
+}
+
+struct Waiting {
+    entry: Entry,
+    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
+}
+
+impl Committer {
+    pub(super) fn new(room: Arc<Room>, log: Log) -> Self {
+        Self { room, log: Some(log) }
+    }
+
+    pub(super) async fn run(mut self) {
+        while let Some((waiting, catch_ups)) = self.take_jobs() {
+            let begun = Instant::now();
+            let result = if waiting.is_empty() { self.catch_up().await } else { self.commit(waiting).await };
+            self.room.context.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+            if result.is_ok() {
+                self.room.lock().fresh_at = begun;
+            }
+            for answer in catch_ups {
+                // Whoever asked may be gone.
+                let _ = answer.send(result);
+            }
+        }
+    }
+
+    /// The next segment's worth of work; `None` when there is none, and then the log is back in the room.
+    #[expect(clippy::type_complexity, reason = "two lists, taken apart at the one call")]
+    fn take_jobs(&mut self) -> Option<(Vec<Waiting>, Vec<oneshot::Sender<Result<(), NotCommitted>>>)> {
+        let mut inner = self.room.lock();
+        if inner.jobs.is_empty() {
+            inner.log = self.log.take();
+            return None;
+        }
+        let (mut waiting, mut catch_ups, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while let Some(job) = inner.jobs.pop_front() {
+            match job {
+                Job::Append { entry, byte_count, answer } => {
+                    if bytes > 0 && bytes + byte_count > SEGMENT_BYTES_MAX {
+                        inner.jobs.push_front(Job::Append { entry, byte_count, answer });
+                        break;
+                    }
+                    bytes += byte_count;
+                    inner.queued_bytes -= byte_count;
+                    waiting.push(Waiting { entry, answer });
+                }
+                Job::CatchUp { answer } => catch_ups.push(answer),
+            }
+        }
+        Some((waiting, catch_ups))
+    }
+
+    async fn catch_up(&mut self) -> Result<(), NotCommitted> {
+        let Some(log) = &mut self.log else { return Err(NotCommitted) };
+        match log.catch_up().await {
+            Ok(entries) => {
+                self.room.fold(&entries);
+                Ok(())
+            }
+            Err(error) => Err(self.failed("read", &error)),
+        }
+    }
+
+    async fn commit(&mut self, waiting: Vec<Waiting>) -> Result<(), NotCommitted> {
+        let (entries, answers): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.answer)).unzip();
+        let result = self.append(&entries).await;
+        match result {
+            Ok(outcomes) => {
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    let _ = answer.send(Ok(outcome));
+                }
+                Ok(())
+            }
+            Err(NotCommitted) => {
+                for answer in answers {
+                    let _ = answer.send(Err(NotCommitted));
+                }
+                Err(NotCommitted)
+            }
+        }
+    }
+
+    async fn append(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, NotCommitted> {
+        for _ in 0..BEHIND_MAX {
+            if self.room.lock().state.is_deleted() {
+                return Ok(entries.iter().map(|_| Outcome::Void).collect());
+            }
+            let Some(log) = &mut self.log else { return Err(NotCommitted) };
+            match log.append(entries).await {
+                Ok(Appended::Written) => {
+                    let outcomes = self.room.fold(entries);
+                    if outcomes.contains(&Outcome::Deleted) {
+                        self.erase().await?;
+                    }
+                    return Ok(outcomes);
+                }
+                Ok(Appended::Behind(others)) => drop(self.room.fold(&others)),
+                Err(error) => return Err(self.failed("append", &error)),
+            }
+        }
+        tracing::warn!(share = %self.room.id, tries = BEHIND_MAX, "other hosts write this share faster than this one");
+        Err(NotCommitted)
+    }
+
+    fn failed(&self, operation: &'static str, error: &StoreError) -> NotCommitted {
+        self.room.context.metrics.storage_failures.inc();
+        tracing::error!(share = %self.room.id, operation, error = %crate::hub::chain(error), "the bucket failed");
+        NotCommitted
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        if let Some(log) = self.log.take() {
+            let mut inner = self.room.lock();
+            let Inner { jobs, queued_bytes, .. } = &mut *inner;
+            // Dropping the jobs drops their answers, and whoever waits for one learns that none will come.
+            let left = std::mem::take(jobs);
+            *queued_bytes = 0;
+            inner.log = Some(log);
+            drop(inner);
+            drop(left);
+        }
+    }
+}
