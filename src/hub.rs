@@ -6,9 +6,11 @@
 //! nobody else.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures::future::Either;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -26,7 +28,7 @@ use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, Limits};
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
-use crate::store::{Store, StoreSettings, WriterId};
+use crate::store::{Claim, Created as LogCreated, Opened, Store, StoreSettings, WriterId};
 
 pub mod access;
 pub mod ambient;
@@ -77,6 +79,8 @@ pub struct Hub {
     store: Store,
     rooms: Mutex<HashMap<ShareId, Arc<OnceCell<Arc<Room>>>>>,
     context: Arc<RoomContext>,
+    /// Rooms that were loaded or created.
+    rooms_come: AtomicUsize,
     public_url: OnceLock<String>,
 }
 
@@ -131,13 +135,12 @@ impl Hub {
         settings: HubSettings,
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
-        let store = Store::new(objects, settings.store.clone(), WriterId::from_bits(writer));
+        let store = Store::new(objects, settings.store.clone(), WriterId(writer));
         let context = Arc::new(RoomContext {
             metrics: Arc::new(Metrics::new()),
             tasks: TaskTracker::new(),
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             poll: settings.poll,
-            store: store.clone(),
         });
         Ok(Arc::new(Self {
             registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
@@ -147,6 +150,7 @@ impl Hub {
             store,
             rooms: Mutex::default(),
             context,
+            rooms_come: AtomicUsize::new(1),
             public_url: OnceLock::new(),
         }))
     }
@@ -156,12 +160,18 @@ impl Hub {
     ///
     /// # Errors
     /// The principal may not, the data does not fit, or the bucket failed, and then nothing of it is visible.
-    pub async fn create(&self, who: &Principal, session: &SessionId, initial: Option<Batch>) -> Result<Created, Refusal> {
+    pub async fn create(
+        &self,
+        who: &Principal,
+        session: &SessionId,
+        initial: Option<Batch>,
+    ) -> Result<Created, Refusal> {
         who.may_write()?;
         let at = self.ambient.clock.now();
         let (fresh_id, secret) = self.draw()?;
         let hash = access::hash(&secret);
-        let mut entries = vec![Entry::Open { at, account: who.account.clone(), session: session.clone(), secret: hash }];
+        let mut entries =
+            vec![Entry::Open { at, account: who.account.clone(), session: session.clone(), secret: hash }];
         entries.extend(initial.clone().map(|batch| Entry::Sync { at, batch }));
         // What the fold would refuse is refused before anything is written.
         let mut state = State::default();
@@ -176,22 +186,20 @@ impl Hub {
                 Claim::Ours => fresh_id.clone(),
                 Claim::Theirs(id) => id,
             };
-            // The claim may be another host's, or our own of before a crash: the log is created by whoever comes first.
-            let created = self.store.create_log(&id, &entries).await;
-            match created.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+            if let Some(created) = self.rejoin(&id, &secret, initial.as_ref()).await? {
+                return Ok(created);
+            }
+            // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
+            let log = self.store.create_log(&id, &entries).await;
+            match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {
                     let room = self.place(Room::new(id, Arc::clone(&self.context), log, &entries));
                     self.context.metrics.shares_created.inc();
                     self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
-                    return self.created(room, secret, false, state.sync_count(), state.revision());
+                    return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));
                 }
-                LogCreated::Exists => {
-                    if let Some(created) = self.rejoin(&id, &secret, initial.clone()).await? {
-                        return Ok(created);
-                    }
-                    // Deleted between its claim and now: what is left of it is cleared away, and the claim is free again.
-                    self.clear_away(&id, &who.account, session).await?;
-                }
+                // Somebody was quicker, or deleted it between its claim and now: look again.
+                LogCreated::Exists(..) | LogCreated::Deleted => {}
             }
         }
         tracing::warn!(account = %who.account, tries = CREATE_TRIES_MAX, "a session is created and deleted all the time");
@@ -208,25 +216,36 @@ impl Hub {
         self.sync_room(&room, batch).await
     }
 
-    /// Applies a batch to a share that the caller has opened.
+    /// Applies a batch to a share that the caller has opened. When this returns the batch stands in the room's queue, so
+    /// that batches are applied in the order of these calls; dropping the future does not take it out again.
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub async fn sync_room(&self, room: &Arc<Room>, batch: Batch) -> Result<Synced, Refusal> {
-        match room.read(|state| state.foresee(&batch))? {
-            Some(Outcome::Refused(refusal)) => return Err(refusal),
-            Some(Outcome::Duplicate { sync_count, revision }) => return Ok(Synced { sync_count, revision, duplicate: true }),
-            _ => {}
-        }
-        let at = self.ambient.clock.now();
-        match room.append(Entry::Sync { at, batch }, StoreOperation::Sync).await? {
-            Outcome::Synced { sync_count, revision, .. } => {
-                self.context.metrics.syncs.inc();
-                Ok(Synced { sync_count, revision, duplicate: false })
+    pub fn sync_room(
+        &self,
+        room: &Arc<Room>,
+        batch: Batch,
+    ) -> impl Future<Output = Result<Synced, Refusal>> + Send + use<> {
+        let foreseen = room.read(|state| state.foresee(&batch));
+        let outcome = match foreseen {
+            Ok(None) => {
+                let at = self.ambient.clock.now();
+                Either::Left(room.append(Entry::Sync { at, batch }, StoreOperation::Sync))
             }
-            Outcome::Duplicate { sync_count, revision } => Ok(Synced { sync_count, revision, duplicate: true }),
-            Outcome::Refused(refusal) => Err(refusal),
-            Outcome::Void | Outcome::Deleted | Outcome::Opened => Err(Refusal::not_found(room.id().as_str())),
+            Ok(Some(outcome)) => Either::Right(std::future::ready(Ok(outcome))),
+            Err(refusal) => Either::Right(std::future::ready(Err(refusal))),
+        };
+        let (context, id) = (Arc::clone(&self.context), room.id().clone());
+        async move {
+            match outcome.await? {
+                Outcome::Synced { sync_count, revision, .. } => {
+                    context.metrics.syncs.inc();
+                    Ok(Synced { sync_count, revision, duplicate: false })
+                }
+                Outcome::Duplicate { sync_count, revision } => Ok(Synced { sync_count, revision, duplicate: true }),
+                Outcome::Refused(refusal) => Err(refusal),
+                Outcome::Void | Outcome::Deleted | Outcome::Opened => Err(Refusal::not_found(id.as_str())),
+            }
         }
     }
 
@@ -240,20 +259,25 @@ impl Hub {
         self.delete_room(&room).await
     }
 
-    /// Deletes a share that the caller has opened.
+    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns.
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub async fn delete_room(&self, room: &Arc<Room>) -> Result<(), Refusal> {
-        room.read(|_| ())?;
-        let at = self.ambient.clock.now();
-        match room.append(Entry::Delete { at }, StoreOperation::Delete).await? {
-            Outcome::Deleted => {
-                self.context.metrics.shares_deleted.inc();
-                Ok(())
-            }
-            Outcome::Void | Outcome::Opened | Outcome::Synced { .. } | Outcome::Duplicate { .. } | Outcome::Refused(_) => {
-                Err(Refusal::not_found(room.id().as_str()))
+    pub fn delete_room(&self, room: &Arc<Room>) -> impl Future<Output = Result<(), Refusal>> + Send + use<> {
+        let entry = Entry::Delete { at: self.ambient.clock.now() };
+        let outcome = room.append(entry, StoreOperation::Delete);
+        let (context, id) = (Arc::clone(&self.context), room.id().clone());
+        async move {
+            match outcome.await? {
+                Outcome::Deleted => {
+                    context.metrics.shares_deleted.inc();
+                    Ok(())
+                }
+                Outcome::Void
+                | Outcome::Opened
+                | Outcome::Synced { .. }
+                | Outcome::Duplicate { .. }
+                | Outcome::Refused(_) => Err(Refusal::not_found(id.as_str())),
             }
         }
     }
@@ -344,7 +368,11 @@ impl Hub {
         }
         let limit = if limit == 0 { LIST_PAGE_DEFAULT } else { limit };
         let account = (!everybody).then_some(&who.account);
-        let page = self.store.list(account, cursor, limit).await;
+        let cursor = match cursor {
+            "" => None,
+            cursor => Some(cursor.parse().map_err(Refusal::from)?),
+        };
+        let page = self.store.list(account, cursor.as_ref(), limit).await;
         let page = page.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
         let shares = page.claims.into_iter().map(|claim| ShareListing {
             url: self.url(&claim.share),
@@ -353,7 +381,7 @@ impl Hub {
             account: claim.account,
             created_at: claim.at,
         });
-        Ok(Page { shares: shares.collect(), next_cursor: page.next_cursor })
+        Ok(Page { shares: shares.collect(), next_cursor: page.next.map(|next| next.to_string()).unwrap_or_default() })
     }
 
     /// The principal of a connection: of the token it showed, or of those that show none.
@@ -453,12 +481,12 @@ impl Hub {
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
-            Some((log, entries)) => {
+            Opened::Open(log, entries) => {
                 let room = Room::new(id.clone(), Arc::clone(&self.context), log, &entries);
                 self.drop_idle_rooms();
                 Ok(room)
             }
-            None => Err(Refusal::not_found(id.as_str())),
+            Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
     }
 
@@ -472,16 +500,18 @@ impl Hub {
     /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within
     /// its bounds.
     fn drop_idle_rooms(&self) {
-        let mut rooms = self.rooms();
-        if rooms.len() < self.settings.idle_rooms_max && self.context.idle_check_is_early() {
+        // Once for each so many rooms that come: the check looks at every room there is.
+        if !self.rooms_come.fetch_add(1, Ordering::Relaxed).is_multiple_of(IDLE_CHECK_EVERY) {
             return;
         }
+        let mut rooms = self.rooms();
         let mut idle: Vec<_> = rooms
             .iter()
             .filter_map(|(id, cell)| {
                 let room = cell.get()?;
                 let (used_at, byte_count) = room.idle()?;
-                (Arc::strong_count(cell) == 1 && Arc::strong_count(room) == 1).then(|| (used_at, byte_count, id.clone()))
+                (Arc::strong_count(cell) == 1 && Arc::strong_count(room) == 1)
+                    .then(|| (used_at, byte_count, id.clone()))
             })
             .collect();
         idle.sort_by_key(|(used_at, ..)| std::cmp::Reverse(*used_at));
@@ -495,8 +525,8 @@ impl Hub {
         }
     }
 
-    /// The account's share of this session, as it is found, with a further secret and the data.
-    async fn rejoin(&self, id: &ShareId, secret: &Secret, initial: Option<Batch>) -> Result<Option<Created>, Refusal> {
+    /// The share that holds the session's claim, if its log is there already: with a further secret, and the data.
+    async fn rejoin(&self, id: &ShareId, secret: &Secret, initial: Option<&Batch>) -> Result<Option<Created>, Refusal> {
         let room = match self.room(id.as_str()).await {
             Err(Refusal::NotFound { .. }) => return Ok(None),
             room => room?,
@@ -504,24 +534,26 @@ impl Hub {
         let entry = Entry::Secret { at: self.ambient.clock.now(), secret: access::hash(secret) };
         match room.append(entry, StoreOperation::Create).await? {
             Outcome::Opened => {}
-            _ => return Ok(None),
+            Outcome::Void
+            | Outcome::Deleted
+            | Outcome::Synced { .. }
+            | Outcome::Duplicate { .. }
+            | Outcome::Refused(_) => {
+                return Ok(None);
+            }
         }
         if let Some(batch) = initial {
-            self.sync_room(&room, batch).await?;
+            self.sync_room(&room, batch.clone()).await?;
         }
-        let Ok((sync_count, revision)) = room.read(|state| (state.sync_count(), state.revision())) else { return Ok(None) };
-        self.created(room, secret.clone(), true, sync_count, revision).map(Some)
+        let Ok((sync_count, revision)) = room.read(|state| (state.sync_count(), state.revision())) else {
+            return Ok(None);
+        };
+        Ok(Some(self.created(&room, secret.clone(), true, sync_count, revision)))
     }
 
-    fn created(
-        &self,
-        room: Arc<Room>,
-        secret: Secret,
-        existed: bool,
-        sync_count: u64,
-        revision: Revision,
-    ) -> Result<Created, Refusal> {
-        Ok(Created { id: room.id().clone(), url: self.url(room.id()), secret, sync_count, revision, existed, room })
+    fn created(&self, room: &Arc<Room>, secret: Secret, existed: bool, sync_count: u64, revision: Revision) -> Created {
+        let (id, url) = (room.id().clone(), self.url(room.id()));
+        Created { id, url, secret, sync_count, revision, existed, room: Arc::clone(room) }
     }
 
     fn draw(&self) -> Result<(ShareId, Secret), Refusal> {
@@ -546,6 +578,9 @@ impl Hub {
 
 /// How often a create may find the session's share deleted under it before it is given up.
 const CREATE_TRIES_MAX: usize = 8;
+
+/// Rooms come in between two checks of those that are idle.
+const IDLE_CHECK_EVERY: usize = 64;
 
 /// How long readiness waits for the bucket: less than the few seconds after which those who ask give up.
 const READY_WITHIN: Duration = Duration::from_secs(2);

@@ -2,9 +2,19 @@
 #![forbid(unsafe_code)]
 
 pub mod contract;
+#[cfg(feature = "server")]
+pub mod host;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
+pub mod hub;
+#[cfg(feature = "server")]
+pub mod rpc;
 pub mod share;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
+pub mod viewer;
 pub mod wire;
 
 // Mounted at the crate root, where generated code looks for itself.

@@ -179,9 +179,12 @@ impl Access for SharedKeys {
     fn authenticate<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>> {
         let shown = hash(token);
         // Every key is compared, so that the time says nothing about which was nearly right.
-        let found = self.keys.iter().fold(None, |found, (key, account, scopes)| {
-            if same(key, &shown) { Some((account, scopes)) } else { found }
-        });
+        let found = self.keys.iter().fold(
+            None,
+            |found, (key, account, scopes)| {
+                if same(key, &shown) { Some((account, scopes)) } else { found }
+            },
+        );
         Box::pin(std::future::ready(match found {
             Some((account, scopes)) => {
                 Ok(Principal { account: account.clone(), credential: Credential::Key, scopes: *scopes })

@@ -138,7 +138,12 @@ impl Registry {
     ///
     /// # Errors
     /// The host has as many as it may have.
-    pub fn admit(self: &Arc<Self>, door: Door, principal: Option<Principal>, since: Timestamp) -> Result<Connection, Refusal> {
+    pub fn admit(
+        self: &Arc<Self>,
+        door: Door,
+        principal: Option<Principal>,
+        since: Timestamp,
+    ) -> Result<Connection, Refusal> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let id = ConnectionId(format!("{:08x}-{number}", self.incarnation));
         let entry = Arc::new(Entry {

@@ -26,7 +26,7 @@ use crate::share::id::ShareId;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
 use crate::share::view::{Revision, Step};
-use crate::store::log::{Appended, Log};
+use crate::store::Log;
 
 mod committer;
 
@@ -48,8 +48,6 @@ pub(super) struct RoomContext {
     pub(super) chunk_bytes_max: usize,
     /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
     pub(super) poll: Option<Duration>,
-    /// For how long the stubs of a deleted share stay.
-    pub(super) store: crate::store::Store,
 }
 
 /// One live share on this host.
@@ -71,6 +69,8 @@ struct Inner {
     jobs: VecDeque<Job>,
     queued_bytes: usize,
     recent: Recent,
+    /// The share was deleted by this host, and its content is gone.
+    erased: bool,
     /// When the state was last known to be all that the log holds.
     fresh_at: Instant,
     used_at: Instant,
@@ -111,10 +111,17 @@ impl Room {
             jobs: VecDeque::new(),
             queued_bytes: 0,
             recent: Recent::default(),
+            erased: false,
             fresh_at: now,
             used_at: now,
         };
-        Arc::new(Self { id, context, inner: Mutex::new(inner), news: watch::Sender::new(0), followers: AtomicUsize::new(0) })
+        Arc::new(Self {
+            id,
+            context,
+            inner: Mutex::new(inner),
+            news: watch::Sender::new(0),
+            followers: AtomicUsize::new(0),
+        })
     }
 
     /// The share's id.
@@ -133,23 +140,34 @@ impl Room {
         if inner.state.is_live() { Ok(read(&inner.state)) } else { Err(Refusal::not_found(self.id.as_str())) }
     }
 
-    /// Appends an entry to the log and gives what it did, once it is in the bucket.
+    /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
+    /// the order of the calls; dropping the future does not take it out again.
     ///
     /// # Errors
     /// The bucket did not carry it out, or too much is waiting already.
-    pub async fn append(self: &Arc<Self>, entry: Entry, operation: StoreOperation) -> Result<Outcome, Refusal> {
+    pub fn append(
+        self: &Arc<Self>,
+        entry: Entry,
+        operation: StoreOperation,
+    ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
+        let queued = self.enqueue(entry);
+        async move {
+            let answer = queued?.await.unwrap_or(Err(NotCommitted));
+            answer.map_err(|NotCommitted| Refusal::StorageFailure { operation })
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, entry: Entry) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
         let byte_count = byte_count(&entry);
         let (answer, answered) = oneshot::channel();
-        {
-            let mut inner = self.lock();
-            if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
-                return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
-            }
-            inner.queued_bytes += byte_count;
-            inner.jobs.push_back(Job::Append { entry, byte_count, answer });
-            self.ensure_committer(&mut inner);
+        let mut inner = self.lock();
+        if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
-        answered.await.unwrap_or(Err(NotCommitted)).map_err(|NotCommitted| Refusal::StorageFailure { operation })
+        inner.queued_bytes += byte_count;
+        inner.jobs.push_back(Job::Append { entry, byte_count, answer });
+        self.ensure_committer(&mut inner);
+        Ok(answered)
     }
 
     /// Makes sure that the state is not older than `max_age`, by reading what other hosts appended.
@@ -233,14 +251,8 @@ impl Room {
         }
         let (reset, changes) = state.changes_since(cursor);
         let base = if reset { 0 } else { cursor };
-        let step = Step {
-            base,
-            revision: state.revision(),
-            sync_count: state.sync_count(),
-            reset,
-            more: false,
-            changes,
-        };
+        let step =
+            Step { base, revision: state.revision(), sync_count: state.sync_count(), reset, more: false, changes };
         After::Events(crate::hub::feed::pieces(step, self.context.chunk_bytes_max))
     }
 
@@ -305,7 +317,9 @@ fn byte_count(entry: &Entry) -> usize {
         Entry::Sync { batch, .. } => batch
             .changes
             .iter()
-            .map(|change| 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len()))
+            .map(|change| {
+                32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
+            })
             .sum::<usize>(),
         Entry::Open { .. } | Entry::Secret { .. } | Entry::Delete { .. } => 256,
     }

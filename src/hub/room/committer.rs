@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Appended, Inner, Job, Log, NotCommitted, Room, SEGMENT_BYTES_MAX};
+use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
 use crate::share::entry::Entry;
 use crate::share::state::Outcome;
-use crate::store::error::StoreError;
+use crate::store::{Appended, Log, StoreError};
 
 /// How often an append may find others' entries in its way before it is given up. Each time means that another host got
 /// on, so this many in a row mean that this host is too slow for the others.
@@ -84,21 +84,26 @@ impl Committer {
 
     async fn commit(&mut self, waiting: Vec<Waiting>) -> Result<(), NotCommitted> {
         let (entries, answers): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.answer)).unzip();
-        let result = self.append(&entries).await;
-        match result {
-            Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    let _ = answer.send(Ok(outcome));
-                }
-                Ok(())
-            }
+        let outcomes = match self.append(&entries).await {
+            Ok(outcomes) => outcomes,
             Err(NotCommitted) => {
-                for answer in answers {
-                    let _ = answer.send(Err(NotCommitted));
-                }
-                Err(NotCommitted)
+                answers.into_iter().for_each(|answer| drop(answer.send(Err(NotCommitted))));
+                return Err(NotCommitted);
             }
+        };
+        // Whoever deletes is answered when the content is gone, also if an earlier attempt got only half way.
+        let deletes = entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
+        let erased = if deletes { self.erase().await } else { Ok(false) };
+        let finished_earlier = erased.is_ok_and(|erased| erased) && !outcomes.contains(&Outcome::Deleted);
+        for ((answer, outcome), entry) in answers.into_iter().zip(outcomes).zip(&entries) {
+            let is_delete = matches!(entry, Entry::Delete { .. });
+            let _ = answer.send(match erased {
+                Err(NotCommitted) if is_delete => Err(NotCommitted),
+                Ok(_) if is_delete && finished_earlier => Ok(Outcome::Deleted),
+                Ok(_) | Err(NotCommitted) => Ok(outcome),
+            });
         }
+        Ok(())
     }
 
     async fn append(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, NotCommitted> {
@@ -108,19 +113,38 @@ impl Committer {
             }
             let Some(log) = &mut self.log else { return Err(NotCommitted) };
             match log.append(entries).await {
-                Ok(Appended::Written) => {
-                    let outcomes = self.room.fold(entries);
-                    if outcomes.contains(&Outcome::Deleted) {
-                        self.erase().await?;
-                    }
-                    return Ok(outcomes);
-                }
+                Ok(Appended::Written) => return Ok(self.room.fold(entries)),
                 Ok(Appended::Behind(others)) => drop(self.room.fold(&others)),
                 Err(error) => return Err(self.failed("append", &error)),
             }
         }
         tracing::warn!(share = %self.room.id, tries = BEHIND_MAX, "other hosts write this share faster than this one");
         Err(NotCommitted)
+    }
+
+    /// Clears away the content of a share whose deletion is in the log, if that was not done: the content before the
+    /// answer, its empty keys later and in the background. Says whether there was anything to do. A host that stops in
+    /// between leaves what whoever opens the share next mends, or empty objects, which are harmless.
+    async fn erase(&self) -> Result<bool, NotCommitted> {
+        let (opened, erased) = {
+            let inner = self.room.lock();
+            (inner.state.opened().cloned(), inner.erased)
+        };
+        let (Some(log), Some(opened), false) = (&self.log, opened, erased) else { return Ok(false) };
+        match log.erase(&opened.account, &opened.session).await {
+            Ok(Some(freeing)) => {
+                self.room.lock().erased = true;
+                let share = self.room.id.clone();
+                drop(tokio::spawn(async move {
+                    if let Err(error) = freeing.run().await {
+                        tracing::warn!(%share, error = %crate::hub::chain(&error), "empty objects are left in the bucket");
+                    }
+                }));
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) => Err(self.failed("erase", &error)),
+        }
     }
 
     fn failed(&self, operation: &'static str, error: &StoreError) -> NotCommitted {

@@ -1,0 +1,223 @@
+//! The host: all parts put together, in front of a port or inside a process.
+//!
+//! An embedder (the binary, a service, a test) makes a [`Host`] from a store, an [`Access`], an [`Ambient`] and
+//! [`HostSettings`]; then it [listens](Host::listen), or [connects](Host::connect) in process, or both.
+//! [`Host::shutdown`] ends it: no new connections, a Close frame to those there are, and what was begun is committed.
+//! Dropping the host without it cuts the connections; what was acknowledged is in the bucket all the same.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use object_store::ObjectStore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::http::upgrade::{DoorSettings, Doors, Peer};
+use crate::hub::access::Access;
+use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::registry::{CloseReason, Door};
+use crate::hub::{Hub, HubSettings};
+use crate::rpc::RpcSettings;
+use crate::rpc::worker::Workers;
+use crate::share::error::Refusal;
+use crate::viewer::ws::ViewerSettings;
+use crate::wire::duplex;
+
+pub mod storage;
+
+/// How a host behaves.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct HostSettings {
+    /// What the URLs of shares begin with. Default: `http://` and the address it listens on.
+    pub public_url: Option<String>,
+    /// Threads that RPC connections live on. Default (0): one for each core.
+    pub workers: usize,
+    /// Shares.
+    pub hub: HubSettings,
+    /// RPC connections.
+    pub rpc: RpcSettings,
+    /// Viewers.
+    pub viewer: ViewerSettings,
+    /// Who may knock.
+    pub doors: DoorSettings,
+}
+
+/// Sockets beyond the admitted connections: requests for pages and metrics, and upgrades that are under way.
+const SOCKETS_BESIDES: usize = 1_024;
+
+/// How long a socket may take to send a request's head, and how long it may idle between two requests.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long shutdown waits for connections to close and for commits to be answered by the bucket: its retries end by then.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(15);
+
+/// Bytes that wait in each direction of an in-process connection.
+const PIPE_BYTES: usize = 64 << 10;
+
+/// A host that is ready to serve.
+#[derive(Debug)]
+pub struct Host {
+    hub: Arc<Hub>,
+    settings: HostSettings,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Host {
+    /// A host over these objects. Nothing is read or written yet.
+    ///
+    /// # Errors
+    /// The machine has no randomness to give.
+    pub fn new(
+        objects: Arc<dyn ObjectStore>,
+        access: Arc<dyn Access>,
+        ambient: Ambient,
+        settings: HostSettings,
+    ) -> Result<Self, NoEntropy> {
+        let hub = Hub::new(objects, access, ambient, settings.hub.clone())?;
+        if let Some(url) = &settings.public_url {
+            hub.set_public_url(url);
+        }
+        Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new() })
+    }
+
+    /// Its shares, for services that embed it.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Listens, and serves in the background until shutdown. Gives the address, which tells the port if 0 was asked for.
+    ///
+    /// # Errors
+    /// The address cannot be had: it is in use, or not one of this machine's.
+    pub async fn listen(&self, address: SocketAddr) -> std::io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        self.hub.set_public_url(&format!("http://{address}"));
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        let workers = if self.settings.workers == 0 { cores() } else { self.settings.workers };
+        let workers = Workers::new(workers, self.settings.rpc);
+        let doors = Doors::new(Arc::clone(&self.hub), workers, self.settings.doors.clone(), self.settings.viewer);
+        let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
+        self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));
+        self.tasks.spawn(accept(listener, crate::http::routes(doors), sockets, self.stopping.clone()));
+        Ok(address)
+    }
+
+    /// The client's end of a connection within the process, served on the caller's
+    /// [`LocalSet`](tokio::task::LocalSet), as whoever needs no credential or, if the host asks for one, as nobody until it
+    /// authenticates in-band.
+    ///
+    /// # Errors
+    /// The host has as many connections as it may have, or is shutting down.
+    ///
+    /// # Panics
+    /// Outside a `LocalSet`.
+    pub async fn connect(&self) -> Result<duplex::End, Refusal> {
+        if self.stopping.is_cancelled() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
+        let principal = self.hub.authenticate(None).await.ok();
+        let connection = self.hub.registry().admit(Door::Rpc, principal, self.hub.ambient().clock.now())?;
+        let (near, far) = duplex::pair(PIPE_BYTES);
+        let (reader, writer) = near.split();
+        let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);
+        tokio::task::spawn_local(async move { crate::rpc::serve(hub, &connection, reader, writer, settings).await });
+        Ok(far)
+    }
+
+    /// Shuts down: takes no more connections, closes those there are, and waits until what was begun is in the bucket, for
+    /// at most 15 s. Says whether all of it ended in that time.
+    pub async fn shutdown(&self) -> bool {
+        self.stopping.cancel();
+        self.tasks.close();
+        let all = async {
+            // A connection may have been on its way in when the others were told.
+            while self.hub.registry().close_all(&CloseReason::GOING_AWAY) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            self.tasks.wait().await;
+            self.hub.finish().await;
+        };
+        tokio::time::timeout(SHUTDOWN_WITHIN, all).await.is_ok()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.stopping.cancel();
+    }
+}
+
+async fn accept(listener: TcpListener, routes: Router, sockets: Arc<Semaphore>, stopping: CancellationToken) {
+    loop {
+        let socket = tokio::select! {
+            () = stopping.cancelled() => return,
+            socket = accept_one(&listener, &sockets) => socket,
+        };
+        if let Some((socket, peer, place)) = socket {
+            let routes = routes.clone();
+            tokio::spawn(async move {
+                serve_http(socket, peer, routes).await;
+                drop(place);
+            });
+        }
+    }
+}
+
+async fn accept_one(
+    listener: &TcpListener,
+    sockets: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    // With no place free nothing is accepted: what comes waits in the kernel's queue, which has its own bound.
+    let place = Arc::clone(sockets).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((socket, peer)) => Some((socket, peer, place)),
+        Err(error) => {
+            // Out of descriptors, most likely: the next try would fail at once as well.
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
+        }
+    }
+}
+
+async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router) {
+    // Small messages go out at once: waiting for the peer's acknowledgement costs 40 ms for each.
+    let _ = socket.set_nodelay(true);
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        routes.call(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%peer, %error, "an HTTP connection ended");
+    }
+}
+
+async fn sweep(doors: Arc<Doors>, stopping: CancellationToken) {
+    let mut minute = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            _ = minute.tick() => doors.forget_addresses(),
+        }
+    }
+}

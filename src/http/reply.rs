@@ -1,0 +1,68 @@
+//! The one map of refusals to HTTP: a status, and a JSON body `{"error":{"code","message", facts...}}`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use crate::share::error::Refusal;
+use crate::viewer::frame;
+
+/// The answer that says this refusal.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> Response {
+    let mut error = json!({
+        "code": frame::code(refusal),
+        "message": refusal.to_string(),
+        "transient": refusal.is_transient(),
+    });
+    let (status, facts) = status_and_facts(refusal);
+    if let (Value::Object(error), Value::Object(facts)) = (&mut error, facts) {
+        error.extend(facts);
+    }
+    let mut response = (status, axum::Json(json!({ "error": error }))).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if matches!(refusal, Refusal::UpgradeFailed { status: 426, .. }) {
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    } else if matches!(refusal, Refusal::Unauthorized { .. }) {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    } else if let Refusal::Unavailable { retry_after_ms } = refusal {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(u64::from(retry_after_ms.div_ceil(1_000))));
+    }
+    response
+}
+
+fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
+    match refusal {
+        Refusal::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, json!({})),
+        Refusal::NotFound { id } => (StatusCode::NOT_FOUND, json!({ "id": id })),
+        Refusal::InvalidSecret { id } => (StatusCode::FORBIDDEN, json!({ "id": id.as_str() })),
+        Refusal::RouteMismatch { route } => (StatusCode::NOT_FOUND, json!({ "route": route })),
+        Refusal::ProtocolMismatch { expected, got } => {
+            (StatusCode::BAD_REQUEST, json!({ "expected": expected, "got": got }))
+        }
+        Refusal::StorageFailure { operation } => {
+            (StatusCode::SERVICE_UNAVAILABLE, json!({ "operation": operation.as_str() }))
+        }
+        Refusal::UpgradeFailed { status, reason } => {
+            (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST), json!({ "reason": reason }))
+        }
+        Refusal::LimitExceeded { limit, max, got } => {
+            let status = match limit.as_ref() {
+                "upgradesPerMinute" | "connectionsMax" => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::PAYLOAD_TOO_LARGE,
+            };
+            (status, json!({ "limit": limit, "max": max, "got": got }))
+        }
+        Refusal::InvalidInput { index, reason } => {
+            (StatusCode::BAD_REQUEST, json!({ "index": index, "reason": reason }))
+        }
+        Refusal::StaleProducer { epoch } => (StatusCode::CONFLICT, json!({ "epoch": epoch })),
+        Refusal::NotYet { feature } => (StatusCode::NOT_IMPLEMENTED, json!({ "feature": feature })),
+        Refusal::Unavailable { retry_after_ms } => {
+            (StatusCode::SERVICE_UNAVAILABLE, json!({ "retryAfterMs": retry_after_ms }))
+        }
+        Refusal::Unspecified { .. } => (StatusCode::INTERNAL_SERVER_ERROR, json!({})),
+    }
+}

@@ -1,0 +1,127 @@
+//! The RPC door: one connection's life, over a WebSocket or any other byte stream.
+//!
+//! Called by the HTTP upgrade on a worker's thread, and by in-process hosts on the caller's own. A connection comes here
+//! admitted; the future that serves it ends when the peer leaves, breaks the rules or is closed by the host, and by then
+//! every call of it is cancelled, every object released, and it is out of the registry. Everything here is `!Send`: it
+//! lives on one thread, beside a [`LocalSet`](tokio::task::LocalSet), and reaches the hub by `Arc`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_tungstenite::WebSocketStream;
+use futures::{AsyncRead, AsyncWrite};
+
+use crate::hub::Hub;
+use crate::hub::registry::{CloseReason, Connection};
+use crate::rpc::caller::Caller;
+use crate::rpc::gateway::Gateway;
+use crate::share_capnp::share_rpc;
+use crate::wire::guard::guard;
+use crate::wire::vat::{self, VatLimits};
+use crate::wire::websocket::{KeepAlive, PipeEnd, PipeOptions, pipe};
+
+mod caller;
+mod gateway;
+mod refused;
+mod share;
+mod watch;
+pub mod worker;
+
+/// How RPC connections are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct RpcSettings {
+    /// Between pings. A peer that is silent for two of them is gone. Default 30 s.
+    pub ping_interval: Duration,
+    /// How long a peer may take no bytes before it is cut off. Default 30 s.
+    pub write_stall: Duration,
+    /// How long saying goodbye may take. Default 2 s.
+    pub close_within: Duration,
+    /// Bytes that may wait for a peer to read before its further requests are left unread. Default 8 MiB, two messages.
+    pub queued_bytes_max: u64,
+}
+
+impl Default for RpcSettings {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+            close_within: Duration::from_secs(2),
+            queued_bytes_max: 8 << 20,
+        }
+    }
+}
+
+/// Structs and lists inside one another that a message may have: twice what the contract's deepest needs.
+const MESSAGE_NESTING_MAX: u16 = 32;
+
+/// Serves an admitted connection over a WebSocket, until it ends, and says goodbye with the right close code.
+pub async fn serve_websocket<S>(
+    hub: Arc<Hub>,
+    connection: Connection,
+    socket: WebSocketStream<S>,
+    settings: RpcSettings,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let message_bytes_max = hub.settings().limits.message_bytes_max;
+    let (reader, writer, control) =
+        pipe(socket, PipeOptions { message_bytes_max, close_within: settings.close_within });
+    let keep_alive = KeepAlive { interval: settings.ping_interval, write_stall: settings.write_stall };
+    let ended = tokio::select! {
+        biased;
+        ended = serve(hub, &connection, reader, writer, settings) => ended,
+        _ = control.keepalive(keep_alive) => Ended::Left,
+    };
+    // By now nothing of the connection runs any more. If the pipe ended by itself, `close` only sees its farewell through.
+    let (code, reason) = match &ended {
+        Ended::Closed(close) => (close.code, close.reason),
+        Ended::Left => (1000, ""),
+        Ended::Broken => (1002, "ProtocolMismatch: not the Cap'n Proto RPC that this door serves"),
+    };
+    control.close(code, reason).await;
+    let end = control.end_reason().unwrap_or(PipeEnd::Cut);
+    tracing::debug!(connection = %connection.id, %end, "connection ended");
+}
+
+/// How a connection ended, as far as RPC can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer left, or the stream ended.
+    Left,
+    /// The peer sent what is not Cap'n Proto RPC.
+    Broken,
+    /// The host closed it.
+    Closed(CloseReason),
+}
+
+/// Serves an admitted connection over a byte stream, until it ends.
+pub async fn serve<R, W>(hub: Arc<Hub>, connection: &Connection, reader: R, writer: W, settings: RpcSettings) -> Ended
+where
+    R: AsyncRead + Unpin + 'static,
+    W: AsyncWrite + Unpin + 'static,
+{
+    let limits = VatLimits {
+        message_bytes_max: hub.settings().limits.message_bytes_max,
+        nesting_max: MESSAGE_NESTING_MAX,
+        queued_bytes_max: Some(settings.queued_bytes_max),
+    };
+    let caller = Caller::new(hub, connection);
+    let gateway = Gateway::new(Rc::clone(&caller), connection.principal.clone());
+    let root: share_rpc::Client = guard(capnp_rpc::new_client(gateway), caller.budget());
+    let vat = vat::serve(reader, writer, root.client, limits);
+    tokio::select! {
+        biased;
+        () = connection.closing.cancelled() => {
+            Ended::Closed(connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY))
+        }
+        result = vat => match result {
+            Ok(()) => Ended::Left,
+            Err(error) if error.kind == capnp::ErrorKind::Disconnected => Ended::Left,
+            Err(error) => {
+                tracing::debug!(connection = %connection.id, %error, "the peer broke the protocol");
+                Ended::Broken
+            }
+        },
+    }
+}

@@ -1,0 +1,97 @@
+//! What all objects of one connection share: the hub, who calls, and what the connection may use.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::hub::Hub;
+use crate::hub::metrics::Metrics;
+use crate::hub::registry::{Connection, ConnectionId};
+use crate::share::error::Refusal;
+use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
+
+/// One connection, as its objects see it.
+pub(super) struct Caller {
+    pub(super) hub: Arc<Hub>,
+    pub(super) connection: ConnectionId,
+    budget: Rc<Budget>,
+    /// Set by a `hello` of another version; then every call is answered with it.
+    mismatch: RefCell<Option<Refusal>>,
+    /// Calls that name a share by its id pass one by one until they stand in its room's queue, so that they are applied
+    /// in the order in which they were made though the first may have to wait for the share to be loaded.
+    turn: Semaphore,
+}
+
+impl Caller {
+    pub(super) fn new(hub: Arc<Hub>, connection: &Connection) -> Rc<Self> {
+        let limits = &hub.settings().limits;
+        let budget = Budget::observed(
+            u32::try_from(limits.calls_in_flight_max).unwrap_or(u32::MAX),
+            u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
+            Rc::new(Counted(Arc::clone(hub.metrics()))),
+        );
+        let connection = connection.id.clone();
+        Rc::new(Self { hub, connection, budget, mismatch: RefCell::default(), turn: Semaphore::new(1) })
+    }
+
+    pub(super) fn budget(&self) -> &Rc<Budget> {
+        &self.budget
+    }
+
+    /// Enters one capability that is about to be handed out.
+    pub(super) fn hold(&self) -> Result<Held, Refusal> {
+        match self.budget.hold() {
+            Ok(guard) => {
+                self.hub.metrics().capabilities_held.inc();
+                Ok(Held { metrics: Arc::clone(self.hub.metrics()), _guard: guard })
+            }
+            Err(_) => Err(Refusal::limit("capabilitiesHeldMax", self.hub.settings().limits.capabilities_held_max, 0)),
+        }
+    }
+
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.turn.acquire().await.ok()
+    }
+
+    pub(super) fn mismatch(&self) -> Option<Refusal> {
+        self.mismatch.borrow().clone()
+    }
+
+    pub(super) fn set_mismatch(&self, refusal: Refusal) {
+        *self.mismatch.borrow_mut() = Some(refusal);
+    }
+}
+
+/// A capability that is held open for the peer; dropping it gives its place back.
+pub(super) struct Held {
+    metrics: Arc<Metrics>,
+    _guard: HeldGuard,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.metrics.capabilities_held.dec();
+    }
+}
+
+/// Counts calls for the host's metrics.
+struct Counted(Arc<Metrics>);
+
+impl CallObserver for Counted {
+    fn began(&self, _: u64, _: u16) {
+        self.0.calls.inc();
+        self.0.calls_in_flight.inc();
+    }
+
+    fn ended(&self, _: u64, _: u16, outcome: CallOutcome) {
+        match outcome {
+            CallOutcome::Refused => return,
+            CallOutcome::Panicked => drop(self.0.calls_panicked.inc()),
+            CallOutcome::Returned | CallOutcome::Failed(_) | CallOutcome::Cancelled => {}
+        }
+        self.0.calls_in_flight.dec();
+    }
+}

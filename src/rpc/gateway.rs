@@ -1,0 +1,355 @@
+//! The root object of a connection: `ShareRpc`.
+//!
+//! Each method first asks who calls, then looks at its arguments, so that a stranger learns nothing of their shape; it
+//! converts, calls one verb of the hub, and converts the answer. A capability in a result is real or, if the answer is a
+//! refusal, one that answers every call with that refusal.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use capnp::Error;
+
+use crate::contract::convert::{ReadError, read_batch, write_info, write_listing, write_opened, write_synced};
+use crate::contract::error::write_refusal;
+use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::hub::access::Principal;
+use crate::hub::room::Room;
+use crate::rpc::caller::Caller;
+use crate::rpc::refused::Refused;
+use crate::rpc::share::{self, share_object, view_object};
+use crate::share::change::Batch;
+use crate::share::error::Refusal;
+use crate::share::secret::Secret;
+use crate::share_capnp::{share_rpc, sync_item};
+use crate::wire::guard::guard;
+
+/// Either a refusal or a fault: what a method may end in.
+pub(super) type Answer<T> = Result<T, ReadError>;
+
+/// The root of one connection, with the rights of a principal if it has one.
+pub(super) struct Gateway {
+    caller: Rc<Caller>,
+    principal: Option<Principal>,
+}
+
+impl Gateway {
+    pub(super) fn new(caller: Rc<Caller>, principal: Option<Principal>) -> Self {
+        Self { caller, principal }
+    }
+
+    /// Who calls. Asked before anything else of a call is looked at.
+    fn principal(&self) -> Result<&Principal, Refusal> {
+        if let Some(mismatch) = self.caller.mismatch() {
+            return Err(mismatch);
+        }
+        self.principal.as_ref().ok_or_else(|| Refusal::Unauthorized {
+            reason: "call authenticate with a token first, and use the capability that it returns".into(),
+        })
+    }
+
+    fn hello(&self, version: u32) -> Result<&str, Refusal> {
+        if version != CONTRACT_VERSION {
+            let got = format!("{SUBPROTOCOL_PREFIX}{version}").into();
+            let refusal = Refusal::ProtocolMismatch { expected: SUBPROTOCOL.into(), got };
+            self.caller.set_mismatch(refusal.clone());
+            return Err(refusal);
+        }
+        Ok(self.principal.as_ref().map_or("", |principal| principal.account.as_str()))
+    }
+
+    fn batch(
+        &self,
+        items: capnp::struct_list::Reader<'_, sync_item::Owned>,
+        stamp: crate::share_capnp::batch_stamp::Reader<'_>,
+    ) -> Answer<Batch> {
+        read_batch(items, stamp, &self.caller.hub.settings().limits)
+    }
+
+    async fn create(&self, params: share_rpc::CreateShareParams) -> Answer<crate::hub::Created> {
+        let who = self.principal()?;
+        let params = params.get()?;
+        let session = text(params.get_session_id()?)?.parse().map_err(Refusal::from)?;
+        let initial = if params.has_initial_data() {
+            Some(self.batch(params.get_initial_data()?, params.get_stamp()?)?)
+        } else {
+            None
+        };
+        Ok(self.caller.hub.create(who, &session, initial).await?)
+    }
+
+    async fn open(&self, id: capnp::text::Reader<'_>, secret: capnp::text::Reader<'_>) -> Answer<Arc<Room>> {
+        Ok(self.caller.hub.open(text(id)?, &Secret::from(text(secret)?)).await?)
+    }
+
+    async fn sync(&self, params: share_rpc::SyncShareParams) -> Answer<crate::hub::Synced> {
+        self.principal()?.may_write()?;
+        let params = params.get()?;
+        let turn = self.caller.turn().await;
+        let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
+        let batch = self.batch(params.get_data()?, params.get_stamp()?)?;
+        let syncing = self.caller.hub.sync_room(&room, batch);
+        drop(turn);
+        Ok(syncing.await?)
+    }
+
+    async fn delete(&self, params: share_rpc::DeleteShareParams) -> Answer<()> {
+        self.principal()?.may_write()?;
+        let params = params.get()?;
+        let turn = self.caller.turn().await;
+        let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
+        let deleting = self.caller.hub.delete_room(&room);
+        drop(turn);
+        Ok(deleting.await?)
+    }
+}
+
+impl share_rpc::Server for Gateway {
+    async fn hello(
+        self: Rc<Self>,
+        params: share_rpc::HelloParams,
+        mut results: share_rpc::HelloResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let agent: String = params.get_agent()?.to_str().unwrap_or_default().chars().take(64).collect();
+        let result = results.get().init_result();
+        match Self::hello(&self, params.get_contract_version()) {
+            Ok(account) => {
+                tracing::debug!(connection = %self.caller.connection, agent, account, "hello");
+                let mut welcome = result.init_welcome();
+                welcome.set_contract_version(CONTRACT_VERSION);
+                welcome.set_agent(AGENT);
+                welcome.set_connection_id(self.caller.connection.as_str());
+                welcome.set_account(account);
+            }
+            Err(refusal) => write_refusal(&refusal, result.init_refused()),
+        }
+        Ok(())
+    }
+
+    async fn authenticate(
+        self: Rc<Self>,
+        params: share_rpc::AuthenticateParams,
+        mut results: share_rpc::AuthenticateResults,
+    ) -> Result<(), Error> {
+        let authenticated = match self.caller.mismatch() {
+            Some(mismatch) => Err(mismatch),
+            None => {
+                let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
+                self.caller.hub.authenticate(Some(&token)).await
+            }
+        };
+        let mut results = results.get();
+        match authenticated {
+            Ok(principal) => {
+                results.reborrow().init_result().set_account(principal.account.as_str());
+                let gateway = Self::new(Rc::clone(&self.caller), Some(principal));
+                results.set_rpc(guard(capnp_rpc::new_client(gateway), self.caller.budget()));
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_rpc(Refused::client(&refusal, &self.caller));
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_share(
+        self: Rc<Self>,
+        params: share_rpc::CreateShareParams,
+        mut results: share_rpc::CreateShareResults,
+    ) -> Result<(), Error> {
+        let created = refusal_or_fault(self.create(params).await)?;
+        let created = created.and_then(|created| Ok((share_object(&self.caller, &created.room)?, created)));
+        let mut results = results.get();
+        match created {
+            Ok((share, created)) => {
+                let mut facts = results.reborrow().init_result().init_created();
+                facts.set_id(created.id.as_str());
+                facts.set_url(created.url.as_str());
+                facts.set_secret(created.secret.reveal());
+                facts.set_sync_count(created.sync_count);
+                facts.set_revision(created.revision);
+                facts.set_existed(created.existed);
+                results.set_share(share);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_share(Refused::client(&refusal, &self.caller));
+            }
+        }
+        Ok(())
+    }
+
+    async fn sync_share(
+        self: Rc<Self>,
+        params: share_rpc::SyncShareParams,
+        mut results: share_rpc::SyncShareResults,
+    ) -> Result<(), Error> {
+        let synced = refusal_or_fault(self.sync(params).await)?;
+        write_synced(&synced.map(share::to_contract), results.get().init_result());
+        Ok(())
+    }
+
+    async fn delete_share(
+        self: Rc<Self>,
+        params: share_rpc::DeleteShareParams,
+        mut results: share_rpc::DeleteShareResults,
+    ) -> Result<(), Error> {
+        let deleted = refusal_or_fault(self.delete(params).await)?;
+        share::write_deleted(&deleted, results.get().init_result());
+        Ok(())
+    }
+
+    async fn open_share(
+        self: Rc<Self>,
+        params: share_rpc::OpenShareParams,
+        mut results: share_rpc::OpenShareResults,
+    ) -> Result<(), Error> {
+        let opened = async {
+            self.principal()?;
+            let params = params.get()?;
+            let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
+            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, &room)?))
+        };
+        let mut results = results.get();
+        match refusal_or_fault(opened.await)? {
+            Ok((info, share)) => {
+                write_info(&info, results.reborrow().init_result().init_info());
+                results.set_share(share);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_share(Refused::client(&refusal, &self.caller));
+            }
+        }
+        Ok(())
+    }
+
+    async fn view_share(
+        self: Rc<Self>,
+        params: share_rpc::ViewShareParams,
+        mut results: share_rpc::ViewShareResults,
+    ) -> Result<(), Error> {
+        let viewed = async {
+            self.principal()?;
+            let room = self.caller.hub.view(text(params.get()?.get_share_id()?)?).await?;
+            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, None)?))
+        };
+        let mut results = results.get();
+        match refusal_or_fault(viewed.await)? {
+            Ok((info, view)) => {
+                write_opened(&Ok(info), results.reborrow().init_result());
+                results.set_view(view);
+            }
+            Err(refusal) => {
+                results.set_view(Refused::client(&refusal, &self.caller));
+                write_opened(&Err(refusal), results.reborrow().init_result());
+            }
+        }
+        Ok(())
+    }
+
+    async fn list_shares(
+        self: Rc<Self>,
+        params: share_rpc::ListSharesParams,
+        mut results: share_rpc::ListSharesResults,
+    ) -> Result<(), Error> {
+        let listed = async {
+            let who = self.principal()?;
+            let params = params.get()?;
+            let (cursor, limit) = (text(params.get_cursor()?)?, params.get_limit() as usize);
+            Ok(self.caller.hub.list(who, params.get_every_account(), cursor, limit).await?)
+        };
+        let result = refusal_or_fault(listed.await)?;
+        let mut to = results.get().init_result();
+        match result {
+            Ok(page) => {
+                let mut facts = to.init_page();
+                facts.set_next_cursor(page.next_cursor.as_str());
+                let mut shares = facts.init_shares(u32::try_from(page.shares.len()).unwrap_or(u32::MAX));
+                for (at, listing) in (0..).zip(&page.shares) {
+                    write_listing(listing, shares.reborrow().get(at));
+                }
+            }
+            Err(refusal) => write_refusal(&refusal, to.reborrow().init_refused()),
+        }
+        Ok(())
+    }
+
+    async fn probe_value(
+        self: Rc<Self>,
+        params: share_rpc::ProbeValueParams,
+        mut results: share_rpc::ProbeValueResults,
+    ) -> Result<(), Error> {
+        results.get().set_output(params.get()?.get_input()?)
+    }
+
+    async fn probe_callback(
+        self: Rc<Self>,
+        params: share_rpc::ProbeCallbackParams,
+        mut results: share_rpc::ProbeCallbackResults,
+    ) -> Result<(), Error> {
+        let mut request = params.get()?.get_callback()?.call_request();
+        request.get().set_message("server-called");
+        let response = request.send().promise.await?;
+        results.get().set_reply(response.get()?.get_reply()?);
+        Ok(())
+    }
+
+    async fn offer_sink(
+        self: Rc<Self>,
+        _: share_rpc::OfferSinkParams,
+        mut results: share_rpc::OfferSinkResults,
+    ) -> Result<(), Error> {
+        let refusal = not_yet(self.principal(), "client sinks");
+        let mut results = results.get();
+        write_refusal(&refusal, results.reborrow().init_result().init_refused());
+        results.set_registration(Refused::client(&refusal, &self.caller));
+        Ok(())
+    }
+
+    async fn restore(
+        self: Rc<Self>,
+        _: share_rpc::RestoreParams,
+        mut results: share_rpc::RestoreResults,
+    ) -> Result<(), Error> {
+        let refusal = not_yet(self.principal(), "saved capabilities");
+        let mut results = results.get();
+        write_refusal(&refusal, results.reborrow().init_result().init_refused());
+        results.set_share(Refused::client(&refusal, &self.caller));
+        results.set_writer(Refused::client(&refusal, &self.caller));
+        results.set_view(Refused::client(&refusal, &self.caller));
+        Ok(())
+    }
+
+    async fn admin(
+        self: Rc<Self>,
+        _: share_rpc::AdminParams,
+        mut results: share_rpc::AdminResults,
+    ) -> Result<(), Error> {
+        let administrator = self.principal().and_then(|who| who.may_administer().map(|()| who));
+        let refusal = not_yet(administrator, "administration");
+        let mut results = results.get();
+        write_refusal(&refusal, results.reborrow().init_result().init_refused());
+        results.set_admin(Refused::client(&refusal, &self.caller));
+        Ok(())
+    }
+}
+
+/// Takes faults out: what stays is an answer or a refusal, and both are data.
+pub(super) fn refusal_or_fault<T>(answer: Answer<T>) -> Result<Result<T, Refusal>, Error> {
+    match answer {
+        Ok(value) => Ok(Ok(value)),
+        Err(ReadError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(ReadError::Fault(fault)) => Err(fault),
+    }
+}
+
+/// A refusal of whoever may not come in, else of a part that is not served yet.
+fn not_yet(who: Result<&Principal, Refusal>, feature: &'static str) -> Refusal {
+    who.err().unwrap_or_else(|| Refusal::NotYet { feature: feature.into() })
+}
+
+fn text(text: capnp::text::Reader<'_>) -> Result<&str, Refusal> {
+    text.to_str().map_err(|_| Refusal::invalid(0, "a text that is not UTF-8"))
+}

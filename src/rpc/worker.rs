@@ -1,0 +1,57 @@
+//! Workers: the threads that RPC connections live on.
+//!
+//! Cap'n Proto RPC in Rust stays on one thread. So each worker is a thread with a runtime of its own; an accepted socket
+//! is handed to the worker that has the fewest connections, registered there anew, and served there to its end. Dropping
+//! the workers lets those threads end once their connections have.
+
+use std::fmt;
+
+use std::sync::Arc;
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::protocol::Role;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use tokio_util::task::LocalPoolHandle;
+
+use crate::hub::Hub;
+use crate::hub::registry::Connection;
+use crate::rpc::{RpcSettings, serve_websocket};
+use crate::wire::websocket::socket_config;
+
+/// The worker threads of one host.
+#[derive(Clone)]
+pub struct Workers {
+    pool: LocalPoolHandle,
+    settings: RpcSettings,
+}
+
+impl Workers {
+    /// As many workers, at least one.
+    #[must_use]
+    pub fn new(count: usize, settings: RpcSettings) -> Self {
+        Self { pool: LocalPoolHandle::new(count.max(1)), settings }
+    }
+
+    /// Serves an admitted connection on a socket whose upgrade was answered. `received` is what the peer sent after it
+    /// and was read already.
+    pub fn serve(&self, hub: Arc<Hub>, connection: Connection, socket: std::net::TcpStream, received: Vec<u8>) {
+        let settings = self.settings;
+        self.pool.spawn_pinned(move || async move {
+            let config = Some(socket_config(hub.settings().limits.message_bytes_max));
+            match tokio::net::TcpStream::from_std(socket) {
+                Ok(socket) => {
+                    let socket = socket.compat();
+                    let socket = WebSocketStream::from_partially_read(socket, received, Role::Server, config).await;
+                    serve_websocket(hub, connection, socket, settings).await;
+                }
+                Err(error) => tracing::error!(connection = %connection.id, %error, "a socket could not be handed over"),
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Workers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workers").field("count", &self.pool.num_threads()).finish_non_exhaustive()
+    }
+}
