@@ -1,6 +1,8 @@
 //! capshare shares a live agent session over Cap'n Proto RPC.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "server")]
+pub mod host;
 pub mod share;
 #[cfg(feature = "server")]
 pub mod store;

@@ -1,0 +1,3 @@
+//! The host: settings and resources put together into a running service.
+
+pub mod storage;
