@@ -1,1 +1,121 @@
-//! The store.
+//! The store: shares as numbered, immutable objects in a bucket, safe for any number of hosts.
+//!
+//! The hub calls it. A [`Store`] knows claims (which share a session is), and opens or creates logs; a [`Log`] is the tail
+//! of one share's log, and appends to it. The only conditional write used is create-if-absent, which every serious store
+//! has; [`Store::probe_conditional_writes`] finds out those that do not. `schema/storage.md` is the table of all keys and
+//! lines.
+//!
+//! # What it promises
+//! - An append that was answered [`Written`](Appended::Written) is in the bucket, once, after all that was in the log
+//!   before. One that was answered [`Behind`](Appended::Behind) wrote nothing, and never will.
+//! - An error is no answer: what was asked may have been done, or may yet be. Every call may be made again, and the next
+//!   look at the log tells what became of it.
+//! - Any future may be dropped at any point; that is an error that nobody read.
+//! - A share whose deletion is in its log is gone for every host from then on, and its id is never used again. Whatever a
+//!   host that stopped left undone of it, the next one that opens the share or claims the session does.
+//!
+//! # How
+//! A log's next segment is created under the next number, so two writers meet at a key and one wins. What the other reads
+//! back there tells it whose it is: each segment bears its writer's identity and its predecessor's. A tail held in memory is a
+//! lease ([`StoreSettings::lease`]): the longer it is held, the less it may be trusted, because the keys of a deleted
+//! share are freed in the end and a free key would take a write that nobody ever reads. So past half the lease the tail is
+//! confirmed before a write, and an answer that came after the lease is checked against a fresh listing.
+//!
+//! # What it refuses
+//! It knows no connection and no state: entries go in and come out, and folding them is the caller's. It keeps no queue;
+//! one append of a log is under way at a time, and what a caller gathers meanwhile is the next. It never guesses at bytes
+//! that it did not write: a [`Corrupt`](StoreError::Corrupt) object is told by its key.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use object_store::ObjectStore;
+
+mod bucket;
+mod codec;
+mod erase;
+mod error;
+mod index;
+mod key;
+mod log;
+mod open;
+mod probe;
+
+use bucket::Bucket;
+use codec::Identity;
+
+pub use codec::WriterId;
+pub use erase::Freeing;
+pub use error::{BucketRequest, StoreError};
+pub use index::{Claim, ClaimListing, ListCursor, ListPage};
+pub use log::{Appended, Log};
+pub use open::{Created, Opened};
+
+/// The shares of one bucket. Clones are the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    bucket: Bucket,
+    settings: StoreSettings,
+    writer: WriterId,
+    /// The last batch number given out. Over all logs, because a log may be closed and opened again while an old batch of
+    /// it is still on its way.
+    last_batch: Arc<AtomicU64>,
+}
+
+/// How patient a store is. All hosts of one bucket should have the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreSettings {
+    /// How long a tail held in memory may be written to, counted from the issue of the request that confirmed it. Default
+    /// 20 s.
+    pub lease: Duration,
+    /// How long one request may take, with all that the bucket's client does to retry it. Default 15 s: 10 s of retries
+    /// and a last attempt of 5 s.
+    pub request_time: Duration,
+    /// How long an append goes on trying before it gives up with an error. Default 20 s.
+    pub append_time: Duration,
+    /// How long the emptied keys of a deleted share stay, to stand in the way of writers that know no better. Default
+    /// 120 s; taken as `lease + request_time` if that is longer.
+    pub free_after: Duration,
+    /// Whether the bucket lists keys in order, so that a page of a listing need not read the listing to its end. Default
+    /// false: always right, and slower.
+    pub sorted_listings: bool,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(20),
+            request_time: Duration::from_secs(15),
+            append_time: Duration::from_secs(20),
+            free_after: Duration::from_secs(120),
+            sorted_listings: false,
+        }
+    }
+}
+
+impl StoreSettings {
+    /// How old a segment must be, as others of its log show, before its key may be freed at once: no tail that precedes
+    /// it can still be written to, and no write to it can still be on its way.
+    fn settled_after(&self) -> Duration {
+        self.lease + self.request_time
+    }
+
+    fn free_after(&self) -> Duration {
+        self.free_after.max(self.settled_after())
+    }
+}
+
+impl Store {
+    /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts.
+    #[must_use]
+    pub fn new(objects: Arc<dyn ObjectStore>, settings: StoreSettings, writer: WriterId) -> Self {
+        let bucket = Bucket { objects, request_time: settings.request_time };
+        Self { bucket, settings, writer, last_batch: Arc::default() }
+    }
+
+    fn next_identity(&self) -> Identity {
+        Identity { writer: self.writer, batch: self.last_batch.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}

@@ -1,0 +1,302 @@
+//! Where shares are kept: a bucket by its location, opened and found to be usable.
+//!
+//! `main` and tests call [`open`] once at start-up and hand what it gives to a [`Store`](crate::store::Store). An error here ends the
+//! start, so each says what to do. The environment is not read here: options come in as arguments.
+//!
+//! A bucket that opens can be reached, and a directory can be written. Whether the bucket honours conditional writes is
+//! asked by [`Store::probe_conditional_writes`](crate::store::Store::probe_conditional_writes).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
+
+/// Where a bucket is. Parsed from text:
+///
+/// | text | bucket |
+/// |---|---|
+/// | `memory:` | this process's memory, gone with it |
+/// | `s3://<bucket>`, `s3://<bucket>/<prefix>` | an S3-compatible bucket, or the part of it under a prefix |
+/// | `file:<path>`, `file://<path>`, or just a path | a directory |
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// In memory.
+    Memory,
+    /// In a directory.
+    Directory(PathBuf),
+    /// In a bucket.
+    S3 {
+        /// Its name.
+        bucket: String,
+        /// What all keys begin with; may be empty.
+        prefix: Path,
+    },
+}
+
+/// How to reach an S3-compatible bucket. `Debug` does not print the secrets.
+#[derive(Clone, Default)]
+pub struct S3Options {
+    /// Where the service is, such as `https://s3.example.com`; `None`: at AWS, by region.
+    pub endpoint: Option<String>,
+    /// The region; `None` is refused at AWS, and `us-east-1`, which others ignore, at an endpoint.
+    pub region: Option<String>,
+    /// The access key's id.
+    pub access_key_id: Option<String>,
+    /// The access key's secret.
+    pub secret_access_key: Option<String>,
+    /// The token of temporary credentials.
+    pub session_token: Option<String>,
+    /// Whether an endpoint may be `http://`, over which whoever listens reads the shares. Default false.
+    pub allow_http: bool,
+}
+
+impl fmt::Debug for S3Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hidden = |secret: &Option<String>| secret.as_ref().map(|_| "[secret]");
+        f.debug_struct("S3Options")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .field("access_key_id", &self.access_key_id)
+            .field("secret_access_key", &hidden(&self.secret_access_key))
+            .field("session_token", &hidden(&self.session_token))
+            .field("allow_http", &self.allow_http)
+            .finish()
+    }
+}
+
+/// Why a bucket could not be opened. `Display` says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenStoreError {
+    /// The text is no location.
+    #[error("{text:?} is no place for a store: use memory:, a directory, or s3://bucket/prefix")]
+    BadLocation {
+        /// The text.
+        text: String,
+    },
+    /// This program was built without S3.
+    #[error("this program was built without S3: build it with the feature \"s3\", or use a directory")]
+    FeatureMissing,
+    /// The directory is not there and cannot be made, or cannot be written.
+    #[error(
+        "the directory {} cannot be used: make it, make it writable for this user, or choose another",
+        path.display()
+    )]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A setting is missing.
+    #[error("the bucket {bucket} needs {missing}")]
+    Missing {
+        /// The bucket.
+        bucket: String,
+        /// What, and where it is needed.
+        missing: &'static str,
+    },
+    /// The settings contradict themselves, as the bucket's client found.
+    #[error("the settings for the bucket {bucket} do not fit together")]
+    Settings {
+        /// The bucket.
+        bucket: String,
+        /// What is wrong.
+        source: Box<object_store::Error>,
+    },
+    /// The service has no such bucket.
+    #[error("there is no bucket {bucket}: create it, or check its name, the endpoint and the region")]
+    NoBucket {
+        /// The bucket.
+        bucket: String,
+        /// What the service said.
+        source: Box<object_store::Error>,
+    },
+    /// The service does not let us in.
+    #[error(
+        "the bucket {bucket} refused the credentials: check the access key, its secret, and that it may list, read, write and delete"
+    )]
+    Refused {
+        /// The bucket.
+        bucket: String,
+        /// What the service said.
+        source: Box<object_store::Error>,
+    },
+    /// The service does not answer as one should.
+    #[error("the bucket {bucket} cannot be reached: check the endpoint and the network")]
+    Unreachable {
+        /// The bucket.
+        bucket: String,
+        /// What went wrong.
+        source: Box<object_store::Error>,
+    },
+}
+
+impl FromStr for StoreLocation {
+    type Err = OpenStoreError;
+
+    fn from_str(text: &str) -> Result<Self, OpenStoreError> {
+        let bad = || OpenStoreError::BadLocation { text: text.to_owned() };
+        if text == "memory:" {
+            return Ok(Self::Memory);
+        }
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let prefix = Path::parse(prefix).map_err(|_| bad())?;
+            return if bucket.is_empty() { Err(bad()) } else { Ok(Self::S3 { bucket: bucket.to_owned(), prefix }) };
+        }
+        let path = match text.strip_prefix("file:") {
+            Some(path) => path.strip_prefix("//").unwrap_or(path),
+            None if text.contains("://") => return Err(bad()),
+            None => text,
+        };
+        if path.is_empty() { Err(bad()) } else { Ok(Self::Directory(path.into())) }
+    }
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory:"),
+            Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::S3 { bucket, prefix } if prefix.is_root() => write!(f, "s3://{bucket}"),
+            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+        }
+    }
+}
+
+impl StoreLocation {
+    /// Whether it lists keys in order, for
+    /// [`StoreSettings::sorted_listings`](crate::store::StoreSettings::sorted_listings). A directory does not, nor does
+    /// S3 Express, whose buckets are known by their names.
+    #[must_use]
+    pub fn lists_sorted(&self) -> bool {
+        match self {
+            Self::Memory => true,
+            Self::Directory(_) => false,
+            Self::S3 { bucket, .. } => !bucket.ends_with("--x-s3"),
+        }
+    }
+}
+
+/// Opens a bucket and asks it something, to be sure that it is there. A directory is made if it is not there, and is
+/// written with fsync.
+///
+/// # Errors
+/// It cannot be used; the error says what to do.
+pub async fn open(location: &StoreLocation, s3: &S3Options) -> Result<Arc<dyn ObjectStore>, OpenStoreError> {
+    match location {
+        StoreLocation::Memory => Ok(Arc::new(InMemory::new())),
+        StoreLocation::Directory(path) => open_directory(path).await,
+        StoreLocation::S3 { bucket, prefix } => open_s3(bucket, prefix, s3).await,
+    }
+}
+
+async fn open_directory(path: &std::path::Path) -> Result<Arc<dyn ObjectStore>, OpenStoreError> {
+    let unusable = |source| OpenStoreError::Directory { path: path.to_owned(), source };
+    std::fs::create_dir_all(path).map_err(|error| unusable(error.into()))?;
+    let directory = LocalFileSystem::new_with_prefix(path).map_err(|error| unusable(error.into()))?.with_fsync(true);
+    let test = Path::from("probe/writable");
+    directory.put(&test, PutPayload::default()).await.map_err(|error| unusable(error.into()))?;
+    match directory.delete(&test).await {
+        // Another host that starts at this moment was quicker.
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(Arc::new(directory)),
+        Err(error) => Err(unusable(error.into())),
+    }
+}
+
+#[cfg(not(feature = "s3"))]
+async fn open_s3(_: &str, _: &Path, _: &S3Options) -> Result<Arc<dyn ObjectStore>, OpenStoreError> {
+    Err(OpenStoreError::FeatureMissing)
+}
+
+#[cfg(feature = "s3")]
+use s3::open as open_s3;
+
+#[cfg(feature = "s3")]
+mod s3 {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use futures::StreamExt as _;
+    use object_store::aws::AmazonS3Builder;
+    use object_store::path::Path;
+    use object_store::prefix::PrefixStore;
+    use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, RetryConfig};
+    use rustls::crypto::{CryptoProvider, ring};
+
+    use super::{OpenStoreError, S3Options};
+
+    /// How long one request may take. The client's own 30 s are longer than a log's lease.
+    const REQUEST_TIME: Duration = Duration::from_secs(5);
+
+    /// How long the client goes on retrying, and how often. Its own 3 minutes would hold up every sync of a share.
+    const RETRY_TIME: Duration = Duration::from_secs(10);
+    const RETRIES: usize = 3;
+
+    pub(super) async fn open(
+        bucket: &str,
+        prefix: &Path,
+        options: &S3Options,
+    ) -> Result<Arc<dyn ObjectStore>, OpenStoreError> {
+        let missing = |missing| OpenStoreError::Missing { bucket: bucket.to_owned(), missing };
+        let (Some(id), Some(secret)) = (&options.access_key_id, &options.secret_access_key) else {
+            return Err(missing("credentials: give an access key id and its secret"));
+        };
+        let region = match (&options.region, &options.endpoint) {
+            (Some(region), _) => region.as_str(),
+            (None, Some(_)) => "us-east-1",
+            (None, None) => return Err(missing("a region, or the endpoint of a service that is not AWS")),
+        };
+        if !options.allow_http && options.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")) {
+            return Err(missing(
+                "an https:// endpoint, or leave to use plain HTTP on a network that nobody listens to",
+            ));
+        }
+        // The HTTP client wants a TLS provider from the process, also when it will speak plain HTTP. One that is set
+        // already, or at this moment by another thread, is as good.
+        if CryptoProvider::get_default().is_none() {
+            drop(ring::default_provider().install_default());
+        }
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(region)
+            .with_access_key_id(id)
+            .with_secret_access_key(secret)
+            .with_client_options(ClientOptions::new().with_timeout(REQUEST_TIME).with_allow_http(options.allow_http))
+            .with_retry(RetryConfig {
+                backoff: BackoffConfig::default(),
+                max_retries: RETRIES,
+                retry_timeout: RETRY_TIME,
+            });
+        if let Some(endpoint) = &options.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(token) = &options.session_token {
+            builder = builder.with_token(token);
+        }
+        let settings = |source| OpenStoreError::Settings { bucket: bucket.to_owned(), source: Box::new(source) };
+        let objects = PrefixStore::new(builder.build().map_err(settings)?, prefix.clone());
+        // A prefix that is empty: the answer is short, and an error if the bucket is not there or not for us.
+        match objects.list(Some(&Path::from("probe"))).next().await.transpose() {
+            Ok(_) => Ok(Arc::new(objects)),
+            Err(error) => Err(why(bucket.to_owned(), error)),
+        }
+    }
+
+    fn why(bucket: String, error: Error) -> OpenStoreError {
+        let not_found = matches!(error, Error::NotFound { .. });
+        let refused = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
+        let source = Box::new(error);
+        match (not_found, refused) {
+            (true, _) => OpenStoreError::NoBucket { bucket, source },
+            (_, true) => OpenStoreError::Refused { bucket, source },
+            (false, false) => OpenStoreError::Unreachable { bucket, source },
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, a tombstone.
+//!
+//! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
+//! they are JSON on one line already ([`Payload`]), so a segment is written into one buffer and read without a tree being
+//! built. What a reader does not know it does not guess at: an unknown field is passed over, an unknown line type or
+//! format is an error.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::StoreError;
+use super::key::Number;
+use crate::share::change::{Batch, Change, Stamp};
+use crate::share::entry::Entry;
+use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::item::Payload;
+use crate::share::secret::SecretHash;
+use crate::share::time::Timestamp;
+
+/// The format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// Who wrote a segment: 128 random bits for each incarnation of a host, never used again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct WriterId(pub u128);
+
+impl std::fmt::Display for WriterId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl std::fmt::Debug for WriterId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WriterId({self})")
+    }
+}
+
+/// The identity of a segment: no two have the same, so that a writer knows its own, and a reader the predecessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    #[serde(serialize_with = "hex_of", deserialize_with = "from_hex")]
+    pub(super) writer: WriterId,
+    /// The how-manieth batch of the writer, over all its logs.
+    pub(super) batch: u64,
+}
+
+/// A segment as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) prev: Option<Identity>,
+    pub(super) this: Identity,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Whose share a session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ClaimRecord {
+    pub(super) account: AccountId,
+    pub(super) session: SessionId,
+    pub(super) share: ShareId,
+    pub(super) at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header<'a> {
+    capshare: u32,
+    #[serde(borrow)]
+    log: Cow<'a, str>,
+    seq: Number,
+    prev: Option<Identity>,
+    #[serde(flatten)]
+    this: Identity,
+    entries: usize,
+}
+
+/// The first thing read of any object, because it says how to read the rest.
+#[derive(Deserialize)]
+struct Format {
+    capshare: u32,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    share: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    at: i64,
+    #[serde(borrow)]
+    account: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    session: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    secret: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    producer: Option<Cow<'a, str>>,
+    epoch: Option<u64>,
+    sequence: Option<u64>,
+    #[serde(borrow)]
+    changes: Option<Vec<ChangeLine<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct ChangeLine<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    /// Absent: the item is removed. `null` is a value like any other.
+    #[serde(borrow, default, deserialize_with = "present")]
+    value: Option<&'a RawValue>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ClaimLine<'a> {
+    capshare: u32,
+    #[serde(borrow)]
+    account: Cow<'a, str>,
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    #[serde(borrow)]
+    share: Cow<'a, str>,
+    at: i64,
+}
+
+#[derive(Serialize)]
+struct TombstoneLine<'a> {
+    capshare: u32,
+    deleted: &'a str,
+    at: i64,
+}
+
+/// A segment's bytes.
+pub(super) fn encode_segment(
+    log: &ShareId,
+    seq: Number,
+    prev: Option<Identity>,
+    this: Identity,
+    entries: &[Entry],
+) -> Bytes {
+    let mut out = Vec::with_capacity(256 + entries.iter().map(size_hint).sum::<usize>());
+    let header = Header { capshare: FORMAT, log: log.as_str().into(), seq, prev, this, entries: entries.len() };
+    put_json(&mut out, &header);
+    out.push(b'\n');
+    for entry in entries {
+        put_entry(&mut out, log, entry);
+        out.push(b'\n');
+    }
+    out.into()
+}
+
+/// Reads a segment, which must be the one that the key names. `key` is for the error.
+pub(super) fn decode_segment(key: &Path, log: &ShareId, seq: Number, bytes: &[u8]) -> Result<Segment, StoreError> {
+    let corrupt = |reason: String| StoreError::corrupt(key, reason);
+    let text = text_of(key, bytes)?;
+    let mut lines = text.lines();
+    let header_line = lines.next().unwrap_or_default();
+    check_format(key, header_line)?;
+    let header: Header<'_> = parse(key, "its header", header_line)?;
+    if header.log != log.as_str() || header.seq != seq {
+        return Err(corrupt(format!("its header says segment {} of log {}", header.seq, header.log)));
+    }
+    if !text.ends_with('\n') {
+        return Err(corrupt("its last line is cut off".to_owned()));
+    }
+    let entries = lines
+        .enumerate()
+        .map(|(n, line)| {
+            let what = format!("line {}", n + 2);
+            let line: Line<'_> = parse(key, &what, line)?;
+            read_entry(log, &line).map_err(|reason| corrupt(format!("{what} of format {}: {reason}", header.capshare)))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    if entries.len() != header.entries {
+        return Err(corrupt(format!("it has {} entries and its header says {}", entries.len(), header.entries)));
+    }
+    Ok(Segment { prev: header.prev, this: header.this, entries })
+}
+
+pub(super) fn encode_claim(claim: &ClaimRecord) -> Bytes {
+    let mut out = Vec::new();
+    let line = ClaimLine {
+        capshare: FORMAT,
+        account: claim.account.as_str().into(),
+        session: claim.session.as_str().into(),
+        share: claim.share.as_str().into(),
+        at: claim.at.0,
+    };
+    put_json(&mut out, &line);
+    out.push(b'\n');
+    out.into()
+}
+
+pub(super) fn decode_claim(key: &Path, bytes: &[u8]) -> Result<ClaimRecord, StoreError> {
+    let text = text_of(key, bytes)?;
+    check_format(key, text)?;
+    let line: ClaimLine<'_> = parse(key, "the claim", text)?;
+    let name = |bad: crate::share::id::BadName| StoreError::corrupt(key, bad.to_string());
+    Ok(ClaimRecord {
+        account: line.account.parse().map_err(name)?,
+        session: line.session.parse().map_err(name)?,
+        share: line.share.parse().map_err(name)?,
+        at: Timestamp(line.at),
+    })
+}
+
+pub(super) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {
+    let mut out = Vec::new();
+    put_json(&mut out, &TombstoneLine { capshare: FORMAT, deleted: deleted.as_str(), at: at.0 });
+    out.push(b'\n');
+    out.into()
+}
+
+fn put_entry(out: &mut Vec<u8>, share: &ShareId, entry: &Entry) {
+    let begin = |out: &mut Vec<u8>, kind: &str, at: Timestamp| {
+        out.extend_from_slice(b"{\"share\":");
+        put_json(out, share.as_str());
+        put_field(out, "type", kind);
+        put_field(out, "at", &at.0);
+    };
+    match entry {
+        Entry::Open { at, account, session, secret } => {
+            begin(out, "open", *at);
+            put_field(out, "account", account.as_str());
+            put_field(out, "session", session.as_str());
+            put_field(out, "secret", &secret.to_hex());
+        }
+        Entry::Secret { at, secret } => {
+            begin(out, "secret", *at);
+            put_field(out, "secret", &secret.to_hex());
+        }
+        Entry::Sync { at, batch } => {
+            begin(out, "sync", *at);
+            if let Some(stamp) = &batch.stamp {
+                put_field(out, "producer", stamp.producer.as_str());
+                put_field(out, "epoch", &stamp.epoch);
+                put_field(out, "sequence", &stamp.sequence);
+            }
+            out.extend_from_slice(b",\"changes\":[");
+            for (n, change) in batch.changes.iter().enumerate() {
+                out.extend_from_slice(if n == 0 { b"{\"key\":" } else { b",{\"key\":" });
+                put_json(out, change.key.as_str());
+                if let Some(value) = &change.value {
+                    out.extend_from_slice(b",\"value\":");
+                    out.extend_from_slice(value.as_str().as_bytes());
+                }
+                out.push(b'}');
+            }
+            out.push(b']');
+        }
+        Entry::Delete { at } => begin(out, "delete", *at),
+    }
+    out.push(b'}');
+}
+
+fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
+    if line.share != log.as_str() {
+        return Err(format!("an entry of share {} in the log of {log}", line.share));
+    }
+    let at = Timestamp(line.at);
+    match line.kind.as_ref() {
+        "open" => Ok(Entry::Open {
+            at,
+            account: name(line.account.as_deref(), "account")?,
+            session: name(line.session.as_deref(), "session")?,
+            secret: secret(line)?,
+        }),
+        "secret" => Ok(Entry::Secret { at, secret: secret(line)? }),
+        "sync" => {
+            let stamp = match &line.producer {
+                None => None,
+                Some(producer) => Some(Stamp {
+                    producer: name(Some(producer), "producer")?,
+                    epoch: line.epoch.ok_or("no epoch")?,
+                    sequence: line.sequence.ok_or("no sequence")?,
+                }),
+            };
+            let changes = line.changes.as_ref().ok_or("no changes")?;
+            let changes = changes.iter().map(read_change).collect::<Result<Vec<_>, _>>()?;
+            Ok(Entry::Sync { at, batch: Batch { stamp, changes } })
+        }
+        "delete" => Ok(Entry::Delete { at }),
+        other => Err(format!("unknown line type {}: this version knows open, secret, sync, delete", quoted(other))),
+    }
+}
+
+fn read_change(line: &ChangeLine<'_>) -> Result<Change, String> {
+    Ok(Change {
+        key: line.key.parse().map_err(|refusal: crate::share::error::Refusal| refusal.to_string())?,
+        value: line.value.map(|value| Payload::from_checked_json(value.get())),
+    })
+}
+
+fn name<T: std::str::FromStr<Err = crate::share::id::BadName>>(text: Option<&str>, what: &str) -> Result<T, String> {
+    text.ok_or_else(|| format!("no {what}"))?.parse().map_err(|bad: crate::share::id::BadName| bad.to_string())
+}
+
+fn secret(line: &Line<'_>) -> Result<SecretHash, String> {
+    let text = line.secret.as_deref().ok_or("no secret")?;
+    Ok(SecretHash::from_hex(text).ok_or("its secret is not 64 hexadecimal digits")?)
+}
+
+fn text_of<'a>(key: &Path, bytes: &'a [u8]) -> Result<&'a str, StoreError> {
+    std::str::from_utf8(bytes).map_err(|_| StoreError::corrupt(key, "it is not UTF-8"))
+}
+
+fn check_format(key: &Path, line: &str) -> Result<(), StoreError> {
+    let Format { capshare } = parse(key, "its format", line)?;
+    if (1..=FORMAT).contains(&capshare) {
+        Ok(())
+    } else {
+        Err(StoreError::corrupt(
+            key,
+            format!("it has format {capshare}, and this version reads 1 to {FORMAT}: upgrade"),
+        ))
+    }
+}
+
+/// Parses a line; the error tells where it broke, and nothing of what stood there.
+fn parse<'a, T: Deserialize<'a>>(key: &Path, what: &str, line: &'a str) -> Result<T, StoreError> {
+    serde_json::from_str(line).map_err(|error| {
+        let why = match error.classify() {
+            serde_json::error::Category::Syntax => "no JSON",
+            serde_json::error::Category::Eof => "cut off",
+            serde_json::error::Category::Io | serde_json::error::Category::Data => "not the fields that it should have",
+        };
+        StoreError::corrupt(key, format!("{what} is {why}, at column {}", error.column()))
+    })
+}
+
+/// A word of the object, for an error: short, and with nothing that could break a log line.
+fn quoted(text: &str) -> String {
+    text.escape_debug().take(32).collect()
+}
+
+fn put_field(out: &mut Vec<u8>, field: &str, value: &(impl Serialize + ?Sized)) {
+    out.push(b',');
+    put_json(out, field);
+    out.push(b':');
+    put_json(out, value);
+}
+
+fn put_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    let written = serde_json::to_writer(out, value);
+    debug_assert!(written.is_ok(), "names, numbers and flat records always have a JSON form");
+}
+
+fn size_hint(entry: &Entry) -> usize {
+    match entry {
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Delete { .. } => 512,
+        Entry::Sync { batch, .. } => {
+            let size = |change: &Change| {
+                32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |v| v.as_str().len())
+            };
+            256 + batch.changes.iter().map(size).sum::<usize>()
+        }
+    }
+}
+
+fn hex_of<S: serde::Serializer>(writer: &WriterId, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(writer)
+}
+
+fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WriterId, D::Error> {
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    u128::from_str_radix(&text, 16)
+        .map(WriterId)
+        .map_err(|_| serde::de::Error::custom("a writer that is not hexadecimal"))
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}

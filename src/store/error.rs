@@ -1,0 +1,174 @@
+//! What can go wrong between the store and its bucket: one type, by what the reader can do about it.
+
+use std::error::Error as _;
+use std::io;
+
+use object_store::path::Path;
+
+/// Why the store could not do what it was asked. `Display` says what to do and names the object's key, which holds names
+/// but never contents; what the bucket's client said is the `source`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The bucket did not answer, or answered that it cannot just now. Ask again later. What a failed append wrote may
+    /// still come to light: the log that was asked looks before it writes again.
+    #[error("the bucket could not {request} {key}: try again later")]
+    Unavailable {
+        /// What was asked of it.
+        request: BucketRequest,
+        /// The object, or the prefix that was listed.
+        key: String,
+        /// What its client said.
+        source: Box<object_store::Error>,
+    },
+
+    /// There is no room left for the object, and nothing of it was kept. Make room; nothing else needs mending.
+    #[error("there is no room to {request} {key}: free some space or raise the quota")]
+    Full {
+        /// What was asked of the bucket.
+        request: BucketRequest,
+        /// The object.
+        key: String,
+        /// What its client said.
+        source: Box<object_store::Error>,
+    },
+
+    /// The bucket is not there, or does not let us do this. Asking again will not help.
+    #[error("the bucket refused to {request} {key}: check that it exists, the credentials, and what they may do")]
+    Denied {
+        /// What was asked of the bucket.
+        request: BucketRequest,
+        /// The object, or the prefix that was listed.
+        key: String,
+        /// What its client said.
+        source: Box<object_store::Error>,
+    },
+
+    /// The bucket wrote over an object that it was asked to create, so several writers would lose acknowledged data.
+    #[error(
+        "the bucket ignores conditional writes (If-None-Match: *): use a store that honours them, such as S3, R2, GCS, \
+         RustFS, Ceph RGW or a directory"
+    )]
+    Unconditional,
+
+    /// An object does not hold what the store writes. Nothing was changed. See `schema/storage.md` for what it should
+    /// hold; restore it from a backup, or remove the share's objects to give the share up.
+    #[error("the object {key} cannot be read: {reason}; restore it, or give the share up by removing its objects")]
+    Corrupt {
+        /// The object.
+        key: String,
+        /// What is wrong with it; holds no contents.
+        reason: String,
+    },
+}
+
+/// What the store asks of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketRequest {
+    /// Write an object if there is none.
+    Create,
+    /// Write over an object.
+    Overwrite,
+    /// Read an object, or ask whether there is one.
+    Read,
+    /// List keys.
+    List,
+    /// Delete an object.
+    Delete,
+}
+
+impl std::fmt::Display for BucketRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Overwrite => "overwrite",
+            Self::Read => "read",
+            Self::List => "list",
+            Self::Delete => "delete",
+        })
+    }
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later with nobody mending anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Full { .. } | Self::Denied { .. } | Self::Unconditional | Self::Corrupt { .. } => false,
+        }
+    }
+
+    /// Sorts what a bucket's client said by what can be done about it.
+    pub(super) fn from_bucket(request: BucketRequest, key: &Path, error: object_store::Error) -> Self {
+        let (key, kind, source) = (key.to_string(), Kind::of(&error), Box::new(error));
+        match kind {
+            Kind::Unavailable => Self::Unavailable { request, key, source },
+            Kind::Full => Self::Full { request, key, source },
+            Kind::Denied => Self::Denied { request, key, source },
+        }
+    }
+
+    pub(super) fn unavailable(request: BucketRequest, key: &Path, reason: impl Into<String>) -> Self {
+        let source = object_store::Error::Generic { store: "capshare", source: reason.into().into() };
+        Self::Unavailable { request, key: key.to_string(), source: Box::new(source) }
+    }
+
+    pub(super) fn corrupt(key: &Path, reason: impl Into<String>) -> Self {
+        Self::Corrupt { key: key.to_string(), reason: reason.into() }
+    }
+}
+
+enum Kind {
+    Unavailable,
+    Full,
+    Denied,
+}
+
+impl Kind {
+    fn of(error: &object_store::Error) -> Self {
+        use object_store::Error as E;
+        match error {
+            // A missing object is an answer, not an error, wherever one may be missing: this is a missing bucket.
+            E::NotFound { .. }
+            | E::PermissionDenied { .. }
+            | E::Unauthenticated { .. }
+            | E::NotSupported { .. }
+            | E::NotImplemented { .. }
+            | E::InvalidPath { .. }
+            | E::UnknownConfigurationKey { .. } => Self::Denied,
+            E::Generic { .. }
+            | E::JoinError { .. }
+            | E::AlreadyExists { .. }
+            | E::Precondition { .. }
+            | E::NotModified { .. } => io_kind(error).map_or(Self::Unavailable, Self::of_io),
+            // The type is open for variants to come; later may be better.
+            _ => Self::Unavailable,
+        }
+    }
+
+    fn of_io(kind: io::ErrorKind) -> Self {
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::Full
+        } else if matches!(
+            kind,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory
+        ) {
+            Self::Denied
+        } else {
+            Self::Unavailable
+        }
+    }
+}
+
+/// The file system's own reason, if there is one underneath.
+fn io_kind(error: &object_store::Error) -> Option<io::ErrorKind> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return Some(error.kind());
+        }
+        source = error.source();
+    }
+    None
+}

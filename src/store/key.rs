@@ -1,0 +1,91 @@
+//! Where things are: the keys of the bucket, made and read in this one place. `schema/storage.md` lists them.
+//!
+//! Names need no escaping: [`share::id`](crate::share::id) admits only what can stand in a key as it is. Numbers have 12
+//! digits, so that keys sort as their numbers do; nothing relies on a listing being sorted.
+
+use object_store::path::Path;
+
+use crate::share::id::{AccountId, SessionId, ShareId};
+
+/// The number of a segment in its log, or of a claim on its session: 1, 2, 3, ...
+pub(super) type Number = u64;
+
+/// What claims begin with.
+pub(super) fn index() -> Path {
+    path("index".to_owned())
+}
+
+/// What the claims of an account begin with.
+pub(super) fn account(account: &AccountId) -> Path {
+    path(format!("index/{account}"))
+}
+
+/// What the claims on a session begin with.
+pub(super) fn session(account: &AccountId, session: &SessionId) -> Path {
+    path(format!("index/{account}/{session}"))
+}
+
+/// A claim on a session.
+pub(super) fn claim(account: &AccountId, session: &SessionId, number: Number) -> Path {
+    path(format!("index/{account}/{session}/{number:012}"))
+}
+
+/// A key that sorts after every claim on this session and before those on any later one.
+pub(super) fn after_claims(account: &AccountId, session: &SessionId) -> Path {
+    // A colon follows the digits.
+    path(format!("index/{account}/{session}/:"))
+}
+
+/// What all objects of a share begin with, except its tombstone.
+pub(super) fn share(id: &ShareId) -> Path {
+    path(format!("share/{id}"))
+}
+
+/// What the segments of a log begin with.
+pub(super) fn log(id: &ShareId) -> Path {
+    path(format!("share/{id}/log"))
+}
+
+/// A segment of a log.
+pub(super) fn segment(id: &ShareId, number: Number) -> Path {
+    path(format!("share/{id}/log/{number:012}"))
+}
+
+/// What says that a share was deleted.
+pub(super) fn tombstone(id: &ShareId) -> Path {
+    path(format!("tomb/{id}"))
+}
+
+/// What the start-up probe writes begins with.
+pub(super) fn probes() -> Path {
+    path("probe".to_owned())
+}
+
+/// One of the start-up probe's objects.
+pub(super) fn probe(nonce: u128, round: &str) -> Path {
+    path(format!("probe/{nonce:032x}-{round}"))
+}
+
+/// The number of a segment, if the key is one of this log.
+pub(super) fn segment_number(id: &ShareId, key: &Path) -> Option<Number> {
+    number(key.as_ref().strip_prefix(log(id).as_ref())?.strip_prefix('/')?)
+}
+
+/// Which session a claim is on, and its number, if the key is one of a claim.
+pub(super) fn claim_parts(key: &Path) -> Option<(AccountId, SessionId, Number)> {
+    let mut parts = key.as_ref().strip_prefix("index/")?.split('/');
+    let (account, session, number_text) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    Some((account.parse().ok()?, session.parse().ok()?, number(number_text)?))
+}
+
+fn number(text: &str) -> Option<Number> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+fn path(text: String) -> Path {
+    // Names hold nothing that could fail here; if one did, it would be escaped.
+    Path::parse(&text).unwrap_or_else(|_| Path::from(text))
+}

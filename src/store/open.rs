@@ -1,0 +1,74 @@
+//! Finding a log, or making it.
+
+use tokio::time::Instant;
+
+use super::Store;
+use super::error::StoreError;
+use super::log::{Appended, Log};
+use crate::share::entry::Entry;
+use crate::share::id::ShareId;
+
+/// What [`Store::open_log`] found.
+#[derive(Debug)]
+pub enum Opened {
+    /// The log and all its entries, in order.
+    Open(Log, Vec<Entry>),
+    /// There is no log: the share was never created, or its creation got no further than the claim. Whoever holds the
+    /// claim may create it: append to this log, or [`Store::create_log`].
+    Absent(Log),
+    /// The share was deleted. Its id is never used again.
+    Deleted,
+}
+
+/// What [`Store::create_log`] did.
+#[derive(Debug)]
+pub enum Created {
+    /// The log holds the entries given, and nothing else.
+    New(Log),
+    /// There was a log already: it and all its entries, in order. Nothing was written.
+    Exists(Log, Vec<Entry>),
+    /// The share was deleted; nothing was written. Claim the session again, for a new share.
+    Deleted,
+}
+
+impl Store {
+    /// Creates a log with its first entries, the first of them the one that opens the share. Of several at once one
+    /// wins, and the others get what it wrote.
+    ///
+    /// # Errors
+    /// What the bucket said. The log may have been created all the same: ask again.
+    pub async fn create_log(&self, id: &ShareId, entries: &[Entry]) -> Result<Created, StoreError> {
+        // A look first: after a deletion the first number is free again in the end, and must not be taken.
+        let mut log = match self.open_log(id).await? {
+            Opened::Open(log, found) => return Ok(Created::Exists(log, found)),
+            Opened::Deleted => return Ok(Created::Deleted),
+            Opened::Absent(log) => log,
+        };
+        match log.append(entries).await? {
+            Appended::Written => Ok(Created::New(log)),
+            Appended::Behind(found) if log.ended.is_none() => Ok(Created::Exists(log, found)),
+            Appended::Behind(found) => self.finish_deletion(&log, &found).await.map(|()| Created::Deleted),
+        }
+    }
+
+    /// Opens a log and reads it: one listing together with a look for the tombstone, then all segments, sixteen at a time.
+    /// If its deletion was begun and not finished, finishes it first.
+    ///
+    /// # Errors
+    /// What the bucket said, or which object cannot be read.
+    pub async fn open_log(&self, id: &ShareId) -> Result<Opened, StoreError> {
+        let issued = Instant::now();
+        let mut log = Log::at_start(self.clone(), id.clone());
+        let look = log.look().await?;
+        let entries = log.accept(look);
+        tracing::debug!(share = %id, segments = log.tail.seq, elapsed_ms = issued.elapsed().as_millis(), "looked for a log");
+        if log.ended.is_some() {
+            self.finish_deletion(&log, &entries).await?;
+            Ok(Opened::Deleted)
+        } else if log.tail.seq == 0 {
+            Ok(Opened::Absent(log))
+        } else {
+            Ok(Opened::Open(log, entries))
+        }
+    }
+}

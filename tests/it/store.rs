@@ -1,0 +1,114 @@
+//! The store, over every kind of bucket.
+//!
+//! `suite` is what any bucket must show, run by `backends`; `faults` and `seeds` are what happens when requests and answers go
+//! astray; `format` pins the stored bytes; `buckets` is about buckets that are full, closed, down or careless.
+
+use std::sync::Arc;
+
+use capshare::share::change::{Batch, Change};
+use capshare::share::entry::Entry;
+use capshare::share::id::{AccountId, SessionId, ShareId};
+use capshare::share::item::{ItemKey, Payload};
+use capshare::share::secret::SecretHash;
+use capshare::share::time::Timestamp;
+use capshare::store::{Appended, Created, Log, Opened, Store, StoreSettings, WriterId};
+use futures::TryStreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use crate::support::bucket::TestBucket;
+
+mod backends;
+mod buckets;
+mod faults;
+mod format;
+mod seeds;
+mod suite;
+
+/// A store of the host with this number.
+fn host(bucket: &Arc<TestBucket>, writer: u128) -> Store {
+    host_with(bucket, writer, StoreSettings::default())
+}
+
+fn host_with(bucket: &Arc<TestBucket>, writer: u128, settings: StoreSettings) -> Store {
+    Store::new(bucket.clone(), settings, WriterId(writer))
+}
+
+fn share(n: u128) -> ShareId {
+    ShareId::from_bits(n)
+}
+
+fn account(name: &str) -> AccountId {
+    name.parse().unwrap()
+}
+
+fn session(name: &str) -> SessionId {
+    name.parse().unwrap()
+}
+
+fn opening(account: &AccountId, session: &SessionId) -> Entry {
+    let (account, session) = (account.clone(), session.clone());
+    Entry::Open { at: Timestamp(1), account, session, secret: SecretHash([7; 32]) }
+}
+
+/// Of account `a`, session `s`.
+fn open_entry() -> Entry {
+    opening(&account("a"), &session("s"))
+}
+
+/// A sync that nobody else makes.
+fn sync(label: &str) -> Entry {
+    let value = Payload::from_checked_json(&format!("{{\"text\":\"{label}\"}}"));
+    let change = Change { key: ItemKey::message(label).unwrap(), value: Some(value) };
+    Entry::Sync { at: Timestamp(2), batch: Batch { stamp: None, changes: vec![change] } }
+}
+
+const DELETE: Entry = Entry::Delete { at: Timestamp(9) };
+
+async fn created(store: &Store, id: &ShareId, entries: &[Entry]) -> Log {
+    match store.create_log(id, entries).await.unwrap() {
+        Created::New(log) => log,
+        other @ (Created::Exists(..) | Created::Deleted) => panic!("{other:?}"),
+    }
+}
+
+async fn opened(store: &Store, id: &ShareId) -> (Log, Vec<Entry>) {
+    match store.open_log(id).await.unwrap() {
+        Opened::Open(log, entries) => (log, entries),
+        other @ (Opened::Absent(_) | Opened::Deleted) => panic!("{other:?}"),
+    }
+}
+
+async fn is_deleted(store: &Store, id: &ShareId) -> bool {
+    matches!(store.open_log(id).await.unwrap(), Opened::Deleted)
+}
+
+/// Appends, folding what others append first onto `seen`, until it is written.
+async fn append(log: &mut Log, seen: &mut Vec<Entry>, entries: &[Entry]) {
+    while let Appended::Behind(others) = log.append(entries).await.unwrap() {
+        seen.extend(others);
+    }
+    seen.extend_from_slice(entries);
+}
+
+/// The keys of all objects that hold these bytes.
+async fn holding(bucket: &TestBucket, needle: &str) -> Vec<String> {
+    let objects: Vec<_> = bucket.list(None).try_collect().await.unwrap();
+    let mut holding = Vec::new();
+    for meta in objects {
+        let bytes = bucket.get(&meta.location).await.unwrap().bytes().await.unwrap();
+        if bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+            holding.push(meta.location.to_string());
+        }
+    }
+    holding.sort();
+    holding
+}
+
+/// The keys that begin like this.
+async fn keys(bucket: &TestBucket, begins: &str) -> Vec<String> {
+    let objects: Vec<_> = bucket.list(None).try_collect().await.unwrap();
+    let mut keys: Vec<_> = objects.into_iter().map(|meta| meta.location.to_string()).collect();
+    keys.retain(|key| key.starts_with(begins));
+    keys.sort();
+    keys
+}

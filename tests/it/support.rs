@@ -1,0 +1,4 @@
+//! What scenes share.
+
+pub(crate) mod bucket;
+pub(crate) mod moto;

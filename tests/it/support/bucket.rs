@@ -1,0 +1,283 @@
+//! A bucket that counts what it is asked, and that fails as it is told: in front of any real one.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+
+/// What happens to a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It never arrives.
+    LostRequest,
+    /// It is done, and its answer is lost.
+    LostAnswer,
+    /// The server cannot just now.
+    Status503,
+    /// "There is one already", though there is none: S3 means "ask again".
+    BareExists,
+    /// It is done, answered 503, and asked again by the client, which then meets its own object.
+    MetItself,
+    /// It is done a while after its answer was given up.
+    LandsLate(Duration),
+    /// It is done, slowly.
+    Slow(Duration),
+}
+
+/// How many requests of each kind were made, and under which prefixes.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) puts: AtomicU64,
+    pub(crate) gets: AtomicU64,
+    pub(crate) lists: AtomicU64,
+    pub(crate) deletes: AtomicU64,
+    touched: Mutex<Vec<String>>,
+}
+
+impl Counts {
+    pub(crate) fn reset(&self) {
+        for count in [&self.puts, &self.gets, &self.lists, &self.deletes] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.touched.lock().unwrap().clear();
+    }
+
+    /// Puts, gets (heads too), lists, deletes.
+    pub(crate) fn all(&self) -> [u64; 4] {
+        [&self.puts, &self.gets, &self.lists, &self.deletes].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// The keys and prefixes asked for.
+    pub(crate) fn touched(&self) -> Vec<String> {
+        self.touched.lock().unwrap().clone()
+    }
+
+    fn count(&self, count: &AtomicU64, key: &str) {
+        count.fetch_add(1, Ordering::Relaxed);
+        self.touched.lock().unwrap().push(key.to_owned());
+    }
+}
+
+type Dice = Box<dyn FnMut() -> Option<Fault> + Send>;
+
+/// The bucket.
+pub(crate) struct TestBucket {
+    inner: Arc<dyn ObjectStore>,
+    pub(crate) counts: Arc<Counts>,
+    /// Faults of the writes to come, in order.
+    script: Mutex<VecDeque<Option<Fault>>>,
+    /// Asked for each write when the script is over.
+    dice: Mutex<Option<Dice>>,
+    /// Answer 503 to everything.
+    pub(crate) down: AtomicBool,
+    /// Take every create as an overwrite.
+    pub(crate) careless: AtomicBool,
+    /// What listings make older than it is: keys that begin like this, by so much.
+    aged: Arc<Mutex<Vec<(String, Duration)>>>,
+    /// Answer 503 to reads and listings by the dice too, and delay them.
+    reads_too: AtomicBool,
+}
+
+impl TestBucket {
+    pub(crate) fn over(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            counts: Arc::default(),
+            script: Mutex::default(),
+            dice: Mutex::default(),
+            down: AtomicBool::new(false),
+            careless: AtomicBool::new(false),
+            aged: Arc::default(),
+            reads_too: AtomicBool::new(false),
+        })
+    }
+
+    /// The next writes fare like this.
+    pub(crate) fn next_writes(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.script.lock().unwrap().extend(faults);
+    }
+
+    /// Forgets what was scripted.
+    pub(crate) fn next_writes_are_over(&self) {
+        self.script.lock().unwrap().clear();
+    }
+
+    pub(crate) fn roll(&self, dice: impl FnMut() -> Option<Fault> + Send + 'static) {
+        *self.dice.lock().unwrap() = Some(Box::new(dice));
+        self.reads_too.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn calm(&self) {
+        *self.dice.lock().unwrap() = None;
+        self.reads_too.store(false, Ordering::Relaxed);
+    }
+
+    /// Listings show what begins like this as so much older than it is.
+    pub(crate) fn age(&self, begins: &str, by: Duration) {
+        self.aged.lock().unwrap().push((begins.to_owned(), by));
+    }
+
+    fn aged(&self, listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let aged = self.aged.clone();
+        listing
+            .map(move |meta| {
+                let mut meta = meta?;
+                for (begins, by) in aged.lock().unwrap().iter() {
+                    if meta.location.as_ref().starts_with(begins) {
+                        meta.last_modified -= *by;
+                    }
+                }
+                Ok(meta)
+            })
+            .boxed()
+    }
+
+    fn write_fault(&self) -> Option<Fault> {
+        match self.script.lock().unwrap().pop_front() {
+            Some(scripted) => scripted,
+            None => self.dice.lock().unwrap().as_mut().and_then(|dice| dice()),
+        }
+    }
+
+    async fn read_fault(&self) -> Result<()> {
+        self.up()?;
+        if !self.reads_too.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let fault = self.dice.lock().unwrap().as_mut().and_then(|dice| dice());
+        match fault {
+            None | Some(Fault::BareExists | Fault::MetItself) => Ok(()),
+            Some(Fault::LostRequest | Fault::LostAnswer | Fault::Status503) => Err(unavailable("no answer to a read")),
+            Some(Fault::LandsLate(delay) | Fault::Slow(delay)) => {
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn up(&self) -> Result<()> {
+        if self.down.load(Ordering::Relaxed) { Err(unavailable("503 Service Unavailable")) } else { Ok(()) }
+    }
+}
+
+fn unavailable(what: &'static str) -> Error {
+    Error::Generic { store: "test", source: what.into() }
+}
+
+fn exists(location: &Path) -> Error {
+    Error::AlreadyExists { path: location.to_string(), source: "409 Conflict".into() }
+}
+
+impl std::fmt::Debug for TestBucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TestBucket")
+    }
+}
+
+impl std::fmt::Display for TestBucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TestBucket({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for TestBucket {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, mut opts: PutOptions) -> Result<PutResult> {
+        self.counts.count(&self.counts.puts, location.as_ref());
+        self.up()?;
+        if self.careless.load(Ordering::Relaxed) {
+            opts.mode = PutMode::Overwrite;
+        }
+        match self.write_fault() {
+            None => self.inner.put_opts(location, payload, opts).await,
+            Some(Fault::LostRequest) => Err(unavailable("the request was lost")),
+            Some(Fault::LostAnswer) => {
+                drop(self.inner.put_opts(location, payload, opts).await);
+                Err(unavailable("the answer was lost"))
+            }
+            Some(Fault::Status503) => Err(unavailable("503 Service Unavailable")),
+            Some(Fault::BareExists) => Err(exists(location)),
+            Some(Fault::MetItself) => {
+                drop(self.inner.put_opts(location, payload, opts).await);
+                Err(exists(location))
+            }
+            Some(Fault::LandsLate(delay)) => {
+                let (inner, location) = (self.inner.clone(), location.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    drop(inner.put_opts(&location, payload, opts).await);
+                });
+                Err(unavailable("timed out"))
+            }
+            Some(Fault::Slow(delay)) => {
+                tokio::time::sleep(delay / 2).await;
+                let result = self.inner.put_opts(location, payload, opts).await;
+                tokio::time::sleep(delay / 2).await;
+                result
+            }
+        }
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.counts.count(&self.counts.gets, location.as_ref());
+        self.read_fault().await?;
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.counts.count(&self.counts.gets, location.as_ref());
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let counts = self.counts.clone();
+        let counted = locations.inspect(move |location| {
+            if let Ok(location) = location {
+                counts.count(&counts.deletes, location.as_ref());
+            }
+        });
+        match self.up() {
+            Ok(()) => self.inner.delete_stream(counted.boxed()),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.counts.count(&self.counts.lists, prefix.map_or("", Path::as_ref));
+        match self.up() {
+            Ok(()) => self.aged(self.inner.list(prefix)),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.counts.count(&self.counts.lists, prefix.map_or("", Path::as_ref));
+        match self.up() {
+            Ok(()) => self.aged(self.inner.list_with_offset(prefix, offset)),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.counts.count(&self.counts.lists, prefix.map_or("", Path::as_ref));
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

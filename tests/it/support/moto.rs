@@ -1,0 +1,95 @@
+//! A real S3 server over HTTP: moto (PyPI), installed under the target folder when it is missing.
+//!
+//! A part that is missing is a failure, never a skip: without it nothing shows that the store works over HTTP.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use capshare::host::storage::S3Options;
+
+const PACKAGE: &str = "moto[server]==5.2.5";
+
+/// A server with one empty bucket, `shares`; ended when dropped.
+pub(crate) struct Moto {
+    server: Child,
+    address: SocketAddr,
+}
+
+impl Moto {
+    pub(crate) fn start() -> Self {
+        // Port 0: the system picks a free one, and the server says which.
+        let mut server = Command::new(installed())
+            .args(["-H", "127.0.0.1", "-p", "0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("moto_server starts");
+        let mut lines = BufReader::new(server.stderr.take().expect("piped")).lines();
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| line.split("http://127.0.0.1:").nth(1)?.trim().parse().ok())
+            .expect("moto_server says which port it listens on");
+        // It logs each request; unread, the pipe would fill up and hold it.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let moto = Self { server, address: SocketAddr::from(([127, 0, 0, 1], port)) };
+        let answer = moto.ask("PUT /shares HTTP/1.1");
+        assert!(answer.starts_with("HTTP/1.1 200"), "the bucket was not made: {answer}");
+        moto
+    }
+
+    pub(crate) fn options(&self) -> S3Options {
+        S3Options {
+            endpoint: Some(format!("http://{}", self.address)),
+            access_key_id: Some("key".to_owned()),
+            secret_access_key: Some("secret".to_owned()),
+            allow_http: true,
+            ..S3Options::default()
+        }
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut connection = TcpStream::connect(self.address).expect("moto listens");
+        // moto takes the service from the credential's scope.
+        let authorization = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
+                             Signature=0";
+        write!(
+            connection,
+            "{request}\r\nHost: {}\r\nAuthorization: {authorization}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            self.address
+        )
+        .expect("moto takes a request");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("moto answers");
+        answer
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        drop(self.server.kill());
+        drop(self.server.wait());
+    }
+}
+
+/// The program, installed first if it is missing. Several test processes may come here at once: one installs.
+fn installed() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join("moto");
+    std::fs::create_dir_all(&target).expect("the target folder can be written");
+    let lock = std::fs::File::create(target.join("lock")).expect("the target folder can be written");
+    lock.lock().expect("files can be locked");
+    let (venv, done) = (target.join("venv"), target.join(PACKAGE));
+    if !done.exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+        run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", PACKAGE]));
+        std::fs::write(&done, "").expect("the target folder can be written");
+    }
+    venv.join("bin/moto_server")
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; python3 with venv is needed"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
