@@ -1,1 +1,22 @@
-//! Bytes and vats.
+//! Bytes and vats: what carries Cap'n Proto RPC, and what keeps one connection from harming the rest.
+//!
+//! - [`websocket`] turns a WebSocket into the byte stream that capnp-rpc reads and writes, and ends it by name.
+//! - [`duplex`] is the same stream inside one process, for hosts that run in a test.
+//! - [`vat`] runs one RPC system over either and pays its debts on every way out.
+//! - [`guard`] stands before every object that a peer may call.
+//!
+//! The host's doors, the client and the test harness call it; it calls nothing of theirs, and every limit comes in as an
+//! argument. Time is tokio's alone, so tests may pause it. One connection is built from the outside in:
+//!
+//! ```text
+//! socket -> websocket::pipe -> (reader, writer, control)
+//!           vat::serve(reader, writer, guard(root, &budget), limits) -> Vat, run beside control.keepalive(..)
+//!           control.close(code, reason), because the RPC system itself never says goodbye
+//! ```
+//!
+//! Nothing here is `Send` except the ends of a [`duplex`]: capnp-rpc lives on one thread.
+
+pub mod duplex;
+pub mod guard;
+pub mod vat;
+pub mod websocket;

@@ -1,0 +1,174 @@
+//! The interceptor before every object that a peer may call.
+//!
+//! Whoever exports an object hands out `guard(client, &budget)` instead of it: the root, and every capability that a
+//! method returns. A call through the guard
+//!
+//! 1. asks the [`Gate`], if there is one (a revoked connection answers here, before anything else is looked at);
+//! 2. takes a permit of the connection's [`Budget`], or answers overloaded with the name of the limit;
+//! 3. runs, and if it panics, its caller gets "internal error" and the connection goes on.
+//!
+//! The permit comes back when the call returns, fails, panics or is cancelled. The guard shows itself as a settled object
+//! of this side, so capnp-rpc never shortens the path around it; objects stay recognisable to a `CapabilityServerSet`.
+//! It holds the object for as long as anybody holds the guard, and it refuses nothing by itself. Calls from this side
+//! go through the same door as the peer's.
+
+mod budget;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use capnp::any_pointer::Owned;
+use capnp::capability::{FromClientHook, Promise, RemotePromise, Request, Response};
+use capnp::private::capability::{ClientHook, ParamsHook, PipelineHook, RequestHook, ResultsHook};
+use capnp::{Error, MessageSize, any_pointer};
+use futures::FutureExt as _;
+
+use self::budget::Permit;
+pub use self::budget::{Budget, CallObserver, CallOutcome, HeldGuard};
+
+/// Asked before each call. It must be quick and must not call back into the guarded object.
+pub trait Gate {
+    /// `Err` is what the caller gets; the call is then not begun and takes no permit.
+    ///
+    /// # Errors
+    /// Whatever should keep the caller out, such as a revoked connection.
+    fn check(&self, interface_id: u64, method_id: u16) -> Result<(), Error>;
+}
+
+/// `client` behind a guard that spends from `budget`.
+pub fn guard<C: FromClientHook>(client: C, budget: &Rc<Budget>) -> C {
+    guard_with_gate(client, budget, None)
+}
+
+/// As [`guard`], and `gate` is asked before each call.
+pub fn guard_with_gate<C: FromClientHook>(client: C, budget: &Rc<Budget>, gate: Option<Rc<dyn Gate>>) -> C {
+    C::new(Box::new(Guard { inner: client.into_client_hook(), post: Post { budget: budget.clone(), gate } }))
+}
+
+struct Guard {
+    inner: Box<dyn ClientHook>,
+    post: Post,
+}
+
+impl ClientHook for Guard {
+    fn add_ref(&self) -> Box<dyn ClientHook> {
+        Box::new(Self { inner: self.inner.add_ref(), post: self.post.clone() })
+    }
+
+    fn new_call(&self, interface_id: u64, method_id: u16, size: Option<MessageSize>) -> Request<Owned, Owned> {
+        let inner = self.inner.new_call(interface_id, method_id, size).hook;
+        Request::new(Box::new(GuardedRequest { inner, interface_id, method_id, post: self.post.clone() }))
+    }
+
+    fn call(
+        &self,
+        interface_id: u64,
+        method_id: u16,
+        params: Box<dyn ParamsHook>,
+        results: Box<dyn ResultsHook>,
+    ) -> Promise<(), Error> {
+        match self.post.admit(interface_id, method_id) {
+            Ok(permit) => watch(permit, || self.inner.call(interface_id, method_id, params, results)),
+            Err(refusal) => Promise::err(refusal),
+        }
+    }
+
+    fn get_brand(&self) -> usize {
+        0 // Of no connection: the guard is an object of this side, even before a capability that came from a peer.
+    }
+
+    fn get_ptr(&self) -> usize {
+        self.inner.get_ptr()
+    }
+
+    fn get_resolved(&self) -> Option<Box<dyn ClientHook>> {
+        None
+    }
+
+    fn when_more_resolved(&self) -> Option<Promise<Box<dyn ClientHook>, Error>> {
+        None
+    }
+
+    fn when_resolved(&self) -> Promise<(), Error> {
+        Promise::ok(())
+    }
+}
+
+/// A call made on this side. It is judged when it is sent, not when it is built.
+struct GuardedRequest {
+    inner: Box<dyn RequestHook>,
+    interface_id: u64,
+    method_id: u16,
+    post: Post,
+}
+
+impl RequestHook for GuardedRequest {
+    fn get(&mut self) -> any_pointer::Builder<'_> {
+        self.inner.get()
+    }
+
+    fn get_brand(&self) -> usize {
+        0
+    }
+
+    fn send(self: Box<Self>) -> RemotePromise<Owned> {
+        let permit = match self.post.admit(self.interface_id, self.method_id) {
+            Ok(permit) => permit,
+            Err(refusal) => return broken_send(refusal),
+        };
+        match catch_unwind(AssertUnwindSafe(|| self.inner.send())) {
+            Ok(RemotePromise { promise, pipeline }) => {
+                RemotePromise { promise: watch::<Response<Owned>>(permit, || promise), pipeline }
+            }
+            Err(_panic) => broken_send(permit.panicked()),
+        }
+    }
+
+    fn send_streaming(self: Box<Self>) -> Promise<(), Error> {
+        match self.post.admit(self.interface_id, self.method_id) {
+            Ok(permit) => watch(permit, || self.inner.send_streaming()),
+            Err(refusal) => Promise::err(refusal),
+        }
+    }
+
+    fn tail_send(self: Box<Self>) -> Option<(u32, Promise<(), Error>, Box<dyn PipelineHook>)> {
+        None // As a tail call it would leave the guard behind; callers then send it as an ordinary one.
+    }
+}
+
+/// What stands before every call: the gate, then the budget.
+#[derive(Clone)]
+struct Post {
+    budget: Rc<Budget>,
+    gate: Option<Rc<dyn Gate>>,
+}
+
+impl Post {
+    fn admit(&self, interface_id: u64, method_id: u16) -> Result<Permit, Error> {
+        if let Some(gate) = &self.gate {
+            gate.check(interface_id, method_id)?;
+        }
+        self.budget.admit(interface_id, method_id)
+    }
+}
+
+/// Begins a call and sees it to its end. The permit lives in the promise, so dropping that gives it back.
+fn watch<T: 'static>(permit: Permit, begin: impl FnOnce() -> Promise<T, Error>) -> Promise<T, Error> {
+    // Begun here and not at the first poll: calls on one object must start in the order in which they were made.
+    let Ok(running) = catch_unwind(AssertUnwindSafe(begin)) else {
+        return Promise::err(permit.panicked());
+    };
+    Promise::from_future(async move {
+        match AssertUnwindSafe(running).catch_unwind().await {
+            Ok(result) => {
+                permit.returned(result.as_ref().err());
+                result
+            }
+            Err(_panic) => Err(permit.panicked()),
+        }
+    })
+}
+
+fn broken_send(error: Error) -> RemotePromise<Owned> {
+    capnp_rpc::new_broken_cap(error).hook.new_call(0, 0, None).hook.send()
+}

@@ -1,0 +1,188 @@
+//! What one connection may use at once, and what it has used.
+//!
+//! One [`Budget`] for each connection, shared by all guards of its objects. Every debt is a value that pays itself in
+//! `Drop`: a running call is a permit inside its promise, a held capability is a [`HeldGuard`] inside its server object.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use capnp::{Error, ErrorKind};
+
+/// The limits and counters of one connection. Read it from the same thread; it is not `Send`.
+pub struct Budget {
+    calls_in_flight_max: u32,
+    capabilities_held_max: u32,
+    calls_in_flight: Cell<u32>,
+    capabilities_held: Cell<u32>,
+    calls_total: Cell<u64>,
+    refused_total: Cell<u64>,
+    panics_total: Cell<u64>,
+    observer: Option<Rc<dyn CallObserver>>,
+}
+
+impl Budget {
+    /// At most `calls_in_flight_max` unanswered calls (the excess is answered overloaded at once, nothing waits), and at
+    /// most `capabilities_held_max` objects entered with [`hold`](Self::hold).
+    pub fn new(calls_in_flight_max: u32, capabilities_held_max: u32) -> Rc<Self> {
+        Rc::new(Self::unobserved(calls_in_flight_max, capabilities_held_max))
+    }
+
+    /// As [`new`](Self::new), and `observer` is told of every call.
+    pub fn observed(calls_in_flight_max: u32, capabilities_held_max: u32, observer: Rc<dyn CallObserver>) -> Rc<Self> {
+        Rc::new(Self { observer: Some(observer), ..Self::unobserved(calls_in_flight_max, capabilities_held_max) })
+    }
+
+    fn unobserved(calls_in_flight_max: u32, capabilities_held_max: u32) -> Self {
+        Self {
+            calls_in_flight_max,
+            capabilities_held_max,
+            calls_in_flight: Cell::new(0),
+            capabilities_held: Cell::new(0),
+            calls_total: Cell::new(0),
+            refused_total: Cell::new(0),
+            panics_total: Cell::new(0),
+            observer: None,
+        }
+    }
+
+    /// Enters one capability that is about to be handed out. Keep the guard inside the server object.
+    ///
+    /// # Errors
+    /// Overloaded, "LimitExceeded capabilitiesHeldMax max=N", when as many are held as may be.
+    pub fn hold(self: &Rc<Self>) -> Result<HeldGuard, Error> {
+        let held = self.capabilities_held.get();
+        if held >= self.capabilities_held_max {
+            return Err(exceeded("capabilitiesHeldMax", self.capabilities_held_max));
+        }
+        self.capabilities_held.set(held + 1);
+        Ok(HeldGuard(self.clone()))
+    }
+
+    /// Calls begun and not yet answered or cancelled.
+    pub fn calls_in_flight(&self) -> u32 {
+        self.calls_in_flight.get()
+    }
+
+    /// Capabilities entered and not yet dropped.
+    pub fn capabilities_held(&self) -> u32 {
+        self.capabilities_held.get()
+    }
+
+    /// Calls begun so far.
+    pub fn calls_total(&self) -> u64 {
+        self.calls_total.get()
+    }
+
+    /// Calls that were not begun, because too many were in flight.
+    pub fn refused_total(&self) -> u64 {
+        self.refused_total.get()
+    }
+
+    /// Calls that ended in a panic.
+    pub fn panics_total(&self) -> u64 {
+        self.panics_total.get()
+    }
+
+    pub(super) fn admit(self: &Rc<Self>, interface_id: u64, method_id: u16) -> Result<Permit, Error> {
+        let in_flight = self.calls_in_flight.get();
+        if in_flight >= self.calls_in_flight_max {
+            self.refused_total.set(self.refused_total.get() + 1);
+            if let Some(observer) = &self.observer {
+                observer.ended(interface_id, method_id, CallOutcome::Refused);
+            }
+            return Err(exceeded("callsInFlightMax", self.calls_in_flight_max));
+        }
+        self.calls_in_flight.set(in_flight + 1);
+        self.calls_total.set(self.calls_total.get() + 1);
+        if let Some(observer) = &self.observer {
+            observer.began(interface_id, method_id);
+        }
+        Ok(Permit { budget: self.clone(), interface_id, method_id, outcome: CallOutcome::Cancelled })
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Budget")
+            .field("calls_in_flight", &self.calls_in_flight)
+            .field("calls_in_flight_max", &self.calls_in_flight_max)
+            .field("capabilities_held", &self.capabilities_held)
+            .field("capabilities_held_max", &self.capabilities_held_max)
+            .finish_non_exhaustive()
+    }
+}
+
+fn exceeded(limit: &str, max: u32) -> Error {
+    Error::overloaded(format!("LimitExceeded {limit} max={max}"))
+}
+
+/// Told of every call that reaches a guard's budget, so that a host can count and time them. It must not call back.
+pub trait CallObserver {
+    /// A call was admitted and begins.
+    fn began(&self, interface_id: u64, method_id: u16);
+
+    /// A call ended. [`CallOutcome::Refused`] comes without a `began` before it.
+    fn ended(&self, interface_id: u64, method_id: u16, outcome: CallOutcome);
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallOutcome {
+    /// With results; a refusal inside them counts as results.
+    Returned,
+    /// With an exception of this kind.
+    Failed(ErrorKind),
+    /// With a panic; its caller got "internal error".
+    Panicked,
+    /// Not at all: the caller dropped it, or the connection ended.
+    Cancelled,
+    /// Before it began: too many calls in flight.
+    Refused,
+}
+
+/// One capability held open for a peer; dropping it gives its place back.
+#[derive(Debug)]
+#[must_use = "dropping it gives the place back at once"]
+pub struct HeldGuard(Rc<Budget>);
+
+impl Drop for HeldGuard {
+    fn drop(&mut self) {
+        self.0.capabilities_held.set(self.0.capabilities_held.get() - 1);
+    }
+}
+
+/// One call in flight; dropping it gives its place back and tells the observer.
+pub(super) struct Permit {
+    budget: Rc<Budget>,
+    interface_id: u64,
+    method_id: u16,
+    outcome: CallOutcome,
+}
+
+impl Permit {
+    pub(super) fn returned(mut self, error: Option<&Error>) {
+        self.outcome = error.map_or(CallOutcome::Returned, |error| CallOutcome::Failed(error.kind));
+    }
+
+    /// Notes the panic, and gives what the caller is told: nothing of the inside.
+    pub(super) fn panicked(mut self) -> Error {
+        self.outcome = CallOutcome::Panicked;
+        self.budget.panics_total.set(self.budget.panics_total.get() + 1);
+        tracing::error!(
+            interface_id = format_args!("{:#x}", self.interface_id),
+            method_id = self.method_id,
+            "a method panicked; its connection goes on"
+        );
+        Error::failed("internal error".into())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.budget.calls_in_flight.set(self.budget.calls_in_flight.get() - 1);
+        if let Some(observer) = &self.budget.observer {
+            observer.ended(self.interface_id, self.method_id, self.outcome);
+        }
+    }
+}

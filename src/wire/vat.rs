@@ -1,0 +1,158 @@
+//! One RPC system, supervised: the future that a connection is.
+//!
+//! The doors call [`serve`], the client calls [`connect`]; both work over any futures byte stream. capnp-rpc's own
+//! `RpcSystem` must never be dropped with work pending: local calls would hang for ever, and the futures and objects of
+//! the peer would leak. So a [`Vat`] disconnects it on every way out: when it ends, when a panic comes out of it, and when
+//! the [`Vat`] is dropped or its task aborted. By then all waiting calls have failed as disconnected, the futures of all
+//! running methods are dropped, and every exported object is released.
+//!
+//! The vat counts what it has not yet written ([`VatMeter`]), because capnp-rpc's queue has no bound of its own: it grows
+//! with every answer to a peer that does not read. The bound is [`VatLimits::queued_bytes_max`]; the policy is to take no
+//! further request while more than that is waiting. Calls already running may add their answers to it.
+//!
+//! It refuses messages past the traversal limit (the connection ends as failed), and it does not close the stream below
+//! in any polite way: see [`PipeControl::close`](super::websocket::PipeControl::close).
+
+mod meter;
+mod network;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use capnp::capability::{Client, FromClientHook};
+use capnp::message::ReaderOptions;
+use capnp_rpc::rpc_twoparty_capnp::Side;
+use capnp_rpc::{Disconnector, RpcSystem, twoparty};
+use futures::{AsyncRead, AsyncWrite};
+
+use self::meter::MeteredWriter;
+pub use self::meter::VatMeter;
+use self::network::MeteredNetwork;
+
+/// What one vat takes from its peer.
+#[derive(Clone, Copy, Debug)]
+pub struct VatLimits {
+    /// Bytes of one message. The reader may traverse four times that, so that every field can be read more than once.
+    pub message_bytes_max: usize,
+    /// Structs and lists inside one another; capnp's own default is 64.
+    pub nesting_max: u16,
+    /// Bytes that may wait to be written before the vat stops taking messages; `None` for no bound. Set it on the host
+    /// only: if both ends stop reading until the other has read, neither ever will.
+    pub queued_bytes_max: Option<u64>,
+}
+
+impl VatLimits {
+    fn reader_options(&self) -> ReaderOptions {
+        let words = self.message_bytes_max.div_ceil(size_of::<u64>());
+        *ReaderOptions::new()
+            .traversal_limit_in_words(Some(words.saturating_mul(4)))
+            .nesting_limit(self.nesting_max.into())
+    }
+}
+
+/// The host's side of a connection: the peer's bootstrap is `bootstrap`, which should stand behind a
+/// [`guard`](super::guard::guard). Nothing happens before the vat is polled.
+pub fn serve<R, W>(reader: R, writer: W, bootstrap: Client, limits: VatLimits) -> Vat
+where
+    R: AsyncRead + Unpin + 'static,
+    W: AsyncWrite + Unpin + 'static,
+{
+    Vat::new(reader, writer, Side::Server, Some(bootstrap), limits)
+}
+
+/// The client's side of a connection, and the host's bootstrap capability. Calls may be made on it at once; they travel
+/// when the vat is polled.
+pub fn connect<R, W, C>(reader: R, writer: W, limits: VatLimits) -> (Vat, C)
+where
+    R: AsyncRead + Unpin + 'static,
+    W: AsyncWrite + Unpin + 'static,
+    C: FromClientHook,
+{
+    let mut vat = Vat::new(reader, writer, Side::Client, None, limits);
+    let bootstrap = match &mut vat.rpc {
+        Some(rpc) => rpc.bootstrap(Side::Server),
+        None => C::new(capnp_rpc::new_broken_cap(capnp::Error::disconnected("no connection".into())).hook),
+    };
+    (vat, bootstrap)
+}
+
+/// A running RPC system. Poll it on the thread that made it; it ends when the connection does.
+///
+/// `Ok` means that the peer, the stream or this side disconnected. `Err` means that the peer broke the protocol or a
+/// limit, or that a panic came out of the RPC system ("internal error"). Either way nothing of the connection is left.
+#[must_use = "a vat does nothing unless polled, and ends its connection when dropped"]
+pub struct Vat {
+    rpc: Option<RpcSystem<Side>>,
+    disconnector: Disconnector<Side>,
+    meter: VatMeter,
+}
+
+impl Vat {
+    fn new<R, W>(reader: R, writer: W, side: Side, bootstrap: Option<Client>, limits: VatLimits) -> Self
+    where
+        R: AsyncRead + Unpin + 'static,
+        W: AsyncWrite + Unpin + 'static,
+    {
+        let meter = VatMeter::new();
+        let writer = MeteredWriter::new(writer, meter.clone());
+        let network = twoparty::VatNetwork::new(reader, writer, side, limits.reader_options());
+        let network = MeteredNetwork::new(network, meter.clone(), limits.queued_bytes_max);
+        let rpc = RpcSystem::new(Box::new(network), bootstrap);
+        Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter }
+    }
+
+    /// How much is waiting to be written. The meter outlives the vat.
+    pub fn meter(&self) -> VatMeter {
+        self.meter.clone()
+    }
+
+    /// Ends everything now. Destructors of server objects run in here, so their panics are contained as well.
+    fn disconnect(&mut self) {
+        let Some(rpc) = self.rpc.take() else { return };
+        let finished = Cell::new(false);
+        let _contained = catch_unwind(AssertUnwindSafe(|| {
+            let mut nobody = Context::from_waker(Waker::noop());
+            // The first poll disconnects before it returns; what it then waits for is the queue that goes with `rpc`.
+            let _farewell = Pin::new(&mut self.disconnector).poll(&mut nobody);
+            drop(rpc);
+            // Now that the queue is gone, the second one lets go of the connection that the farewell holds.
+            let _farewell = Pin::new(&mut self.disconnector).poll(&mut nobody);
+            finished.set(true);
+        }));
+        if !finished.get() {
+            tracing::error!("a panic came out of a connection's objects while it was taken down");
+        }
+    }
+}
+
+impl Future for Vat {
+    type Output = Result<(), capnp::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(rpc) = &mut self.rpc else { return Poll::Ready(Ok(())) };
+        let output = match catch_unwind(AssertUnwindSafe(|| Pin::new(rpc).poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => output,
+            Err(_panic) => {
+                tracing::error!("a panic came out of an RPC system; its connection ends");
+                Err(capnp::Error::failed("internal error".into()))
+            }
+        };
+        self.disconnect();
+        Poll::Ready(output)
+    }
+}
+
+impl Drop for Vat {
+    fn drop(&mut self) {
+        self.disconnect();
+    }
+}
+
+impl std::fmt::Debug for Vat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vat").field("ended", &self.rpc.is_none()).field("meter", &self.meter).finish_non_exhaustive()
+    }
+}

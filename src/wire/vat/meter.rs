@@ -1,0 +1,106 @@
+//! How much a vat has still to write.
+//!
+//! Every outgoing message is entered here when capnp-rpc queues it, and struck off when the stream below has flushed it;
+//! capnp-rpc flushes after every message, in order. The host reads the figure for its limits and its registry.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use futures::AsyncWrite;
+use tokio::sync::Notify;
+
+/// A cheap handle on one vat's outgoing queue. After the vat's end it keeps the last figures.
+#[derive(Clone, Debug)]
+pub struct VatMeter(Rc<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The sizes of the waiting messages, oldest first. As long as capnp-rpc's own queue, whose bound is its doing.
+    sizes: RefCell<VecDeque<u64>>,
+    bytes: Cell<u64>,
+    peak_bytes: Cell<u64>,
+    written: Notify,
+}
+
+impl VatMeter {
+    pub(super) fn new() -> Self {
+        Self(Rc::default())
+    }
+
+    /// Bytes of messages that are queued and not yet flushed, segment tables not counted.
+    pub fn queued_bytes(&self) -> u64 {
+        self.0.bytes.get()
+    }
+
+    /// The most that [`queued_bytes`](Self::queued_bytes) ever was.
+    pub fn peak_bytes(&self) -> u64 {
+        self.0.peak_bytes.get()
+    }
+
+    /// Messages that are queued and not yet flushed.
+    pub fn queued_messages(&self) -> usize {
+        self.0.sizes.borrow().len()
+    }
+
+    /// Waits until at most `bytes` are queued. With 0 it waits until everything said so far is written, such as before a
+    /// close. It never ends once the vat has ended with more than that waiting: race it against the vat.
+    pub async fn room(&self, bytes: u64) {
+        loop {
+            let written = self.0.written.notified();
+            if self.queued_bytes() <= bytes {
+                return;
+            }
+            written.await;
+        }
+    }
+
+    pub(super) fn enter(&self, bytes: u64) {
+        self.0.sizes.borrow_mut().push_back(bytes);
+        let queued = self.queued_bytes() + bytes;
+        self.0.bytes.set(queued);
+        self.0.peak_bytes.set(self.peak_bytes().max(queued));
+    }
+
+    fn strike_off(&self) {
+        let Some(bytes) = self.0.sizes.borrow_mut().pop_front() else { return };
+        self.0.bytes.set(self.queued_bytes() - bytes);
+        self.0.written.notify_waiters();
+    }
+}
+
+/// The stream below a vat, telling the meter of each flushed message.
+pub(super) struct MeteredWriter<W> {
+    inner: W,
+    meter: VatMeter,
+    /// Something was written since the last flush.
+    dirty: bool,
+}
+
+impl<W> MeteredWriter<W> {
+    pub(super) fn new(inner: W, meter: VatMeter) -> Self {
+        Self { inner, meter, dirty: false }
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for MeteredWriter<W> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.dirty = true;
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        if std::mem::take(&mut self.dirty) {
+            self.meter.strike_off();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_close(cx)
+    }
+}

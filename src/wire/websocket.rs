@@ -1,0 +1,104 @@
+//! A WebSocket as the byte stream that capnp-rpc reads and writes.
+//!
+//! A door or a client finishes the WebSocket handshake (with [`socket_config`]) and calls [`pipe`]. The reader and the
+//! writer go to [`vat`](super::vat); the control stays with the connection's task, to ping, to count and to close.
+//!
+//! Out, exactly one binary message carries one Cap'n Proto message: the writer collects bytes and sends them when it is
+//! flushed, which capnp-rpc does after every message. In, the reader hands out the payloads of binary messages one after
+//! the other, so a peer (or a bridge) may cut them anywhere. Pings are answered, pongs and empty messages pass.
+//!
+//! It refuses text frames (closed with 1003) and messages past the limit (1009). Reader, writer and control share one
+//! state, and the first [`PipeEnd`] that any of them meets ends all three. The socket is dropped with the last of them;
+//! dropping it before [`PipeControl::close`] cuts the connection without a word.
+//!
+//! At rest a pipe holds no buffer of its own. It keeps at most one received message until that has been read.
+
+mod control;
+mod end;
+mod shared;
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::protocol::WebSocketConfig;
+use futures::{AsyncRead, AsyncWrite};
+
+pub use self::control::{KeepAlive, PipeControl, PipeCounts};
+pub use self::end::PipeEnd;
+use self::shared::Shared;
+
+/// What one pipe allows.
+#[derive(Clone, Copy, Debug)]
+pub struct PipeOptions {
+    /// Bytes of one outgoing message; what comes in is bounded by the socket's own [`socket_config`].
+    pub message_bytes_max: usize,
+    /// How long [`PipeControl::close`] may take to say goodbye and wait for the peer to do the same.
+    pub close_within: Duration,
+}
+
+/// The configuration of a socket for [`pipe`]: one message, and so one frame, of at most `message_bytes_max` bytes, and
+/// buffers of 4 KiB, which keeps an idle connection at some 13 KiB in all.
+pub fn socket_config(message_bytes_max: usize) -> WebSocketConfig {
+    const BUFFER_BYTES: usize = 4096;
+    // A pipe buffers one message after the one before it was flushed; the rest is for frame headers and control frames.
+    let write_bytes_max = message_bytes_max.saturating_add(2 * BUFFER_BYTES);
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_write_buffer_size(write_bytes_max)
+        .max_message_size(Some(message_bytes_max))
+        .max_frame_size(Some(message_bytes_max))
+}
+
+/// Splits an open WebSocket into a byte stream and the control of it.
+pub fn pipe<S>(socket: WebSocketStream<S>, options: PipeOptions) -> (PipeReader<S>, PipeWriter<S>, PipeControl<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let shared = Rc::new(RefCell::new(Shared::new(socket, options)));
+    (PipeReader(shared.clone()), PipeWriter(shared.clone()), PipeControl::new(shared))
+}
+
+/// The bytes of the peer's binary messages, in order. Its end is always an error, whose text is the [`PipeEnd`]'s.
+pub struct PipeReader<S>(Rc<RefCell<Shared<S>>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PipeReader<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.borrow_mut().poll_read(cx, buffer)
+    }
+}
+
+/// Collects bytes and sends them as one binary message when it is flushed.
+pub struct PipeWriter<S>(Rc<RefCell<Shared<S>>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PipeWriter<S> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.borrow_mut().write(bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.borrow_mut().poll_flush(cx)
+    }
+
+    /// Sends what was written. The Close frame is the control's to send.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl<S> std::fmt::Debug for PipeReader<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PipeReader").finish_non_exhaustive()
+    }
+}
+
+impl<S> std::fmt::Debug for PipeWriter<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PipeWriter").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,257 @@
+//! The state behind a pipe's reader, writer and control.
+//!
+//! All three poll the one socket, perhaps from different tasks, but a socket remembers one waker. So it is always given
+//! the same one, which wakes whichever of them are waiting.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker, ready};
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Message};
+use async_tungstenite::tungstenite::{Bytes, Error as WsError};
+use futures::sink::Sink;
+use futures::stream::{FusedStream as _, Stream as _};
+use futures::task::AtomicWaker;
+use futures::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::{PipeEnd, PipeOptions};
+
+/// The most that a Close frame's reason may have: a control frame's 125 bytes less the code.
+const CLOSE_REASON_BYTES_MAX: usize = 123;
+
+pub(super) struct Shared<S> {
+    socket: WebSocketStream<S>,
+    pub(super) options: PipeOptions,
+    pub(super) wakers: Arc<Wakers>,
+    waker: Waker,
+    /// What is left of the message that is being read.
+    inbox: Bytes,
+    /// What was written since the last flush: at most one message.
+    outbox: Vec<u8>,
+    pub(super) end: Option<PipeEnd>,
+    /// The socket refuses to parse what the peer still sends; to close politely its bytes must be read all the same.
+    deaf: bool,
+    pub(super) last_heard: Instant,
+    /// Since when the socket has not taken what it was given.
+    pub(super) stuck_since: Option<Instant>,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) messages_in: u64,
+    pub(super) messages_out: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
+    pub(super) fn new(socket: WebSocketStream<S>, options: PipeOptions) -> Self {
+        let wakers = Arc::<Wakers>::default();
+        Self {
+            socket,
+            options,
+            waker: wakers.clone().into(),
+            wakers,
+            inbox: Bytes::new(),
+            outbox: Vec::new(),
+            end: None,
+            deaf: false,
+            last_heard: Instant::now(),
+            stuck_since: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            messages_in: 0,
+            messages_out: 0,
+        }
+    }
+
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.wakers.reader.register(cx.waker());
+        while self.inbox.is_empty() {
+            if let Some(end) = &self.end {
+                return Poll::Ready(Err(end.to_io_error()));
+            }
+            ready!(self.poll_receive());
+        }
+        let taken = self.inbox.split_to(self.inbox.len().min(buffer.len()));
+        buffer[..taken.len()].copy_from_slice(&taken);
+        if self.inbox.is_empty() {
+            self.inbox = Bytes::new(); // Lets go of the whole message.
+        }
+        Poll::Ready(Ok(taken.len()))
+    }
+
+    /// Takes frames until there is something to read or the pipe has ended. Ready means one of the two.
+    pub(super) fn poll_receive(&mut self) -> Poll<()> {
+        while self.inbox.is_empty() && self.end.is_none() {
+            let frame = ready!(Pin::new(&mut self.socket).poll_next(&mut Context::from_waker(&self.waker)));
+            self.last_heard = Instant::now();
+            match frame {
+                Some(Ok(Message::Binary(payload))) => {
+                    self.bytes_in += payload.len() as u64;
+                    self.messages_in += 1;
+                    self.inbox = payload;
+                }
+                Some(Ok(Message::Text(_))) => self.end_as(PipeEnd::TextFrame),
+                // The socket has put its pong in the queue, and sends it when it is polled next.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(frame))) => {
+                    let (code, reason) = frame
+                        .map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                    self.end_as(PipeEnd::ClosedByPeer { code, reason });
+                    let _answer = self.poll_drain();
+                }
+                Some(Err(error)) => {
+                    let end = PipeEnd::from(error);
+                    self.deaf = end.farewell().is_some();
+                    self.end_as(end);
+                }
+                None => self.end_as(PipeEnd::Cut),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.end.is_none() && self.outbox.len() + bytes.len() > self.options.message_bytes_max {
+            self.end_as(PipeEnd::TooLargeToSend { max: self.options.message_bytes_max as u64 });
+        }
+        self.still_open()?;
+        self.outbox.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wakers.writer.register(cx.waker());
+        self.still_open()?;
+        if !self.outbox.is_empty() {
+            // The message before must have left, or the bound of the socket's own buffer would be met.
+            ready!(self.poll_drain());
+            self.still_open()?;
+            let payload = Bytes::from(std::mem::take(&mut self.outbox));
+            self.bytes_out += payload.len() as u64;
+            self.messages_out += 1;
+            self.send(Message::Binary(payload));
+        }
+        ready!(self.poll_drain());
+        Poll::Ready(self.still_open())
+    }
+
+    /// Puts a ping on its way, unless something before it is stuck.
+    pub(super) fn ping(&mut self) {
+        if self.stuck_since.is_none() && self.end.is_none() {
+            self.send(Message::Ping(Bytes::new()));
+            let _on_its_way = self.poll_drain();
+        }
+    }
+
+    /// Ready when the socket has taken everything it was given, or failed; the pipe has then ended.
+    pub(super) fn poll_drain(&mut self) -> Poll<()> {
+        match Pin::new(&mut self.socket).poll_flush(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending => {
+                if self.stuck_since.is_none() {
+                    self.stuck_since = Some(Instant::now());
+                    self.wakers.keeper.wake();
+                }
+                Poll::Pending
+            }
+            Poll::Ready(result) => {
+                self.stuck_since = None;
+                if let Err(error) = result {
+                    self.failed(error);
+                }
+                Poll::Ready(())
+            }
+        }
+    }
+
+    /// Ends the pipe, unless it has ended, and puts the Close frame that this end owes the peer on its way.
+    pub(super) fn end_as(&mut self, end: PipeEnd) {
+        if self.end.is_some() {
+            return;
+        }
+        let farewell = end.farewell();
+        self.end = Some(end);
+        self.inbox = Bytes::new();
+        self.outbox = Vec::new();
+        if let Some((code, reason)) = farewell {
+            self.send(Message::Close(Some(CloseFrame { code, reason: close_reason(reason) })));
+            let _on_its_way = self.poll_drain();
+        }
+        self.wakers.wake_by_ref_all();
+    }
+
+    /// After the end: gets the Close frame out and waits for the peer's, or for the end of the stream. Without the wait,
+    /// bytes of the peer that nobody read would make the system reset the connection, and the peer lose the Close frame.
+    pub(super) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.wakers.closer.register(cx.waker());
+        ready!(self.poll_drain());
+        let mut socket_cx = Context::from_waker(&self.waker);
+        while !self.socket.is_terminated() {
+            let _discarded = ready!(Pin::new(&mut self.socket).poll_next(&mut socket_cx));
+        }
+        let mut scratch = [0; 4096];
+        while self.deaf {
+            let read = ready!(Pin::new(self.socket.get_mut()).poll_read(&mut socket_cx, &mut scratch));
+            self.deaf = matches!(read, Ok(1..));
+        }
+        Poll::Ready(())
+    }
+
+    /// Messages are waiting to be read, so silence is not the peer's.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    fn send(&mut self, message: Message) {
+        // `start_send` without `poll_ready`: the socket's buffer has room for one message and the control frames.
+        if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
+            self.failed(error);
+        }
+    }
+
+    fn failed(&mut self, error: WsError) {
+        if self.end.is_none() {
+            self.end = Some(error.into());
+            self.inbox = Bytes::new();
+            self.outbox = Vec::new();
+            self.wakers.wake_by_ref_all();
+        }
+    }
+
+    fn still_open(&self) -> io::Result<()> {
+        self.end.as_ref().map_or(Ok(()), |end| Err(end.to_io_error()))
+    }
+}
+
+fn close_reason(mut reason: String) -> Utf8Bytes {
+    reason.truncate(reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX));
+    reason.into()
+}
+
+/// Who may be waiting for the socket or for the pipe's end. Each place has room for one task.
+#[derive(Debug, Default)]
+pub(super) struct Wakers {
+    pub(super) reader: AtomicWaker,
+    pub(super) writer: AtomicWaker,
+    pub(super) keeper: AtomicWaker,
+    pub(super) closer: AtomicWaker,
+}
+
+impl Wakers {
+    fn wake_by_ref_all(&self) {
+        for waker in [&self.reader, &self.writer, &self.keeper, &self.closer] {
+            waker.wake();
+        }
+    }
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref_all();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_by_ref_all();
+    }
+}
