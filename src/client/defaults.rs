@@ -70,3 +70,6 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// How long that body may take.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a sync's message holds besides its items, at most as the client sends it: id, secret, stamp, and their pointers.
+pub(crate) const BATCH_ENVELOPE_BYTES: usize = 1 << 10;

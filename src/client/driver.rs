@@ -57,9 +57,9 @@ impl Driver {
                     Some(command) => { tasks.spawn_local(command(link.clone())); }
                     None => {
                         // Nobody can queue any more. What was queued still goes out, if it does so in time.
-                        link.uploads.close();
+                        link.tasks.close();
                         tokio::select! {
-                            () = link.uploads.wait() => {}
+                            () = link.tasks.wait() => {}
                             () = sleep(LINGER) => {}
                             () = &mut keeping, if !kept => kept = true,
                         }
@@ -74,8 +74,8 @@ impl Driver {
             keeping.await;
         }
         tasks.shutdown().await;
-        link.uploads.close();
-        link.uploads.wait().await;
+        link.tasks.close();
+        link.tasks.wait().await;
         state.send_if_modified(|state| {
             let is_open = !matches!(state, ConnectionState::Closed(_));
             if is_open {

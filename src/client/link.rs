@@ -29,8 +29,8 @@ pub(crate) struct Link {
     /// The first call dials.
     wanted: Notify,
     pub(crate) random: RefCell<Random>,
-    /// Tasks that outlive the call that began them, and may linger after the last handle: one for each share.
-    pub(crate) uploads: TaskTracker,
+    /// Tasks that outlive the call that began them: one for each share, which may linger, and one for each watch.
+    pub(crate) tasks: TaskTracker,
 }
 
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Link {
             state: watch::Sender::new(down),
             wanted: Notify::new(),
             random,
-            uploads: TaskTracker::new(),
+            tasks: TaskTracker::new(),
         })
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::calls::sync_share;
+use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
 use crate::client::link::{Link, Policy};
 use crate::client::queue::{BatchLimits, Next, Queue, SyncJob, size};
@@ -146,7 +147,7 @@ impl Upload {
         self.sequence += 1;
         let stamp = Stamp { producer: self.producer.clone(), epoch: 1, sequence: self.sequence };
         let batch = Rc::new(Batch { stamp: Some(stamp), changes: changes.to_vec() });
-        let bytes = changes.iter().map(size).sum();
+        let bytes = changes.iter().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
         let mut delays = self.link.settings.backoff.delays(&mut self.link.random.borrow_mut());
         loop {
             let call = self.link.call(Policy::AgainIfFits { bytes }, |session| {
