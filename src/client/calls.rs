@@ -10,9 +10,7 @@ use tokio::time::Instant;
 
 use crate::client::error::ClientError;
 use crate::client::link::Session;
-use crate::contract::convert::{
-    Synced, read_chunk, read_listing, read_opened, read_synced, write_items, write_stamp,
-};
+use crate::contract::convert::{Synced, read_chunk, read_listing, read_opened, read_synced, write_items, write_stamp};
 use crate::contract::error::read_refusal;
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
@@ -170,10 +168,7 @@ pub(crate) async fn list(
     }
 }
 
-pub(crate) async fn probe_value(
-    session: Rc<Session>,
-    value: ProbeValue,
-) -> Result<Measured<ProbeValue>, ClientError> {
+pub(crate) async fn probe_value(session: Rc<Session>, value: ProbeValue) -> Result<Measured<ProbeValue>, ClientError> {
     let mut request = session.rpc.probe_value_request();
     let mut input = request.get().init_input();
     input.set_when(value.when.0);

@@ -15,9 +15,9 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use futures::{AsyncRead, AsyncWrite};
 
+use crate::client::builder::Token;
 use crate::client::error::Lost;
 use crate::share::error::Refusal;
-use crate::client::builder::Token;
 use crate::wire::websocket::PipeEnd;
 
 pub(crate) use self::tls::platform_config;

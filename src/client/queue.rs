@@ -72,15 +72,7 @@ pub(crate) enum Next {
 
 impl Queue {
     pub(crate) fn new(items_max: usize, bytes_max: usize) -> Self {
-        Self {
-            segments: VecDeque::new(),
-            items: 0,
-            bytes: 0,
-            items_max,
-            bytes_max,
-            failed: None,
-            abandoned: false,
-        }
+        Self { segments: VecDeque::new(), items: 0, bytes: 0, items_max, bytes_max, failed: None, abandoned: false }
     }
 
     /// Whether all of these would be taken now, in the worst case that none replaces another.

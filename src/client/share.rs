@@ -54,12 +54,7 @@ impl Drop for Inner {
 }
 
 impl Share {
-    pub(crate) fn new(
-        client: Client,
-        facts: Facts,
-        shared: Arc<Shared>,
-        progress: watch::Receiver<Progress>,
-    ) -> Self {
+    pub(crate) fn new(client: Client, facts: Facts, shared: Arc<Shared>, progress: watch::Receiver<Progress>) -> Self {
         Self { inner: Arc::new(Inner { client, facts, shared, progress }) }
     }
 

@@ -153,12 +153,7 @@ impl Client {
         }
     }
 
-    async fn read(
-        &self,
-        id: &ShareId,
-        since: Revision,
-        cursor: u64,
-    ) -> Result<crate::share::view::Chunk, ClientError> {
+    async fn read(&self, id: &ShareId, since: Revision, cursor: u64) -> Result<crate::share::view::Chunk, ClientError> {
         let id = id.clone();
         self.run(move |link| {
             Box::pin(async move {

@@ -35,7 +35,10 @@ pub struct Watch {
 #[derive(Debug)]
 enum Stage {
     /// Nothing has asked for a step yet: the first [`Watch::next`] subscribes.
-    Fresh { id: ShareId, since: Revision },
+    Fresh {
+        id: ShareId,
+        since: Revision,
+    },
     Following(mpsc::Receiver<Delivery>),
     Ended,
 }

@@ -88,7 +88,8 @@ impl Facts {
 
 fn by_status(status: u16, body: &[u8]) -> Refusal {
     let text = String::from_utf8_lossy(body);
-    let line: String = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect();
+    let line: String =
+        text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().chars().take(200).collect();
     let known = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let reason = match (line.is_empty(), known) {
         (false, _) => Cow::Owned(line),
