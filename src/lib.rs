@@ -1,6 +1,8 @@
 //! capshare shares a live agent session over Cap'n Proto RPC.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod contract;
 #[cfg(feature = "server")]
 pub mod host;
@@ -34,3 +36,6 @@ mod generated {
     capnp::generated_code!(pub mod share_capnp);
 }
 pub use generated::share_capnp;
+
+#[cfg(feature = "client")]
+pub use client::Client;

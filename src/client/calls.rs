@@ -1,0 +1,228 @@
+//! Each verb of the contract as one function over a session: the request, the answer, and nothing else.
+//!
+//! `response.get()` is called once for each answer, because each counts against the read limit; capabilities are taken
+//! from a pipeline only before the answer is there.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::error::ClientError;
+use crate::client::link::Session;
+use crate::contract::convert::{Synced, read_chunk, read_listing, read_opened, read_synced, write_items, write_stamp};
+use crate::contract::error::read_refusal;
+use crate::share::change::Batch;
+use crate::share::error::Refusal;
+use crate::share::id::{SessionId, ShareId};
+use crate::share::secret::Secret;
+use crate::share::time::Timestamp;
+use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
+use crate::share_capnp::{batch_stamp, create_result, delete_result, list_result, probe_callback};
+
+/// What creating a share gave.
+#[derive(Debug, Clone)]
+pub(crate) struct Created {
+    pub(crate) id: ShareId,
+    pub(crate) url: String,
+    pub(crate) secret: Secret,
+    pub(crate) sync_count: u64,
+    pub(crate) revision: Revision,
+    pub(crate) existed: bool,
+}
+
+/// What [`Client::probe_value`](super::Client::probe_value) sends and gets back.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProbeValue {
+    /// A time.
+    pub when: Timestamp,
+    /// Any bytes.
+    pub bytes: Vec<u8>,
+    /// A number in a struct within the struct.
+    pub x: f64,
+}
+
+/// An answer, and how long it took from the sending of the call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured<T> {
+    /// The answer.
+    pub value: T,
+    /// One round trip, with the host's work in it.
+    pub round_trip: Duration,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its lines.
+    pub shares: Vec<ShareListing>,
+    /// Where to go on; `None` after the last.
+    pub next_cursor: Option<String>,
+}
+
+pub(crate) async fn create_share(
+    session: Rc<Session>,
+    of: SessionId,
+    initial: Option<Rc<Batch>>,
+) -> Result<Created, ClientError> {
+    let mut request = session.rpc.create_share_request();
+    let mut params = request.get();
+    params.set_session_id(of.as_str());
+    if let Some(batch) = initial {
+        write_items(&batch.changes, params.reborrow().init_initial_data(len(&batch)));
+        write_batch_stamp(&batch, params.init_stamp());
+    }
+    let response = request.send().promise.await?;
+    match response.get()?.get_result()?.which()? {
+        create_result::Which::Created(created) => Ok(Created {
+            id: text(created.get_id()?)?.parse().map_err(Refusal::from)?,
+            url: text(created.get_url()?)?,
+            secret: created.get_secret()?.to_str().map_err(capnp::Error::from)?.into(),
+            sync_count: created.get_sync_count(),
+            revision: created.get_revision(),
+            existed: created.get_existed(),
+        }),
+        create_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+pub(crate) async fn sync_share(
+    session: Rc<Session>,
+    id: ShareId,
+    secret: Secret,
+    batch: Rc<Batch>,
+) -> Result<Synced, ClientError> {
+    let mut request = session.rpc.sync_share_request();
+    let mut params = request.get();
+    params.set_share_id(id.as_str());
+    params.set_secret(secret.reveal());
+    write_items(&batch.changes, params.reborrow().init_data(len(&batch)));
+    write_batch_stamp(&batch, params.init_stamp());
+    let response = request.send().promise.await?;
+    Ok(read_synced(response.get()?.get_result()?)?)
+}
+
+pub(crate) async fn delete_share(session: Rc<Session>, id: ShareId, secret: Secret) -> Result<(), ClientError> {
+    let mut request = session.rpc.delete_share_request();
+    request.get().set_share_id(id.as_str());
+    request.get().set_secret(secret.reveal());
+    let response = request.send().promise.await?;
+    match response.get()?.get_result()?.which()? {
+        delete_result::Which::Deleted(()) => Ok(()),
+        delete_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+pub(crate) async fn open_share(session: Rc<Session>, id: ShareId, secret: Secret) -> Result<ShareInfo, ClientError> {
+    let mut request = session.rpc.open_share_request();
+    request.get().set_share_id(id.as_str());
+    request.get().set_secret(secret.reveal());
+    let response = request.send().promise.await?;
+    Ok(read_opened(response.get()?.get_result()?)?)
+}
+
+pub(crate) async fn info(session: Rc<Session>, id: ShareId) -> Result<ShareInfo, ClientError> {
+    let mut request = session.rpc.view_share_request();
+    request.get().set_share_id(id.as_str());
+    let response = request.send().promise.await?;
+    Ok(read_opened(response.get()?.get_result()?)?)
+}
+
+/// One chunk, in one round trip: the view and the read on it go out together.
+pub(crate) async fn read(
+    session: Rc<Session>,
+    id: ShareId,
+    since: Revision,
+    cursor: u64,
+) -> Result<Chunk, ClientError> {
+    let mut request = session.rpc.view_share_request();
+    request.get().set_share_id(id.as_str());
+    let view = request.send().pipeline.get_view();
+    let mut request = view.read_request();
+    request.get().set_since(since);
+    request.get().set_cursor(cursor);
+    let response = request.send().promise.await?;
+    Ok(read_chunk(response.get()?.get_result()?)?)
+}
+
+pub(crate) async fn list(
+    session: Rc<Session>,
+    cursor: String,
+    limit: u32,
+    every_account: bool,
+) -> Result<Page, ClientError> {
+    let mut request = session.rpc.list_shares_request();
+    let mut params = request.get();
+    params.set_cursor(cursor.as_str());
+    params.set_limit(limit);
+    params.set_every_account(every_account);
+    let response = request.send().promise.await?;
+    match response.get()?.get_result()?.which()? {
+        list_result::Which::Page(page) => {
+            let shares = page.get_shares()?.iter().map(|line| Ok(read_listing(line)?));
+            let shares = shares.collect::<Result<_, ClientError>>()?;
+            let next = text(page.get_next_cursor()?)?;
+            Ok(Page { shares, next_cursor: (!next.is_empty()).then_some(next) })
+        }
+        list_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+pub(crate) async fn probe_value(session: Rc<Session>, value: ProbeValue) -> Result<Measured<ProbeValue>, ClientError> {
+    let mut request = session.rpc.probe_value_request();
+    let mut input = request.get().init_input();
+    input.set_when(value.when.0);
+    input.set_bytes(&value.bytes);
+    input.init_nested().set_x(value.x);
+    let since = Instant::now();
+    let response = request.send().promise.await?;
+    let round_trip = since.elapsed();
+    let output = response.get()?.get_output()?;
+    let value = ProbeValue {
+        when: Timestamp(output.get_when()),
+        bytes: output.get_bytes()?.to_vec(),
+        x: output.get_nested()?.get_x(),
+    };
+    Ok(Measured { value, round_trip })
+}
+
+/// What the client answers when the host calls it back.
+pub(crate) type Callback = Box<dyn FnOnce(String) -> String>;
+
+pub(crate) async fn call_back(session: Rc<Session>, callback: Callback) -> Result<Measured<String>, ClientError> {
+    let mut request = session.rpc.probe_callback_request();
+    request.get().set_callback(capnp_rpc::new_client(CallbackOnce(std::cell::Cell::new(Some(callback)))));
+    let since = Instant::now();
+    let response = request.send().promise.await?;
+    let round_trip = since.elapsed();
+    Ok(Measured { value: text(response.get()?.get_reply()?)?, round_trip })
+}
+
+struct CallbackOnce(std::cell::Cell<Option<Callback>>);
+
+impl probe_callback::Server for CallbackOnce {
+    async fn call(
+        self: Rc<Self>,
+        params: probe_callback::CallParams,
+        mut results: probe_callback::CallResults,
+    ) -> Result<(), capnp::Error> {
+        let message = params.get()?.get_message()?.to_string()?;
+        let callback = self.0.take().ok_or_else(|| capnp::Error::failed("this callback answers once".into()))?;
+        results.get().set_reply(callback(message).as_str());
+        Ok(())
+    }
+}
+
+fn write_batch_stamp(batch: &Batch, to: batch_stamp::Builder<'_>) {
+    if let Some(stamp) = &batch.stamp {
+        write_stamp(stamp, to);
+    }
+}
+
+fn len(batch: &Batch) -> u32 {
+    u32::try_from(batch.changes.len()).unwrap_or(u32::MAX)
+}
+
+fn text(text: capnp::text::Reader<'_>) -> Result<String, ClientError> {
+    Ok(text.to_string().map_err(capnp::Error::from)?)
+}

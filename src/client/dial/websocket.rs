@@ -1,0 +1,250 @@
+//! The WebSocket dialer: TCP, TLS for `wss`, the upgrade with subprotocol and credential, and the pipe over it.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, io};
+
+use async_tungstenite::tungstenite::client::IntoClientRequest as _;
+use async_tungstenite::tungstenite::error::ProtocolError;
+use async_tungstenite::tungstenite::handshake::client::Request;
+use async_tungstenite::tungstenite::{Error as WsError, http as ws_http};
+use futures::future::LocalBoxFuture;
+use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use http::{HeaderMap, HeaderValue, Response, Uri};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+use super::answer::read_answer;
+use super::{Connection, Control, Dial, DialError, DialRequest};
+use crate::client::defaults::{ANSWER_BYTES_MAX, ANSWER_WITHIN, CLOSE_WITHIN, PING_INTERVAL, WRITE_STALL};
+use crate::contract::{RPC_PATH, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::share::error::Refusal;
+use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
+
+/// Where a host is: `ws` or `wss` (`http` and `https` are read as these), host, port and path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    pub(crate) secure: bool,
+    host: String,
+    port: u16,
+    /// With the brackets of an IPv6 address, and the port if it is not the scheme's own.
+    authority: String,
+    path: String,
+    query: Option<String>,
+}
+
+impl Url {
+    /// Reads a URL. Without a path it is the RPC door's.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let uri: Uri = text.parse().map_err(|_| "not a URL: write ws://HOST[:PORT] or wss://HOST[:PORT]")?;
+        let secure = match uri.scheme_str() {
+            Some("ws" | "http") => false,
+            Some("wss" | "https") => true,
+            Some(_) | None => return Err("its scheme must be ws, wss, http or https"),
+        };
+        let authority = uri.authority().ok_or("it names no host")?;
+        if authority.as_str().contains('@') {
+            return Err("a credential does not belong into a URL: give it as the token");
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() {
+            return Err("it names no host");
+        }
+        let path = if uri.path().trim_matches('/').is_empty() { RPC_PATH } else { uri.path() };
+        Ok(Self {
+            secure,
+            host,
+            port: authority.port_u16().unwrap_or(if secure { 443 } else { 80 }),
+            authority: authority.as_str().to_owned(),
+            path: path.to_owned(),
+            query: uri.query().map(str::to_owned),
+        })
+    }
+
+    fn to_uri(&self, in_band: bool) -> String {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        let query = match (&self.query, in_band) {
+            (None, false) => String::new(),
+            (None, true) => "?auth=inband".to_owned(),
+            (Some(query), false) => format!("?{query}"),
+            (Some(query), true) => format!("?{query}&auth=inband"),
+        };
+        format!("{scheme}://{}{}{query}", self.authority, self.path)
+    }
+}
+
+/// Dials a URL.
+pub(crate) struct WebSocketDialer {
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    /// Needed for a secure URL.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+}
+
+impl fmt::Debug for WebSocketDialer {
+    /// Without the headers, which may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketDialer").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Dial for WebSocketDialer {
+    fn dial<'a>(&'a self, request: &'a DialRequest) -> LocalBoxFuture<'a, Result<Connection, DialError>> {
+        Box::pin(self.connect(request))
+    }
+}
+
+impl WebSocketDialer {
+    async fn connect(&self, request: &DialRequest) -> Result<Connection, DialError> {
+        let upgrade = self.upgrade_request(request)?;
+        let tcp = TcpStream::connect((self.url.host.as_str(), self.url.port)).await.map_err(DialError::unreachable)?;
+        tcp.set_nodelay(true).map_err(DialError::unreachable)?;
+        if !self.url.secure {
+            return upgrade_over(tcp.compat(), upgrade, request).await;
+        }
+        let tls = self.tls.clone().ok_or_else(|| DialError::unreachable("no TLS settings"))?;
+        let name = ServerName::try_from(self.url.host.clone()).map_err(DialError::unreachable)?;
+        let stream = TlsConnector::from(tls).connect(name, tcp).await.map_err(DialError::unreachable)?;
+        upgrade_over(stream.compat(), upgrade, request).await
+    }
+
+    fn upgrade_request(&self, request: &DialRequest) -> Result<Request, DialError> {
+        let mut upgrade = self.url.to_uri(request.in_band).into_client_request().map_err(DialError::unreachable)?;
+        let headers = upgrade.headers_mut();
+        headers.extend(self.headers.clone());
+        headers.insert(ws_http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+        if let Some(token) = &request.token {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
+                .map_err(|_| Refusal::Unauthorized { reason: "the token cannot stand in a header".into() })?;
+            value.set_sensitive(true);
+            headers.insert(ws_http::header::AUTHORIZATION, value);
+        }
+        Ok(upgrade)
+    }
+}
+
+async fn upgrade_over<S>(stream: S, upgrade: Request, request: &DialRequest) -> Result<Connection, DialError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let lent = Rc::new(RefCell::new(None));
+    let stream = Lent { stream: Some(stream), back: lent.clone() };
+    let config = socket_config(request.message_bytes_max);
+    match async_tungstenite::client_async_with_config(upgrade, stream, Some(config)).await {
+        Ok((socket, _answer)) => {
+            let options = PipeOptions { message_bytes_max: request.message_bytes_max, close_within: CLOSE_WITHIN };
+            let (reader, writer, control) = pipe(socket, options);
+            Ok(Connection {
+                reader: Box::new(reader),
+                writer: Box::new(writer),
+                control: Some(Box::new(WebSocketControl(control))),
+            })
+        }
+        Err(WsError::Http(answer)) => {
+            let mut answer = *answer;
+            let rest = lent.borrow_mut().take();
+            if let Some(rest) = rest {
+                read_rest(&mut answer, rest).await;
+            }
+            Err(read_answer(&answer))
+        }
+        Err(WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(error))) => {
+            let expected = format!("another protocol than {SUBPROTOCOL_PREFIX}*");
+            tracing::debug!(%error, "the host does not speak the contract");
+            Err(Refusal::ProtocolMismatch { expected: expected.into(), got: SUBPROTOCOL.into() }.into())
+        }
+        Err(error) => Err(DialError::unreachable(error)),
+    }
+}
+
+/// The handshake gives the part of a body that came with the head; this waits for what else was announced.
+async fn read_rest(answer: &mut Response<Option<Vec<u8>>>, mut stream: impl AsyncRead + Unpin) {
+    let length = answer.headers().get(http::header::CONTENT_LENGTH);
+    let length: usize = length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+    let body = answer.body_mut().get_or_insert_default();
+    let missing = length.min(ANSWER_BYTES_MAX).saturating_sub(body.len());
+    let mut rest = vec![0; missing];
+    if let Ok(Ok(())) = tokio::time::timeout(ANSWER_WITHIN, stream.read_exact(&mut rest)).await {
+        body.extend_from_slice(&rest);
+    }
+}
+
+/// A stream that goes back to its lender when it is dropped: the handshake drops it with the body of a refusal unread.
+struct Lent<S> {
+    stream: Option<S>,
+    back: Rc<RefCell<Option<S>>>,
+}
+
+impl<S> Lent<S> {
+    fn stream(&mut self) -> io::Result<&mut S> {
+        self.stream.as_mut().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<S> Drop for Lent<S> {
+    fn drop(&mut self) {
+        // Without a lender that waits for it, it goes with the cell.
+        if Rc::strong_count(&self.back) > 1 {
+            *self.back.borrow_mut() = self.stream.take();
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Lent<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self.stream()?).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self.stream()?).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream()?).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.stream()?).poll_close(cx)
+    }
+}
+
+struct WebSocketControl<S>(PipeControl<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Control for WebSocketControl<S> {
+    fn keepalive(&self) -> LocalBoxFuture<'_, PipeEnd> {
+        Box::pin(self.0.keepalive(KeepAlive { interval: PING_INTERVAL, write_stall: WRITE_STALL }))
+    }
+
+    fn close<'a>(&'a self, code: u16, reason: &'a str) -> LocalBoxFuture<'a, ()> {
+        Box::pin(self.0.close(code, reason))
+    }
+
+    fn end_reason(&self) -> Option<PipeEnd> {
+        self.0.end_reason()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_names_the_rpc_door_unless_it_has_a_path() {
+        let uri = |text| Url::parse(text).map(|url| url.to_uri(false));
+        assert_eq!(uri("ws://h:1").as_deref(), Ok("ws://h:1/rpc/share"));
+        assert_eq!(uri("https://h/").as_deref(), Ok("wss://h/rpc/share"));
+        assert_eq!(uri("http://[::1]:80/x?y=1").as_deref(), Ok("ws://[::1]:80/x?y=1"));
+        assert_eq!(Url::parse("wss://h?a=b").unwrap().to_uri(true), "wss://h/rpc/share?a=b&auth=inband");
+        for bad in ["", "h", "ftp://h", "ws://", "ws://user:pass@h", "ws:///x"] {
+            assert!(Url::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

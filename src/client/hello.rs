@@ -1,0 +1,55 @@
+//! The first words on a connection: `hello`, and `authenticate` for clients that show their credential in-band.
+
+use crate::client::builder::Settings;
+use crate::client::error::ClientError;
+use crate::client::state::Hello;
+use crate::contract::CONTRACT_VERSION;
+use crate::contract::error::read_refusal;
+use crate::share::error::Refusal;
+use crate::share_capnp::{authenticate_result, hello_result, share_rpc};
+
+/// Says hello; gives the root with this client's rights, and what the host said of itself. Both calls of authentication
+/// in-band go out together: one round trip.
+pub(crate) async fn greet(
+    root: share_rpc::Client,
+    settings: &Settings,
+) -> Result<(share_rpc::Client, Hello), ClientError> {
+    let mut request = root.hello_request();
+    request.get().set_contract_version(CONTRACT_VERSION);
+    request.get().set_agent(settings.agent.as_str());
+    let hello = request.send().promise;
+    let authentication = settings.token.as_ref().filter(|_| settings.in_band).map(|token| {
+        let mut request = root.authenticate_request();
+        request.get().set_token(token.reveal());
+        request.send().promise
+    });
+
+    let response = hello.await?;
+    let mut hello = match response.get()?.get_result()?.which()? {
+        hello_result::Which::Welcome(welcome) => Hello {
+            contract_version: welcome.get_contract_version(),
+            agent: welcome.get_agent()?.to_string().map_err(capnp::Error::from)?,
+            connection_id: welcome.get_connection_id()?.to_string().map_err(capnp::Error::from)?,
+            account: welcome.get_account()?.to_string().map_err(capnp::Error::from)?,
+        },
+        hello_result::Which::Refused(refusal) => return Err(read_refusal(refusal?)?.into()),
+    };
+    if hello.contract_version != CONTRACT_VERSION {
+        return Err(Refusal::ProtocolMismatch {
+            expected: format!("capshare.{}", hello.contract_version).into(),
+            got: crate::contract::SUBPROTOCOL.into(),
+        }
+        .into());
+    }
+    let Some(authentication) = authentication else { return Ok((root, hello)) };
+
+    let response = authentication.await?;
+    let answer = response.get()?;
+    match answer.get_result()?.which()? {
+        authenticate_result::Which::Account(account) => {
+            hello.account = account?.to_string().map_err(capnp::Error::from)?;
+            Ok((answer.get_rpc()?, hello))
+        }
+        authenticate_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}

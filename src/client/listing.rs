@@ -1,0 +1,51 @@
+//! A listing as one run of lines, fetched page by page as they are asked for.
+
+use std::collections::VecDeque;
+
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::share::limits::LIST_PAGE_MAX;
+use crate::share::view::ShareListing;
+
+/// What [`Client::list`] gives. It holds one page.
+#[derive(Debug)]
+pub struct Listing {
+    client: Client,
+    every_account: bool,
+    page: VecDeque<ShareListing>,
+    cursor: Cursor,
+}
+
+#[derive(Debug)]
+enum Cursor {
+    Start,
+    At(String),
+    End,
+}
+
+impl Listing {
+    pub(crate) fn new(client: Client, every_account: bool) -> Self {
+        Self { client, every_account, page: VecDeque::new(), cursor: Cursor::Start }
+    }
+
+    /// The next line; `None` after the last.
+    ///
+    /// # Errors
+    /// As every call. Asking again tries the same page again.
+    pub async fn next(&mut self) -> Result<Option<ShareListing>, ClientError> {
+        loop {
+            if let Some(line) = self.page.pop_front() {
+                return Ok(Some(line));
+            }
+            let cursor = match &self.cursor {
+                Cursor::Start => None,
+                Cursor::At(cursor) => Some(cursor.as_str()),
+                Cursor::End => return Ok(None),
+            };
+            let limit = u32::try_from(LIST_PAGE_MAX).unwrap_or(u32::MAX);
+            let page = self.client.list_page(cursor, limit, self.every_account).await?;
+            self.page = page.shares.into();
+            self.cursor = page.next_cursor.map_or(Cursor::End, Cursor::At);
+        }
+    }
+}

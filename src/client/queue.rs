@@ -1,0 +1,341 @@
+//! A share's queue: what was queued and is not yet acknowledged, with newer values in the place of older ones.
+//!
+//! Pure: no clock, no task. The handles of a share push, its [upload](super::upload) takes. The queue is a row of
+//! segments. A *window* collects queued items; a *sync* and a *flush* are barriers: what was queued before them is sent
+//! before them, and no item moves across. Within a window the newest value of a key takes the place of the older one,
+//! and a removal takes away the values that it removes and stays: so every value stands behind the removals that it
+//! outlived, and sending the window in order does what sending everything in order would have done.
+//!
+//! Bound: items and bytes of all windows, and of the batch on its way. Policy: past it [`Queue::push`] gives the item
+//! back; who can wait waits, who cannot gets [`ClientError::QueueFull`]. A sync is held by a caller who waits for it, and
+//! so bounded by the callers; a flush likewise.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::client::defaults::{BATCH_BYTES_MAX, BATCH_RESERVE_BYTES, ITEM_OVERHEAD_BYTES};
+use crate::client::error::ClientError;
+use crate::contract::convert::Synced;
+use crate::share::change::Change;
+use crate::share::error::Refusal;
+use crate::share::item::ItemKey;
+use crate::share::limits::SYNC_ITEMS_MAX;
+
+/// The queue of one share.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    segments: VecDeque<Segment>,
+    /// In windows, and on their way.
+    items: usize,
+    bytes: usize,
+    items_max: usize,
+    bytes_max: usize,
+    /// Why nothing more is taken.
+    failed: Option<ClientError>,
+    /// Every handle is gone: there is nothing to wait for.
+    abandoned: bool,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Window(Window),
+    Sync(SyncJob),
+    Flush(oneshot::Sender<Result<(), ClientError>>),
+}
+
+/// One batch that a caller waits for.
+#[derive(Debug)]
+pub(crate) struct SyncJob {
+    pub(crate) changes: Vec<Change>,
+    /// When its caller gives up.
+    pub(crate) deadline: Instant,
+    pub(crate) reply: oneshot::Sender<Result<Synced, ClientError>>,
+}
+
+/// What the upload is to do next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// There is nothing, and there may be more.
+    Idle,
+    /// Nothing before this time, unless something comes.
+    WaitUntil(Instant),
+    /// Send these; then call [`Queue::settle`].
+    Batch(Vec<Change>),
+    Sync(SyncJob),
+    /// Everything before it was acknowledged.
+    Flush(oneshot::Sender<Result<(), ClientError>>),
+    /// There is nothing, and never will be.
+    Done,
+}
+
+impl Queue {
+    pub(crate) fn new(items_max: usize, bytes_max: usize) -> Self {
+        Self { segments: VecDeque::new(), items: 0, bytes: 0, items_max, bytes_max, failed: None, abandoned: false }
+    }
+
+    /// Whether all of these would be taken now, in the worst case that none replaces another.
+    pub(crate) fn has_room_for(&self, changes: &[Change]) -> Result<(), ClientError> {
+        self.check()?;
+        let bytes: usize = changes.iter().map(size).sum();
+        if self.items + changes.len() > self.items_max || self.bytes + bytes > self.bytes_max {
+            return Err(self.full());
+        }
+        Ok(())
+    }
+
+    /// Takes an item, or says why not. An empty queue takes one item of any size.
+    pub(crate) fn push(&mut self, change: &Change, now: Instant) -> Result<(), ClientError> {
+        self.check()?;
+        if !matches!(self.segments.back(), Some(Segment::Window(window)) if !window.closed) {
+            self.segments.push_back(Segment::Window(Window::new(now)));
+        }
+        let Some(Segment::Window(window)) = self.segments.back_mut() else { return Ok(()) };
+        let (frees_items, frees_bytes) = window.frees(change);
+        let items = self.items - frees_items + 1;
+        let bytes = self.bytes - frees_bytes + size(change);
+        if self.items > 0 && (items > self.items_max || bytes > self.bytes_max) {
+            // A window that was opened for nothing would begin its time too early.
+            if window.order.is_empty() {
+                self.segments.pop_back();
+            }
+            return Err(self.full());
+        }
+        window.push(change);
+        (self.items, self.bytes) = (items, bytes);
+        Ok(())
+    }
+
+    /// Takes a batch of its own.
+    pub(crate) fn push_sync(&mut self, job: SyncJob) -> Result<(), ClientError> {
+        self.check()?;
+        self.segments.push_back(Segment::Sync(job));
+        Ok(())
+    }
+
+    /// Asks to be told when everything before is acknowledged.
+    pub(crate) fn push_flush(&mut self, reply: oneshot::Sender<Result<(), ClientError>>) -> Result<(), ClientError> {
+        self.check()?;
+        // Those whose callers have gone would pile up while there is no connection.
+        self.segments.retain(|segment| !matches!(segment, Segment::Flush(reply) if reply.is_closed()));
+        self.segments.push_back(Segment::Flush(reply));
+        Ok(())
+    }
+
+    /// What to do next, at this time, with windows of this length.
+    pub(crate) fn next(&mut self, now: Instant, window: std::time::Duration, limits: &BatchLimits) -> Next {
+        let is_followed = self.segments.len() > 1;
+        let Some(front) = self.segments.front_mut() else {
+            return if self.abandoned { Next::Done } else { Next::Idle };
+        };
+        if let Segment::Window(front) = front {
+            let due = front.opened + window;
+            front.closed |= is_followed || self.abandoned || now >= due;
+            if !front.closed && !limits.is_full(front) {
+                return Next::WaitUntil(due);
+            }
+            let batch = front.take(limits);
+            if front.order.is_empty() {
+                self.segments.pop_front();
+            }
+            return Next::Batch(batch);
+        }
+        match self.segments.pop_front() {
+            Some(Segment::Sync(job)) => Next::Sync(job),
+            Some(Segment::Flush(reply)) => Next::Flush(reply),
+            Some(Segment::Window(_)) | None => Next::Idle,
+        }
+    }
+
+    /// These are acknowledged, or given up.
+    pub(crate) fn settle(&mut self, changes: &[Change]) {
+        self.items = self.items.saturating_sub(changes.len());
+        self.bytes = self.bytes.saturating_sub(changes.iter().map(size).sum());
+    }
+
+    /// Gives up: everything in it, and whatever comes, meets this error.
+    pub(crate) fn fail(&mut self, error: ClientError) {
+        for segment in self.segments.drain(..) {
+            // A caller who has gone need not be told.
+            match segment {
+                Segment::Window(_) => {}
+                Segment::Sync(job) => drop(job.reply.send(Err(error.clone()))),
+                Segment::Flush(reply) => drop(reply.send(Err(error.clone()))),
+            }
+        }
+        (self.items, self.bytes) = (0, 0);
+        self.failed.get_or_insert(error);
+    }
+
+    pub(crate) fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+
+    fn check(&self) -> Result<(), ClientError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn full(&self) -> ClientError {
+        ClientError::QueueFull { items: self.items, bytes: self.bytes }
+    }
+}
+
+/// Items queued within one window, in order.
+#[derive(Debug)]
+struct Window {
+    opened: Instant,
+    /// Takes no more; what comes later goes into the next.
+    closed: bool,
+    order: BTreeMap<u64, Change>,
+    puts: HashMap<ItemKey, u64>,
+    removals: HashMap<ItemKey, u64>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Window {
+    fn new(opened: Instant) -> Self {
+        Self {
+            opened,
+            closed: false,
+            order: BTreeMap::new(),
+            puts: HashMap::new(),
+            removals: HashMap::new(),
+            next: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The places of what a change makes superfluous.
+    fn displaced(&self, change: &Change) -> Vec<u64> {
+        let own = self.puts.get(&change.key).copied();
+        let parts = change.key.parts_prefix().filter(|_| change.value.is_none());
+        let parts = parts.iter().flat_map(|prefix| {
+            self.puts.iter().filter(move |(key, _)| key.as_str().starts_with(prefix)).map(|(_, at)| *at)
+        });
+        own.into_iter().chain(parts).collect()
+    }
+
+    /// Items and bytes that pushing this would free.
+    fn frees(&self, change: &Change) -> (usize, usize) {
+        let mut places = self.displaced(change);
+        if change.value.is_none() {
+            places.extend(self.removals.get(&change.key));
+        }
+        (places.len(), places.iter().filter_map(|at| self.order.get(at)).map(size).sum())
+    }
+
+    fn push(&mut self, change: &Change) {
+        if change.value.is_some() {
+            let next = self.next;
+            let at = *self.puts.entry(change.key.clone()).or_insert(next);
+            self.next += u64::from(at == next);
+            self.insert(at, change.clone());
+            return;
+        }
+        for at in self.displaced(change) {
+            if let Some(gone) = self.order.remove(&at) {
+                self.bytes -= size(&gone);
+                self.puts.remove(&gone.key);
+            }
+        }
+        // One that is there already does as well: whatever came between the two and would be removed is gone.
+        if !self.removals.contains_key(&change.key) {
+            self.removals.insert(change.key.clone(), self.next);
+            self.insert(self.next, change.clone());
+            self.next += 1;
+        }
+    }
+
+    fn insert(&mut self, at: u64, change: Change) {
+        self.bytes += size(&change);
+        if let Some(before) = self.order.insert(at, change) {
+            self.bytes -= size(&before);
+        }
+    }
+
+    fn take(&mut self, limits: &BatchLimits) -> Vec<Change> {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some(entry) = self.order.first_entry() {
+            bytes += size(entry.get());
+            if !batch.is_empty() && (batch.len() == limits.items || bytes > limits.bytes) {
+                break;
+            }
+            let change = entry.remove();
+            let places = if change.value.is_some() { &mut self.puts } else { &mut self.removals };
+            places.remove(&change.key);
+            self.bytes -= size(&change);
+            batch.push(change);
+        }
+        batch
+    }
+}
+
+/// What fits into one batch: the contract's limits, or what a host with lower ones has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchLimits {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { items: SYNC_ITEMS_MAX, bytes: BATCH_BYTES_MAX }
+    }
+}
+
+impl BatchLimits {
+    /// How many of these, from the first, go into one batch: at least one.
+    pub(crate) fn prefix(&self, changes: &[Change]) -> usize {
+        let mut bytes = 0;
+        let fit = changes.iter().take(self.items).take_while(|change| {
+            bytes += size(change);
+            bytes <= self.bytes
+        });
+        fit.count().max(1).min(changes.len())
+    }
+
+    /// Why these cannot go as one batch, if they cannot.
+    pub(crate) fn check(&self, changes: &[Change]) -> Result<(), Refusal> {
+        if changes.len() > self.items {
+            return Err(Refusal::limit("syncItemsMax", self.items, changes.len()));
+        }
+        let bytes: usize = changes.iter().map(size).sum();
+        if bytes > self.bytes && changes.len() > 1 {
+            let max = self.bytes + BATCH_RESERVE_BYTES;
+            return Err(Refusal::limit("messageBytesMax", max, bytes + BATCH_RESERVE_BYTES));
+        }
+        Ok(())
+    }
+
+    /// Learns from a refusal of so many items; false if smaller batches would not help.
+    pub(crate) fn learn(&mut self, refusal: &Refusal, sent_items: usize) -> bool {
+        let Refusal::LimitExceeded { limit, max, .. } = refusal else { return false };
+        let max = usize::try_from(*max).unwrap_or(usize::MAX);
+        if sent_items < 2 || max == 0 {
+            return false;
+        }
+        match limit.as_ref() {
+            "syncItemsMax" if max < self.items => self.items = max,
+            "messageBytesMax" => {
+                let bytes = max.saturating_sub(BATCH_RESERVE_BYTES).max(max / 2);
+                // Told a second time, the estimate was too good.
+                self.bytes = if bytes < self.bytes { bytes } else { self.bytes / 2 };
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn is_full(&self, window: &Window) -> bool {
+        window.order.len() >= self.items || window.bytes >= self.bytes
+    }
+}
+
+/// What a change takes in a message.
+pub(crate) fn size(change: &Change) -> usize {
+    let text = change.value.as_ref().map_or(0, |value| value.as_str().len());
+    change.key.as_str().len() + text + ITEM_OVERHEAD_BYTES
+}

@@ -1,0 +1,179 @@
+//! A share's upload: the one task that sends what its handles queued, one batch at a time, exactly once.
+//!
+//! It runs on the driver's thread for as long as the share has handles, and after them until the queue is empty. Each
+//! batch has a stamp (producer, epoch 1, sequence); a batch whose answer was lost is sent again with the same stamp and
+//! content, before anything newer, so the host applies it once. A batch from the queue is tried for ever, until it is
+//! acknowledged or the answer is final; a `sync` only as long as its caller waits. A final answer to a queued batch fails
+//! the queue: what is in it is given up, and everybody who asks is told why.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::client::calls::sync_share;
+use crate::client::defaults::BATCH_ENVELOPE_BYTES;
+use crate::client::error::ClientError;
+use crate::client::link::{Link, Policy};
+use crate::client::queue::{BatchLimits, Next, Queue, SyncJob, size};
+use crate::contract::convert::Synced;
+use crate::share::change::{Batch, Change, Stamp};
+use crate::share::id::{ProducerId, ShareId};
+use crate::share::secret::Secret;
+use crate::share::view::Revision;
+
+/// What the handles of a share and its upload have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Never held across an await.
+    queue: Mutex<Queue>,
+    /// For the upload: there is something new.
+    pub(crate) work: Notify,
+    /// For those who wait with an item: there may be room.
+    pub(crate) room: Notify,
+}
+
+/// How far a share's upload has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The share's sync count after the newest batch that was acknowledged.
+    pub sync_count: u64,
+    /// Its revision then.
+    pub revision: Revision,
+}
+
+impl Shared {
+    pub(crate) fn new(queue: Queue) -> Arc<Self> {
+        Arc::new(Self { queue: Mutex::new(queue), work: Notify::new(), room: Notify::new() })
+    }
+
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing more is taken, and everybody is told.
+    pub(crate) fn fail(&self, error: ClientError) {
+        self.queue().fail(error);
+        self.room.notify_waiters();
+        self.work.notify_one();
+    }
+}
+
+/// The task.
+pub(crate) struct Upload {
+    pub(crate) link: Rc<Link>,
+    pub(crate) id: ShareId,
+    pub(crate) secret: Secret,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) producer: ProducerId,
+    /// The number of the batch that was sent last; 0 before the first.
+    pub(crate) sequence: u64,
+    pub(crate) limits: BatchLimits,
+    pub(crate) progress: watch::Sender<Progress>,
+}
+
+impl Upload {
+    pub(crate) async fn run(mut self) {
+        let (link, shared) = (self.link.clone(), self.shared.clone());
+        tokio::select! {
+            biased;
+            () = self.send_all() => {}
+            closed = link.closed() => shared.fail(ClientError::Closed(closed)),
+        }
+    }
+
+    async fn send_all(&mut self) {
+        let shared = self.shared.clone();
+        let window = self.link.settings.sync_window;
+        loop {
+            let next = shared.queue().next(Instant::now(), window, &self.limits);
+            match next {
+                Next::Idle => shared.work.notified().await,
+                Next::WaitUntil(due) => tokio::select! {
+                    () = sleep_until(due) => {}
+                    () = shared.work.notified() => {}
+                },
+                Next::Batch(changes) => {
+                    let result = self.deliver(&changes).await;
+                    shared.queue().settle(&changes);
+                    match result {
+                        Ok(()) => shared.room.notify_waiters(),
+                        Err(error) => {
+                            tracing::warn!(share = %self.id, %error, "the share takes no more; its queue is given up");
+                            shared.fail(error);
+                        }
+                    }
+                }
+                Next::Sync(job) => self.sync(job).await,
+                // A caller who has gone need not be told.
+                Next::Flush(reply) => drop(reply.send(Ok(()))),
+                Next::Done => return,
+            }
+        }
+    }
+
+    /// Sends queued changes, in as many batches as it takes, until all are acknowledged or an answer is final.
+    async fn deliver(&mut self, changes: &[Change]) -> Result<(), ClientError> {
+        let mut rest = changes;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.limits.prefix(rest));
+            match self.send(now, None).await {
+                Ok(_) => rest = later,
+                // The host has lower limits than the contract: smaller batches, with new stamps, as none was applied.
+                Err(ClientError::Refused(refusal)) if self.limits.learn(&refusal, now.len()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn sync(&mut self, mut job: SyncJob) {
+        let result = tokio::select! {
+            biased;
+            // The caller gave up: so does the call, on the host as well.
+            () = job.reply.closed() => return,
+            result = self.send(&job.changes, Some(job.deadline)) => result,
+        };
+        if let Err(ClientError::Refused(refusal)) = &result {
+            self.limits.learn(refusal, job.changes.len());
+        }
+        drop(job.reply.send(result));
+    }
+
+    /// Sends one batch, under one stamp, until an answer is final.
+    async fn send(&mut self, changes: &[Change], deadline: Option<Instant>) -> Result<Synced, ClientError> {
+        self.limits.check(changes)?;
+        self.sequence += 1;
+        let stamp = Stamp { producer: self.producer.clone(), epoch: 1, sequence: self.sequence };
+        let batch = Rc::new(Batch { stamp: Some(stamp), changes: changes.to_vec() });
+        let bytes = changes.iter().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
+        let mut delays = self.link.settings.backoff.delays(&mut self.link.random.borrow_mut());
+        loop {
+            let call = self.link.call(Policy::AgainIfFits { bytes }, |session| {
+                sync_share(session, self.id.clone(), self.secret.clone(), batch.clone())
+            });
+            let result = match deadline {
+                None => call.await,
+                Some(deadline) => timeout_at(deadline, call)
+                    .await
+                    .unwrap_or(Err(ClientError::Timeout { after: self.link.settings.call_timeout })),
+            };
+            match result {
+                Ok(synced) => {
+                    self.progress.send_replace(Progress { sync_count: synced.sync_count, revision: synced.revision });
+                    return Ok(synced);
+                }
+                Err(error) if !error.is_transient() => return Err(error),
+                Err(error) => {
+                    let next = Instant::now() + delays.next();
+                    if deadline.is_some_and(|deadline| next >= deadline) {
+                        return Err(error);
+                    }
+                    tracing::debug!(share = %self.id, %error, "the batch is sent again");
+                    sleep_until(next).await;
+                }
+            }
+        }
+    }
+}

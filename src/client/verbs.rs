@@ -1,0 +1,300 @@
+//! The client's calls: each verb, with the policy for a connection that is lost while it is on its way.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::client::calls::{self, Measured, Page, ProbeValue};
+use crate::client::defaults::BATCH_ENVELOPE_BYTES;
+use crate::client::error::ClientError;
+use crate::client::items::Items;
+use crate::client::link::{Link, Policy};
+use crate::client::listing::Listing;
+use crate::client::queue::{BatchLimits, Queue, size};
+use crate::client::replica::Replica;
+use crate::client::share::{Facts, Share};
+use crate::client::state::Hello;
+use crate::client::upload::{Progress, Shared, Upload};
+use crate::client::watch::Watch;
+use crate::client::{Client, QueueSettings};
+use crate::share::change::{Batch, Change, Stamp};
+use crate::share::error::Refusal;
+use crate::share::id::{ProducerId, SessionId, ShareId};
+use crate::share::secret::Secret;
+use crate::share::view::{Revision, ShareInfo};
+
+impl Client {
+    /// Waits for a connection, dialling if there was none, and gives what the host said of itself.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] after the call timeout, or [`ClientError::Closed`].
+    pub async fn hello(&self) -> Result<Arc<Hello>, ClientError> {
+        self.run(|link| {
+            Box::pin(async move { link.call(Policy::Again, |session| async move { Ok(session.hello.clone()) }).await })
+        })
+        .await
+    }
+
+    /// Publishes a session. With items (also none of them, as opposed to `None`) they are in the bucket when this returns;
+    /// what does not fit into one message follows in further syncs. An account that shares a session again gets the same
+    /// share, with a further secret.
+    ///
+    /// # Errors
+    /// As every call. If one of the further syncs fails, the share exists, with the items before it.
+    pub async fn create(&self, of: &SessionId, items: Option<Items>) -> Result<Share, ClientError> {
+        let (of, queue) = (of.clone(), self.limits);
+        let mut limits = BatchLimits::default();
+        let mut rest = items.map(Items::into_changes);
+        loop {
+            let first = rest.as_ref().map(|changes| changes[..limits.prefix(changes).min(changes.len())].to_vec());
+            let first_len = first.as_ref().map_or(0, Vec::len);
+            let of = of.clone();
+            let created = self.run(move |link| Box::pin(create(link, of, first, limits, queue))).await;
+            let (facts, shared, progress) = match created {
+                Err(ClientError::Refused(refusal)) if limits.learn(&refusal, first_len) => continue,
+                settled => settled?,
+            };
+            let share = Share::new(self.clone(), facts, shared, progress);
+            let later = rest.take().map(|mut changes| changes.split_off(first_len)).unwrap_or_default();
+            if !later.is_empty() {
+                share.queue(later.into()).await?;
+                share.flush().await?;
+            }
+            return Ok(share);
+        }
+    }
+
+    /// A share that exists, to be written, by its id and secret.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::NotFound`] and [`Refusal::InvalidSecret`] among them.
+    pub async fn open(&self, id: &ShareId, secret: &Secret) -> Result<Share, ClientError> {
+        let (id, secret, queue) = (id.clone(), secret.clone(), self.limits);
+        let (facts, shared, progress) = self
+            .run(move |link| {
+                Box::pin(async move {
+                    let open = |session| calls::open_share(session, id.clone(), secret.clone());
+                    let info = link.call(Policy::Again, open).await?;
+                    let facts = Facts { id: info.id, url: info.url, secret, existed: true };
+                    let progress = Progress { sync_count: info.sync_count, revision: info.revision };
+                    let producer = new_producer(&link)?;
+                    Ok(begin_upload(&link, facts, producer, 0, BatchLimits::default(), progress, queue))
+                })
+            })
+            .await?;
+        Ok(Share::new(self.clone(), facts, shared, progress))
+    }
+
+    /// Deletes a share for good.
+    ///
+    /// # Errors
+    /// As every call. After a lost answer the call is made again, and "not found" then counts as success.
+    pub async fn delete(&self, id: &ShareId, secret: &Secret) -> Result<(), ClientError> {
+        let (id, secret) = (id.clone(), secret.clone());
+        self.run(move |link| {
+            Box::pin(async move {
+                let tries = std::cell::Cell::new(0);
+                let delete = |session| {
+                    tries.set(tries.get() + 1);
+                    calls::delete_share(session, id.clone(), secret.clone())
+                };
+                match link.call(Policy::Again, delete).await {
+                    Err(ClientError::Refused(Refusal::NotFound { .. })) if tries.get() > 1 => Ok(()),
+                    settled => settled,
+                }
+            })
+        })
+        .await
+    }
+
+    /// A share's facts. Whoever knows the id may ask.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
+        let id = id.clone();
+        self.run(|link| {
+            Box::pin(async move { link.call(Policy::Again, |session| calls::info(session, id.clone())).await })
+        })
+        .await
+    }
+
+    /// The whole state of a share, read in chunks; the call timeout holds for each.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn snapshot(&self, id: &ShareId) -> Result<Replica, ClientError> {
+        let mut replica = Replica::new();
+        loop {
+            // Chunks are read from the living state: what changed since the first of them is read again.
+            let since = replica.revision();
+            let first = self.read(id, since, 0).await?;
+            let (revision, mut cursor) = (first.revision, first.next_cursor);
+            let was_one = cursor == 0;
+            replica.fold(first.reset || since == 0, &first.changes);
+            while cursor != 0 {
+                let chunk = self.read(id, since, cursor).await?;
+                cursor = chunk.next_cursor;
+                replica.fold(false, &chunk.changes);
+                if chunk.reset && since != 0 {
+                    // What was removed meanwhile is no longer known: once more from the beginning.
+                    replica = Replica::new();
+                    break;
+                }
+            }
+            if cursor == 0 {
+                replica.stand_at(revision, first.sync_count);
+                if was_one {
+                    return Ok(replica);
+                }
+            }
+        }
+    }
+
+    async fn read(&self, id: &ShareId, since: Revision, cursor: u64) -> Result<crate::share::view::Chunk, ClientError> {
+        let id = id.clone();
+        self.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| calls::read(session, id.clone(), since, cursor)).await
+            })
+        })
+        .await
+    }
+
+    /// One page of the account's shares; 0 for `limit` is the host's choice. Begin without a cursor.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn list_page(&self, cursor: Option<&str>, limit: u32, every_account: bool) -> Result<Page, ClientError> {
+        let cursor = cursor.unwrap_or_default().to_owned();
+        self.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| calls::list(session, cursor.clone(), limit, every_account)).await
+            })
+        })
+        .await
+    }
+
+    /// The account's shares, page by page behind the scenes; with `every_account` (for administrators) all of them.
+    #[must_use]
+    pub fn list(&self, every_account: bool) -> Listing {
+        Listing::new(self.clone(), every_account)
+    }
+
+    /// Follows a share from a revision on; 0 means from the whole state.
+    #[must_use]
+    pub fn watch(&self, id: &ShareId, since: Revision) -> Watch {
+        Watch::new(self.clone(), id.clone(), since)
+    }
+
+    /// Sends a value and gets it back.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn probe_value(&self, value: ProbeValue) -> Result<Measured<ProbeValue>, ClientError> {
+        self.run(|link| {
+            Box::pin(
+                async move { link.call(Policy::Again, |session| calls::probe_value(session, value.clone())).await },
+            )
+        })
+        .await
+    }
+
+    /// Has the host call back once; the answer of `callback` to its words comes back as the value. It runs on the
+    /// driver's thread: it must not block.
+    ///
+    /// # Errors
+    /// As every call; [`ClientError::Disconnected`] when the connection was lost, as it may have been called then.
+    pub async fn probe_callback(
+        &self,
+        callback: impl FnOnce(String) -> String + Send + 'static,
+    ) -> Result<Measured<String>, ClientError> {
+        self.run(|link| {
+            Box::pin(async move {
+                let callback = std::cell::Cell::new(Some(Box::new(callback) as calls::Callback));
+                link.call(Policy::Once, |session| {
+                    let callback = callback.take();
+                    async move {
+                        let callback =
+                            callback.ok_or_else(|| ClientError::Failed("the probe was made twice".into()))?;
+                        calls::call_back(session, callback).await
+                    }
+                })
+                .await
+            })
+        })
+        .await
+    }
+
+    /// How long a round trip takes.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn ping(&self) -> Result<Duration, ClientError> {
+        Ok(self.probe_value(ProbeValue::default()).await?.round_trip)
+    }
+
+    pub(crate) async fn run_watch(&self, task: crate::client::watch::Watcher) -> Result<(), ClientError> {
+        self.run(|link| {
+            Box::pin(async move {
+                link.tasks.spawn_local(task.run(link.clone()));
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+type Begun = (Facts, Arc<Shared>, watch::Receiver<Progress>);
+
+async fn create(
+    link: Rc<Link>,
+    of: SessionId,
+    first: Option<Vec<Change>>,
+    limits: BatchLimits,
+    queue: QueueSettings,
+) -> Result<Begun, ClientError> {
+    let producer = new_producer(&link)?;
+    let bytes = first.iter().flatten().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
+    let sequence = u64::from(first.is_some());
+    let initial = first.map(|changes| {
+        Rc::new(Batch { stamp: Some(Stamp { producer: producer.clone(), epoch: 1, sequence }), changes })
+    });
+    // Twice is as good as once: the same share with a further secret, and the items under the same stamp.
+    let create = |session| calls::create_share(session, of.clone(), initial.clone());
+    let created = link.call(Policy::AgainIfFits { bytes }, create).await?;
+    let facts = Facts { id: created.id, url: created.url, secret: created.secret, existed: created.existed };
+    let progress = Progress { sync_count: created.sync_count, revision: created.revision };
+    Ok(begin_upload(&link, facts, producer, sequence, limits, progress, queue))
+}
+
+fn new_producer(link: &Link) -> Result<ProducerId, ClientError> {
+    link.random.borrow_mut().producer_id().map_err(|error| ClientError::Failed(format!("no randomness: {error}")))
+}
+
+fn begin_upload(
+    link: &Rc<Link>,
+    facts: Facts,
+    producer: ProducerId,
+    sequence: u64,
+    limits: BatchLimits,
+    progress: Progress,
+    queue: QueueSettings,
+) -> Begun {
+    let shared = Shared::new(Queue::new(queue.items_max, queue.bytes_max));
+    let (progress, watched) = watch::channel(progress);
+    let upload = Upload {
+        link: link.clone(),
+        id: facts.id.clone(),
+        secret: facts.secret.clone(),
+        shared: shared.clone(),
+        producer,
+        sequence,
+        limits,
+        progress,
+    };
+    link.tasks.spawn_local(upload.run());
+    (facts, shared, watched)
+}

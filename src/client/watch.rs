@@ -1,0 +1,182 @@
+//! Following a share: whole steps, one after the other, over as many connections as it takes.
+//!
+//! A [`Watch`] is the consumer's end. Its other end is a [`Watcher`], a task of the driver, which subscribes at the host
+//! with an [`Observer`] and, when the connection or the host ended that, subscribes again from the revision after which it
+//! has handed nothing on: no gap, no repeat. Pieces of a step are gathered until the step is whole; the memory for that is
+//! what the step holds, at most the share. The observer's return, which is the host's leave to send more, waits until the
+//! consumer took the step, so a slow consumer gets later and larger steps, never more than one at a time.
+//!
+//! Dropping the [`Watch`] ends the subscription on the host.
+
+mod observer;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use self::observer::{Delivery, Observer, Over, Position};
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::client::link::{Link, Policy, Session};
+use crate::contract::error::read_refusal;
+use crate::share::id::ShareId;
+use crate::share::view::{Revision, Step};
+use crate::share_capnp::{watch, watch_result};
+
+/// A share that is being followed. What [`Client::watch`] gives.
+#[derive(Debug)]
+pub struct Watch {
+    client: Client,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nothing has asked for a step yet: the first [`Watch::next`] subscribes.
+    Fresh {
+        id: ShareId,
+        since: Revision,
+    },
+    Following(mpsc::Receiver<Delivery>),
+    Ended,
+}
+
+impl Watch {
+    pub(crate) fn new(client: Client, id: ShareId, since: Revision) -> Self {
+        Self { client, stage: Stage::Fresh { id, since } }
+    }
+
+    /// The next step, whole; taking it lets the host send the one after. After an error there is nothing more. May be
+    /// dropped and called again without losing a step.
+    ///
+    /// # Errors
+    /// Why the watch ended: [`NotFound`](crate::share::error::Refusal::NotFound) when the share was deleted, another
+    /// refusal when it may no longer be read, [`ClientError::Closed`] when the client ended.
+    pub async fn next(&mut self) -> Option<Result<Step, ClientError>> {
+        if let Stage::Fresh { id, since } = &self.stage {
+            // Bound: one step. Policy: the observer waits, and the host merges what comes meanwhile.
+            let (steps, taken) = mpsc::channel(1);
+            let watcher = Watcher { id: id.clone(), since: *since, steps };
+            if let Err(error) = self.client.run_watch(watcher).await {
+                self.stage = Stage::Ended;
+                return Some(Err(error));
+            }
+            self.stage = Stage::Following(taken);
+        }
+        let Stage::Following(steps) = &mut self.stage else { return None };
+        let delivery = steps.recv().await;
+        match delivery {
+            Some(Delivery { step: Ok(step), taken }) => {
+                // The observer may have gone with its connection.
+                let _gone = taken.send(());
+                Some(Ok(step))
+            }
+            Some(Delivery { step: Err(error), .. }) => {
+                self.stage = Stage::Ended;
+                Some(Err(error))
+            }
+            None => {
+                self.stage = Stage::Ended;
+                Some(Err(self.client.ended()))
+            }
+        }
+    }
+}
+
+/// The driver's end of a watch.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    id: ShareId,
+    since: Revision,
+    steps: mpsc::Sender<Delivery>,
+}
+
+/// One subscription at the host. Dropping it ends the subscription.
+struct Subscription {
+    session: Rc<Session>,
+    _watch: watch::Client,
+    over: oneshot::Receiver<Over>,
+}
+
+impl Watcher {
+    pub(crate) async fn run(self, link: Rc<Link>) {
+        let end = tokio::select! {
+            biased;
+            () = self.steps.closed() => return,
+            closed = link.closed() => ClientError::Closed(closed),
+            end = self.follow(&link) => end,
+        };
+        let (taken, _) = oneshot::channel();
+        tokio::select! {
+            _gone = self.steps.send(Delivery { step: Err(end), taken }) => {}
+            () = self.steps.closed() => {}
+        }
+    }
+
+    /// Subscribes again and again, until there is a reason not to.
+    async fn follow(&self, link: &Rc<Link>) -> ClientError {
+        let position = Rc::new(Position { revision: Cell::new(self.since), sync_count: Cell::new(None) });
+        let fresh_delays = || link.settings.backoff.delays(&mut link.random.borrow_mut());
+        let (mut delays, mut stood_at) = (fresh_delays(), self.since);
+        loop {
+            // While a step waits to be taken there is no use in asking for more.
+            let Ok(room) = self.steps.reserve().await else { return link.closed().await.into() };
+            drop(room);
+            if position.revision.get() != stood_at {
+                stood_at = position.revision.get();
+                delays = fresh_delays();
+            }
+            let subscribed = link.call(Policy::Again, |session| self.subscribe(session, position.clone())).await;
+            match subscribed {
+                Ok(subscription) => {
+                    let Subscription { session, _watch, over } = subscription;
+                    let over = tokio::select! {
+                        biased;
+                        over = over => over.ok(),
+                        // It goes on where it stood, as soon as there is a connection.
+                        () = session.gone.cancelled() => continue,
+                    };
+                    match over {
+                        Some(Over::Refused(refusal)) if !refusal.is_transient() => return refusal.into(),
+                        Some(Over::Failed(text)) => return ClientError::Failed(text),
+                        Some(Over::Refused(_)) | None => {}
+                    }
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(share = %self.id, %error, "the watch is begun again");
+                }
+                Err(error) => return error,
+            }
+            sleep(delays.next()).await;
+        }
+    }
+
+    /// In one round trip: the view and the watch on it go out together.
+    async fn subscribe(&self, session: Rc<Session>, position: Rc<Position>) -> Result<Subscription, ClientError> {
+        let mut request = session.rpc.view_share_request();
+        request.get().set_share_id(self.id.as_str());
+        let view = request.send().pipeline.get_view();
+        let mut request = view.watch_request();
+        request.get().set_since(position.revision.get());
+        let (observer, over) = Observer::new(self.steps.clone(), position);
+        request.get().set_observer(capnp_rpc::new_client(observer));
+        let response = request.send().promise.await?;
+        let answer = response.get()?;
+        match answer.get_result()?.which()? {
+            watch_result::Which::Watching(_) => {
+                let watch = answer.get_watch()?;
+                drop(response);
+                Ok(Subscription { session, _watch: watch, over })
+            }
+            watch_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+        }
+    }
+}
+
+impl From<crate::client::error::Closed> for ClientError {
+    fn from(closed: crate::client::error::Closed) -> Self {
+        Self::Closed(closed)
+    }
+}

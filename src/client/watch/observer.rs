@@ -1,0 +1,131 @@
+//! What the host calls: gathers pieces into steps and hands them on, one at a time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::client::error::ClientError;
+use crate::contract::convert::read_step;
+use crate::contract::error::read_refusal;
+use crate::share::error::Refusal;
+use crate::share::view::{Revision, Step};
+use crate::share_capnp::observer;
+
+/// Where a watch stands, over all its subscriptions.
+#[derive(Debug)]
+pub(super) struct Position {
+    /// Everything up to here was handed on.
+    pub(super) revision: Cell<Revision>,
+    /// As of the last step.
+    pub(super) sync_count: Cell<Option<u64>>,
+}
+
+/// A step on its way to the consumer, or the reason that there are no more.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(super) step: Result<Step, ClientError>,
+    /// The consumer has it.
+    pub(super) taken: oneshot::Sender<()>,
+}
+
+/// How a subscription ended, if it was told; if not, the observer was dropped.
+#[derive(Debug)]
+pub(super) enum Over {
+    Refused(Refusal),
+    Failed(String),
+}
+
+pub(super) struct Observer {
+    steps: mpsc::Sender<Delivery>,
+    position: Rc<Position>,
+    /// The pieces so far of a step that is not whole.
+    pieces: RefCell<Option<Step>>,
+    over: Cell<Option<oneshot::Sender<Over>>>,
+}
+
+impl Observer {
+    pub(super) fn new(steps: mpsc::Sender<Delivery>, position: Rc<Position>) -> (Self, oneshot::Receiver<Over>) {
+        let (over, is_over) = oneshot::channel();
+        (Self { steps, position, pieces: RefCell::new(None), over: Cell::new(Some(over)) }, is_over)
+    }
+
+    /// Adds a piece; gives the step if it is whole.
+    fn gather(&self, piece: Step) -> Result<Option<Step>, String> {
+        let mut pieces = self.pieces.borrow_mut();
+        let mut step = match pieces.take() {
+            Some(mut step) => {
+                if piece.reset {
+                    step.changes.clear();
+                    (step.reset, step.base) = (true, 0);
+                }
+                step.changes.extend(piece.changes);
+                (step.revision, step.sync_count, step.more) = (piece.revision, piece.sync_count, piece.more);
+                step
+            }
+            None => piece,
+        };
+        let stands_at = self.position.revision.get();
+        if step.reset {
+            step.base = 0;
+        } else if step.base != stands_at {
+            return Err(format!("the host went on from revision {}, the watch stands at {stands_at}", step.base));
+        }
+        if step.more {
+            *pieces = Some(step);
+            return Ok(None);
+        }
+        Ok(Some(step))
+    }
+
+    fn end(&self, over: Over) {
+        if let Some(sender) = self.over.take() {
+            // Nobody listens once the watch is dropped.
+            let _gone = sender.send(over);
+        }
+    }
+}
+
+impl observer::Server for Observer {
+    async fn changed(
+        self: Rc<Self>,
+        params: observer::ChangedParams,
+        _: observer::ChangedResults,
+    ) -> Result<(), capnp::Error> {
+        let read = read_step(params.get()?.get_event()?).map_err(|error| error.to_string());
+        drop(params);
+        let step = match read.and_then(|piece| self.gather(piece)) {
+            Ok(Some(step)) => step,
+            Ok(None) => return Ok(()),
+            Err(text) => {
+                self.end(Over::Failed(text.clone()));
+                return Err(capnp::Error::failed(text));
+            }
+        };
+        let (revision, sync_count) = (step.revision, step.sync_count);
+        let says_nothing = step.changes.is_empty()
+            && !step.reset
+            && revision == self.position.revision.get()
+            && self.position.sync_count.get() == Some(sync_count);
+        if says_nothing {
+            return Ok(());
+        }
+        let (taken, was_taken) = oneshot::channel();
+        let gone = |_| capnp::Error::failed("the watch was dropped".into());
+        self.steps.send(Delivery { step: Ok(step), taken }).await.map_err(gone)?;
+        // It will be taken even if this call is cancelled while it waits.
+        self.position.revision.set(revision);
+        self.position.sync_count.set(Some(sync_count));
+        was_taken.await.map_err(|_| capnp::Error::failed("the watch was dropped".into()))
+    }
+
+    async fn ended(
+        self: Rc<Self>,
+        params: observer::EndedParams,
+        _: observer::EndedResults,
+    ) -> Result<(), capnp::Error> {
+        let refusal = read_refusal(params.get()?.get_reason()?)?;
+        self.end(Over::Refused(refusal));
+        Ok(())
+    }
+}
