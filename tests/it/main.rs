@@ -1,4 +1,5 @@
 //! Integration tests, in one binary.
 
+mod lifecycle;
 mod store;
 mod support;
