@@ -24,6 +24,8 @@ struct Queue {
     bytes: Cell<u64>,
     peak_bytes: Cell<u64>,
     written: Notify,
+    /// The vat has disconnected: nothing that still comes in is taken.
+    closed: Cell<bool>,
 }
 
 impl VatMeter {
@@ -63,6 +65,14 @@ impl VatMeter {
         let queued = self.queued_bytes() + bytes;
         self.0.bytes.set(queued);
         self.0.peak_bytes.set(self.peak_bytes().max(queued));
+    }
+
+    pub(super) fn close(&self) {
+        self.0.closed.set(true);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.closed.get()
     }
 
     fn strike_off(&self) {
