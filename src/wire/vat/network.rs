@@ -67,7 +67,12 @@ impl Connection<Side> for Metered<Box<dyn Connection<Side>>> {
             if let Some(bytes_max) = queued_bytes_max {
                 meter.room(bytes_max).await;
             }
-            let message = incoming.await.map_err(as_fault)?;
+            // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
+            let message = tokio::select! {
+                biased;
+                message = incoming => message.map_err(as_fault)?,
+                () = meter.broken() => return Err(Error::disconnected("the connection takes no more bytes".into())),
+            };
             Ok(message.filter(|_| !meter.is_closed()))
         })
     }
