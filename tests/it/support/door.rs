@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_tungstenite::WebSocketStream;
-use async_tungstenite::tokio::{ConnectStream, client_async, connect_async};
+use async_tungstenite::tokio::{ConnectStream, connect_async};
 use async_tungstenite::tungstenite::handshake::client::generate_key;
 use async_tungstenite::tungstenite::http::{Request, Response};
 use async_tungstenite::tungstenite::{Error as WsError, Message};
@@ -143,16 +143,4 @@ where
             _ => {}
         }
     }
-}
-
-/// A raw upgrade over a stream that the test controls.
-pub(crate) async fn knock_over<S>(
-    served: &Served,
-    path: &str,
-    stream: S,
-) -> WebSocketStream<async_tungstenite::tokio::TokioAdapter<S>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    client_async(served.upgrade(path, &[]), stream).await.unwrap().0
 }
