@@ -1,9 +1,11 @@
 //! Integration tests, in one binary.
 
+mod architecture;
 mod calls;
 mod doors;
 mod lifecycle;
 mod limits;
+mod share;
 mod store;
 mod support;
 mod viewers;
