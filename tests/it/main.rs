@@ -3,6 +3,7 @@
 mod architecture;
 mod calls;
 mod doors;
+mod hub;
 mod lifecycle;
 mod limits;
 mod share;
