@@ -65,7 +65,7 @@ fn a_location_is_memory_a_directory_or_a_bucket() {
         assert_eq!(location.to_string(), text.trim_end_matches('/'));
         assert_eq!(location.lists_sorted(), !text.contains("--x-s3"));
     }
-    for text in ["", "file:", "s3://", "s3:///prefix", "gs://bucket", "s3://bucket//x"] {
+    for text in ["", "file:", "s3://", "s3:///prefix", "gs://bucket", "s3://bucket/a//x"] {
         assert!(matches!(parsed(text), Err(OpenStoreError::BadLocation { .. })), "{text}");
     }
 }
@@ -87,6 +87,13 @@ async fn a_bucket_that_cannot_be_opened_says_what_to_do() {
     assert!(why_not("s3://shares", &at("http://127.0.0.1:9")).await.contains("cannot be reached"));
     let moto = Moto::start();
     assert!(why_not("s3://no-such-bucket", &moto.options()).await.contains("create it"));
+
+    let removed = open("s3://shares", &moto.options()).await.unwrap();
+    moto.remove_bucket();
+    let host = host(&removed, 1);
+    for failure in [host.ready().await.unwrap_err(), host.create_log(&share(1), &[open_entry()]).await.unwrap_err()] {
+        assert!(matches!(failure, StoreError::Denied { .. }), "{failure:?}");
+    }
 }
 
 #[tokio::test]
