@@ -1,4 +1,5 @@
 //! Many hosts, many faults, and the checks that must hold whatever happens: a run for each seed, in virtual time.
+//! `CAPSHARE_TEST_SEEDS` asks for more seeds than the usual 100.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,9 +15,12 @@ use tokio::time::Instant;
 use super::{DELETE, account, created, holding, host_with, is_deleted, keys, open_entry, opened, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket};
 
-const SEEDS: u64 = 100;
 const HOSTS: u64 = 3;
 const APPENDS: u64 = 12;
+
+fn seeds() -> u64 {
+    std::env::var("CAPSHARE_TEST_SEEDS").map_or(100, |seeds| seeds.parse().unwrap())
+}
 
 /// `splitmix64`.
 struct Random(u64);
@@ -124,7 +128,7 @@ async fn produce(store: &Store, name: u64, random: &mut Random) -> (Vec<Entry>, 
 #[test]
 fn what_is_acknowledged_survives_any_storm_once_and_in_one_order() {
     let mut unknown_that_landed = 0;
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         unknown_that_landed += paused().block_on(async move {
             let bucket = stormy(seed);
             let hosts: Vec<_> = (0..HOSTS).map(|n| host_with(&bucket, n.into(), settings())).collect();
@@ -158,7 +162,7 @@ fn what_is_acknowledged_survives_any_storm_once_and_in_one_order() {
 #[test]
 fn a_share_deleted_in_any_storm_stays_deleted_and_leaves_nothing() {
     let mut met = 0;
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         met += paused().block_on(async move {
             let bucket = stormy(seed);
             let (who, what) = (account("a"), session("s"));
@@ -188,7 +192,7 @@ fn a_share_deleted_in_any_storm_stays_deleted_and_leaves_nothing() {
             parts.iter().filter(|((.., stopped), _)| *stopped).count()
         });
     }
-    assert!(met > SEEDS as usize / 2, "too few producers met a deletion: {met}");
+    assert!(met > seeds() as usize / 2, "too few producers met a deletion: {met}");
 }
 
 /// Deletes the share, by whatever it takes; the keys are freed when it is time.
@@ -214,7 +218,7 @@ async fn delete(store: &Store, ended: &Mutex<Option<Instant>>) {
 
 #[test]
 fn of_hosts_that_create_and_delete_a_session_in_any_storm_all_agree_who_has_it() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         paused().block_on(async move {
             let bucket = stormy(seed);
             let (who, what) = (account("a"), session("s"));
