@@ -81,6 +81,42 @@ async fn an_append_that_lands_after_its_place_was_taken_lands_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_opened_again_does_not_take_a_late_batch_for_its_own() {
+    let bucket = in_memory();
+    let store = host(&bucket, 1);
+    drop(created(&store, &share(1), &[open_entry()]).await);
+    let begun = Instant::now();
+    let (mut log, _) = opened(&store, &share(1)).await;
+    bucket.next_writes([Some(Fault::LandsLate(Duration::from_secs(30)))]);
+    bucket.next_writes(std::iter::repeat_n(Some(Fault::LostRequest), 100));
+    log.append(&[sync("late")]).await.unwrap_err();
+    bucket.next_writes_are_over();
+    let (mut log, _) = opened(&store, &share(1)).await;
+    tokio::time::sleep_until(begun + Duration::from_secs(25)).await;
+    // On its way from 25 s on, and there at 31 s: a second after the late one.
+    bucket.next_writes([Some(Fault::Slow(Duration::from_secs(12)))]);
+    assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Behind(vec![sync("late")]));
+    assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Written);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_freed_only_when_no_writer_can_be_misled() {
+    for free_after in [0, 120] {
+        let bucket = in_memory();
+        let mut settings = StoreSettings::default();
+        settings.free_after = Duration::from_secs(free_after);
+        let shortest = (settings.lease + settings.request_time).max(settings.free_after);
+        let mut log = created(&host_with(&bucket, 1, settings), &share(1), &[open_entry(), DELETE]).await;
+        assert!(matches!(log.append(&[sync("x")]).await.unwrap(), Appended::Behind(_)));
+        let freeing = log.erase(&account("a"), &session("s")).await.unwrap().unwrap();
+        let erased = Instant::now();
+        freeing.run().await.unwrap();
+        assert!(erased.elapsed() >= shortest);
+        assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_append_dropped_half_way_leaves_a_log_that_looks_first() {
     for (patience, landed) in [(1, false), (5, true)] {
         let (bucket, mut log) = scene().await;

@@ -75,54 +75,76 @@ async fn insist<T>(mut ask: impl AsyncFnMut() -> Result<T, StoreError>) -> T {
     }
 }
 
-/// One host's part: appends, now and then dropping one, forgetting its log, or pausing. Gives what was acknowledged, what may
-/// have been written, and what it saw, in order.
-async fn produce(store: &Store, name: u64, random: &mut Random) -> (Vec<Entry>, Vec<Entry>, Vec<Entry>, bool) {
-    let (mut acknowledged, mut unknown) = (Vec::new(), Vec::new());
-    let open = |store: Store| async move { insist(async || store.open_log(&share(1)).await).await };
-    let Opened::Open(mut log, mut seen) = open(store.clone()).await else {
-        return (acknowledged, unknown, Vec::new(), true);
-    };
-    let deleted = |entries: &[Entry]| entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
+/// What a host did and saw.
+#[derive(Default)]
+struct Part {
+    acknowledged: Vec<Entry>,
+    /// Failed or dropped: it may be in the log, and may not.
+    unknown: Vec<Entry>,
+    /// In order, since the log was last opened.
+    seen: Vec<Entry>,
+    /// When the last of the acknowledged was begun.
+    last_begun: Option<Instant>,
+    /// It met the deletion.
+    stopped: bool,
+}
+
+/// One host's part: appends, now and then dropping one, forgetting its log, or pausing.
+async fn produce(store: &Store, name: u64, random: &mut Random) -> Part {
+    let mut part = Part::default();
+    let mut log = None;
     for n in 0..APPENDS {
         if random.below(6) == 0 {
             tokio::time::sleep(Duration::from_millis(random.below(30_000))).await;
         }
         if random.below(10) == 0 {
-            match open(store.clone()).await {
-                Opened::Open(fresh, entries) => (log, seen) = (fresh, entries),
-                Opened::Deleted | Opened::Absent(_) => return (acknowledged, unknown, seen, true),
-            }
+            log = None;
         }
+        let log = match &mut log {
+            Some(log) => log,
+            none => match insist(async || store.open_log(&share(1)).await).await {
+                Opened::Open(opened, entries) => {
+                    part.seen = entries;
+                    none.insert(opened)
+                }
+                Opened::Deleted | Opened::Absent(_) => {
+                    part.stopped = true;
+                    return part;
+                }
+            },
+        };
         let entry = sync(&format!("precious-{name}-{n}"));
         let patience = Duration::from_millis(if random.below(8) == 0 { random.below(300) } else { 1_000_000 });
         loop {
+            let begun = Instant::now();
             match tokio::time::timeout(patience, log.append(std::slice::from_ref(&entry))).await {
                 Ok(Ok(Appended::Written)) => {
-                    acknowledged.push(entry.clone());
-                    seen.push(entry);
+                    part.acknowledged.push(entry.clone());
+                    part.seen.push(entry);
+                    part.last_begun = Some(begun);
                     break;
                 }
                 Ok(Ok(Appended::Behind(others))) => {
                     assert!(!others.is_empty());
-                    seen.extend(others);
-                    if deleted(&seen) {
-                        return (acknowledged, unknown, seen, true);
+                    part.stopped = others.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
+                    part.seen.extend(others);
+                    if part.stopped {
+                        return part;
                     }
                 }
                 Ok(Err(error)) => {
                     assert!(error.is_transient(), "{error:?}");
-                    unknown.push(entry);
+                    part.unknown.push(entry);
                     break;
                 }
                 Err(_) => {
-                    unknown.push(entry);
+                    part.unknown.push(entry);
                     break;
                 }
             }
         }
     }
-    (acknowledged, unknown, seen, false)
+    part
 }
 
 #[test]
@@ -145,13 +167,13 @@ fn what_is_acknowledged_survives_any_storm_once_and_in_one_order() {
             let (_, whole) = opened(&host_with(&bucket, 99, settings()), &share(1)).await;
             let times = |entry: &Entry| whole.iter().filter(|other| *other == entry).count();
             let mut landed = 0;
-            for (acknowledged, unknown, seen, _) in &parts {
+            for Part { acknowledged, unknown, seen, .. } in &parts {
                 assert!(acknowledged.iter().all(|entry| times(entry) == 1), "seed {seed}: an acknowledged entry");
                 assert!(unknown.iter().all(|entry| times(entry) <= 1), "seed {seed}: an unknown entry");
                 assert_eq!(whole[..seen.len()], seen[..], "seed {seed}: a host saw another order");
                 landed += unknown.iter().filter(|entry| times(entry) == 1).count();
             }
-            let known: usize = 1 + parts.iter().map(|part| part.0.len()).sum::<usize>();
+            let known: usize = 1 + parts.iter().map(|part| part.acknowledged.len()).sum::<usize>();
             assert_eq!(whole.len(), known + landed, "seed {seed}");
             landed
         });
@@ -170,17 +192,23 @@ fn a_share_deleted_in_any_storm_stays_deleted_and_leaves_nothing() {
             insist(async || hosts[0].claim(&who, &what, &share(1), Timestamp(0)).await).await;
             insist(async || hosts[0].create_log(&share(1), &[open_entry()]).await).await;
             let ended = Mutex::new(None);
-            let producing = join_all(hosts.iter().zip(0..).map(|(store, n)| async move {
-                (produce(store, n, &mut Random(seed * HOSTS + n)).await, Instant::now())
-            }));
+            let producing = join_all(
+                hosts
+                    .iter()
+                    .zip(0..)
+                    .map(|(store, n)| async move { produce(store, n, &mut Random(seed * HOSTS + n)).await }),
+            );
             let deleting = async {
                 tokio::time::sleep(Duration::from_millis(Random(seed).below(60_000))).await;
                 delete(&hosts[seed as usize % hosts.len()], &ended).await;
             };
             let (parts, ()) = tokio::join!(producing, deleting);
             let ended = ended.lock().unwrap().unwrap();
-            for ((.., stopped), at) in &parts {
-                assert!(*stopped || *at < ended + Duration::from_secs(60), "seed {seed}: a host never heard of it");
+            for part in &parts {
+                assert!(
+                    part.last_begun.is_none_or(|begun| begun < ended),
+                    "seed {seed}: acknowledged after the deletion"
+                );
             }
             tokio::time::sleep(Duration::from_secs(600)).await;
             bucket.calm();
@@ -189,7 +217,7 @@ fn a_share_deleted_in_any_storm_stays_deleted_and_leaves_nothing() {
             assert_eq!(holding(&bucket, "precious").await, [] as [&str; 0], "seed {seed}");
             assert_eq!(late.claim(&who, &what, &share(2), Timestamp(0)).await.unwrap(), Claim::Ours, "seed {seed}");
             created(&late, &share(2), &[open_entry()]).await;
-            parts.iter().filter(|((.., stopped), _)| *stopped).count()
+            parts.iter().filter(|part| part.stopped).count()
         });
     }
     assert!(met > seeds() as usize / 2, "too few producers met a deletion: {met}");
