@@ -1,4 +1,6 @@
 //! Integration tests, in one binary.
 
+mod client;
 mod store;
 mod support;
+mod wire;
