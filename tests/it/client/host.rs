@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use capnp::Error;
 use capshare::client::{Connection, Dial, DialError, DialRequest};
-use capshare::contract::convert::{
-    Synced, read_batch, write_chunk, write_opened, write_step, write_synced,
-};
+use capshare::contract::convert::{Synced, read_batch, write_chunk, write_opened, write_step, write_synced};
 use capshare::contract::error::write_refusal;
 use capshare::share::change::Batch;
 use capshare::share::entry::Entry;
@@ -300,7 +298,11 @@ impl Root {
 }
 
 impl share_rpc::Server for Root {
-    async fn hello(self: Rc<Self>, _: share_rpc::HelloParams, mut results: share_rpc::HelloResults) -> Result<(), Error> {
+    async fn hello(
+        self: Rc<Self>,
+        _: share_rpc::HelloParams,
+        mut results: share_rpc::HelloResults,
+    ) -> Result<(), Error> {
         let act = self.host.set(|facts| facts.hellos.pop_front());
         match self.host.act(act, &self.cut).await {
             Ok(is_lost) => {
@@ -513,7 +515,11 @@ impl watch::Server for Watching {}
 impl capshare::share_capnp::saved::Server for View {}
 
 impl share_view::Server for View {
-    async fn info(self: Rc<Self>, _: share_view::InfoParams, mut results: share_view::InfoResults) -> Result<(), Error> {
+    async fn info(
+        self: Rc<Self>,
+        _: share_view::InfoParams,
+        mut results: share_view::InfoResults,
+    ) -> Result<(), Error> {
         write_opened(&self.host.info(&self.id), results.get().init_result());
         Ok(())
     }
