@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use capshare::client::{ClientError, Replica};
 use capshare::hub::room::QUEUE_BYTES_MAX;
+use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StoreOperation};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::Secret;
 use capshare::testing::{Scene, SceneBuilder, run};
-use capshare::share::change::{Batch, Change};
 use object_store::memory::InMemory;
 
 use crate::support::bucket::{Fault, TestBucket};
@@ -44,7 +44,10 @@ fn a_bucket_that_answers_503_is_told_with_the_operation_and_leaves_nothing_half(
         assert_eq!(failed(client.create(&"ses_2".parse().unwrap(), None).await.err()), StoreOperation::Create);
         let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
         let batch = || Batch { stamp: None, changes: vec![] };
-        assert_eq!(hub.sync_room(&room, batch()).await, Err(Refusal::StorageFailure { operation: StoreOperation::Sync }));
+        assert_eq!(
+            hub.sync_room(&room, batch()).await,
+            Err(Refusal::StorageFailure { operation: StoreOperation::Sync })
+        );
         assert_eq!(hub.delete_room(&room).await, Err(Refusal::StorageFailure { operation: StoreOperation::Delete }));
         assert_eq!(failed(cold.client().info(share.id()).await.err()), StoreOperation::Read);
         let listed = hub.list(&who, false, "", 0).await.unwrap_err();
@@ -130,7 +133,8 @@ fn many_syncs_at_once_share_one_write() {
         bucket.counts.reset();
         bucket.next_writes([Some(Fault::Slow(Duration::from_millis(20)))]);
         let syncs = (0..64).map(|_| hub.sync_room(&room, Batch::default()));
-        let counts: Vec<_> = futures::future::join_all(syncs).await.into_iter().map(|r| r.unwrap().sync_count).collect();
+        let counts: Vec<_> =
+            futures::future::join_all(syncs).await.into_iter().map(|r| r.unwrap().sync_count).collect();
         assert_eq!(counts, (1..=64).collect::<Vec<_>>());
         let [puts, ..] = bucket.counts.all();
         assert!(puts <= 2, "{puts} writes for 64 syncs");

@@ -7,8 +7,8 @@ use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
 use capshare::testing::{Scene, run};
-use object_store::memory::InMemory;
 use object_store::ObjectStore;
+use object_store::memory::InMemory;
 
 use crate::support::bucket::dump;
 use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, keys};

@@ -95,7 +95,7 @@ impl Served {
 
     /// The status and JSON body of the answer to an upgrade that is refused.
     pub(crate) async fn refused(&self, path: &str, headers: &[(&str, &str)]) -> (u16, serde_json::Value) {
-        let response = self.knock(path, headers).await.err().expect("a refusal");
+        let response = self.knock(path, headers).await.expect_err("a refusal");
         let body = response.body().clone().unwrap_or_default();
         (response.status().as_u16(), serde_json::from_slice(&body).expect("a JSON body"))
     }
