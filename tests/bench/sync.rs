@@ -24,11 +24,10 @@ use async_tungstenite::tokio::client_async_with_config;
 use capnp::capability::FromClientHook as _;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty};
 use capshare::client::Items;
-use capshare::contract::convert::{read_synced, write_items};
+use capshare::contract::convert::read_synced;
 use capshare::host::{Host, HostSettings};
 use capshare::hub::access::SingleAccount;
 use capshare::hub::ambient::Ambient;
-use capshare::share::change::Change;
 use capshare::share_capnp::{share, share_rpc, share_writer};
 use capshare::wire::vat::{self, VatLimits};
 use capshare::wire::websocket::{PipeOptions, pipe, socket_config};
@@ -94,7 +93,7 @@ fn sync_by_capability(bencher: Bencher<'_, '_>, in_flight: usize) {
     bencher.counter(ItemsCount::new(CALLS)).bench_local(|| {
         scene.local.block_on(&scene.runtime, window(in_flight, |_| {
             let mut request = writer.sync_request();
-            write_items(&[part()], request.get().init_data(1));
+            request.get().init_data(1).get(0).set_part(part_json().as_str());
             let promise = request.send().promise;
             async move { read_synced(promise.await.unwrap().get().unwrap().get_result().unwrap()).unwrap().sync_count }
         }));
@@ -110,7 +109,7 @@ fn sync_by_id(bencher: Bencher<'_, '_>, in_flight: usize) {
             let mut request = scene.root.sync_share_request();
             request.get().set_share_id(id.as_str());
             request.get().set_secret(secret.as_str());
-            write_items(&[part()], request.get().init_data(1));
+            request.get().init_data(1).get(0).set_part(part_json().as_str());
             let promise = request.send().promise;
             async move { read_synced(promise.await.unwrap().get().unwrap().get_result().unwrap()).unwrap().sync_count }
         }));
@@ -149,17 +148,10 @@ async fn window<F: Future<Output: Sized>>(in_flight: usize, call: impl FnMut(usi
 }
 
 /// A part that differs from every other.
-fn part() -> Change {
-    let mut changes = Vec::new();
-    let json = part_json();
-    capshare::contract::sync_data::read_item("part", &json, &Default::default(), &mut changes).unwrap();
-    changes.remove(0)
-}
-
 fn part_json() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    let head = format!(r#"{{"id":"prt_{}","messageID":"msg_1","n":{n:012},"text":""#, n % 500);
+    let head = format!(r#"{{"id":"prt_{}","messageID":"msg_1","n":"{n:012}","text":""#, n % 500);
     format!("{head}{}\"}}", "x".repeat(PART_BYTES - head.len() - 2))
 }
 
