@@ -7,6 +7,7 @@ mod calls;
 mod client;
 mod doors;
 mod hub;
+mod in_process;
 mod lifecycle;
 mod limits;
 mod share;
