@@ -247,8 +247,17 @@ impl Dial for Pipe {
 /// Runs one connection at the host.
 pub(crate) async fn run(host: Arc<Host>, vat: vat::Vat, cut: CancellationToken) {
     host.set(|facts| facts.connections += 1);
+    // Counted down even if the client's thread ends with this on it.
+    let _open = Open(host);
     let _ended = cut.run_until_cancelled_owned(vat).await;
-    host.set(|facts| facts.connections -= 1);
+}
+
+struct Open(Arc<Host>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(|facts| facts.connections -= 1);
+    }
 }
 
 struct Live(Arc<Host>);
