@@ -1,6 +1,14 @@
 //! Integration tests, in one binary.
 
+mod architecture;
+mod calls;
 mod client;
+mod doors;
+mod hub;
+mod lifecycle;
+mod limits;
+mod share;
 mod store;
 mod support;
+mod viewers;
 mod wire;

@@ -62,6 +62,23 @@ async fn a_vat_dropped_before_it_ever_ran_fails_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_cut_inside_a_message_is_disconnected() {
+    local(async {
+        let (host, client) = duplex::pair(1024);
+        let (vat, rpc) = connect_end(client);
+        let vat = spawn_local(vat);
+        // One segment of 8 words is announced, and one of them comes.
+        tokio::io::AsyncWriteExt::write_all(&mut host.into_inner(), &[0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+            .await
+            .unwrap();
+        let error = probe(&rpc, 16).await.unwrap_err();
+        assert!(disconnected(&error), "{error}");
+        vat.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_that_no_guard_caught_ends_its_vat_and_leaves_nothing() {
     local(async {
         let facts = Rc::new(Facts::default());
