@@ -424,7 +424,13 @@ impl share_rpc::Server for Root {
         let id: ShareId = params.get()?.get_share_id()?.to_str()?.parse().map_err(failed)?;
         match self.host.apply(&id, &Entry::Delete { at: Timestamp(3) }) {
             Outcome::Deleted => results.get().init_result().set_deleted(()),
-            _ => write_refusal(&Refusal::not_found(id.as_str()), results.get().init_result().init_refused()),
+            Outcome::Void
+            | Outcome::Opened
+            | Outcome::Synced { .. }
+            | Outcome::Duplicate { .. }
+            | Outcome::Refused(_) => {
+                write_refusal(&Refusal::not_found(id.as_str()), results.get().init_result().init_refused());
+            }
         }
         Ok(())
     }
