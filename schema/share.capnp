@@ -358,7 +358,7 @@ interface ShareWriter extends(Saved) {
 }
 
 interface ShareView extends(Saved) {
-  # May read a share, and nothing else.
+  # May read a share, and nothing else. On a `Share`, a read sees the syncs that were called on it before, answered or not.
 
   info @0 () -> (result :OpenResult);
 

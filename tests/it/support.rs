@@ -1,4 +1,8 @@
 //! What scenes share.
 
 pub(crate) mod bucket;
+pub(crate) mod door;
+pub(crate) mod items;
+pub(crate) mod memory;
 pub(crate) mod moto;
+pub(crate) mod raw;
