@@ -4,6 +4,8 @@ mod calls;
 mod doors;
 mod lifecycle;
 mod limits;
+mod real;
+mod schema;
 mod store;
 mod support;
 mod viewers;
