@@ -61,18 +61,22 @@ fn a_cpp_client_shows_its_token() {
 /// S82: both with pings every second, from both sides, in the middle of calls of both sides.
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_clients_and_the_host_ping_each_other_every_second() {
+    tokio::join!(
+        pinged(|address| python(address, &["--ping-interval", "1", "pings"])),
+        pinged(|address| python(address, &["--ping-interval", "1", "--cut", "pings"])),
+        pinged(|address| cpp(address, &["--ping"])),
+    );
+}
+
+/// Runs a client against a host that pings every second.
+async fn pinged(client: impl FnOnce(&str) + Send + 'static) {
     let access = SingleAccount::new("local".parse().unwrap());
     let host = Served::over(Arc::new(InMemory::new()), Arc::new(access), |settings| {
         settings.rpc.ping_interval = Duration::from_secs(1);
     })
     .await;
     let address = host.address.to_string();
-    let blocking = tokio::task::spawn_blocking(move || {
-        python(&address, &["--ping-interval", "1", "pings"]);
-        python(&address, &["--ping-interval", "1", "--cut", "pings"]);
-        cpp(&address, &["--ping"]);
-    });
-    blocking.await.unwrap();
+    tokio::task::spawn_blocking(move || client(&address)).await.unwrap();
     assert!(host.host.shutdown().await, "what they did ended with them");
 }
 

@@ -22,7 +22,11 @@ fn the_request_is_what_the_compiler_makes_of_the_schema() {
             let kept = kept.declarations.get(id);
             assert_eq!(kept, Some(declaration), "make schema/share.req anew, with the command in share.capnp");
         }
-        assert_eq!(kept.declarations.len(), made.declarations.len(), "share.req declares what is gone from share.capnp");
+        assert_eq!(
+            kept.declarations.len(),
+            made.declarations.len(),
+            "share.req declares what is gone from share.capnp"
+        );
     }
 }
 
@@ -74,7 +78,12 @@ impl Request {
         let compiler = request.get_capnp_version().unwrap();
         Self {
             compiler: (compiler.get_major(), compiler.get_minor(), compiler.get_micro()),
-            declarations: request.get_nodes().unwrap().iter().map(|node| (node.get_id(), format!("{node:?}"))).collect(),
+            declarations: request
+                .get_nodes()
+                .unwrap()
+                .iter()
+                .map(|node| (node.get_id(), format!("{node:?}")))
+                .collect(),
         }
     }
 }

@@ -23,7 +23,9 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> PathBuf {
     if !done.exists() {
         debian(&["python3", "-c", "import ensurepip, venv"], &["python3-venv"]);
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--disable-pip-version-check"]).args(packages));
+        run(Command::new(venv.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(packages));
         std::fs::write(&done, "").expect("the target folder can be written");
     }
     venv.join("bin")
@@ -41,7 +43,9 @@ pub(crate) fn debian(needed: &[&str], packages: &[&str]) {
     }
     let apt = |arguments: &[&str]| {
         let mut apt = Command::new("apt-get");
-        apt.args(["-qq", "-y", "-o", "DPkg::Lock::Timeout=120"]).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        apt.args(["-qq", "-y", "-o", "DPkg::Lock::Timeout=120"])
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
         apt
     };
     let install = [&["install", "--no-install-recommends"], packages].concat();

@@ -387,7 +387,7 @@ async def credentials(world):
             wrong = rpc.authenticate(token="wrong-wrong-wrong")
             refusal((answer := await wrong.rpc.createShare(sessionId="x")).result, "unauthorized")
             refusal((answer := await wrong).result, "unauthorized")
-            await fault(wrong.rpc.probeValue(input={}), "FAILED")
+            await fault(answer.rpc.probeValue(input={}), "FAILED")
             promise = rpc.authenticate(token=world.token)
             created = facts((answer := await promise.rpc.createShare(sessionId="in-band")).result, "created")
             assert facts((right := await promise).result, "account")
@@ -459,6 +459,23 @@ async def large(world):
         watched = await share.watch(observer=follower, since=0)
         await follower.until(lambda f: f.revision == 9)
         assert follower.items == held and follower.events > 5
+        assert facts((answer := await share.remove()).result, "deleted") is None
+        # The largest item there may be, and one byte more.
+        most = world.schema.itemBytesMax
+        share = (created := await link.rpc.createShare(sessionId="largest")).share
+        for at, (size, end) in enumerate(((most, "synced"), (most, "synced"), (most + 1, "refused"))):
+            item = '{"id":"%d","text":"' % at
+            item += "x" * (size - len(item) - 2) + '"}'
+            answer = await share.sync(data=[{"message": item}], stamp={})
+            facts(answer.result, end)
+        limit = refusal(answer.result, "limitExceeded")
+        assert (limit.limit, limit.max, limit.got) == ("itemBytesMax", most, most + 1)
+        held, chunks, _ = await read_all(share)
+        assert [len(text) for text in held.values()] == [most, most] and chunks >= 2
+        follower = follower_of()
+        watched = await share.watch(observer=follower, since=0)
+        await follower.until(lambda f: f.revision == 2)
+        assert follower.items == held and follower.events == 2
         assert facts((answer := await share.remove()).result, "deleted") is None
         await fault(link.rpc.probeValue(input={"bytes": bytes(5 << 20)}), "DISCONNECTED")
         assert link.ws.close_code == 1009, link.ws.close_code
