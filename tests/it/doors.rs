@@ -217,6 +217,7 @@ async fn health_readiness_and_metrics_are_pages() {
     let metrics = served.request("GET /metrics HTTP/1.1").await;
     assert!(metrics.contains("capshare_syncs_total 1\n"), "{metrics}");
     assert!(metrics.contains("capshare_connections_admitted_total{door=\"rpc\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("capshare_connections_open{door=\"rpc\"} 1\n"), "{metrics}");
     assert!(!metrics.contains(share.id().as_str()));
 }
 
