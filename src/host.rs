@@ -29,6 +29,7 @@ use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::share::secret::Secret;
 use crate::viewer::ws::ViewerSettings;
 use crate::wire::duplex;
 
@@ -116,19 +117,19 @@ impl Host {
     }
 
     /// The client's end of a connection within the process, served on the caller's
-    /// [`LocalSet`](tokio::task::LocalSet), as whoever needs no credential or, if the host asks for one, as nobody until it
-    /// authenticates in-band.
+    /// [`LocalSet`](tokio::task::LocalSet). As at the RPC door, it has the rights of its token; `in_band` lets one in without
+    /// a token where one is needed, to call `authenticate`.
     ///
     /// # Errors
-    /// The host has as many connections as it may have, or is shutting down.
+    /// A wrong token or none where one is needed, as many connections as there may be, or the host is shutting down.
     ///
     /// # Panics
     /// Outside a `LocalSet`.
-    pub async fn connect(&self) -> Result<duplex::End, Refusal> {
+    pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
         if self.stopping.is_cancelled() {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
-        let principal = self.hub.authenticate(None).await.ok();
+        let principal = self.hub.introduce(token, in_band).await?;
         let connection = self.hub.registry().admit(Door::Rpc, principal, self.hub.ambient().clock.now())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();

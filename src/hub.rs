@@ -397,6 +397,19 @@ impl Hub {
         }
     }
 
+    /// The principal of a connection that comes in: of its token or, without one, of those that need none. `in_band`
+    /// lets it in as nobody where a token is needed, because it is going to call `authenticate`.
+    ///
+    /// # Errors
+    /// As [`Hub::authenticate`].
+    pub async fn introduce(&self, token: Option<&Secret>, in_band: bool) -> Result<Option<Principal>, Refusal> {
+        match self.authenticate(token).await {
+            Ok(principal) => Ok(Some(principal)),
+            Err(Refusal::Unauthorized { .. }) if token.is_none() && in_band => Ok(None),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
     /// Whether the bucket answers.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub mod rpc;
 pub mod share;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "server")]
 pub mod viewer;
 pub mod wire;

@@ -164,11 +164,7 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Connec
     let token = token(&request.headers);
     // Clients that cannot set headers ask to come in without a credential, and call `authenticate` inside.
     let in_band = query.split('&').any(|pair| pair == "auth=inband");
-    let principal = match doors.hub.authenticate(token.as_ref()).await {
-        Ok(principal) => Some(principal),
-        Err(Refusal::Unauthorized { .. }) if token.is_none() && in_band => None,
-        Err(refusal) => return Err(refusal),
-    };
+    let principal = doors.hub.introduce(token.as_ref(), in_band).await?;
     Ok((key, doors.admit(Door::Rpc, principal)?))
 }
 

@@ -16,10 +16,11 @@
 mod meter;
 mod network;
 
-use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use capnp::capability::{Client, FromClientHook};
 use capnp::message::ReaderOptions;
@@ -110,20 +111,44 @@ impl Vat {
 
     /// Ends everything now. Destructors of server objects run in here, so their panics are contained as well.
     fn disconnect(&mut self) {
-        let Some(rpc) = self.rpc.take() else { return };
-        let finished = Cell::new(false);
-        let _contained = catch_unwind(AssertUnwindSafe(|| {
+        let Some(mut rpc) = self.rpc.take() else { return };
+        self.meter.close();
+        let finished = catch_unwind(AssertUnwindSafe(|| {
             let mut nobody = Context::from_waker(Waker::noop());
-            // The first poll disconnects before it returns; what it then waits for is the queue that goes with `rpc`.
+            // The first poll disconnects before it returns, and rejects all questions.
             let _farewell = Pin::new(&mut self.disconnector).poll(&mut nobody);
+            // The answers of calls that also have a pipeline go through tasks of the RPC system.
+            wind_down(&mut rpc);
             drop(rpc);
-            // Now that the queue is gone, the second one lets go of the connection that the farewell holds.
+            // Now that the queue is gone, this lets go of the connection that the farewell holds.
             let _farewell = Pin::new(&mut self.disconnector).poll(&mut nobody);
-            finished.set(true);
         }));
-        if !finished.get() {
+        if finished.is_err() {
             tracing::error!("a panic came out of a connection's objects while it was taken down");
         }
+    }
+}
+
+/// Runs what is ready in a disconnected system, without waiting for anything.
+fn wind_down(rpc: &mut RpcSystem<Side>) {
+    const ROUNDS_MAX: u32 = 1000; // Each takes at least one task off a list that nothing lengthens any more.
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    for _ in 0..ROUNDS_MAX {
+        // Also after it is ready: it may have met its end before the tasks that tell the callers.
+        let _end = Pin::new(&mut *rpc).poll(&mut Context::from_waker(&waker));
+        if !woken.0.swap(false, Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -134,7 +159,7 @@ impl Future for Vat {
         let Some(rpc) = &mut self.rpc else { return Poll::Ready(Ok(())) };
         let output = match catch_unwind(AssertUnwindSafe(|| Pin::new(rpc).poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => output,
+            Ok(Poll::Ready(output)) => output.map_err(network::as_fault),
             Err(_panic) => {
                 tracing::error!("a panic came out of an RPC system; its connection ends");
                 Err(capnp::Error::failed("internal error".into()))

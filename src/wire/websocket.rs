@@ -11,7 +11,9 @@
 //! state, and the first [`PipeEnd`] that any of them meets ends all three. The socket is dropped with the last of them;
 //! dropping it before [`PipeControl::close`] cuts the connection without a word.
 //!
-//! At rest a pipe holds no buffer of its own. It keeps at most one received message until that has been read.
+//! At rest a pipe holds no buffer of its own. It keeps at most one received message until that has been read. The socket's
+//! two buffers below it do not shrink: each stays as large as the largest message that it has carried, so send large
+//! states in chunks.
 
 mod control;
 mod end;

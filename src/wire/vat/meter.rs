@@ -23,7 +23,11 @@ struct Queue {
     sizes: RefCell<VecDeque<u64>>,
     bytes: Cell<u64>,
     peak_bytes: Cell<u64>,
-    written: Notify,
+    changed: Notify,
+    /// A write has failed: nothing more goes out.
+    broken: Cell<bool>,
+    /// The vat has disconnected: nothing that still comes in is taken.
+    closed: Cell<bool>,
 }
 
 impl VatMeter {
@@ -46,15 +50,24 @@ impl VatMeter {
         self.0.sizes.borrow().len()
     }
 
-    /// Waits until at most `bytes` are queued. With 0 it waits until everything said so far is written, such as before a
-    /// close. It never ends once the vat has ended with more than that waiting: race it against the vat.
+    /// Waits until at most `bytes` are queued, or nothing more will be written. With 0 it waits until everything said so
+    /// far is out, such as before a close.
     pub async fn room(&self, bytes: u64) {
+        self.until(|queue| queue.bytes.get() <= bytes || queue.broken.get() || queue.closed.get()).await;
+    }
+
+    /// Waits until a write has failed.
+    pub(super) async fn broken(&self) {
+        self.until(|queue| queue.broken.get()).await;
+    }
+
+    async fn until(&self, fact: impl Fn(&Queue) -> bool) {
         loop {
-            let written = self.0.written.notified();
-            if self.queued_bytes() <= bytes {
+            let changed = self.0.changed.notified();
+            if fact(&self.0) {
                 return;
             }
-            written.await;
+            changed.await;
         }
     }
 
@@ -65,10 +78,19 @@ impl VatMeter {
         self.0.peak_bytes.set(self.peak_bytes().max(queued));
     }
 
+    pub(super) fn close(&self) {
+        self.0.closed.set(true);
+        self.0.changed.notify_waiters();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.closed.get()
+    }
+
     fn strike_off(&self) {
         let Some(bytes) = self.0.sizes.borrow_mut().pop_front() else { return };
         self.0.bytes.set(self.queued_bytes() - bytes);
-        self.0.written.notify_waiters();
+        self.0.changed.notify_waiters();
     }
 }
 
@@ -84,16 +106,26 @@ impl<W> MeteredWriter<W> {
     pub(super) fn new(inner: W, meter: VatMeter) -> Self {
         Self { inner, meter, dirty: false }
     }
+
+    fn noting_failure<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.is_err() {
+            self.meter.0.broken.set(true);
+            self.meter.0.changed.notify_waiters();
+        }
+        result
+    }
 }
 
 impl<W: AsyncWrite + Unpin> AsyncWrite for MeteredWriter<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.dirty = true;
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes));
+        Poll::Ready(self.noting_failure(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
+        let flushed = ready!(Pin::new(&mut self.inner).poll_flush(cx));
+        self.noting_failure(flushed)?;
         if std::mem::take(&mut self.dirty) {
             self.meter.strike_off();
         }

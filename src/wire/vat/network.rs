@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use capnp::capability::Promise;
 use capnp::message::{Builder, HeapAllocator};
-use capnp::{Error, any_pointer};
+use capnp::{Error, ErrorKind, any_pointer};
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{Connection, FlowController, IncomingMessage, OutgoingMessage, VatNetwork};
 
@@ -62,11 +62,18 @@ impl Connection<Side> for Metered<Box<dyn Connection<Side>>> {
 
     fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, Error> {
         let incoming = self.inner.receive_incoming_message();
-        let Some(bytes_max) = self.queued_bytes_max else { return incoming };
-        let meter = self.meter.clone();
+        let (meter, queued_bytes_max) = (self.meter.clone(), self.queued_bytes_max);
         Promise::from_future(async move {
-            meter.room(bytes_max).await;
-            incoming.await
+            if let Some(bytes_max) = queued_bytes_max {
+                meter.room(bytes_max).await;
+            }
+            // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
+            let message = tokio::select! {
+                biased;
+                message = incoming => message.map_err(as_fault)?,
+                () = meter.broken() => return Err(Error::disconnected("the connection takes no more bytes".into())),
+            };
+            Ok(message.filter(|_| !meter.is_closed()))
         })
     }
 
@@ -76,6 +83,21 @@ impl Connection<Side> for Metered<Box<dyn Connection<Side>>> {
 
     fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), Error> {
         self.inner.shutdown(result)
+    }
+}
+
+/// Narrows an error of the stream or of a message to the kinds that travel: whoever waits for a call must be able to tell a
+/// lost connection from a broken one.
+pub(super) fn as_fault(error: Error) -> Error {
+    if error.kind == ErrorKind::PrematureEndOfFile {
+        Error::disconnected("the connection was cut in the middle of a message".into())
+    } else if matches!(
+        error.kind,
+        ErrorKind::Disconnected | ErrorKind::Overloaded | ErrorKind::Unimplemented | ErrorKind::Failed
+    ) {
+        error
+    } else {
+        Error::failed(error.to_string())
     }
 }
 

@@ -56,18 +56,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PipeControl<S> {
             let next = stuck_until.map_or(next_ping, |until| next_ping.min(until));
             let mut alarm = pin!(sleep_until(next));
             let ended = poll_fn(|cx| {
-                let mut shared = self.0.borrow_mut();
+                let shared = self.0.borrow();
                 shared.wakers.keeper.register(cx.waker());
-                if shared.stuck_since.is_some() {
-                    let _moving_again = shared.poll_drain();
-                }
                 if let Some(end) = &shared.end {
                     return Poll::Ready(Some(end.clone()));
                 }
-                // A write that got stuck, or came free, has moved the next alarm.
-                let stuck_moved = shared.stuck_since.map(|since| since + settings.write_stall) != stuck_until;
+                // A write that got stuck may want an earlier alarm.
+                let stuck_anew = stuck_until.is_none() && shared.stuck_since.is_some();
                 drop(shared);
-                if stuck_moved { Poll::Ready(None) } else { alarm.as_mut().poll(cx).map(|()| None) }
+                if stuck_anew { Poll::Ready(None) } else { alarm.as_mut().poll(cx).map(|()| None) }
             })
             .await;
             if let Some(end) = ended {
@@ -75,7 +72,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PipeControl<S> {
             }
             let mut shared = self.0.borrow_mut();
             let now = Instant::now();
-            if stuck_until.is_some_and(|until| now >= until) && shared.stuck_since.is_some() {
+            if shared.stuck_since.is_some_and(|since| now >= since + settings.write_stall)
+                && shared.poll_drain().is_pending()
+            {
                 shared.end_as(PipeEnd::Stalled);
             }
             if now >= next_ping {

@@ -3,6 +3,7 @@
 use std::io;
 
 use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError, ProtocolError};
+use async_tungstenite::tungstenite::protocol::CloseFrame;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// How a pipe ended. The first reason stays.
@@ -59,6 +60,13 @@ pub enum PipeEnd {
 }
 
 impl PipeEnd {
+    pub(super) fn closed_by_peer(frame: Option<CloseFrame>) -> Self {
+        match frame {
+            Some(frame) => Self::ClosedByPeer { code: frame.code.into(), reason: frame.reason.as_str().to_owned() },
+            None => Self::ClosedByPeer { code: CloseCode::Status.into(), reason: String::new() },
+        }
+    }
+
     /// What capnp-rpc is told. Aborted and reset become its disconnected, so that callers may dial again; invalid data
     /// becomes failed, because the same would happen again.
     pub(super) fn to_io_error(&self) -> io::Error {

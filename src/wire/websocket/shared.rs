@@ -96,9 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
                 // The socket has put its pong in the queue, and sends it when it is polled next.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Close(frame))) => {
-                    let (code, reason) = frame
-                        .map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned()));
-                    self.end_as(PipeEnd::ClosedByPeer { code, reason });
+                    self.end_as(PipeEnd::closed_by_peer(frame));
                     let _answer = self.poll_drain();
                 }
                 Some(Err(error)) => {
@@ -178,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             self.send(Message::Close(Some(CloseFrame { code, reason: close_reason(reason) })));
             let _on_its_way = self.poll_drain();
         }
-        self.wakers.wake_by_ref_all();
+        self.wakers.all();
     }
 
     /// After the end: gets the Close frame out and waits for the peer's, or for the end of the stream. Without the wait,
@@ -210,13 +208,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         }
     }
 
+    /// A write failed. A peer that closes may be gone before we have read why, so its Close frame is looked for first.
     fn failed(&mut self, error: WsError) {
-        if self.end.is_none() {
-            self.end = Some(error.into());
-            self.inbox = Bytes::new();
-            self.outbox = Vec::new();
-            self.wakers.wake_by_ref_all();
+        if self.end.is_some() {
+            return;
         }
+        let mut end = PipeEnd::from(error);
+        let mut socket_cx = Context::from_waker(&self.waker);
+        while let Poll::Ready(Some(Ok(last_words))) = Pin::new(&mut self.socket).poll_next(&mut socket_cx) {
+            if let Message::Close(frame) = last_words {
+                end = PipeEnd::closed_by_peer(frame);
+            }
+        }
+        self.end = Some(end);
+        self.inbox = Bytes::new();
+        self.outbox = Vec::new();
+        self.wakers.all();
     }
 
     fn still_open(&self) -> io::Result<()> {
@@ -229,29 +236,35 @@ fn close_reason(mut reason: String) -> Utf8Bytes {
     reason.into()
 }
 
-/// Who may be waiting for the socket or for the pipe's end. Each place has room for one task.
+/// Who may be waiting. Each place has room for one task.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
-    pub(super) keeper: AtomicWaker,
     pub(super) closer: AtomicWaker,
+    /// Told when a write gets stuck and when the pipe ends, but not of every move of the socket.
+    pub(super) keeper: AtomicWaker,
 }
 
 impl Wakers {
-    fn wake_by_ref_all(&self) {
-        for waker in [&self.reader, &self.writer, &self.keeper, &self.closer] {
-            waker.wake();
-        }
+    fn all(&self) {
+        self.socket_moved();
+        self.keeper.wake();
+    }
+
+    fn socket_moved(&self) {
+        self.reader.wake();
+        self.writer.wake();
+        self.closer.wake();
     }
 }
 
 impl Wake for Wakers {
     fn wake(self: Arc<Self>) {
-        self.wake_by_ref_all();
+        self.socket_moved();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_by_ref_all();
+        self.socket_moved();
     }
 }
