@@ -3,24 +3,31 @@
 //! [`run`] parses the arguments, sets up the log, runs one command to its end and turns what became of it into an exit
 //! code. Commands say what they have to say through [`output`] and fail as an [`exit::Failure`], which knows its code and
 //! what to do next. They read no environment by themselves: it comes in as an [`environment::Environment`].
-//! Results go to stdout; progress, logs and errors to stderr. No secret and no token goes to either, except that of
-//! a share where the user asks for it by name.
+//! Results go to stdout; progress, logs and errors to stderr. No secret and no token goes to either.
 
 mod args;
+mod connect;
+mod demo;
 pub(crate) mod environment;
 mod exit;
 mod log;
 mod output;
+mod probe;
+mod progress;
+mod push;
+mod secrets;
 mod serve;
 mod settings;
+mod shares;
 mod stop;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, Common};
 use self::environment::Environment;
 use self::exit::{Exit, Failure};
 use self::output::Output;
@@ -48,22 +55,42 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>, environment: &Envir
 
 fn run_command(arguments: Arguments, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let Arguments { command, common } = arguments;
-    let runtime = |many: bool| {
-        let mut builder = if many {
-            tokio::runtime::Builder::new_multi_thread()
-        } else {
-            // The client's connection has a thread of its own.
-            tokio::runtime::Builder::new_current_thread()
-        };
-        builder.enable_all().build().map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
-    };
     match command {
         Command::Serve(args) => {
             let settings = settings::serve::resolve(args, &common, environment)?;
             log::start(&settings.log.value, settings.log_format.value, common.json)?;
-            runtime(true)?.block_on(serve::run(settings, output))
+            run_host(serve::run(settings, output))
         }
+        Command::Demo(args) => {
+            settings::log(&common, environment)?;
+            run_host(demo::run(args, environment, output))
+        }
+        Command::Push(args) => run_client(&common, environment, push::run(args, environment, output)),
+        Command::Watch(args) => run_client(&common, environment, watch::run(args, environment, output)),
+        Command::Ls(args) => run_client(&common, environment, shares::list(args, environment, output)),
+        Command::Rm(args) => run_client(&common, environment, shares::remove(args, environment, output)),
+        Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
+        Command::Probe(args) => run_client(&common, environment, probe::run(args, environment, output)),
     }
+}
+
+/// A host has tasks for all cores, besides those of its connections.
+fn run_host(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    runtime(&mut tokio::runtime::Builder::new_multi_thread())?.block_on(command)
+}
+
+/// A client's connection has a thread of its own; one more will do.
+fn run_client(
+    common: &Common,
+    environment: &Environment,
+    command: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    settings::log(common, environment)?;
+    runtime(&mut tokio::runtime::Builder::new_current_thread())?.block_on(command)
+}
+
+fn runtime(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, Failure> {
+    builder.enable_all().build().map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
 }
 
 fn usage_text(error: &clap::Error, json: bool) -> String {

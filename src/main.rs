@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let folders = Xdg::new().ok();
     let environment = Environment {
         variables: variables.collect(),
+        temporary_folder: std::env::temp_dir(),
         data_folder: folders.as_ref().map(|folders| folders.data_dir().join("capshare")),
         state_folder: folders.and_then(|folders| folders.state_dir()).map(|folder| folder.join("capshare")),
     };

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub(crate) struct Environment {
     /// The variables that are text.
     pub(crate) variables: HashMap<String, String>,
+    /// Where files go that nobody keeps.
+    pub(crate) temporary_folder: PathBuf,
     /// Where data is kept for this user, by the XDG rules; `None` without a home.
     pub(crate) data_folder: Option<PathBuf>,
     /// Where state is kept for this user.

@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use capshare::share::error::Refusal;
+use capshare::viewer::frame;
+
 /// What the program's exit code says. The table in `--help` is [`HELP`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -44,8 +47,8 @@ Results go to stdout, everything else to stderr. With --json each result is one 
 {\"error\":{\"code\":..,\"exit\":..,\"message\":..}}.";
 
 impl Exit {
-    /// Its name in JSON errors.
-    pub(crate) fn name(self) -> &'static str {
+    /// Its name in JSON errors, where no refusal gives a better one.
+    fn name(self) -> &'static str {
         match self {
             Self::Failed => "Failed",
             Self::Usage => "Usage",
@@ -70,12 +73,19 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
+    code: &'static str,
     message: String,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, code: exit.name(), message: message.into() }
+    }
+
+    /// The same under the name of the refusal that it comes from.
+    pub(crate) fn refused(mut self, refusal: &Refusal) -> Self {
+        self.code = frame::code(refusal);
+        self
     }
 
     /// An error with its causes, which are where a library hides the reason.
@@ -93,6 +103,12 @@ impl Failure {
         Self::new(exit, message)
     }
 
+    /// The same, of this file.
+    pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
+        self.message = format!("{}: {}", path.display(), self.message);
+        self
+    }
+
     /// The same without a text that may have been repeated in it by a library.
     pub(crate) fn without(mut self, secret: Option<&str>) -> Self {
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
@@ -103,6 +119,11 @@ impl Failure {
 
     pub(crate) fn exit(&self) -> Exit {
         self.exit
+    }
+
+    /// The name in JSON: that of the refusal if there was one.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
     }
 
     pub(crate) fn message(&self) -> &str {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::cli::exit::{Exit, Failure};
 
 /// Where a command's words go.
+#[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
 }
@@ -51,11 +52,24 @@ impl Output {
             return;
         }
         let line = if self.json {
-            let (code, exit) = (failure.exit().name(), failure.exit() as u8);
+            let (code, exit) = (failure.code(), failure.exit() as u8);
             serde_json::json!({ "error": { "code": code, "exit": exit, "message": failure.message() } }).to_string()
         } else {
             format!("capshare: {}", failure.message())
         };
+        Self::tell(&line);
+    }
+
+    /// A remark on the way, which is no result.
+    pub(crate) fn note(&mut self, text: &str) {
+        if self.json {
+            Self::tell(&serde_json::json!({ "note": text }).to_string());
+        } else {
+            Self::tell(&format!("capshare: {text}"));
+        }
+    }
+
+    fn tell(line: &str) {
         // With stderr gone there is nobody left to tell.
         let _gone = writeln!(std::io::stderr().lock(), "{line}");
     }

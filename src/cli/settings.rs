@@ -9,8 +9,12 @@ pub(crate) mod serve;
 
 use std::fmt;
 
+use clap::ValueEnum as _;
+
+use crate::cli::args::Common;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::log::{self, LogFormat};
 
 /// A value and where it came from.
 #[derive(Clone)]
@@ -74,4 +78,25 @@ pub(crate) fn strongest(
         variables.iter().find_map(set).map(|(value, from)| Setting { value, from })
     };
     by_flag.or_else(by_variable).or_else(|| written.map(|value| Setting { value, from: Source::File(member) }))
+}
+
+/// Starts the log of a command without a settings file. Failures are told by the command itself, so by default it is quiet.
+pub(crate) fn log(common: &Common, environment: &Environment) -> Result<(), Failure> {
+    let nothing = ("", None);
+    let filter = strongest(("--log", common.log.clone()), &["CAPSHARE_LOG"], environment, nothing)
+        .map_or_else(|| "error".to_owned(), |filter| filter.value);
+    let format = log_format(common, environment, None)?;
+    log::start(&filter, format.value, common.json)
+}
+
+/// How the log looks.
+fn log_format(
+    common: &Common,
+    environment: &Environment,
+    written: Option<String>,
+) -> Result<Setting<LogFormat>, Failure> {
+    let said = common.log_format.and_then(|format| Some(format.to_possible_value()?.get_name().to_owned()));
+    strongest(("--log-format", said), &["CAPSHARE_LOG_FORMAT"], environment, ("log_format", written))
+        .unwrap_or_else(|| Setting::by_default("text".to_owned()))
+        .read("text or json", |text| LogFormat::from_str(text, false).ok())
 }

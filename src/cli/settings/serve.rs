@@ -6,7 +6,6 @@ use std::path::Path;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::share::id::AccountId;
 use capshare::share::secret::Secret;
-use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Common, Serve};
@@ -14,7 +13,7 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::log::LogFormat;
 use crate::cli::settings::file::{self, FileSettings, Hidden};
-use crate::cli::settings::{Setting, Source, keys, strongest};
+use crate::cli::settings::{Setting, Source, keys, log_format, strongest};
 
 /// Where a host listens if nobody says: also where client commands look for it.
 pub(crate) const LISTEN: &str = "127.0.0.1:7420";
@@ -76,10 +75,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         .read("origins such as https://example.org", |text| text.split_whitespace().map(web_url).collect())?;
     let log = find("--log", common.log.clone(), &["CAPSHARE_LOG"], "log", file.log)
         .unwrap_or_else(|| Setting::by_default("info".to_owned()));
-    let log_format = common.log_format.and_then(|format| Some(format.to_possible_value()?.get_name().to_owned()));
-    let log_format = find("--log-format", log_format, &["CAPSHARE_LOG_FORMAT"], "log_format", file.log_format)
-        .unwrap_or_else(|| Setting::by_default("text".to_owned()))
-        .read("text or json", |text| LogFormat::from_str(text, false).ok())?;
+    let log_format = log_format(common, environment, file.log_format)?;
     let variables = &["CAPSHARE_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
     let endpoint = find("--endpoint", args.endpoint, variables, "s3.endpoint", file.s3.endpoint)
         .map(|said| said.read("a URL, such as https://s3.example.org", |text| web_url(text).map(Some)))
