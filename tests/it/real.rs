@@ -70,13 +70,13 @@ async fn foreign_clients_and_the_host_ping_each_other_every_second() {
 
 /// Runs a client against a host that pings every second.
 async fn pinged(client: impl FnOnce(&str) + Send + 'static) {
-    let access = SingleAccount::new("local".parse().unwrap());
+    let access = SingleAccount::new("local".parse().expect("an account"));
     let host = Served::over(Arc::new(InMemory::new()), Arc::new(access), |settings| {
         settings.rpc.ping_interval = Duration::from_secs(1);
     })
     .await;
     let address = host.address.to_string();
-    tokio::task::spawn_blocking(move || client(&address)).await.unwrap();
+    tokio::task::spawn_blocking(move || client(&address)).await.expect("the client is content");
     assert!(host.host.shutdown().await, "what they did ended with them");
 }
 

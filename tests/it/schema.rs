@@ -73,17 +73,13 @@ struct Request {
 impl Request {
     fn read(bytes: &[u8]) -> Self {
         let options = *ReaderOptions::new().traversal_limit_in_words(None);
-        let message = capnp::serialize::read_message(bytes, options).unwrap();
-        let request: code_generator_request::Reader<'_> = message.get_root().unwrap();
-        let compiler = request.get_capnp_version().unwrap();
+        let message = capnp::serialize::read_message(bytes, options).expect("a message");
+        let request: code_generator_request::Reader<'_> = message.get_root().expect("a request");
+        let compiler = request.get_capnp_version().expect("a version");
+        let nodes = request.get_nodes().expect("declarations");
         Self {
             compiler: (compiler.get_major(), compiler.get_minor(), compiler.get_micro()),
-            declarations: request
-                .get_nodes()
-                .unwrap()
-                .iter()
-                .map(|node| (node.get_id(), format!("{node:?}")))
-                .collect(),
+            declarations: nodes.iter().map(|node| (node.get_id(), format!("{node:?}"))).collect(),
         }
     }
 }
