@@ -1,2 +1,24 @@
-//! The `capshare` program.
-fn main() {}
+//! The `capshare` program: reads the command line and the environment, here and nowhere else, and hands them to [`cli`].
+
+mod cli;
+
+use std::process::ExitCode;
+
+use etcetera::BaseStrategy as _;
+use etcetera::base_strategy::Xdg;
+
+use crate::cli::environment::Environment;
+
+fn main() -> ExitCode {
+    // Variables that are no text cannot be ours.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+    let folders = Xdg::new().ok();
+    let environment = Environment {
+        variables: variables.collect(),
+        temporary_folder: std::env::temp_dir(),
+        data_folder: folders.as_ref().map(|folders| folders.data_dir().join("capshare")),
+        state_folder: folders.and_then(|folders| folders.state_dir()).map(|folder| folder.join("capshare")),
+    };
+    cli::run(std::env::args_os(), &environment)
+}

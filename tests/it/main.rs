@@ -10,6 +10,8 @@ mod hub;
 mod in_process;
 mod lifecycle;
 mod limits;
+mod real;
+mod schema;
 mod share;
 mod store;
 mod support;

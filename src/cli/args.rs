@@ -1,0 +1,214 @@
+//! The command line as types. Settings are optional texts here: [`settings`](super::settings) fills in what is not said.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::exit;
+use crate::cli::log::LogFormat;
+
+/// Share a live agent session.
+#[derive(Parser)]
+#[command(name = "capshare", version, after_help = exit::HELP, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What every command takes.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Results and errors as JSON, one object a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What is logged to stderr, such as debug or capshare=debug [env: CAPSHARE_LOG] [default: info for serve, else error]
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How it is logged [env: CAPSHARE_LOG_FORMAT] [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run a host
+    #[command(after_help = exit::HELP)]
+    Serve(Serve),
+    /// Play a recorded session into a host of its own, follow it, and compare
+    #[command(after_help = exit::HELP)]
+    Demo(Demo),
+    /// Share a file: an OpenCode export, or JSON lines of {"type", "data"}
+    #[command(after_help = exit::HELP)]
+    Push(Push),
+    /// Follow a share: prints the frames of the viewer channel (schema/viewer.md), one JSON object a line, until it is
+    /// deleted (exit code 3) or Ctrl-C
+    #[command(after_help = exit::HELP)]
+    Watch(Watch),
+    /// List the account's shares
+    #[command(after_help = exit::HELP)]
+    Ls(List),
+    /// Delete a share for good
+    #[command(after_help = exit::HELP)]
+    Rm(Remove),
+    /// Show a share's facts
+    #[command(after_help = exit::HELP)]
+    Info(Info),
+    /// Check that a host can be reached, speaks our contract, gives back a value and calls back; with the time of each
+    #[command(after_help = exit::HELP)]
+    Probe(Probe),
+}
+
+/// A flag wins over its variable, that over the file, that over the default.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The address to listen on [env: CAPSHARE_LISTEN] [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where shares are kept: a directory, memory:, or s3://BUCKET/PREFIX [env: CAPSHARE_STORE] [default: a directory in
+    /// the user's data folder]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+    /// A TOML file with the same settings [env: CAPSHARE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+    /// What the URLs of shares begin with [env: CAPSHARE_PUBLIC_URL] [default: the address]
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// A key for an account; may be repeated. Other users of this machine can read it here: a file or the variable is
+    /// better [env: CAPSHARE_KEYS, separated by spaces]
+    #[arg(long = "key", value_name = "ACCOUNT=KEY")]
+    pub(crate) keys: Vec<String>,
+    /// A file with one ACCOUNT=KEY a line [env: CAPSHARE_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<String>,
+    /// An origin whose web pages may connect; may be repeated [env: CAPSHARE_ORIGINS, separated by spaces]
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub(crate) origins: Vec<String>,
+    /// Without keys, listen beyond this machine all the same: everybody who reaches the port is then one account and may
+    /// create, list and change its shares [env: CAPSHARE_OPEN=true]
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
+    /// The endpoint of an S3 service that is not AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The bucket's region [env: CAPSHARE_REGION, AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// Check the settings and print them, without secrets and with where each came from; touch neither store nor port
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Plays a recorded session into a host of its own.
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// How many times faster than it was recorded
+    #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
+    pub(crate) speed: f64,
+    /// End when the session is over, instead of serving on until Ctrl-C
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Where its shares are kept [default: a temporary directory, removed at the end]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+}
+
+/// Which host, and as whom.
+#[derive(Args)]
+pub(crate) struct Host {
+    /// The host [env: CAPSHARE_TO] [default: http://127.0.0.1:7420, or where a share's URL points]
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: Option<String>,
+    /// The credential. Other users of this machine can read it here: a file or the variable is better [env: CAPSHARE_TOKEN]
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    pub(crate) token: Option<String>,
+    /// A file that holds the credential [env: CAPSHARE_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// How long a call may take, the wait for a connection included
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+}
+
+/// Shares a file.
+#[derive(Args)]
+pub(crate) struct Push {
+    /// The file: an export ({"info", "messages"}), or JSON lines of {"type", "data"}; which of them is found out
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Which session it is [default: as the file says]
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+/// Follows a share.
+#[derive(Args)]
+pub(crate) struct Watch {
+    /// The share
+    #[arg(value_name = "ID|URL")]
+    pub(crate) share: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Go on after this revision; 0 begins with the whole state
+    #[arg(long, value_name = "REVISION", default_value_t = 0)]
+    pub(crate) since: u64,
+}
+
+/// Lists shares.
+#[derive(Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The shares of all accounts, for administrators
+    #[arg(long)]
+    pub(crate) every_account: bool,
+}
+
+/// Deletes a share.
+#[derive(Args)]
+pub(crate) struct Remove {
+    /// The share
+    #[arg(value_name = "ID|URL")]
+    pub(crate) share: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
+    /// kept by push]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Option<String>,
+}
+
+/// Shows a share's facts.
+#[derive(Args)]
+pub(crate) struct Info {
+    /// The share
+    #[arg(value_name = "ID|URL")]
+    pub(crate) share: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+}
+
+/// Probes a host.
+#[derive(Args)]
+pub(crate) struct Probe {
+    /// The host, if not given by --to
+    #[arg(value_name = "URL", conflicts_with = "to")]
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) host: Host,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a number is needed, such as 10".to_owned())?;
+    if (0.01..=1e6).contains(&speed) { Ok(speed) } else { Err("it must be 0.01 to 1000000".to_owned()) }
+}

@@ -1,0 +1,177 @@
+//! From the flags of a client command to a client of the right host, and from its errors to exit codes.
+//!
+//! A credential from the environment goes only to the host that the environment (or the default) names: the URL of a share
+//! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says.
+
+use capshare::client::{Client, ClientError, Closed};
+use capshare::contract::RPC_PATH;
+use capshare::share::error::Refusal;
+use capshare::share::id::ShareId;
+
+use crate::cli::args;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::settings::serve::LISTEN;
+
+/// A host, and the way to it.
+pub(crate) struct Target {
+    /// A client of it.
+    pub(crate) client: Client,
+    /// Its origin: what its secrets are kept under.
+    pub(crate) host: String,
+}
+
+impl Target {
+    /// The host that the flags and the environment name.
+    pub(crate) fn of(args: &args::Host, environment: &Environment) -> Result<Self, Failure> {
+        build(args, environment, None)
+    }
+
+    /// The host of a share, given by its id or its URL.
+    pub(crate) fn of_share(
+        share: &str,
+        args: &args::Host,
+        environment: &Environment,
+    ) -> Result<(Self, ShareId), Failure> {
+        let share = share.trim_end_matches('/');
+        let (base, id) = match share.rsplit_once('/') {
+            Some((before, id)) => (before.strip_suffix("/share").or_else(|| before.strip_suffix("/ws")), id),
+            None => (None, share),
+        };
+        if base.is_none() && share.contains('/') {
+            let message = format!("{share:?} is no share: give its id, or a URL such as http://{LISTEN}/share/ID");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        // What is no id is the id of no share.
+        let id = id.parse().map_err(|_| of_refusal(&Refusal::not_found(id)))?;
+        Ok((build(args, environment, base)?, id))
+    }
+
+    /// What an error of a call means for whoever ran the command.
+    pub(crate) fn failure(&self, error: &ClientError) -> Failure {
+        let exit = exit_of(error);
+        let advice = match exit {
+            Exit::Unauthorized if !matches!(error.refusal(), Some(Refusal::InvalidSecret { .. })) => {
+                ": give the token by CAPSHARE_TOKEN or --token-file"
+            }
+            Exit::Unreachable => ": is a host running there? `capshare serve` starts one, --to names another",
+            Exit::Failed
+            | Exit::Usage
+            | Exit::NotFound
+            | Exit::Unauthorized
+            | Exit::Limit
+            | Exit::Store
+            | Exit::Address
+            | Exit::PipeClosed => "",
+        };
+        let failure = Failure::new(exit, format!("{}: {error}{advice}", self.host));
+        match error.refusal() {
+            Some(refusal) => failure.refused(refusal),
+            None => failure,
+        }
+    }
+}
+
+/// What a refusal that was found on this side means.
+pub(crate) fn of_refusal(refusal: &Refusal) -> Failure {
+    Failure::new(exit_of_refusal(refusal), refusal.to_string()).refused(refusal)
+}
+
+fn build(args: &args::Host, environment: &Environment, from_share: Option<&str>) -> Result<Target, Failure> {
+    let usual = environment.get("CAPSHARE_TO").map_or_else(|| format!("http://{LISTEN}"), str::to_owned);
+    let url = match (&args.to, from_share) {
+        (Some(to), _) => to.clone(),
+        (None, Some(base)) => format!("{base}{RPC_PATH}"),
+        (None, None) => usual.clone(),
+    };
+    let host = origin(&url).ok_or_else(|| {
+        let example = "such as https://share.example.org or http://127.0.0.1:7420";
+        Failure::new(Exit::Usage, format!("the host's URL {url:?} is none: write one {example}"))
+    })?;
+    let mut builder = Client::builder(url).call_timeout(args.timeout).connect_timeout(args.timeout);
+    if let Some(token) = token(args, environment, args.to.is_some() || origin(&usual).as_ref() == Some(&host))? {
+        builder = builder.token(token);
+    }
+    let client = builder.build().map_err(|error| Failure::of(Exit::Usage, &error))?;
+    Ok(Target { client, host })
+}
+
+fn token(args: &args::Host, environment: &Environment, is_usual: bool) -> Result<Option<String>, Failure> {
+    if let Some(token) = &args.token {
+        return Ok(Some(token.clone()));
+    }
+    let from_environment = |name| environment.get(name).filter(|_| is_usual);
+    let path = match (&args.token_file, from_environment("CAPSHARE_TOKEN")) {
+        (Some(path), _) => path.clone(),
+        (None, Some(token)) => return Ok(Some(token.to_owned())),
+        (None, None) => match from_environment("CAPSHARE_TOKEN_FILE") {
+            Some(path) => path.into(),
+            None => return Ok(None),
+        },
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("the token file {} cannot be read: {error}", path.display()))
+    })?;
+    Ok(Some(text.trim().to_owned()))
+}
+
+/// The scheme, name and port of a URL, in one spelling.
+pub(crate) fn origin(url: &str) -> Option<String> {
+    let url: http::Uri = url.parse().ok()?;
+    let (scheme, usual_port) = match url.scheme_str()? {
+        "http" | "ws" => ("http", 80),
+        "https" | "wss" => ("https", 443),
+        _ => return None,
+    };
+    let name = url.host().filter(|name| !name.is_empty())?.to_ascii_lowercase();
+    let port = url.port_u16().unwrap_or(usual_port);
+    Some(if port == usual_port { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") })
+}
+
+fn exit_of(error: &ClientError) -> Exit {
+    match error {
+        ClientError::Refused(refusal)
+        | ClientError::Overloaded(refusal)
+        | ClientError::Closed(Closed::Refused(refusal)) => exit_of_refusal(refusal),
+        ClientError::Unreachable { .. } | ClientError::Disconnected { .. } | ClientError::Timeout { .. } => {
+            Exit::Unreachable
+        }
+        ClientError::QueueFull { .. } | ClientError::Closed(Closed::TooManyConnections(_)) => Exit::Limit,
+        ClientError::Closed(Closed::Revoked(_)) => Exit::Unauthorized,
+        ClientError::Closed(_) | ClientError::Failed(_) | _ => Exit::Failed,
+    }
+}
+
+fn exit_of_refusal(refusal: &Refusal) -> Exit {
+    match refusal {
+        Refusal::NotFound { .. } => Exit::NotFound,
+        Refusal::Unauthorized { .. } | Refusal::InvalidSecret { .. } => Exit::Unauthorized,
+        Refusal::RouteMismatch { .. }
+        | Refusal::ProtocolMismatch { .. }
+        | Refusal::UpgradeFailed { .. }
+        | Refusal::Unavailable { .. } => Exit::Unreachable,
+        Refusal::LimitExceeded { .. } => Exit::Limit,
+        Refusal::StorageFailure { .. } => Exit::Store,
+        Refusal::InvalidInput { .. }
+        | Refusal::StaleProducer { .. }
+        | Refusal::NotYet { .. }
+        | Refusal::Unspecified { .. }
+        | _ => Exit::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn the_same_host_has_one_origin() {
+        for url in ["https://A.example", "wss://a.example/rpc/share", "https://a.example:443/"] {
+            assert_eq!(origin(url).as_deref(), Some("https://a.example"), "{url}");
+        }
+        assert_eq!(origin("ws://[::1]:7420/x").as_deref(), Some("http://[::1]:7420"));
+        for bad in ["", "a.example", "/x", "ftp://a.example", "http://"] {
+            assert_eq!(origin(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Exit codes, and the one failure type that bears them.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use capshare::share::error::Refusal;
+use capshare::viewer::frame;
+
+/// What the program's exit code says. The table in `--help` is [`HELP`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Anything without a code of its own.
+    Failed = 1,
+    /// The command line or a setting cannot be right.
+    Usage = 2,
+    /// There is no such share.
+    NotFound = 3,
+    /// A wrong or missing credential or secret.
+    Unauthorized = 4,
+    /// The host does not answer, or is no capshare host of this version.
+    Unreachable = 5,
+    /// Past a limit.
+    Limit = 6,
+    /// The store cannot be used.
+    Store = 7,
+    /// The address to listen on cannot be had.
+    Address = 8,
+    /// Nobody reads our output any more. The code is what a shell gives for SIGPIPE.
+    PipeClosed = 141,
+}
+
+/// The codes, for people.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  done
+  1  failed, for a reason without a code of its own
+  2  the command line or a setting cannot be right
+  3  there is no such share
+  4  unauthorized: a wrong or missing token, key or secret
+  5  the host cannot be reached, or speaks another version
+  6  past a limit
+  7  the store cannot be used
+  8  the address to listen on cannot be had
+  130  interrupted a second time, without waiting for what was begun
+
+Results go to stdout, everything else to stderr. With --json each result is one object on one line, and so is an error:
+{\"error\":{\"code\":..,\"exit\":..,\"message\":..}}.";
+
+impl Exit {
+    /// Its name in JSON errors, where no refusal gives a better one.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "Failed",
+            Self::Usage => "Usage",
+            Self::NotFound => "NotFound",
+            Self::Unauthorized => "Unauthorized",
+            Self::Unreachable => "Unreachable",
+            Self::Limit => "LimitExceeded",
+            Self::Store => "StorageFailure",
+            Self::Address => "AddressUnavailable",
+            Self::PipeClosed => "PipeClosed",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command came to nothing. Its message says what to do next, and holds no secret.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    code: &'static str,
+    message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, code: exit.name(), message: message.into() }
+    }
+
+    /// The same under the name of the refusal that it comes from.
+    pub(crate) fn refused(mut self, refusal: &Refusal) -> Self {
+        self.code = frame::code(refusal);
+        self
+    }
+
+    /// An error with its causes, which are where a library hides the reason.
+    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let cause = error.to_string();
+            // Many errors repeat their cause.
+            if !message.contains(&cause) {
+                message = format!("{message}: {cause}");
+            }
+            source = error.source();
+        }
+        Self::new(exit, message)
+    }
+
+    /// The same, of this file.
+    pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
+        self.message = format!("{}: {}", path.display(), self.message);
+        self
+    }
+
+    /// The same without a text that may have been repeated in it by a library.
+    pub(crate) fn without(mut self, secret: Option<&str>) -> Self {
+        if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
+            self.message = self.message.replace(secret, "[secret]");
+        }
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The name in JSON: that of the refusal if there was one.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}

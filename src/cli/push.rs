@@ -1,0 +1,180 @@
+//! `capshare push`: a file becomes a share, and with `--follow` goes on being one as it grows.
+//!
+//! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
+//! anything is printed, so that whoever sees the share's id can delete it.
+
+mod lines;
+mod source;
+
+use capshare::client::{ConnectionState, Items, Share};
+use capshare::share::id::SessionId;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::args;
+use crate::cli::connect::Target;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::push::source::{Piece, Source};
+use crate::cli::{progress, secrets, stop};
+
+/// Lines that are read to find out which session they are of.
+const LINES_UNTIL_SESSION: u64 = 1_000;
+
+/// Shares a file.
+pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let stop = stop::on_signal()?;
+    let session = args.session.as_deref().map(|session| session_id(session, "--session")).transpose()?;
+    let target = Target::of(&args.host, environment)?;
+    let secrets = secrets::Secrets::of(environment)?;
+    secrets.prepare(&target.host)?;
+    let mut source = Source::open(&args.file, args.follow).await?;
+    let Some((session, first)) = begin(&mut source, session, &args, &stop, *output).await? else { return Ok(()) };
+
+    let created = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        created = target.client.create(&session, None) => created,
+    };
+    let share = created.map_err(|error| target.failure(&error))?;
+    let (id, url) = (share.id(), share.url());
+    secrets.keep(&target.host, &secrets::Share { id, session: session.as_str(), url, secret: share.secret() })?;
+    let existed = if share.existed() { ", which was shared before" } else { "" };
+    output.result(
+        format_args!("share {id} of session {session}{existed}\n{url}"),
+        &json!({
+            "event": "shared",
+            "id": id.as_str(),
+            "session": session.as_str(),
+            "url": url,
+            "existed": share.existed(),
+        }),
+    )?;
+    let telling = tokio::spawn(tell_of_losses(target.client.clone(), *output));
+    let pushed = push(&mut source, first, &share, &target, &stop, &args, *output).await;
+    let items = match pushed {
+        Ok(items) => items,
+        Err(failure) => {
+            // What stands before the line that cannot be sent is sent.
+            let _already_failing = share.flush().await;
+            return Err(failure);
+        }
+    };
+    share.flush().await.map_err(|error| target.failure(&error))?;
+    telling.abort();
+    let reached = *share.progress().borrow();
+    output.result(
+        format_args!("synced {items} items: syncCount {}, revision {}", reached.sync_count, reached.revision),
+        &json!({
+            "event": "synced",
+            "id": share.id().as_str(),
+            "items": items,
+            "sync_count": reached.sync_count,
+            "revision": reached.revision,
+        }),
+    )?;
+    drop(share);
+    target.client.close().await;
+    if stop.is_cancelled() && !args.follow {
+        return Err(Failure::new(Exit::Failed, "stopped before the end of the file: push it again to share the rest"));
+    }
+    Ok(())
+}
+
+/// Reads until the session is known. `None`: asked to stop before that.
+async fn begin(
+    source: &mut Source,
+    mut session: Option<SessionId>,
+    args: &args::Push,
+    stop: &CancellationToken,
+    mut output: Output,
+) -> Result<Option<(SessionId, Vec<Items>)>, Failure> {
+    let mut first = Vec::new();
+    loop {
+        if let Some(session) = session {
+            return Ok(Some((session, first)));
+        }
+        let piece = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            piece = source.next(&mut output) => piece?,
+        };
+        let Some(Piece { items, session: said }) = piece.filter(|_| source.lines_read() <= LINES_UNTIL_SESSION) else {
+            let shown = args.file.display();
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{shown} does not say which session it is: say it by --session ID"),
+            ));
+        };
+        first.push(items);
+        session = said.map(|said| session_id(&said, "the file's session")).transpose()?;
+    }
+}
+
+/// Queues everything there is, and with `--follow` what comes until it is asked to stop. Gives how many items.
+async fn push(
+    source: &mut Source,
+    first: Vec<Items>,
+    share: &Share,
+    target: &Target,
+    stop: &CancellationToken,
+    args: &args::Push,
+    mut output: Output,
+) -> Result<usize, Failure> {
+    let bar = progress::bytes(source.total(), output);
+    let mut count = 0;
+    let mut reached = share.progress();
+    for items in first {
+        count += items.len();
+        share.queue(items).await.map_err(|error| target.failure(&error))?;
+    }
+    loop {
+        let piece = tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                // What stands in the file by now belongs to it.
+                if args.follow {
+                    while let Some(piece) = source.next_at_hand(&mut output).await? {
+                        count += piece.items.len();
+                        share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+                    }
+                }
+                break;
+            }
+            piece = source.next(&mut output) => piece?,
+            _ = reached.changed() => {
+                let now = *reached.borrow_and_update();
+                bar.set_message(format!("syncCount {}, revision {}", now.sync_count, now.revision));
+                continue;
+            }
+        };
+        let Some(piece) = piece else { break };
+        count += piece.items.len();
+        bar.set_length(source.total());
+        bar.set_position(source.read());
+        share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+    }
+    bar.finish_and_clear();
+    Ok(count)
+}
+
+/// Says when the connection is lost and when it is back, because a queue waits without a word.
+async fn tell_of_losses(client: capshare::Client, mut output: Output) {
+    let mut state = client.state();
+    let mut is_lost = false;
+    while state.changed().await.is_ok() {
+        let now = state.borrow_and_update().clone();
+        if let ConnectionState::Waiting { cause, .. } = &now
+            && !is_lost
+        {
+            is_lost = true;
+            output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"));
+        } else if matches!(now, ConnectionState::Connected(_)) && is_lost {
+            is_lost = false;
+            output.note("connected again");
+        }
+    }
+}
+
+fn session_id(text: &str, from: &str) -> Result<SessionId, Failure> {
+    text.parse().map_err(|error| Failure::new(Exit::Usage, format!("{from} {text:?}: {error}")))
+}

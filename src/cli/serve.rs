@@ -1,0 +1,158 @@
+//! `capshare serve`: a host until it is asked to stop.
+//!
+//! In this order: open the store, make sure that it honours conditional writes, listen, say so in one line. What is
+//! not needed for that is not done before it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use capshare::contract::AGENT;
+use capshare::host::storage::{self, StoreLocation};
+use capshare::host::{Host, HostSettings};
+use capshare::hub::access::{Access, Scopes, SharedKeys, SingleAccount};
+use capshare::hub::ambient::{Ambient, NoEntropy};
+use capshare::share::id::AccountId;
+use capshare::share::secret::Secret;
+use serde_json::{Map, Value, json};
+
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::settings::serve::ServeSettings;
+use crate::cli::stop;
+
+/// The one account of a host without keys.
+const LOCAL: &str = "local";
+
+/// Runs a host to its end, or checks its settings.
+pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<(), Failure> {
+    if settings.check {
+        return check(&settings, output);
+    }
+    let stop = stop::on_signal()?;
+    let access = access(&settings.keys.value)?;
+    let described = access.describe();
+    let (host, address) = tokio::select! {
+        biased;
+        // A bucket may take its time; who asks to stop meanwhile need not wait for it.
+        () = stop.cancelled() => return Ok(()),
+        started = start(&settings, access) => started?,
+    };
+    warn_of_what_is_open(&settings, address);
+    let (store, url) = (settings.store.value.to_string(), host.hub().public_url().to_owned());
+    output.result(
+        format_args!("{AGENT} listens on {address}; URL {url}; store {store}; access: {described}"),
+        &json!({ "event": "listening", "address": address, "url": url, "store": store, "access": described }),
+    )?;
+    stop.cancelled().await;
+    tracing::info!("stopping; a second signal ends it at once");
+    shut_down(&host).await
+}
+
+/// Opens what the settings say, and listens.
+async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Host, SocketAddr), Failure> {
+    let location = &settings.store.value;
+    let mut host_settings = HostSettings::default();
+    host_settings.public_url.clone_from(&settings.public_url.value);
+    host_settings.workers = settings.workers.value;
+    host_settings.doors.origins.clone_from(&settings.origins.value);
+    let s3 = settings.s3();
+    let scrubbed =
+        |failure: Failure| failure.without(s3.secret_access_key.as_deref()).without(s3.session_token.as_deref());
+    let host = open(location, &s3, access, host_settings).await.map_err(scrubbed)?;
+    Ok(listen(host, settings.listen.value).await?)
+}
+
+/// A host over a store that was found to be usable.
+pub(crate) async fn open(
+    location: &StoreLocation,
+    s3: &storage::S3Options,
+    access: Arc<dyn Access>,
+    mut settings: HostSettings,
+) -> Result<Host, Failure> {
+    let in_memory = *location == StoreLocation::Memory;
+    settings.hub.store.sorted_listings = location.lists_sorted();
+    if in_memory {
+        // Nobody else can write to it.
+        settings.hub.poll = None;
+    }
+    let objects = storage::open(location, s3).await.map_err(|error| Failure::of(Exit::Store, &error))?;
+    let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
+    let ambient = Ambient::system();
+    let nonce = ambient.bits().map_err(no_entropy)?;
+    let host = Host::new(objects, access, ambient, settings).map_err(no_entropy)?;
+    if !in_memory {
+        let probed = host.hub().store().probe_conditional_writes(nonce).await;
+        probed.map_err(|error| Failure::of(Exit::Store, &error))?;
+    }
+    Ok(host)
+}
+
+/// Listens, or says why not.
+pub(crate) async fn listen(host: Host, address: SocketAddr) -> Result<(Host, SocketAddr), Failure> {
+    match host.listen(address).await {
+        Ok(address) => Ok((host, address)),
+        Err(error) => {
+            let advice = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another program listens there: stop it, or choose another port by --listen"
+                }
+                std::io::ErrorKind::AddrNotAvailable => "it is none of this machine's: choose one by --listen",
+                std::io::ErrorKind::PermissionDenied => "this user may not: choose a port from 1024 on by --listen",
+                _ => "choose another by --listen",
+            };
+            Err(Failure::new(Exit::Address, format!("the address {address} cannot be had ({error}): {advice}")))
+        }
+    }
+}
+
+/// Shuts down, and says if something did not end in time.
+pub(crate) async fn shut_down(host: &Host) -> Result<(), Failure> {
+    if host.shutdown().await {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Failed, "some connections or commits did not end in time and were cut"))
+    }
+}
+
+/// Who may come in: who has a key, or, without keys, everybody as the one account.
+pub(crate) fn access(keys: &[(AccountId, Secret)]) -> Result<Arc<dyn Access>, Failure> {
+    if keys.is_empty() {
+        let local = LOCAL.parse().map_err(|error| Failure::of(Exit::Failed, &error))?;
+        return Ok(Arc::new(SingleAccount::new(local)));
+    }
+    let keys = keys.iter().map(|(account, key)| (account.clone(), key.clone(), Scopes::SHARE));
+    Ok(Arc::new(SharedKeys::new(keys)))
+}
+
+fn warn_of_what_is_open(settings: &ServeSettings, address: SocketAddr) {
+    let wide = !address.ip().is_loopback();
+    if wide && !settings.needs_keys() {
+        tracing::warn!(%address, "open: everybody who reaches this port is account {LOCAL} and may change its shares");
+    }
+    if address.ip().is_unspecified() && settings.public_url.value.is_none() {
+        tracing::warn!(%address, "the URLs of shares will not work from elsewhere: set --public-url");
+    }
+}
+
+/// Prints every setting, with where it came from. To get here they were all found right.
+fn check(settings: &ServeSettings, output: &mut Output) -> Result<(), Failure> {
+    let shown = settings.shown();
+    if output.is_json() {
+        let object: Map<String, Value> = shown
+            .into_iter()
+            .map(|(name, value, from)| (name.to_owned(), json!({ "value": value, "from": from.to_string() })))
+            .collect();
+        return output.object(&object);
+    }
+    let mut text = String::new();
+    for (name, value, from) in shown {
+        let value = match value {
+            Value::String(text) => text,
+            Value::Null => "-".to_owned(),
+            Value::Array(list) if list.is_empty() => "-".to_owned(),
+            Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+        };
+        text.push_str(&format!("{name:<22} {value}  ({from})\n"));
+    }
+    output.text(&text)
+}

@@ -1,0 +1,69 @@
+//! The settings file: TOML, with the names of the flags.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::cli::exit::{Exit, Failure};
+
+/// What a settings file may say.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileSettings {
+    pub(crate) listen: Option<String>,
+    pub(crate) store: Option<String>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) keys: Option<Vec<Hidden>>,
+    pub(crate) key_file: Option<String>,
+    pub(crate) origins: Option<Vec<String>>,
+    pub(crate) open: Option<bool>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) log: Option<String>,
+    pub(crate) log_format: Option<String>,
+    #[serde(default)]
+    pub(crate) s3: S3Section,
+}
+
+/// The section `[s3]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct S3Section {
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) access_key_id: Option<String>,
+    pub(crate) secret_access_key: Option<Hidden>,
+    pub(crate) session_token: Option<Hidden>,
+}
+
+/// A text that errors do not repeat.
+#[derive(Clone)]
+pub(crate) struct Hidden(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Read as anything first: the reader's own complaint about a wrong type would show the value.
+        match toml::Value::deserialize(deserializer) {
+            Ok(toml::Value::String(text)) => Ok(Self(text)),
+            Ok(_) | Err(_) => Err(serde::de::Error::custom("must be a text in quotes")),
+        }
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Reads a settings file.
+pub(crate) fn read(path: &Path) -> Result<FileSettings, Failure> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::new(Exit::Usage, format!("the settings file {shown} cannot be read: {error}")))?;
+    toml::from_str(&text).map_err(|error| {
+        // Its `Display` shows the line, which may hold a secret.
+        let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        Failure::new(Exit::Usage, format!("the settings file {shown}, line {line}: {}", error.message()))
+    })
+}

@@ -1,0 +1,224 @@
+//! The settings of `capshare serve`, checked.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use capshare::host::storage::{S3Options, StoreLocation};
+use capshare::share::id::AccountId;
+use capshare::share::secret::Secret;
+use serde_json::{Value, json};
+
+use crate::cli::args::{Common, Serve};
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::log::LogFormat;
+use crate::cli::settings::file::{self, FileSettings, Hidden};
+use crate::cli::settings::{Setting, Source, keys, log_format, strongest};
+
+/// Where a host listens if nobody says: also where client commands look for it.
+pub(crate) const LISTEN: &str = "127.0.0.1:7420";
+
+/// What `serve` goes by.
+pub(crate) struct ServeSettings {
+    pub(crate) listen: Setting<SocketAddr>,
+    pub(crate) store: Setting<StoreLocation>,
+    pub(crate) public_url: Setting<Option<String>>,
+    pub(crate) keys: Setting<Vec<(AccountId, Secret)>>,
+    pub(crate) origins: Setting<Vec<String>>,
+    pub(crate) open: Setting<bool>,
+    pub(crate) workers: Setting<usize>,
+    pub(crate) endpoint: Setting<Option<String>>,
+    pub(crate) region: Setting<Option<String>>,
+    pub(crate) credentials: Setting<Credentials>,
+    pub(crate) log: Setting<String>,
+    pub(crate) log_format: Setting<LogFormat>,
+    pub(crate) check: bool,
+}
+
+/// What opens a bucket; all of it from one source, because parts of two do not fit together.
+#[derive(Default)]
+pub(crate) struct Credentials {
+    access_key_id: Option<String>,
+    secret_access_key: Option<Hidden>,
+    session_token: Option<Hidden>,
+}
+
+/// Finds the strongest value of each setting, and refuses what cannot be right.
+pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -> Result<ServeSettings, Failure> {
+    let path = args.config.clone().or_else(|| environment.get("CAPSHARE_CONFIG").map(str::to_owned));
+    let file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
+    let keys = keys::resolve(&args, environment, &file)?;
+    let find =
+        |flag, said, variables, member, written| strongest((flag, said), variables, environment, (member, written));
+
+    let listen = find("--listen", args.listen, &["CAPSHARE_LISTEN"], "listen", file.listen)
+        .unwrap_or_else(|| Setting::by_default(LISTEN.to_owned()))
+        .read("an address and a port, such as 127.0.0.1:7420 or [::1]:7420", |text| text.parse().ok())?;
+    let store = match find("--store", args.store, &["CAPSHARE_STORE"], "store", file.store) {
+        Some(said) => said.read("memory:, a directory, or s3://BUCKET/PREFIX", |text| text.parse().ok())?,
+        None => Setting::by_default(default_store(environment)?),
+    };
+    let public_url = find("--public-url", args.public_url, &["CAPSHARE_PUBLIC_URL"], "public_url", file.public_url)
+        .map(|said| said.read("a URL, such as https://share.example.org", |text| web_url(text).map(Some)))
+        .unwrap_or_else(|| Ok(Setting::by_default(None)))?;
+    let open = find("--open", args.open.then(|| "true".to_owned()), &["CAPSHARE_OPEN"], "open", file.open.map(text))
+        .unwrap_or_else(|| Setting::by_default("false".to_owned()))
+        .read("true or false", |text| text.parse().ok())?;
+    let workers = find("--workers", args.workers, &["CAPSHARE_WORKERS"], "workers", file.workers.map(text))
+        .unwrap_or_else(|| Setting::by_default("0".to_owned()))
+        .read("a number of threads, at most 256, or 0 for one for each core", |text| {
+            text.parse().ok().filter(|workers| *workers <= 256)
+        })?;
+    let origins = (!args.origins.is_empty()).then(|| args.origins.join(" "));
+    let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))
+        .unwrap_or_else(|| Setting::by_default(String::new()))
+        .read("origins such as https://example.org", |text| text.split_whitespace().map(web_url).collect())?;
+    let log = find("--log", common.log.clone(), &["CAPSHARE_LOG"], "log", file.log)
+        .unwrap_or_else(|| Setting::by_default("info".to_owned()));
+    let log_format = log_format(common, environment, file.log_format)?;
+    let variables = &["CAPSHARE_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+    let endpoint = find("--endpoint", args.endpoint, variables, "s3.endpoint", file.s3.endpoint)
+        .map(|said| said.read("a URL, such as https://s3.example.org", |text| web_url(text).map(Some)))
+        .unwrap_or_else(|| Ok(Setting::by_default(None)))?;
+    let variables = &["CAPSHARE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
+    let region = find("--region", args.region, variables, "s3.region", file.s3.region)
+        .map_or_else(|| Setting::by_default(None), |said| Setting { value: Some(said.value), from: said.from });
+    let written = Credentials {
+        access_key_id: file.s3.access_key_id,
+        secret_access_key: file.s3.secret_access_key,
+        session_token: file.s3.session_token,
+    };
+    let settings = ServeSettings {
+        listen,
+        store,
+        public_url,
+        keys,
+        origins,
+        open,
+        workers,
+        endpoint,
+        region,
+        credentials: credentials(environment, written),
+        log,
+        log_format,
+        check: args.check,
+    };
+    settings.refuse_contradictions()?;
+    Ok(settings)
+}
+
+impl ServeSettings {
+    /// Without keys everybody is one account.
+    pub(crate) fn needs_keys(&self) -> bool {
+        !self.keys.value.is_empty()
+    }
+
+    /// How the bucket is reached.
+    pub(crate) fn s3(&self) -> S3Options {
+        let Credentials { access_key_id, secret_access_key, session_token } = &self.credentials.value;
+        S3Options {
+            endpoint: self.endpoint.value.clone(),
+            region: self.region.value.clone(),
+            access_key_id: access_key_id.clone(),
+            secret_access_key: secret_access_key.as_ref().map(|secret| secret.0.clone()),
+            session_token: session_token.as_ref().map(|token| token.0.clone()),
+            // Who writes http:// has said it.
+            allow_http: true,
+        }
+    }
+
+    fn refuse_contradictions(&self) -> Result<(), Failure> {
+        if !self.needs_keys() && !self.open.value && !self.listen.value.ip().is_loopback() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "without keys this host serves this machine only, and {} reaches further: give it keys \
+                     (--key-file FILE, with ACCOUNT=KEY lines), or listen on {LISTEN}, or say --open, and everybody who \
+                     reaches the port is the one account local",
+                    self.listen.value
+                ),
+            ));
+        }
+        if let StoreLocation::S3 { bucket, .. } = &self.store.value {
+            let Credentials { access_key_id, secret_access_key, .. } = &self.credentials.value;
+            if access_key_id.is_none() || secret_access_key.is_none() {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("the bucket {bucket} needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+                ));
+            }
+            if self.region.value.is_none() && self.endpoint.value.is_none() {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!(
+                        "the bucket {bucket} needs a region (--region) or, if it is not at AWS, an endpoint (--endpoint)"
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every setting by its name, as `--check` prints it.
+    pub(crate) fn shown(&self) -> Vec<(&'static str, Value, &Source)> {
+        let hidden = |secret: &Option<Hidden>| secret.as_ref().map(|_| "[secret]");
+        let keys: Vec<String> = self.keys.value.iter().map(|(account, _)| format!("{account}=[secret]")).collect();
+        let credentials = &self.credentials;
+        let mut shown = vec![
+            ("listen", json!(self.listen.value), &self.listen.from),
+            ("store", json!(self.store.value.to_string()), &self.store.from),
+            ("public_url", json!(self.public_url.value), &self.public_url.from),
+            ("keys", json!(keys), &self.keys.from),
+            ("origins", json!(self.origins.value), &self.origins.from),
+            ("open", json!(self.open.value), &self.open.from),
+            ("workers", json!(self.workers.value), &self.workers.from),
+            ("log", json!(self.log.value), &self.log.from),
+            ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
+        ];
+        if matches!(self.store.value, StoreLocation::S3 { .. }) {
+            let Credentials { access_key_id, secret_access_key, session_token } = &credentials.value;
+            shown.extend([
+                ("s3.endpoint", json!(self.endpoint.value), &self.endpoint.from),
+                ("s3.region", json!(self.region.value), &self.region.from),
+                ("s3.access_key_id", json!(access_key_id), &credentials.from),
+                ("s3.secret_access_key", json!(hidden(secret_access_key)), &credentials.from),
+                ("s3.session_token", json!(hidden(session_token)), &credentials.from),
+            ]);
+        }
+        shown
+    }
+}
+
+fn credentials(environment: &Environment, written: Credentials) -> Setting<Credentials> {
+    let get = |name| environment.get(name).map(str::to_owned);
+    match get("AWS_ACCESS_KEY_ID") {
+        Some(id) => Setting {
+            value: Credentials {
+                access_key_id: Some(id),
+                secret_access_key: get("AWS_SECRET_ACCESS_KEY").map(Hidden),
+                session_token: get("AWS_SESSION_TOKEN").map(Hidden),
+            },
+            from: Source::Variable("AWS_ACCESS_KEY_ID"),
+        },
+        None if written.access_key_id.is_some() => Setting { value: written, from: Source::File("s3") },
+        None => Setting::by_default(Credentials::default()),
+    }
+}
+
+fn default_store(environment: &Environment) -> Result<StoreLocation, Failure> {
+    let folder = environment.data_folder.as_ref().map(|folder| StoreLocation::Directory(folder.join("shares")));
+    folder
+        .ok_or_else(|| Failure::new(Exit::Usage, "this user has no home folder: say where shares are kept, by --store"))
+}
+
+/// A URL of the web without a trailing slash.
+fn web_url(text: &str) -> Option<String> {
+    let url: http::Uri = text.parse().ok()?;
+    let web = matches!(url.scheme_str(), Some("http" | "https"));
+    let plain = url.authority().is_some_and(|authority| !authority.as_str().contains('@')) && url.query().is_none();
+    (web && plain).then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn text(value: impl ToString) -> String {
+    value.to_string()
+}

@@ -1,0 +1,99 @@
+//! `capshare ls`, `info` and `rm`: one question each.
+
+use capshare::client::ClientError;
+use capshare::share::error::Refusal;
+use capshare::share::time::Timestamp;
+use serde_json::json;
+
+use crate::cli::args;
+use crate::cli::connect::Target;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::secrets::Secrets;
+
+/// Lists the account's shares, a line each as they come.
+pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let target = Target::of(&args.host, environment)?;
+    let mut listing = target.client.list(args.every_account);
+    while let Some(share) = listing.next().await.map_err(|error| target.failure(&error))? {
+        let created = time(share.created_at);
+        output.result(
+            format_args!("{}  {created}  {}  {}", share.id, share.session, share.url),
+            &json!({
+                "id": share.id.as_str(),
+                "session": share.session.as_str(),
+                "account": share.account.as_str(),
+                "url": share.url,
+                "created_at": created,
+            }),
+        )?;
+    }
+    target.client.close().await;
+    Ok(())
+}
+
+/// Shows a share's facts.
+pub(crate) async fn info(args: args::Info, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    let info = target.client.info(&id).await.map_err(|error| target.failure(&error))?;
+    let (created, updated) = (time(info.created_at), time(info.updated_at));
+    output.result(
+        format_args!(
+            "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nsyncs     {}\nrevision  {}\n\
+             items     {}\nbytes     {}",
+            info.id, info.session, info.url, info.sync_count, info.revision, info.item_count, info.byte_count
+        ),
+        &json!({
+            "id": info.id.as_str(),
+            "session": info.session.as_str(),
+            "url": info.url,
+            "created_at": created,
+            "updated_at": updated,
+            "sync_count": info.sync_count,
+            "revision": info.revision,
+            "item_count": info.item_count,
+            "byte_count": info.byte_count,
+        }),
+    )?;
+    target.client.close().await;
+    Ok(())
+}
+
+/// Deletes a share, by the secret that is given or that was kept.
+pub(crate) async fn remove(args: args::Remove, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    let secrets = Secrets::of(environment)?;
+    let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
+    let secret = match given {
+        Some(secret) => Some(secret.into()),
+        None => secrets.find(&target.host, &id)?,
+    };
+    let Some(secret) = secret else {
+        // A share that is not there needs no secret to be found missing.
+        target.client.info(&id).await.map_err(|error| target.failure(&error))?;
+        let message =
+            format!("no secret of share {id} at {} is kept here: give it by CAPSHARE_SECRET or --secret", target.host);
+        return Err(Failure::new(Exit::Unauthorized, message));
+    };
+    let deleted = target.client.delete(&id, &secret).await;
+    deleted.map_err(|error: ClientError| match error.refusal() {
+        Some(Refusal::InvalidSecret { .. }) if given.is_none() => {
+            let message = format!(
+                "the kept secret of share {id} is not its secret any more: give it by CAPSHARE_SECRET or --secret"
+            );
+            Failure::new(Exit::Unauthorized, message)
+        }
+        _ => target.failure(&error),
+    })?;
+    secrets.forget(&target.host, &id);
+    output.result(format_args!("deleted {id}"), &json!({ "event": "deleted", "id": id.as_str() }))?;
+    target.client.close().await;
+    Ok(())
+}
+
+/// RFC 3339, in UTC.
+fn time(at: Timestamp) -> String {
+    let since = std::time::Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
+    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
+}

@@ -1,0 +1,44 @@
+//! `capshare watch`: a share's steps as they come, in the frames of the viewer channel, one a line.
+
+use capshare::share::error::Refusal;
+use capshare::viewer::frame;
+
+use crate::cli::args;
+use crate::cli::connect::Target;
+use crate::cli::environment::Environment;
+use crate::cli::exit::Failure;
+use crate::cli::output::Output;
+use crate::cli::stop;
+
+/// Follows a share until it ends, or until it is asked to stop.
+pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let stop = stop::on_signal()?;
+    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    let mut watch = target.client.watch(&id, args.since);
+    let mut is_ready = false;
+    let end = loop {
+        let step = tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            step = watch.next() => step,
+        };
+        match step {
+            None => break Ok(()),
+            Some(Err(error)) => {
+                if let Some(refusal @ Refusal::NotFound { .. }) = error.refusal() {
+                    output.text(&format!("{}\n", frame::ended(refusal)))?;
+                }
+                break Err(target.failure(&error));
+            }
+            Some(Ok(step)) => {
+                output.text(&format!("{}\n", String::from_utf8_lossy(&frame::step(&step))))?;
+                if !is_ready {
+                    is_ready = true;
+                    output.text(&format!("{}\n", frame::ready(step.revision)))?;
+                }
+            }
+        }
+    };
+    drop(watch);
+    target.client.close().await;
+    end
+}
