@@ -291,7 +291,7 @@ impl Room {
         }
         inner.used_at = Instant::now();
         drop(inner);
-        if !entries.is_empty() {
+        if !entries.is_empty() && self.news.receiver_count() > 0 {
             self.news.send_modify(|news| *news += 1);
         }
         outcomes

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::Error;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::contract::convert::{self, read_batch, write_chunk, write_opened, write_synced};
 use crate::contract::error::write_refusal;
@@ -50,37 +50,50 @@ struct ShareObject {
 
 /// The syncs made through one capability. A read through it sees those that were called before it, though it is called
 /// without waiting for their answers.
-struct Syncs {
+#[derive(Clone, Default)]
+struct Syncs(Rc<SyncCounts>);
+
+#[derive(Default)]
+struct SyncCounts {
     begun: Cell<u64>,
-    ended: watch::Sender<u64>,
+    ended: Cell<u64>,
+    changed: Notify,
+}
+
+/// One sync, from its call to its answer.
+struct Begun(Syncs);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let counts = &self.0.0;
+        counts.ended.set(counts.ended.get() + 1);
+        counts.changed.notify_waiters();
+    }
 }
 
 impl Syncs {
-    /// Counts a sync from its call to the drop of what this gives.
-    fn begin(&self) -> impl Drop + use<> {
-        struct Begun(watch::Sender<u64>);
-        impl Drop for Begun {
-            fn drop(&mut self) {
-                self.0.send_modify(|ended| *ended += 1);
-            }
-        }
-        self.begun.set(self.begun.get() + 1);
-        Begun(self.ended.clone())
+    fn begin(&self) -> Begun {
+        self.0.begun.set(self.0.begun.get() + 1);
+        Begun(self.clone())
     }
 
     /// Waits for the syncs begun before. They end in the order in which they were begun, but for those that are dropped.
     async fn before(&self) {
-        let begun = self.begun.get();
-        // The sender is ours.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended >= begun).await;
+        let begun = self.0.begun.get();
+        loop {
+            let changed = self.0.changed.notified();
+            if self.0.ended.get() >= begun {
+                return;
+            }
+            changed.await;
+        }
     }
 }
 
 impl ShareObject {
     fn new(caller: &Rc<Caller>, room: &Arc<Room>, until: Option<Timestamp>) -> Result<Self, Refusal> {
         let held = caller.hold()?;
-        let syncs = Syncs { begun: Cell::new(0), ended: watch::Sender::new(0) };
-        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), until, syncs, _held: held })
+        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), until, syncs: Syncs::default(), _held: held })
     }
 
     fn check(&self) -> Result<(), Refusal> {

@@ -192,7 +192,7 @@ impl Payload {
     #[must_use]
     pub fn from_checked_json(text: &str) -> Self {
         let text = text.trim_ascii();
-        if text.bytes().any(|b| matches!(b, b'\n' | b'\r')) {
+        if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
             Self(text.replace(['\n', '\r'], " ").into())
         } else {
             Self(text.into())
