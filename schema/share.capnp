@@ -10,8 +10,8 @@
 # receiver concatenates binary payloads and reads them as a byte stream, so that bridges may cut them anywhere. A text
 # frame is refused with close code 1003.
 #
-# What a share is. A set of *items*, each under a *key*, each a JSON text that the host keeps as it came (line breaks
-# between tokens excepted: they become spaces). A sync upserts and removes items; the newest value of a key wins, in order
+# What a share is. A set of *items*, each under a *key*, each a JSON text that the host keeps as it came (but for
+# white space around it, which goes, and line breaks between tokens, which become spaces). A sync upserts and removes items; the newest value of a key wins, in order
 # of arrival at the share's log. Every accepted sync raises `syncCount` by one. Every accepted sync that changed anything
 # raises `revision` by one: revision numbers the states of a share, so a follower that holds revision r needs exactly what
 # came after r. What has been answered with success is in the bucket; followers are told only what is in the bucket.
@@ -358,7 +358,7 @@ interface ShareWriter extends(Saved) {
 }
 
 interface ShareView extends(Saved) {
-  # May read a share, and nothing else.
+  # May read a share, and nothing else. On a `Share`, a read sees the syncs that were called on it before, answered or not.
 
   info @0 () -> (result :OpenResult);
 

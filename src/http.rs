@@ -49,6 +49,7 @@ async fn ready(State(doors): State<Arc<Doors>>) -> Response {
 }
 
 async fn metrics(State(doors): State<Arc<Doors>>) -> Response {
+    doors.hub.measure();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], doors.hub.metrics().render()).into_response()
 }

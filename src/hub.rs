@@ -17,8 +17,8 @@ use tokio_util::task::TaskTracker;
 use crate::hub::access::{Access, Principal};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::feed::Feed;
-use crate::hub::metrics::Metrics;
-use crate::hub::registry::Registry;
+use crate::hub::metrics::{DoorLabel, Metrics};
+use crate::hub::registry::{Door, Registry};
 use crate::hub::room::{Room, RoomContext};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
@@ -462,6 +462,14 @@ impl Hub {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.context.metrics
+    }
+
+    /// Brings the metrics up to date that are read and not counted.
+    pub fn measure(&self) {
+        for door in Door::ALL {
+            let open = i64::try_from(self.registry.count_of(door)).unwrap_or(i64::MAX);
+            self.metrics().connections_open.get_or_create(&DoorLabel { door: door.as_str() }).set(open);
+        }
     }
 
     /// Its store, for start-up checks.

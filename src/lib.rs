@@ -1,4 +1,27 @@
-//! capshare shares a live agent session over Cap'n Proto RPC.
+//! capshare shares a live agent session: a share-session service on Cap'n Proto RPC over WebSocket, kept in a bucket.
+//!
+//! A producer creates a share of its session, syncs what changes, and deletes it; viewers follow it live. This crate is
+//! three things: the [`Client`] that other services link (feature `client`, the default), a [`host`] that serves shares
+//! and can be embedded (`server`, with `s3` for S3-compatible buckets), and the `capshare` program (`bin`). [`testing`]
+//! joins host and client in one process. The contract between them is `schema/share.capnp`, compiled into
+//! [`share_capnp`]; how the parts fit is in [`_architecture`].
+//!
+//! ```no_run
+//! # async fn scene() -> Result<(), Box<dyn std::error::Error>> {
+//! use capshare::{Client, client::Items};
+//!
+//! let client = Client::builder("ws://127.0.0.1:7420").build()?;
+//! let share = client.create(&"ses_1".parse()?, None).await?;
+//! let mut items = Items::new();
+//! items.put("message", r#"{"id": "msg_1", "role": "user"}"#)?;
+//! println!("{} holds {} sync", share.url(), share.sync(items).await?.sync_count);
+//! share.delete().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it is not: it does not merge text (the newest value of an item wins), it keeps no history of values, and it is no
+//! message broker: a follower that was away is told what changed, not each step of how.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "client")]
@@ -20,6 +43,10 @@ pub mod testing;
 #[cfg(feature = "server")]
 pub mod viewer;
 pub mod wire;
+
+#[cfg(all(doc, feature = "testing"))]
+#[doc = include_str!("ARCHITECTURE.md")]
+pub mod _architecture {}
 
 // Mounted at the crate root, where generated code looks for itself.
 mod generated {

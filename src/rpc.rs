@@ -110,6 +110,7 @@ where
     let gateway = Gateway::new(Rc::clone(&caller), connection.principal.clone());
     let root: share_rpc::Client = guard(capnp_rpc::new_client(gateway), caller.budget());
     let vat = vat::serve(reader, writer, root.client, limits);
+    caller.set_queue(vat.meter());
     tokio::select! {
         biased;
         () = connection.closing.cancelled() => {

@@ -45,6 +45,9 @@ mod probe;
 use bucket::Bucket;
 use codec::Identity;
 
+#[cfg(feature = "s3")]
+pub(crate) use error::s3_refusal;
+
 pub use codec::WriterId;
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};

@@ -102,16 +102,16 @@ struct Subscription {
 
 impl Watcher {
     pub(crate) async fn run(self, link: Rc<Link>) {
-        let end = tokio::select! {
-            biased;
-            () = self.steps.closed() => return,
-            closed = link.closed() => ClientError::Closed(closed),
-            end = self.follow(&link) => end,
-        };
-        let (taken, _) = oneshot::channel();
+        // Where this returns without a word, the consumer finds the channel closed and the client knows why.
         tokio::select! {
-            _gone = self.steps.send(Delivery { step: Err(end), taken }) => {}
+            biased;
             () = self.steps.closed() => {}
+            _closed = link.closed() => {}
+            () = async {
+                let (taken, _) = oneshot::channel();
+                let step = Err(self.follow(&link).await);
+                let _gone = self.steps.send(Delivery { step, taken }).await;
+            } => {}
         }
     }
 

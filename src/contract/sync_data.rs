@@ -230,7 +230,7 @@ mod tests {
             read("model", r#"[{"id":"a"}, {"id":"b"}]"#).unwrap().into_iter().map(|(key, _)| key).collect::<Vec<_>>(),
             ["model//a", "model//b"]
         );
-        assert_eq!(read("note", "{\n \"a\":\r\n1}").unwrap()[0].1.as_deref(), Some("{  \"a\":  1}"));
+        assert_eq!(read("note", " {\n \"a\":\r\n1}\n").unwrap()[0].1.as_deref(), Some("{  \"a\":  1}"));
     }
 
     #[test]

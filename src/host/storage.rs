@@ -231,6 +231,7 @@ mod s3 {
     use rustls::crypto::{CryptoProvider, ring};
 
     use super::{OpenStoreError, S3Options};
+    use crate::store::s3_refusal;
 
     /// How long one request may take. The client's own 30 s are longer than a log's lease.
     const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -290,8 +291,9 @@ mod s3 {
     }
 
     fn why(bucket: String, error: Error) -> OpenStoreError {
-        let not_found = matches!(error, Error::NotFound { .. });
-        let refused = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. });
+        let code = s3_refusal(&error);
+        let not_found = matches!(error, Error::NotFound { .. }) || code == Some("NoSuchBucket");
+        let refused = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || code.is_some();
         let source = Box::new(error);
         match (not_found, refused) {
             (true, _) => OpenStoreError::NoBucket { bucket, source },

@@ -42,6 +42,9 @@ pub enum Door {
 }
 
 impl Door {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Rpc, Self::Viewer];
+
     /// Its name in logs, listings and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,6 +1,6 @@
 //! What all objects of one connection share: the hub, who calls, and what the connection may use.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::hub::metrics::Metrics;
 use crate::hub::registry::{Connection, ConnectionId};
 use crate::share::error::Refusal;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
+use crate::wire::vat::VatMeter;
 
 /// One connection, as its objects see it.
 pub(super) struct Caller {
@@ -22,6 +23,10 @@ pub(super) struct Caller {
     /// Calls that name a share by its id pass one by one until they stand in its room's queue, so that they are applied
     /// in the order in which they were made though the first may have to wait for the share to be loaded.
     turn: Semaphore,
+    /// Large answers are made one at a time.
+    large_answers: Semaphore,
+    /// What waits to be written to the peer.
+    queue: OnceCell<VatMeter>,
 }
 
 impl Caller {
@@ -33,7 +38,15 @@ impl Caller {
             Rc::new(Counted(Arc::clone(hub.metrics()))),
         );
         let connection = connection.id.clone();
-        Rc::new(Self { hub, connection, budget, mismatch: RefCell::default(), turn: Semaphore::new(1) })
+        Rc::new(Self {
+            hub,
+            connection,
+            budget,
+            mismatch: RefCell::default(),
+            turn: Semaphore::new(1),
+            large_answers: Semaphore::new(1),
+            queue: OnceCell::new(),
+        })
     }
 
     pub(super) fn budget(&self) -> &Rc<Budget> {
@@ -49,6 +62,23 @@ impl Caller {
             }
             Err(_) => Err(Refusal::limit("capabilitiesHeldMax", self.hub.settings().limits.capabilities_held_max, 0)),
         }
+    }
+
+    /// Says where this connection's answers queue up.
+    pub(super) fn set_queue(&self, queue: VatMeter) {
+        // There is one vat to a connection.
+        let _ = self.queue.set(queue);
+    }
+
+    /// Waits until not more than a chunk is waiting to be written. Whatever makes large answers asks first, one by one, and
+    /// keeps what this gives until it has answered: so a peer that asks for many and reads none makes the host hold a chunk
+    /// or two, and not one for each call.
+    pub(super) async fn room_for_chunk(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.large_answers.acquire().await.ok();
+        if let Some(queue) = self.queue.get() {
+            queue.room(self.hub.settings().limits.chunk_bytes_max as u64).await;
+        }
+        turn
     }
 
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {

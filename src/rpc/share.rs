@@ -3,10 +3,12 @@
 //! One object serves all three interfaces; which of them a client can call is which one it was given. Each holds its room,
 //! which therefore stays in memory, and a place in the connection's budget. Dropping one releases both and nothing more.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::Error;
+use tokio::sync::watch;
 
 use crate::contract::convert::{self, read_batch, write_chunk, write_opened, write_synced};
 use crate::contract::error::write_refusal;
@@ -14,7 +16,7 @@ use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
 use crate::rpc::gateway::refusal_or_fault;
 use crate::rpc::refused::Refused;
-use crate::rpc::watch;
+use crate::rpc::watch::watch_object;
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
 use crate::share_capnp::{delete_result, saved, share, share_view, share_writer};
@@ -42,13 +44,43 @@ struct ShareObject {
     caller: Rc<Caller>,
     room: Arc<Room>,
     until: Option<Timestamp>,
+    syncs: Syncs,
     _held: Held,
+}
+
+/// The syncs made through one capability. A read through it sees those that were called before it, though it is called
+/// without waiting for their answers.
+struct Syncs {
+    begun: Cell<u64>,
+    ended: watch::Sender<u64>,
+}
+
+impl Syncs {
+    /// Counts a sync from its call to the drop of what this gives.
+    fn begin(&self) -> impl Drop + use<> {
+        struct Begun(watch::Sender<u64>);
+        impl Drop for Begun {
+            fn drop(&mut self) {
+                self.0.send_modify(|ended| *ended += 1);
+            }
+        }
+        self.begun.set(self.begun.get() + 1);
+        Begun(self.ended.clone())
+    }
+
+    /// Waits for the syncs begun before. They end in the order in which they were begun, but for those that are dropped.
+    async fn before(&self) {
+        let begun = self.begun.get();
+        // The sender is ours.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended >= begun).await;
+    }
 }
 
 impl ShareObject {
     fn new(caller: &Rc<Caller>, room: &Arc<Room>, until: Option<Timestamp>) -> Result<Self, Refusal> {
         let held = caller.hold()?;
-        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), until, _held: held })
+        let syncs = Syncs { begun: Cell::new(0), ended: watch::Sender::new(0) };
+        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), until, syncs, _held: held })
     }
 
     fn check(&self) -> Result<(), Refusal> {
@@ -74,12 +106,14 @@ impl share_writer::Server for ShareObject {
         params: share_writer::SyncParams,
         mut results: share_writer::SyncResults,
     ) -> Result<(), Error> {
+        let begun = self.syncs.begin();
         let synced = async {
             let params = params.get()?;
             let batch = read_batch(params.get_data()?, params.get_stamp()?, &self.caller.hub.settings().limits)?;
             Ok(self.caller.hub.sync_room(&self.room, batch).await?)
         };
         let synced = refusal_or_fault(synced.await)?;
+        drop(begun);
         write_synced(&synced.map(to_contract), results.get().init_result());
         Ok(())
     }
@@ -93,6 +127,7 @@ impl share_view::Server for ShareObject {
     ) -> Result<(), Error> {
         let info = async {
             self.check()?;
+            self.syncs.before().await;
             self.room.refresh().await?;
             self.caller.hub.info(&self.room)
         };
@@ -108,11 +143,13 @@ impl share_view::Server for ShareObject {
         let (since, cursor) = (params.get()?.get_since(), params.get()?.get_cursor());
         let chunk = async {
             self.check()?;
-            self.caller.hub.read(&self.room, since, cursor).await
+            self.syncs.before().await;
+            let room = self.caller.room_for_chunk().await;
+            Ok((self.caller.hub.read(&self.room, since, cursor).await?, room))
         };
         match chunk.await {
-            Ok(chunk) => write_chunk(&chunk, results.get().init_result()),
-            Err(refusal) => write_refusal(&refusal, results.get().init_result().init_refused()),
+            Ok((chunk, _room)) => write_chunk(&chunk, results.get().init_result()),
+            Err::<_, Refusal>(refusal) => write_refusal(&refusal, results.get().init_result().init_refused()),
         }
         Ok(())
     }
@@ -126,9 +163,10 @@ impl share_view::Server for ShareObject {
         let (observer, since) = (params.get_observer()?, params.get_since());
         let watching = async {
             self.check()?;
+            self.syncs.before().await;
             let feed = self.caller.hub.follow(&self.room, since).await?;
             let revision = self.room.read(crate::share::state::State::revision)?;
-            Ok((watch::watch_object(&self.caller, feed, observer, self.until)?, revision))
+            Ok((watch_object(&self.caller, feed, observer, self.until)?, revision))
         };
         let mut results = results.get();
         match watching.await {

@@ -182,14 +182,16 @@ impl fmt::Debug for ItemKey {
 /// An item's JSON text. Cheap to clone: state, events and log share one copy.
 ///
 /// The edge that makes one has checked that it is JSON; nobody parses it again. It holds no line break: those between
-/// tokens have become spaces (inside JSON strings they cannot stand), so that it is one line of the log.
+/// tokens have become spaces (inside JSON strings they cannot stand), so that it is one line of the log. It begins and
+/// ends with a token, so that the log, which reads values without what is around them, gives back the same text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(Arc<str>);
 
 impl Payload {
-    /// Takes over a text that the caller has checked to be JSON.
+    /// Takes over a text that the caller has checked to be JSON; white space around it is dropped.
     #[must_use]
     pub fn from_checked_json(text: &str) -> Self {
+        let text = text.trim_ascii();
         if text.bytes().any(|b| matches!(b, b'\n' | b'\r')) {
             Self(text.replace(['\n', '\r'], " ").into())
         } else {

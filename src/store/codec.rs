@@ -16,10 +16,14 @@ use super::error::StoreError;
 use super::key::Number;
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::entry::Entry;
-use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::id::ShareId;
 use crate::share::item::Payload;
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
+
+mod record;
+
+pub(super) use record::{ClaimRecord, decode_claim, encode_claim, encode_tombstone};
 
 /// The format that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;
@@ -55,15 +59,6 @@ pub(super) struct Segment {
     pub(super) prev: Option<Identity>,
     pub(super) this: Identity,
     pub(super) entries: Vec<Entry>,
-}
-
-/// Whose share a session is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ClaimRecord {
-    pub(super) account: AccountId,
-    pub(super) session: SessionId,
-    pub(super) share: ShareId,
-    pub(super) at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,25 +109,6 @@ struct ChangeLine<'a> {
     value: Option<&'a RawValue>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ClaimLine<'a> {
-    capshare: u32,
-    #[serde(borrow)]
-    account: Cow<'a, str>,
-    #[serde(borrow)]
-    session: Cow<'a, str>,
-    #[serde(borrow)]
-    share: Cow<'a, str>,
-    at: i64,
-}
-
-#[derive(Serialize)]
-struct TombstoneLine<'a> {
-    capshare: u32,
-    deleted: &'a str,
-    at: i64,
-}
-
 /// A segment's bytes.
 pub(super) fn encode_segment(
     log: &ShareId,
@@ -178,40 +154,6 @@ pub(super) fn decode_segment(key: &Path, log: &ShareId, seq: Number, bytes: &[u8
         return Err(corrupt(format!("it has {} entries and its header says {}", entries.len(), header.entries)));
     }
     Ok(Segment { prev: header.prev, this: header.this, entries })
-}
-
-pub(super) fn encode_claim(claim: &ClaimRecord) -> Bytes {
-    let mut out = Vec::new();
-    let line = ClaimLine {
-        capshare: FORMAT,
-        account: claim.account.as_str().into(),
-        session: claim.session.as_str().into(),
-        share: claim.share.as_str().into(),
-        at: claim.at.0,
-    };
-    put_json(&mut out, &line);
-    out.push(b'\n');
-    out.into()
-}
-
-pub(super) fn decode_claim(key: &Path, bytes: &[u8]) -> Result<ClaimRecord, StoreError> {
-    let text = text_of(key, bytes)?;
-    check_format(key, text)?;
-    let line: ClaimLine<'_> = parse(key, "the claim", text)?;
-    let name = |bad: crate::share::id::BadName| StoreError::corrupt(key, bad.to_string());
-    Ok(ClaimRecord {
-        account: line.account.parse().map_err(name)?,
-        session: line.session.parse().map_err(name)?,
-        share: line.share.parse().map_err(name)?,
-        at: Timestamp(line.at),
-    })
-}
-
-pub(super) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {
-    let mut out = Vec::new();
-    put_json(&mut out, &TombstoneLine { capshare: FORMAT, deleted: deleted.as_str(), at: at.0 });
-    out.push(b'\n');
-    out.into()
 }
 
 fn put_entry(out: &mut Vec<u8>, share: &ShareId, entry: &Entry) {

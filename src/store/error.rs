@@ -141,7 +141,11 @@ impl Kind {
             | E::JoinError { .. }
             | E::AlreadyExists { .. }
             | E::Precondition { .. }
-            | E::NotModified { .. } => io_kind(error).map_or(Self::Unavailable, Self::of_io),
+            | E::NotModified { .. } => match (s3_refusal(error), io_kind(error)) {
+                (Some(_), _) => Self::Denied,
+                (None, Some(kind)) => Self::of_io(kind),
+                (None, None) => Self::Unavailable,
+            },
             // The type is open for variants to come; later may be better.
             _ => Self::Unavailable,
         }
@@ -159,6 +163,14 @@ impl Kind {
             Self::Unavailable
         }
     }
+}
+
+/// S3's own code for a refusal, if its answer bears one. The client passes a refused listing on as "generic", with the
+/// status in a type of its own, so the answer's text is all there is.
+pub(crate) fn s3_refusal(error: &object_store::Error) -> Option<&'static str> {
+    const CODES: [&str; 4] = ["NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"];
+    let text = error.to_string();
+    CODES.into_iter().find(|code| text.contains(&format!("<Code>{code}</Code>")))
 }
 
 /// The file system's own reason, if there is one underneath.

@@ -65,7 +65,8 @@ pub enum Appended {
     /// It is in the bucket, next after all that was handed out before.
     Written,
     /// Others' entries came first, and nothing of this append was written. Fold these, then append again. Never empty. An
-    /// append that failed or was dropped earlier may be among them, if it did land.
+    /// append that failed or was dropped earlier may be among them, if it did land. Of a share that is being erased all
+    /// that comes is a deletion, whose time is then the bucket's.
     Behind(Vec<Entry>),
 }
 

@@ -38,12 +38,8 @@ impl Store {
     /// # Errors
     /// What the bucket said. The log may have been created all the same: ask again.
     pub async fn create_log(&self, id: &ShareId, entries: &[Entry]) -> Result<Created, StoreError> {
-        // A look first: after a deletion the first number is free again in the end, and must not be taken.
-        let mut log = match self.open_log(id).await? {
-            Opened::Open(log, found) => return Ok(Created::Exists(log, found)),
-            Opened::Deleted => return Ok(Created::Deleted),
-            Opened::Absent(log) => log,
-        };
+        // The append looks first: after a deletion the first number is free again in the end, and must not be taken.
+        let mut log = Log::at_start(self.clone(), id.clone());
         match log.append(entries).await? {
             Appended::Written => Ok(Created::New(log)),
             Appended::Behind(found) if log.ended.is_none() => Ok(Created::Exists(log, found)),

@@ -143,7 +143,7 @@ async fn too_many_upgrades_get_429_and_are_told_when_to_come_back() {
     for _ in 0..3 {
         drop(served.knock("/rpc/share", &[]).await.unwrap());
     }
-    let response = served.knock("/rpc/share", &[]).await.err().expect("a refusal");
+    let response = served.knock("/rpc/share", &[]).await.expect_err("a refusal");
     assert_eq!(response.status(), 429);
     assert_eq!(response.headers()["retry-after"], "20");
     let body: serde_json::Value = serde_json::from_slice(response.body().as_deref().unwrap()).unwrap();
@@ -217,6 +217,7 @@ async fn health_readiness_and_metrics_are_pages() {
     let metrics = served.request("GET /metrics HTTP/1.1").await;
     assert!(metrics.contains("capshare_syncs_total 1\n"), "{metrics}");
     assert!(metrics.contains("capshare_connections_admitted_total{door=\"rpc\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("capshare_connections_open{door=\"rpc\"} 1\n"), "{metrics}");
     assert!(!metrics.contains(share.id().as_str()));
 }
 

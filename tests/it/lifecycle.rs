@@ -7,26 +7,15 @@ use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
 use capshare::testing::{Scene, run};
-use futures::TryStreamExt as _;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 
+use crate::support::bucket::dump;
 use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, keys};
 use crate::support::items::{held, items, part};
 
 fn session(id: &str) -> SessionId {
     id.parse().unwrap()
-}
-
-/// Every key and every byte of a bucket.
-async fn dump(store: &dyn ObjectStore) -> Vec<(String, String)> {
-    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
-    let mut objects = Vec::new();
-    for object in listed {
-        let bytes = store.get(&object.location).await.unwrap().bytes().await.unwrap();
-        objects.push((object.location.to_string(), String::from_utf8(bytes.to_vec()).unwrap()));
-    }
-    objects
 }
 
 /// S9: createShare gives id, url and secret, and leaves entries under `share/` and `index/`.

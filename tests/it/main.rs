@@ -1,9 +1,15 @@
 //! Integration tests, in one binary.
+#![expect(clippy::unwrap_used, reason = "a scene that meets an error has failed")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a scene names what it expects and fails on everything else")]
 
+mod architecture;
 mod calls;
+mod client;
 mod doors;
+mod hub;
 mod lifecycle;
 mod limits;
+mod share;
 mod store;
 mod support;
 mod viewers;

@@ -3,4 +3,6 @@
 pub(crate) mod bucket;
 pub(crate) mod door;
 pub(crate) mod items;
+pub(crate) mod memory;
 pub(crate) mod moto;
+pub(crate) mod raw;

@@ -1,1 +1,232 @@
-//! Later.
+//! Buckets that are full, closed, down or careless.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use capshare::host::storage::{self, OpenStoreError, S3Options, StoreLocation};
+use capshare::share::item::{ItemKey, Payload};
+use capshare::store::{Appended, StoreError, StoreSettings};
+use object_store::memory::InMemory;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
+
+use super::{Batch, Change, Entry, Timestamp, created, host, host_with, keys, open_entry, opened, share, sync};
+use crate::support::bucket::{Fault, TestBucket};
+use crate::support::moto::Moto;
+
+async fn open(location: &str, options: &S3Options) -> Result<Arc<TestBucket>, OpenStoreError> {
+    let location: StoreLocation = location.parse()?;
+    storage::open(&location, options).await.map(TestBucket::over)
+}
+
+async fn why_not(location: &str, options: &S3Options) -> String {
+    let error = open(location, options).await.unwrap_err();
+    assert!(!format!("{error:?}{error}").contains("hush"), "it shows a secret: {error:?}");
+    error.to_string()
+}
+
+#[tokio::test]
+async fn a_bucket_that_ignores_conditional_writes_is_caught_by_the_probe() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    bucket.careless.store(true, Ordering::Relaxed);
+    let failure = host(&bucket, 1).probe_conditional_writes(1).await.unwrap_err();
+    assert!(matches!(failure, StoreError::Unconditional));
+    assert_eq!(keys(&bucket, "").await, [] as [&str; 0], "and cleaned up after");
+}
+
+#[tokio::test]
+async fn the_probe_does_not_take_a_lost_answer_for_carelessness() {
+    for fault in [Fault::MetItself, Fault::LostAnswer] {
+        for at in 0..10 {
+            let bucket = TestBucket::over(Arc::new(InMemory::new()));
+            bucket.next_writes(std::iter::repeat_n(None, at).chain([Some(fault)]));
+            match host(&bucket, 1).probe_conditional_writes(1).await {
+                Ok(()) => {}
+                Err(error) => assert!(error.is_transient(), "{fault:?} of write {at}: {error}"),
+            }
+            assert_eq!(keys(&bucket, "").await, [] as [&str; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_location_is_memory_a_directory_or_a_bucket() {
+    let parsed = |text: &str| text.parse::<StoreLocation>();
+    assert_eq!(parsed("memory:").unwrap(), StoreLocation::Memory);
+    for text in ["/var/shares", "file:/var/shares", "file:///var/shares"] {
+        assert_eq!(parsed(text).unwrap(), StoreLocation::Directory(PathBuf::from("/var/shares")));
+    }
+    assert_eq!(parsed("shares").unwrap(), StoreLocation::Directory(PathBuf::from("shares")));
+    for text in ["s3://bucket", "s3://bucket/", "s3://bucket/some/prefix", "s3://zone--x-s3/p"] {
+        let location = parsed(text).unwrap();
+        assert_eq!(location.to_string(), text.trim_end_matches('/'));
+        assert_eq!(location.lists_sorted(), !text.contains("--x-s3"));
+    }
+    for text in ["", "file:", "s3://", "s3:///prefix", "gs://bucket", "s3://bucket/a//x"] {
+        assert!(matches!(parsed(text), Err(OpenStoreError::BadLocation { .. })), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_opened_says_what_to_do() {
+    let keys = S3Options {
+        access_key_id: Some("key".to_owned()),
+        secret_access_key: Some("hush".to_owned()),
+        session_token: Some("hush".to_owned()),
+        ..S3Options::default()
+    };
+    assert!(!format!("{keys:?}").contains("hush"));
+    let at = |endpoint: &str| S3Options { endpoint: Some(endpoint.to_owned()), allow_http: true, ..keys.clone() };
+    assert!(why_not("s3://shares", &S3Options::default()).await.contains("credentials"));
+    assert!(why_not("s3://shares", &keys).await.contains("region"));
+    let plain = S3Options { allow_http: false, ..at("http://127.0.0.1:9") };
+    assert!(why_not("s3://shares", &plain).await.contains("https://"));
+    assert!(why_not("s3://shares", &at("http://127.0.0.1:9")).await.contains("cannot be reached"));
+    let moto = Moto::start();
+    assert!(why_not("s3://no-such-bucket", &moto.options()).await.contains("create it"));
+
+    let removed = open("s3://shares", &moto.options()).await.unwrap();
+    moto.remove_bucket();
+    let host = host(&removed, 1);
+    for failure in [host.ready().await.unwrap_err(), host.create_log(&share(1), &[open_entry()]).await.unwrap_err()] {
+        assert!(matches!(failure, StoreError::Denied { .. }), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_says_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let under_a_file = file.join("shares");
+    assert!(why_not(under_a_file.to_str().unwrap(), &S3Options::default()).await.contains("writable"));
+
+    let mount = Mount::of_1_mib(directory.path().join("mount"));
+    let bucket = open(mount.0.to_str().unwrap(), &S3Options::default()).await.unwrap();
+    let mut log = created(&host(&bucket, 1), &share(1), &[open_entry()]).await;
+    run(Command::new("mount").args(["-o", "remount,ro"]).arg(&mount.0));
+    let failure = log.append(&[sync("x")]).await.unwrap_err();
+    assert!(matches!(failure, StoreError::Denied { .. }), "{failure:?}");
+    assert!(why_not(mount.0.to_str().unwrap(), &S3Options::default()).await.contains("writable"));
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_no_half_object_and_the_share_goes_on_when_there_is_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let mount = Mount::of_1_mib(directory.path().join("mount"));
+    std::fs::write(mount.0.join("ballast"), vec![b'x'; 300 << 10]).unwrap();
+    let bucket = open(mount.0.join("shares").to_str().unwrap(), &S3Options::default()).await.unwrap();
+    let mut log = created(&host(&bucket, 1), &share(1), &[open_entry()]).await;
+    let large = |n: usize| {
+        let value = Payload::from_checked_json(&format!("\"{}\"", "y".repeat(200 << 10)));
+        let change = Change { key: ItemKey::message(&n.to_string()).unwrap(), value: Some(value) };
+        [Entry::Sync { at: Timestamp(0), batch: Batch { stamp: None, changes: vec![change] } }]
+    };
+    let mut expected = vec![open_entry()];
+    let failure = loop {
+        let entries = large(expected.len());
+        match log.append(&entries).await {
+            Ok(appended) => assert_eq!(appended, Appended::Written),
+            Err(failure) => break failure,
+        }
+        expected.extend(entries);
+        assert!(expected.len() < 10, "1 MiB never fills up");
+    };
+    assert!(matches!(failure, StoreError::Full { .. }), "{failure:?}");
+    assert!(failure.to_string().contains("free some space"), "{failure}");
+    assert_eq!(opened(&host(&bucket, 2), &share(1)).await.1, expected, "nothing half");
+    let files = std::fs::read_dir(mount.0.join(format!("shares/share/{}/log", share(1)))).unwrap().count();
+    assert_eq!(files, expected.len(), "nothing left over");
+
+    std::fs::remove_file(mount.0.join("ballast")).unwrap();
+    let entries = large(expected.len());
+    assert_eq!(log.append(&entries).await.unwrap(), Appended::Written);
+    expected.extend(entries);
+    assert_eq!(opened(&host(&bucket, 2), &share(1)).await.1, expected);
+}
+
+#[tokio::test]
+async fn a_server_that_answers_503_fails_an_append_within_its_time() {
+    let up = Arc::new(AtomicBool::new(true));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(listener, up.clone()));
+    let options = S3Options {
+        endpoint: Some(format!("http://{address}")),
+        access_key_id: Some("key".to_owned()),
+        secret_access_key: Some("secret".to_owned()),
+        allow_http: true,
+        ..S3Options::default()
+    };
+    let bucket = open("s3://shares", &options).await.unwrap();
+    let mut settings = StoreSettings::default();
+    settings.append_time = Duration::from_secs(2);
+    let mut log = created(&host_with(&bucket, 1, settings.clone()), &share(1), &[open_entry()]).await;
+    up.store(false, Ordering::Relaxed);
+    let begun = tokio::time::Instant::now();
+    let failure = log.append(&[sync("x")]).await.unwrap_err();
+    assert!(matches!(failure, StoreError::Unavailable { .. }), "{failure:?}");
+    assert!(begun.elapsed() < settings.append_time + 2 * settings.request_time);
+    assert!(host(&bucket, 2).ready().await.unwrap_err().is_transient());
+    assert!(why_not("s3://shares", &options).await.contains("cannot be reached"));
+}
+
+/// A server with an empty bucket that takes every object and keeps none; or, when it is not up, answers 503.
+async fn serve(listener: TcpListener, up: Arc<AtomicBool>) {
+    const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    while let Ok((connection, _)) = listener.accept().await {
+        let up = up.clone();
+        tokio::spawn(async move {
+            let mut connection = BufReader::new(connection);
+            loop {
+                let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
+                while line != "\r\n" {
+                    line.clear();
+                    if connection.read_line(&mut line).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    request.push_str(&line);
+                }
+                connection.read_exact(&mut vec![0; length]).await.unwrap();
+                let (status, body) = match (up.load(Ordering::Relaxed), request.split(' ').next().unwrap()) {
+                    (false, _) => ("503 Service Unavailable", ""),
+                    (true, "GET") if request.contains("list-type=2") => ("200 OK", EMPTY),
+                    (true, "PUT") => ("200 OK\r\nETag: \"1\"", ""),
+                    (true, _) => ("404 Not Found", ""),
+                };
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                if connection.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// A file system of 1 MiB in memory, gone when dropped. Needs root, as in CI; without it the test fails.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn of_1_mib(path: PathBuf) -> Self {
+        std::fs::create_dir(&path).unwrap();
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "capshare-test"]).arg(&path));
+        Self(path)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg::<&Path>(&self.0).output());
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}

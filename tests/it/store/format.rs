@@ -1,1 +1,223 @@
-//! Later.
+//! The stored bytes: `schema/storage.md`, pinned.
+
+use std::sync::Arc;
+
+use capshare::share::change::{Batch, Change, Stamp};
+use capshare::share::entry::Entry;
+use capshare::share::id::{AccountId, ProducerId, SessionId};
+use capshare::share::item::{ItemKey, Payload};
+use capshare::share::secret::SecretHash;
+use capshare::share::time::Timestamp;
+use capshare::store::{Appended, Claim, StoreError};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutPayload};
+use proptest::prelude::*;
+
+use super::{account, created, host, opened, session, share};
+use crate::support::bucket::TestBucket;
+
+const SEGMENT_1: &str = include_str!("../../data/store/format-1-segment-1.jsonl");
+const SEGMENT_2: &str = include_str!("../../data/store/format-1-segment-2.jsonl");
+const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
+const TOMBSTONE: &str = include_str!("../../data/store/format-1-tombstone.json");
+
+fn json(text: &str) -> Option<Payload> {
+    Some(Payload::from_checked_json(text))
+}
+
+/// What the golden segments hold: every line type, with everything that a line can have.
+fn golden() -> (Vec<Entry>, Vec<Entry>) {
+    let (account, session) = (account("ann@example.org"), session("ses_4f2a"));
+    let opening = vec![
+        Entry::Open { at: Timestamp(1_796_000_000_000), account, session, secret: SecretHash([0xab; 32]) },
+        Entry::Secret { at: Timestamp(1_796_000_000_500), secret: SecretHash([0xcd; 32]) },
+    ];
+    let change = |key: ItemKey, value| Change { key, value };
+    let stamp = Stamp { producer: "laptop-1".parse().unwrap(), epoch: 1, sequence: 7 };
+    let changes = vec![
+        change(ItemKey::session(), json(r#"{"title":"Say \"hi\" \u00e9 é"}"#)),
+        change(ItemKey::part("msg_1", "prt/1").unwrap(), json("null")),
+        change(ItemKey::message("msg_0").unwrap(), None),
+    ];
+    let going_on = vec![
+        Entry::Sync { at: Timestamp(1_796_000_001_000), batch: Batch { stamp: Some(stamp), changes } },
+        Entry::Sync { at: Timestamp(1_796_000_002_000), batch: Batch::default() },
+    ];
+    (opening, going_on)
+}
+
+async fn put(bucket: &TestBucket, key: &str, bytes: impl Into<PutPayload>) {
+    bucket.put(&Path::parse(key).unwrap(), bytes.into()).await.unwrap();
+}
+
+async fn text(bucket: &TestBucket, key: &str) -> String {
+    let bytes = bucket.get(&Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap();
+    String::from_utf8(bytes.into()).unwrap()
+}
+
+fn segment_key(number: u64) -> String {
+    format!("share/{}/log/{number:012}", share(1))
+}
+
+#[tokio::test]
+async fn format_1_stays_readable() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    put(&bucket, &segment_key(1), SEGMENT_1).await;
+    put(&bucket, &segment_key(2), SEGMENT_2).await;
+    put(&bucket, "index/ann@example.org/ses_4f2a/000000000001", CLAIM).await;
+    let (first, second) = golden();
+    assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, [first, second].concat());
+    let (who, what) = (account("ann@example.org"), session("ses_4f2a"));
+    let holder = host(&bucket, 5).claim(&who, &what, &share(2), Timestamp(0)).await.unwrap();
+    assert_eq!(holder, Claim::Theirs(share(1)));
+}
+
+/// What is written is the golden text to the byte, so a change of the format cannot go unseen.
+#[tokio::test]
+async fn format_1_is_what_is_written() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let (host, (first, second)) = (host(&bucket, 0xfeed), golden());
+    let (who, what) = (account("ann@example.org"), session("ses_4f2a"));
+    host.claim(&who, &what, &share(1), Timestamp(1_796_000_000_000)).await.unwrap();
+    let mut log = created(&host, &share(1), &first).await;
+    assert_eq!(log.append(&second).await.unwrap(), Appended::Written);
+    assert_eq!(text(&bucket, &segment_key(1)).await, SEGMENT_1);
+    assert_eq!(text(&bucket, &segment_key(2)).await, SEGMENT_2);
+    assert_eq!(text(&bucket, "index/ann@example.org/ses_4f2a/000000000001").await, CLAIM);
+
+    log.append(&[Entry::Delete { at: Timestamp(1_796_000_003_000) }]).await.unwrap();
+    let last_line = text(&bucket, &segment_key(3)).await.lines().last().unwrap().to_owned();
+    assert_eq!(last_line, format!("{{\"share\":\"{}\",\"type\":\"delete\",\"at\":1796000003000}}", share(1)));
+    drop(log.erase(&who, &what).await.unwrap());
+    assert_eq!(text(&bucket, &format!("tomb/{}", share(1))).await, TOMBSTONE);
+    assert_eq!(text(&bucket, "index/ann@example.org/ses_4f2a/000000000001").await, "");
+    for number in 1..=3 {
+        assert_eq!(text(&bucket, &segment_key(number)).await, "");
+    }
+}
+
+#[tokio::test]
+async fn a_field_of_tomorrow_is_passed_over() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let tomorrow = SEGMENT_1.replacen(r#""seq":1"#, r#""seq":1,"base":0,"flags":{"a":[1]}"#, 1).replacen(
+        r#""type":"open""#,
+        r#""type":"open","mood":"fine""#,
+        1,
+    );
+    assert_ne!(tomorrow, SEGMENT_1);
+    put(&bucket, &segment_key(1), tomorrow).await;
+    assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, golden().0);
+}
+
+#[tokio::test]
+async fn a_corrupt_object_is_told_by_its_key_and_what_is_wrong_with_it() {
+    let cases = [
+        (1, "not JSON\n".to_owned(), "its format is no JSON"),
+        (1, "\u{0}\n".to_owned(), "no JSON"),
+        (1, SEGMENT_1.replace("\"capshare\":1", "\"capshare\":2"), "format 2, and this version reads 1 to 1"),
+        (1, SEGMENT_1.replace("\"seq\":1", "\"seq\":4"), "says segment 4"),
+        (1, SEGMENT_1.replace("\"entries\":2", "\"entries\":3"), "2 entries and its header says 3"),
+        (1, SEGMENT_1.trim_end().to_owned(), "cut off"),
+        (1, SEGMENT_1[..SEGMENT_1.len() - 30].to_owned() + "\n", "line 3 is cut off"),
+        (1, SEGMENT_1.replace("\"secret\",\"at\"", "\"rename\",\"at\""), "format 1: unknown line type rename"),
+        (1, SEGMENT_1.replace("abababab", "zz"), "line 2 of format 1: its secret"),
+        (1, SEGMENT_1.replacen("\"share\":\"aaa", "\"share\":\"bbb", 1), "an entry of share bbb"),
+        (1, SEGMENT_1.replace("ses_4f2a", "../up"), "a session id must be"),
+        (2, SEGMENT_2.replace("message/msg_0", "nothing/such"), "not an item key"),
+        (2, SEGMENT_2.replace("\"batch\":1}", "\"batch\":9}"), "does not follow"),
+        (3, SEGMENT_2.to_owned(), "000000000002 cannot be read: it is missing"),
+    ];
+    for (number, bytes, reason) in cases {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        put(&bucket, &segment_key(1), SEGMENT_1).await;
+        put(&bucket, &segment_key(number), bytes).await;
+        let failure = host(&bucket, 5).open_log(&share(1)).await.unwrap_err();
+        let StoreError::Corrupt { key, .. } = &failure else { panic!("{failure:?} for {reason}") };
+        assert!(key.starts_with(&format!("share/{}/log/", share(1))), "{key}");
+        assert!(failure.to_string().contains(reason), "{failure}\ndoes not say: {reason}");
+        assert!(!failure.to_string().contains("Say"), "no contents in errors: {failure}");
+        assert!(!failure.is_transient());
+    }
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    put(&bucket, "index/a/s/000000000001", CLAIM).await;
+    let failure = host(&bucket, 5).list(None, None, 10).await.unwrap_err();
+    assert!(failure.to_string().contains("index/a/s/000000000001"), "{failure}");
+    put(&bucket, "index/a/s/000000000002", &b"\xff"[..]).await;
+    let failure = host(&bucket, 5).claim(&account("a"), &session("s"), &share(1), Timestamp(0)).await.unwrap_err();
+    assert!(matches!(failure, StoreError::Corrupt { .. }), "{failure}");
+}
+
+fn any_json() -> impl Strategy<Value = Payload> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        any::<bool>().prop_map(|b| b.to_string()),
+        any::<i64>().prop_map(|n| n.to_string()),
+        Just("1.50e+3".to_owned()),
+        any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+        Just(r#""\u0041\ud83d\ude00 \/""#.to_owned()),
+    ];
+    let tree = leaf.prop_recursive(4, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(" ,\n"))),
+            (any::<String>(), inner).prop_map(|(k, v)| format!("{{ {} :{v}}}", serde_json::to_string(&k).unwrap())),
+        ]
+    });
+    tree.prop_map(|text| Payload::from_checked_json(&text))
+}
+
+fn any_key() -> impl Strategy<Value = ItemKey> {
+    let id = || "\\PC{1,20}|[%/\n\t\"\\\\]{1,9}".prop_map(|id| id);
+    prop_oneof![
+        Just(ItemKey::session()),
+        id().prop_map(|id| ItemKey::message(&id).unwrap()),
+        (id(), id()).prop_map(|(message, id)| ItemKey::part(&message, &id).unwrap()),
+        (id(), prop::option::of(id()))
+            .prop_map(|(kind, id)| ItemKey::other(&format!("x{kind}"), id.as_deref()).unwrap()),
+    ]
+}
+
+fn any_entry() -> impl Strategy<Value = Entry> {
+    let at = || any::<i64>().prop_map(Timestamp);
+    let hash = || any::<[u8; 32]>().prop_map(SecretHash);
+    let change = (any_key(), prop::option::weighted(0.8, any_json())).prop_map(|(key, value)| Change { key, value });
+    let stamp = ("[A-Za-z0-9_-]{1,64}", any::<u64>(), any::<u64>()).prop_map(|(producer, epoch, sequence)| Stamp {
+        producer: producer.parse::<ProducerId>().unwrap(),
+        epoch,
+        sequence,
+    });
+    let batch = (prop::option::of(stamp), prop::collection::vec(change, 0..5));
+    prop_oneof![
+        1 => (at(), "[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}", "[A-Za-z0-9_:@=+~-][A-Za-z0-9_.:@=+~-]{0,127}", hash())
+            .prop_map(|(at, account, session, secret)| Entry::Open {
+                at,
+                account: account.parse::<AccountId>().unwrap(),
+                session: session.parse::<SessionId>().unwrap(),
+                secret,
+            }),
+        1 => (at(), hash()).prop_map(|(at, secret)| Entry::Secret { at, secret }),
+        4 => (at(), batch).prop_map(|(at, (stamp, changes))| Entry::Sync { at, batch: Batch { stamp, changes } }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_entries_come_back_as_they_went(batches in prop::collection::vec(prop::collection::vec(any_entry(), 0..4), 1..4)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let bucket = TestBucket::over(Arc::new(InMemory::new()));
+            let mut log = created(&host(&bucket, 1), &share(1), &batches[0]).await;
+            for batch in &batches[1..] {
+                assert_eq!(log.append(batch).await.unwrap(), Appended::Written);
+            }
+            assert_eq!(opened(&host(&bucket, 2), &share(1)).await.1, batches.concat());
+            for (number, batch) in (1..).zip(&batches) {
+                let text = text(&bucket, &segment_key(number)).await;
+                assert_eq!(text.split_terminator('\n').count(), 1 + batch.len(), "a line an entry");
+                assert!(text.split_terminator('\n').all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+            }
+        });
+    }
+}

@@ -8,8 +8,9 @@ use capshare::share::time::Timestamp;
 use capshare::store::{Appended, Claim, Created, ListCursor, Opened, StoreSettings};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use object_store::ObjectStore;
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::{
     DELETE, account, append, created, holding, host, host_with, is_deleted, keys, open_entry, opened, opening, session,
@@ -216,7 +217,6 @@ async fn the_bucket_passes_the_probe_and_is_left_clean(bucket: &Arc<TestBucket>)
     assert_eq!(keys(bucket, "").await, [] as [&str; 0]);
 }
 
-/// S18, as far as it is the store's.
 async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<TestBucket>, sorted: bool) {
     let mut settings = StoreSettings::default();
     settings.sorted_listings = sorted;
@@ -225,16 +225,16 @@ async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<Te
     let claims =
         (0..1_100_u128).map(|n| (if n % 10 == 0 { &other } else { &one }, session(&format!("s{n}")), share(n)));
     let expected: BTreeSet<_> = claims.clone().map(|(who, what, id)| (who.to_string(), what.to_string(), id)).collect();
+    // Put there as objects: to claim each would take a server as many listings.
     stream::iter(claims)
-        .map(|(who, what, id)| {
-            let host = &host;
-            async move { host.claim(who, &what, &id, NOW).await }
+        .map(|(who, what, id)| async move {
+            let claim = format!(
+                "{{\"capshare\":1,\"account\":\"{who}\",\"session\":\"{what}\",\"share\":\"{id}\",\"at\":5}}\n"
+            );
+            bucket.put(&Path::from(format!("index/{who}/{what}/000000000001")), claim.into()).await
         })
         .buffer_unordered(32)
-        .try_for_each(|claim| async move {
-            assert_eq!(claim, Claim::Ours);
-            Ok(())
-        })
+        .try_for_each(|_| async { Ok(()) })
         .await
         .unwrap();
     host.claim(&one, &gone, &share(5_000), NOW).await.unwrap();

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// What happens to a write.
@@ -280,4 +280,15 @@ impl ObjectStore for TestBucket {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
+}
+
+/// Every key and every byte of a bucket.
+pub(crate) async fn dump(store: &dyn ObjectStore) -> Vec<(String, String)> {
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    let mut objects = Vec::new();
+    for object in listed {
+        let bytes = store.get(&object.location).await.unwrap().bytes().await.unwrap();
+        objects.push((object.location.to_string(), String::from_utf8(bytes.to_vec()).unwrap()));
+    }
+    objects
 }

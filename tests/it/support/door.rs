@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_tungstenite::WebSocketStream;
-use async_tungstenite::tokio::{ConnectStream, client_async, connect_async};
+use async_tungstenite::tokio::{ConnectStream, connect_async};
 use async_tungstenite::tungstenite::handshake::client::generate_key;
 use async_tungstenite::tungstenite::http::{Request, Response};
 use async_tungstenite::tungstenite::{Error as WsError, Message};
@@ -95,7 +95,7 @@ impl Served {
 
     /// The status and JSON body of the answer to an upgrade that is refused.
     pub(crate) async fn refused(&self, path: &str, headers: &[(&str, &str)]) -> (u16, serde_json::Value) {
-        let response = self.knock(path, headers).await.err().expect("a refusal");
+        let response = self.knock(path, headers).await.expect_err("a refusal");
         let body = response.body().clone().unwrap_or_default();
         (response.status().as_u16(), serde_json::from_slice(&body).expect("a JSON body"))
     }
@@ -143,16 +143,4 @@ where
             _ => {}
         }
     }
-}
-
-/// A raw upgrade over a stream that the test controls.
-pub(crate) async fn knock_over<S>(
-    served: &Served,
-    path: &str,
-    stream: S,
-) -> WebSocketStream<async_tungstenite::tokio::TokioAdapter<S>>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    client_async(served.upgrade(path, &[]), stream).await.unwrap().0
 }

@@ -50,6 +50,11 @@ impl Moto {
         }
     }
 
+    pub(crate) fn remove_bucket(&self) {
+        let answer = self.ask("DELETE /shares HTTP/1.1");
+        assert!(answer.starts_with("HTTP/1.1 204"), "the bucket was not removed: {answer}");
+    }
+
     fn ask(&self, request: &str) -> String {
         let mut connection = TcpStream::connect(self.address).expect("moto listens");
         // moto takes the service from the credential's scope.

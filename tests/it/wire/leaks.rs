@@ -6,6 +6,7 @@ use capshare::share_capnp::share_rpc;
 use tokio::task::spawn_local;
 
 use super::scene::{Echo, Facts, hello, local, over_duplex, roomy, root};
+use crate::support::memory::resident_bytes;
 
 /// The pages that may come and go between the two looks at the resident memory: allocator slack, not connections. One
 /// leaked connection is some 9 KiB, so a leak in every twentieth of the 8,000 cycles would show.
@@ -53,10 +54,4 @@ async fn call_back(rpc: &share_rpc::Client) {
     let mut request = rpc.probe_callback_request();
     request.get().set_callback(capnp_rpc::new_client(Echo));
     request.send().promise.await.unwrap();
-}
-
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4096
 }

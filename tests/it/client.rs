@@ -1,0 +1,11 @@
+//! The linked client, against a small scripted host: in memory on a paused clock where time matters, and over real
+//! sockets where the wire does.
+
+mod calls;
+mod host;
+mod queue;
+mod reconnect;
+mod resend;
+mod threads;
+mod watch;
+mod websocket;

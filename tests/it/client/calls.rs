@@ -1,0 +1,120 @@
+//! The typed calls.
+
+use std::sync::Arc;
+
+use capshare::client::{ClientError, ProbeValue};
+use capshare::share::error::Refusal;
+use capshare::share::id::ShareId;
+use capshare::share::secret::Secret;
+use capshare::share::time::Timestamp;
+
+use super::host::{Host, local};
+use super::queue::{client, items, share};
+
+#[tokio::test(start_paused = true)]
+async fn probes_come_back_as_they_went() {
+    local(async {
+        let client = client(&Host::new());
+        let value = ProbeValue { when: Timestamp(-5), bytes: vec![0, 255], x: 0.5 };
+        assert_eq!(client.probe_value(value.clone()).await.unwrap().value, value);
+        let reply = client.probe_callback(|message| format!("heard {message}")).await.unwrap();
+        assert_eq!(reply.value, "heard server-called");
+        client.ping().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_is_created_found_again_opened_read_and_deleted() {
+    local(async {
+        let host = Host::new();
+        let client = client(&host);
+        let session = "ses_1".parse().unwrap();
+        let created = client.create(&session, Some(items(&["a 1"]))).await.unwrap();
+        assert_eq!((created.existed(), created.progress().borrow().sync_count), (false, 1));
+        let again = client.create(&session, None).await.unwrap();
+        assert_eq!((again.existed(), again.id()), (true, created.id()));
+        let opened = client.open(created.id(), created.secret()).await.unwrap();
+        assert_eq!(opened.url(), created.url());
+        assert_eq!(opened.sync(items(&["b 1"])).await.unwrap().sync_count, 2);
+        assert_eq!(created.info().await.unwrap().item_count, 2);
+        let printed = format!("{created:?}");
+        assert!(!printed.contains(created.secret().reveal()), "{printed}");
+
+        let wrong = client.open(created.id(), &Secret::from("capsec_wrong")).await.unwrap();
+        let invalid = Err(ClientError::Refused(Refusal::InvalidSecret { id: created.id().clone() }));
+        assert_eq!(wrong.sync(items(&["c 1"])).await, invalid);
+
+        created.delete().await.unwrap();
+        let gone = ClientError::Refused(Refusal::not_found(created.id().as_str()));
+        assert_eq!(created.try_queue(items(&["c 1"])), Err(gone.clone()));
+        assert_eq!(client.delete(created.id(), created.secret()).await, Err(gone.clone()));
+        assert_eq!(client.snapshot(created.id()).await.unwrap_err(), gone);
+        let unknown = ShareId::from_bits(99);
+        assert_eq!(client.info(&unknown).await, Err(ClientError::Refused(Refusal::not_found(unknown.as_str()))));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_goes_from_page_to_page() {
+    local(async {
+        let host = Host::new();
+        let client = client(&host);
+        for n in 0..5 {
+            client.create(&format!("ses_{n}").parse().unwrap(), None).await.unwrap();
+        }
+        let mut listing = client.list(false);
+        let mut sessions = Vec::new();
+        while let Some(line) = listing.next().await.unwrap() {
+            sessions.push(line.session.to_string());
+        }
+        assert_eq!(sessions, ["ses_0", "ses_1", "ses_2", "ses_3", "ses_4"]);
+        let page = client.list_page(None, 0, false).await.unwrap();
+        assert_eq!((page.shares.len(), page.next_cursor.is_some()), (2, true));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_of_many_chunks_is_the_state_even_if_it_changes_meanwhile() {
+    local(async {
+        let host = Host::new();
+        let client = client(&host);
+        let share = share(&client).await;
+        // Chunks of the host have 100 bytes.
+        for n in 0..40 {
+            host.sync(share.id(), &[("note", &format!(r#"{{"id":"{n}","x":"{}"}}"#, "x".repeat(30)))]);
+        }
+        let meddling = tokio::task::spawn_local({
+            let (host, id) = (host.clone(), share.id().clone());
+            async move {
+                for n in 0..20 {
+                    host.sync(&id, &[("note", &format!(r#"{{"id":"{n}","y":1}}"#)), ("remove", r#""other/note/39""#)]);
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        client.snapshot(share.id()).await.unwrap();
+        meddling.await.unwrap();
+        let replica = client.snapshot(share.id()).await.unwrap();
+        let items: Vec<_> = replica.iter().map(|(key, value)| (key.to_string(), value.as_str().to_owned())).collect();
+        assert_eq!(items, host.items(share.id()));
+        assert_eq!((replica.len(), replica.revision()), (39, host.facts().shares[share.id()].1.revision()));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_calls_at_once_take_turns() {
+    local(async {
+        let host = Host::new();
+        let client = Arc::new(client(&host));
+        let calls = (0..1_000).map(|_| client.ping());
+        for call in futures::future::join_all(calls).await {
+            call.unwrap();
+        }
+        assert_eq!(host.facts().dialled.len(), 1);
+    })
+    .await;
+}
