@@ -131,8 +131,9 @@ impl Client {
     pub async fn close(&self) {
         self.close.cancel();
         let mut state = self.state.clone();
-        // Without a sender the driver is gone, and with it the connection.
-        let _closed = state.wait_for(|state| matches!(state, ConnectionState::Closed(_))).await;
+        // Let go of at once: what it gives is a lock on the state, which the driver needs to end. Without a sender the
+        // driver is gone, and with it the connection.
+        drop(state.wait_for(|state| matches!(state, ConnectionState::Closed(_))).await);
         self.commands.closed().await;
     }
 

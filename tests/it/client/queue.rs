@@ -204,7 +204,7 @@ async fn more_than_one_message_holds_goes_in_several_syncs() {
         host.set(|facts| facts.sync_items_max = Some(800));
         share.queue(many).await.unwrap();
         share.flush().await.unwrap();
-        assert_eq!(lens(&host)[5..], [2_000, 800, 800, 400, 800, 800, 400, 500]);
+        assert_eq!(lens(&host)[5..], [800, 800, 400, 800, 800, 800, 100]);
         assert_eq!(host.facts().dialled.len(), 1);
     })
     .await;
