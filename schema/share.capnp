@@ -10,11 +10,12 @@
 # receiver concatenates binary payloads and reads them as a byte stream, so that bridges may cut them anywhere. A text
 # frame is refused with close code 1003.
 #
-# What a share is. A set of *items*, each under a *key*, each a JSON text that the host keeps as it came (but for
-# white space around it, which goes, and line breaks between tokens, which become spaces). A sync upserts and removes items; the newest value of a key wins, in order
-# of arrival at the share's log. Every accepted sync raises `syncCount` by one. Every accepted sync that changed anything
-# raises `revision` by one: revision numbers the states of a share, so a follower that holds revision r needs exactly what
-# came after r. What has been answered with success is in the bucket; followers are told only what is in the bucket.
+# What a share is. A set of *items*, each under a *key*, each a JSON text that the host keeps as it came (but for white
+# space around it, which goes, and line breaks between tokens, which become spaces). A sync upserts and removes items; the
+# newest value of a key wins, in order of arrival at the share's log. Every accepted sync raises `syncCount` by one. Every
+# accepted sync that changed anything raises `revision` by one: revision numbers the states of a share, so a follower that
+# holds revision r needs exactly what came after r. What has been answered with success is in the bucket; followers are
+# told only what is in the bucket.
 #
 # Ids and capabilities. A share can be reached by id and secret (`syncShare`, `deleteShare`) or by a capability (`Share`,
 # `ShareWriter`, `ShareView`). Both do the same. A capability is the better form: what its holder may do is the interface

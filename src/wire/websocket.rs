@@ -7,9 +7,9 @@
 //! flushed, which capnp-rpc does after every message. In, the reader hands out the payloads of binary messages one after
 //! the other, so a peer (or a bridge) may cut them anywhere. Pings are answered, pongs and empty messages pass.
 //!
-//! It refuses text frames (closed with 1003) and messages past the limit (1009). Reader, writer and control share one
-//! state, and the first [`PipeEnd`] that any of them meets ends all three. The socket is dropped with the last of them;
-//! dropping it before [`PipeControl::close`] cuts the connection without a word.
+//! It refuses text frames (closed with 1003) and messages past the limit (1009), whole or in pieces. Reader, writer and
+//! control share one state, and the first [`PipeEnd`] that any of them meets ends all three. The socket is dropped with
+//! the last of them; dropping it before [`PipeControl::close`] cuts the connection without a word.
 //!
 //! At rest a pipe holds no buffer of its own. It keeps at most one received message until that has been read. The socket's
 //! two buffers below it do not shrink: each stays as large as the largest message that it has carried, so send large
@@ -17,6 +17,7 @@
 
 mod control;
 mod end;
+mod framing;
 mod shared;
 
 use std::cell::RefCell;
@@ -37,7 +38,7 @@ use self::shared::Shared;
 /// What one pipe allows.
 #[derive(Clone, Copy, Debug)]
 pub struct PipeOptions {
-    /// Bytes of one outgoing message; what comes in is bounded by the socket's own [`socket_config`].
+    /// Bytes of one message, in either direction. One WebSocket message is bounded by the socket's own [`socket_config`].
     pub message_bytes_max: usize,
     /// How long [`PipeControl::close`] may take to say goodbye and wait for the peer to do the same.
     pub close_within: Duration,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bucket;
 pub(crate) mod door;
+pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;

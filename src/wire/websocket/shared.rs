@@ -18,6 +18,7 @@ use futures::task::AtomicWaker;
 use futures::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::framing::Framing;
 use super::{PipeEnd, PipeOptions};
 
 /// The most that a Close frame's reason may have: a control frame's 125 bytes less the code.
@@ -30,6 +31,7 @@ pub(super) struct Shared<S> {
     waker: Waker,
     /// What is left of the message that is being read.
     inbox: Bytes,
+    framing: Framing,
     /// What was written since the last flush: at most one message.
     outbox: Vec<u8>,
     pub(super) end: Option<PipeEnd>,
@@ -53,6 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             waker: wakers.clone().into(),
             wakers,
             inbox: Bytes::new(),
+            framing: Framing::new(options.message_bytes_max),
             outbox: Vec::new(),
             end: None,
             deaf: false,
@@ -90,7 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
                 Some(Ok(Message::Binary(payload))) => {
                     self.bytes_in += payload.len() as u64;
                     self.messages_in += 1;
-                    self.inbox = payload;
+                    match self.framing.follow(&payload) {
+                        Ok(()) => self.inbox = payload,
+                        Err(got) => self.end_as(PipeEnd::TooLarge { got, max: self.options.message_bytes_max as u64 }),
+                    }
                 }
                 Some(Ok(Message::Text(_))) => self.end_as(PipeEnd::TextFrame),
                 // The socket has put its pong in the queue, and sends it when it is polled next.

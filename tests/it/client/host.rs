@@ -247,8 +247,17 @@ impl Dial for Pipe {
 /// Runs one connection at the host.
 pub(crate) async fn run(host: Arc<Host>, vat: vat::Vat, cut: CancellationToken) {
     host.set(|facts| facts.connections += 1);
+    // Counted down even if the client's thread ends with this on it.
+    let _open = Open(host);
     let _ended = cut.run_until_cancelled_owned(vat).await;
-    host.set(|facts| facts.connections -= 1);
+}
+
+struct Open(Arc<Host>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(|facts| facts.connections -= 1);
+    }
 }
 
 struct Live(Arc<Host>);
@@ -415,7 +424,13 @@ impl share_rpc::Server for Root {
         let id: ShareId = params.get()?.get_share_id()?.to_str()?.parse().map_err(failed)?;
         match self.host.apply(&id, &Entry::Delete { at: Timestamp(3) }) {
             Outcome::Deleted => results.get().init_result().set_deleted(()),
-            _ => write_refusal(&Refusal::not_found(id.as_str()), results.get().init_result().init_refused()),
+            Outcome::Void
+            | Outcome::Opened
+            | Outcome::Synced { .. }
+            | Outcome::Duplicate { .. }
+            | Outcome::Refused(_) => {
+                write_refusal(&Refusal::not_found(id.as_str()), results.get().init_result().init_refused());
+            }
         }
         Ok(())
     }

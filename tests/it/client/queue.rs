@@ -164,7 +164,8 @@ async fn closing_a_share_sends_what_is_queued_and_so_does_dropping_it() {
         one.close().await.unwrap();
         assert_eq!(host.items(&id).len(), 1);
 
-        let two = client.open(&id, &host.facts().shares[&id].0.clone()).await.unwrap();
+        let secret = host.facts().shares[&id].0.clone();
+        let two = client.open(&id, &secret).await.unwrap();
         two.queue(items(&["b 1"])).await.unwrap();
         drop((two, client));
         host.until(|facts| facts.connections == 0).await;

@@ -4,10 +4,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use capshare::host::storage::S3Options;
+
+use crate::support::install;
 
 const PACKAGE: &str = "moto[server]==5.2.5";
 
@@ -20,7 +21,7 @@ pub(crate) struct Moto {
 impl Moto {
     pub(crate) fn start() -> Self {
         // Port 0: the system picks a free one, and the server says which.
-        let mut server = Command::new(installed())
+        let mut server = Command::new(install::python("moto", &[PACKAGE]).join("moto_server"))
             .args(["-H", "127.0.0.1", "-p", "0"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -77,24 +78,4 @@ impl Drop for Moto {
         drop(self.server.kill());
         drop(self.server.wait());
     }
-}
-
-/// The program, installed first if it is missing. Several test processes may come here at once: one installs.
-fn installed() -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder").join("moto");
-    std::fs::create_dir_all(&target).expect("the target folder can be written");
-    let lock = std::fs::File::create(target.join("lock")).expect("the target folder can be written");
-    lock.lock().expect("files can be locked");
-    let (venv, done) = (target.join("venv"), target.join(PACKAGE));
-    if !done.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", PACKAGE]));
-        std::fs::write(&done, "").expect("the target folder can be written");
-    }
-    venv.join("bin/moto_server")
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; python3 with venv is needed"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -122,6 +122,24 @@ async fn a_message_past_the_limit_is_refused_by_name_with_1009_even_while_it_is_
     .await;
 }
 
+#[tokio::test]
+async fn a_message_past_the_limit_is_refused_as_soon_as_its_first_piece_tells_its_size() {
+    local(async {
+        let (near, far) = tcp().await;
+        let (control, ended) = host(socket(far, Role::Server).await, root(&Rc::new(Facts::default()), &roomy()).client);
+        let mut peer = socket(near, Role::Client).await;
+        let max = MESSAGE_BYTES_MAX as u64;
+        // One segment, which with the eight bytes of this table is just too large; none of it ever comes.
+        let table = [0, u32::try_from(max / 8).unwrap()].map(u32::to_le_bytes).concat();
+        peer.send(Message::binary(table)).await.unwrap();
+        assert_eq!(ended.await.unwrap().unwrap_err().kind, ErrorKind::Failed);
+        assert_eq!(control.end_reason(), Some(PipeEnd::TooLarge { got: max + 8, max }));
+        let heard = async move { assert_closed(&mut peer, 1009, "LimitExceeded messageBytesMax").await };
+        tokio::join!(control.close(1011, "too late: the pipe has ended"), heard);
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_past_the_limit_ends_the_connection_by_name_and_nothing_of_it_is_sent() {
     local(async {
