@@ -19,7 +19,16 @@ fn the_start_up_line_says_address_store_and_mode() {
     assert!(line.contains(store.to_str().unwrap()), "{line}");
     assert!(line.contains("everybody is account local"), "{line}");
 
-    let mut program = home.start(&["serve", "--json", "--listen", "127.0.0.1:0", "--store", "memory:", "--key", &format!("ann={KEY}")]);
+    let mut program = home.start(&[
+        "serve",
+        "--json",
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        "memory:",
+        "--key",
+        &format!("ann={KEY}"),
+    ]);
     let line = program.stdout.wait_for(|_| true);
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&line["store"], &line["access"]), (&json!("memory:"), &json!("1 shared key")));
@@ -60,7 +69,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
 #[test]
 fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
     let home = Home::new();
-    let short = home.write("keys", "ann=short-secret\nbob=short\n");
+    let short = home.write("keys", "ann=a-key-that-nobody-may-read\nbob=short\n");
     let number = home.write("number.toml", "listen = '127.0.0.1:3'\nkeys = [4711471147114711]\n");
     let unknown = home.write("unknown.toml", "sotre = 'memory:' # a-key-that-nobody-may-read\n");
     for (arguments, says) in [
@@ -91,7 +100,8 @@ fn without_keys_it_serves_this_machine_only_unless_told() {
     let mut open = home.start(&["serve", "--listen", "0.0.0.0:0", "--open", "--store", "memory:"]);
     open.stdout.wait_for(|line| line.contains("everybody is account local"));
     open.stderr.wait_for(|line| line.contains("everybody who reaches this port"));
-    let mut keyed = home.start(&["serve", "--listen", "0.0.0.0:0", "--store", "memory:", "--key", &format!("ann={KEY}")]);
+    let mut keyed =
+        home.start(&["serve", "--listen", "0.0.0.0:0", "--store", "memory:", "--key", &format!("ann={KEY}")]);
     keyed.stdout.wait_for(|line| line.contains("1 shared key"));
 }
 

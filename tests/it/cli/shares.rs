@@ -39,7 +39,10 @@ fn a_file_is_pushed_listed_shown_watched_and_removed_by_the_kept_secret() {
         let first = watch.stdout.wait_for(|_| true);
         let first: Value = serde_json::from_str(&first).unwrap();
         assert_eq!(first["event"], "snapshot");
-        assert_eq!(first["payload"]["changes"].as_array().unwrap().len() as u64, info_of["item_count"].as_u64().unwrap());
+        assert_eq!(
+            first["payload"]["changes"].as_array().unwrap().len() as u64,
+            info_of["item_count"].as_u64().unwrap()
+        );
         watch.stdout.wait_for(|line| line.contains(r#""ready""#));
 
         let removed = home.run(&["rm", id, "--json"]).ends_with(0);
@@ -48,7 +51,9 @@ fn a_file_is_pushed_listed_shown_watched_and_removed_by_the_kept_secret() {
         assert_eq!(files(&home.path(".local/state/capshare")).len(), 0);
         let again = home.run(&["rm", id, "--json"]).ends_with(3);
         assert_eq!(again.error()["code"], "NotFound");
-        for said in [listed.everything(), info.everything(), watched.everything(), removed.everything(), again.everything()] {
+        for said in
+            [listed.everything(), info.everything(), watched.everything(), removed.everything(), again.everything()]
+        {
             assert!(!said.contains(secret), "{said}");
         }
     }
@@ -81,7 +86,8 @@ fn every_kind_of_no_has_its_exit_code() {
     with_key.run(&["ls", "--token-file", &token]).ends_with(0);
 
     let no_file = with_key.path("nothing");
-    let no_item = with_key.write("lines.jsonl", "{\"type\":\"session\",\"data\":{\"id\":\"s\"}}\n{\"type\":\"part\",\"data\":{}}\n");
+    let no_item = with_key
+        .write("lines.jsonl", "{\"type\":\"session\",\"data\":{\"id\":\"s\"}}\n{\"type\":\"part\",\"data\":{}}\n");
     let no_json = with_key.write("text", "not JSON\n");
     let ran = [
         (home.run(&[&["ls"], &to[..]].concat()), 4, "Unauthorized"),
