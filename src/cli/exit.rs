@@ -103,6 +103,12 @@ impl Failure {
         Self::new(exit, message)
     }
 
+    /// The same in other words.
+    pub(crate) fn saying(mut self, message: String) -> Self {
+        self.message = message;
+        self
+    }
+
     /// The same, of this file.
     pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
         self.message = format!("{}: {}", path.display(), self.message);

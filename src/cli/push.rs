@@ -6,7 +6,9 @@
 mod lines;
 mod source;
 
-use capshare::client::{ConnectionState, Items, Share};
+use std::time::Duration;
+
+use capshare::client::{ClientError, ConnectionState, Items, Share};
 use capshare::share::id::SessionId;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -56,11 +58,11 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         Ok(items) => items,
         Err(failure) => {
             // What stands before the line that cannot be sent is sent.
-            let _already_failing = share.flush().await;
+            let _already_failing = flush(&share, &stop, *output).await;
             return Err(failure);
         }
     };
-    share.flush().await.map_err(|error| target.failure(&error))?;
+    flush(&share, &stop, *output).await.map_err(|error| target.failure(&error))?;
     telling.abort();
     let reached = *share.progress().borrow();
     output.result(
@@ -155,6 +157,25 @@ async fn push(
     }
     bar.finish_and_clear();
     Ok(count)
+}
+
+/// Waits until everything queued is in the store, also after a first request to stop.
+async fn flush(share: &Share, stop: &CancellationToken, mut output: Output) -> Result<(), ClientError> {
+    let flushed = share.flush();
+    tokio::pin!(flushed);
+    tokio::select! {
+        biased;
+        flushed = &mut flushed => return flushed,
+        () = stop.cancelled() => {}
+    }
+    // Most flushes are over before a word about them could be read.
+    match tokio::time::timeout(Duration::from_millis(500), &mut flushed).await {
+        Ok(flushed) => flushed,
+        Err(_) => {
+            output.note("sending what is queued; a second signal gives it up");
+            flushed.await
+        }
+    }
 }
 
 /// Says when the connection is lost and when it is back, because a queue waits without a word.

@@ -100,7 +100,7 @@ fn every_kind_of_no_has_its_exit_code() {
         (with_key.run(&["info", "a/b", "--json"]), 2, "Usage"),
         (with_key.run(&["nonsense", "--json"]), 2, "Usage"),
         (with_key.run(&["push", no_file.to_str().unwrap(), "--json"]), 1, "Failed"),
-        (with_key.run(&["push", &no_item, "--json"]), 1, "Failed"),
+        (with_key.run(&["push", &no_item, "--json"]), 1, "InvalidInput"),
         (with_key.run(&["push", &no_json, "--json"]), 1, "Failed"),
         (with_key.run(&["ls", "--to", "http://127.0.0.1:1", "--timeout", "1s", "--json"]), 5, "Unreachable"),
         // No secret of it is kept in this home.
