@@ -129,7 +129,8 @@ interface ShareRpc {
   # Gives back what it got: a time, bytes and a struct within a struct.
 
   probeCallback @9 (callback :ProbeCallback) -> (reply :Text);
-  # Calls `callback` once with "server-called" and returns its answer. An exception of the callback becomes this call's.
+  # Calls `callback` once with "server-called" and returns its answer. An exception of the callback becomes this call's,
+  # and so does an answer that does not come within 30 s.
 
   offerSink @10 (sink :ClientSink) -> (result :OfferResult, registration :Registration);
   # Hands the host a way to push to this client, until the registration is dropped or the connection ends.

@@ -86,13 +86,22 @@ pub struct Feed {
     news: watch::Receiver<u64>,
     cursor: Revision,
     begun: bool,
+    merging: bool,
     pieces: VecDeque<Arc<Event>>,
 }
 
 impl Feed {
     pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
         let news = room.subscribe();
-        Self { room, news, cursor: since, begun: false, pieces: VecDeque::new() }
+        Self { room, news, cursor: since, begun: false, merging: false, pieces: VecDeque::new() }
+    }
+
+    /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
+    /// key into one event, which then is its own and not shared with others.
+    #[must_use]
+    pub fn merging(mut self) -> Self {
+        self.merging = true;
+        self
     }
 
     /// The share that it follows.
@@ -113,7 +122,7 @@ impl Feed {
             }
             // First mark the news as seen, then look: what comes in between is looked at once more.
             self.news.borrow_and_update();
-            match self.room.after(self.cursor, self.begun) {
+            match self.room.after(self.cursor, self.begun, self.merging) {
                 After::Ended(refusal) => return Err(refusal),
                 After::Events(events) => {
                     self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);

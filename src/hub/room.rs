@@ -235,8 +235,9 @@ impl Room {
         self.context.poll
     }
 
-    /// What a follower at `cursor` is to be told. `begun`: it has been told something already.
-    pub(super) fn after(&self, cursor: Revision, begun: bool) -> After {
+    /// What a follower at `cursor` is to be told. `begun`: it has been told something already; `merging`: it wants what it
+    /// missed in one.
+    pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool) -> After {
         let mut inner = self.lock();
         inner.used_at = Instant::now();
         let state = &inner.state;
@@ -246,7 +247,10 @@ impl Room {
         if cursor == state.revision() && (begun || cursor > 0) {
             return After::Nothing;
         }
-        if begun && let Some(event) = inner.recent.after(cursor) {
+        if begun
+            && let Some(event) = inner.recent.after(cursor)
+            && !(merging && event.step().revision < state.revision())
+        {
             return After::Events(VecDeque::from([event]));
         }
         let (reset, changes) = state.changes_since(cursor);

@@ -6,6 +6,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use capnp::Error;
 
@@ -291,7 +292,8 @@ impl share_rpc::Server for Gateway {
     ) -> Result<(), Error> {
         let mut request = params.get()?.get_callback()?.call_request();
         request.get().set_message("server-called");
-        let response = request.send().promise.await?;
+        let response = tokio::time::timeout(CALLBACK_WITHIN, request.send().promise).await;
+        let response = response.map_err(|_| Error::failed("the callback did not answer within 30 s".into()))??;
         results.get().set_reply(response.get()?.get_reply()?);
         Ok(())
     }
@@ -335,6 +337,9 @@ impl share_rpc::Server for Gateway {
         Ok(())
     }
 }
+
+/// How long the callback of a probe may take. The contract names the figure.
+const CALLBACK_WITHIN: Duration = Duration::from_secs(30);
 
 /// Takes faults out: what stays is an answer or a refusal, and both are data.
 pub(super) fn refusal_or_fault<T>(answer: Answer<T>) -> Result<Result<T, Refusal>, Error> {

@@ -164,7 +164,7 @@ impl share_view::Server for ShareObject {
         let watching = async {
             self.check()?;
             self.syncs.before().await;
-            let feed = self.caller.hub.follow(&self.room, since).await?;
+            let feed = self.caller.hub.follow(&self.room, since).await?.merging();
             let revision = self.room.read(crate::share::state::State::revision)?;
             Ok((watch_object(&self.caller, feed, observer, self.until)?, revision))
         };

@@ -261,6 +261,43 @@ fn an_observer_outlives_the_call_that_passed_it_and_is_released_at_the_end() {
     });
 }
 
+/// An observer that is busy is told what it missed in one call, merged by key; one that never returns is dropped after 30 s.
+#[test]
+fn a_slow_observer_is_told_what_it_missed_in_one_and_a_stuck_one_is_dropped() {
+    run(async {
+        let scene = Scene::new();
+        let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let watch = async |delay: Option<Duration>| {
+            let raw = Raw::connect(scene.host(), None).await;
+            let mut request = raw.root.view_share_request();
+            request.get().set_share_id(share.id().as_str());
+            let (client, told) = crate::support::raw::slow_observer(delay);
+            let mut request = request.send().pipeline.get_view().watch_request();
+            request.get().set_observer(client);
+            let watching = request.send().promise.await.unwrap();
+            (raw, watching.get().unwrap().get_watch().unwrap(), told)
+        };
+        let (_raw, _watch, slow) = watch(Some(Duration::from_secs(1))).await;
+        let (_other, _stuck_watch, stuck) = watch(None).await;
+        // The observers are busy with the empty state meanwhile.
+        for n in 1..=10 {
+            share.sync(part("p", &n.to_string())).await.unwrap();
+            share.sync(part(&format!("q{n}"), "x")).await.unwrap();
+        }
+        while slow.steps.borrow().last().is_none_or(|step| step.revision < 20) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let steps: Vec<_> = slow.steps.borrow().iter().map(|s| (s.base, s.revision, s.changes.len())).collect();
+        assert_eq!(steps, [(0, 0, 0), (0, 20, 11)]);
+        let begun = Instant::now();
+        while !stuck.released.get() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert_eq!(stuck.steps.borrow().len(), 1);
+    });
+}
+
 /// S37: dropping a pending call cancels its handler only; a disconnect cancels all of that connection.
 #[test]
 fn dropping_a_call_cancels_its_handler_and_a_disconnect_all_of_them() {

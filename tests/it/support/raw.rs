@@ -100,11 +100,15 @@ pub(crate) struct Told {
     pub(crate) ended: Cell<bool>,
 }
 
-struct Observer(Rc<Told>);
+struct Observer {
+    told: Rc<Told>,
+    /// Before it returns; `None`: it never does.
+    takes: Option<Duration>,
+}
 
 impl Drop for Observer {
     fn drop(&mut self) {
-        self.0.released.set(true);
+        self.told.released.set(true);
     }
 }
 
@@ -115,20 +119,29 @@ impl observer::Server for Observer {
         _: observer::ChangedResults,
     ) -> Result<(), capnp::Error> {
         let step = read_step(params.get()?.get_event()?).map_err(|error| capnp::Error::failed(error.to_string()))?;
-        self.0.steps.borrow_mut().push(step);
+        self.told.steps.borrow_mut().push(step);
+        match self.takes {
+            Some(takes) => tokio::time::sleep(takes).await,
+            None => std::future::pending().await,
+        }
         Ok(())
     }
 
     async fn ended(self: Rc<Self>, _: observer::EndedParams, _: observer::EndedResults) -> Result<(), capnp::Error> {
-        self.0.ended.set(true);
+        self.told.ended.set(true);
         Ok(())
     }
 }
 
 /// An observer that writes down what it is told.
 pub(crate) fn observer() -> (observer::Client, Rc<Told>) {
+    slow_observer(Some(Duration::ZERO))
+}
+
+/// The same, but it takes so long before it returns, or never does.
+pub(crate) fn slow_observer(takes: Option<Duration>) -> (observer::Client, Rc<Told>) {
     let told = Rc::new(Told::default());
-    (capnp_rpc::new_client(Observer(Rc::clone(&told))), told)
+    (capnp_rpc::new_client(Observer { told: Rc::clone(&told), takes }), told)
 }
 
 struct Callback(Option<&'static str>);
