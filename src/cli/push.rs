@@ -8,7 +8,7 @@ mod source;
 
 use std::time::Duration;
 
-use capshare::client::{ClientError, ConnectionState, Items, Share};
+use capshare::client::{ClientError, Items, Share};
 use capshare::share::id::SessionId;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "existed": share.existed(),
         }),
     )?;
-    let telling = tokio::spawn(tell_of_losses(target.client.clone(), *output));
+    let telling = tokio::spawn(target.tell_of_losses(*output));
     let pushed = push(&mut source, first, &share, &target, &stop, &args, *output).await;
     let items = match pushed {
         Ok(items) => items,
@@ -174,24 +174,6 @@ async fn flush(share: &Share, stop: &CancellationToken, mut output: Output) -> R
         Err(_) => {
             output.note("sending what is queued; a second signal gives it up");
             flushed.await
-        }
-    }
-}
-
-/// Says when the connection is lost and when it is back, because a queue waits without a word.
-async fn tell_of_losses(client: capshare::Client, mut output: Output) {
-    let mut state = client.state();
-    let mut is_lost = false;
-    while state.changed().await.is_ok() {
-        let now = state.borrow_and_update().clone();
-        if let ConnectionState::Waiting { cause, .. } = &now
-            && !is_lost
-        {
-            is_lost = true;
-            output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"));
-        } else if matches!(now, ConnectionState::Connected(_)) && is_lost {
-            is_lost = false;
-            output.note("connected again");
         }
     }
 }

@@ -64,7 +64,7 @@ impl Home {
 
     /// A host on a free port, over a directory in this home.
     pub(super) fn serve(&self, arguments: &[&str]) -> Served {
-        let mut all = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--log", "debug"];
+        let mut all = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--log", "trace"];
         all.extend(arguments);
         let mut program = self.start(&all);
         let line = program.stdout.wait_for(|line| line.contains("listening"));
