@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use serde_json::json;
 
 use super::program::Home;
+use crate::support::moto::Moto;
 
 const KEY: &str = "a-key-that-nobody-may-read";
 
@@ -117,6 +118,25 @@ fn what_cannot_be_had_ends_the_start_with_a_code_of_its_own() {
     let ran = home.run(&["serve", "--listen", "127.0.0.1:0", "--store", &format!("{file}/inside")]).ends_with(7);
     assert!(ran.stderr.contains("make it writable"), "{}", ran.stderr);
     assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_bucket_is_reached_by_the_usual_variables_and_a_missing_one_is_said() {
+    let moto = Moto::start();
+    let options = moto.options();
+    let home = Home::new()
+        .set("AWS_ACCESS_KEY_ID", &options.access_key_id.unwrap())
+        .set("AWS_SECRET_ACCESS_KEY", KEY)
+        .set("AWS_ENDPOINT_URL", &options.endpoint.unwrap());
+    let host = home.serve(&["--store", "s3://shares/below"]);
+    home.run(&["push", "--to", &host.url, super::program::EXPORT]).ends_with(0);
+    assert_eq!(home.run(&["ls", "--to", &host.url, "--json"]).ends_with(0).objects().len(), 1);
+    host.program.signal("-TERM");
+    let said = host.program.wait().ends_with(0).everything();
+    assert!(said.contains("s3://shares/below") && !said.contains(KEY), "{said}");
+
+    let ran = home.run(&["serve", "--listen", "127.0.0.1:0", "--store", "s3://nothing"]).ends_with(7);
+    assert!(ran.stderr.contains("there is no bucket nothing") && !ran.stderr.contains(KEY), "{}", ran.stderr);
 }
 
 #[test]
