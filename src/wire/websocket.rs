@@ -3,8 +3,11 @@
 //! A door or a client finishes the WebSocket handshake (with [`socket_config`]) and calls [`pipe`]. The reader and the
 //! writer go to [`vat`](super::vat); the control stays with the connection's task, to ping, to count and to close.
 //!
-//! Out, exactly one binary message carries one Cap'n Proto message: the writer collects bytes and sends them when it is
-//! flushed, which capnp-rpc does after every message. In, the reader hands out the payloads of binary messages one after
+//! Out, exactly one binary message carries one Cap'n Proto message: the writer collects bytes and makes a message of them
+//! when it is flushed, which capnp-rpc does after every message. Messages that are made at once leave at once: a flush gives
+//! the message to the socket, and the socket is told to send when the reader finds nothing more to read, or when a batch
+//! is full. Telling it for each message costs a system call and a wake-up of the peer for each, which is most of what a
+//! call costs. In, the reader hands out the payloads of binary messages one after
 //! the other, so a peer (or a bridge) may cut them anywhere. Pings are answered, pongs and empty messages pass.
 //!
 //! It refuses text frames (closed with 1003) and messages past the limit (1009), whole or in pieces. Reader, writer and
@@ -33,7 +36,7 @@ use futures::{AsyncRead, AsyncWrite};
 
 pub use self::control::{KeepAlive, PipeControl, PipeCounts};
 pub use self::end::PipeEnd;
-use self::shared::Shared;
+use self::shared::{BATCH_BYTES_MAX, Shared};
 
 /// What one pipe allows.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +51,12 @@ pub struct PipeOptions {
 /// buffers of 4 KiB, which keeps an idle connection at some 13 KiB in all.
 pub fn socket_config(message_bytes_max: usize) -> WebSocketConfig {
     const BUFFER_BYTES: usize = 4096;
-    // A pipe buffers one message after the one before it was flushed; the rest is for frame headers and control frames.
-    let write_bytes_max = message_bytes_max.saturating_add(2 * BUFFER_BYTES);
+    // A pipe buffers a batch of small messages, or one message after those before it were sent; the rest is for frame
+    // headers and control frames.
+    let write_bytes_max = message_bytes_max.saturating_add(2 * BATCH_BYTES_MAX);
     WebSocketConfig::default()
         .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BATCH_BYTES_MAX)
         .max_write_buffer_size(write_bytes_max)
         .max_message_size(Some(message_bytes_max))
         .max_frame_size(Some(message_bytes_max))

@@ -21,6 +21,10 @@ use tokio::time::Instant;
 use super::framing::Framing;
 use super::{PipeEnd, PipeOptions};
 
+/// Bytes of messages that are sent in one, if they come at once: some forty answers to small calls. The socket's own buffer
+/// grows to it, and stays, in a connection that was busy. A larger message goes out by itself.
+pub(super) const BATCH_BYTES_MAX: usize = 16 << 10;
+
 /// The most that a Close frame's reason may have: a control frame's 125 bytes less the code.
 const CLOSE_REASON_BYTES_MAX: usize = 123;
 
@@ -34,6 +38,8 @@ pub(super) struct Shared<S> {
     framing: Framing,
     /// What was written since the last flush: at most one message.
     outbox: Vec<u8>,
+    /// Bytes of messages that the socket was given and not yet told to send.
+    unsent: usize,
     pub(super) end: Option<PipeEnd>,
     /// The socket refuses to parse what the peer still sends; to close politely its bytes must be read all the same.
     deaf: bool,
@@ -57,6 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             inbox: Bytes::new(),
             framing: Framing::new(options.message_bytes_max),
             outbox: Vec::new(),
+            unsent: 0,
             end: None,
             deaf: false,
             last_heard: Instant::now(),
@@ -74,7 +81,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             if let Some(end) = &self.end {
                 return Poll::Ready(Err(end.to_io_error()));
             }
-            ready!(self.poll_receive());
+            if self.poll_receive().is_pending() {
+                // Nothing more to read, so what was said meanwhile goes out, all of it in one.
+                if self.unsent > 0 {
+                    let _on_its_way = self.poll_drain();
+                }
+                return Poll::Pending;
+            }
         }
         let taken = self.inbox.split_to(self.inbox.len().min(buffer.len()));
         buffer[..taken.len()].copy_from_slice(&taken);
@@ -129,15 +142,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         self.wakers.writer.register(cx.waker());
         self.still_open()?;
         if !self.outbox.is_empty() {
-            // The message before must have left, or the bound of the socket's own buffer would be met.
-            ready!(self.poll_drain());
-            self.still_open()?;
+            if self.unsent + self.outbox.len() > BATCH_BYTES_MAX {
+                // The messages before must have left, or the bound of the socket's own buffer would be met.
+                ready!(self.poll_drain());
+                self.still_open()?;
+            }
             let payload = Bytes::from(std::mem::take(&mut self.outbox));
             self.bytes_out += payload.len() as u64;
             self.messages_out += 1;
+            self.unsent += payload.len();
             self.send(Message::Binary(payload));
         }
-        ready!(self.poll_drain());
+        if self.unsent > BATCH_BYTES_MAX {
+            ready!(self.poll_drain());
+        } else if self.unsent > 0 {
+            // Let whoever has more to say say it first: the reader, when it finds nothing to read, sends it all.
+            self.wakers.reader.wake();
+        }
         Poll::Ready(self.still_open())
     }
 
@@ -161,6 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             }
             Poll::Ready(result) => {
                 self.stuck_since = None;
+                self.unsent = 0;
                 if let Err(error) = result {
                     self.failed(error);
                 }
