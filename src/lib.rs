@@ -68,3 +68,8 @@ pub use generated::share_capnp;
 
 #[cfg(feature = "client")]
 pub use client::Client;
+
+/// The examples of the README are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -3,7 +3,7 @@
 //! A credential from the environment goes only to the host that the environment (or the default) names: the URL of a share
 //! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says.
 
-use capshare::client::{Client, ClientError, Closed};
+use capshare::client::{Client, ClientError, Closed, ConnectionState};
 use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
@@ -11,6 +11,7 @@ use capshare::share::id::ShareId;
 use crate::cli::args;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
 use crate::cli::settings::serve::LISTEN;
 
 /// A host, and the way to it.
@@ -68,6 +69,27 @@ impl Target {
         match error.refusal() {
             Some(refusal) => failure.refused(refusal),
             None => failure,
+        }
+    }
+
+    /// Says when the connection is lost and when it is back, for as long as the client lives: queues and watches wait
+    /// without a word.
+    pub(crate) fn tell_of_losses(&self, mut output: Output) -> impl Future<Output = ()> + use<> {
+        let mut state = self.client.state();
+        async move {
+            let mut is_lost = false;
+            while state.changed().await.is_ok() {
+                let now = state.borrow_and_update().clone();
+                if let ConnectionState::Waiting { cause, .. } = &now
+                    && !is_lost
+                {
+                    is_lost = true;
+                    output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"));
+                } else if matches!(now, ConnectionState::Connected(_)) && is_lost {
+                    is_lost = false;
+                    output.note("connected again");
+                }
+            }
         }
     }
 }

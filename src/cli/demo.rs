@@ -113,7 +113,7 @@ async fn play(recording: &Recording, url: &str, speed: f64, output: &mut Output)
     loop {
         tokio::select! {
             biased;
-            ended = &mut following => return Err(ended.map_or_else(|error| Failure::of(Exit::Failed, &error), |failure| failure)),
+            ended = &mut following => return Err(ended.unwrap_or_else(|error| Failure::of(Exit::Failed, &error))),
             Ok(()) = reached.changed() => {
                 let now = *reached.borrow_and_update();
                 bar.suspend(|| tell(*output, started, now, followed.borrow().revision()))?;

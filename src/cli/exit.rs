@@ -69,6 +69,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// How much of a cause is told.
+const CAUSE_CHARS_MAX: usize = 300;
+
 /// Why a command came to nothing. Its message says what to do next, and holds no secret.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -93,7 +96,9 @@ impl Failure {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
-            let cause = error.to_string();
+            // A service's answer may be a page of XML.
+            let cause: String = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            let cause: String = cause.chars().take(CAUSE_CHARS_MAX).collect();
             // Many errors repeat their cause.
             if !message.contains(&cause) {
                 message = format!("{message}: {cause}");
@@ -101,6 +106,12 @@ impl Failure {
             source = error.source();
         }
         Self::new(exit, message)
+    }
+
+    /// The same in other words.
+    pub(crate) fn saying(mut self, message: String) -> Self {
+        self.message = message;
+        self
     }
 
     /// The same, of this file.

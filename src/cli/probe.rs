@@ -31,7 +31,8 @@ pub(crate) async fn run(args: args::Probe, environment: &Environment, output: &m
         since.elapsed(),
         &format!("{host} answered: connect, upgrade and hello; account {}", hello.account),
     )?;
-    let version = format!("{} speaks contract {}, as we do", hello.agent, hello.contract_version);
+    let (agent, contract) = (&hello.agent, hello.contract_version);
+    let version = format!("{agent} speaks contract {contract}, as we do; the time is that of the least call");
     debug_assert_eq!(hello.contract_version, CONTRACT_VERSION, "hello compares them");
     passed(output, "version", client.ping().await.map_err(failure)?, &version)?;
 

@@ -6,7 +6,9 @@
 mod lines;
 mod source;
 
-use capshare::client::{ConnectionState, Items, Share};
+use std::time::Duration;
+
+use capshare::client::{ClientError, Items, Share};
 use capshare::share::id::SessionId;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -50,17 +52,17 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "existed": share.existed(),
         }),
     )?;
-    let telling = tokio::spawn(tell_of_losses(target.client.clone(), *output));
+    let telling = tokio::spawn(target.tell_of_losses(*output));
     let pushed = push(&mut source, first, &share, &target, &stop, &args, *output).await;
     let items = match pushed {
         Ok(items) => items,
         Err(failure) => {
             // What stands before the line that cannot be sent is sent.
-            let _already_failing = share.flush().await;
+            let _already_failing = flush(&share, &stop, *output).await;
             return Err(failure);
         }
     };
-    share.flush().await.map_err(|error| target.failure(&error))?;
+    flush(&share, &stop, *output).await.map_err(|error| target.failure(&error))?;
     telling.abort();
     let reached = *share.progress().borrow();
     output.result(
@@ -157,20 +159,21 @@ async fn push(
     Ok(count)
 }
 
-/// Says when the connection is lost and when it is back, because a queue waits without a word.
-async fn tell_of_losses(client: capshare::Client, mut output: Output) {
-    let mut state = client.state();
-    let mut is_lost = false;
-    while state.changed().await.is_ok() {
-        let now = state.borrow_and_update().clone();
-        if let ConnectionState::Waiting { cause, .. } = &now
-            && !is_lost
-        {
-            is_lost = true;
-            output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"));
-        } else if matches!(now, ConnectionState::Connected(_)) && is_lost {
-            is_lost = false;
-            output.note("connected again");
+/// Waits until everything queued is in the store, also after a first request to stop.
+async fn flush(share: &Share, stop: &CancellationToken, mut output: Output) -> Result<(), ClientError> {
+    let flushed = share.flush();
+    tokio::pin!(flushed);
+    tokio::select! {
+        biased;
+        flushed = &mut flushed => return flushed,
+        () = stop.cancelled() => {}
+    }
+    // Most flushes are over before a word about them could be read.
+    match tokio::time::timeout(Duration::from_millis(500), &mut flushed).await {
+        Ok(flushed) => flushed,
+        Err(_) => {
+            output.note("sending what is queued; a second signal gives it up");
+            flushed.await
         }
     }
 }

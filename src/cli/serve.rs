@@ -3,6 +3,7 @@
 //! In this order: open the store, make sure that it honours conditional writes, listen, say so in one line. What is
 //! not needed for that is not done before it.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -59,7 +60,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     let scrubbed =
         |failure: Failure| failure.without(s3.secret_access_key.as_deref()).without(s3.session_token.as_deref());
     let host = open(location, &s3, access, host_settings).await.map_err(scrubbed)?;
-    Ok(listen(host, settings.listen.value).await?)
+    listen(host, settings.listen.value).await
 }
 
 /// A host over a store that was found to be usable.
@@ -92,13 +93,14 @@ pub(crate) async fn listen(host: Host, address: SocketAddr) -> Result<(Host, Soc
     match host.listen(address).await {
         Ok(address) => Ok((host, address)),
         Err(error) => {
-            let advice = match error.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    "another program listens there: stop it, or choose another port by --listen"
-                }
-                std::io::ErrorKind::AddrNotAvailable => "it is none of this machine's: choose one by --listen",
-                std::io::ErrorKind::PermissionDenied => "this user may not: choose a port from 1024 on by --listen",
-                _ => "choose another by --listen",
+            let advice = if error.kind() == ErrorKind::AddrInUse {
+                "another program listens there: stop it, or choose another port by --listen"
+            } else if error.kind() == ErrorKind::AddrNotAvailable {
+                "it is none of this machine's: choose one by --listen"
+            } else if error.kind() == ErrorKind::PermissionDenied {
+                "this user may not: choose a port from 1024 on by --listen"
+            } else {
+                "choose another by --listen"
             };
             Err(Failure::new(Exit::Address, format!("the address {address} cannot be had ({error}): {advice}")))
         }

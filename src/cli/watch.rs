@@ -14,6 +14,13 @@ use crate::cli::stop;
 pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
     let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    // A watch waits for a host for ever; there must be one to begin with.
+    let reached = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        reached = target.client.hello() => reached,
+    };
+    reached.map_err(|error| target.failure(&error))?;
+    let telling = tokio::spawn(target.tell_of_losses(*output));
     let mut watch = target.client.watch(&id, args.since);
     let mut is_ready = false;
     let end = loop {
@@ -39,6 +46,7 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
         }
     };
     drop(watch);
+    telling.abort();
     target.client.close().await;
     end
 }

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod calls;
+mod cli;
 mod client;
 mod doors;
 mod hub;

@@ -140,13 +140,13 @@ impl Source {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let text = str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned());
-        match text.and_then(|text| read_line(text).map_err(|refusal| reason(&refusal))) {
+        let text = str::from_utf8(line).map_err(|_| Refusal::invalid(0, "it is no UTF-8"));
+        match text.and_then(read_line) {
             Ok(piece) => Ok(Some(piece)),
-            Err(reason) => {
-                let message = format!("{}, line {}: {reason}", self.path.display(), self.lines_read());
+            Err(refusal) => {
+                let message = format!("{}, line {}: {}", self.path.display(), self.lines_read(), reason(&refusal));
                 if !self.follow {
-                    return Err(Failure::new(Exit::Failed, message));
+                    return Err(of_refusal(&refusal).saying(message));
                 }
                 // The file goes on, and so does its share.
                 output.note(&format!("{message}; skipped"));
@@ -272,7 +272,7 @@ fn read_export(text: &str) -> Result<VecDeque<(Piece, u64)>, Failure> {
             }
             Ok(())
         };
-        read().map_err(|refusal| Failure::new(Exit::Failed, format!("message {}: {}", n + 1, reason(&refusal))))?;
+        read().map_err(|refusal| of_refusal(&refusal).saying(format!("message {}: {}", n + 1, reason(&refusal))))?;
         pieces.push_back((piece, bytes as u64));
     }
     Ok(pieces)
@@ -280,10 +280,7 @@ fn read_export(text: &str) -> Result<VecDeque<(Piece, u64)>, Failure> {
 
 /// Why an item is none, without its place in a list that the reader does not see.
 fn reason(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::InvalidInput { reason, .. } => reason.to_string(),
-        other => other.to_string(),
-    }
+    if let Refusal::InvalidInput { reason, .. } = refusal { reason.to_string() } else { refusal.to_string() }
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {

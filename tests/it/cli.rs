@@ -1,0 +1,7 @@
+//! The program, run as a user runs it: a process, with a home of its own.
+
+mod demo;
+mod follow;
+mod program;
+mod serve;
+mod shares;
