@@ -21,9 +21,14 @@ use tokio::time::Instant;
 use super::framing::Framing;
 use super::{PipeEnd, PipeOptions};
 
-/// Bytes of messages that are sent in one, if they come at once: some forty answers to small calls. The socket's own buffer
-/// grows to it, and stays, in a connection that was busy. A larger message goes out by itself.
+/// Bytes that may wait to be sent in one. The socket's own buffer grows to it, and stays, in a connection that was busy. A
+/// larger message goes out by itself.
 pub(super) const BATCH_BYTES_MAX: usize = 16 << 10;
+
+/// Messages, or bytes, that are not kept back for more to come. A larger batch would spare more system calls, but the peer
+/// would sit idle while it gathers: with sixteen calls in flight the two ends would work in turn and not at once.
+const BATCH_MESSAGES: usize = 8;
+const BATCH_BYTES: usize = 4 << 10;
 
 /// The most that a Close frame's reason may have: a control frame's 125 bytes less the code.
 const CLOSE_REASON_BYTES_MAX: usize = 123;
@@ -38,7 +43,8 @@ pub(super) struct Shared<S> {
     framing: Framing,
     /// What was written since the last flush: at most one message.
     outbox: Vec<u8>,
-    /// Bytes of messages that the socket was given and not yet told to send.
+    /// Messages that the socket was given and not yet told to send, and their bytes.
+    unsent_messages: usize,
     unsent: usize,
     pub(super) end: Option<PipeEnd>,
     /// The socket refuses to parse what the peer still sends; to close politely its bytes must be read all the same.
@@ -63,6 +69,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             inbox: Bytes::new(),
             framing: Framing::new(options.message_bytes_max),
             outbox: Vec::new(),
+            unsent_messages: 0,
             unsent: 0,
             end: None,
             deaf: false,
@@ -150,10 +157,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             let payload = Bytes::from(std::mem::take(&mut self.outbox));
             self.bytes_out += payload.len() as u64;
             self.messages_out += 1;
+            self.unsent_messages += 1;
             self.unsent += payload.len();
             self.send(Message::Binary(payload));
         }
-        if self.unsent > BATCH_BYTES_MAX {
+        if self.unsent >= BATCH_BYTES || self.unsent_messages >= BATCH_MESSAGES {
             ready!(self.poll_drain());
         } else if self.unsent > 0 {
             // Let whoever has more to say say it first: the reader, when it finds nothing to read, sends it all.
@@ -182,6 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             }
             Poll::Ready(result) => {
                 self.stuck_since = None;
+                self.unsent_messages = 0;
                 self.unsent = 0;
                 if let Err(error) = result {
                     self.failed(error);
