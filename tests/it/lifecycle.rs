@@ -10,7 +10,7 @@ use capshare::testing::{Scene, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use crate::support::bucket::dump;
+use crate::support::bucket::{TestBucket, dump};
 use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, keys};
 use crate::support::items::{held, items, part};
 
@@ -223,7 +223,8 @@ fn accounts_and_sessions_are_apart() {
 #[test]
 fn a_listing_shows_an_account_its_own_shares() {
     run(async {
-        let scene = Scene::builder().access(keys().as_ref().clone()).build();
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = Scene::builder().store(Arc::clone(&bucket) as _).access(keys().as_ref().clone()).build();
         let client = |key: &str| scene.client_builder().token(key).build_local().unwrap();
         let (ann, bob) = (client(ANNS_KEY), client(BOBS_KEY));
         let mut created = Vec::new();
@@ -231,12 +232,18 @@ fn a_listing_shows_an_account_its_own_shares() {
             created.push(ann.create(&session(&format!("ses_{n}")), None).await.unwrap().id().clone());
         }
         let bobs = bob.create(&session("ses_b"), None).await.unwrap();
+        bucket.counts.reset();
         let mut listed = Vec::new();
         let mut listing = ann.list(false);
         while let Some(share) = listing.next().await.unwrap() {
             assert_eq!(share.account.as_str(), "ann");
             listed.push(share.id);
         }
+        assert!(
+            bucket.counts.touched().iter().all(|key| key.starts_with("index/ann")),
+            "{:?}",
+            bucket.counts.touched()
+        );
         created.sort();
         listed.sort();
         assert_eq!(listed, created);
@@ -276,6 +283,49 @@ fn refusals_are_told_apart_with_their_facts() {
         let missing = client.open(&unknown, share.secret()).await;
         assert_eq!(missing.err(), Some(Refusal::not_found(unknown.as_str()).into()));
     });
+}
+
+/// S20: the domain and the store pass with no socket, over memory, a directory and a real S3 server alike. (The store's own
+/// suite is in `store/`.)
+#[tokio::test]
+async fn a_share_lives_alike_in_memory_in_a_directory_and_on_an_s3_server() {
+    use capshare::host::storage::{S3Options, open};
+    let folder = tempfile::tempdir().unwrap();
+    let moto = crate::support::moto::Moto::start();
+    let s3 = moto.options();
+    let none = S3Options::default();
+    for (location, options) in
+        [("memory:", &none), (folder.path().to_str().unwrap(), &none), ("s3://shares/lifecycle", &s3)]
+    {
+        let store = open(&location.parse().unwrap(), options).await.unwrap();
+        tokio::task::LocalSet::new().run_until(a_life_over(store)).await;
+    }
+}
+
+async fn a_life_over(store: Arc<dyn ObjectStore>) {
+    let one = Scene::builder().store(Arc::clone(&store)).build();
+    let two = Scene::builder().store(Arc::clone(&store)).seed(2).build();
+    let (client, other) = (one.client(), two.client());
+    let ses = session("ses_1");
+    let (share, again) = tokio::join!(client.create(&ses, Some(part("p", "the text"))), other.create(&ses, None));
+    let (share, again) = (share.unwrap(), again.unwrap());
+    assert_eq!(share.id(), again.id());
+    let (here, there) = tokio::join!(share.sync(part("q", "here")), again.sync(part("r", "there")));
+    let mut counts = [here.unwrap().sync_count, there.unwrap().sync_count];
+    counts.sort_unstable();
+    assert_eq!(counts, [2, 3]);
+    let mut watch = two.client().watch(share.id(), 0);
+    let mut replica = Replica::new();
+    while replica.len() < 3 {
+        replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
+    }
+    assert_eq!(client.list_page(None, 0, false).await.unwrap().shares.len(), 1);
+    share.delete().await.unwrap();
+    let gone = watch.next().await.unwrap();
+    assert!(matches!(gone, Err(ClientError::Refused(Refusal::NotFound { .. }))), "{gone:?}");
+    assert!(dump(store.as_ref()).await.iter().all(|(_, text)| !text.contains("the text")));
+    assert!(client.list_page(None, 0, false).await.unwrap().shares.is_empty());
+    assert!(!client.create(&ses, None).await.unwrap().existed());
 }
 
 /// The main job over real sockets: one shares, another follows live and holds the same in the end.

@@ -94,7 +94,8 @@ async fn the_upgrade_carries_subprotocol_credential_and_headers_to_the_rpc_door(
     .await;
 }
 
-/// S55: the client takes 4001 as final: no reconnect, queued work fails. S50: it does not reconnect on 4004.
+/// The client takes 4001 as final: no reconnect, queued work fails; and it does not reconnect on 4004. (That the host sends
+/// them comes with revocation and caps.)
 #[tokio::test]
 async fn a_final_close_code_ends_the_client_and_fails_what_is_queued() {
     let mismatch = Refusal::ProtocolMismatch { expected: "ProtocolMismatch: no".into(), got: "capshare.1".into() };
