@@ -109,6 +109,32 @@ fn calls_are_applied_in_the_order_in_which_they_were_made() {
     });
 }
 
+/// S36: calls by id arrive in order, also when the first has to wait for a secret that another host has made.
+#[test]
+fn a_call_that_waits_for_its_secret_is_not_overtaken() {
+    run(async {
+        let here = Scene::new();
+        let there = Scene::builder().store(here.store().clone()).seed(2).build();
+        let known = here.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let unknown = there.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let raw = Raw::connect(here.host(), None).await;
+        let calls: Vec<_> = [unknown.secret(), known.secret(), unknown.secret()]
+            .map(|secret| {
+                let mut request = raw.root.sync_share_request();
+                request.get().set_share_id(known.id().as_str());
+                request.get().set_secret(secret.reveal());
+                request.send().promise
+            })
+            .into();
+        let mut counts = Vec::new();
+        for call in calls {
+            let response = call.await.unwrap();
+            counts.push(read_synced(response.get().unwrap().get_result().unwrap()).unwrap().sync_count);
+        }
+        assert_eq!(counts, [1, 2, 3]);
+    });
+}
+
 /// S36: a refusal reaches the calls that depend on it.
 #[test]
 fn a_refusal_reaches_the_calls_that_depend_on_it() {
