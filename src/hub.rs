@@ -5,13 +5,10 @@
 //! durable; followers are told only what is durable; a share that was deleted stays deleted; a follower that fails fails
 //! nobody else.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::Either;
-use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
@@ -23,51 +20,27 @@ use crate::hub::room::{Room, RoomContext};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
-use crate::share::id::{SessionId, ShareId};
-use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, Limits};
+use crate::share::id::ShareId;
+use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::secret::Secret;
-use crate::share::state::{Outcome, State};
-use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
-use crate::store::{Claim, Created as LogCreated, Opened, Store, StoreSettings, WriterId};
+use crate::share::state::Outcome;
+use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
+use crate::store::{Opened, Store, WriterId};
 
 pub mod access;
 pub mod ambient;
+mod create;
 pub mod feed;
 pub mod metrics;
 pub mod registry;
 pub mod room;
+mod rooms;
+mod settings;
 
-/// How a hub behaves.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct HubSettings {
-    /// What is refused. Default: the contract's limits.
-    pub limits: Limits,
-    /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
-    /// if no other host uses the bucket. Default: 1 s, which costs one small GET a second for each share that is watched.
-    pub poll: Option<Duration>,
-    /// Connections that are admitted. Default 10,000: at 14 kB each, 140 MB.
-    pub connections_max: usize,
-    /// Bytes of items that idle rooms may keep in memory. Default 256 MiB, the largest share that may exist.
-    pub idle_bytes_max: usize,
-    /// Rooms that may be idle in memory. Default 10,000.
-    pub idle_rooms_max: usize,
-    /// How the log is kept.
-    pub store: StoreSettings,
-}
+pub use create::Created;
+pub use settings::HubSettings;
 
-impl Default for HubSettings {
-    fn default() -> Self {
-        Self {
-            limits: Limits::default(),
-            poll: Some(Duration::from_secs(1)),
-            connections_max: 10_000,
-            idle_bytes_max: 256 << 20,
-            idle_rooms_max: 10_000,
-            store: StoreSettings::default(),
-        }
-    }
-}
+use rooms::Rooms;
 
 /// The shares of one host, and who is connected to it.
 #[derive(Debug)]
@@ -77,41 +50,9 @@ pub struct Hub {
     access: Arc<dyn Access>,
     registry: Arc<Registry>,
     store: Store,
-    rooms: Mutex<HashMap<ShareId, Arc<OnceCell<Arc<Room>>>>>,
     context: Arc<RoomContext>,
-    /// Rooms that were loaded or created.
-    rooms_come: AtomicUsize,
+    rooms: Rooms,
     public_url: OnceLock<String>,
-}
-
-/// A share that was created, or that its account had created before.
-#[derive(Debug, Clone)]
-pub struct Created {
-    /// Its id.
-    pub id: ShareId,
-    /// Where people look at it.
-    pub url: String,
-    /// A secret that opens it for writing, made for this answer.
-    pub secret: Secret,
-    /// Its sync count: 1 with initial data, 0 without, unless it existed.
-    pub sync_count: u64,
-    /// Its revision.
-    pub revision: Revision,
-    /// The account had shared this session already.
-    pub existed: bool,
-    /// Its room, for whoever goes on with it.
-    pub room: Arc<Room>,
-}
-
-/// What a sync came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Synced {
-    /// The batch's own number.
-    pub sync_count: u64,
-    /// The share's revision with the batch applied.
-    pub revision: Revision,
-    /// The batch had been applied before.
-    pub duplicate: bool,
 }
 
 /// A page of a listing.
@@ -144,66 +85,14 @@ impl Hub {
         });
         Ok(Arc::new(Self {
             registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
-            settings,
             ambient,
             access,
             store,
-            rooms: Mutex::default(),
+            rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
-            rooms_come: AtomicUsize::new(1),
+            settings,
             public_url: OnceLock::new(),
         }))
-    }
-
-    /// Creates the share of a session, with its initial data if there is any; or finds the one that the account created
-    /// before, adds a secret to it and syncs the data to it.
-    ///
-    /// # Errors
-    /// The principal may not, the data does not fit, or the bucket failed, and then nothing of it is visible.
-    pub async fn create(
-        &self,
-        who: &Principal,
-        session: &SessionId,
-        initial: Option<Batch>,
-    ) -> Result<Created, Refusal> {
-        who.may_write()?;
-        let at = self.ambient.clock.now();
-        let (fresh_id, secret) = self.draw()?;
-        let hash = access::hash(&secret);
-        let mut entries =
-            vec![Entry::Open { at, account: who.account.clone(), session: session.clone(), secret: hash }];
-        entries.extend(initial.clone().map(|batch| Entry::Sync { at, batch }));
-        // What the fold would refuse is refused before anything is written.
-        let mut state = State::default();
-        for entry in &entries {
-            if let Outcome::Refused(refusal) = state.apply(entry) {
-                return Err(refusal);
-            }
-        }
-        for _ in 0..CREATE_TRIES_MAX {
-            let claim = self.store.claim(&who.account, session, &fresh_id, at).await;
-            let id = match claim.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
-                Claim::Ours => fresh_id.clone(),
-                Claim::Theirs(id) => id,
-            };
-            if let Some(created) = self.rejoin(&id, &secret, initial.as_ref()).await? {
-                return Ok(created);
-            }
-            // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
-            let log = self.store.create_log(&id, &entries).await;
-            match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
-                LogCreated::New(log) => {
-                    let room = self.place(Room::new(id, Arc::clone(&self.context), log, &entries));
-                    self.context.metrics.shares_created.inc();
-                    self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
-                    return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));
-                }
-                // Somebody was quicker, or deleted it between its claim and now: look again.
-                LogCreated::Exists(..) | LogCreated::Deleted => {}
-            }
-        }
-        tracing::warn!(account = %who.account, tries = CREATE_TRIES_MAX, "a session is created and deleted all the time");
-        Err(Refusal::Unavailable { retry_after_ms: 1_000 })
     }
 
     /// Applies a batch to a share, by its secret.
@@ -333,7 +222,7 @@ impl Hub {
         .ok_or_else(|| Refusal::not_found(room.id().as_str()))
     }
 
-    /// A piece of a share's state; see [`State::read`].
+    /// A piece of a share's state; see [`State::read`](crate::share::state::State::read).
     ///
     /// # Errors
     /// The share was deleted, or the bucket failed.
@@ -484,106 +373,18 @@ impl Hub {
         self.context.tasks.wait().await;
     }
 
-    /// The room of a share, loaded if it is not here. Many may ask at once: one loads.
+    /// The room of a share, loaded if it is not here.
     async fn room(&self, id: &str) -> Result<Arc<Room>, Refusal> {
         let id: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
-        let cell = Arc::clone(self.rooms().entry(id.clone()).or_default());
-        let room = cell.get_or_try_init(|| self.load(&id)).await.cloned();
-        if room.is_err() {
-            // An id that is not there must not take up room, unless somebody else is at it.
-            let mut rooms = self.rooms();
-            if rooms.get(&id).is_some_and(|cell| Arc::strong_count(cell) <= 2 && cell.get().is_none()) {
-                rooms.remove(&id);
-            }
-        }
-        room
+        self.rooms.get(&id, || self.load(&id)).await
     }
 
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
-            Opened::Open(log, entries) => {
-                let room = Room::new(id.clone(), Arc::clone(&self.context), log, &entries);
-                self.drop_idle_rooms();
-                Ok(room)
-            }
+            Opened::Open(log, entries) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, &entries)),
             Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
-    }
-
-    /// Keeps a room that was just created.
-    fn place(&self, room: Arc<Room>) -> Arc<Room> {
-        self.drop_idle_rooms();
-        self.rooms().insert(room.id().clone(), Arc::new(OnceCell::new_with(Some(Arc::clone(&room)))));
-        room
-    }
-
-    /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within
-    /// its bounds.
-    fn drop_idle_rooms(&self) {
-        // Once for each so many rooms that come: the check looks at every room there is.
-        if !self.rooms_come.fetch_add(1, Ordering::Relaxed).is_multiple_of(IDLE_CHECK_EVERY) {
-            return;
-        }
-        let mut rooms = self.rooms();
-        let mut idle: Vec<_> = rooms
-            .iter()
-            .filter_map(|(id, cell)| {
-                let room = cell.get()?;
-                let (used_at, byte_count) = room.idle()?;
-                (Arc::strong_count(cell) == 1 && Arc::strong_count(room) == 1)
-                    .then(|| (used_at, byte_count, id.clone()))
-            })
-            .collect();
-        idle.sort_by_key(|(used_at, ..)| std::cmp::Reverse(*used_at));
-        let (mut room_count, mut byte_count) = (0, 0);
-        for (_, bytes, id) in idle {
-            room_count += 1;
-            byte_count += bytes;
-            if room_count > self.settings.idle_rooms_max || byte_count > self.settings.idle_bytes_max {
-                rooms.remove(&id);
-            }
-        }
-    }
-
-    /// The share that holds the session's claim, if its log is there already: with a further secret, and the data.
-    async fn rejoin(&self, id: &ShareId, secret: &Secret, initial: Option<&Batch>) -> Result<Option<Created>, Refusal> {
-        let room = match self.room(id.as_str()).await {
-            Err(Refusal::NotFound { .. }) => return Ok(None),
-            room => room?,
-        };
-        let entry = Entry::Secret { at: self.ambient.clock.now(), secret: access::hash(secret) };
-        match room.append(entry, StoreOperation::Create).await? {
-            Outcome::Opened => {}
-            Outcome::Void
-            | Outcome::Deleted
-            | Outcome::Synced { .. }
-            | Outcome::Duplicate { .. }
-            | Outcome::Refused(_) => {
-                return Ok(None);
-            }
-        }
-        if let Some(batch) = initial {
-            self.sync_room(&room, batch.clone()).await?;
-        }
-        let Ok((sync_count, revision)) = room.read(|state| (state.sync_count(), state.revision())) else {
-            return Ok(None);
-        };
-        Ok(Some(self.created(&room, secret.clone(), true, sync_count, revision)))
-    }
-
-    fn created(&self, room: &Arc<Room>, secret: Secret, existed: bool, sync_count: u64, revision: Revision) -> Created {
-        let (id, url) = (room.id().clone(), self.url(room.id()));
-        Created { id, url, secret, sync_count, revision, existed, room: Arc::clone(room) }
-    }
-
-    fn draw(&self) -> Result<(ShareId, Secret), Refusal> {
-        let mut secret = [0; 32];
-        let drawn = self.ambient.entropy.fill(&mut secret).and_then(|()| self.ambient.bits());
-        drawn.map(|bits| (ShareId::from_bits(bits), Secret::from_bytes(secret))).map_err(|error| {
-            tracing::error!(%error, "no share can be created");
-            Refusal::Unavailable { retry_after_ms: 10_000 }
-        })
     }
 
     fn storage_failed(&self, operation: StoreOperation, error: &(dyn std::error::Error + 'static)) -> Refusal {
@@ -591,17 +392,7 @@ impl Hub {
         tracing::error!(%operation, error = %chain(error), "the bucket failed");
         Refusal::StorageFailure { operation }
     }
-
-    fn rooms(&self) -> MutexGuard<'_, HashMap<ShareId, Arc<OnceCell<Arc<Room>>>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
-
-/// How often a create may find the session's share deleted under it before it is given up.
-const CREATE_TRIES_MAX: usize = 8;
-
-/// Rooms come in between two checks of those that are idle.
-const IDLE_CHECK_EVERY: usize = 64;
 
 /// How long readiness waits for the bucket: less than the few seconds after which those who ask give up.
 const READY_WITHIN: Duration = Duration::from_secs(2);

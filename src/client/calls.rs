@@ -10,13 +10,14 @@ use tokio::time::Instant;
 
 use crate::client::error::ClientError;
 use crate::client::link::Session;
-use crate::contract::convert::{Synced, read_chunk, read_listing, read_opened, read_synced, write_items, write_stamp};
+use crate::contract::convert::{read_chunk, read_listing, read_opened, read_synced, write_items, write_stamp};
 use crate::contract::error::read_refusal;
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
+use crate::share::view::Synced;
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
 use crate::share_capnp::{batch_stamp, create_result, delete_result, list_result, probe_callback};
 

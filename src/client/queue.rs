@@ -17,11 +17,11 @@ use tokio::time::Instant;
 
 use crate::client::defaults::{BATCH_BYTES_MAX, BATCH_RESERVE_BYTES, ITEM_OVERHEAD_BYTES};
 use crate::client::error::ClientError;
-use crate::contract::convert::Synced;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKey;
 use crate::share::limits::SYNC_ITEMS_MAX;
+use crate::share::view::Synced;
 
 /// The queue of one share.
 #[derive(Debug)]

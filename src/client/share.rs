@@ -10,11 +10,11 @@ use crate::client::error::{ClientError, Closed};
 use crate::client::items::Items;
 use crate::client::queue::SyncJob;
 use crate::client::upload::{Progress, Shared};
-use crate::contract::convert::Synced;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
 use crate::share::view::ShareInfo;
+use crate::share::view::Synced;
 
 /// A share that may be written. Clones are handles on the same queue.
 ///

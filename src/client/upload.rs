@@ -17,11 +17,11 @@ use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
 use crate::client::link::{Link, Policy};
 use crate::client::queue::{BatchLimits, Next, Queue, SyncJob, size};
-use crate::contract::convert::Synced;
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::id::{ProducerId, ShareId};
 use crate::share::secret::Secret;
 use crate::share::view::Revision;
+use crate::share::view::Synced;
 
 /// What the handles of a share and its upload have in common.
 #[derive(Debug)]

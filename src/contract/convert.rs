@@ -12,7 +12,7 @@ use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload};
 use crate::share::limits::Limits;
 use crate::share::time::Timestamp;
-use crate::share::view::{Changed, Chunk, ShareInfo, ShareListing, Step};
+use crate::share::view::{Changed, Chunk, ShareInfo, ShareListing, Step, Synced};
 use crate::share_capnp::{
     batch_stamp, change, event, open_result, read_result, share_info, share_listing, sync_item, sync_result,
 };
@@ -65,17 +65,6 @@ pub fn write_stamp(stamp: &Stamp, mut to: batch_stamp::Builder<'_>) {
     to.set_producer(stamp.producer.as_str());
     to.set_epoch(stamp.epoch);
     to.set_sequence(stamp.sequence);
-}
-
-/// What a sync came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Synced {
-    /// This batch's own number.
-    pub sync_count: u64,
-    /// The share's revision with this batch applied.
-    pub revision: u64,
-    /// The batch had been applied before; the numbers are those of its first time.
-    pub duplicate: bool,
 }
 
 /// Writes what a sync came to.

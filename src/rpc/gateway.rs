@@ -21,6 +21,7 @@ use crate::rpc::share::{self, share_object, view_object};
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::secret::Secret;
+use crate::share::view::Synced;
 use crate::share_capnp::{share_rpc, sync_item};
 use crate::wire::guard::guard;
 
@@ -82,7 +83,7 @@ impl Gateway {
         Ok(self.caller.hub.open(text(id)?, &Secret::from(text(secret)?)).await?)
     }
 
-    async fn sync(&self, params: share_rpc::SyncShareParams) -> Answer<crate::hub::Synced> {
+    async fn sync(&self, params: share_rpc::SyncShareParams) -> Answer<Synced> {
         self.principal()?.may_write()?;
         let params = params.get()?;
         let turn = self.caller.turn().await;
@@ -187,7 +188,7 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::SyncShareResults,
     ) -> Result<(), Error> {
         let synced = refusal_or_fault(self.sync(params).await)?;
-        write_synced(&synced.map(share::to_contract), results.get().init_result());
+        write_synced(&synced, results.get().init_result());
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use capnp::Error;
 use tokio::sync::Notify;
 
-use crate::contract::convert::{self, read_batch, write_chunk, write_opened, write_synced};
+use crate::contract::convert::{read_batch, write_chunk, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
@@ -127,7 +127,7 @@ impl share_writer::Server for ShareObject {
         };
         let synced = refusal_or_fault(synced.await)?;
         drop(begun);
-        write_synced(&synced.map(to_contract), results.get().init_result());
+        write_synced(&synced, results.get().init_result());
         Ok(())
     }
 }
@@ -268,11 +268,6 @@ pub(super) fn write_deleted(result: &Result<(), Refusal>, mut to: delete_result:
         Ok(()) => to.set_deleted(()),
         Err(refusal) => write_refusal(refusal, to.init_refused()),
     }
-}
-
-/// The hub's answer as the contract has it.
-pub(super) fn to_contract(synced: crate::hub::Synced) -> convert::Synced {
-    convert::Synced { sync_count: synced.sync_count, revision: synced.revision, duplicate: synced.duplicate }
 }
 
 fn not_yet(feature: &'static str) -> Refusal {

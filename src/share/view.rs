@@ -32,6 +32,17 @@ pub struct ShareInfo {
     pub byte_count: u64,
 }
 
+/// What a sync came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Synced {
+    /// The batch's own number.
+    pub sync_count: u64,
+    /// The share's revision with the batch applied.
+    pub revision: Revision,
+    /// The batch had been applied before.
+    pub duplicate: bool,
+}
+
 /// An item as it stands, or the fact that it went, with the revision that did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {

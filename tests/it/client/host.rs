@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use capnp::Error;
 use capshare::client::{Connection, Dial, DialError, DialRequest};
-use capshare::contract::convert::{Synced, read_batch, write_chunk, write_opened, write_step, write_synced};
+use capshare::contract::convert::{read_batch, write_chunk, write_opened, write_step, write_synced};
 use capshare::contract::error::write_refusal;
 use capshare::share::change::Batch;
 use capshare::share::entry::Entry;
@@ -16,6 +16,7 @@ use capshare::share::limits::Limits;
 use capshare::share::secret::{Secret, SecretHash};
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
+use capshare::share::view::Synced;
 use capshare::share::view::{ShareInfo, Step};
 use capshare::share_capnp::{observer, share_rpc, share_view, watch};
 use capshare::wire::{duplex, vat};

@@ -1,0 +1,130 @@
+//! Creating a share: the claim on its session, its log, and what to do when somebody was there before.
+
+use std::sync::Arc;
+
+use crate::hub::Hub;
+use crate::hub::access::{self, Principal};
+use crate::hub::room::Room;
+use crate::share::change::Batch;
+use crate::share::entry::Entry;
+use crate::share::error::{Refusal, StoreOperation};
+use crate::share::id::{SessionId, ShareId};
+use crate::share::secret::Secret;
+use crate::share::state::{Outcome, State};
+use crate::share::view::Revision;
+use crate::store::{Claim, Created as LogCreated};
+
+/// How often a create may find the session's share deleted under it before it is given up.
+const CREATE_TRIES_MAX: usize = 8;
+
+/// A share that was created, or that its account had created before.
+#[derive(Debug, Clone)]
+pub struct Created {
+    /// Its id.
+    pub id: ShareId,
+    /// Where people look at it.
+    pub url: String,
+    /// A secret that opens it for writing, made for this answer.
+    pub secret: Secret,
+    /// Its sync count: 1 with initial data, 0 without, unless it existed.
+    pub sync_count: u64,
+    /// Its revision.
+    pub revision: Revision,
+    /// The account had shared this session already.
+    pub existed: bool,
+    /// Its room, for whoever goes on with it.
+    pub room: Arc<Room>,
+}
+
+impl Hub {
+    /// Creates the share of a session, with its initial data if there is any; or finds the one that the account created
+    /// before, adds a secret to it and syncs the data to it.
+    ///
+    /// # Errors
+    /// The principal may not, the data does not fit, or the bucket failed, and then nothing of it is visible.
+    pub async fn create(
+        &self,
+        who: &Principal,
+        session: &SessionId,
+        initial: Option<Batch>,
+    ) -> Result<Created, Refusal> {
+        who.may_write()?;
+        let at = self.ambient.clock.now();
+        let (fresh_id, secret) = self.draw()?;
+        let hash = access::hash(&secret);
+        let mut entries =
+            vec![Entry::Open { at, account: who.account.clone(), session: session.clone(), secret: hash }];
+        entries.extend(initial.clone().map(|batch| Entry::Sync { at, batch }));
+        // What the fold would refuse is refused before anything is written.
+        let mut state = State::default();
+        for entry in &entries {
+            if let Outcome::Refused(refusal) = state.apply(entry) {
+                return Err(refusal);
+            }
+        }
+        for _ in 0..CREATE_TRIES_MAX {
+            let claim = self.store.claim(&who.account, session, &fresh_id, at).await;
+            let id = match claim.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+                Claim::Ours => fresh_id.clone(),
+                Claim::Theirs(id) => id,
+            };
+            if let Some(created) = self.rejoin(&id, &secret, initial.as_ref()).await? {
+                return Ok(created);
+            }
+            // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
+            let log = self.store.create_log(&id, &entries).await;
+            match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+                LogCreated::New(log) => {
+                    let room = self.rooms.place(Room::new(id, Arc::clone(&self.context), log, &entries));
+                    self.context.metrics.shares_created.inc();
+                    self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
+                    return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));
+                }
+                // Somebody was quicker, or deleted it between its claim and now: look again.
+                LogCreated::Exists(..) | LogCreated::Deleted => {}
+            }
+        }
+        tracing::warn!(account = %who.account, tries = CREATE_TRIES_MAX, "a session is created and deleted all the time");
+        Err(Refusal::Unavailable { retry_after_ms: 1_000 })
+    }
+
+    /// The share that holds the session's claim, if its log is there already: with a further secret, and the data.
+    async fn rejoin(&self, id: &ShareId, secret: &Secret, initial: Option<&Batch>) -> Result<Option<Created>, Refusal> {
+        let room = match self.room(id.as_str()).await {
+            Err(Refusal::NotFound { .. }) => return Ok(None),
+            room => room?,
+        };
+        let entry = Entry::Secret { at: self.ambient.clock.now(), secret: access::hash(secret) };
+        match room.append(entry, StoreOperation::Create).await? {
+            Outcome::Opened => {}
+            Outcome::Void
+            | Outcome::Deleted
+            | Outcome::Synced { .. }
+            | Outcome::Duplicate { .. }
+            | Outcome::Refused(_) => {
+                return Ok(None);
+            }
+        }
+        if let Some(batch) = initial {
+            self.sync_room(&room, batch.clone()).await?;
+        }
+        let Ok((sync_count, revision)) = room.read(|state| (state.sync_count(), state.revision())) else {
+            return Ok(None);
+        };
+        Ok(Some(self.created(&room, secret.clone(), true, sync_count, revision)))
+    }
+
+    fn created(&self, room: &Arc<Room>, secret: Secret, existed: bool, sync_count: u64, revision: Revision) -> Created {
+        let (id, url) = (room.id().clone(), self.url(room.id()));
+        Created { id, url, secret, sync_count, revision, existed, room: Arc::clone(room) }
+    }
+
+    fn draw(&self) -> Result<(ShareId, Secret), Refusal> {
+        let mut secret = [0; 32];
+        let drawn = self.ambient.entropy.fill(&mut secret).and_then(|()| self.ambient.bits());
+        drawn.map(|bits| (ShareId::from_bits(bits), Secret::from_bytes(secret))).map_err(|error| {
+            tracing::error!(%error, "no share can be created");
+            Refusal::Unavailable { retry_after_ms: 10_000 }
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! The rooms of a hub: loaded when they are needed, dropped when nobody needs them.
+//!
+//! A room that is held by a caller or a follower, or has work to do, stays. The others stay within bounds of number and
+//! bytes; those used longest ago go first, and come back from the bucket when they are asked for.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::hub::room::Room;
+use crate::share::error::Refusal;
+use crate::share::id::ShareId;
+
+/// Rooms come in between two checks of those that are idle.
+const IDLE_CHECK_EVERY: usize = 64;
+
+type Cell = Arc<OnceCell<Arc<Room>>>;
+
+#[derive(Debug)]
+pub(super) struct Rooms {
+    cells: Mutex<HashMap<ShareId, Cell>>,
+    idle_rooms_max: usize,
+    idle_bytes_max: usize,
+    /// Rooms that were loaded or created.
+    come: AtomicUsize,
+}
+
+impl Rooms {
+    pub(super) fn new(idle_rooms_max: usize, idle_bytes_max: usize) -> Self {
+        Self { cells: Mutex::default(), idle_rooms_max, idle_bytes_max, come: AtomicUsize::new(1) }
+    }
+
+    /// The room of a share, by `load` if it is not here. Many may ask at once: one loads.
+    pub(super) async fn get<F>(&self, id: &ShareId, load: impl FnOnce() -> F) -> Result<Arc<Room>, Refusal>
+    where
+        F: Future<Output = Result<Arc<Room>, Refusal>>,
+    {
+        let cell = Arc::clone(self.cells().entry(id.clone()).or_default());
+        let load = async || {
+            let room = load().await?;
+            self.drop_idle();
+            Ok(room)
+        };
+        let room = cell.get_or_try_init(load).await.cloned();
+        if room.is_err() {
+            // An id that is not there must not take up room, unless somebody else is at it.
+            let mut cells = self.cells();
+            if cells.get(id).is_some_and(|cell| Arc::strong_count(cell) <= 2 && cell.get().is_none()) {
+                cells.remove(id);
+            }
+        }
+        room
+    }
+
+    /// Keeps a room that was just created.
+    pub(super) fn place(&self, room: Arc<Room>) -> Arc<Room> {
+        self.drop_idle();
+        self.cells().insert(room.id().clone(), Arc::new(OnceCell::new_with(Some(Arc::clone(&room)))));
+        room
+    }
+
+    /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within
+    /// its bounds.
+    fn drop_idle(&self) {
+        // Once for each so many rooms that come: the check looks at every room there is.
+        if !self.come.fetch_add(1, Ordering::Relaxed).is_multiple_of(IDLE_CHECK_EVERY) {
+            return;
+        }
+        let mut rooms = self.cells();
+        let mut idle: Vec<_> = rooms
+            .iter()
+            .filter_map(|(id, cell)| {
+                let room = cell.get()?;
+                let (used_at, byte_count) = room.idle()?;
+                (Arc::strong_count(cell) == 1 && Arc::strong_count(room) == 1)
+                    .then(|| (used_at, byte_count, id.clone()))
+            })
+            .collect();
+        idle.sort_by_key(|(used_at, ..)| std::cmp::Reverse(*used_at));
+        let (mut room_count, mut byte_count) = (0, 0);
+        for (_, bytes, id) in idle {
+            room_count += 1;
+            byte_count += bytes;
+            if room_count > self.idle_rooms_max || byte_count > self.idle_bytes_max {
+                rooms.remove(&id);
+            }
+        }
+    }
+
+    fn cells(&self) -> MutexGuard<'_, HashMap<ShareId, Cell>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,38 @@
+//! How a hub behaves: data, without anything that runs.
+
+use std::time::Duration;
+
+use crate::share::limits::Limits;
+use crate::store::StoreSettings;
+
+/// How a hub behaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HubSettings {
+    /// What is refused. Default: the contract's limits.
+    pub limits: Limits,
+    /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
+    /// if no other host uses the bucket. Default: 1 s, which costs one small GET a second for each share that is watched.
+    pub poll: Option<Duration>,
+    /// Connections that are admitted. Default 10,000: at 14 kB each, 140 MB.
+    pub connections_max: usize,
+    /// Bytes of items that idle rooms may keep in memory. Default 256 MiB, the largest share that may exist.
+    pub idle_bytes_max: usize,
+    /// Rooms that may be idle in memory. Default 10,000.
+    pub idle_rooms_max: usize,
+    /// How the log is kept.
+    pub store: StoreSettings,
+}
+
+impl Default for HubSettings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            poll: Some(Duration::from_secs(1)),
+            connections_max: 10_000,
+            idle_bytes_max: 256 << 20,
+            idle_rooms_max: 10_000,
+            store: StoreSettings::default(),
+        }
+    }
+}
