@@ -62,13 +62,18 @@ impl Hub {
                 return Err(refusal);
             }
         }
+        // A share that has its claim of this call alone has no log yet, and need not be looked for.
+        let mut may_be_there = false;
         for _ in 0..CREATE_TRIES_MAX {
             let claim = self.store.claim(&who.account, session, &fresh_id, at).await;
             let id = match claim.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
                 Claim::Ours => fresh_id.clone(),
-                Claim::Theirs(id) => id,
+                Claim::Theirs(id) => {
+                    may_be_there = true;
+                    id
+                }
             };
-            if let Some(created) = self.rejoin(&id, &secret, initial.as_ref()).await? {
+            if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref()).await? {
                 return Ok(created);
             }
             // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
@@ -81,7 +86,7 @@ impl Hub {
                     return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));
                 }
                 // Somebody was quicker, or deleted it between its claim and now: look again.
-                LogCreated::Exists(..) | LogCreated::Deleted => {}
+                LogCreated::Exists(..) | LogCreated::Deleted => may_be_there = true,
             }
         }
         tracing::warn!(account = %who.account, tries = CREATE_TRIES_MAX, "a session is created and deleted all the time");

@@ -265,3 +265,29 @@ async fn one_history(seed: u64) {
         assert_eq!(held_by_follower, held(&replica), "seed {seed}");
     }
 }
+
+/// What each verb costs in requests, so that a change that makes one dearer is seen.
+#[test]
+fn a_share_costs_few_requests() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = over(&bucket).build();
+        let client = scene.client();
+        client.hello().await.unwrap();
+        // Puts, gets (heads too), lists, deletes.
+        let cost = || {
+            let counts = bucket.counts.all();
+            bucket.counts.reset();
+            counts
+        };
+        cost();
+        let share = client.create(&"ses_1".parse().unwrap(), Some(part("p", "x"))).await.unwrap();
+        assert_eq!(cost(), [2, 1, 2, 0], "the claim and the log, each looked for first");
+        share.sync(part("p", "y")).await.unwrap();
+        assert_eq!(cost(), [1, 0, 0, 0], "one write");
+        share.info().await.unwrap();
+        assert_eq!(cost(), [0, 0, 0, 0], "what is fresh is not asked for");
+        client.create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        assert_eq!(cost(), [1, 2, 1, 0], "the claim is found, and a secret written");
+    });
+}
