@@ -126,9 +126,6 @@ impl Host {
     /// # Panics
     /// Outside a `LocalSet`.
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
-        if self.stopping.is_cancelled() {
-            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
-        }
         let principal = self.hub.introduce(token, in_band).await?;
         let connection = self.hub.registry().admit(Door::Rpc, principal, self.hub.ambient().clock.now())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
@@ -144,10 +141,7 @@ impl Host {
         self.stopping.cancel();
         self.tasks.close();
         let all = async {
-            // A connection may have been on its way in when the others were told.
-            while self.hub.registry().close_all(&CloseReason::GOING_AWAY) > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            self.hub.registry().end(&CloseReason::GOING_AWAY).await;
             self.tasks.wait().await;
             self.hub.finish().await;
         };

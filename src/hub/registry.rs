@@ -5,9 +5,10 @@
 //! [`closing`](Entry::closing) token; its door sends the Close frame and drops it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::access::Principal;
@@ -73,6 +74,9 @@ impl CloseReason {
 #[derive(Debug)]
 pub struct Registry {
     connections: Mutex<HashMap<ConnectionId, Arc<Entry>>>,
+    /// Set once, under the lock: from then on nobody is admitted, so that what was closed stays all there is.
+    ending: AtomicBool,
+    left: Notify,
     connections_max: usize,
     incarnation: u32,
     next: AtomicU64,
@@ -126,6 +130,7 @@ impl std::ops::Deref for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.registry.lock().remove(&self.entry.id);
+        self.registry.left.notify_waiters();
     }
 }
 
@@ -134,13 +139,20 @@ impl Registry {
     /// past `connections_max` nobody is admitted.
     #[must_use]
     pub fn new(incarnation: u32, connections_max: usize) -> Arc<Self> {
-        Arc::new(Self { connections: Mutex::default(), connections_max, incarnation, next: AtomicU64::new(1) })
+        Arc::new(Self {
+            connections: Mutex::default(),
+            ending: AtomicBool::new(false),
+            left: Notify::new(),
+            connections_max,
+            incarnation,
+            next: AtomicU64::new(1),
+        })
     }
 
     /// Admits a connection.
     ///
     /// # Errors
-    /// The host has as many as it may have.
+    /// The host has as many as it may have, or is ending.
     pub fn admit(
         self: &Arc<Self>,
         door: Door,
@@ -158,6 +170,9 @@ impl Registry {
             reason: OnceLock::new(),
         });
         let mut connections = self.lock();
+        if self.ending.load(Ordering::Relaxed) {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
         if connections.len() >= self.connections_max {
             return Err(Refusal::limit("connectionsMax", self.connections_max, connections.len() + 1));
         }
@@ -183,11 +198,21 @@ impl Registry {
         self.lock().values().cloned().collect()
     }
 
-    /// Closes every connection and says how many they were.
-    pub fn close_all(&self, reason: &CloseReason) -> usize {
-        let entries = self.connections();
+    /// Admits nobody any more, closes every connection, and waits until the last has left.
+    pub async fn end(&self, reason: &CloseReason) {
+        let entries: Vec<_> = {
+            let connections = self.lock();
+            self.ending.store(true, Ordering::Relaxed);
+            connections.values().cloned().collect()
+        };
         entries.iter().for_each(|entry| entry.close(reason.clone()));
-        entries.len()
+        loop {
+            let left = self.left.notified();
+            if self.count() == 0 {
+                return;
+            }
+            left.await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Entry>>> {

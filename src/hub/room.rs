@@ -66,6 +66,8 @@ struct Inner {
     state: State,
     /// `None` while the committer has it.
     log: Option<Log>,
+    /// Bound: [`QUEUE_BYTES_MAX`] of entries, past which a caller is refused; and one look for each caller or follower that
+    /// waits for one, all of which are answered by a single request.
     jobs: VecDeque<Job>,
     queued_bytes: usize,
     recent: Recent,

@@ -239,4 +239,9 @@ async fn shutdown_closes_every_connection_and_says_come_back() {
     assert!(stopped);
     assert_eq!((rpc.0, viewer.0), (1012, 1012));
     assert!(tokio::net::TcpStream::connect(served.address).await.is_err());
+    // Whoever was on the way in when the others were told comes too late.
+    let registry = served.host.hub().registry();
+    let late = registry.admit(capshare::hub::registry::Door::Rpc, None, capshare::share::time::Timestamp(0));
+    assert!(matches!(late, Err(Refusal::Unavailable { .. })), "{late:?}");
+    assert_eq!(registry.count(), 0);
 }
