@@ -16,9 +16,10 @@ use super::bucket::{Created, Listed, REQUESTS_AT_ONCE};
 use super::codec;
 use super::error::{BucketRequest, StoreError};
 use super::key;
-use super::log::{Ended, Log};
+use super::log::{Ended, Log, News};
 use crate::share::entry::Entry;
 use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::state::State;
 use crate::share::time::Timestamp;
 
 /// The end of a deletion: keys without content, to be freed when no writer can be misled by their absence.
@@ -67,12 +68,14 @@ impl Log {
 impl Store {
     /// Does what is left of a deletion that `log` has met. Without the entry that opened the share the claim is unknown;
     /// whoever claims the session next finds the tombstone, and releases it.
-    pub(super) async fn finish_deletion(&self, log: &Log, entries: &[Entry]) -> Result<(), StoreError> {
+    pub(super) async fn finish_deletion(&self, log: &Log, news: &News) -> Result<(), StoreError> {
         let Some(Ended { at, clean: false }) = log.ended else { return Ok(()) };
-        let opened = entries.iter().find_map(|entry| match entry {
+        let opened = news.entries.iter().find_map(|entry| match entry {
             Entry::Open { account, session, .. } => Some((account, session)),
             Entry::Secret { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
         });
+        let folded = news.state.as_deref().and_then(State::opened).map(|opened| (&opened.account, &opened.session));
+        let opened = opened.or(folded);
         self.bury(&log.id, at).await?;
         if let Some((account, session)) = opened {
             self.release(account, session, &log.id).await?;
