@@ -4,11 +4,11 @@
 //! bytes now and makes it; [`Fold::run`] writes it, while the log is appended to; [`Log::folded`] takes note. A fold that is
 //! dropped, or fails, has changed nothing that matters: a run is the same whoever writes it, and the segments are there.
 //!
-//! **What it costs.** Runs may take half a byte for each byte of log, and a little to begin with. Within that, the
-//! longest stretch that can be afforded is folded anew, so that few runs are left; where it does not suffice, because
-//! every item is new and nothing can be packed, only the newest stretches are folded, in sizes that double. So
-//! the reads of an opening stay bounded whatever comes, and the bytes written stay within one and a half of the log's
-//! for everything that can be packed at all.
+//! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a quarter when it rests,
+//! and a little to begin with. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
+//! left; where it does not suffice for long, because every item is new or cannot be packed, only the newest
+//! stretches are folded, in sizes that double. So the reads of an opening stay bounded whatever comes, and what is
+//! written stays within one and a half of what was sent, unless that is in very small pieces.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -111,7 +111,8 @@ impl Extent {
             let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.loose_bytes() / PACKED;
             if first == 0 { parts.min(state_bytes / PACKED) } else { parts }
         };
-        let allowed = (self.log_bytes / 2 + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
+        let share = if occasion == Occasion::Busy { 6 } else { 4 };
+        let allowed = (self.log_bytes / share + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
         match occasion {
             Occasion::Still => Some(0),
             Occasion::Idle => (packed(0) <= allowed).then_some(0),
@@ -195,10 +196,11 @@ impl Log {
 
 impl Fold {
     /// Packs it and writes it. When this returns the run is in the bucket, and what it supersedes may be freed in time.
+    /// `None`: the share was deleted meanwhile, and nothing of the run is left.
     ///
     /// # Errors
-    /// What the bucket said, or the share was deleted meanwhile, and then nothing of it is left.
-    pub async fn run(self) -> Result<(Folded, Frees), StoreError> {
+    /// What the bucket said. The run may have been written all the same, which does no harm.
+    pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
         let Self { store, id, header, saved, superseded } = self;
         let (from, to, revision) = (header.from, header.to, saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
@@ -219,11 +221,11 @@ impl Fold {
         }
         // A deletion that came between has not seen this object.
         if store.bucket.written_at(&key::tombstone(&id)).await?.is_some() {
-            store.bucket.delete(vec![key.clone()]).await?;
-            return Err(StoreError::unavailable(BucketRequest::Create, &key, "the share was deleted meanwhile"));
+            store.bucket.delete(vec![key]).await?;
+            return Ok(None);
         }
         let run = Run { from, to, bytes, revision, log_bytes: header.log_bytes };
-        Ok((Folded(run), Frees::of(&store, superseded)))
+        Ok(Some((Folded(run), Frees::of(&store, superseded))))
     }
 }
 

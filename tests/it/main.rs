@@ -7,6 +7,7 @@ mod calls;
 mod cli;
 mod client;
 mod doors;
+mod growth;
 mod hub;
 mod in_process;
 mod lifecycle;

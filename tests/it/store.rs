@@ -1,6 +1,7 @@
 //! The store, over every kind of bucket.
 //!
-//! `suite` is what any bucket must show, run by `backends`; `faults` and `seeds` are what happens when requests and answers go
+//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows;
+//! `faults` and `seeds` are what happens when requests and answers go
 //! astray; `format` pins the stored bytes; `buckets` is about buckets that are full, closed, down or careless.
 
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
 use capshare::store::{Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
 use futures::TryStreamExt as _;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStore as _;
 
-use crate::support::bucket::TestBucket;
+use crate::support::bucket::{TestBucket, text_of};
 
 mod backends;
 mod buckets;
 mod faults;
+mod folds;
 mod format;
 mod seeds;
 mod suite;
@@ -101,8 +103,7 @@ async fn holding(bucket: &TestBucket, needle: &str) -> Vec<String> {
     let objects: Vec<_> = bucket.list(None).try_collect().await.unwrap();
     let mut holding = Vec::new();
     for meta in objects {
-        let bytes = bucket.get(&meta.location).await.unwrap().bytes().await.unwrap();
-        if bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+        if text_of(bucket, &meta.location).await.contains(needle) {
             holding.push(meta.location.to_string());
         }
     }
