@@ -3,7 +3,7 @@
 //! `kills` kills a host at random moments while producers sync without pause, and looks afterwards at what they were told;
 //! `answers` loses one answer for certain and has the batch sent again, to the same host and to another. What no kill of a
 //! process shows is a machine that loses power, because the kernel still has what the process wrote: that is what fsync is
-//! for, and `store::backends` looks that it is on.
+//! for, and `power` looks that it is done.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::support::moto::Moto;
 
 mod answers;
 mod kills;
+mod power;
 mod way;
 
 /// A store that outlives the hosts over it.
