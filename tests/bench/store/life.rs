@@ -19,6 +19,9 @@ use crate::{RECORDING, Scale, batch, byte_count, create, hub, hub_with, quantile
 
 const KEYS: usize = 500;
 
+/// What a request takes.
+const REQUEST: Duration = Duration::from_millis(20);
+
 /// Opening that takes longer is given up: it has lost its race already.
 const OPEN_MAX: Duration = Duration::from_secs(10);
 
@@ -39,16 +42,16 @@ pub(crate) fn open(scale: &Scale) {
     let times = scale.open.map(|syncs| {
         alone(async {
             let bucket = memory();
+            // Written by a clock that jumps whenever nothing is left to do but to wait; opened by a true one.
+            bucket.delays(REQUEST);
+            tokio::time::pause();
             let writer = hub(&bucket);
             let created = create(&writer, "open").await;
             for n in 0..syncs {
                 sync(&writer, &created.room, batch(n % KEYS, n)).await;
             }
             let busy = opened(&bucket, &created.id).await;
-            // A clock that jumps whenever nothing is left to do but to wait.
-            tokio::time::pause();
             tokio::time::sleep(IDLE).await;
-            tokio::time::resume();
             let idle = opened(&bucket, &created.id).await;
             figure(&format!("after {syncs} syncs: requests"), Wanted::Shown, busy.0.requests() as f64);
             figure(&format!("after {syncs} syncs: ms"), Wanted::Shown, busy.1.as_secs_f64() * 1e3);
@@ -73,14 +76,14 @@ pub(crate) fn open(scale: &Scale) {
 
 /// What a fresh hub asks to open a share, and how long it takes.
 async fn opened(bucket: &Arc<Metered>, id: &ShareId) -> (Asked, Duration) {
-    bucket.delays(Duration::from_millis(20));
+    tokio::time::resume();
     bucket.take();
     let begun = Instant::now();
     let opener = hub(bucket);
     let opened = tokio::time::timeout(OPEN_MAX, opener.view(id.as_str())).await;
     let took = if opened.is_ok() { begun.elapsed() } else { OPEN_MAX };
     let asked = bucket.take();
-    bucket.delays(Duration::ZERO);
+    tokio::time::pause();
     (asked, took)
 }
 
@@ -143,10 +146,8 @@ pub(crate) fn linger(scale: &Scale) {
     for linger in [Duration::ZERO, Duration::from_millis(200)] {
         let minutes = scale.linger_minutes;
         scene(&format!("Linger {linger:?}, memory + 30 ms: {STREAM} syncs a second for {minutes} virtual minutes"));
-        let Some(settings) = lingering(linger) else {
-            remark("(the hub has no such setting)");
-            continue;
-        };
+        let mut settings = HubSettings::default();
+        (settings.poll, settings.linger) = (None, linger);
         let syncs = minutes * 60 * STREAM;
         let (asked, mut latencies) = alone(async {
             tokio::time::pause();
@@ -176,13 +177,4 @@ pub(crate) fn linger(scale: &Scale) {
         figure("p99, ms", Wanted::Shown, quantile(&mut latencies, 0.99).as_secs_f64() * 1e3);
         figure("dollars for an hour of it, at S3's prices", Wanted::Shown, asked.dollars() * 60.0 / minutes as f64);
     }
-}
-
-/// Settings with this linger; `None` if the hub has no such setting.
-///
-/// LINGER: when there is `HubSettings::linger`, this sets it and always gives settings.
-fn lingering(linger: Duration) -> Option<HubSettings> {
-    let mut settings = HubSettings::default();
-    settings.poll = None;
-    linger.is_zero().then_some(settings)
 }
