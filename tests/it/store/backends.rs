@@ -1,5 +1,7 @@
 //! The suite, on every kind of bucket.
 
+use std::time::Duration;
+
 use capshare::host::storage::{self, S3Options, StoreLocation};
 
 use super::suite;
@@ -26,6 +28,30 @@ async fn the_suite_holds_in_a_directory() {
 async fn the_suite_holds_on_an_s3_server() {
     let moto = Moto::start();
     run_on("s3://shares/a/prefix", &moto.options()).await;
+}
+
+/// They are no objects, so a deletion passes them over, and they may hold what was shared.
+#[tokio::test]
+async fn what_killed_hosts_left_half_written_goes_when_it_is_an_hour_old() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let write = |name: &str, minutes: u64| {
+        std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        std::fs::write(path(name), "half a seg").unwrap();
+        let file = std::fs::File::options().write(true).open(path(name)).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - Duration::from_secs(60 * minutes)).unwrap();
+    };
+    let abandoned =
+        ["share/a/log/000000000002#1", "share/a/log/000000000002#12", "tomb/b#1", "index/a/s/000000000001#3"];
+    abandoned.iter().for_each(|name| write(name, 62));
+    let kept =
+        [("share/a/log/000000000003#1", 58), ("share/a/log/000000000001", 62), ("share/a#b", 62), ("mine/notes#1", 62)];
+    kept.iter().for_each(|(name, minutes)| write(name, *minutes));
+    let location = StoreLocation::Directory(directory.path().to_owned());
+    storage::open(&location, &S3Options::default()).await.unwrap();
+    assert_eq!(abandoned.map(|name| path(name).exists()), [false; 4]);
+    assert_eq!(kept.map(|(name, _)| path(name).exists()), [true; 4]);
 }
 
 /// Any other server, empty or not, by hand; a region may follow as `?region=NAME`. Not named, there is nothing to run.
