@@ -2,6 +2,6 @@
 
 mod demo;
 mod follow;
-mod program;
+pub(crate) mod program;
 mod serve;
 mod shares;

@@ -6,6 +6,7 @@ mod architecture;
 mod calls;
 mod cli;
 mod client;
+mod crash;
 mod doors;
 mod growth;
 mod hub;

@@ -25,6 +25,7 @@ mod folds;
 mod format;
 mod seeds;
 mod suite;
+mod versions;
 
 /// A store of the host with this number.
 fn host(bucket: &Arc<TestBucket>, writer: u128) -> Store {
