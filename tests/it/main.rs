@@ -14,6 +14,7 @@ mod limits;
 mod real;
 mod schema;
 mod share;
+mod simulation;
 mod store;
 mod support;
 mod viewers;
