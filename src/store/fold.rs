@@ -13,13 +13,13 @@
 use bytes::Bytes;
 use object_store::path::Path;
 
-use super::Store;
 use super::bucket::Created;
 use super::codec::{self, RunHeader};
 use super::error::{BucketRequest, StoreError};
 use super::free::Frees;
 use super::key::{self, Number};
 use super::log::Log;
+use super::{Mutation, Store};
 use crate::share::id::ShareId;
 use crate::share::state::{Saved, State};
 use crate::share::view::Revision;
@@ -165,11 +165,14 @@ impl Log {
         let begins =
             |first: usize| first.checked_sub(1).map_or((0, 0), |n| (extent.runs[n].to, extent.runs[n].revision));
         let (from, since) = begins(first);
-        let ((from, _), saved) = match state.save(since) {
+        let ((from, _), mut saved) = match state.save(since) {
             Some(saved) => ((from, since), saved),
             // What was removed since then is no longer known.
             None => (begins(0), state.save(0)?),
         };
+        if store.settings.is_wrong(Mutation::DropProducers) {
+            saved.producers.clear();
+        }
         let (log_bytes, run_bytes) = (extent.log_bytes, extent.run_bytes);
         let header = RunHeader { from, to: tail.seq, this: tail.this?, log_bytes, run_bytes };
         let runs = extent.runs.iter().filter(|run| run.from >= from).map(|run| key::run(id, run.from, run.to));

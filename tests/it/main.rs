@@ -16,6 +16,7 @@ mod limits;
 mod real;
 mod schema;
 mod share;
+mod simulation;
 mod store;
 mod support;
 mod viewers;
