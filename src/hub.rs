@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::Either;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
@@ -16,7 +17,7 @@ use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::registry::{Door, Registry};
-use crate::hub::room::{Room, RoomContext};
+use crate::hub::room::{FOLDS_MAX, Room, RoomContext};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
@@ -82,6 +83,9 @@ impl Hub {
             tasks: TaskTracker::new(),
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             poll: settings.poll,
+            linger: settings.linger,
+            fold_after: settings.fold_after,
+            folds: Semaphore::new(FOLDS_MAX),
         });
         Ok(Arc::new(Self {
             registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
@@ -394,7 +398,7 @@ impl Hub {
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
-            Opened::Open(log, entries) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, &entries)),
+            Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news)),
             Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
     }

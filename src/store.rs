@@ -37,6 +37,8 @@ mod bucket;
 mod codec;
 mod erase;
 mod error;
+mod fold;
+mod free;
 mod index;
 mod key;
 mod log;
@@ -53,8 +55,10 @@ pub use about::About;
 pub use codec::WriterId;
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
+pub use fold::{Fold, Folded, Occasion};
+pub use free::Frees;
 pub use index::{Claim, ClaimListing, ListCursor, ListPage};
-pub use log::{Appended, Log};
+pub use log::{Appended, Log, News};
 pub use open::{Created, Opened};
 
 /// The shares of one bucket. Clones are the same store.
@@ -83,6 +87,9 @@ pub struct StoreSettings {
     /// How long the emptied keys of a deleted share stay, to stand in the way of writers that know no better. Default
     /// 120 s; taken as `lease + request_time` if that is longer.
     pub free_after: Duration,
+    /// Segments that gather before they are folded. Default 64: a log that is read costs at most some 300 small reads, most
+    /// of them at once.
+    pub fold_segments: u64,
     /// Whether the bucket lists keys in order, so that a page of a listing need not read the listing to its end. Default
     /// false: always right, and slower.
     pub sorted_listings: bool,
@@ -95,6 +102,7 @@ impl Default for StoreSettings {
             request_time: Duration::from_secs(15),
             append_time: Duration::from_secs(20),
             free_after: Duration::from_secs(120),
+            fold_segments: 64,
             sorted_listings: false,
         }
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -26,11 +26,13 @@ use crate::share::id::ShareId;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
 use crate::share::view::{Revision, Step};
-use crate::store::Log;
+use crate::store::{Log, News};
 
 mod committer;
+mod tending;
 
 use committer::Committer;
+use tending::Tending;
 
 /// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
 /// a request is refused as unavailable; its producer comes back.
@@ -38,6 +40,9 @@ pub const QUEUE_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of entries that go into one segment: 8 MiB, two of the largest messages.
 pub const SEGMENT_BYTES_MAX: usize = 8 << 20;
+
+/// Folds of a hub that are written at once: each holds a packed state in memory.
+pub(super) const FOLDS_MAX: usize = 8;
 
 /// What all rooms of a hub share.
 #[derive(Debug)]
@@ -48,6 +53,12 @@ pub(super) struct RoomContext {
     pub(super) chunk_bytes_max: usize,
     /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
     pub(super) poll: Option<Duration>,
+    /// How long after one write the next begins at the earliest.
+    pub(super) linger: Duration,
+    /// How long after its last write a room is folded into one object.
+    pub(super) fold_after: Duration,
+    /// See [`FOLDS_MAX`].
+    pub(super) folds: Semaphore,
 }
 
 /// One live share on this host.
@@ -76,12 +87,16 @@ struct Inner {
     /// When the state was last known to be all that the log holds.
     fresh_at: Instant,
     used_at: Instant,
+    /// When the last write was begun.
+    written_at: Option<Instant>,
+    tending: Tending,
 }
 
 #[derive(Debug)]
 enum Job {
     Append { entry: Entry, byte_count: usize, answer: oneshot::Sender<Result<Outcome, NotCommitted>> },
     CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
+    Tend,
 }
 
 /// The bucket did not carry it out, or the committer was dropped. The log has the details.
@@ -100,14 +115,14 @@ pub(super) enum After {
 }
 
 impl Room {
-    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, log: Log, entries: &[Entry]) -> Arc<Self> {
-        let mut state = State::default();
-        for entry in entries {
-            state.apply(entry);
-        }
+    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, log: Log, news: News) -> Arc<Self> {
         context.metrics.rooms.inc();
         let now = Instant::now();
+        // One that is one object already was tended by whoever made it that.
+        let tended = news.state.is_some() && news.entries.is_empty();
+        let state = news.into_state();
         let inner = Inner {
+            tending: Tending::new(&log, tended.then_some(&state), now),
             state,
             log: Some(log),
             jobs: VecDeque::new(),
@@ -116,14 +131,17 @@ impl Room {
             erased: false,
             fresh_at: now,
             used_at: now,
+            written_at: None,
         };
-        Arc::new(Self {
+        let room = Arc::new(Self {
             id,
             context,
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
             followers: AtomicUsize::new(0),
-        })
+        });
+        room.tend_later(&mut room.lock());
+        room
     }
 
     /// The share's id.
@@ -268,6 +286,22 @@ impl Room {
         inner.log.is_some().then(|| (inner.used_at, inner.state.byte_count()))
     }
 
+    /// Takes in what the log holds beyond the state, and tells the followers.
+    fn learn(&self, news: News) {
+        let News { state, entries } = news;
+        let anew = state.is_some();
+        if let Some(state) = state {
+            let mut inner = self.lock();
+            inner.state = *state;
+            inner.recent.clear();
+            inner.tending.touched(Instant::now());
+        }
+        self.fold(&entries);
+        if anew && entries.is_empty() && self.news.receiver_count() > 0 {
+            self.news.send_modify(|news| *news += 1);
+        }
+    }
+
     /// Folds entries in, in the order of the log, and tells the followers.
     fn fold(&self, entries: &[Entry]) -> Vec<Outcome> {
         let mut inner = self.lock();
@@ -291,7 +325,11 @@ impl Room {
             }
             outcomes.push(outcome);
         }
-        inner.used_at = Instant::now();
+        let now = Instant::now();
+        inner.used_at = now;
+        if !entries.is_empty() {
+            inner.tending.touched(now);
+        }
         drop(inner);
         if !entries.is_empty() && self.news.receiver_count() > 0 {
             self.news.send_modify(|news| *news += 1);

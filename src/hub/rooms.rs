@@ -79,14 +79,18 @@ impl Rooms {
             })
             .collect();
         idle.sort_by_key(|(used_at, ..)| std::cmp::Reverse(*used_at));
-        let (mut room_count, mut byte_count) = (0, 0);
+        let (mut room_count, mut byte_count, mut leaving) = (0, 0, Vec::<Arc<Room>>::new());
         for (_, bytes, id) in idle {
             room_count += 1;
             byte_count += bytes;
-            if room_count > self.idle_rooms_max || byte_count > self.idle_bytes_max {
-                rooms.remove(&id);
+            if (room_count > self.idle_rooms_max || byte_count > self.idle_bytes_max)
+                && let Some(room) = rooms.remove(&id).and_then(|cell| cell.get().cloned())
+            {
+                leaving.push(room);
             }
         }
+        drop(rooms);
+        leaving.iter().for_each(Room::tend_now);
     }
 
     fn cells(&self) -> MutexGuard<'_, HashMap<ShareId, Cell>> {

@@ -21,11 +21,15 @@ use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, Revision};
 
 mod producers;
+mod saved;
+mod slim;
+
+pub use saved::{Saved, SavedItem, SavedProducer};
 
 use producers::{Heard, Producers};
 
 /// A share's state. Begins empty and unopened; the first entry opens it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     opened: Option<Opened>,
     deleted: bool,
@@ -275,7 +279,7 @@ impl State {
 }
 
 /// The items, in order of first arrival and by key.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Items {
     by_order: BTreeMap<u64, Item>,
     order_of: HashMap<ItemKey, u64>,
@@ -284,7 +288,7 @@ struct Items {
     byte_count: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Item {
     key: ItemKey,
     value: Payload,
@@ -370,7 +374,7 @@ fn size(key: &ItemKey, value: &Payload) -> usize {
 }
 
 /// The keys removed lately; past [`REMOVED_BYTES_MAX`] the oldest are forgotten.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Removed {
     keys: VecDeque<(Revision, ItemKey)>,
     byte_count: usize,

@@ -22,8 +22,12 @@ use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 
 mod record;
+mod run;
 
-pub(super) use record::{ClaimRecord, decode_about, decode_claim, encode_about, encode_claim, encode_tombstone};
+pub(super) use record::{
+    ClaimRecord, decode_about, decode_claim, decode_tombstone, encode_about, encode_claim, encode_tombstone,
+};
+pub(super) use run::{RunHeader, decode_run, encode_run};
 
 /// The format that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;

@@ -16,9 +16,10 @@ use super::bucket::{Created, Listed, REQUESTS_AT_ONCE};
 use super::codec;
 use super::error::{BucketRequest, StoreError};
 use super::key;
-use super::log::{Ended, Log};
+use super::log::{Ended, Log, News};
 use crate::share::entry::Entry;
 use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::state::State;
 use crate::share::time::Timestamp;
 
 /// The end of a deletion: keys without content, to be freed when no writer can be misled by their absence.
@@ -72,24 +73,51 @@ impl Log {
 impl Store {
     /// Does what is left of a deletion that `log` has met. If nothing is left that says which session it was, whoever claims
     /// that next finds the tombstone, and releases it.
-    pub(super) async fn finish_deletion(&self, log: &Log, entries: &[Entry]) -> Result<(), StoreError> {
+    pub(super) async fn finish_deletion(&self, log: &Log, news: &News) -> Result<(), StoreError> {
         let Some(Ended { at, clean: false }) = log.ended else { return Ok(()) };
+        let folded = news.state.as_deref().and_then(State::opened);
+        let folded = folded.map(|opened| (opened.account.clone(), opened.session.clone()));
         self.bury(&log.id, at).await?;
-        let opened = match session_in(entries) {
-            Some(opened) => Some(opened),
-            None => self.session_of(&log.id).await?,
-        };
-        if let Some((account, session)) = opened {
-            self.release(&account, &session, &log.id).await?;
-        }
-        self.erase_content(&log.id).await
+        self.clear_away(&log.id, session_in(&news.entries).or(folded)).await
     }
 
-    /// Which session a share is, by its first segment; `None` if that is gone or cannot be read.
-    pub(super) async fn session_of(&self, id: &ShareId) -> Result<Option<(AccountId, SessionId)>, StoreError> {
-        let key = key::segment(id, 1);
-        let Some((bytes, _)) = self.bucket.read(&key).await? else { return Ok(None) };
-        Ok(codec::decode_segment(&key, id, 1, &bytes).ok().and_then(|segment| session_in(&segment.entries)))
+    /// Releases the claim and erases the content of a share that has its tombstone. `opened`: its session, if that is known.
+    pub(super) async fn clear_away(
+        &self,
+        id: &ShareId,
+        opened: Option<(AccountId, SessionId)>,
+    ) -> Result<(), StoreError> {
+        let opened = match opened {
+            Some(opened) => Some(opened),
+            None => self.session_of(id).await?,
+        };
+        if let Some((account, session)) = opened {
+            self.release(&account, &session, id).await?;
+        }
+        self.erase_content(id).await
+    }
+
+    /// Which session a share is, by its first segment or any of its runs; `None` if these are gone or cannot be read.
+    async fn session_of(&self, id: &ShareId) -> Result<Option<(AccountId, SessionId)>, StoreError> {
+        for Listed { key, .. } in self.bucket.list_all(&key::share(id), None).await? {
+            let (first, run) = (key::segment_number(id, &key) == Some(1), key::run_stretch(id, &key));
+            if !first && run.is_none() {
+                continue;
+            }
+            let Some((bytes, _)) = self.bucket.read(&key).await? else { continue };
+            let found = match run {
+                Some(run) => codec::decode_run(&key, id, run, &bytes)
+                    .ok()
+                    .map(|(_, saved)| (saved.opened.account, saved.opened.session)),
+                None => {
+                    codec::decode_segment(&key, id, 1, &bytes).ok().and_then(|segment| session_in(&segment.entries))
+                }
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Makes sure that there is a tombstone.

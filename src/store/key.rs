@@ -49,14 +49,14 @@ pub(super) fn share(id: &ShareId) -> Path {
     path(format!("share/{id}"))
 }
 
-/// What the segments of a log begin with.
-pub(super) fn log(id: &ShareId) -> Path {
-    path(format!("share/{id}/log"))
-}
-
 /// A segment of a log.
 pub(super) fn segment(id: &ShareId, number: Number) -> Path {
     path(format!("share/{id}/log/{number:012}"))
+}
+
+/// A run: what the segments after `from` and up to `to` came to.
+pub(super) fn run(id: &ShareId, from: Number, to: Number) -> Path {
+    path(format!("share/{id}/snap/{from:012}-{to:012}"))
 }
 
 /// What says that a share was deleted.
@@ -76,7 +76,17 @@ pub(super) fn probe(nonce: u128, round: &str) -> Path {
 
 /// The number of a segment, if the key is one of this log.
 pub(super) fn segment_number(id: &ShareId, key: &Path) -> Option<Number> {
-    number(key.as_ref().strip_prefix(log(id).as_ref())?.strip_prefix('/')?)
+    number(inside(id, key)?.strip_prefix("log/")?)
+}
+
+/// The stretch of a run, from and to, if the key is one of this share.
+pub(super) fn run_stretch(id: &ShareId, key: &Path) -> Option<(Number, Number)> {
+    let (from, to) = inside(id, key)?.strip_prefix("snap/")?.split_once('-')?;
+    Some((number(from)?, number(to)?)).filter(|(from, to)| from < to)
+}
+
+fn inside<'a>(id: &ShareId, key: &'a Path) -> Option<&'a str> {
+    key.as_ref().strip_prefix("share/")?.strip_prefix(id.as_str())?.strip_prefix('/')
 }
 
 /// What an object under `index/` is.

@@ -1,34 +1,34 @@
 //! The tail of one log: appending to it, and reading what others appended.
 //!
 //! The hub holds a [`Log`] for each share that it has open and uses it from one task at a time (`&mut self`). A log stands
-//! at a segment; all entries up to there have been handed to the caller, in order and once.
+//! at a segment; all entries up to there have been handed to the caller, in order and once, or as the state that they
+//! came to.
 //!
 //! **Dropping.** A call of [`Log::append`], [`Log::catch_up`] or [`Log::erase`] may be dropped half way. A dropped append may or
 //! may not have written: the log remembers that its tail is unsettled, and its next use looks before it does anything
 //! else. What the dropped append wrote is then met like anybody's ([`Appended::Behind`]), also if it lands later still.
 //! A dropped look has handed out nothing and moved nothing.
-//!
-//! **How a look works.** Within the lease a look reads the next number until there is none: no key that a look needs can
-//! have been freed so soon, so "none" means that the log ends here, and renews the lease from the issue of that read.
-//! Past the lease it lists what follows, together with the tombstone, and reads that; an absence proves nothing then.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::Store;
-use super::bucket::{Created, REQUESTS_AT_ONCE};
-use super::codec::{self, Identity, Segment};
+use super::bucket::Created;
+use super::codec::{self, Identity};
 use super::error::{BucketRequest, StoreError};
+use super::fold::Extent;
+use super::free::Frees;
 use super::key::{self, Number};
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
+use crate::share::state::State;
 use crate::share::time::Timestamp;
 
-/// How often a listing that contradicts itself, or took too long to be trusted, is asked for again.
-const LOOKS_MAX: usize = 5;
+mod look;
+
+use look::Look;
 
 /// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -39,10 +39,14 @@ pub struct Log {
     pub(super) store: Store,
     pub(super) id: ShareId,
     pub(super) tail: Tail,
+    /// What stands in the bucket up to the tail.
+    pub(super) extent: Extent,
     /// An append was begun and not settled: look before the next.
     unsettled: bool,
     /// The share was deleted, once this log has met that.
     pub(super) ended: Option<Ended>,
+    /// What the opening found that is of no more use.
+    leftovers: Option<Frees>,
 }
 
 /// What a log knows of its share's deletion.
@@ -60,14 +64,48 @@ impl Ended {
 }
 
 /// What became of an append.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Appended {
     /// It is in the bucket, next after all that was handed out before.
     Written,
     /// Others' entries came first, and nothing of this append was written. Fold these, then append again. Never empty. An
     /// append that failed or was dropped earlier may be among them, if it did land. Of a share that is being erased all
     /// that comes is a deletion, whose time is then the bucket's.
-    Behind(Vec<Entry>),
+    Behind(News),
+}
+
+/// What a log holds after where its caller stood.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct News {
+    /// What the log came to up to some later point: forget the state held, and go on from this one. There is one when a
+    /// log is opened that was folded, or when so much was appended meanwhile that the entries are gone.
+    pub state: Option<Box<State>>,
+    /// The entries that follow, in order.
+    pub entries: Vec<Entry>,
+}
+
+impl From<Vec<Entry>> for News {
+    fn from(entries: Vec<Entry>) -> Self {
+        Self { state: None, entries }
+    }
+}
+
+impl News {
+    /// Whether there is nothing new.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state.is_none() && self.entries.is_empty()
+    }
+
+    /// The state with all that is new folded in.
+    #[must_use]
+    pub fn into_state(self) -> State {
+        let mut state = self.state.map(|state| *state).unwrap_or_default();
+        for entry in &self.entries {
+            state.apply(entry);
+        }
+        state
+    }
 }
 
 /// Where a log stands.
@@ -76,38 +114,16 @@ pub(super) struct Tail {
     /// The last segment that was handed out; 0 before the first.
     pub(super) seq: Number,
     /// Its identity.
-    this: Option<Identity>,
+    pub(super) this: Option<Identity>,
     /// The issue of the request that showed this to be the log's end.
     confirmed: Option<Instant>,
-}
-
-impl Tail {
-    fn advance(&mut self, this: Option<Identity>) {
-        self.seq += 1;
-        self.this = this;
-    }
-}
-
-/// What follows a tail.
-pub(super) struct Look {
-    segments: Vec<Segment>,
-    /// The share is deleted, and what followed may be gone.
-    ended: Option<Ended>,
-    tail: Tail,
-}
-
-/// What stands under a number.
-enum Place {
-    Absent,
-    /// Its content was erased.
-    Emptied(Timestamp),
-    Holds(Segment),
 }
 
 impl Log {
     /// A log at its beginning, not yet looked at.
     pub(super) fn at_start(store: Store, id: ShareId) -> Self {
-        Self { store, id, tail: Tail { seq: 0, this: None, confirmed: None }, unsettled: false, ended: None }
+        let tail = Tail { seq: 0, this: None, confirmed: None };
+        Self { store, id, tail, extent: Extent::default(), unsettled: false, ended: None, leftovers: None }
     }
 
     /// Whose log it is.
@@ -123,15 +139,15 @@ impl Log {
     /// The outcome is unknown, or the bucket refused. Nothing needs mending here: the next use of the log looks first.
     pub async fn append(&mut self, entries: &[Entry]) -> Result<Appended, StoreError> {
         if let Some(Ended { at, .. }) = self.ended {
-            return Ok(Appended::Behind(vec![Entry::Delete { at }]));
+            return Ok(Appended::Behind(vec![Entry::Delete { at }].into()));
         }
         let half = self.store.settings.lease / 2;
         let fresh = self.tail.confirmed.is_some_and(|confirmed| confirmed.elapsed() <= half);
         if self.unsettled || !fresh {
             let look = self.look().await?;
-            let others = self.accept(look);
-            if !others.is_empty() {
-                return Ok(Appended::Behind(others));
+            let news = self.accept(look);
+            if !news.is_empty() {
+                return Ok(Appended::Behind(news));
             }
         }
         let (seq, this) = (self.tail.seq + 1, self.store.next_identity());
@@ -148,22 +164,34 @@ impl Log {
     ///
     /// # Errors
     /// What the bucket said; the log stands where it stood.
-    pub async fn catch_up(&mut self) -> Result<Vec<Entry>, StoreError> {
+    pub async fn catch_up(&mut self) -> Result<News, StoreError> {
         if self.ended.is_some() {
-            return Ok(Vec::new());
+            return Ok(News::default());
         }
         let look = self.look().await?;
         Ok(self.accept(look))
+    }
+
+    /// Bytes of all segments up to where the log stands.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.extent.log_bytes
+    }
+
+    /// What the opening found in the bucket that later objects have superseded, once.
+    pub fn take_leftovers(&mut self) -> Option<Frees> {
+        self.leftovers.take()
     }
 
     /// Creates the segment, again and again under the same number with the same identity, until its place is taken.
     async fn commit(&mut self, seq: Number, this: Identity, segment: Bytes) -> Result<Appended, StoreError> {
         let key = key::segment(&self.id, seq);
         let issued = Instant::now();
+        let size = segment.len() as u64;
         let mut pause = PAUSE;
         loop {
             let failure = match self.store.bucket.create(&key, segment.clone()).await {
-                Ok(Created::Yes) if self.in_lease() => return Ok(self.written(this, Some(issued))),
+                Ok(Created::Yes) if self.in_lease() => return Ok(self.written(this, size, Some(issued))),
                 // An answer after the lease: the number may have been free because it was freed.
                 Ok(Created::Yes | Created::Hint) => None,
                 Err(error) if error.is_transient() => Some(error),
@@ -171,13 +199,17 @@ impl Log {
             };
             // Nothing is known now but what stands there.
             let failure = match self.look().await {
-                Ok(look) if look.segments.first().is_some_and(|segment| segment.this == this) => {
+                Ok(look) if look.base.is_some() => {
+                    // Ours may be in what was folded meanwhile, and its numbers cannot be told from there.
+                    failure.unwrap_or_else(|| {
+                        StoreError::unavailable(BucketRequest::Create, &key, "the log went on for too long meanwhile")
+                    })
+                }
+                Ok(look) if look.begins_with(this) => {
                     let confirmed = self.in_lease().then_some(issued);
-                    return Ok(self.written(this, confirmed));
+                    return Ok(self.written(this, size, confirmed));
                 }
-                Ok(look) if !look.segments.is_empty() || look.ended.is_some() => {
-                    return Ok(Appended::Behind(self.accept(look)));
-                }
+                Ok(look) if !look.is_empty() => return Ok(Appended::Behind(self.accept(look))),
                 Ok(look) => {
                     self.tail = look.tail;
                     failure.unwrap_or_else(|| {
@@ -200,123 +232,44 @@ impl Log {
         }
     }
 
-    fn written(&mut self, this: Identity, confirmed: Option<Instant>) -> Appended {
-        self.tail.advance(Some(this));
+    fn written(&mut self, this: Identity, size: u64, confirmed: Option<Instant>) -> Appended {
+        self.tail.advance(this);
         self.tail.confirmed = confirmed;
+        self.extent.log_bytes += size;
         self.unsettled = false;
         Appended::Written
     }
 
     /// Moves to where a look came, and gives what it read on the way.
-    pub(super) fn accept(&mut self, look: Look) -> Vec<Entry> {
+    pub(super) fn accept(&mut self, look: Look) -> News {
         self.tail = look.tail;
         self.unsettled = false;
-        let mut entries: Vec<_> = look.segments.into_iter().flat_map(|segment| segment.entries).collect();
+        let state = look.base.map(|base| {
+            self.extent = base.extent;
+            Box::new(base.state)
+        });
+        self.extent.log_bytes += look.segments.iter().map(|(_, size)| size).sum::<u64>();
+        if look.leftovers.is_some() {
+            self.leftovers = look.leftovers;
+        }
+        let mut entries: Vec<_> = look.segments.into_iter().flat_map(|(segment, _)| segment.entries).collect();
         self.ended = entries.iter().find_map(deletion_in);
         if let (None, Some(ended)) = (self.ended, look.ended) {
             self.ended = Some(ended);
             entries.push(Entry::Delete { at: ended.at });
         }
-        entries
+        News { state, entries }
     }
 
-    /// Reads what follows the tail. Changes nothing.
-    pub(super) async fn look(&self) -> Result<Look, StoreError> {
-        let mut look = Look { segments: Vec::new(), ended: None, tail: self.tail };
-        while let Some(confirmed) = self.tail.confirmed {
-            let issued = Instant::now();
-            let place = self.place(look.tail.seq + 1).await?;
-            if confirmed.elapsed() > self.store.settings.lease {
-                break;
-            }
-            match place {
-                Place::Absent => {
-                    look.tail.confirmed = Some(issued);
-                    return Ok(look);
-                }
-                Place::Emptied(at) => {
-                    look.ended = Some(Ended::begun(at));
-                    return Ok(look);
-                }
-                Place::Holds(segment) => self.follow(&mut look, segment)?,
-            }
-        }
-        self.look_by_listing(look).await
-    }
-
-    /// A look from where another came, without trusting any lease.
-    async fn look_by_listing(&self, mut look: Look) -> Result<Look, StoreError> {
-        let bucket = &self.store.bucket;
-        let (prefix, tombstone) = (key::log(&self.id), key::tombstone(&self.id));
-        let mut gap = None;
-        for _ in 0..LOOKS_MAX {
-            let issued = Instant::now();
-            let after = key::segment(&self.id, look.tail.seq);
-            let (deleted, listed) =
-                tokio::try_join!(bucket.written_at(&tombstone), bucket.list_all(&prefix, Some(&after)))?;
-            if let Some(at) = deleted {
-                look.ended = Some(Ended { at, clean: listed.iter().all(|listed| listed.size == 0) });
-                return Ok(look);
-            }
-            let mut numbers: Vec<_> = listed.iter().filter_map(|l| key::segment_number(&self.id, &l.key)).collect();
-            numbers.sort_unstable();
-            // A gap is a deletion that has begun, a listing that was overtaken, or an object that somebody removed: what
-            // is before it stands, and the next round tells.
-            let in_order =
-                (look.tail.seq + 1..).zip(&numbers).take_while(|(expected, number)| expected == *number).count();
-            gap = (in_order < numbers.len()).then(|| look.tail.seq + 1 + in_order as Number);
-            numbers.truncate(in_order);
-            let mut places = stream::iter(numbers).map(|number| self.place(number)).buffered(REQUESTS_AT_ONCE);
-            let mut whole = gap.is_none();
-            while let Some(place) = places.try_next().await? {
-                match place {
-                    Place::Holds(segment) => self.follow(&mut look, segment)?,
-                    Place::Emptied(at) => {
-                        look.ended = Some(Ended::begun(at));
-                        return Ok(look);
-                    }
-                    Place::Absent => {
-                        whole = false;
-                        break;
-                    }
-                }
-            }
-            // A look that took longer than the lease cannot say where the log ends; what it read is chained and stands.
-            if whole && issued.elapsed() <= self.store.settings.lease {
-                look.tail.confirmed = Some(issued);
-                return Ok(look);
-            }
-        }
-        Err(match gap {
-            Some(missing) => {
-                StoreError::corrupt(&key::segment(&self.id, missing), "it is missing and later ones are there")
-            }
-            None => StoreError::unavailable(BucketRequest::List, &prefix, "the log did not hold still for a look"),
-        })
-    }
-
-    /// Appends a segment to a look, if it is the one that comes next.
-    fn follow(&self, look: &mut Look, segment: Segment) -> Result<(), StoreError> {
-        if segment.prev != look.tail.this {
-            let key = key::segment(&self.id, look.tail.seq + 1);
-            return Err(StoreError::corrupt(&key, "it does not follow the segment before it"));
-        }
-        look.tail.advance(Some(segment.this));
-        look.segments.push(segment);
-        Ok(())
-    }
-
-    async fn place(&self, seq: Number) -> Result<Place, StoreError> {
-        let key = key::segment(&self.id, seq);
-        Ok(match self.store.bucket.read(&key).await? {
-            None => Place::Absent,
-            Some((bytes, at)) if bytes.is_empty() => Place::Emptied(at),
-            Some((bytes, _)) => Place::Holds(codec::decode_segment(&key, &self.id, seq, &bytes)?),
-        })
-    }
-
-    fn in_lease(&self) -> bool {
+    pub(super) fn in_lease(&self) -> bool {
         self.tail.confirmed.is_some_and(|confirmed| confirmed.elapsed() <= self.store.settings.lease)
+    }
+}
+
+impl Tail {
+    fn advance(&mut self, this: Identity) {
+        self.seq += 1;
+        self.this = Some(this);
     }
 }
 

@@ -4,15 +4,15 @@ use tokio::time::Instant;
 
 use super::Store;
 use super::error::StoreError;
-use super::log::{Appended, Log};
+use super::log::{Appended, Log, News};
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 
 /// What [`Store::open_log`] found.
 #[derive(Debug)]
 pub enum Opened {
-    /// The log and all its entries, in order.
-    Open(Log, Vec<Entry>),
+    /// The log and all that it holds.
+    Open(Log, News),
     /// There is no log: the share was never created, or its creation got no further than the claim. Whoever holds the
     /// claim may create it: append to this log, or [`Store::create_log`].
     Absent(Log),
@@ -25,8 +25,8 @@ pub enum Opened {
 pub enum Created {
     /// The log holds the entries given, and nothing else.
     New(Log),
-    /// There was a log already: it and all its entries, in order. Nothing was written.
-    Exists(Log, Vec<Entry>),
+    /// There was a log already: it and all that it holds. Nothing was written.
+    Exists(Log, News),
     /// The share was deleted; nothing was written. Claim the session again, for a new share.
     Deleted,
 }
@@ -47,8 +47,8 @@ impl Store {
         }
     }
 
-    /// Opens a log and reads it: one listing together with a look for the tombstone, then all segments, sixteen at a time.
-    /// If its deletion was begun and not finished, finishes it first.
+    /// Opens a log and reads it: one listing together with a look for the tombstone, then the runs and the segments after
+    /// them, sixteen at a time. If its deletion was begun and not finished, finishes it first.
     ///
     /// # Errors
     /// What the bucket said, or which object cannot be read.
@@ -56,15 +56,15 @@ impl Store {
         let issued = Instant::now();
         let mut log = Log::at_start(self.clone(), id.clone());
         let look = log.look().await?;
-        let entries = log.accept(look);
+        let news = log.accept(look);
         tracing::debug!(share = %id, segments = log.tail.seq, elapsed_ms = issued.elapsed().as_millis(), "looked for a log");
         if log.ended.is_some() {
-            self.finish_deletion(&log, &entries).await?;
+            self.finish_deletion(&log, &news).await?;
             Ok(Opened::Deleted)
         } else if log.tail.seq == 0 {
             Ok(Opened::Absent(log))
         } else {
-            Ok(Opened::Open(log, entries))
+            Ok(Opened::Open(log, news))
         }
     }
 }

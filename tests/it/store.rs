@@ -11,7 +11,7 @@ use capshare::share::id::{AccountId, SessionId, ShareId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
-use capshare::store::{About, Appended, Created, Log, Opened, Store, StoreSettings, WriterId};
+use capshare::store::{About, Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
 use futures::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
@@ -81,6 +81,12 @@ fn about(account: &AccountId, session: &SessionId, title: &str) -> About {
 
 const DELETE: Entry = Entry::Delete { at: Timestamp(9) };
 
+/// News of a log that was not folded.
+fn entries(news: News) -> Vec<Entry> {
+    assert!(news.state.is_none());
+    news.entries
+}
+
 async fn created(store: &Store, id: &ShareId, entries: &[Entry]) -> Log {
     match store.create_log(id, entries).await.unwrap() {
         Created::New(log) => log,
@@ -90,7 +96,7 @@ async fn created(store: &Store, id: &ShareId, entries: &[Entry]) -> Log {
 
 async fn opened(store: &Store, id: &ShareId) -> (Log, Vec<Entry>) {
     match store.open_log(id).await.unwrap() {
-        Opened::Open(log, entries) => (log, entries),
+        Opened::Open(log, news) => (log, entries(news)),
         other @ (Opened::Absent(_) | Opened::Deleted) => panic!("{other:?}"),
     }
 }
@@ -102,7 +108,7 @@ async fn is_deleted(store: &Store, id: &ShareId) -> bool {
 /// Appends, folding what others append first onto `seen`, until it is written.
 async fn append(log: &mut Log, seen: &mut Vec<Entry>, entries: &[Entry]) {
     while let Appended::Behind(others) = log.append(entries).await.unwrap() {
-        seen.extend(others);
+        seen.extend(self::entries(others));
     }
     seen.extend_from_slice(entries);
 }

@@ -20,6 +20,14 @@ pub(super) struct Committer {
     log: Option<Log>,
 }
 
+/// What is done in one round.
+struct Work {
+    waiting: Vec<Waiting>,
+    catch_ups: Vec<oneshot::Sender<Result<(), NotCommitted>>>,
+    /// The room has been idle: see to what is left to do of it.
+    tend: bool,
+}
+
 struct Waiting {
     entry: Entry,
     answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
@@ -31,7 +39,8 @@ impl Committer {
     }
 
     pub(super) async fn run(mut self) {
-        while let Some((waiting, catch_ups)) = self.take_jobs() {
+        self.linger().await;
+        while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
             let begun = Instant::now();
             let result = if waiting.is_empty() { self.catch_up().await } else { self.commit(waiting).await };
             self.room.context.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
@@ -42,18 +51,40 @@ impl Committer {
                 // Whoever asked may be gone.
                 let _ = answer.send(result);
             }
+            if let Some(log) = &mut self.log {
+                self.room.tend(log, tend.then_some(result));
+            }
+            self.linger().await;
+        }
+    }
+
+    /// Waits until the next write may begin, if one is waiting that need not go at once.
+    async fn linger(&self) {
+        let linger = self.room.context.linger;
+        let until = {
+            let inner = self.room.lock();
+            let deletes = |job: &Job| matches!(job, Job::Append { entry: Entry::Delete { .. }, .. });
+            let at_once = inner.queued_bytes == 0
+                || inner.queued_bytes >= SEGMENT_BYTES_MAX
+                || (!linger.is_zero() && inner.jobs.iter().any(deletes));
+            inner.written_at.filter(|_| !at_once).map(|written_at| written_at + linger)
+        };
+        if let Some(until) = until
+            && until > Instant::now()
+        {
+            tokio::time::sleep_until(until).await;
         }
     }
 
     /// The next segment's worth of work; `None` when there is none, and then the log is back in the room.
-    #[expect(clippy::type_complexity, reason = "two lists, taken apart at the one call")]
-    fn take_jobs(&mut self) -> Option<(Vec<Waiting>, Vec<oneshot::Sender<Result<(), NotCommitted>>>)> {
+    fn take_jobs(&mut self) -> Option<Work> {
         let mut inner = self.room.lock();
         if inner.jobs.is_empty() {
             inner.log = self.log.take();
+            self.room.tend_later(&mut inner);
             return None;
         }
-        let (mut waiting, mut catch_ups, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut waiting, mut catch_ups, mut tend, mut bytes) = (Vec::new(), Vec::new(), false, 0);
         while let Some(job) = inner.jobs.pop_front() {
             match job {
                 Job::Append { entry, byte_count, answer } => {
@@ -66,16 +97,17 @@ impl Committer {
                     waiting.push(Waiting { entry, answer });
                 }
                 Job::CatchUp { answer } => catch_ups.push(answer),
+                Job::Tend => tend = true,
             }
         }
-        Some((waiting, catch_ups))
+        Some(Work { waiting, catch_ups, tend })
     }
 
     async fn catch_up(&mut self) -> Result<(), NotCommitted> {
         let Some(log) = &mut self.log else { return Err(NotCommitted) };
         match log.catch_up().await {
-            Ok(entries) => {
-                self.room.fold(&entries);
+            Ok(news) => {
+                self.room.learn(news);
                 Ok(())
             }
             Err(error) => Err(self.failed("read", &error)),
@@ -112,9 +144,14 @@ impl Committer {
                 return Ok(entries.iter().map(|_| Outcome::Void).collect());
             }
             let Some(log) = &mut self.log else { return Err(NotCommitted) };
-            match log.append(entries).await {
-                Ok(Appended::Written) => return Ok(self.room.fold(entries)),
-                Ok(Appended::Behind(others)) => drop(self.room.fold(&others)),
+            let slim = {
+                let mut inner = self.room.lock();
+                inner.written_at = Some(Instant::now());
+                inner.state.without_known(entries)
+            };
+            match log.append(&slim).await {
+                Ok(Appended::Written) => return Ok(self.room.fold(&slim)),
+                Ok(Appended::Behind(others)) => self.room.learn(others),
                 Err(error) => return Err(self.failed("append", &error)),
             }
         }

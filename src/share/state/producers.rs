@@ -9,17 +9,17 @@ use crate::share::limits::SHARE_PRODUCERS_MAX;
 use crate::share::view::Revision;
 
 /// The last batch of each producer; at most [`SHARE_PRODUCERS_MAX`], the one not heard for longest goes first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Producers {
     last: HashMap<ProducerId, LastBatch>,
 }
 
-#[derive(Debug, Clone)]
-struct LastBatch {
-    epoch: u64,
-    sequence: u64,
-    sync_count: u64,
-    revision: Revision,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastBatch {
+    pub(super) epoch: u64,
+    pub(super) sequence: u64,
+    pub(super) sync_count: u64,
+    pub(super) revision: Revision,
 }
 
 /// What a stamp says of a batch.
@@ -59,5 +59,12 @@ impl Producers {
         }
         let last = LastBatch { epoch: stamp.epoch, sequence: stamp.sequence, sync_count, revision };
         self.last.insert(stamp.producer.clone(), last);
+    }
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&ProducerId, &LastBatch)> {
+        self.last.iter()
+    }
+
+    pub(super) fn replace(&mut self, last: impl Iterator<Item = (ProducerId, LastBatch)>) {
+        self.last = last.collect();
     }
 }

@@ -49,10 +49,11 @@ struct AboutLine<'a> {
     expires: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct TombstoneLine<'a> {
     capshare: u32,
-    deleted: &'a str,
+    #[serde(borrow)]
+    deleted: Cow<'a, str>,
     at: i64,
 }
 
@@ -132,7 +133,15 @@ pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareI
 
 pub(in crate::store) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {
     let mut out = Vec::new();
-    put_json(&mut out, &TombstoneLine { capshare: FORMAT, deleted: deleted.as_str(), at: at.0 });
+    put_json(&mut out, &TombstoneLine { capshare: FORMAT, deleted: deleted.as_str().into(), at: at.0 });
     out.push(b'\n');
     out.into()
+}
+
+/// Makes sure that a tombstone is this share's.
+pub(in crate::store) fn decode_tombstone(key: &Path, deleted: &ShareId, bytes: &[u8]) -> Result<(), StoreError> {
+    let text = text_of(key, bytes)?;
+    check_format(key, text)?;
+    let line: TombstoneLine<'_> = parse(key, "the tombstone", text)?;
+    if line.deleted == deleted.as_str() { Ok(()) } else { Err(StoreError::corrupt(key, "it is another share's")) }
 }

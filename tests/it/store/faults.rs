@@ -62,7 +62,7 @@ async fn an_append_that_lands_after_it_was_given_up_is_met_as_others_are() {
     bucket.next_writes_are_over();
     assert_eq!(whole(&bucket).await.len(), 2);
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Behind(vec![sync("late")]));
+    assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Behind(vec![sync("late")].into()));
     assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Written);
     assert_eq!(whole(&bucket).await, [open_entry(), sync("before"), sync("late"), sync("next")]);
 }
@@ -95,7 +95,7 @@ async fn a_log_opened_again_does_not_take_a_late_batch_for_its_own() {
     tokio::time::sleep_until(begun + Duration::from_secs(25)).await;
     // On its way from 25 s on, and there at 31 s: a second after the late one.
     bucket.next_writes([Some(Fault::Slow(Duration::from_secs(12)))]);
-    assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Behind(vec![sync("late")]));
+    assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Behind(vec![sync("late")].into()));
     assert_eq!(log.append(&[sync("next")]).await.unwrap(), Appended::Written);
 }
 
@@ -127,7 +127,7 @@ async fn an_append_dropped_half_way_leaves_a_log_that_looks_first() {
         bucket.counts.reset();
         let next = log.append(&[sync("next")]).await.unwrap();
         if landed {
-            assert_eq!(next, Appended::Behind(vec![sync("dropped")]));
+            assert_eq!(next, Appended::Behind(vec![sync("dropped")].into()));
             assert_eq!(bucket.counts.all(), [0, 2, 0, 0], "it looked, and wrote nothing");
         } else {
             assert_eq!(next, Appended::Written);
@@ -147,7 +147,7 @@ async fn a_dropped_or_failed_look_hands_out_everything_the_next_time() {
     bucket.roll(move || reads.next().flatten());
     log.catch_up().await.unwrap_err();
     bucket.calm();
-    assert_eq!(log.catch_up().await.unwrap(), [sync("one"), sync("two")]);
+    assert_eq!(log.catch_up().await.unwrap(), vec![sync("one"), sync("two")].into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,9 +190,9 @@ async fn a_writer_that_slept_through_a_deletion_writes_nothing_to_the_freed_keys
             assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0], "in the end no key is left");
         }
         let Appended::Behind(met) = sleeper.append(&[sync("too late")]).await.unwrap() else { panic!("written") };
-        assert!(met.iter().any(|entry| matches!(entry, Entry::Delete { .. })), "slept {slept} s");
+        assert!(met.entries.iter().any(|entry| matches!(entry, Entry::Delete { .. })), "slept {slept} s");
         let met = reader.catch_up().await.unwrap();
-        assert!(met.iter().any(|entry| matches!(entry, Entry::Delete { .. })), "slept {slept} s");
+        assert!(met.entries.iter().any(|entry| matches!(entry, Entry::Delete { .. })), "slept {slept} s");
         assert_eq!(super::holding(&bucket, "too late").await, [] as [&str; 0]);
     }
 }
@@ -216,7 +216,7 @@ async fn a_success_that_comes_after_the_lease_is_not_trusted() {
         assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0]);
     });
     let Appended::Behind(met) = appended.unwrap() else { panic!("what nobody will read was acknowledged") };
-    assert!(matches!(met[..], [Entry::Delete { .. }]));
+    assert!(matches!(met.entries[..], [Entry::Delete { .. }]));
     // What it put on the freed key is found by whoever opens the share next, and goes.
     assert_eq!(super::holding(&bucket, "too late").await.len(), 1);
     assert!(super::is_deleted(&host(&bucket, 3), &share(1)).await);

@@ -104,7 +104,7 @@ async fn produce(store: &Store, name: u64, random: &mut Random) -> Part {
             Some(log) => log,
             none => match insist(async || store.open_log(&share(1)).await).await {
                 Opened::Open(opened, entries) => {
-                    part.seen = entries;
+                    part.seen = super::entries(entries);
                     none.insert(opened)
                 }
                 Opened::Deleted | Opened::Absent(_) => {
@@ -125,6 +125,7 @@ async fn produce(store: &Store, name: u64, random: &mut Random) -> Part {
                     break;
                 }
                 Ok(Ok(Appended::Behind(others))) => {
+                    let others = super::entries(others);
                     assert!(!others.is_empty());
                     part.stopped = others.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
                     part.seen.extend(others);
@@ -309,7 +310,7 @@ async fn insist_append_delete(log: &mut Log) {
         match log.append(&[DELETE]).await {
             Ok(Appended::Written) => return,
             Ok(Appended::Behind(met)) => {
-                if met.iter().any(|entry| matches!(entry, Entry::Delete { .. })) {
+                if met.entries.iter().any(|entry| matches!(entry, Entry::Delete { .. })) {
                     return;
                 }
             }

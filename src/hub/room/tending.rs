@@ -1,0 +1,237 @@
+//! Tending a room: what is done beside the acknowledgements so that a share stays cheap to read and to list.
+//!
+//! While it is written to, its log is folded whenever enough has gathered; once it has been left alone for a while, it is
+//! folded into one object and its facts go into the index. All of it is derived from the log: what fails, or is lost
+//! with the host, is made up for another time.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Inner, Job, NotCommitted, Room};
+use crate::share::state::State;
+use crate::share::view::Revision;
+use crate::store::{Fold, Folded, Log, Occasion};
+
+/// How long a fold that failed is not tried again.
+const AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// How many times the idle time a share is left alone before it is folded whatever it costs.
+const STILL: u32 = 10;
+
+/// What is to be done for a room, and when.
+#[derive(Debug)]
+pub(super) struct Tending {
+    /// When the log last grew.
+    touched_at: Instant,
+    /// Reading the log takes more than one object.
+    loose: bool,
+    /// This host wrote last. Others leave the share to it for a while longer.
+    own: bool,
+    /// The room is about to leave memory, and does not wait to be idle.
+    leaving: bool,
+    /// A fold is being written.
+    folding: bool,
+    /// One was written, and the log does not know it yet.
+    folded: Option<Folded>,
+    not_before: Instant,
+    /// One object would have cost too much when the room fell idle.
+    deferred: bool,
+    /// The state that the index knows of.
+    described: Option<(u64, Revision)>,
+    /// A task waits for the room to be idle.
+    waiting: bool,
+}
+
+impl Tending {
+    /// `tended`: the state, if the index knows it already.
+    pub(super) fn new(log: &Log, tended: Option<&State>, now: Instant) -> Self {
+        Self {
+            touched_at: now,
+            loose: log.is_loose(),
+            own: log.is_own(),
+            leaving: false,
+            folding: false,
+            folded: None,
+            not_before: now,
+            deferred: false,
+            described: tended.map(stand),
+            waiting: false,
+        }
+    }
+
+    /// How long the log must not have grown for the room to be idle.
+    fn idle_after(&self, fold_after: Duration) -> Duration {
+        match self {
+            Self { leaving: true, .. } => Duration::ZERO,
+            Self { own: true, .. } => fold_after,
+            Self { own: false, .. } => fold_after * 2,
+        }
+    }
+
+    /// The log grew.
+    pub(super) fn touched(&mut self, now: Instant) {
+        self.touched_at = now;
+        self.deferred = false;
+    }
+}
+
+/// What a state is known by.
+fn stand(state: &State) -> (u64, Revision) {
+    (state.sync_count(), state.revision())
+}
+
+impl Inner {
+    /// When the room is to be tended next, if nothing comes in between; `None`: there is nothing to do.
+    fn tend_at(&self, fold_after: Duration) -> Option<Instant> {
+        let Tending { touched_at, loose, folding, not_before, deferred, described, .. } = &self.tending;
+        if !self.state.is_live() || *folding {
+            return None;
+        }
+        let idle_at = *touched_at + self.tending.idle_after(fold_after);
+        let fold_at = match (loose, deferred) {
+            (true, false) => Some(idle_at),
+            (true, true) => Some(*touched_at + fold_after * STILL),
+            (false, _) => None,
+        };
+        let describe_at = (*described != Some(stand(&self.state))).then_some(idle_at);
+        fold_at.into_iter().chain(describe_at).min().map(|at| at.max(*not_before))
+    }
+}
+
+impl Room {
+    /// Sees to what is due; called between two appends, by whoever has the log. `looked`: the room was found idle, and this
+    /// is what became of a look whether it still is.
+    pub(super) fn tend(self: &Arc<Self>, log: &mut Log, looked: Option<Result<(), NotCommitted>>) {
+        let mut inner = self.lock();
+        let Inner { state, tending, .. } = &mut *inner;
+        if let Some(leftovers) = log.take_leftovers() {
+            self.free(leftovers);
+        }
+        if let Some(folded) = tending.folded.take() {
+            log.folded(&folded);
+        }
+        (tending.loose, tending.own) = (log.is_loose(), log.is_own());
+        let now = Instant::now();
+        if looked.is_some_and(|looked| looked.is_err()) {
+            tending.not_before = now + AFTER_FAILURE;
+        }
+        if tending.folding || now < tending.not_before || !state.is_live() {
+            return;
+        }
+        let (alone, fold_after) = (now.duration_since(tending.touched_at), self.context.fold_after);
+        let idle = looked.is_some() && alone >= tending.idle_after(fold_after);
+        let occasion = match idle {
+            true if alone >= fold_after * STILL => Occasion::Still,
+            true => Occasion::Idle,
+            false => Occasion::Busy,
+        };
+        let fold = log.fold(occasion, state);
+        if idle {
+            tending.deferred = fold.is_none() && tending.loose;
+            tending.described = Some(stand(state));
+            if occasion == Occasion::Still && tending.deferred {
+                tending.not_before = now + fold_after * STILL;
+            }
+        }
+        if let Some(fold) = fold {
+            tending.folding = true;
+            self.context.tasks.spawn(Arc::clone(self).write(fold));
+        }
+    }
+
+    /// Makes sure that somebody waits for the room to be idle, if there is anything to be done then.
+    pub(super) fn tend_later(self: &Arc<Self>, inner: &mut Inner) {
+        if inner.tending.waiting || inner.tend_at(self.context.fold_after).is_none() {
+            return;
+        }
+        // Without a runtime, as when one ends, whoever comes next sees to it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            inner.tending.waiting = true;
+            drop(runtime.spawn(wait(Arc::downgrade(self))));
+        }
+    }
+
+    /// The same, now: the room is about to leave memory.
+    pub(in crate::hub) fn tend_now(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        if inner.tend_at(Duration::ZERO).is_some() {
+            inner.tending.leaving = true;
+            inner.jobs.push_back(Job::Tend);
+            self.ensure_committer(&mut inner);
+        }
+    }
+
+    /// Writes a fold, in the background.
+    async fn write(self: Arc<Self>, fold: Fold) {
+        let mut end = FoldEnds { room: &self, folded: None };
+        // The semaphore is never closed.
+        let Ok(_permit) = self.context.folds.acquire().await else { return };
+        match fold.run().await {
+            Ok((folded, frees)) => {
+                self.free(frees);
+                end.folded = Some(folded);
+            }
+            Err(error) => {
+                tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "a fold was not written");
+            }
+        }
+    }
+
+    fn free(&self, frees: crate::store::Frees) {
+        let share = self.id.clone();
+        drop(tokio::spawn(async move {
+            if let Err(error) = frees.run().await {
+                tracing::warn!(%share, error = %crate::hub::chain(&error), "superseded objects are left in the bucket");
+            }
+        }));
+    }
+}
+
+/// However a fold ends, the room may fold again.
+struct FoldEnds<'a> {
+    room: &'a Arc<Room>,
+    folded: Option<Folded>,
+}
+
+impl Drop for FoldEnds<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.room.lock();
+        inner.tending.folding = false;
+        let Inner { log, tending, .. } = &mut *inner;
+        match (self.folded.take(), log) {
+            (None, _) => tending.not_before = Instant::now() + AFTER_FAILURE,
+            (Some(folded), Some(log)) => {
+                log.folded(&folded);
+                tending.loose = log.is_loose();
+            }
+            // Whoever has it takes note.
+            (Some(folded), None) => tending.folded = Some(folded),
+        }
+        self.room.tend_later(&mut inner);
+    }
+}
+
+/// Waits until the room is idle, has it tended, and so on until there is nothing more to do. Keeps no room in memory.
+async fn wait(room: Weak<Room>) {
+    loop {
+        let at = {
+            let Some(room) = room.upgrade() else { return };
+            let mut inner = room.lock();
+            match inner.tend_at(room.context.fold_after) {
+                Some(at) if at > Instant::now() => at,
+                Some(_) => {
+                    inner.jobs.push_back(Job::Tend);
+                    room.ensure_committer(&mut inner);
+                    Instant::now() + Duration::from_secs(1)
+                }
+                None => {
+                    inner.tending.waiting = false;
+                    return;
+                }
+            }
+        };
+        tokio::time::sleep_until(at).await;
+    }
+}

@@ -1,0 +1,269 @@
+//! A run: what a stretch of a log came to, as gzip'd JSON lines (`zcat` shows them).
+//!
+//! A header line, a line of the share's own facts, then a line for each removal and each item. Written and read line by
+//! line, so that nothing but the bytes themselves and the items is in memory.
+
+use std::borrow::Cow;
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{FORMAT, Identity, check_format, parse, put_json};
+use crate::share::error::Refusal;
+use crate::share::id::{BadName, ShareId};
+use crate::share::item::{ItemKey, Payload};
+use crate::share::secret::SecretHash;
+use crate::share::state::{Opened, Saved, SavedItem, SavedProducer};
+use crate::share::time::Timestamp;
+use crate::share::view::Revision;
+use crate::store::error::StoreError;
+use crate::store::key::Number;
+
+/// The longest line that is read: an item of the greatest size and what is around it, or the facts with all their
+/// producers.
+const LINE_BYTES_MAX: u64 = 8 << 20;
+
+/// What a run says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct RunHeader {
+    /// The last segment before the stretch; 0: it begins with the log.
+    pub(in crate::store) from: Number,
+    /// The last segment of the stretch.
+    pub(in crate::store) to: Number,
+    /// That segment's identity.
+    pub(in crate::store) this: Identity,
+    /// Bytes of all segments up to there.
+    pub(in crate::store) log_bytes: u64,
+    /// Bytes of all runs that were written before this one.
+    pub(in crate::store) run_bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeaderLine<'a> {
+    capshare: u32,
+    #[serde(borrow)]
+    log: Cow<'a, str>,
+    from: Number,
+    to: Number,
+    #[serde(flatten)]
+    this: Identity,
+    log_bytes: u64,
+    run_bytes: u64,
+    removed: usize,
+    items: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FactsLine<'a> {
+    #[serde(borrow)]
+    share: Cow<'a, str>,
+    #[serde(borrow)]
+    account: Cow<'a, str>,
+    #[serde(borrow)]
+    session: Cow<'a, str>,
+    at: i64,
+    updated: i64,
+    syncs: u64,
+    revision: Revision,
+    order: u64,
+    removed_from: Revision,
+    secrets: Vec<String>,
+    #[serde(borrow)]
+    producers: Vec<ProducerLine<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProducerLine<'a> {
+    #[serde(borrow)]
+    producer: Cow<'a, str>,
+    epoch: u64,
+    sequence: u64,
+    syncs: u64,
+    revision: Revision,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RemovedLine<'a> {
+    #[serde(borrow)]
+    removed: Cow<'a, str>,
+    revision: Revision,
+}
+
+#[derive(Deserialize)]
+struct ItemLine<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    order: u64,
+    revision: Revision,
+    #[serde(borrow)]
+    value: &'a RawValue,
+}
+
+/// A run's bytes.
+pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Saved) -> Bytes {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    let mut line = Vec::new();
+    let mut end_line = |line: &mut Vec<u8>| {
+        line.push(b'\n');
+        let written = out.write_all(line);
+        debug_assert!(written.is_ok(), "memory takes everything");
+        line.clear();
+    };
+    let first = HeaderLine {
+        capshare: FORMAT,
+        log: log.as_str().into(),
+        from: header.from,
+        to: header.to,
+        this: header.this,
+        log_bytes: header.log_bytes,
+        run_bytes: header.run_bytes,
+        removed: saved.removed.len(),
+        items: saved.items.len(),
+    };
+    put_json(&mut line, &first);
+    end_line(&mut line);
+    put_json(&mut line, &facts(log, saved));
+    end_line(&mut line);
+    for (revision, key) in &saved.removed {
+        put_json(&mut line, &RemovedLine { removed: key.as_str().into(), revision: *revision });
+        end_line(&mut line);
+    }
+    for SavedItem { key, order, revision, value } in &saved.items {
+        line.extend_from_slice(b"{\"key\":");
+        put_json(&mut line, key.as_str());
+        super::put_field(&mut line, "order", order);
+        super::put_field(&mut line, "revision", revision);
+        line.extend_from_slice(b",\"value\":");
+        line.extend_from_slice(value.as_str().as_bytes());
+        line.push(b'}');
+        end_line(&mut line);
+    }
+    out.finish().unwrap_or_default().into()
+}
+
+/// Reads a run, which must be the one that the key names.
+pub(in crate::store) fn decode_run(
+    key: &Path,
+    log: &ShareId,
+    (from, to): (Number, Number),
+    bytes: &[u8],
+) -> Result<(RunHeader, Saved), StoreError> {
+    let corrupt = |reason: String| StoreError::corrupt(key, reason);
+    let mut lines = Lines { key, from: BufReader::new(GzDecoder::new(bytes)), line: String::new() };
+    let first = lines.next()?;
+    check_format(key, first)?;
+    let header: HeaderLine<'_> = parse(key, "its header", first)?;
+    if header.log != log.as_str() || header.from != from || header.to != to {
+        return Err(corrupt(format!("its header says {} to {} of log {}", header.from, header.to, header.log)));
+    }
+    let (removed_count, item_count) = (header.removed, header.items);
+    let HeaderLine { this, log_bytes, run_bytes, .. } = header;
+    let header = RunHeader { from, to, this, log_bytes, run_bytes };
+    let facts: FactsLine<'_> = parse(key, "its second line", lines.next()?)?;
+    if facts.share != log.as_str() {
+        return Err(corrupt(format!("it is of share {}", facts.share)));
+    }
+    let mut saved = read_facts(facts).map_err(&corrupt)?;
+    let bad_key = |refusal: Refusal| corrupt(refusal.to_string());
+    for _ in 0..removed_count {
+        let line: RemovedLine<'_> = parse(key, "a removal", lines.next()?)?;
+        saved.removed.push((line.revision, line.removed.parse().map_err(bad_key)?));
+    }
+    for _ in 0..item_count {
+        let line: ItemLine<'_> = parse(key, "an item", lines.next()?)?;
+        let key: ItemKey = line.key.parse().map_err(bad_key)?;
+        let value = Payload::from_checked_json(line.value.get());
+        saved.items.push(SavedItem { key, order: line.order, revision: line.revision, value });
+    }
+    lines.end()?;
+    Ok((header, saved))
+}
+
+fn facts<'a>(share: &'a ShareId, saved: &'a Saved) -> FactsLine<'a> {
+    let producer = |saved: &'a SavedProducer| ProducerLine {
+        producer: saved.producer.as_str().into(),
+        epoch: saved.epoch,
+        sequence: saved.sequence,
+        syncs: saved.sync_count,
+        revision: saved.revision,
+    };
+    FactsLine {
+        share: share.as_str().into(),
+        account: saved.opened.account.as_str().into(),
+        session: saved.opened.session.as_str().into(),
+        at: saved.opened.at.0,
+        updated: saved.updated_at.0,
+        syncs: saved.sync_count,
+        revision: saved.revision,
+        order: saved.last_order,
+        removed_from: saved.removed_from,
+        secrets: saved.secrets.iter().map(SecretHash::to_hex).collect(),
+        producers: saved.producers.iter().map(producer).collect(),
+    }
+}
+
+fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
+    let bad = |bad: BadName| bad.to_string();
+    let secret = |text: &String| SecretHash::from_hex(text).ok_or("a secret is not 64 hexadecimal digits");
+    let producer = |line: ProducerLine<'_>| {
+        Ok(SavedProducer {
+            producer: line.producer.parse().map_err(bad)?,
+            epoch: line.epoch,
+            sequence: line.sequence,
+            sync_count: line.syncs,
+            revision: line.revision,
+        })
+    };
+    Ok(Saved {
+        opened: Opened {
+            account: line.account.parse().map_err(bad)?,
+            session: line.session.parse().map_err(bad)?,
+            at: Timestamp(line.at),
+        },
+        updated_at: Timestamp(line.updated),
+        sync_count: line.syncs,
+        revision: line.revision,
+        last_order: line.order,
+        removed_from: line.removed_from,
+        secrets: line.secrets.iter().map(secret).collect::<Result<_, _>>()?,
+        producers: line.producers.into_iter().map(producer).collect::<Result<_, String>>()?,
+        removed: Vec::new(),
+        items: Vec::new(),
+    })
+}
+
+/// The lines of a compressed text, one at a time.
+struct Lines<'a> {
+    key: &'a Path,
+    from: BufReader<GzDecoder<&'a [u8]>>,
+    line: String,
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> Result<&str, StoreError> {
+        self.line.clear();
+        let mut bounded = std::io::Read::take(&mut self.from, LINE_BYTES_MAX);
+        match bounded.read_line(&mut self.line) {
+            Ok(_) if self.line.ends_with('\n') => Ok(self.line.trim_end_matches('\n')),
+            Ok(_) => Err(StoreError::corrupt(self.key, "it is cut off")),
+            Err(error) => Err(StoreError::corrupt(self.key, format!("it cannot be unpacked: {error}"))),
+        }
+    }
+
+    fn end(mut self) -> Result<(), StoreError> {
+        self.line.clear();
+        match self.from.read_line(&mut self.line) {
+            Ok(0) => Ok(()),
+            Ok(_) => Err(StoreError::corrupt(self.key, "it has more lines than its header says")),
+            Err(error) => Err(StoreError::corrupt(self.key, format!("it cannot be unpacked: {error}"))),
+        }
+    }
+}

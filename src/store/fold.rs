@@ -1,0 +1,241 @@
+//! Folding: writing what a stretch of a log came to as one object, beside the appends.
+//!
+//! The caller holds the state, the log knows what stands in the bucket. [`Log::fold`] says whether a fold is worth its
+//! bytes now and makes it; [`Fold::run`] writes it, while the log is appended to; [`Log::folded`] takes note. A fold that is
+//! dropped, or fails, has changed nothing that matters: a run is the same whoever writes it, and the segments are there.
+//!
+//! **What it costs.** Runs may take half a byte for each byte of log, and a little to begin with. Within that, the
+//! longest stretch that can be afforded is folded anew, so that few runs are left; where it does not suffice, because
+//! every item is new and nothing can be packed, only the newest stretches are folded, in sizes that double. So
+//! the reads of an opening stay bounded whatever comes, and the bytes written stay within one and a half of the log's
+//! for everything that can be packed at all.
+
+use bytes::Bytes;
+use object_store::path::Path;
+
+use super::Store;
+use super::bucket::Created;
+use super::codec::{self, RunHeader};
+use super::error::{BucketRequest, StoreError};
+use super::free::Frees;
+use super::key::{self, Number};
+use super::log::Log;
+use crate::share::id::ShareId;
+use crate::share::state::{Saved, State};
+use crate::share::view::Revision;
+
+/// Bytes that runs may take whatever the log has: 32 KiB, a short session's state.
+const ALLOWANCE_BYTES: u64 = 32 << 10;
+
+/// How many times the segments of a fold gather at most, however little may be spent.
+const PATIENCE: u64 = 4;
+
+/// JSON is about four times as long as what it packs to.
+const PACKED: u64 = 4;
+
+/// From how many bytes on packing and unpacking leave the runtime's thread: 256 KiB, some milliseconds.
+const OFFLOAD_BYTES: usize = 256 << 10;
+
+/// When a fold is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Between appends: only if enough segments have gathered.
+    Busy,
+    /// Nothing was appended for a while: one object is better, if it is affordable.
+    Idle,
+    /// Nothing was appended for long: one object, whatever it costs.
+    Still,
+}
+
+/// What stands in the bucket of a log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extent {
+    /// The runs that cover the log's beginning, each from where the one before ends.
+    pub(super) runs: Vec<Run>,
+    /// Bytes of all segments there ever were.
+    pub(super) log_bytes: u64,
+    /// Bytes of all runs there ever were.
+    pub(super) run_bytes: u64,
+}
+
+/// A run that is in the bucket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) from: Number,
+    pub(super) to: Number,
+    pub(super) bytes: u64,
+    /// The revision at its end.
+    pub(super) revision: Revision,
+    /// Bytes of all segments up to its end.
+    pub(super) log_bytes: u64,
+}
+
+/// A fold to be written. Owns all that it needs.
+#[derive(Debug)]
+pub struct Fold {
+    store: Store,
+    id: ShareId,
+    header: RunHeader,
+    saved: Saved,
+    superseded: Vec<Path>,
+}
+
+/// A fold that is in the bucket.
+#[derive(Debug)]
+#[must_use = "the log must learn of it"]
+pub struct Folded(Run);
+
+impl Extent {
+    /// The last segment that a run covers.
+    pub(super) fn covered(&self) -> Number {
+        self.runs.last().map_or(0, |run| run.to)
+    }
+
+    /// Bytes of the segments that no run covers.
+    fn loose_bytes(&self) -> u64 {
+        self.log_bytes - self.runs.last().map_or(0, |run| run.log_bytes).min(self.log_bytes)
+    }
+
+    /// The first of the runs to be folded anew together with `loose` segments; the number of runs, for none of them.
+    /// `None`: not now.
+    fn choose(&self, occasion: Occasion, loose: u64, gather: u64, state_bytes: u64) -> Option<usize> {
+        let all = self.runs.len();
+        let worth_it = match occasion {
+            Occasion::Busy => loose >= gather,
+            Occasion::Idle | Occasion::Still => self.is_loose(loose),
+        };
+        if !worth_it {
+            return None;
+        }
+        let packed = |first: usize| {
+            let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.loose_bytes() / PACKED;
+            if first == 0 { parts.min(state_bytes / PACKED) } else { parts }
+        };
+        let allowed = (self.log_bytes / 2 + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
+        match occasion {
+            Occasion::Still => Some(0),
+            Occasion::Idle => (packed(0) <= allowed).then_some(0),
+            Occasion::Busy => (0..=all).find(|first| packed(*first) <= allowed).or_else(|| {
+                (loose >= PATIENCE * gather).then(|| {
+                    let (mut first, mut bytes) = (all, self.loose_bytes() / PACKED);
+                    while first > 0 && self.runs[first - 1].bytes <= 2 * bytes {
+                        first -= 1;
+                        bytes += self.runs[first].bytes;
+                    }
+                    first
+                })
+            }),
+        }
+    }
+
+    /// Whether it takes more than one object to read the log.
+    fn is_loose(&self, loose: u64) -> bool {
+        self.runs.len() as u64 + loose > 1
+    }
+}
+
+impl Log {
+    /// Whether reading the log takes more than one object.
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        self.ended.is_none() && self.extent.is_loose(self.tail.seq - self.extent.covered())
+    }
+
+    /// Whether this host wrote the log's last segment: of several hosts, that one folds it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.tail.this.is_some_and(|this| this.writer == self.store.writer)
+    }
+
+    /// A fold of the log, if one is worth it now. `state` is what all entries up to where the log stands came to. `None`
+    /// also for a log that is not sure of its tail: such a one looks first ([`Log::catch_up`]).
+    #[must_use]
+    pub fn fold(&self, occasion: Occasion, state: &State) -> Option<Fold> {
+        let Self { store, id, tail, extent, .. } = self;
+        // A host that does not know how the log stands might write a run of a share that was deleted since.
+        if self.ended.is_some() || !self.in_lease() {
+            return None;
+        }
+        if occasion == Occasion::Busy && !self.is_own() {
+            return None;
+        }
+        let loose = tail.seq - extent.covered();
+        let first = extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)?;
+        let begins =
+            |first: usize| first.checked_sub(1).map_or((0, 0), |n| (extent.runs[n].to, extent.runs[n].revision));
+        let (from, since) = begins(first);
+        let ((from, _), saved) = match state.save(since) {
+            Some(saved) => ((from, since), saved),
+            // What was removed since then is no longer known.
+            None => (begins(0), state.save(0)?),
+        };
+        let (log_bytes, run_bytes) = (extent.log_bytes, extent.run_bytes);
+        let header = RunHeader { from, to: tail.seq, this: tail.this?, log_bytes, run_bytes };
+        let runs = extent.runs.iter().filter(|run| run.from >= from).map(|run| key::run(id, run.from, run.to));
+        // The newest segment that is covered stays; the one that stayed last time goes.
+        let segments = (extent.covered().max(1)..tail.seq).map(|number| key::segment(id, number));
+        let superseded = runs.chain(segments).collect();
+        Some(Fold { store: store.clone(), id: id.clone(), header, saved, superseded })
+    }
+
+    /// Takes note of a fold that was written.
+    pub fn folded(&mut self, folded: &Folded) {
+        let run = folded.0;
+        // Another one, or a state read anew, may have come between.
+        if run.to <= self.extent.covered() {
+            return;
+        }
+        self.extent.runs.retain(|other| other.from < run.from);
+        if self.extent.covered() == run.from {
+            self.extent.runs.push(run);
+        }
+        self.extent.run_bytes += run.bytes;
+    }
+}
+
+impl Fold {
+    /// Packs it and writes it. When this returns the run is in the bucket, and what it supersedes may be freed in time.
+    ///
+    /// # Errors
+    /// What the bucket said, or the share was deleted meanwhile, and then nothing of it is left.
+    pub async fn run(self) -> Result<(Folded, Frees), StoreError> {
+        let Self { store, id, header, saved, superseded } = self;
+        let (from, to, revision) = (header.from, header.to, saved.revision);
+        let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
+        let log = id.clone();
+        let packed: Bytes = offload(size, move || codec::encode_run(&log, &header, &saved)).await;
+        let (key, bytes) = (key::run(&id, from, to), packed.len() as u64);
+        match store.bucket.create(&key, packed).await? {
+            Created::Yes => {}
+            // The same stretch was folded by another host, or by this one, and its answer was lost.
+            Created::Hint if store.bucket.written_at(&key).await?.is_some() => {}
+            Created::Hint => {
+                return Err(StoreError::unavailable(
+                    BucketRequest::Create,
+                    &key,
+                    "it says that there is one, and there is not",
+                ));
+            }
+        }
+        // A deletion that came between has not seen this object.
+        if store.bucket.written_at(&key::tombstone(&id)).await?.is_some() {
+            store.bucket.delete(vec![key.clone()]).await?;
+            return Err(StoreError::unavailable(BucketRequest::Create, &key, "the share was deleted meanwhile"));
+        }
+        let run = Run { from, to, bytes, revision, log_bytes: header.log_bytes };
+        Ok((Folded(run), Frees::of(&store, superseded)))
+    }
+}
+
+/// Runs what takes long away from the runtime's thread; what does not, here.
+pub(super) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes < OFFLOAD_BYTES {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime is shutting down, and whoever waits here goes with it.
+        Err(Err(_)) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,53 @@
+//! Freeing what later objects have superseded, when no reader and no writer can still depend on it.
+
+use object_store::path::Path;
+use tokio::time::Instant;
+
+use super::Store;
+use super::error::StoreError;
+
+/// Objects that a fold has superseded. They stay for a while ([`StoreSettings::free_after`](super::StoreSettings::free_after)):
+/// a reader may be about to read them, and a writer that has not heard of them must not find their numbers free.
+#[derive(Debug)]
+#[must_use = "run it in the background; dropped, it leaves the objects to whoever opens the log next"]
+pub struct Frees {
+    store: Store,
+    /// Runs first: a run that is there while segments after it are gone would lead a reader astray.
+    keys: Vec<Path>,
+    not_before: Instant,
+}
+
+impl Frees {
+    /// Superseded now or some time ago.
+    pub(super) fn of(store: &Store, mut keys: Vec<Path>) -> Self {
+        keys.sort_unstable_by_key(|key| !is_run(key));
+        Self { not_before: Instant::now() + store.settings.free_after(), store: store.clone(), keys }
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Waits until it may, then deletes them. Dropping it, before or half way, leaves some, which are freed another time.
+    ///
+    /// # Errors
+    /// What the bucket said; some are left.
+    pub async fn run(self) -> Result<(), StoreError> {
+        tokio::time::sleep_until(self.not_before).await;
+        let (runs, segments): (Vec<_>, Vec<_>) = self.keys.into_iter().partition(is_run);
+        self.store.bucket.delete(runs).await?;
+        self.store.bucket.delete(segments).await
+    }
+}
+
+fn is_run(key: &Path) -> bool {
+    key.as_ref().contains("/snap/")
+}

@@ -1,0 +1,257 @@
+//! Looking: what follows a tail, read without changing anything.
+//!
+//! Within the lease a look reads the next number until there is none: no key that a look needs can have been freed so
+//! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. Past the lease it
+//! lists what follows, together with the tombstone, and reads that; an absence proves nothing then. Segments that runs
+//! cover may be gone, so it reads the runs instead, and then the state begins anew from them.
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
+
+use super::super::bucket::{Listed, REQUESTS_AT_ONCE};
+use super::super::codec::{self, Identity, Segment};
+use super::super::error::{BucketRequest, StoreError};
+use super::super::fold::{Extent, Run};
+use super::super::free::Frees;
+use super::super::key::{self, Number};
+use super::{Ended, Log, Tail};
+use crate::share::state::State;
+use crate::share::time::Timestamp;
+
+/// How often a listing that contradicts itself, or took too long to be trusted, is asked for again.
+const LOOKS_MAX: usize = 5;
+
+/// What follows a tail.
+pub(in crate::store) struct Look {
+    /// What runs came to, if they were read: all that stands before the segments.
+    pub(super) base: Option<Base>,
+    /// The segments that follow, with their sizes.
+    pub(super) segments: Vec<(Segment, u64)>,
+    /// The share is deleted, and what followed may be gone.
+    pub(super) ended: Option<Ended>,
+    pub(super) tail: Tail,
+    /// Objects that the runs read have superseded.
+    pub(super) leftovers: Option<Frees>,
+}
+
+/// A state, read from the runs that hold it.
+pub(super) struct Base {
+    pub(super) state: State,
+    pub(super) extent: Extent,
+}
+
+/// What stands under a number.
+enum Place {
+    Absent,
+    /// Its content was erased.
+    Emptied(Timestamp),
+    Holds(Segment, u64),
+}
+
+/// What a listing shows of a share.
+struct Shown {
+    segments: Vec<Number>,
+    /// The runs that together cover the log from its beginning, up to as far as can be; may be none.
+    chain: Vec<(Number, Number)>,
+    superseded: Vec<object_store::path::Path>,
+}
+
+impl Look {
+    fn at(tail: Tail) -> Self {
+        Self { base: None, segments: Vec::new(), ended: None, tail, leftovers: None }
+    }
+
+    pub(super) fn begins_with(&self, this: Identity) -> bool {
+        self.segments.first().is_some_and(|(segment, _)| segment.this == this)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.base.is_none() && self.segments.is_empty() && self.ended.is_none()
+    }
+}
+
+impl Log {
+    /// Reads what follows the tail. Changes nothing.
+    pub(in crate::store) async fn look(&self) -> Result<Look, StoreError> {
+        let mut look = Look::at(self.tail);
+        while let Some(confirmed) = self.tail.confirmed {
+            let issued = Instant::now();
+            let place = self.place(look.tail.seq + 1).await?;
+            if confirmed.elapsed() > self.store.settings.lease {
+                break;
+            }
+            match place {
+                Place::Absent => {
+                    look.tail.confirmed = Some(issued);
+                    return Ok(look);
+                }
+                Place::Emptied(at) => {
+                    look.ended = Some(Ended::begun(at));
+                    return Ok(look);
+                }
+                Place::Holds(segment, size) => self.follow(&mut look, segment, size)?,
+            }
+        }
+        self.look_by_listing(look).await
+    }
+
+    /// A look from where another came, without trusting any lease.
+    async fn look_by_listing(&self, mut look: Look) -> Result<Look, StoreError> {
+        let bucket = &self.store.bucket;
+        let (prefix, tombstone) = (key::share(&self.id), key::tombstone(&self.id));
+        let mut gap = None;
+        for _ in 0..LOOKS_MAX {
+            let issued = Instant::now();
+            // Runs sort after all segments.
+            let after = key::segment(&self.id, look.tail.seq);
+            let (deleted, listed) =
+                tokio::try_join!(bucket.written_at(&tombstone), bucket.list_all(&prefix, Some(&after)))?;
+            if let Some(at) = deleted {
+                look.ended = Some(Ended { at, clean: listed.iter().all(|listed| listed.size == 0) });
+                return Ok(look);
+            }
+            let mut shown = self.sort(&look, &listed);
+            if !shown.chain.is_empty() {
+                match self.read_runs(&shown.chain).await? {
+                    Some((base, this)) => {
+                        let covered = base.extent.covered();
+                        look.segments.clear();
+                        look.tail = Tail { seq: covered, this: Some(this), confirmed: look.tail.confirmed };
+                        look.base = Some(base);
+                        look.leftovers = self.superseded(std::mem::take(&mut shown.superseded));
+                    }
+                    // Freed meanwhile.
+                    None => continue,
+                }
+            }
+            // A gap is a deletion that has begun, a listing that was overtaken, or an object that somebody removed: what
+            // is before it stands, and the next round tells.
+            let mut numbers = shown.segments;
+            numbers.retain(|number| *number > look.tail.seq);
+            let in_order =
+                (look.tail.seq + 1..).zip(&numbers).take_while(|(expected, number)| expected == *number).count();
+            gap = (in_order < numbers.len()).then(|| look.tail.seq + 1 + in_order as Number);
+            let mut whole = gap.is_none();
+            numbers.truncate(in_order);
+            let mut places = stream::iter(numbers).map(|number| self.place(number)).buffered(REQUESTS_AT_ONCE);
+            while let Some(place) = places.try_next().await? {
+                match place {
+                    Place::Holds(segment, size) => self.follow(&mut look, segment, size)?,
+                    Place::Emptied(at) => {
+                        look.ended = Some(Ended::begun(at));
+                        return Ok(look);
+                    }
+                    Place::Absent => {
+                        whole = false;
+                        break;
+                    }
+                }
+            }
+            // A look that took longer than the lease cannot say where the log ends; what it read is chained and stands,
+            // unless it took so long that what it listed may have been freed and filled anew.
+            if whole && issued.elapsed() <= self.store.settings.lease {
+                look.tail.confirmed = Some(issued);
+                return Ok(look);
+            }
+            if issued.elapsed() > self.store.settings.free_after() {
+                look = Look::at(self.tail);
+            }
+        }
+        Err(match gap {
+            Some(missing) => {
+                StoreError::corrupt(&key::segment(&self.id, missing), "it is missing and later ones are there")
+            }
+            None => StoreError::unavailable(BucketRequest::List, &prefix, "the log did not hold still for a look"),
+        })
+    }
+
+    /// What there is to read of what was listed: the segments that follow, or first the runs, if they reach beyond the
+    /// tail. A segment that a run covers is not read though it is there: it may be about to go.
+    fn sort(&self, look: &Look, listed: &[Listed]) -> Shown {
+        let mut segments: Vec<_> = listed.iter().filter_map(|l| key::segment_number(&self.id, &l.key)).collect();
+        segments.sort_unstable();
+        let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(&self.id, &l.key)).collect();
+        let chain = chain(runs);
+        let covered = chain.last().map_or(0, |(_, to)| *to);
+        if covered <= look.tail.seq {
+            return Shown { segments, chain: Vec::new(), superseded: Vec::new() };
+        }
+        let superseded = listed.iter().filter(|l| {
+            let passed = key::segment_number(&self.id, &l.key).is_some_and(|number| number < covered);
+            passed || key::run_stretch(&self.id, &l.key).is_some_and(|run| !chain.contains(&run) && run.1 <= covered)
+        });
+        let superseded = superseded.map(|listed| listed.key.clone()).collect();
+        Shown { segments, chain, superseded }
+    }
+
+    /// Reads runs that follow one another; `None` if one is gone.
+    async fn read_runs(&self, chain: &[(Number, Number)]) -> Result<Option<(Base, Identity)>, StoreError> {
+        let mut reading = stream::iter(chain.to_vec())
+            .map(|(from, to)| async move {
+                let key = key::run(&self.id, from, to);
+                let Some((bytes, _)) = self.store.bucket.read(&key).await? else { return Ok(None) };
+                let (size, id) = (bytes.len() as u64, self.id.clone());
+                let decode = move || codec::decode_run(&key, &id, (from, to), &bytes);
+                let (header, saved) = super::super::fold::offload(size as usize * 4, decode).await?;
+                Ok::<_, StoreError>(Some((header, saved, size)))
+            })
+            .buffered(REQUESTS_AT_ONCE);
+        let (mut state, mut extent, mut last) = (State::default(), Extent::default(), None);
+        while let Some(run) = reading.try_next().await? {
+            let Some((header, saved, size)) = run else { return Ok(None) };
+            let run = Run {
+                from: header.from,
+                to: header.to,
+                bytes: size,
+                revision: saved.revision,
+                log_bytes: header.log_bytes,
+            };
+            extent.run_bytes = header.run_bytes + size;
+            extent.log_bytes = header.log_bytes;
+            extent.runs.push(run);
+            last = Some(header.this);
+            state.restore(saved);
+        }
+        Ok(last.map(|this| (Base { state, extent }, this)))
+    }
+
+    fn superseded(&self, keys: Vec<object_store::path::Path>) -> Option<Frees> {
+        (!keys.is_empty()).then(|| Frees::of(&self.store, keys))
+    }
+
+    /// Appends a segment to a look, if it is the one that comes next.
+    fn follow(&self, look: &mut Look, segment: Segment, size: u64) -> Result<(), StoreError> {
+        if segment.prev != look.tail.this {
+            let key = key::segment(&self.id, look.tail.seq + 1);
+            return Err(StoreError::corrupt(&key, "it does not follow the segment before it"));
+        }
+        look.tail.advance(segment.this);
+        look.segments.push((segment, size));
+        Ok(())
+    }
+
+    async fn place(&self, seq: Number) -> Result<Place, StoreError> {
+        let key = key::segment(&self.id, seq);
+        Ok(match self.store.bucket.read(&key).await? {
+            None => Place::Absent,
+            Some((bytes, at)) if bytes.is_empty() => Place::Emptied(at),
+            Some((bytes, _)) => Place::Holds(codec::decode_segment(&key, &self.id, seq, &bytes)?, bytes.len() as u64),
+        })
+    }
+}
+
+/// The runs that follow one another from the beginning: those that come furthest, and of these the fewest.
+pub(in crate::store) fn chain(mut runs: Vec<(Number, Number)>) -> Vec<(Number, Number)> {
+    runs.sort_unstable_by_key(|(from, to)| (*to, *from));
+    // For each end that can be reached, the best way there.
+    let mut ways: std::collections::BTreeMap<Number, Vec<(Number, Number)>> = [(0, Vec::new())].into();
+    for (from, to) in runs {
+        let Some(before) = ways.get(&from) else { continue };
+        if ways.get(&to).is_none_or(|way| way.len() > before.len() + 1) {
+            let mut way = before.clone();
+            way.push((from, to));
+            ways.insert(to, way);
+        }
+    }
+    ways.pop_last().map(|(_, way)| way).unwrap_or_default()
+}
