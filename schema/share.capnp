@@ -252,6 +252,21 @@ struct ShareListing {
   account @2 :Text;
   url @3 :Text;
   createdAt @4 :Milliseconds;
+
+  title @5 :Text;
+  # The title in the session's own record, at most 256 characters; empty if it has none. This and what follows is as of the
+  # host's last fold of the share, up to a minute behind; 0 or empty if it was not folded yet.
+
+  updatedAt @6 :Milliseconds;
+  # When the newest sync was accepted; 0: the share was not folded yet.
+
+  syncCount @7 :UInt64;
+  itemCount @8 :UInt64;
+  byteCount @9 :UInt64;
+  # Of keys and JSON texts.
+
+  expiresAt @10 :Milliseconds;
+  # From when on the share is gone; 0: it stays until it is deleted, or that is not known yet.
 }
 
 # ======================================================================================================================

@@ -26,7 +26,7 @@ use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
-use crate::store::{Mutation, Opened, Store, WriterId};
+use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
 pub mod ambient;
@@ -273,14 +273,26 @@ impl Hub {
         };
         let page = self.store.list(account, cursor.as_ref(), limit).await;
         let page = page.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
-        let shares = page.claims.into_iter().map(|claim| ShareListing {
-            url: self.url(&claim.share),
-            id: claim.share,
-            session: claim.session,
-            account: claim.account,
-            created_at: claim.at,
-        });
+        let shares = page.claims.into_iter().map(|claim| self.listed(claim));
         Ok(Page { shares: shares.collect(), next_cursor: page.next.map(|next| next.to_string()).unwrap_or_default() })
+    }
+
+    fn listed(&self, claim: ClaimListing) -> ShareListing {
+        let ClaimListing { account, session, share, at, about } = claim;
+        let about = about.as_ref();
+        ShareListing {
+            url: self.url(&share),
+            id: share,
+            session,
+            account,
+            created_at: at,
+            expires_at: about.and_then(|about| about.expires_at),
+            title: about.and_then(|about| about.title.clone()),
+            updated_at: about.map(|about| about.updated_at),
+            sync_count: about.map_or(0, |about| about.sync_count),
+            item_count: about.map_or(0, |about| about.item_count),
+            byte_count: about.map_or(0, |about| about.byte_count),
+        }
     }
 
     /// The principal of a connection: of the token it showed, or of those that show none.

@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 
+mod about;
 mod bucket;
 mod codec;
 mod erase;
@@ -51,6 +52,7 @@ use codec::Identity;
 #[cfg(feature = "s3")]
 pub(crate) use error::s3_refusal;
 
+pub use about::About;
 pub use codec::WriterId;
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};

@@ -12,20 +12,46 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::secrets::Secrets;
 
-/// Lists the account's shares, a line each as they come.
+/// Lists the account's shares, a line each as they come. What a title may hold that a terminal would take for a command is
+/// left out.
 pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host, environment)?;
     let mut listing = target.client.list(args.every_account);
+    let mut begun = output.is_json();
     while let Some(share) = listing.next().await.map_err(|error| target.failure(&error))? {
-        let created = time(share.created_at);
+        if !std::mem::replace(&mut begun, true) {
+            output.text(&format!(
+                "{:26}  {:24}  {:24}  {:>7}  {:>7}  {:>10}  SESSION  URL  TITLE\n",
+                "ID", "CREATED", "UPDATED", "SYNCS", "ITEMS", "BYTES"
+            ))?;
+        }
+        let (created, updated, expires) =
+            (time(share.created_at), share.updated_at.map(time), share.expires_at.map(time));
+        let count = |count: u64| if updated.is_some() { count.to_string() } else { "-".to_owned() };
+        let title = share.title.as_deref().unwrap_or("-").replace(char::is_control, " ");
         output.result(
-            format_args!("{}  {created}  {}  {}", share.id, share.session, share.url),
+            format_args!(
+                "{}  {created}  {:24}  {:>7}  {:>7}  {:>10}  {}  {}  {title}",
+                share.id,
+                updated.as_deref().unwrap_or("-"),
+                count(share.sync_count),
+                count(share.item_count),
+                count(share.byte_count),
+                share.session,
+                share.url
+            ),
             &json!({
                 "id": share.id.as_str(),
                 "session": share.session.as_str(),
                 "account": share.account.as_str(),
                 "url": share.url,
                 "created_at": created,
+                "title": share.title,
+                "updated_at": updated,
+                "expires_at": expires,
+                "sync_count": share.sync_count,
+                "item_count": share.item_count,
+                "byte_count": share.byte_count,
             }),
         )?;
     }

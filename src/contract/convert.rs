@@ -148,6 +148,12 @@ pub fn write_listing(listing: &ShareListing, mut to: share_listing::Builder<'_>)
     to.set_account(listing.account.as_str());
     to.set_url(listing.url.as_str());
     to.set_created_at(listing.created_at.0);
+    to.set_expires_at(listing.expires_at.unwrap_or_default().0);
+    to.set_title(listing.title.as_deref().unwrap_or_default());
+    to.set_updated_at(listing.updated_at.unwrap_or_default().0);
+    to.set_sync_count(listing.sync_count);
+    to.set_item_count(listing.item_count);
+    to.set_byte_count(listing.byte_count);
 }
 
 /// Reads one line of a listing.
@@ -161,7 +167,18 @@ pub fn read_listing(from: share_listing::Reader<'_>) -> Result<ShareListing, Rea
         account: name(from.get_account()?)?,
         url: utf8(from.get_url()?)?.to_owned(),
         created_at: Timestamp(from.get_created_at()),
+        expires_at: known(from.get_expires_at()),
+        title: Some(utf8(from.get_title()?)?.to_owned()).filter(|title| !title.is_empty()),
+        updated_at: known(from.get_updated_at()),
+        sync_count: from.get_sync_count(),
+        item_count: from.get_item_count(),
+        byte_count: from.get_byte_count(),
     })
+}
+
+/// A time of a listing, where 0 says that there is none.
+fn known(at: i64) -> Option<Timestamp> {
+    (at != 0).then_some(Timestamp(at))
 }
 
 /// Writes a step for an observer.

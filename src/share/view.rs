@@ -114,4 +114,17 @@ pub struct ShareListing {
     pub url: String,
     /// When it was created.
     pub created_at: Timestamp,
+    /// From when on it is gone; `None`: not known here, or it stays until it is deleted.
+    pub expires_at: Option<Timestamp>,
+    /// The session's title, at most 256 characters; `None` if it has none. This and what follows is as of the last fold, up
+    /// to a minute behind.
+    pub title: Option<String>,
+    /// When the newest sync was accepted; `None`: it was not folded yet, and then title and counts are not known either.
+    pub updated_at: Option<Timestamp>,
+    /// How many syncs were accepted.
+    pub sync_count: u64,
+    /// How many items it holds.
+    pub item_count: u64,
+    /// Bytes of their keys and texts.
+    pub byte_count: u64,
 }

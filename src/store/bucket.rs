@@ -57,7 +57,12 @@ impl Bucket {
 
     /// Makes an object empty, whether or not it is there.
     pub(super) async fn make_empty(&self, key: &Path) -> Result<(), StoreError> {
-        let put = self.objects.put(key, PutPayload::default());
+        self.overwrite(key, Bytes::new()).await
+    }
+
+    /// Writes an object, whether or not it is there. Of several at once any may be the last.
+    pub(super) async fn overwrite(&self, key: &Path, body: Bytes) -> Result<(), StoreError> {
+        let put = self.objects.put(key, PutPayload::from(body));
         match self.bounded(BucketRequest::Overwrite, key, put).await? {
             Ok(_) => Ok(()),
             Err(error) => Err(StoreError::from_bucket(BucketRequest::Overwrite, key, error)),

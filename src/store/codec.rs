@@ -1,4 +1,4 @@
-//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, a tombstone.
+//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, its companion, a tombstone.
 //!
 //! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
 //! they are JSON on one line already ([`Payload`]), so a segment is written into one buffer and read without a tree being
@@ -24,7 +24,9 @@ use crate::share::time::Timestamp;
 mod record;
 mod run;
 
-pub(super) use record::{ClaimRecord, decode_claim, encode_claim, encode_tombstone};
+pub(super) use record::{
+    ClaimRecord, decode_about, decode_claim, decode_tombstone, encode_about, encode_claim, encode_tombstone,
+};
 pub(super) use run::{RunHeader, decode_run, encode_run};
 
 /// The format that this version writes, and the newest that it reads.

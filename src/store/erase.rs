@@ -2,11 +2,11 @@
 //!
 //! In this order, so that a host that stops anywhere leaves what the next caller mends:
 //! 1. the tombstone, which holds nothing of the share but its id: from here on the share is deleted whatever its log says;
-//! 2. the claim is released, so that the session may be shared anew;
+//! 2. the claim is released, so that the session may be shared anew, and its companion, which holds a title, deleted;
 //! 3. the content goes. A segment so old that no tail before it can still be written to is deleted. A younger one is made
 //!    empty and keeps its place, so that a writer that has not heard of the deletion cannot put its batch there;
 //! 4. when no such writer is left ([`StoreSettings::free_after`](super::StoreSettings::free_after)), the empty ones are
-//!    deleted too ([`Freeing`]).
+//!    deleted too, and the companion once more, if one of them wrote it late ([`Freeing`]).
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
@@ -28,6 +28,8 @@ use crate::share::time::Timestamp;
 pub struct Freeing {
     store: Store,
     share: ShareId,
+    account: AccountId,
+    session: SessionId,
     not_before: Instant,
 }
 
@@ -40,7 +42,8 @@ impl Freeing {
     pub async fn run(self) -> Result<(), StoreError> {
         tokio::time::sleep_until(self.not_before).await;
         let left = self.store.bucket.list_all(&key::share(&self.share), None).await?;
-        self.store.bucket.delete(left.into_iter().map(|listed| listed.key).collect()).await
+        self.store.bucket.delete(left.into_iter().map(|listed| listed.key).collect()).await?;
+        self.store.free_abouts_of(&self.account, &self.session).await
     }
 }
 
@@ -60,27 +63,61 @@ impl Log {
         Ok(Some(Freeing {
             store: store.clone(),
             share: id.clone(),
+            account: account.clone(),
+            session: session.clone(),
             not_before: Instant::now() + store.settings.free_after(),
         }))
     }
 }
 
 impl Store {
-    /// Does what is left of a deletion that `log` has met. Without the entry that opened the share the claim is unknown;
-    /// whoever claims the session next finds the tombstone, and releases it.
+    /// Does what is left of a deletion that `log` has met. If nothing is left that says which session it was, whoever claims
+    /// that next finds the tombstone, and releases it.
     pub(super) async fn finish_deletion(&self, log: &Log, news: &News) -> Result<(), StoreError> {
         let Some(Ended { at, clean: false }) = log.ended else { return Ok(()) };
-        let opened = news.entries.iter().find_map(|entry| match entry {
-            Entry::Open { account, session, .. } => Some((account, session)),
-            Entry::Secret { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
-        });
-        let folded = news.state.as_deref().and_then(State::opened).map(|opened| (&opened.account, &opened.session));
-        let opened = opened.or(folded);
+        let folded = news.state.as_deref().and_then(State::opened);
+        let folded = folded.map(|opened| (opened.account.clone(), opened.session.clone()));
         self.bury(&log.id, at).await?;
+        self.clear_away(&log.id, session_in(&news.entries).or(folded)).await
+    }
+
+    /// Releases the claim and erases the content of a share that has its tombstone. `opened`: its session, if that is known.
+    pub(super) async fn clear_away(
+        &self,
+        id: &ShareId,
+        opened: Option<(AccountId, SessionId)>,
+    ) -> Result<(), StoreError> {
+        let opened = match opened {
+            Some(opened) => Some(opened),
+            None => self.session_of(id).await?,
+        };
         if let Some((account, session)) = opened {
-            self.release(account, session, &log.id).await?;
+            self.release(&account, &session, id).await?;
         }
-        self.erase_content(&log.id).await
+        self.erase_content(id).await
+    }
+
+    /// Which session a share is, by its first segment or any of its runs; `None` if these are gone or cannot be read.
+    async fn session_of(&self, id: &ShareId) -> Result<Option<(AccountId, SessionId)>, StoreError> {
+        for Listed { key, .. } in self.bucket.list_all(&key::share(id), None).await? {
+            let (first, run) = (key::segment_number(id, &key) == Some(1), key::run_stretch(id, &key));
+            if !first && run.is_none() {
+                continue;
+            }
+            let Some((bytes, _)) = self.bucket.read(&key).await? else { continue };
+            let found = match run {
+                Some(run) => codec::decode_run(&key, id, run, &bytes)
+                    .ok()
+                    .map(|(_, saved)| (saved.opened.account, saved.opened.session)),
+                None => {
+                    codec::decode_segment(&key, id, 1, &bytes).ok().and_then(|segment| session_in(&segment.entries))
+                }
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Makes sure that there is a tombstone.
@@ -111,4 +148,11 @@ impl Store {
         stream::iter(emptying).buffer_unordered(REQUESTS_AT_ONCE).try_collect::<()>().await?;
         self.bucket.delete(old.into_iter().map(|(_, key)| key).collect()).await
     }
+}
+
+fn session_in(entries: &[Entry]) -> Option<(AccountId, SessionId)> {
+    entries.iter().find_map(|entry| match entry {
+        Entry::Open { account, session, .. } => Some((account.clone(), session.clone())),
+        Entry::Secret { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
+    })
 }

@@ -8,6 +8,8 @@
 //!
 //! A claim on a deleted share that nobody released is released by whoever next claims the session. Numbers that were
 //! passed long ago are freed in passing, by the bucket's own clock.
+//!
+//! Next to a claim stands its companion ([`About`]), once its share was folded, and is read in its stead by a listing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,10 +20,11 @@ use object_store::path::Path;
 use tokio::time::Instant;
 
 use super::Store;
+use super::about::About;
 use super::bucket::{Created, Listed, REQUESTS_AT_ONCE};
 use super::codec::{self, ClaimRecord};
 use super::error::{BucketRequest, StoreError};
-use super::key::{self, Number};
+use super::key::{self, Indexed, Number};
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
 use crate::share::time::Timestamp;
 
@@ -58,6 +61,8 @@ pub struct ClaimListing {
     pub share: ShareId,
     /// When it was claimed.
     pub at: Timestamp,
+    /// What was last said of the share; `None` if it was never folded.
+    pub about: Option<About>,
 }
 
 /// A place in a listing: after this session's claim. As text, `<account>/<session>`.
@@ -83,11 +88,38 @@ impl FromStr for ListCursor {
     }
 }
 
-/// The newest claim on a session.
+/// The newest claim on a session, while a listing is gathered.
 struct Newest {
+    place: ListCursor,
     number: Number,
     /// Released, which is to say empty.
     free: bool,
+    /// The number of the newest companion; 0 if there is none.
+    about: Number,
+}
+
+/// All that there is of a session in the index.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    /// The claims, by number.
+    claims: Vec<(Number, Listed)>,
+    /// The companions' numbers, in no order.
+    abouts: Vec<Number>,
+}
+
+impl Claims {
+    fn newest(&self) -> Number {
+        self.claims.last().map_or(0, |(number, _)| *number)
+    }
+
+    /// The newest claim, if it is not released.
+    pub(super) fn held(&self) -> Option<Number> {
+        self.claims.last().filter(|(_, listed)| listed.size > 0).map(|(number, _)| *number)
+    }
+
+    pub(super) fn has_about(&self, number: Number) -> bool {
+        self.abouts.contains(&number)
+    }
 }
 
 impl Store {
@@ -106,8 +138,8 @@ impl Store {
         let record = ClaimRecord { account: account.clone(), session: session.clone(), share: share.clone(), at };
         for _ in 0..CLAIMS_MAX {
             let issued = Instant::now();
-            let claims = self.claims_on(&prefix).await?;
-            let newest = claims.last().map_or(0, |(number, _)| *number);
+            let mut claims = self.claims_on(&prefix).await?;
+            let newest = claims.newest();
             if let Some(holder) = self.holder(account, session, &claims).await? {
                 if holder == *share {
                     return Ok(Claim::Ours);
@@ -115,7 +147,7 @@ impl Store {
                 if self.bucket.written_at(&key::tombstone(&holder)).await?.is_none() {
                     return Ok(Claim::Theirs(holder));
                 }
-                self.bucket.make_empty(&key::claim(account, session, newest)).await?;
+                self.let_go(account, session, &mut claims).await?;
             }
             let mine = key::claim(account, session, newest + 1);
             let created = match self.bucket.create(&mine, codec::encode_claim(&record)).await {
@@ -133,23 +165,43 @@ impl Store {
         Err(StoreError::unavailable(BucketRequest::Create, &prefix, "the claims on the session did not hold still"))
     }
 
-    /// Releases a session from a share; nothing happens if it is another share's, or nobody's.
+    /// Releases a session from a share; nothing happens if it is another share's, or nobody's, but that companions that
+    /// are left over of released claims are deleted.
     ///
     /// # Errors
     /// What the bucket said; ask again.
     pub async fn release(&self, account: &AccountId, session: &SessionId, share: &ShareId) -> Result<(), StoreError> {
-        let claims = self.claims_on(&key::session(account, session)).await?;
-        match (claims.last(), self.holder(account, session, &claims).await?) {
-            (Some((number, _)), Some(holder)) if holder == *share => {
-                self.bucket.make_empty(&key::claim(account, session, *number)).await
-            }
-            _ => Ok(()),
+        let mut claims = self.claims_on(&key::session(account, session)).await?;
+        if self.holder(account, session, &claims).await?.is_some_and(|holder| holder == *share) {
+            return self.let_go(account, session, &mut claims).await;
         }
+        self.free_abouts(account, session, &claims).await
+    }
+
+    /// Releases the newest claim, and deletes what its companion said.
+    async fn let_go(&self, account: &AccountId, session: &SessionId, claims: &mut Claims) -> Result<(), StoreError> {
+        if let Some((number, newest)) = claims.claims.last_mut() {
+            self.bucket.make_empty(&key::claim(account, session, *number)).await?;
+            newest.size = 0;
+        }
+        self.free_abouts(account, session, claims).await
+    }
+
+    /// Deletes the companions of claims that are released or passed. They are nobody's any more, at any time.
+    async fn free_abouts(&self, account: &AccountId, session: &SessionId, claims: &Claims) -> Result<(), StoreError> {
+        let held = claims.held();
+        let over = claims.abouts.iter().filter(|number| Some(**number) != held);
+        self.bucket.delete(over.map(|number| key::about(account, session, *number)).collect()).await
+    }
+
+    /// As [`Store::free_abouts`], of what is there now.
+    pub(super) async fn free_abouts_of(&self, account: &AccountId, session: &SessionId) -> Result<(), StoreError> {
+        self.free_abouts(account, session, &self.claims_on(&key::session(account, session)).await?).await
     }
 
     /// A page of the sessions that are shared, of one account or of all, from `after` on: at most `limit`, in the order of
-    /// their keys. A page may hold fewer, also none, and yet have a next one. Reads only `index/`: the keys, and the
-    /// claims of the page.
+    /// their keys. A page may hold fewer, also none, and yet have a next one. Reads only `index/`: the keys, and of each
+    /// line of the page the companion or, if there is none, the claim.
     ///
     /// # Errors
     /// What the bucket said, or which claim cannot be read.
@@ -162,48 +214,72 @@ impl Store {
         let prefix = account.map_or_else(key::index, key::account);
         let after = after.map(|cursor| key::after_claims(&cursor.account, &cursor.session));
         let mut listing = self.bucket.list(&prefix, after.as_ref());
-        let mut newest: BTreeMap<Path, (ListCursor, Newest)> = BTreeMap::new();
+        let mut newest: BTreeMap<Path, Newest> = BTreeMap::new();
         let mut full = 0;
         while let Some(listed) = listing.try_next().await? {
-            let Some((account, session, number)) = key::claim_parts(&listed.key) else { continue };
-            let claim = Newest { number, free: listed.size == 0 };
+            let Some((account, session, number, what)) = key::index_parts(&listed.key) else { continue };
             // Keyed as the bucket sorts, so that pages follow one another also where listings are not sorted.
             let key = key::after_claims(&account, &session);
             // In a sorted listing a session is complete when the next one comes.
             if self.settings.sorted_listings && !newest.contains_key(&key) {
-                full += usize::from(newest.last_key_value().is_some_and(|(_, (_, last))| !last.free));
+                full += usize::from(newest.last_key_value().is_some_and(|(_, last)| !last.free));
                 if full > limit {
                     break;
                 }
             }
-            let known =
-                newest.entry(key).or_insert((ListCursor { account, session }, Newest { number: 0, free: true }));
-            if number > known.1.number {
-                known.1 = claim;
+            let place = ListCursor { account, session };
+            let known = newest.entry(key).or_insert(Newest { place, number: 0, free: true, about: 0 });
+            match what {
+                Indexed::Claim if number > known.number => (known.number, known.free) = (number, listed.size == 0),
+                Indexed::Claim => {}
+                Indexed::About => known.about = known.about.max(number),
             }
         }
         drop(listing);
-        let mut page: Vec<_> = newest.into_values().filter(|(_, claim)| !claim.free).take(limit + 1).collect();
+        let mut page: Vec<_> = newest.into_values().filter(|claim| !claim.free).take(limit + 1).collect();
         let more = page.len() > limit;
         page.truncate(limit);
-        let next = page.last().filter(|_| more).map(|(place, _)| place.clone());
+        let next = page.last().filter(|_| more).map(|claim| claim.place.clone());
         let claims = stream::iter(page)
-            .map(|(place, claim)| async move { self.read_claim(&place.account, &place.session, claim.number).await })
+            .map(|claim| async move { self.read_listed(&claim).await })
             .buffered(REQUESTS_AT_ONCE)
             .try_filter_map(|claim| async move { Ok(claim) })
-            .map_ok(|ClaimRecord { account, session, share, at }| ClaimListing { account, session, share, at })
             .try_collect()
             .await?;
         Ok(ListPage { claims, next })
     }
 
-    /// The claims on a session, by number.
-    async fn claims_on(&self, prefix: &Path) -> Result<Vec<(Number, Listed)>, StoreError> {
-        let listed = self.bucket.list_all(prefix, None).await?;
-        let mut claims: Vec<_> =
-            listed.into_iter().filter_map(|l| key::claim_parts(&l.key).map(|(_, _, number)| (number, l))).collect();
-        claims.sort_unstable_by_key(|(number, _)| *number);
-        Ok(claims)
+    /// A line of a listing: the companion, or the claim if there is none that can be read.
+    async fn read_listed(&self, newest: &Newest) -> Result<Option<ClaimListing>, StoreError> {
+        let (ListCursor { account, session }, number) = (&newest.place, newest.number);
+        if newest.about == number
+            && let Some((share, about)) = self.read_about(account, session, number).await?
+        {
+            let (account, session, at) = (about.account.clone(), about.session.clone(), about.created_at);
+            return Ok(Some(ClaimListing { account, session, share, at, about: Some(about) }));
+        }
+        let claim = self.read_claim(account, session, number).await?;
+        Ok(claim.map(|ClaimRecord { account, session, share, at }| ClaimListing {
+            account,
+            session,
+            share,
+            at,
+            about: None,
+        }))
+    }
+
+    /// What there is of a session.
+    pub(super) async fn claims_on(&self, prefix: &Path) -> Result<Claims, StoreError> {
+        let mut found = Claims::default();
+        for listed in self.bucket.list_all(prefix, None).await? {
+            match key::index_parts(&listed.key) {
+                Some((_, _, number, Indexed::Claim)) => found.claims.push((number, listed)),
+                Some((_, _, number, Indexed::About)) => found.abouts.push(number),
+                None => {}
+            }
+        }
+        found.claims.sort_unstable_by_key(|(number, _)| *number);
+        Ok(found)
     }
 
     /// Which share holds the session, by its newest claim.
@@ -211,18 +287,16 @@ impl Store {
         &self,
         account: &AccountId,
         session: &SessionId,
-        claims: &[(Number, Listed)],
+        claims: &Claims,
     ) -> Result<Option<ShareId>, StoreError> {
-        match claims.last() {
-            Some((number, listed)) if listed.size > 0 => {
-                Ok(self.read_claim(account, session, *number).await?.map(|claim| claim.share))
-            }
-            _ => Ok(None),
+        match claims.held() {
+            Some(number) => Ok(self.read_claim(account, session, number).await?.map(|claim| claim.share)),
+            None => Ok(None),
         }
     }
 
     /// A claim, if it is not released.
-    async fn read_claim(
+    pub(super) async fn read_claim(
         &self,
         account: &AccountId,
         session: &SessionId,
@@ -241,15 +315,18 @@ impl Store {
     }
 
     /// Frees the numbers that were passed so long ago that no host can still be about to claim them: those whose
-    /// successor is older, by that delay, than the newest. What fails is left to the next claim.
-    async fn free_passed(&self, account: &AccountId, session: &SessionId, claims: &[(Number, Listed)]) {
-        let Some((_, newest)) = claims.last() else { return };
+    /// successor is older, by that delay, than the newest; and the companions of all that is passed. `claims` are those
+    /// from before the newest. What fails is left to the next claim.
+    async fn free_passed(&self, account: &AccountId, session: &SessionId, claims: &Claims) {
+        let Some((_, newest)) = claims.claims.last() else { return };
         let settled = newest.modified.0 - self.settings.free_after().as_millis() as i64;
-        let passed: Vec<_> = claims
+        let passed = claims
+            .claims
             .windows(2)
             .filter(|pair| pair[1].1.modified.0 < settled)
-            .map(|pair| key::claim(account, session, pair[0].0))
-            .collect();
+            .map(|pair| key::claim(account, session, pair[0].0));
+        let abouts = claims.abouts.iter().map(|number| key::about(account, session, *number));
+        let passed: Vec<_> = passed.chain(abouts).collect();
         if let Err(error) = self.bucket.delete(passed).await {
             tracing::warn!(%account, %session, error = &error as &dyn std::error::Error, "could not free passed claims");
         }

@@ -10,6 +10,9 @@ use crate::share::id::{AccountId, SessionId, ShareId};
 /// The number of a segment in its log, or of a claim on its session: 1, 2, 3, ...
 pub(super) type Number = u64;
 
+/// What follows a claim's number in the key of its companion. It sorts after the digits' end and before the next number.
+const ABOUT: &str = "-about";
+
 /// What claims begin with.
 pub(super) fn index() -> Path {
     path("index".to_owned())
@@ -30,9 +33,14 @@ pub(super) fn claim(account: &AccountId, session: &SessionId, number: Number) ->
     path(format!("index/{account}/{session}/{number:012}"))
 }
 
+/// The companion of a claim.
+pub(super) fn about(account: &AccountId, session: &SessionId, number: Number) -> Path {
+    path(format!("index/{account}/{session}/{number:012}{ABOUT}"))
+}
+
 /// A key that sorts after every claim on this session and before those on any later one.
 pub(super) fn after_claims(account: &AccountId, session: &SessionId) -> Path {
-    // A colon follows the digits.
+    // A colon follows the digits, and so the companions too.
     path(format!("index/{account}/{session}/:"))
 }
 
@@ -81,14 +89,27 @@ fn inside<'a>(id: &ShareId, key: &'a Path) -> Option<&'a str> {
     key.as_ref().strip_prefix("share/")?.strip_prefix(id.as_str())?.strip_prefix('/')
 }
 
-/// Which session a claim is on, and its number, if the key is one of a claim.
-pub(super) fn claim_parts(key: &Path) -> Option<(AccountId, SessionId, Number)> {
+/// What an object under `index/` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Indexed {
+    /// A claim.
+    Claim,
+    /// The companion of one.
+    About,
+}
+
+/// Which session a claim or a companion is on, and its number, if the key is one of these.
+pub(super) fn index_parts(key: &Path) -> Option<(AccountId, SessionId, Number, Indexed)> {
     let mut parts = key.as_ref().strip_prefix("index/")?.split('/');
-    let (account, session, number_text) = (parts.next()?, parts.next()?, parts.next()?);
+    let (account, session, name) = (parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() {
         return None;
     }
-    Some((account.parse().ok()?, session.parse().ok()?, number(number_text)?))
+    let (digits, what) = match name.strip_suffix(ABOUT) {
+        Some(digits) => (digits, Indexed::About),
+        None => (name, Indexed::Claim),
+    };
+    Some((account.parse().ok()?, session.parse().ok()?, number(digits)?, what))
 }
 
 fn number(text: &str) -> Option<Number> {

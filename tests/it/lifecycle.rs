@@ -6,6 +6,8 @@ use capshare::client::{ClientError, Replica};
 use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
+use capshare::share::time::Timestamp;
+use capshare::store::About;
 use capshare::testing::{Scene, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -251,6 +253,41 @@ fn a_listing_shows_an_account_its_own_shares() {
         assert_eq!(page.shares.iter().map(|share| &share.id).collect::<Vec<_>>(), [bobs.id()]);
         let everybodys = ann.list_page(None, 0, true).await;
         assert!(matches!(everybodys, Err(ClientError::Refused(Refusal::Unauthorized { .. }))), "{everybodys:?}");
+    });
+}
+
+/// A title and counts come from what was kept when the share was folded; a share that was not says nothing of them.
+#[test]
+fn a_listing_shows_what_was_last_folded_of_a_share() {
+    run(async {
+        let scene = Scene::new();
+        let client = scene.client();
+        let folded = client.create(&session("ses_1"), Some(part("p", "x"))).await.unwrap();
+        let fresh = client.create(&session("ses_2"), Some(part("p", "x"))).await.unwrap();
+        let info = folded.info().await.unwrap();
+        let about = About {
+            account: client.list_page(None, 0, false).await.unwrap().shares[0].account.clone(),
+            session: info.session.clone(),
+            created_at: info.created_at,
+            updated_at: info.updated_at,
+            title: Some("A <title> \u{1F980}".to_owned()),
+            sync_count: 1,
+            item_count: 2,
+            byte_count: 300,
+            log_bytes: 4_000,
+            expires_at: Some(Timestamp(info.created_at.0 + 5)),
+        };
+        scene.host().hub().store().describe(folded.id(), &about).await.unwrap();
+        let shares = client.list_page(None, 0, false).await.unwrap().shares;
+        let line = |id: &ShareId| shares.iter().find(|line| line.id == *id).unwrap();
+        let known = line(folded.id());
+        assert_eq!(known.title, about.title);
+        assert_eq!((known.created_at, known.updated_at), (info.created_at, Some(info.updated_at)));
+        assert_eq!(known.expires_at, about.expires_at);
+        assert_eq!((known.sync_count, known.item_count, known.byte_count), (1, 2, 300));
+        let unknown = line(fresh.id());
+        assert_eq!((&unknown.title, unknown.updated_at, unknown.expires_at), (&None, None, None));
+        assert_eq!((unknown.sync_count, unknown.item_count, unknown.byte_count), (0, 0, 0));
     });
 }
 

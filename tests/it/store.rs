@@ -1,8 +1,8 @@
 //! The store, over every kind of bucket.
 //!
-//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows;
-//! `faults` and `seeds` are what happens when requests and answers go
-//! astray; `format` pins the stored bytes; `buckets` is about buckets that are full, closed, down or careless.
+//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows; `about` is the
+//! companions of claims; `faults` and `seeds` are what happens when requests and answers go astray; `format` pins the stored
+//! bytes, and `versions` reads what versions wrote; `buckets` is about buckets that are full, closed, down or careless.
 
 use std::sync::Arc;
 
@@ -12,12 +12,13 @@ use capshare::share::id::{AccountId, SessionId, ShareId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
+use capshare::store::{About, Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;
 
 use crate::support::bucket::{TestBucket, text_of};
 
+mod about;
 mod backends;
 mod buckets;
 mod faults;
@@ -63,6 +64,22 @@ fn sync(label: &str) -> Entry {
     let value = Payload::from_checked_json(&format!("{{\"text\":\"{label}\"}}"));
     let change = Change { key: ItemKey::message(label).unwrap(), value: Some(value) };
     Entry::Sync { at: Timestamp(2), batch: Batch { stamp: None, changes: vec![change] } }
+}
+
+/// What a listing says of a share of one sync.
+fn about(account: &AccountId, session: &SessionId, title: &str) -> About {
+    About {
+        account: account.clone(),
+        session: session.clone(),
+        created_at: Timestamp(1),
+        updated_at: Timestamp(2),
+        title: Some(title.to_owned()),
+        sync_count: 1,
+        item_count: 1,
+        byte_count: 20,
+        log_bytes: 400,
+        expires_at: None,
+    }
 }
 
 const DELETE: Entry = Entry::Delete { at: Timestamp(9) };

@@ -1,4 +1,4 @@
-//! The small objects: a claim and a tombstone, each one JSON line.
+//! The small objects: a claim, its companion and a tombstone, each one JSON line.
 
 use std::borrow::Cow;
 
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{FORMAT, check_format, parse, put_json, text_of};
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
 use crate::share::time::Timestamp;
+use crate::store::about::About;
 use crate::store::error::StoreError;
 
 /// Whose share a session is.
@@ -32,23 +33,33 @@ struct ClaimLine<'a> {
     at: i64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AboutLine<'a> {
+    #[serde(flatten, borrow)]
+    claim: ClaimLine<'a>,
+    updated: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Option<Cow<'a, str>>,
+    syncs: u64,
+    items: u64,
+    bytes: u64,
+    log_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
 struct TombstoneLine<'a> {
     capshare: u32,
-    deleted: &'a str,
+    #[serde(borrow)]
+    deleted: Cow<'a, str>,
     at: i64,
 }
 
 pub(in crate::store) fn encode_claim(claim: &ClaimRecord) -> Bytes {
     let mut out = Vec::new();
-    let line = ClaimLine {
-        capshare: FORMAT,
-        account: claim.account.as_str().into(),
-        session: claim.session.as_str().into(),
-        share: claim.share.as_str().into(),
-        at: claim.at.0,
-    };
-    put_json(&mut out, &line);
+    put_json(&mut out, &claim_line(claim));
     out.push(b'\n');
     out.into()
 }
@@ -56,7 +67,20 @@ pub(in crate::store) fn encode_claim(claim: &ClaimRecord) -> Bytes {
 pub(in crate::store) fn decode_claim(key: &Path, bytes: &[u8]) -> Result<ClaimRecord, StoreError> {
     let text = text_of(key, bytes)?;
     check_format(key, text)?;
-    let line: ClaimLine<'_> = parse(key, "the claim", text)?;
+    read_claim(key, &parse(key, "the claim", text)?)
+}
+
+fn claim_line(claim: &ClaimRecord) -> ClaimLine<'_> {
+    ClaimLine {
+        capshare: FORMAT,
+        account: claim.account.as_str().into(),
+        session: claim.session.as_str().into(),
+        share: claim.share.as_str().into(),
+        at: claim.at.0,
+    }
+}
+
+fn read_claim(key: &Path, line: &ClaimLine<'_>) -> Result<ClaimRecord, StoreError> {
     let name = |bad: BadName| StoreError::corrupt(key, bad.to_string());
     Ok(ClaimRecord {
         account: line.account.parse().map_err(name)?,
@@ -66,9 +90,58 @@ pub(in crate::store) fn decode_claim(key: &Path, bytes: &[u8]) -> Result<ClaimRe
     })
 }
 
-pub(in crate::store) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {
+/// The companion of a share's claim.
+pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
+    let (account, session) = (about.account.clone(), about.session.clone());
+    let claim = ClaimRecord { account, session, share: share.clone(), at: about.created_at };
     let mut out = Vec::new();
-    put_json(&mut out, &TombstoneLine { capshare: FORMAT, deleted: deleted.as_str(), at: at.0 });
+    let line = AboutLine {
+        claim: claim_line(&claim),
+        updated: about.updated_at.0,
+        title: about.title.as_deref().map(Cow::Borrowed),
+        syncs: about.sync_count,
+        items: about.item_count,
+        bytes: about.byte_count,
+        log_bytes: about.log_bytes,
+        expires: about.expires_at.map(|at| at.0),
+    };
+    put_json(&mut out, &line);
     out.push(b'\n');
     out.into()
+}
+
+/// Which share a companion is about, and what it says.
+pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareId, About), StoreError> {
+    let text = text_of(key, bytes)?;
+    check_format(key, text)?;
+    let line: AboutLine<'_> = parse(key, "the companion", text)?;
+    let ClaimRecord { account, session, share, at } = read_claim(key, &line.claim)?;
+    let about = About {
+        account,
+        session,
+        created_at: at,
+        updated_at: Timestamp(line.updated),
+        title: line.title.map(Cow::into_owned),
+        sync_count: line.syncs,
+        item_count: line.items,
+        byte_count: line.bytes,
+        log_bytes: line.log_bytes,
+        expires_at: line.expires.map(Timestamp),
+    };
+    Ok((share, about))
+}
+
+pub(in crate::store) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {
+    let mut out = Vec::new();
+    put_json(&mut out, &TombstoneLine { capshare: FORMAT, deleted: deleted.as_str().into(), at: at.0 });
+    out.push(b'\n');
+    out.into()
+}
+
+/// Makes sure that a tombstone is this share's.
+pub(in crate::store) fn decode_tombstone(key: &Path, deleted: &ShareId, bytes: &[u8]) -> Result<(), StoreError> {
+    let text = text_of(key, bytes)?;
+    check_format(key, text)?;
+    let line: TombstoneLine<'_> = parse(key, "the tombstone", text)?;
+    if line.deleted == deleted.as_str() { Ok(()) } else { Err(StoreError::corrupt(key, "it is another share's")) }
 }

@@ -4,6 +4,9 @@ use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
+use capshare::host::storage::{self, S3Options, StoreLocation};
+use capshare::share::time::Timestamp;
+use capshare::store::{About, Store, StoreSettings, WriterId};
 use serde_json::{Value, json};
 
 use super::program::{EXPORT, Home, RECORDING, files};
@@ -71,6 +74,50 @@ fn a_session_that_was_shared_is_the_same_share_when_it_is_pushed_again() {
     assert_eq!(first[0]["id"], second[0]["id"]);
     assert_eq!((&first[0]["existed"], &second[0]["existed"]), (&json!(false), &json!(true)));
     home.run(&["rm", "--to", &host.url, first[0]["id"].as_str().unwrap()]).ends_with(0);
+}
+
+/// As the host's fold would, here by hand: the directory of a host that runs is described beside it.
+#[test]
+fn a_listing_has_titles_times_and_counts_and_nothing_that_a_terminal_would_obey() {
+    let home = Home::new();
+    let host = home.serve(&[]);
+    let home = home.set("CAPSHARE_TO", &host.url);
+    assert_eq!(home.run(&["ls"]).ends_with(0).stdout, "");
+    let id = home.run(&["push", EXPORT, "--json"]).ends_with(0).objects()[0]["id"].as_str().unwrap().to_owned();
+    let fresh = &home.run(&["ls", "--json"]).ends_with(0).objects()[0];
+    for unknown in ["title", "updated_at", "expires_at"] {
+        assert_eq!(fresh[unknown], Value::Null, "{fresh}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let directory = StoreLocation::Directory(home.path(".local/share/capshare/shares"));
+        let objects = storage::open(&directory, &S3Options::default()).await.unwrap();
+        let store = Store::new(objects, StoreSettings::default(), WriterId(7));
+        let claim = store.list(None, None, 10).await.unwrap().claims.remove(0);
+        let about = About {
+            account: claim.account,
+            session: claim.session,
+            created_at: claim.at,
+            updated_at: Timestamp(1_796_000_002_000),
+            title: Some("A\u{1b}[2J title\n".to_owned()),
+            sync_count: 3,
+            item_count: 137,
+            byte_count: 4_567,
+            log_bytes: 8_000,
+            expires_at: None,
+        };
+        store.describe(&claim.share, &about).await.unwrap();
+    });
+    let line = &home.run(&["ls", "--json"]).ends_with(0).objects()[0];
+    assert_eq!((&line["id"], &line["title"]), (&json!(id), &json!("A\u{1b}[2J title\n")));
+    assert_eq!((&line["updated_at"], &line["expires_at"]), (&json!("2026-11-30T00:53:22.000Z"), &Value::Null));
+    assert_eq!((&line["sync_count"], &line["item_count"], &line["byte_count"]), (&json!(3), &json!(137), &json!(4567)));
+    let people = home.run(&["ls"]).ends_with(0).stdout;
+    let lines: Vec<_> = people.lines().collect();
+    assert_eq!(lines.len(), 2, "{people}");
+    assert!(lines[0].starts_with("ID ") && lines[0].ends_with("TITLE"), "{people}");
+    assert!(lines[1].contains("2026-11-30T00:53:22.000Z        3      137        4567  ses_"), "{people}");
+    assert!(lines[1].contains("  A [2J title"), "{people}");
 }
 
 #[test]

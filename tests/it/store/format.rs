@@ -8,8 +8,9 @@ use capshare::share::entry::Entry;
 use capshare::share::id::{AccountId, ProducerId, SessionId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
+use capshare::share::state::State;
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings};
+use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::memory::InMemory;
@@ -24,6 +25,7 @@ const SEGMENT_1: &str = include_str!("../../data/store/format-1-segment-1.jsonl"
 const SEGMENT_2: &str = include_str!("../../data/store/format-1-segment-2.jsonl");
 const RUN: &str = include_str!("../../data/store/format-1-run.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
+const ABOUT: &str = include_str!("../../data/store/format-1-about.json");
 const TOMBSTONE: &str = include_str!("../../data/store/format-1-tombstone.json");
 
 fn json(text: &str) -> Option<Payload> {
@@ -51,6 +53,18 @@ fn golden() -> (Vec<Entry>, Vec<Entry>) {
     (opening, going_on)
 }
 
+/// What a listing says of the golden share.
+fn golden_about() -> About {
+    let (first, second) = golden();
+    let mut state = State::default();
+    for entry in first.iter().chain(&second) {
+        state.apply(entry);
+    }
+    let about = About::of(&state, 1_024).unwrap();
+    assert_eq!(about.title.as_deref(), Some("Say \"hi\" é é"));
+    About { expires_at: Some(Timestamp(1_796_000_009_000)), ..about }
+}
+
 async fn put(bucket: &TestBucket, key: &str, bytes: impl Into<PutPayload>) {
     bucket.put(&Path::parse(key).unwrap(), bytes.into()).await.unwrap();
 }
@@ -76,6 +90,11 @@ async fn format_1_stays_readable() {
     put(&bucket, "index/ann@example.org/ses_4f2a/000000000001", CLAIM).await;
     let (first, second) = golden();
     assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, [first, second].concat());
+    let listed = host(&bucket, 5).list(None, None, 10).await.unwrap().claims;
+    assert_eq!((listed[0].share.clone(), listed[0].about.clone()), (share(1), None));
+    put(&bucket, "index/ann@example.org/ses_4f2a/000000000001-about", ABOUT).await;
+    let listed = host(&bucket, 5).list(None, None, 10).await.unwrap().claims;
+    assert_eq!((listed[0].share.clone(), listed[0].about.clone()), (share(1), Some(golden_about())));
     let (who, what) = (account("ann@example.org"), session("ses_4f2a"));
     let holder = host(&bucket, 5).claim(&who, &what, &share(2), Timestamp(0)).await.unwrap();
     assert_eq!(holder, Claim::Theirs(share(1)));
@@ -104,6 +123,8 @@ async fn format_1_is_what_is_written() {
     let (folded, _) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
     log.folded(&folded);
     assert_eq!(text_of(bucket.as_ref(), &Path::parse(run_key()).unwrap()).await, RUN);
+    host.describe(&share(1), &golden_about()).await.unwrap();
+    assert_eq!(text(&bucket, "index/ann@example.org/ses_4f2a/000000000001-about").await, ABOUT);
 
     log.append(&[Entry::Delete { at: Timestamp(1_796_000_003_000) }]).await.unwrap();
     let last_line = text(&bucket, &segment_key(3)).await.lines().last().unwrap().to_owned();

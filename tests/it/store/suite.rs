@@ -13,8 +13,8 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::{
-    DELETE, account, append, created, entries, holding, host, host_with, is_deleted, keys, open_entry, opened, opening,
-    session, share, sync,
+    DELETE, about, account, append, created, entries, holding, host, host_with, is_deleted, keys, open_entry, opened,
+    opening, session, share, sync,
 };
 use crate::support::bucket::{Fault, TestBucket};
 
@@ -133,17 +133,20 @@ async fn a_deleted_share_leaves_nothing_of_its_content(bucket: &Arc<TestBucket>)
     here.claim(&who, &what, &share(1), NOW).await.unwrap();
     let mut log = created(&here, &share(1), &[open_entry(), sync("precious")]).await;
     let (mut stale, _) = opened(&there, &share(1)).await;
+    here.describe(&share(1), &about(&who, &what, "precious")).await.unwrap();
     for n in 0..3 {
         log.append(&[sync(&format!("precious-{n}"))]).await.unwrap();
     }
     assert!(log.erase(&who, &what).await.unwrap().is_none(), "what is not deleted is not erased");
-    assert_eq!(holding(bucket, "precious").await.len(), 4);
+    assert_eq!(holding(bucket, "precious").await.len(), 5, "four segments and a companion");
     assert_eq!(log.append(&[DELETE]).await.unwrap(), Appended::Written);
     let freeing = log.erase(&who, &what).await.unwrap();
     assert!(freeing.is_some());
 
     assert_eq!(holding(bucket, "precious").await, [] as [&str; 0]);
     assert_eq!(holding(bucket, "\"session\"").await, [] as [&str; 0]);
+    there.describe(&share(1), &about(&who, &what, "precious")).await.unwrap();
+    assert_eq!(holding(bucket, "precious").await, [] as [&str; 0], "nor is it described any more");
     assert!(is_deleted(&there, &share(1)).await);
     assert!(matches!(there.create_log(&share(1), &[open_entry()]).await.unwrap(), Created::Deleted));
     let Appended::Behind(met) = stale.append(&[sync("precious-too")]).await.unwrap() else { panic!("it was written") };
@@ -193,6 +196,7 @@ async fn a_deletion_that_stopped_anywhere_is_finished_by_the_next(bucket: &Arc<T
         let host = host(bucket, 10 + writes_done);
         host.claim(&who, &what, &id, NOW).await.unwrap();
         let mut log = created(&host, &id, &[opening(&who, &what), sync("precious")]).await;
+        host.describe(&id, &about(&who, &what, "precious")).await.unwrap();
         log.append(&[DELETE]).await.unwrap();
         if writes_done > 0 {
             let lost = std::iter::repeat_n(Some(Fault::LostRequest), 3);
@@ -222,17 +226,28 @@ async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<Te
     settings.sorted_listings = sorted;
     let host = host_with(bucket, 1, settings);
     let (one, other, gone) = (account("one"), account("other"), session("gone"));
+    let (passed, folded) = (|n: u128| n % 7 == 0, |n: u128| n % 3 != 0);
     let claims =
         (0..1_100_u128).map(|n| (if n % 10 == 0 { &other } else { &one }, session(&format!("s{n}")), share(n)));
     let expected: BTreeSet<_> = claims.clone().map(|(who, what, id)| (who.to_string(), what.to_string(), id)).collect();
     // Put there as objects: to claim each would take a server as many listings.
-    stream::iter(claims)
-        .map(|(who, what, id)| async move {
-            let claim = format!(
-                "{{\"capshare\":1,\"account\":\"{who}\",\"session\":\"{what}\",\"share\":\"{id}\",\"at\":5}}\n"
-            );
-            bucket.put(&Path::from(format!("index/{who}/{what}/000000000001")), claim.into()).await
-        })
+    let objects = claims.zip(0..).flat_map(|((who, what, id), n)| {
+        let key = |number: u8, name: &str| Path::from(format!("index/{who}/{what}/{number:012}{name}"));
+        let claim = format!("\"account\":\"{who}\",\"session\":\"{what}\",\"share\":\"{id}\",\"at\":5");
+        let about = format!("\"updated\":6,\"title\":\"title {n}\",\"syncs\":1,\"items\":2,\"bytes\":3,\"logBytes\":4");
+        let newest = 1 + u8::from(passed(n));
+        let mut objects = vec![(key(newest, ""), format!("{{\"capshare\":1,{claim}}}\n"))];
+        if passed(n) {
+            objects.push((key(1, ""), String::new()));
+            objects.push((key(1, "-about"), format!("{{\"capshare\":1,{claim},\"title\":\"old\",{about}}}\n")));
+        }
+        if folded(n) {
+            objects.push((key(newest, "-about"), format!("{{\"capshare\":1,{claim},{about}}}\n")));
+        }
+        objects
+    });
+    stream::iter(objects)
+        .map(|(key, text)| async move { bucket.put(&key, text.into()).await })
         .buffer_unordered(32)
         .try_for_each(|_| async { Ok(()) })
         .await
@@ -246,7 +261,12 @@ async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<Te
         loop {
             let page = host.list(who, cursor.as_ref(), limit).await.unwrap();
             asked += 1;
-            listed.extend(page.claims.into_iter().map(|c| (c.account.to_string(), c.session.to_string(), c.share)));
+            for line in page.claims {
+                let n: u128 = line.session.as_str()[1..].parse().unwrap();
+                let title = line.about.map(|about| (about.title.unwrap(), about.updated_at, about.log_bytes));
+                assert_eq!(title, folded(n).then(|| (format!("title {n}"), Timestamp(6), 4)), "of {n}");
+                listed.push((line.account.to_string(), line.session.to_string(), line.share));
+            }
             cursor = page.next;
             if cursor.is_none() {
                 break;
@@ -258,7 +278,7 @@ async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<Te
         sorted_by_name.sort();
         assert_eq!(sorted_by_name, theirs, "each once, and nobody else's");
         assert_eq!(asked, pages);
-        assert_eq!(bucket.counts.all(), [0, theirs.len() as u64, pages, 0], "a listing a page, a read a claim");
+        assert_eq!(bucket.counts.all(), [0, theirs.len() as u64, pages, 0], "a listing a page, a read a line");
         assert!(bucket.counts.touched().iter().all(|key| key == "index" || key.starts_with("index/")));
     }
 }
