@@ -81,8 +81,7 @@ impl Place {
     /// Starts a host and waits until it listens; gives its URL.
     fn serve(&self, port: u16) -> (Running, String) {
         let mut program = self.start(port);
-        let line = program.stdout.wait_for(|line| line.contains("listening"));
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let line = program.listens();
         (program, line["url"].as_str().unwrap().to_owned())
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -67,8 +67,7 @@ impl Home {
         let mut all = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--log", "trace"];
         all.extend(arguments);
         let mut program = self.start(&all);
-        let line = program.stdout.wait_for(|line| line.contains("listening"));
-        let line: Value = serde_json::from_str(&line).unwrap();
+        let line = program.listens();
         Served { program, url: line["url"].as_str().unwrap().to_owned() }
     }
 }
@@ -90,6 +89,18 @@ impl Running {
     pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// Waits for the line that says that a host listens.
+    #[track_caller]
+    pub(crate) fn listens(&mut self) -> Value {
+        match self.stdout.next_that(|line| line.contains("listening")) {
+            Ok(line) => serde_json::from_str(&line).unwrap(),
+            Err(error) => {
+                drop(self.child.kill());
+                panic!("it does not listen, {error}:\n{}{}", self.stdout.rest(), self.stderr.rest());
+            }
+        }
     }
 
     /// Waits until both of its outputs are closed, which is when it has ended.
@@ -159,12 +170,17 @@ impl Said {
     /// The next line that fits.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        let found = self.next_that(fits);
+        found.unwrap_or_else(|error| panic!("no such line came, {error}:\n{}", self.all))
+    }
+
+    fn next_that(&mut self, fits: impl Fn(&str) -> bool) -> Result<String, RecvTimeoutError> {
         loop {
-            let Ok(line) = self.lines.recv_timeout(WITHIN) else { panic!("no such line came:\n{}", self.all) };
+            let line = self.lines.recv_timeout(WITHIN)?;
             self.all.push_str(&line);
             self.all.push('\n');
             if fits(&line) {
-                return line;
+                return Ok(line);
             }
         }
     }
@@ -173,8 +189,8 @@ impl Said {
         loop {
             match self.lines.recv_timeout(WITHIN) {
                 Ok(line) => self.all.push_str(&format!("{line}\n")),
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.all),
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.all),
+                Err(RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.all),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.all),
             }
         }
     }
