@@ -79,6 +79,7 @@ impl Hub {
         let writer = ambient.bits()?;
         let store = Store::new(objects, settings.store.clone(), WriterId(writer));
         let context = Arc::new(RoomContext {
+            store: store.clone(),
             metrics: Arc::new(Metrics::new()),
             tasks: TaskTracker::new(),
             chunk_bytes_max: settings.limits.chunk_bytes_max,

@@ -26,7 +26,7 @@ use crate::share::id::ShareId;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
 use crate::share::view::{Revision, Step};
-use crate::store::{Log, News};
+use crate::store::{Log, News, Store};
 
 mod committer;
 mod tending;
@@ -47,6 +47,7 @@ pub(super) const FOLDS_MAX: usize = 8;
 /// What all rooms of a hub share.
 #[derive(Debug)]
 pub(super) struct RoomContext {
+    pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     pub(super) tasks: TaskTracker,
     /// Pieces of steps for followers.
@@ -117,7 +118,8 @@ pub(super) enum After {
 }
 
 impl Room {
-    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, log: Log, news: News) -> Arc<Self> {
+    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News) -> Arc<Self> {
+        let leftovers = log.take_leftovers();
         context.metrics.rooms.inc();
         let now = Instant::now();
         // One that is one object already was tended by whoever made it that.
@@ -143,6 +145,9 @@ impl Room {
             followers: AtomicUsize::new(0),
         });
         room.tend_later(&mut room.lock());
+        if let Some(leftovers) = leftovers {
+            room.free(leftovers);
+        }
         room
     }
 

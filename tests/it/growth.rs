@@ -269,3 +269,25 @@ fn words(seed: u64) -> String {
     }
     text
 }
+
+/// What a listing says of a share comes from the index, and goes with the share.
+#[test]
+fn a_share_that_is_left_alone_is_listed_with_its_title() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = over(&bucket).build();
+        let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let mut items = Items::new();
+        items.put("session", r#"{"id":"ses_1","title":"A fine title"}"#).unwrap();
+        share.sync(items).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(65)).await;
+        let other = over(&bucket).seed(2).build();
+        let who = other.host().hub().authenticate(None).await.unwrap();
+        let list = async || other.host().hub().list(&who, false, "", 10).await.unwrap().shares;
+        let listed = list().await;
+        assert_eq!((listed[0].title.as_deref(), listed[0].sync_count), (Some("A fine title"), 1));
+        share.delete().await.unwrap();
+        assert!(list().await.is_empty());
+        assert_eq!(keys(&bucket, "about").await, [] as [&str; 0]);
+    });
+}

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Inner, Job, NotCommitted, Room};
 use crate::share::state::State;
 use crate::share::view::Revision;
-use crate::store::{Fold, Folded, Log, Occasion};
+use crate::store::{About, Fold, Folded, Log, Occasion, StoreError};
 
 /// How long a fold that failed is not tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub(super) struct Tending {
     own: bool,
     /// The room is about to leave memory, and does not wait to be idle.
     leaving: bool,
-    /// A fold is being written.
+    /// A fold, or what a listing says, is being written.
     folding: bool,
     /// One was written, and the log does not know it yet.
     folded: Option<Folded>,
@@ -130,14 +130,16 @@ impl Room {
         let fold = log.fold(occasion, state);
         if idle {
             tending.deferred = fold.is_none() && tending.loose;
-            tending.described = Some(stand(state));
             if occasion == Occasion::Still && tending.deferred {
                 tending.not_before = now + fold_after * STILL;
             }
         }
-        if let Some(fold) = fold {
+        let news = (idle && tending.described != Some(stand(state))) || fold.is_some();
+        let about = if news { About::of(state, log.log_bytes()) } else { None };
+        if fold.is_some() || about.is_some() {
             tending.folding = true;
-            self.context.tasks.spawn(Arc::clone(self).write(fold));
+            let stand = stand(state);
+            self.context.tasks.spawn(Arc::clone(self).write(fold, about, stand));
         }
     }
 
@@ -163,25 +165,30 @@ impl Room {
         }
     }
 
-    /// Writes a fold, in the background.
-    async fn write(self: Arc<Self>, fold: Fold) {
-        let mut end = FoldEnds { room: &self, folded: None };
+    /// Writes a fold, and what a listing says, in the background.
+    async fn write(self: Arc<Self>, fold: Option<Fold>, about: Option<About>, stand: (u64, Revision)) {
+        let mut end = Ends { room: &self, folded: None, described: None };
         // The semaphore is never closed.
         let Ok(_permit) = self.context.folds.acquire().await else { return };
-        match fold.run().await {
-            Ok(Some((folded, frees))) => {
+        let writing = async {
+            if let Some(fold) = fold {
+                // Without one the share is deleted, and there is nothing more to tell.
+                let Some((folded, frees)) = fold.run().await? else { return Ok(()) };
                 self.free(frees);
                 end.folded = Some(folded);
             }
-            // There is nothing more to fold.
-            Ok(None) => {}
-            Err(error) => {
-                tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "a fold was not written");
+            if let Some(about) = about {
+                self.context.store.describe(&self.id, &about).await?;
+                end.described = Some(stand);
             }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = writing.await {
+            tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "a share was not folded, or not listed anew");
         }
     }
 
-    fn free(&self, frees: crate::store::Frees) {
+    pub(super) fn free(&self, frees: crate::store::Frees) {
         let share = self.id.clone();
         drop(tokio::spawn(async move {
             if let Err(error) = frees.run().await {
@@ -191,25 +198,30 @@ impl Room {
     }
 }
 
-/// However a fold ends, the room may fold again.
-struct FoldEnds<'a> {
+/// However it ends, the room may fold again, or describe itself; at once only if it did.
+struct Ends<'a> {
     room: &'a Arc<Room>,
     folded: Option<Folded>,
+    described: Option<(u64, Revision)>,
 }
 
-impl Drop for FoldEnds<'_> {
+impl Drop for Ends<'_> {
     fn drop(&mut self) {
         let mut inner = self.room.lock();
-        inner.tending.folding = false;
         let Inner { log, tending, .. } = &mut *inner;
+        tending.folding = false;
+        match self.described {
+            None => tending.not_before = Instant::now() + AFTER_FAILURE,
+            described => tending.described = described,
+        }
         match (self.folded.take(), log) {
-            (None, _) => tending.not_before = Instant::now() + AFTER_FAILURE,
+            (None, _) => {}
             (Some(folded), Some(log)) => {
                 log.folded(&folded);
                 tending.loose = log.is_loose();
             }
             // Whoever has it takes note.
-            (Some(folded), None) => tending.folded = Some(folded),
+            (folded, None) => tending.folded = folded,
         }
         self.room.tend_later(&mut inner);
     }
