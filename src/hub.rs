@@ -30,6 +30,7 @@ use crate::store::{Opened, Store, WriterId};
 pub mod access;
 pub mod ambient;
 mod create;
+mod expiry;
 pub mod feed;
 pub mod metrics;
 pub mod registry;
@@ -79,6 +80,7 @@ impl Hub {
         let store = Store::new(objects, settings.store.clone(), WriterId(writer));
         let context = Arc::new(RoomContext {
             metrics: Arc::new(Metrics::new()),
+            clock: Arc::clone(&ambient.clock),
             tasks: TaskTracker::new(),
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             poll: settings.poll,
@@ -177,6 +179,7 @@ impl Hub {
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
+        room.read(|_| ())?;
         let shown = access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
@@ -212,6 +215,7 @@ impl Hub {
                 session: opened.session.clone(),
                 url: self.url(room.id()),
                 created_at: opened.at,
+                expires_at: state.expires_at(),
                 updated_at: state.updated_at(),
                 sync_count: state.sync_count(),
                 revision: state.revision(),
@@ -269,6 +273,7 @@ impl Hub {
             session: claim.session,
             account: claim.account,
             created_at: claim.at,
+            expires_at: None,
         });
         Ok(Page { shares: shares.collect(), next_cursor: page.next.map(|next| next.to_string()).unwrap_or_default() })
     }
@@ -376,7 +381,12 @@ impl Hub {
     /// The room of a share, loaded if it is not here.
     async fn room(&self, id: &str) -> Result<Arc<Room>, Refusal> {
         let id: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
-        self.rooms.get(&id, || self.load(&id)).await
+        let room = self.rooms.get(&id, || self.load(&id)).await?;
+        if room.has_expired() {
+            // Another host may have given it more time.
+            room.catch_up(Duration::ZERO).await?;
+        }
+        Ok(room)
     }
 
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {

@@ -133,6 +133,7 @@ fn read_info(from: share_info::Reader<'_>) -> Result<ShareInfo, ReadError> {
         session: name(from.get_session_id()?)?,
         url: utf8(from.get_url()?)?.to_owned(),
         created_at: Timestamp(from.get_created_at()),
+        expires_at: None,
         updated_at: Timestamp(from.get_updated_at()),
         sync_count: from.get_sync_count(),
         revision: from.get_revision(),
@@ -161,6 +162,7 @@ pub fn read_listing(from: share_listing::Reader<'_>) -> Result<ShareListing, Rea
         account: name(from.get_account()?)?,
         url: utf8(from.get_url()?)?.to_owned(),
         created_at: Timestamp(from.get_created_at()),
+        expires_at: None,
     })
 }
 

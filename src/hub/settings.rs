@@ -20,6 +20,11 @@ pub struct HubSettings {
     pub idle_bytes_max: usize,
     /// Rooms that may be idle in memory. Default 10,000.
     pub idle_rooms_max: usize,
+    /// How long a share lives if its producer does not say. Default `None`: until it is deleted.
+    pub share_ttl: Option<Duration>,
+    /// How long a share may live: a producer that asks for longer is refused, and one that asks for ever gets this. Default
+    /// `None`: for ever.
+    pub share_ttl_max: Option<Duration>,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -32,6 +37,8 @@ impl Default for HubSettings {
             connections_max: 10_000,
             idle_bytes_max: 256 << 20,
             idle_rooms_max: 10_000,
+            share_ttl: None,
+            share_ttl_max: None,
             store: StoreSettings::default(),
         }
     }

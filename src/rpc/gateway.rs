@@ -76,7 +76,7 @@ impl Gateway {
         } else {
             None
         };
-        Ok(self.caller.hub.create(who, &session, initial).await?)
+        Ok(self.caller.hub.create(who, &session, initial, None).await?)
     }
 
     async fn open(&self, id: capnp::text::Reader<'_>, secret: capnp::text::Reader<'_>) -> Answer<Arc<Room>> {

@@ -71,7 +71,7 @@ impl Store {
         let Some(Ended { at, clean: false }) = log.ended else { return Ok(()) };
         let opened = entries.iter().find_map(|entry| match entry {
             Entry::Open { account, session, .. } => Some((account, session)),
-            Entry::Secret { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
+            Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
         });
         self.bury(&log.id, at).await?;
         if let Some((account, session)) = opened {

@@ -323,6 +323,6 @@ impl Log {
 fn deletion_in(entry: &Entry) -> Option<Ended> {
     match entry {
         Entry::Delete { at } => Some(Ended::begun(*at)),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Sync { .. } => None,
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } => None,
     }
 }

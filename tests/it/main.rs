@@ -7,6 +7,7 @@ mod calls;
 mod cli;
 mod client;
 mod doors;
+mod expiry;
 mod hub;
 mod in_process;
 mod lifecycle;
