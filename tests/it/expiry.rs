@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use capshare::client::ClientError;
+use capshare::client::{ClientError, CreateOptions};
 use capshare::hub::ambient::Clock;
 use capshare::hub::room::Room;
 use capshare::hub::{Created, Hub};
@@ -17,6 +17,8 @@ use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
 use object_store::memory::InMemory;
 
 use crate::support::bucket::{TestBucket, dump};
+use crate::support::door::{Served, next_json};
+use crate::support::items::part;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -122,6 +124,34 @@ fn a_share_that_is_loaded_after_its_expiry_is_not_found_and_goes() {
         let anew = create(third.host().hub(), None).await.unwrap();
         assert!(anew.id != share.id && anew.id != id && !anew.existed);
     });
+}
+
+/// S24: by the linked client, and at the viewers' door.
+#[tokio::test]
+async fn a_producer_says_how_long_its_share_lives_and_a_viewer_is_told_when_it_is_over() {
+    let served = Served::open().await;
+    let client = served.client(None);
+    let options = CreateOptions::ttl(HOUR);
+    let share = client.create_with(&session(), Some(part("p", "the content")), options).await.unwrap();
+    let info = share.info().await.unwrap();
+    assert_eq!(info.expires_at, Some(Timestamp(info.created_at.0 + 3_600_000)));
+    assert_eq!(share.set_expiry(None).await.unwrap(), None);
+    assert_eq!(share.info().await.unwrap().expires_at, None);
+    let too_long = share.set_expiry(Some(Duration::MAX)).await.unwrap_err();
+    assert!(matches!(too_long.refusal(), Some(Refusal::LimitExceeded { limit, .. }) if limit == "shareTtlMsMax"));
+    let wrong = client.set_expiry(share.id(), &"capsec_wrong".into(), Some(HOUR)).await.unwrap_err();
+    assert!(matches!(wrong.refusal(), Some(Refusal::InvalidSecret { .. })), "{wrong}");
+
+    let mut viewer = served.knock(&format!("/ws/{}", share.id()), &[]).await.unwrap();
+    assert_eq!(next_json(&mut viewer).await["event"], "snapshot");
+    assert_eq!(next_json(&mut viewer).await["event"], "ready");
+    assert!(share.set_expiry(Some(Duration::from_millis(100))).await.unwrap().is_some());
+    let error = next_json(&mut viewer).await;
+    assert_eq!((&error["event"], &error["payload"]["code"]), (&"__error".into(), &"NotFound".into()));
+    let (status, _) = served.refused(&format!("/ws/{}", share.id()), &[]).await;
+    assert_eq!(status, 404);
+    let gone = share.info().await.unwrap_err();
+    assert!(matches!(gone.refusal(), Some(Refusal::NotFound { .. })), "{gone}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct FileSettings {
     pub(crate) origins: Option<Vec<String>>,
     pub(crate) open: Option<bool>,
     pub(crate) workers: Option<usize>,
+    pub(crate) share_ttl: Option<String>,
+    pub(crate) share_ttl_max: Option<String>,
     pub(crate) log: Option<String>,
     pub(crate) log_format: Option<String>,
     #[serde(default)]

@@ -13,6 +13,7 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::log::LogFormat;
 use crate::cli::settings::file::{self, FileSettings, Hidden};
+use crate::cli::settings::granted::{self, Granted};
 use crate::cli::settings::{Setting, Source, keys, log_format, strongest};
 
 /// Where a host listens if nobody says: also where client commands look for it.
@@ -29,6 +30,7 @@ pub(crate) struct ServeSettings {
     pub(crate) workers: Setting<usize>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
+    pub(crate) granted: Granted,
     pub(crate) credentials: Setting<Credentials>,
     pub(crate) log: Setting<String>,
     pub(crate) log_format: Setting<LogFormat>,
@@ -46,8 +48,9 @@ pub(crate) struct Credentials {
 /// Finds the strongest value of each setting, and refuses what cannot be right.
 pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -> Result<ServeSettings, Failure> {
     let path = args.config.clone().or_else(|| environment.get("CAPSHARE_CONFIG").map(str::to_owned));
-    let file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
+    let mut file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
     let keys = keys::resolve(&args, environment, &file)?;
+    let granted = granted::resolve(args.granted, environment, &mut file)?;
     let find =
         |flag, said, variables, member, written| strongest((flag, said), variables, environment, (member, written));
 
@@ -98,6 +101,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         workers,
         endpoint,
         region,
+        granted,
         credentials: credentials(environment, written),
         log,
         log_format,
@@ -175,6 +179,7 @@ impl ServeSettings {
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
         ];
+        shown.extend(self.granted.shown());
         if matches!(self.store.value, StoreLocation::S3 { .. }) {
             let Credentials { access_key_id, secret_access_key, session_token } = &credentials.value;
             shown.extend([
