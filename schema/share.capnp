@@ -83,6 +83,10 @@ const sessionIdBytesMax :UInt32 = 128;
 const shareTtlMsMax :UInt64 = 3155760000000;
 # Milliseconds that a share may be given to live: 100 years. A share may also be given no end.
 
+# Without a constant, because the host's operator sets them, or not: `accountSharesMax` (shares of the account),
+# `accountBytesMax` (bytes of keys and JSON texts in all of them) and `accountBytesPerDayMax` (such bytes synced in 24
+# hours). `max` is then the operator's figure, and the refusal's message says what to do.
+
 const callsInFlightMax :UInt32 = 512;
 # Unanswered calls of one connection.
 

@@ -57,7 +57,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
     let Arguments { command, common } = arguments;
     match command {
         Command::Serve(args) => {
-            let settings = settings::serve::resolve(args, &common, environment)?;
+            let settings = settings::serve::resolve(*args, &common, environment)?;
             log::start(&settings.log.value, settings.log_format.value, common.json)?;
             run_host(serve::run(settings, output))
         }

@@ -51,7 +51,7 @@ pub(crate) use error::s3_refusal;
 pub use codec::WriterId;
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
-pub use index::{Claim, ClaimListing, ListCursor, ListPage};
+pub use index::{Claim, ClaimListing, ListCursor, ListPage, Usage};
 pub use log::{Appended, Log};
 pub use open::{Created, Opened};
 

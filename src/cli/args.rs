@@ -36,7 +36,7 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Run a host
     #[command(after_help = exit::HELP)]
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Play a recorded session into a host of its own, follow it, and compare
     #[command(after_help = exit::HELP)]
     Demo(Demo),
@@ -121,6 +121,16 @@ pub(crate) struct Granted {
     /// [default: for ever]
     #[arg(long, value_name = "TIME")]
     pub(crate) share_ttl_max: Option<String>,
+    /// Shares that an account may have [env: CAPSHARE_ACCOUNT_SHARES_MAX] [default: any number]
+    #[arg(long, value_name = "N")]
+    pub(crate) account_shares_max: Option<String>,
+    /// Bytes that an account's shares may hold, such as 10GiB [env: CAPSHARE_ACCOUNT_BYTES_MAX] [default: any number]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) account_bytes_max: Option<String>,
+    /// Bytes that an account may sync in 24 hours at this host [env: CAPSHARE_ACCOUNT_BYTES_PER_DAY_MAX] [default: any
+    /// number]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) account_bytes_per_day_max: Option<String>,
 }
 
 /// Plays a recorded session into a host of its own.

@@ -58,6 +58,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.doors.origins.clone_from(&settings.origins.value);
     host_settings.hub.share_ttl = settings.granted.share_ttl.value;
     host_settings.hub.share_ttl_max = settings.granted.share_ttl_max.value;
+    host_settings.hub.quotas = settings.granted.quotas();
     let s3 = settings.s3();
     let scrubbed =
         |failure: Failure| failure.without(s3.secret_access_key.as_deref()).without(s3.session_token.as_deref());

@@ -53,6 +53,32 @@ impl Hub {
         ttl: Option<Duration>,
     ) -> Result<Created, Refusal> {
         who.may_write()?;
+        let quotas = &self.context.quotas;
+        let _creating = quotas.creating(&who.account).await;
+        let bytes = initial.as_ref().map_or(0, Batch::byte_count) as u64;
+        let admitted = quotas.admit(&who.account, session, bytes).await;
+        let charge = admitted.map_err(|error| self.storage_failed(StoreOperation::Create, &error))??;
+        let created = self.create_admitted(who, session, initial, ttl).await;
+        match (&created, charge) {
+            // What is new in memory is not in what was read of the bucket.
+            (Ok(Created { existed: false, room, .. }), _) => {
+                let bytes = room.read(State::byte_count).unwrap_or_default();
+                quotas.created(&who.account, bytes);
+            }
+            // Another was quicker; the data was charged as a batch to what is there.
+            (_, Some(charge)) => charge.give_back(),
+            (_, None) => {}
+        }
+        created
+    }
+
+    async fn create_admitted(
+        &self,
+        who: &Principal,
+        session: &SessionId,
+        initial: Option<Batch>,
+        ttl: Option<Duration>,
+    ) -> Result<Created, Refusal> {
         let at = self.ambient.clock.now();
         let expires_at = self.expires_at(at, ttl.or(self.settings.share_ttl_default()))?;
         let (fresh_id, secret) = self.draw()?;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::hub::ambient::Clock;
 use crate::hub::feed::{Event, Feed, Recent};
 use crate::hub::metrics::Metrics;
+use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::ShareId;
@@ -50,6 +51,7 @@ pub(super) struct RoomContext {
     /// By which shares expire.
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: TaskTracker,
+    pub(super) quotas: Arc<Quotas>,
     /// Pieces of steps for followers.
     pub(super) chunk_bytes_max: usize,
     /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
@@ -139,6 +141,7 @@ impl Room {
             expiry: watch::Sender::new(None),
         });
         room.watch_expiry(&mut room.lock());
+        room.count_bytes(&room.lock().state, false);
         room
     }
 
@@ -321,12 +324,19 @@ impl Room {
             outcomes.push(outcome);
         }
         self.watch_expiry(&mut inner);
+        self.count_bytes(&inner.state, true);
         inner.used_at = Instant::now();
         drop(inner);
         if !entries.is_empty() && self.news.receiver_count() > 0 {
             self.news.send_modify(|news| *news += 1);
         }
         outcomes
+    }
+
+    fn count_bytes(&self, state: &State, grown: bool) {
+        if let Some(opened) = state.opened() {
+            self.context.quotas.holds(&opened.account, &self.id, state.byte_count(), grown);
+        }
     }
 
     /// Starts the committer if none is running: then the log is here.
@@ -344,6 +354,10 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.context.metrics.rooms.dec();
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = inner.state.opened() {
+            self.context.quotas.left(&opened.account, &self.id);
+        }
     }
 }
 

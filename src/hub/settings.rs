@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::hub::quota::QuotaSettings;
 use crate::share::limits::Limits;
 use crate::store::StoreSettings;
 
@@ -25,6 +26,8 @@ pub struct HubSettings {
     /// How long a share may live: a producer that asks for longer is refused, and one that asks for ever gets this. Default
     /// `None`: for ever.
     pub share_ttl_max: Option<Duration>,
+    /// What each account may have. Default: as much as it likes.
+    pub quotas: QuotaSettings,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -39,6 +42,7 @@ impl Default for HubSettings {
             idle_rooms_max: 10_000,
             share_ttl: None,
             share_ttl_max: None,
+            quotas: QuotaSettings::default(),
             store: StoreSettings::default(),
         }
     }

@@ -229,6 +229,17 @@ impl State {
         self.items.has_room_for(&batch.changes).err().map(Outcome::Refused)
     }
 
+    /// Bytes by which a batch would make the share larger, without what it removes; 0 if it would not.
+    #[must_use]
+    pub fn growth(&self, batch: &Batch) -> usize {
+        let last: HashMap<_, _> =
+            batch.changes.iter().filter_map(|change| Some((&change.key, change.value.as_ref()?))).collect();
+        let before: usize =
+            last.keys().filter_map(|key| self.items.get(key)).map(|item| size(&item.key, &item.value)).sum();
+        let after: usize = last.iter().map(|(key, value)| size(key, value)).sum();
+        after.saturating_sub(before)
+    }
+
     fn sync(&mut self, at: Timestamp, batch: &Batch) -> Outcome {
         match batch.stamp.as_ref().map(|stamp| self.producers.hear(stamp)) {
             None | Some(Heard::New) => {}

@@ -9,7 +9,7 @@
 //! A claim on a deleted share that nobody released is released by whoever next claims the session. Numbers that were
 //! passed long ago are freed in passing, by the bucket's own clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -23,6 +23,7 @@ use super::codec::{self, ClaimRecord};
 use super::error::{BucketRequest, StoreError};
 use super::key::{self, Number};
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
+use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::time::Timestamp;
 
 /// How often a claim is tried before the session is reported as too contended.
@@ -81,6 +82,18 @@ impl FromStr for ListCursor {
         let (account, session) = text.split_once('/').ok_or(bad)?;
         Ok(Self { account: account.parse().map_err(|_| bad)?, session: session.parse().map_err(|_| bad)? })
     }
+}
+
+/// What an account's shares hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Its shares, and the bytes of keys and texts that each holds as far as the index knows.
+    pub shares: HashMap<ShareId, u64>,
+}
+
+/// What the index knows of a share's size. Nothing so far: the claim does not say it.
+fn byte_count(_: &ClaimListing) -> u64 {
+    0
 }
 
 /// The newest claim on a session.
@@ -195,6 +208,49 @@ impl Store {
             .try_collect()
             .await?;
         Ok(ListPage { claims, next })
+    }
+
+    /// Which share a session is, if it is one, as its newest claim says. The share may be deleted all the same.
+    ///
+    /// # Errors
+    /// What the bucket said, or that the claim cannot be read.
+    pub async fn shared(&self, account: &AccountId, session: &SessionId) -> Result<Option<ShareId>, StoreError> {
+        let claims = self.claims_on(&key::session(account, session)).await?;
+        self.holder(account, session, &claims).await
+    }
+
+    /// How many sessions of an account are shared: one listing of its keys.
+    ///
+    /// # Errors
+    /// What the bucket said.
+    pub async fn share_count(&self, account: &AccountId) -> Result<u64, StoreError> {
+        let mut newest: HashMap<SessionId, Newest> = HashMap::new();
+        let mut listing = self.bucket.list(&key::account(account), None);
+        while let Some(listed) = listing.try_next().await? {
+            let Some((_, session, number)) = key::claim_parts(&listed.key) else { continue };
+            let claim = newest.entry(session).or_insert(Newest { number: 0, free: true });
+            if number > claim.number {
+                *claim = Newest { number, free: listed.size == 0 };
+            }
+        }
+        Ok(newest.values().filter(|claim| !claim.free).count() as u64)
+    }
+
+    /// What an account's shares hold, as the index says: its listing, with all claims.
+    ///
+    /// # Errors
+    /// What the bucket said, or which claim cannot be read.
+    pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
+        let mut usage = Usage::default();
+        let mut next = None;
+        loop {
+            let page = self.list(Some(account), next.as_ref(), LIST_PAGE_MAX).await?;
+            usage.shares.extend(page.claims.iter().map(|claim| (claim.share.clone(), byte_count(claim))));
+            match page.next {
+                Some(after) => next = Some(after),
+                None => return Ok(usage),
+            }
+        }
     }
 
     /// The claims on a session, by number.

@@ -12,6 +12,7 @@ mod hub;
 mod in_process;
 mod lifecycle;
 mod limits;
+mod quota;
 mod real;
 mod schema;
 mod share;

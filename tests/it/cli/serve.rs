@@ -45,7 +45,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         .set("AWS_ENDPOINT_URL", "http://127.0.0.1:9000");
     let file = home.write(
         "host.toml",
-        "listen = '127.0.0.1:3'\nstore = 'memory:'\nworkers = 3\nshare_ttl = '7d'\nkeys = ['bob=another-key-of-the-file']\n[s3]\nregion = 'mars'\n",
+        "listen = '127.0.0.1:3'\nstore = 'memory:'\nworkers = 3\nshare_ttl = '7d'\nkeys = ['bob=another-key-of-the-file']\n[quota]\nbytes_max = '1KiB'\nshares_max = 3\n[s3]\nregion = 'mars'\n",
     );
     let ran = home.run(&["serve", "--check", "--json", "--config", &file, "--listen", "127.0.0.1:1"]).ends_with(0);
     let shown = &ran.objects()[0];
@@ -55,6 +55,8 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         ("workers", json!(3), "workers in the file"),
         ("open", json!(false), "default"),
         ("share_ttl", json!("7days"), "share_ttl in the file"),
+        ("quota.bytes_max", json!(1_024), "quota.bytes_max in the file"),
+        ("quota.shares_max", json!(3), "quota.shares_max in the file"),
         ("share_ttl_max", json!(null), "default"),
         ("keys", json!(["bob=[secret]"]), "keys in the file"),
         ("s3.endpoint", json!("http://127.0.0.1:9000"), "AWS_ENDPOINT_URL"),
@@ -84,6 +86,7 @@ fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
         (vec!["--config", &number], "line 2"),
         (vec!["--config", &unknown], "sotre"),
         (vec!["--workers", "many"], "--workers"),
+        (vec!["--account-bytes-max", "7 apples"], "--account-bytes-max"),
         (vec!["--share-ttl", "7"], "--share-ttl"),
         (vec!["--share-ttl", "8d", "--share-ttl-max", "7d"], "--share-ttl-max"),
         (vec!["--public-url", "share.example.org"], "https://share.example.org"),

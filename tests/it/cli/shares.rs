@@ -101,6 +101,22 @@ fn a_share_is_given_a_time_to_live_when_it_is_pushed_and_later() {
 }
 
 #[test]
+fn an_account_past_its_quota_is_told_what_to_do() {
+    let home = Home::new();
+    let settings =
+        home.write("host.toml", "[quota]\nshares_max = 1\n[quota.accounts.local]\nbytes_per_day_max = '1KiB'\n");
+    let host = home.serve(&["--config", &settings]);
+    let push = |session| home.run(&["push", "--to", &host.url, "--json", EXPORT, "--session", session]);
+    // Larger than a day's, so it passes because nothing is used up.
+    push("ses_1").ends_with(0);
+    let day = push("ses_1").ends_with(6).error();
+    assert_eq!(day["code"], "LimitExceeded");
+    assert!(day["message"].as_str().unwrap().contains("accountBytesPerDayMax"), "{day}");
+    let shares = push("ses_2").ends_with(6).error();
+    assert!(shares["message"].as_str().unwrap().contains("accountSharesMax of 1: there were 2; delete"), "{shares}");
+}
+
+#[test]
 fn every_kind_of_no_has_its_exit_code() {
     let home = Home::new();
     let host = home.serve(&["--key", &format!("ann={KEY}")]);
