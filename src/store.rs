@@ -39,6 +39,7 @@ mod error;
 mod index;
 mod key;
 mod log;
+mod lone;
 mod open;
 mod probe;
 
@@ -84,6 +85,10 @@ pub struct StoreSettings {
     /// Whether the bucket lists keys in order, so that a page of a listing need not read the listing to its end. Default
     /// false: always right, and slower.
     pub sorted_listings: bool,
+    /// Whether this store alone writes to the bucket, which may then ignore the condition of a create: it is looked for
+    /// before it is made, at the price of a request, and what was given up is waited for before its key is written again.
+    /// Default false.
+    pub single_writer: bool,
 }
 
 impl Default for StoreSettings {
@@ -94,6 +99,7 @@ impl Default for StoreSettings {
             append_time: Duration::from_secs(20),
             free_after: Duration::from_secs(120),
             sorted_listings: false,
+            single_writer: false,
         }
     }
 }
@@ -114,7 +120,8 @@ impl Store {
     /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, settings: StoreSettings, writer: WriterId) -> Self {
-        let bucket = Bucket { objects, request_time: settings.request_time };
+        let lone = settings.single_writer.then(Arc::default);
+        let bucket = Bucket { objects, request_time: settings.request_time, lone };
         Self { bucket, settings, writer, last_batch: Arc::default() }
     }
 

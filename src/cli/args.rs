@@ -94,6 +94,10 @@ pub(crate) struct Serve {
     /// create, list and change its shares [env: CAPSHARE_OPEN=true]
     #[arg(long)]
     pub(crate) open: bool,
+    /// This is the only host of its bucket: a bucket that ignores conditional writes is then not refused, and nobody looks
+    /// for what other hosts write. A second host would lose acknowledged data [env: CAPSHARE_SINGLE_WRITER=true]
+    #[arg(long)]
+    pub(crate) single_writer: bool,
     /// Threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,

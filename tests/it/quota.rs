@@ -50,7 +50,10 @@ fn past<T: std::fmt::Debug>(answer: Result<T, Refusal>, name: &str, max: u64, go
 #[test]
 fn an_account_has_no_more_shares_than_its_quota() {
     run(async {
-        let scene = limited(Quota { shares_max: Some(3), ..Quota::default() });
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        bucket.roll(|| Some(Fault::Slow(Duration::from_millis(10))));
+        let scene = Scene::builder().store(Arc::clone(&bucket) as _);
+        let scene = scene.settings(|settings| settings.hub.quotas.default.shares_max = Some(3)).build();
         let hub = scene.host().hub();
         let first = create(hub, "ses_0", None).await.unwrap();
         // At once, they cannot pass it together.

@@ -27,6 +27,7 @@ pub(crate) struct ServeSettings {
     pub(crate) keys: Setting<Vec<(AccountId, Secret)>>,
     pub(crate) origins: Setting<Vec<String>>,
     pub(crate) open: Setting<bool>,
+    pub(crate) single_writer: Setting<bool>,
     pub(crate) workers: Setting<usize>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
@@ -67,6 +68,10 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let open = find("--open", args.open.then(|| "true".to_owned()), &["CAPSHARE_OPEN"], "open", file.open.map(text))
         .unwrap_or_else(|| Setting::by_default("false".to_owned()))
         .read("true or false", |text| text.parse().ok())?;
+    let (flag, said) = ("--single-writer", args.single_writer.then(|| "true".to_owned()));
+    let single_writer = find(flag, said, &["CAPSHARE_SINGLE_WRITER"], "single_writer", file.single_writer.map(text))
+        .unwrap_or_else(|| Setting::by_default("false".to_owned()))
+        .read("true or false", |text| text.parse().ok())?;
     let workers = find("--workers", args.workers, &["CAPSHARE_WORKERS"], "workers", file.workers.map(text))
         .unwrap_or_else(|| Setting::by_default("0".to_owned()))
         .read("a number of threads, at most 256, or 0 for one for each core", |text| {
@@ -98,6 +103,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         keys,
         origins,
         open,
+        single_writer,
         workers,
         endpoint,
         region,
@@ -175,6 +181,7 @@ impl ServeSettings {
             ("keys", json!(keys), &self.keys.from),
             ("origins", json!(self.origins.value), &self.origins.from),
             ("open", json!(self.open.value), &self.open.from),
+            ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
             ("workers", json!(self.workers.value), &self.workers.from),
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
