@@ -80,6 +80,13 @@ const idBytesMax :UInt32 = 256;
 const sessionIdBytesMax :UInt32 = 128;
 # A session id: letters, digits and `_ . : @ = + ~ -`, not beginning with a dot.
 
+const shareTtlMsMax :UInt64 = 3155760000000;
+# Milliseconds that a share may be given to live: 100 years. A share may also be given no end.
+
+# Without a constant, because the host's operator sets them, or not: `accountSharesMax` (shares of the account),
+# `accountBytesMax` (bytes of keys and JSON texts in all of them) and `accountBytesPerDayMax` (such bytes synced in 24
+# hours). `max` is then the operator's figure, and the refusal's message says what to do.
+
 const callsInFlightMax :UInt32 = 512;
 # Unanswered calls of one connection.
 
@@ -104,10 +111,13 @@ interface ShareRpc {
   authenticate @1 (token :Text) -> (result :AuthenticateResult, rpc :ShareRpc);
   # An authorised root, for clients that cannot set headers. This capability itself gains nothing.
 
-  createShare @2 (sessionId :Text, initialData :List(SyncItem), stamp :BatchStamp) -> (result :CreateResult, share :Share);
+  createShare @2 (sessionId :Text, initialData :List(SyncItem), stamp :BatchStamp, ttlMs :UInt64)
+      -> (result :CreateResult, share :Share);
   # Publishes a session. With `initialData` (also an empty list, as opposed to none) the data is in the bucket and
   # `syncCount` is 1 when this returns. An account that shares a session again gets the same share, with a further secret
   # that is as good as the first, and its `initialData` counts as a sync. Sessions of other accounts are never touched.
+  # After `ttlMs` milliseconds, by the host's clock, the share is gone as if it were deleted; 0 means the host's default for
+  # a new share, and no change for one that was shared before. See `ShareWriter.setExpiry`.
 
   syncShare @3 (shareId :Text, secret :Text, data :List(SyncItem), stamp :BatchStamp) -> (result :SyncResult);
   # Applies one batch, whole or not at all. Calls are applied in the order in which they were made on one connection.
@@ -245,6 +255,14 @@ struct AdminResult {
   }
 }
 
+struct ExpiryResult {
+  union {
+    expiresAt @0 :Milliseconds;
+    # By the host's clock. 0: never.
+    refused @1 :Refusal;
+  }
+}
+
 struct ShareListing {
   # One line of a listing, read from the index alone.
   id @0 :Text;
@@ -344,6 +362,8 @@ struct ShareInfo {
   itemCount @7 :UInt64;
   byteCount @8 :UInt64;
   # Of keys and JSON texts.
+  expiresAt @9 :Milliseconds;
+  # From when on the share is gone, by the host's clock. 0: never.
 }
 
 # ======================================================================================================================
@@ -372,6 +392,10 @@ interface ShareWriter extends(Saved) {
 
   sync @0 (data :List(SyncItem), stamp :BatchStamp) -> (result :SyncResult);
   # As `ShareRpc.syncShare`.
+
+  setExpiry @1 (ttlMs :UInt64) -> (result :ExpiryResult);
+  # Gives the share that long to live from now on, shorter or longer than before. 0: no end or, on a host that grants none,
+  # the longest that it grants. It counts as no sync.
 }
 
 interface ShareView extends(Saved) {

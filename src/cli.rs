@@ -57,7 +57,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
     let Arguments { command, common } = arguments;
     match command {
         Command::Serve(args) => {
-            let settings = settings::serve::resolve(args, &common, environment)?;
+            let settings = settings::serve::resolve(*args, &common, environment)?;
             log::start(&settings.log.value, settings.log_format.value, common.json)?;
             run_host(serve::run(settings, output))
         }
@@ -69,6 +69,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         Command::Watch(args) => run_client(&common, environment, watch::run(args, environment, output)),
         Command::Ls(args) => run_client(&common, environment, shares::list(args, environment, output)),
         Command::Rm(args) => run_client(&common, environment, shares::remove(args, environment, output)),
+        Command::Expire(args) => run_client(&common, environment, shares::expire(args, environment, output)),
         Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
         Command::Probe(args) => run_client(&common, environment, probe::run(args, environment, output)),
     }

@@ -69,6 +69,7 @@ pub use self::replica::{Gap, Replica};
 pub use self::share::Share;
 pub use self::state::{ConnectionState, Hello};
 pub use self::upload::Progress;
+pub use self::verbs::CreateOptions;
 pub use self::watch::Watch;
 
 /// A handle on a connection to a host. See the [module](self).

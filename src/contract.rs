@@ -42,6 +42,7 @@ mod tests {
             (schema::SHARE_BYTES_MAX, limits::SHARE_BYTES_MAX),
             (schema::ID_BYTES_MAX.into(), limits::ID_BYTES_MAX),
             (schema::SESSION_ID_BYTES_MAX.into(), limits::SESSION_ID_BYTES_MAX),
+            (schema::SHARE_TTL_MS_MAX, limits::SHARE_TTL_MS_MAX as usize),
             (schema::CALLS_IN_FLIGHT_MAX.into(), limits::CALLS_IN_FLIGHT_MAX),
             (schema::CAPABILITIES_HELD_MAX.into(), limits::CAPABILITIES_HELD_MAX),
             (schema::LIST_PAGE_MAX.into(), limits::LIST_PAGE_MAX),

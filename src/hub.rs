@@ -16,6 +16,7 @@ use crate::hub::access::{Access, Principal};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
+use crate::hub::quota::Quotas;
 use crate::hub::registry::{Door, Registry};
 use crate::hub::room::{FOLDS_MAX, Room, RoomContext};
 use crate::share::change::Batch;
@@ -31,8 +32,10 @@ use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 pub mod access;
 pub mod ambient;
 mod create;
+mod expiry;
 pub mod feed;
 pub mod metrics;
+pub mod quota;
 pub mod registry;
 pub mod room;
 mod rooms;
@@ -81,6 +84,8 @@ impl Hub {
         let context = Arc::new(RoomContext {
             store: store.clone(),
             metrics: Arc::new(Metrics::new()),
+            clock: Arc::clone(&ambient.clock),
+            quotas: Quotas::new(settings.quotas.clone(), store.clone()),
             tasks: TaskTracker::new(),
             chunk_bytes_max: settings.limits.chunk_bytes_max,
             poll: settings.poll,
@@ -121,7 +126,18 @@ impl Hub {
         room: &Arc<Room>,
         batch: Batch,
     ) -> impl Future<Output = Result<Synced, Refusal>> + Send + use<> {
-        let foreseen = room.read(|state| state.foresee(&batch));
+        let quotas = &self.context.quotas;
+        let foreseen = room.read(|state| match (state.foresee(&batch), state.opened()) {
+            (None, Some(opened)) => {
+                let (bytes, growth) = (batch.byte_count() as u64, state.growth(&batch) as u64);
+                quotas.charge(&opened.account, bytes, growth).map(|taken| (None, taken))
+            }
+            (foreseen, _) => Ok((foreseen, None)),
+        });
+        let (foreseen, charge) = match foreseen.and_then(std::convert::identity) {
+            Ok((foreseen, charge)) => (Ok(foreseen), charge),
+            Err(refusal) => (Err(refusal), None),
+        };
         let outcome = match foreseen {
             Ok(None) => {
                 let at = self.ambient.clock.now();
@@ -132,7 +148,11 @@ impl Hub {
         };
         let (context, id) = (Arc::clone(&self.context), room.id().clone());
         async move {
-            match outcome.await? {
+            let outcome = outcome.await;
+            if let Some(charge) = charge.filter(|_| !matches!(outcome, Ok(Outcome::Synced { .. }))) {
+                charge.give_back();
+            }
+            match outcome? {
                 Outcome::Synced { sync_count, revision, .. } => {
                     context.metrics.syncs.inc();
                     Ok(Synced { sync_count, revision, duplicate: false })
@@ -183,6 +203,11 @@ impl Hub {
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
+        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
+        if let Some(account) = account {
+            let known = self.context.quotas.know(&account).await;
+            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+        }
         let shown = access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
@@ -218,6 +243,7 @@ impl Hub {
                 session: opened.session.clone(),
                 url: self.url(room.id()),
                 created_at: opened.at,
+                expires_at: state.expires_at(),
                 updated_at: state.updated_at(),
                 sync_count: state.sync_count(),
                 revision: state.revision(),
@@ -399,7 +425,12 @@ impl Hub {
     /// The room of a share, loaded if it is not here.
     async fn room(&self, id: &str) -> Result<Arc<Room>, Refusal> {
         let id: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
-        self.rooms.get(&id, || self.load(&id)).await
+        let room = self.rooms.get(&id, || self.load(&id)).await?;
+        if room.has_expired() {
+            // Another host may have given it more time.
+            room.catch_up(Duration::ZERO).await?;
+        }
+        Ok(room)
     }
 
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {

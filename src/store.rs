@@ -42,6 +42,7 @@ mod free;
 mod index;
 mod key;
 mod log;
+mod lone;
 mod mutation;
 mod open;
 mod probe;
@@ -58,7 +59,7 @@ pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
 pub use fold::{Fold, Folded, Occasion};
 pub use free::Frees;
-pub use index::{Claim, ClaimListing, ListCursor, ListPage};
+pub use index::{Claim, ClaimListing, ListCursor, ListPage, Usage};
 pub use log::{Appended, Log, News};
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;
@@ -101,6 +102,10 @@ pub struct StoreSettings {
     /// A bug to have, for the tests that must find it. Default `None`.
     #[cfg(feature = "mutations")]
     pub mutation: Option<Mutation>,
+    /// Whether this store alone writes to the bucket, which may then ignore the condition of a create: it is looked for
+    /// before it is made, at the price of a request, and what was given up is waited for before its key is written again.
+    /// Default false.
+    pub single_writer: bool,
 }
 
 impl Default for StoreSettings {
@@ -114,6 +119,7 @@ impl Default for StoreSettings {
             sorted_listings: false,
             #[cfg(feature = "mutations")]
             mutation: None,
+            single_writer: false,
         }
     }
 }
@@ -134,8 +140,9 @@ impl Store {
     /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, settings: StoreSettings, writer: WriterId) -> Self {
+        let lone = settings.single_writer.then(Arc::default);
         let overwrites = settings.is_wrong(Mutation::SkipConditional);
-        let bucket = Bucket { objects, request_time: settings.request_time, overwrites };
+        let bucket = Bucket { objects, request_time: settings.request_time, lone, overwrites };
         Self { bucket, settings, writer, last_batch: Arc::default() }
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Run a host
     #[command(after_help = exit::HELP)]
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Play a recorded session into a host of its own, follow it, and compare
     #[command(after_help = exit::HELP)]
     Demo(Demo),
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     /// Delete a share for good
     #[command(after_help = exit::HELP)]
     Rm(Remove),
+    /// Give a share another time to live
+    #[command(after_help = exit::HELP)]
+    Expire(Expire),
     /// Show a share's facts
     #[command(after_help = exit::HELP)]
     Info(Info),
@@ -91,6 +94,10 @@ pub(crate) struct Serve {
     /// create, list and change its shares [env: CAPSHARE_OPEN=true]
     #[arg(long)]
     pub(crate) open: bool,
+    /// This is the only host of its bucket: a bucket that ignores conditional writes is then not refused, and nobody looks
+    /// for what other hosts write. A second host would lose acknowledged data [env: CAPSHARE_SINGLE_WRITER=true]
+    #[arg(long)]
+    pub(crate) single_writer: bool,
     /// Threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,
@@ -100,9 +107,34 @@ pub(crate) struct Serve {
     /// The bucket's region [env: CAPSHARE_REGION, AWS_REGION, AWS_DEFAULT_REGION]
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) granted: Granted,
     /// Check the settings and print them, without secrets and with where each came from; touch neither store nor port
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// What a host grants its producers.
+#[derive(Args)]
+pub(crate) struct Granted {
+    /// After what time a share is gone, unless its producer says another, such as 30d [env: CAPSHARE_SHARE_TTL]
+    /// [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) share_ttl: Option<String>,
+    /// The longest time that a producer may give a share; a share for ever gets this [env: CAPSHARE_SHARE_TTL_MAX]
+    /// [default: for ever]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) share_ttl_max: Option<String>,
+    /// Shares that an account may have [env: CAPSHARE_ACCOUNT_SHARES_MAX] [default: any number]
+    #[arg(long, value_name = "N")]
+    pub(crate) account_shares_max: Option<String>,
+    /// Bytes that an account's shares may hold, such as 10GiB [env: CAPSHARE_ACCOUNT_BYTES_MAX] [default: any number]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) account_bytes_max: Option<String>,
+    /// Bytes that an account may sync in 24 hours at this host [env: CAPSHARE_ACCOUNT_BYTES_PER_DAY_MAX] [default: any
+    /// number]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) account_bytes_per_day_max: Option<String>,
 }
 
 /// Plays a recorded session into a host of its own.
@@ -146,6 +178,10 @@ pub(crate) struct Push {
     /// Which session it is [default: as the file says]
     #[arg(long, value_name = "ID")]
     pub(crate) session: Option<String>,
+    /// After what time the share is gone, such as 7d or 12h [default: as the host has it; no change if the session was
+    /// shared before]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Option<Duration>,
     /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,
@@ -188,6 +224,27 @@ pub(crate) struct Remove {
     pub(crate) secret: Option<String>,
 }
 
+/// Changes the expiry of a share.
+#[derive(Args)]
+pub(crate) struct Expire {
+    /// The share
+    #[arg(value_name = "ID|URL")]
+    pub(crate) share: String,
+    /// How long from now on, such as 7d or 12h; or never
+    #[arg(value_name = "TIME|never", value_parser = ttl)]
+    pub(crate) ttl: Ttl,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
+    /// kept by push]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Option<String>,
+}
+
+/// How long a share is to live; `None`: it is to stay.
+#[derive(Clone, Copy)]
+pub(crate) struct Ttl(pub(crate) Option<Duration>);
+
 /// Shows a share's facts.
 #[derive(Args)]
 pub(crate) struct Info {
@@ -206,6 +263,13 @@ pub(crate) struct Probe {
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) host: Host,
+}
+
+fn ttl(text: &str) -> Result<Ttl, String> {
+    match text {
+        "never" => Ok(Ttl(None)),
+        time => humantime::parse_duration(time).map(|ttl| Ttl(Some(ttl))).map_err(|error| error.to_string()),
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

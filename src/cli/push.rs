@@ -8,7 +8,7 @@ mod source;
 
 use std::time::Duration;
 
-use capshare::client::{ClientError, Items, Share};
+use capshare::client::{ClientError, CreateOptions, Items, Share};
 use capshare::share::id::SessionId;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -34,9 +34,11 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let mut source = Source::open(&args.file, args.follow).await?;
     let Some((session, first)) = begin(&mut source, session, &args, &stop, *output).await? else { return Ok(()) };
 
+    let mut options = CreateOptions::default();
+    options.ttl = args.expires;
     let created = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        created = target.client.create(&session, None) => created,
+        created = target.client.create_with(&session, None, options) => created,
     };
     let share = created.map_err(|error| target.failure(&error))?;
     let (id, url) = (share.id(), share.url());

@@ -14,6 +14,7 @@ use capshare::hub::access::{Access, Scopes, SharedKeys, SingleAccount};
 use capshare::hub::ambient::{Ambient, NoEntropy};
 use capshare::share::id::AccountId;
 use capshare::share::secret::Secret;
+use capshare::store::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::cli::exit::{Exit, Failure};
@@ -56,6 +57,10 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.public_url.clone_from(&settings.public_url.value);
     host_settings.workers = settings.workers.value;
     host_settings.doors.origins.clone_from(&settings.origins.value);
+    host_settings.hub.share_ttl = settings.granted.share_ttl.value;
+    host_settings.hub.share_ttl_max = settings.granted.share_ttl_max.value;
+    host_settings.hub.quotas = settings.granted.quotas();
+    host_settings.hub.store.single_writer = settings.single_writer.value;
     let s3 = settings.s3();
     let scrubbed =
         |failure: Failure| failure.without(s3.secret_access_key.as_deref()).without(s3.session_token.as_deref());
@@ -72,8 +77,9 @@ pub(crate) async fn open(
 ) -> Result<Host, Failure> {
     let in_memory = *location == StoreLocation::Memory;
     settings.hub.store.sorted_listings = location.lists_sorted();
-    if in_memory {
-        // Nobody else can write to it.
+    let single_writer = settings.hub.store.single_writer;
+    if in_memory || single_writer {
+        // Nobody else writes to it.
         settings.hub.poll = None;
     }
     let objects = storage::open(location, s3).await.map_err(|error| Failure::of(Exit::Store, &error))?;
@@ -83,7 +89,13 @@ pub(crate) async fn open(
     let host = Host::new(objects, access, ambient, settings).map_err(no_entropy)?;
     if !in_memory {
         let probed = host.hub().store().probe_conditional_writes(nonce).await;
-        probed.map_err(|error| Failure::of(Exit::Store, &error))?;
+        match probed {
+            Err(StoreError::Unconditional) if single_writer => tracing::warn!(
+                store = %location,
+                "the bucket ignores conditional writes: a second host over it would lose acknowledged data"
+            ),
+            probed => probed.map_err(|error| Failure::of(Exit::Store, &error))?,
+        }
     }
     Ok(host)
 }

@@ -4,6 +4,7 @@
 //! across these. Each value remembers its [`Source`], so that errors and `serve --check` can name it.
 
 pub(crate) mod file;
+pub(crate) mod granted;
 pub(crate) mod keys;
 pub(crate) mod serve;
 

@@ -1,7 +1,9 @@
-//! `capshare ls`, `info` and `rm`: one question each.
+//! `capshare ls`, `info`, `rm` and `expire`: one question each.
 
 use capshare::client::ClientError;
 use capshare::share::error::Refusal;
+use capshare::share::id::ShareId;
+use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
 use serde_json::json;
 
@@ -64,11 +66,12 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
     let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
     let info = target.client.info(&id).await.map_err(|error| target.failure(&error))?;
     let (created, updated) = (time(info.created_at), time(info.updated_at));
+    let expires = info.expires_at.map(time);
     output.result(
         format_args!(
-            "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nsyncs     {}\nrevision  {}\n\
-             items     {}\nbytes     {}",
-            info.id, info.session, info.url, info.sync_count, info.revision, info.item_count, info.byte_count
+            "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nexpires   {}\nsyncs     {}\n\
+             revision  {}\nitems     {}\nbytes     {}",
+            info.id, info.session, info.url, expires.as_deref().unwrap_or("never"), info.sync_count, info.revision, info.item_count, info.byte_count
         ),
         &json!({
             "id": info.id.as_str(),
@@ -76,6 +79,7 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
             "url": info.url,
             "created_at": created,
             "updated_at": updated,
+            "expires_at": expires,
             "sync_count": info.sync_count,
             "revision": info.revision,
             "item_count": info.item_count,
@@ -91,31 +95,60 @@ pub(crate) async fn remove(args: args::Remove, environment: &Environment, output
     let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
     let secrets = Secrets::of(environment)?;
     let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
+    let secret = secret(&target, &id, given, &secrets).await?;
+    let deleted = target.client.delete(&id, &secret).await;
+    deleted.map_err(|error| with_secret_failed(&target, &id, given, &error))?;
+    secrets.forget(&target.host, &id);
+    output.result(format_args!("deleted {id}"), &json!({ "event": "deleted", "id": id.as_str() }))?;
+    target.client.close().await;
+    Ok(())
+}
+
+/// Gives a share another time to live, by the secret that is given or that was kept.
+pub(crate) async fn expire(args: args::Expire, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
+    let secret = secret(&target, &id, given, &Secrets::of(environment)?).await?;
+    let set = target.client.set_expiry(&id, &secret, args.ttl.0).await;
+    let expires_at = set.map_err(|error| with_secret_failed(&target, &id, given, &error))?.map(time);
+    output.result(
+        format_args!("{id} expires {}", expires_at.as_deref().unwrap_or("never")),
+        &json!({ "event": "expiry", "id": id.as_str(), "expires_at": expires_at }),
+    )?;
+    target.client.close().await;
+    Ok(())
+}
+
+/// The secret of a share: the one that is given, else the one that was kept.
+async fn secret(target: &Target, id: &ShareId, given: Option<&str>, secrets: &Secrets) -> Result<Secret, Failure> {
     let secret = match given {
         Some(secret) => Some(secret.into()),
-        None => secrets.find(&target.host, &id)?,
+        None => secrets.find(&target.host, id)?,
     };
-    let Some(secret) = secret else {
-        // A share that is not there needs no secret to be found missing.
-        target.client.info(&id).await.map_err(|error| target.failure(&error))?;
-        let message =
-            format!("no secret of share {id} at {} is kept here: give it by CAPSHARE_SECRET or --secret", target.host);
-        return Err(Failure::new(Exit::Unauthorized, message));
-    };
-    let deleted = target.client.delete(&id, &secret).await;
-    deleted.map_err(|error: ClientError| match error.refusal() {
+    match secret {
+        Some(secret) => Ok(secret),
+        None => {
+            // A share that is not there needs no secret to be found missing.
+            target.client.info(id).await.map_err(|error| target.failure(&error))?;
+            let message = format!(
+                "no secret of share {id} at {} is kept here: give it by CAPSHARE_SECRET or --secret",
+                target.host
+            );
+            Err(Failure::new(Exit::Unauthorized, message))
+        }
+    }
+}
+
+fn with_secret_failed(target: &Target, id: &ShareId, given: Option<&str>, error: &ClientError) -> Failure {
+    match error.refusal() {
         Some(Refusal::InvalidSecret { .. }) if given.is_none() => {
             let message = format!(
                 "the kept secret of share {id} is not its secret any more: give it by CAPSHARE_SECRET or --secret"
             );
             Failure::new(Exit::Unauthorized, message)
         }
-        _ => target.failure(&error),
-    })?;
-    secrets.forget(&target.host, &id);
-    output.result(format_args!("deleted {id}"), &json!({ "event": "deleted", "id": id.as_str() }))?;
-    target.client.close().await;
-    Ok(())
+        _ => target.failure(error),
+    }
 }
 
 /// RFC 3339, in UTC.

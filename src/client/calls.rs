@@ -6,11 +6,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use capnp::capability::FromClientHook as _;
 use tokio::time::Instant;
 
 use crate::client::error::ClientError;
 use crate::client::link::Session;
-use crate::contract::convert::{read_chunk, read_listing, read_opened, read_synced, write_items, write_stamp};
+use crate::contract::convert::{
+    read_chunk, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
+};
 use crate::contract::error::read_refusal;
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
@@ -19,7 +22,7 @@ use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
-use crate::share_capnp::{batch_stamp, create_result, delete_result, list_result, probe_callback};
+use crate::share_capnp::{batch_stamp, create_result, delete_result, list_result, probe_callback, share_writer};
 
 /// What creating a share gave.
 #[derive(Debug, Clone)]
@@ -65,10 +68,12 @@ pub(crate) async fn create_share(
     session: Rc<Session>,
     of: SessionId,
     initial: Option<Rc<Batch>>,
+    ttl: Option<Duration>,
 ) -> Result<Created, ClientError> {
     let mut request = session.rpc.create_share_request();
     let mut params = request.get();
     params.set_session_id(of.as_str());
+    params.set_ttl_ms(ttl_ms(ttl));
     if let Some(batch) = initial {
         write_items(&batch.changes, params.reborrow().init_initial_data(len(&batch)));
         write_batch_stamp(&batch, params.init_stamp());
@@ -120,6 +125,23 @@ pub(crate) async fn open_share(session: Rc<Session>, id: ShareId, secret: Secret
     request.get().set_secret(secret.reveal());
     let response = request.send().promise.await?;
     Ok(read_opened(response.get()?.get_result()?)?)
+}
+
+/// In one round trip: the share and the call on it go out together.
+pub(crate) async fn set_expiry(
+    session: Rc<Session>,
+    id: ShareId,
+    secret: Secret,
+    ttl: Option<Duration>,
+) -> Result<Option<Timestamp>, ClientError> {
+    let mut request = session.rpc.open_share_request();
+    request.get().set_share_id(id.as_str());
+    request.get().set_secret(secret.reveal());
+    let share = request.send().pipeline.get_share();
+    let mut request = share.client.cast_to::<share_writer::Client>().set_expiry_request();
+    request.get().set_ttl_ms(ttl_ms(ttl));
+    let response = request.send().promise.await?;
+    Ok(read_expiry(response.get()?.get_result()?)?)
 }
 
 pub(crate) async fn info(session: Rc<Session>, id: ShareId) -> Result<ShareInfo, ClientError> {
@@ -218,6 +240,11 @@ fn write_batch_stamp(batch: &Batch, to: batch_stamp::Builder<'_>) {
     if let Some(stamp) = &batch.stamp {
         write_stamp(stamp, to);
     }
+}
+
+/// 0 says none, so any there is has at least one.
+fn ttl_ms(ttl: Option<Duration>) -> u64 {
+    ttl.map_or(0, |ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1))
 }
 
 fn len(batch: &Batch) -> u32 {

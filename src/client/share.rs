@@ -1,6 +1,7 @@
 //! A share as its producer holds it: a queue that needs no care, and calls for those who want an answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use crate::client::upload::{Progress, Shared};
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
+use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
 use crate::share::view::Synced;
 
@@ -172,6 +174,14 @@ impl Share {
     /// As every call; a deleted share is [`Refusal::NotFound`].
     pub async fn info(&self) -> Result<ShareInfo, ClientError> {
         self.inner.client.info(self.id()).await
+    }
+
+    /// Gives the share so long to live from now on; see [`Client::set_expiry`].
+    ///
+    /// # Errors
+    /// As [`Client::set_expiry`].
+    pub async fn set_expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, ClientError> {
+        self.inner.client.set_expiry(self.id(), self.secret(), ttl).await
     }
 
     /// Deletes the share for good. What is queued is given up, and nothing more is taken.

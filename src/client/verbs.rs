@@ -23,7 +23,25 @@ use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
 use crate::share::id::{ProducerId, SessionId, ShareId};
 use crate::share::secret::Secret;
+use crate::share::time::Timestamp;
 use crate::share::view::{Revision, ShareInfo};
+
+/// How a share is created.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct CreateOptions {
+    /// How long it is to live. Default `None`: as the host has it for a new share, and no change for one that was shared
+    /// before.
+    pub ttl: Option<Duration>,
+}
+
+impl CreateOptions {
+    /// For a share that is to live so long.
+    #[must_use]
+    pub fn ttl(ttl: Duration) -> Self {
+        Self { ttl: Some(ttl) }
+    }
+}
 
 impl Client {
     /// Waits for a connection, dialling if there was none, and gives what the host said of itself.
@@ -44,6 +62,20 @@ impl Client {
     /// # Errors
     /// As every call. If one of the further syncs fails, the share exists, with the items before it.
     pub async fn create(&self, of: &SessionId, items: Option<Items>) -> Result<Share, ClientError> {
+        self.create_with(of, items, CreateOptions::default()).await
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), and [`Refusal::LimitExceeded`] (`shareTtlMsMax`) for a time that the host does not
+    /// grant.
+    pub async fn create_with(
+        &self,
+        of: &SessionId,
+        items: Option<Items>,
+        options: CreateOptions,
+    ) -> Result<Share, ClientError> {
         let (of, queue) = (of.clone(), self.limits);
         let mut limits = BatchLimits::default();
         let mut rest = items.map(Items::into_changes);
@@ -51,7 +83,7 @@ impl Client {
             let first = rest.as_ref().map(|changes| changes[..limits.prefix(changes).min(changes.len())].to_vec());
             let first_len = first.as_ref().map_or(0, Vec::len);
             let of = of.clone();
-            let created = self.run(move |link| Box::pin(create(link, of, first, limits, queue))).await;
+            let created = self.run(move |link| Box::pin(create(link, of, first, options, limits, queue))).await;
             let (facts, shared, progress) = match created {
                 Err(ClientError::Refused(refusal)) if limits.learn(&refusal, first_len) => continue,
                 settled => settled?,
@@ -104,6 +136,27 @@ impl Client {
                     Err(ClientError::Refused(Refusal::NotFound { .. })) if tries.get() > 1 => Ok(()),
                     settled => settled,
                 }
+            })
+        })
+        .await
+    }
+
+    /// Gives a share so long to live from now on, shorter or longer than before; `None`: no end or, on a host that grants
+    /// none, the longest that it grants. Gives when it will be gone, by the host's clock; `None`: never.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::LimitExceeded`] (`shareTtlMsMax`) for a time that the host does not grant.
+    pub async fn set_expiry(
+        &self,
+        id: &ShareId,
+        secret: &Secret,
+        ttl: Option<Duration>,
+    ) -> Result<Option<Timestamp>, ClientError> {
+        let (id, secret) = (id.clone(), secret.clone());
+        self.run(move |link| {
+            Box::pin(async move {
+                let set = |session| calls::set_expiry(session, id.clone(), secret.clone(), ttl);
+                link.call(Policy::Again, set).await
             })
         })
         .await
@@ -253,6 +306,7 @@ async fn create(
     link: Rc<Link>,
     of: SessionId,
     first: Option<Vec<Change>>,
+    options: CreateOptions,
     limits: BatchLimits,
     queue: QueueSettings,
 ) -> Result<Begun, ClientError> {
@@ -263,7 +317,7 @@ async fn create(
         Rc::new(Batch { stamp: Some(Stamp { producer: producer.clone(), epoch: 1, sequence }), changes })
     });
     // Twice is as good as once: the same share with a further secret, and the items under the same stamp.
-    let create = |session| calls::create_share(session, of.clone(), initial.clone());
+    let create = |session| calls::create_share(session, of.clone(), initial.clone(), options.ttl);
     let created = link.call(Policy::AgainIfFits { bytes }, create).await?;
     let facts = Facts { id: created.id, url: created.url, secret: created.secret, existed: created.existed };
     let progress = Progress { sync_count: created.sync_count, revision: created.revision };

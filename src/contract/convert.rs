@@ -14,7 +14,8 @@ use crate::share::limits::Limits;
 use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, ShareInfo, ShareListing, Step, Synced};
 use crate::share_capnp::{
-    batch_stamp, change, event, open_result, read_result, share_info, share_listing, sync_item, sync_result,
+    batch_stamp, change, event, expiry_result, open_result, read_result, share_info, share_listing, sync_item,
+    sync_result,
 };
 
 /// Why something could not be read.
@@ -106,6 +107,7 @@ pub fn write_info(info: &ShareInfo, mut to: share_info::Builder<'_>) {
     to.set_revision(info.revision);
     to.set_item_count(info.item_count);
     to.set_byte_count(info.byte_count);
+    to.set_expires_at(never_is_0(info.expires_at));
 }
 
 /// Writes what opening a share came to.
@@ -133,12 +135,32 @@ fn read_info(from: share_info::Reader<'_>) -> Result<ShareInfo, ReadError> {
         session: name(from.get_session_id()?)?,
         url: utf8(from.get_url()?)?.to_owned(),
         created_at: Timestamp(from.get_created_at()),
+        expires_at: some_unless_0(from.get_expires_at()),
         updated_at: Timestamp(from.get_updated_at()),
         sync_count: from.get_sync_count(),
         revision: from.get_revision(),
         item_count: from.get_item_count(),
         byte_count: from.get_byte_count(),
     })
+}
+
+/// Writes what setting an expiry came to.
+pub fn write_expiry(result: &Result<Option<Timestamp>, Refusal>, mut to: expiry_result::Builder<'_>) {
+    match result {
+        Ok(expires_at) => to.set_expires_at(never_is_0(*expires_at)),
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
+    }
+}
+
+/// Reads what setting an expiry came to.
+///
+/// # Errors
+/// A refusal, or a malformed message.
+pub fn read_expiry(from: expiry_result::Reader<'_>) -> Result<Option<Timestamp>, ReadError> {
+    match from.which().map_err(capnp::Error::from)? {
+        expiry_result::Which::ExpiresAt(at) => Ok(some_unless_0(at)),
+        expiry_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
 }
 
 /// Writes one line of a listing.
@@ -320,6 +342,14 @@ fn read_stamp(stamp: batch_stamp::Reader<'_>) -> Result<Option<Stamp>, ReadError
     }
     let producer = producer.parse().map_err(Refusal::from)?;
     Ok(Some(Stamp { producer, epoch: stamp.get_epoch(), sequence: stamp.get_sequence() }))
+}
+
+fn never_is_0(at: Option<Timestamp>) -> i64 {
+    at.map_or(0, |at| at.0)
+}
+
+fn some_unless_0(at: i64) -> Option<Timestamp> {
+    (at != 0).then_some(Timestamp(at))
 }
 
 fn name<T: std::str::FromStr<Err = crate::share::id::BadName>>(text: text::Reader<'_>) -> Result<T, ReadError> {

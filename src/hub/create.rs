@@ -1,6 +1,7 @@
 //! Creating a share: the claim on its session, its log, and what to do when somebody was there before.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
@@ -38,22 +39,52 @@ pub struct Created {
 
 impl Hub {
     /// Creates the share of a session, with its initial data if there is any; or finds the one that the account created
-    /// before, adds a secret to it and syncs the data to it.
+    /// before, adds a secret to it and syncs the data to it. It expires after `ttl`; without one a new share does after the
+    /// host's default, and one that was there when it would have.
     ///
     /// # Errors
-    /// The principal may not, the data does not fit, or the bucket failed, and then nothing of it is visible.
+    /// The principal may not, the data does not fit, the host grants no such time, or the bucket failed, and then nothing
+    /// of it is visible.
     pub async fn create(
         &self,
         who: &Principal,
         session: &SessionId,
         initial: Option<Batch>,
+        ttl: Option<Duration>,
     ) -> Result<Created, Refusal> {
         who.may_write()?;
+        let quotas = &self.context.quotas;
+        let _creating = quotas.creating(&who.account).await;
+        let bytes = initial.as_ref().map_or(0, Batch::byte_count) as u64;
+        let admitted = quotas.admit(&who.account, session, bytes).await;
+        let charge = admitted.map_err(|error| self.storage_failed(StoreOperation::Create, &error))??;
+        let created = self.create_admitted(who, session, initial, ttl).await;
+        match (&created, charge) {
+            // What is new in memory is not in what was read of the bucket.
+            (Ok(Created { existed: false, room, .. }), _) => {
+                let bytes = room.read(State::byte_count).unwrap_or_default();
+                quotas.created(&who.account, bytes);
+            }
+            // Another was quicker; the data was charged as a batch to what is there.
+            (_, Some(charge)) => charge.give_back(),
+            (_, None) => {}
+        }
+        created
+    }
+
+    async fn create_admitted(
+        &self,
+        who: &Principal,
+        session: &SessionId,
+        initial: Option<Batch>,
+        ttl: Option<Duration>,
+    ) -> Result<Created, Refusal> {
         let at = self.ambient.clock.now();
+        let expires_at = self.expires_at(at, ttl.or(self.settings.share_ttl_default()))?;
         let (fresh_id, secret) = self.draw()?;
         let hash = access::hash(&secret);
-        let mut entries =
-            vec![Entry::Open { at, account: who.account.clone(), session: session.clone(), secret: hash }];
+        let (account, of) = (who.account.clone(), session.clone());
+        let mut entries = vec![Entry::Open { at, account, session: of, secret: hash, expires_at }];
         entries.extend(initial.clone().map(|batch| Entry::Sync { at, batch }));
         // What the fold would refuse is refused before anything is written.
         let mut state = State::default();
@@ -73,7 +104,7 @@ impl Hub {
                     id
                 }
             };
-            if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref()).await? {
+            if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref(), ttl).await? {
                 return Ok(created);
             }
             // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
@@ -93,22 +124,38 @@ impl Hub {
         Err(Refusal::Unavailable { retry_after_ms: 1_000 })
     }
 
-    /// The share that holds the session's claim, if its log is there already: with a further secret, and the data.
-    async fn rejoin(&self, id: &ShareId, secret: &Secret, initial: Option<&Batch>) -> Result<Option<Created>, Refusal> {
+    /// The share that holds the session's claim, if its log is there already: with a further secret, the expiry, and the
+    /// data.
+    async fn rejoin(
+        &self,
+        id: &ShareId,
+        secret: &Secret,
+        initial: Option<&Batch>,
+        ttl: Option<Duration>,
+    ) -> Result<Option<Created>, Refusal> {
         let room = match self.room(id.as_str()).await {
             Err(Refusal::NotFound { .. }) => return Ok(None),
             room => room?,
         };
-        let entry = Entry::Secret { at: self.ambient.clock.now(), secret: access::hash(secret) };
-        match room.append(entry, StoreOperation::Create).await? {
-            Outcome::Opened => {}
-            Outcome::Void
-            | Outcome::Deleted
-            | Outcome::Synced { .. }
-            | Outcome::Duplicate { .. }
-            | Outcome::Refused(_) => {
-                return Ok(None);
-            }
+        // One that has expired makes room for a new one.
+        room.expire(StoreOperation::Create).await?;
+        let at = self.ambient.clock.now();
+        let with_secret = room.append(Entry::Secret { at, secret: access::hash(secret) }, StoreOperation::Create);
+        let with_expiry = ttl.map(|ttl| self.set_expiry(&room, Some(ttl)));
+        match with_secret.await {
+            Ok(Outcome::Opened) => {}
+            Ok(
+                Outcome::Void
+                | Outcome::Deleted
+                | Outcome::Synced { .. }
+                | Outcome::Duplicate { .. }
+                | Outcome::Refused(_),
+            )
+            | Err(Refusal::NotFound { .. }) => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        }
+        if let Some(with_expiry) = with_expiry {
+            with_expiry.await?;
         }
         if let Some(batch) = initial {
             self.sync_room(&room, batch.clone()).await?;

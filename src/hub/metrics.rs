@@ -34,6 +34,8 @@ pub struct Metrics {
     pub shares_created: Counter,
     /// Shares deleted.
     pub shares_deleted: Counter,
+    /// Shares deleted because their time was over; they count as deleted too.
+    pub shares_expired: Counter,
     /// Shares held in memory.
     pub rooms: Gauge,
     /// Followers of shares, viewers and watches.
@@ -74,6 +76,7 @@ impl Metrics {
             syncs: Counter::default(),
             shares_created: Counter::default(),
             shares_deleted: Counter::default(),
+            shares_expired: Counter::default(),
             rooms: Gauge::default(),
             followers: Gauge::default(),
             storage_failures: Counter::default(),
@@ -104,6 +107,7 @@ impl Metrics {
         to.register("syncs", "Syncs applied", self.syncs.clone());
         to.register("shares_created", "Shares created", self.shares_created.clone());
         to.register("shares_deleted", "Shares deleted", self.shares_deleted.clone());
+        to.register("shares_expired", "Shares deleted because their time was over", self.shares_expired.clone());
         to.register("rooms", "Shares held in memory", self.rooms.clone());
         to.register("followers", "Followers of shares", self.followers.clone());
         to.register("storage_failures", "Operations that the bucket did not carry out", self.storage_failures.clone());

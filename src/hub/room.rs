@@ -11,24 +11,29 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::hub::ambient::Clock;
 use crate::hub::feed::{Event, Feed, Recent};
 use crate::hub::metrics::Metrics;
+use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::ShareId;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
+use crate::share::time::Timestamp;
 use crate::share::view::{Revision, Step};
 use crate::store::{Log, News, Store};
 
 mod committer;
+mod expiry;
 mod tending;
 
 use committer::Committer;
@@ -49,7 +54,10 @@ pub(super) const FOLDS_MAX: usize = 8;
 pub(super) struct RoomContext {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
+    /// By which shares expire.
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: TaskTracker,
+    pub(super) quotas: Arc<Quotas>,
     /// Pieces of steps for followers.
     pub(super) chunk_bytes_max: usize,
     /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
@@ -68,11 +76,14 @@ pub(super) struct RoomContext {
 #[derive(Debug)]
 pub struct Room {
     id: ShareId,
+    this: Weak<Self>,
     context: Arc<RoomContext>,
     inner: Mutex<Inner>,
     /// Rises with every change of the state.
     news: watch::Sender<u64>,
     followers: AtomicUsize,
+    /// For the task that waits for it.
+    expiry: watch::Sender<Option<Timestamp>>,
 }
 
 #[derive(Debug)]
@@ -87,6 +98,8 @@ struct Inner {
     recent: Recent,
     /// The share was deleted by this host, and its content is gone.
     erased: bool,
+    /// The task that waits for the expiry, if there was one to wait for.
+    expirer: Option<AbortHandle>,
     /// When the state was last known to be all that the log holds.
     fresh_at: Instant,
     used_at: Instant,
@@ -133,18 +146,26 @@ impl Room {
             queued_bytes: 0,
             recent: Recent::default(),
             erased: false,
+            expirer: None,
             fresh_at: now,
             used_at: now,
             written_at: None,
         };
-        let room = Arc::new(Self {
+        let room = Arc::new_cyclic(|this| Self {
             id,
+            this: Weak::clone(this),
             context,
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
             followers: AtomicUsize::new(0),
+            expiry: watch::Sender::new(None),
         });
-        room.tend_later(&mut room.lock());
+        {
+            let mut inner = room.lock();
+            room.watch_expiry(&mut inner);
+            room.tend_later(&mut inner);
+            room.count_bytes(&inner.state, false);
+        }
         if let Some(leftovers) = leftovers {
             room.free(leftovers);
         }
@@ -160,18 +181,22 @@ impl Room {
     /// Reads the state.
     ///
     /// # Errors
-    /// The share was deleted.
+    /// The share was deleted, or has expired.
     pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Refusal> {
         let mut inner = self.lock();
         inner.used_at = Instant::now();
-        if inner.state.is_live() { Ok(read(&inner.state)) } else { Err(Refusal::not_found(self.id.as_str())) }
+        if inner.state.is_live() && !self.is_past(&mut inner) {
+            Ok(read(&inner.state))
+        } else {
+            Err(Refusal::not_found(self.id.as_str()))
+        }
     }
 
     /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
     /// the order of the calls; dropping the future does not take it out again.
     ///
     /// # Errors
-    /// The bucket did not carry it out, or too much is waiting already.
+    /// The bucket did not carry it out, too much is waiting already, or the share has expired.
     pub fn append(
         self: &Arc<Self>,
         entry: Entry,
@@ -188,6 +213,9 @@ impl Room {
         let byte_count = byte_count(&entry);
         let (answer, answered) = oneshot::channel();
         let mut inner = self.lock();
+        if self.is_past(&mut inner) {
+            return Err(Refusal::not_found(self.id.as_str()));
+        }
         if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
@@ -202,17 +230,22 @@ impl Room {
     /// # Errors
     /// The bucket did not answer.
     pub async fn catch_up(self: &Arc<Self>, max_age: Duration) -> Result<(), Refusal> {
+        if self.context.poll.is_none() || (self.lock().fresh_at.elapsed() < max_age) {
+            return Ok(());
+        }
+        let operation = StoreOperation::Read;
+        self.look().await.map_err(|NotCommitted| Refusal::StorageFailure { operation })
+    }
+
+    /// Waits for all that is queued now, and reads what other hosts appended.
+    async fn look(self: &Arc<Self>) -> Result<(), NotCommitted> {
         let (answer, answered) = oneshot::channel();
         {
             let mut inner = self.lock();
-            if self.context.poll.is_none() || (inner.fresh_at.elapsed() < max_age) {
-                return Ok(());
-            }
             inner.jobs.push_back(Job::CatchUp { answer });
             self.ensure_committer(&mut inner);
         }
-        let operation = StoreOperation::Read;
-        answered.await.unwrap_or(Err(NotCommitted)).map_err(|NotCommitted| Refusal::StorageFailure { operation })
+        answered.await.unwrap_or(Err(NotCommitted))
     }
 
     /// The same, with the age at which followers are content.
@@ -267,8 +300,9 @@ impl Room {
     pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool) -> After {
         let mut inner = self.lock();
         inner.used_at = Instant::now();
+        let is_past = self.is_past(&mut inner);
         let state = &inner.state;
-        if !state.is_live() {
+        if is_past || !state.is_live() {
             return After::Ended(Refusal::not_found(self.id.as_str()));
         }
         if cursor == state.revision() && (begun || cursor > 0) {
@@ -332,6 +366,8 @@ impl Room {
             }
             outcomes.push(outcome);
         }
+        self.watch_expiry(&mut inner);
+        self.count_bytes(&inner.state, true);
         let now = Instant::now();
         inner.used_at = now;
         if !entries.is_empty() {
@@ -342,6 +378,12 @@ impl Room {
             self.news.send_modify(|news| *news += 1);
         }
         outcomes
+    }
+
+    fn count_bytes(&self, state: &State, grown: bool) {
+        if let Some(opened) = state.opened() {
+            self.context.quotas.holds(&opened.account, &self.id, state.byte_count(), grown);
+        }
     }
 
     /// Starts the committer if none is running: then the log is here.
@@ -359,6 +401,10 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.context.metrics.rooms.dec();
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = inner.state.opened() {
+            self.context.quotas.left(&opened.account, &self.id);
+        }
     }
 }
 
@@ -372,6 +418,6 @@ fn byte_count(entry: &Entry) -> usize {
                 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
             })
             .sum::<usize>(),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Delete { .. } => 256,
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Delete { .. } => 256,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::hub::quota::QuotaSettings;
 use crate::share::limits::Limits;
 use crate::store::StoreSettings;
 
@@ -26,6 +27,13 @@ pub struct HubSettings {
     pub linger: Duration,
     /// How long after its last write a share is folded into one object. Default 60 s.
     pub fold_after: Duration,
+    /// How long a share lives if its producer does not say. Default `None`: until it is deleted.
+    pub share_ttl: Option<Duration>,
+    /// How long a share may live: a producer that asks for longer is refused, and one that asks for ever gets this. Default
+    /// `None`: for ever.
+    pub share_ttl_max: Option<Duration>,
+    /// What each account may have. Default: as much as it likes.
+    pub quotas: QuotaSettings,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -40,6 +48,9 @@ impl Default for HubSettings {
             idle_rooms_max: 10_000,
             linger: Duration::ZERO,
             fold_after: Duration::from_secs(60),
+            share_ttl: None,
+            share_ttl_max: None,
+            quotas: QuotaSettings::default(),
             store: StoreSettings::default(),
         }
     }

@@ -76,7 +76,7 @@ impl Gateway {
         } else {
             None
         };
-        Ok(self.caller.hub.create(who, &session, initial).await?)
+        Ok(self.caller.hub.create(who, &session, initial, ttl(params.get_ttl_ms())).await?)
     }
 
     async fn open(&self, id: capnp::text::Reader<'_>, secret: capnp::text::Reader<'_>) -> Answer<Arc<Room>> {
@@ -354,6 +354,11 @@ pub(super) fn refusal_or_fault<T>(answer: Answer<T>) -> Result<Result<T, Refusal
 /// A refusal of whoever may not come in, else of a part that is not served yet.
 fn not_yet(who: Result<&Principal, Refusal>, feature: &'static str) -> Refusal {
     who.err().unwrap_or_else(|| Refusal::NotYet { feature: feature.into() })
+}
+
+/// 0 milliseconds stand for no time that was said.
+pub(super) fn ttl(ms: u64) -> Option<Duration> {
+    (ms != 0).then(|| Duration::from_millis(ms))
 }
 
 fn text(text: capnp::text::Reader<'_>) -> Result<&str, Refusal> {

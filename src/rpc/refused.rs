@@ -93,7 +93,10 @@ impl saved::Server for Refused {
 }
 
 impl share_writer::Server for Refused {
-    refuse! { sync(share_writer::SyncParams, share_writer::SyncResults); }
+    refuse! {
+        sync(share_writer::SyncParams, share_writer::SyncResults);
+        set_expiry(share_writer::SetExpiryParams, share_writer::SetExpiryResults);
+    }
 }
 
 impl share_view::Server for Refused {

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use capnp::Error;
 use tokio::sync::Notify;
 
-use crate::contract::convert::{read_batch, write_chunk, write_opened, write_synced};
+use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
-use crate::rpc::gateway::refusal_or_fault;
+use crate::rpc::gateway::{refusal_or_fault, ttl};
 use crate::rpc::refused::Refused;
 use crate::rpc::watch::watch_object;
 use crate::share::error::Refusal;
@@ -128,6 +128,18 @@ impl share_writer::Server for ShareObject {
         let synced = refusal_or_fault(synced.await)?;
         drop(begun);
         write_synced(&synced, results.get().init_result());
+        Ok(())
+    }
+
+    async fn set_expiry(
+        self: Rc<Self>,
+        params: share_writer::SetExpiryParams,
+        mut results: share_writer::SetExpiryResults,
+    ) -> Result<(), Error> {
+        let begun = self.syncs.begin();
+        let set = self.caller.hub.set_expiry(&self.room, ttl(params.get()?.get_ttl_ms())).await;
+        drop(begun);
+        write_expiry(&set, results.get().init_result());
         Ok(())
     }
 }

@@ -21,6 +21,15 @@ pub struct Batch {
     pub changes: Vec<Change>,
 }
 
+impl Batch {
+    /// Bytes of its keys and texts.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        let size = |change: &Change| change.key.as_str().len() + change.value.as_ref().map_or(0, |v| v.as_str().len());
+        self.changes.iter().map(size).sum()
+    }
+}
+
 /// Who sent a batch, and the how-manieth it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {

@@ -22,6 +22,8 @@ pub enum Entry {
         session: SessionId,
         /// The hash of its first secret.
         secret: SecretHash,
+        /// From when on it is gone; `None`: it stays until it is deleted.
+        expires_at: Option<Timestamp>,
     },
     /// A further secret is valid.
     Secret {
@@ -29,6 +31,13 @@ pub enum Entry {
         at: Timestamp,
         /// Its hash.
         secret: SecretHash,
+    },
+    /// The share is gone from another time on than before.
+    Expiry {
+        /// When.
+        at: Timestamp,
+        /// From when on it is gone; `None`: it stays until it is deleted.
+        expires_at: Option<Timestamp>,
     },
     /// A sync.
     Sync {

@@ -66,7 +66,7 @@ pub enum Refusal {
     },
 
     /// Past a limit of [`limits`](crate::share::limits).
-    #[error("past the limit {limit} of {max}{}", got_text(*got))]
+    #[error("past the limit {limit} of {max}{}{}", got_text(*got), advice(limit, *max, *got))]
     LimitExceeded {
         /// The limit's name in the schema.
         limit: Cow<'static, str>,
@@ -197,6 +197,21 @@ impl Refusal {
 impl From<BadName> for Refusal {
     fn from(bad: BadName) -> Self {
         Self::invalid(0, bad.to_string())
+    }
+}
+
+/// What to do about a limit that its holder can do something about other than asking for less.
+fn advice(limit: &str, max: u64, got: u64) -> String {
+    const OPERATOR: &str = "or ask the host's operator for more";
+    match limit {
+        "accountSharesMax" => format!("; delete a share, {OPERATOR}"),
+        "accountBytesMax" => format!("; delete shares or remove items, {OPERATOR}"),
+        "accountBytesPerDayMax" => {
+            // It refills evenly over 24 hours.
+            let minutes = u128::from(got.saturating_sub(max)) * 24 * 60 / u128::from(max.max(1)) + 1;
+            format!("; come back in {} h {} min, {OPERATOR}", minutes / 60, minutes % 60)
+        }
+        _ => String::new(),
     }
 }
 

@@ -47,6 +47,9 @@ pub const CALLS_IN_FLIGHT_MAX: usize = 512;
 /// Capabilities that the host holds open for one connection.
 pub const CAPABILITIES_HELD_MAX: usize = 1_024;
 
+/// Milliseconds that a share may be given to live, unless it is to stay: 100 years, so that no sum of times overflows.
+pub const SHARE_TTL_MS_MAX: u64 = 36_525 * 24 * 60 * 60 * 1_000;
+
 /// Entries in one page of a listing.
 pub const LIST_PAGE_MAX: usize = 1_000;
 

@@ -42,7 +42,7 @@ pub struct State {
     removed: Removed,
 }
 
-/// Whose share this is, of what, since when.
+/// Whose share this is, of what, since when and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// Who owns it.
@@ -51,12 +51,14 @@ pub struct Opened {
     pub session: SessionId,
     /// When it was created.
     pub at: Timestamp,
+    /// See [`State::expires_at`].
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What an entry did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The share is open, or a further secret is valid.
+    /// The share is open, a further secret is valid, or it has another expiry.
     Opened,
     /// A sync was applied.
     Synced {
@@ -89,11 +91,12 @@ impl State {
             return Outcome::Void;
         }
         match entry {
-            Entry::Open { at, account, session, secret } => {
+            Entry::Open { at, account, session, secret, expires_at } => {
                 if self.opened.is_some() {
                     return Outcome::Void;
                 }
-                self.opened = Some(Opened { account: account.clone(), session: session.clone(), at: *at });
+                let (account, session) = (account.clone(), session.clone());
+                self.opened = Some(Opened { account, session, at: *at, expires_at: *expires_at });
                 self.updated_at = *at;
                 self.secrets.push_back(*secret);
                 Outcome::Opened
@@ -103,6 +106,10 @@ impl State {
                     self.secrets.pop_front();
                 }
                 self.secrets.push_back(*secret);
+                Outcome::Opened
+            }
+            Entry::Expiry { expires_at, .. } => {
+                self.opened.iter_mut().for_each(|opened| opened.expires_at = *expires_at);
                 Outcome::Opened
             }
             Entry::Sync { at, batch } => self.sync(*at, batch),
@@ -129,6 +136,13 @@ impl State {
     #[must_use]
     pub fn opened(&self) -> Option<&Opened> {
         self.opened.as_ref()
+    }
+
+    /// From when on the share is to be taken for deleted; `None`: it stays. The fold knows no clock: entries count until one
+    /// of them deletes it, which a host appends when that time has come.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.opened.as_ref().filter(|_| !self.deleted)?.expires_at
     }
 
     /// The hashes of the secrets that are valid, oldest first.
@@ -217,6 +231,17 @@ impl State {
             None | Some(Heard::New) => {}
         }
         self.items.has_room_for(&batch.changes).err().map(Outcome::Refused)
+    }
+
+    /// Bytes by which a batch would make the share larger, without what it removes; 0 if it would not.
+    #[must_use]
+    pub fn growth(&self, batch: &Batch) -> usize {
+        let last: HashMap<_, _> =
+            batch.changes.iter().filter_map(|change| Some((&change.key, change.value.as_ref()?))).collect();
+        let before: usize =
+            last.keys().filter_map(|key| self.items.get(key)).map(|item| size(&item.key, &item.value)).sum();
+        let after: usize = last.iter().map(|(key, value)| size(key, value)).sum();
+        after.saturating_sub(before)
     }
 
     fn sync(&mut self, at: Timestamp, batch: &Batch) -> Outcome {

@@ -20,6 +20,8 @@ pub struct ShareInfo {
     pub url: String,
     /// When it was created.
     pub created_at: Timestamp,
+    /// From when on it is gone; `None`: it stays until it is deleted.
+    pub expires_at: Option<Timestamp>,
     /// When the newest sync was accepted; at first, when it was created.
     pub updated_at: Timestamp,
     /// How many syncs were accepted.

@@ -69,7 +69,7 @@ impl About {
             item_count: state.item_count() as u64,
             byte_count: state.byte_count() as u64,
             log_bytes,
-            expires_at: None,
+            expires_at: opened.expires_at,
         })
     }
 }

@@ -11,6 +11,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
 use super::error::{BucketRequest, StoreError};
+use super::lone::Lone;
 use crate::share::time::Timestamp;
 
 /// How many small requests of one call are under way at once.
@@ -23,6 +24,8 @@ pub(super) struct Bucket {
     pub(super) request_time: Duration,
     /// [`Mutation::SkipConditional`](super::mutation::Mutation::SkipConditional).
     pub(super) overwrites: bool,
+    /// For a bucket that need not honour conditions, because nobody else writes to it.
+    pub(super) lone: Option<Arc<Lone>>,
 }
 
 /// What a listing or a read says of an object.
@@ -46,6 +49,22 @@ pub(super) enum Created {
 
 impl Bucket {
     pub(super) async fn create(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
+        let Some(lone) = &self.lone else { return self.create_if_absent(key, body).await };
+        lone.begin(key, &body, self.request_time).await;
+        match self.written_at(key).await {
+            Ok(None) => lone.goes_out(key, self.request_time),
+            found => {
+                lone.answered(key);
+                return found.map(|_| Created::Hint);
+            }
+        }
+        let created = self.create_if_absent(key, body).await?;
+        lone.answered(key);
+        Ok(created)
+    }
+
+    /// The bare request. A bucket that ignores conditions overwrites.
+    pub(super) async fn create_if_absent(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
         let mode = if self.overwrites { PutMode::Overwrite } else { PutMode::Create };
         let put = self.objects.put_opts(key, PutPayload::from(body), mode.into());
         match self.bounded(BucketRequest::Create, key, put).await? {
@@ -62,6 +81,9 @@ impl Bucket {
 
     /// Writes an object, whether or not it is there. Of several at once any may be the last.
     pub(super) async fn overwrite(&self, key: &Path, body: Bytes) -> Result<(), StoreError> {
+        if let Some(lone) = &self.lone {
+            lone.wait(key, None).await;
+        }
         let put = self.objects.put(key, PutPayload::from(body));
         match self.bounded(BucketRequest::Overwrite, key, put).await? {
             Ok(_) => Ok(()),
@@ -117,6 +139,11 @@ impl Bucket {
     /// Deletes objects; one that is not there is as good as deleted. All are tried, the first failure is told.
     pub(super) async fn delete(&self, keys: Vec<Path>) -> Result<(), StoreError> {
         let Some(first) = keys.first().cloned() else { return Ok(()) };
+        if let Some(lone) = &self.lone {
+            for key in &keys {
+                lone.wait(key, None).await;
+            }
+        }
         let mut deletions = self.objects.delete_stream(stream::iter(keys.into_iter().map(Ok)).boxed());
         let mut failure = None;
         while let Some(deleted) = self.bounded(BucketRequest::Delete, &first, deletions.next()).await? {

@@ -110,6 +110,7 @@ struct Line<'a> {
     session: Option<Cow<'a, str>>,
     #[serde(borrow)]
     secret: Option<Cow<'a, str>>,
+    expires: Option<i64>,
     #[serde(borrow)]
     producer: Option<Cow<'a, str>>,
     epoch: Option<u64>,
@@ -185,15 +186,20 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
         put_field(out, "at", &at.0);
     };
     match entry {
-        Entry::Open { at, account, session, secret } => {
+        Entry::Open { at, account, session, secret, expires_at } => {
             begin(out, "open", *at);
             put_field(out, "account", account.as_str());
             put_field(out, "session", session.as_str());
             put_field(out, "secret", &secret.to_hex());
+            put_expires(out, *expires_at);
         }
         Entry::Secret { at, secret } => {
             begin(out, "secret", *at);
             put_field(out, "secret", &secret.to_hex());
+        }
+        Entry::Expiry { at, expires_at } => {
+            begin(out, "expiry", *at);
+            put_expires(out, *expires_at);
         }
         Entry::Sync { at, batch } => {
             begin(out, "sync", *at);
@@ -219,19 +225,28 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     out.push(b'}');
 }
 
+fn put_expires(out: &mut Vec<u8>, expires_at: Option<Timestamp>) {
+    if let Some(at) = expires_at {
+        put_field(out, "expires", &at.0);
+    }
+}
+
 fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
     if let Some(share) = line.share.as_ref().filter(|share| *share != log.as_str()) {
         return Err(format!("an entry of share {share} in the log of {log}"));
     }
     let at = Timestamp(line.at);
+    let expires_at = line.expires.map(Timestamp);
     match line.kind.as_ref() {
         "open" => Ok(Entry::Open {
             at,
             account: name(line.account.as_deref(), "account")?,
             session: name(line.session.as_deref(), "session")?,
             secret: secret(line)?,
+            expires_at,
         }),
         "secret" => Ok(Entry::Secret { at, secret: secret(line)? }),
+        "expiry" => Ok(Entry::Expiry { at, expires_at }),
         "sync" => {
             let stamp = match &line.producer {
                 None => None,
@@ -246,7 +261,9 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
             Ok(Entry::Sync { at, batch: Batch { stamp, changes } })
         }
         "delete" => Ok(Entry::Delete { at }),
-        other => Err(format!("unknown line type {}: this version knows open, secret, sync, delete", quoted(other))),
+        other => {
+            Err(format!("unknown line type {}: this version knows open, secret, expiry, sync, delete", quoted(other)))
+        }
     }
 }
 
@@ -313,7 +330,7 @@ fn put_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 
 fn size_hint(entry: &Entry) -> usize {
     match entry {
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Delete { .. } => 512,
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Delete { .. } => 512,
         Entry::Sync { batch, .. } => {
             let size = |change: &Change| {
                 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |v| v.as_str().len())

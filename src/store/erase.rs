@@ -153,6 +153,6 @@ impl Store {
 fn session_in(entries: &[Entry]) -> Option<(AccountId, SessionId)> {
     entries.iter().find_map(|entry| match entry {
         Entry::Open { account, session, .. } => Some((account.clone(), session.clone())),
-        Entry::Secret { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
+        Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
     })
 }

@@ -47,7 +47,8 @@ pub enum StoreError {
     /// The bucket wrote over an object that it was asked to create, so several writers would lose acknowledged data.
     #[error(
         "the bucket ignores conditional writes (If-None-Match: *): use a store that honours them, such as S3, R2, GCS, \
-         RustFS, Ceph RGW or a directory"
+         RustFS, Ceph RGW or a directory; or say --single-writer, if never more than one host writes to it at a \
+         time"
     )]
     Unconditional,
 

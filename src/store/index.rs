@@ -11,7 +11,7 @@
 //!
 //! Next to a claim stands its companion ([`About`]), once its share was folded, and is read in its stead by a listing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,6 +26,7 @@ use super::codec::{self, ClaimRecord};
 use super::error::{BucketRequest, StoreError};
 use super::key::{self, Indexed, Number};
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
+use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::time::Timestamp;
 
 /// How often a claim is tried before the session is reported as too contended.
@@ -86,6 +87,13 @@ impl FromStr for ListCursor {
         let (account, session) = text.split_once('/').ok_or(bad)?;
         Ok(Self { account: account.parse().map_err(|_| bad)?, session: session.parse().map_err(|_| bad)? })
     }
+}
+
+/// What an account's shares hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Its shares, and the bytes of keys and texts that each holds as far as the index knows.
+    pub shares: HashMap<ShareId, u64>,
 }
 
 /// The newest claim on a session, while a listing is gathered.
@@ -280,6 +288,51 @@ impl Store {
         }
         found.claims.sort_unstable_by_key(|(number, _)| *number);
         Ok(found)
+    }
+
+    /// Which share a session is, if it is one, as its newest claim says. The share may be deleted all the same.
+    ///
+    /// # Errors
+    /// What the bucket said, or that the claim cannot be read.
+    pub async fn shared(&self, account: &AccountId, session: &SessionId) -> Result<Option<ShareId>, StoreError> {
+        let claims = self.claims_on(&key::session(account, session)).await?;
+        self.holder(account, session, &claims).await
+    }
+
+    /// How many sessions of an account are shared: one listing of its keys.
+    ///
+    /// # Errors
+    /// What the bucket said.
+    pub async fn share_count(&self, account: &AccountId) -> Result<u64, StoreError> {
+        let mut newest: HashMap<SessionId, (Number, bool)> = HashMap::new();
+        let mut listing = self.bucket.list(&key::account(account), None);
+        while let Some(listed) = listing.try_next().await? {
+            let Some((_, session, number, Indexed::Claim)) = key::index_parts(&listed.key) else { continue };
+            let claim = newest.entry(session).or_insert((0, false));
+            *claim = (*claim).max((number, listed.size > 0));
+        }
+        Ok(newest.values().filter(|(_, held)| *held).count() as u64)
+    }
+
+    /// What an account's shares hold, as the index says: its listing, with all claims.
+    ///
+    /// # Errors
+    /// What the bucket said, or which claim cannot be read.
+    pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
+        let mut usage = Usage::default();
+        let mut next = None;
+        loop {
+            let page = self.list(Some(account), next.as_ref(), LIST_PAGE_MAX).await?;
+            let sizes = page.claims.into_iter().map(|claim| {
+                let byte_count = claim.about.map_or(0, |about| about.byte_count);
+                (claim.share, byte_count)
+            });
+            usage.shares.extend(sizes);
+            match page.next {
+                Some(after) => next = Some(after),
+                None => return Ok(usage),
+            }
+        }
     }
 
     /// Which share holds the session, by its newest claim.

@@ -22,13 +22,14 @@ impl Store {
     pub async fn probe_conditional_writes(&self, nonce: u128) -> Result<(), StoreError> {
         let (twice, race) = (key::probe(nonce, "twice"), key::probe(nonce, "race"));
         let honest = async {
-            let first = self.bucket.create(&twice, Bytes::from_static(b"first")).await?;
-            let second = self.bucket.create(&twice, Bytes::from_static(b"second")).await?;
+            let first = self.bucket.create_if_absent(&twice, Bytes::from_static(b"first")).await?;
+            let second = self.bucket.create_if_absent(&twice, Bytes::from_static(b"second")).await?;
             let kept = self.bucket.read(&twice).await?;
             if second == Created::Yes || kept.is_none_or(|(bytes, _)| first == Created::Yes && bytes != "first") {
                 return Ok(false);
             }
-            let racing = (0..WRITERS).map(|writer| self.bucket.create(&race, vec![b'0' + writer as u8].into()));
+            let racing =
+                (0..WRITERS).map(|writer| self.bucket.create_if_absent(&race, vec![b'0' + writer as u8].into()));
             let answers = join_all(racing).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             let winners: Vec<_> = (0..WRITERS).filter(|writer| answers[*writer] == Created::Yes).collect();
             let kept = self.bucket.read(&race).await?.map(|(bytes, _)| bytes);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use capshare::client::{ClientError, Replica};
+use capshare::hub::access::{Scopes, SharedKeys};
 use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
@@ -220,13 +221,16 @@ fn accounts_and_sessions_are_apart() {
     });
 }
 
-/// S18: a listing reads only `index/`, goes on past 1,000 entries, and shows an account its own shares. (All of them, for
-/// an administrator, comes with tokens that have scopes.)
+/// S18: a listing reads only `index/`, goes on past 1,000 entries, and shows an account its own shares; all of them only to
+/// an administrator.
 #[test]
 fn a_listing_shows_an_account_its_own_shares() {
     run(async {
         let bucket = TestBucket::over(Arc::new(InMemory::new()));
-        let scene = Scene::builder().store(Arc::clone(&bucket) as _).access(keys().as_ref().clone()).build();
+        let roots_key = "roots-key-0123456789";
+        let of = [("ann", ANNS_KEY, Scopes::SHARE), ("bob", BOBS_KEY, Scopes::SHARE), ("root", roots_key, Scopes::ALL)];
+        let access = SharedKeys::new(of.map(|(name, key, scopes)| (name.parse().unwrap(), key.into(), scopes)));
+        let scene = Scene::builder().store(Arc::clone(&bucket) as _).access(access).build();
         let client = |key: &str| scene.client_builder().token(key).build_local().unwrap();
         let (ann, bob) = (client(ANNS_KEY), client(BOBS_KEY));
         let mut created = Vec::new();
@@ -253,6 +257,22 @@ fn a_listing_shows_an_account_its_own_shares() {
         assert_eq!(page.shares.iter().map(|share| &share.id).collect::<Vec<_>>(), [bobs.id()]);
         let everybodys = ann.list_page(None, 0, true).await;
         assert!(matches!(everybodys, Err(ClientError::Refused(Refusal::Unauthorized { .. }))), "{everybodys:?}");
+
+        bucket.counts.reset();
+        let root = client(roots_key);
+        assert!(root.list_page(None, 0, false).await.unwrap().shares.is_empty(), "it has none of its own");
+        let mut all = Vec::new();
+        let mut listing = root.list(true);
+        while let Some(share) = listing.next().await.unwrap() {
+            all.push((share.account.to_string(), share.id));
+        }
+        let touched = bucket.counts.touched();
+        assert!(touched.iter().all(|key| key.starts_with("index")), "{touched:?}");
+        let mut expected: Vec<_> = created.into_iter().map(|id| ("ann".to_owned(), id)).collect();
+        expected.push(("bob".to_owned(), bobs.id().clone()));
+        all.sort();
+        expected.sort();
+        assert_eq!(all, expected);
     });
 }
 

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 fn open() -> Entry {
     let (account, session) = ("ann".parse().unwrap(), "ses_1".parse().unwrap());
-    Entry::Open { at: Timestamp(1), account, session, secret: SecretHash([0; 32]) }
+    Entry::Open { at: Timestamp(1), account, session, secret: SecretHash([0; 32]), expires_at: None }
 }
 
 fn opened() -> State {
@@ -298,6 +298,21 @@ fn the_newest_secrets_and_the_latest_producers_are_remembered() {
     }
     assert!(matches!(state.apply(&by(1, 1)), Outcome::Duplicate { .. }));
     assert!(matches!(state.apply(&by(0, 1)), Outcome::Synced { .. }), "the one heard first was forgotten");
+}
+
+#[test]
+fn the_last_word_on_the_expiry_counts_until_the_share_is_deleted() {
+    let expiry = |at: Option<i64>| Entry::Expiry { at: Timestamp(2), expires_at: at.map(Timestamp) };
+    assert_eq!(State::default().apply(&expiry(Some(9))), Outcome::Void);
+    let mut state = opened();
+    for at in [Some(9), None, Some(3)] {
+        assert_eq!(state.apply(&expiry(at)), Outcome::Opened);
+        assert_eq!(state.expires_at(), at.map(Timestamp));
+    }
+    assert!(matches!(state.apply(&sync(vec![], None)), Outcome::Synced { .. }), "the fold knows no clock");
+    assert_eq!(state.apply(&Entry::Delete { at: Timestamp(4) }), Outcome::Deleted);
+    assert_eq!(state.apply(&expiry(None)), Outcome::Void);
+    assert_eq!(state.expires_at(), None);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn session(name: &str) -> SessionId {
 
 fn opening(account: &AccountId, session: &SessionId) -> Entry {
     let (account, session) = (account.clone(), session.clone());
-    Entry::Open { at: Timestamp(1), account, session, secret: SecretHash([7; 32]) }
+    Entry::Open { at: Timestamp(1), account, session, secret: SecretHash([7; 32]), expires_at: None }
 }
 
 /// Of account `a`, session `s`.

@@ -1,5 +1,6 @@
 //! The settings file: TOML, with the names of the flags.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -18,11 +19,53 @@ pub(crate) struct FileSettings {
     pub(crate) key_file: Option<String>,
     pub(crate) origins: Option<Vec<String>>,
     pub(crate) open: Option<bool>,
+    pub(crate) single_writer: Option<bool>,
     pub(crate) workers: Option<usize>,
+    pub(crate) share_ttl: Option<String>,
+    pub(crate) share_ttl_max: Option<String>,
     pub(crate) log: Option<String>,
     pub(crate) log_format: Option<String>,
     #[serde(default)]
+    pub(crate) quota: QuotaSection,
+    #[serde(default)]
     pub(crate) s3: S3Section,
+}
+
+/// The section `[quota]`: of every account, and in `[quota.accounts.NAME]` of one, where it says something else.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct QuotaSection {
+    pub(crate) shares_max: Option<Amount>,
+    pub(crate) bytes_max: Option<Amount>,
+    pub(crate) bytes_per_day_max: Option<Amount>,
+    #[serde(default)]
+    pub(crate) accounts: BTreeMap<String, AccountSection>,
+}
+
+/// A section `[quota.accounts.NAME]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountSection {
+    pub(crate) shares_max: Option<Amount>,
+    pub(crate) bytes_max: Option<Amount>,
+    pub(crate) bytes_per_day_max: Option<Amount>,
+}
+
+/// An amount: a number, or a text such as `10GiB` or `none`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Amount {
+    Number(u64),
+    Text(String),
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
 }
 
 /// The section `[s3]`.

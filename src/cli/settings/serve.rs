@@ -13,6 +13,7 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::log::LogFormat;
 use crate::cli::settings::file::{self, FileSettings, Hidden};
+use crate::cli::settings::granted::{self, Granted};
 use crate::cli::settings::{Setting, Source, keys, log_format, strongest};
 
 /// Where a host listens if nobody says: also where client commands look for it.
@@ -26,9 +27,11 @@ pub(crate) struct ServeSettings {
     pub(crate) keys: Setting<Vec<(AccountId, Secret)>>,
     pub(crate) origins: Setting<Vec<String>>,
     pub(crate) open: Setting<bool>,
+    pub(crate) single_writer: Setting<bool>,
     pub(crate) workers: Setting<usize>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
+    pub(crate) granted: Granted,
     pub(crate) credentials: Setting<Credentials>,
     pub(crate) log: Setting<String>,
     pub(crate) log_format: Setting<LogFormat>,
@@ -46,8 +49,9 @@ pub(crate) struct Credentials {
 /// Finds the strongest value of each setting, and refuses what cannot be right.
 pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -> Result<ServeSettings, Failure> {
     let path = args.config.clone().or_else(|| environment.get("CAPSHARE_CONFIG").map(str::to_owned));
-    let file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
+    let mut file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
     let keys = keys::resolve(&args, environment, &file)?;
+    let granted = granted::resolve(args.granted, environment, &mut file)?;
     let find =
         |flag, said, variables, member, written| strongest((flag, said), variables, environment, (member, written));
 
@@ -62,6 +66,10 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         .map(|said| said.read("a URL, such as https://share.example.org", |text| web_url(text).map(Some)))
         .unwrap_or_else(|| Ok(Setting::by_default(None)))?;
     let open = find("--open", args.open.then(|| "true".to_owned()), &["CAPSHARE_OPEN"], "open", file.open.map(text))
+        .unwrap_or_else(|| Setting::by_default("false".to_owned()))
+        .read("true or false", |text| text.parse().ok())?;
+    let (flag, said) = ("--single-writer", args.single_writer.then(|| "true".to_owned()));
+    let single_writer = find(flag, said, &["CAPSHARE_SINGLE_WRITER"], "single_writer", file.single_writer.map(text))
         .unwrap_or_else(|| Setting::by_default("false".to_owned()))
         .read("true or false", |text| text.parse().ok())?;
     let workers = find("--workers", args.workers, &["CAPSHARE_WORKERS"], "workers", file.workers.map(text))
@@ -95,9 +103,11 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         keys,
         origins,
         open,
+        single_writer,
         workers,
         endpoint,
         region,
+        granted,
         credentials: credentials(environment, written),
         log,
         log_format,
@@ -171,10 +181,12 @@ impl ServeSettings {
             ("keys", json!(keys), &self.keys.from),
             ("origins", json!(self.origins.value), &self.origins.from),
             ("open", json!(self.open.value), &self.open.from),
+            ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
             ("workers", json!(self.workers.value), &self.workers.from),
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
         ];
+        shown.extend(self.granted.shown());
         if matches!(self.store.value, StoreLocation::S3 { .. }) {
             let Credentials { access_key_id, secret_access_key, session_token } = &credentials.value;
             shown.extend([

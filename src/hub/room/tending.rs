@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::{Inner, Job, NotCommitted, Room};
 use crate::share::state::State;
+use crate::share::time::Timestamp;
 use crate::share::view::Revision;
 use crate::store::{About, Fold, Folded, Log, Occasion, StoreError};
 
@@ -39,7 +40,7 @@ pub(super) struct Tending {
     /// One object would have cost too much when the room fell idle.
     deferred: bool,
     /// The state that the index knows of.
-    described: Option<(u64, Revision)>,
+    described: Option<Stand>,
     /// A task waits for the room to be idle.
     waiting: bool,
 }
@@ -77,9 +78,11 @@ impl Tending {
     }
 }
 
-/// What a state is known by.
-fn stand(state: &State) -> (u64, Revision) {
-    (state.sync_count(), state.revision())
+/// What a listing of a state depends on.
+type Stand = (u64, Revision, Option<Timestamp>);
+
+fn stand(state: &State) -> Stand {
+    (state.sync_count(), state.revision(), state.opened().and_then(|opened| opened.expires_at))
 }
 
 impl Inner {
@@ -166,7 +169,7 @@ impl Room {
     }
 
     /// Writes a fold, and what a listing says, in the background.
-    async fn write(self: Arc<Self>, fold: Option<Fold>, about: Option<About>, stand: (u64, Revision)) {
+    async fn write(self: Arc<Self>, fold: Option<Fold>, about: Option<About>, stand: Stand) {
         let mut end = Ends { room: &self, folded: None, described: None };
         // The semaphore is never closed.
         let Ok(_permit) = self.context.folds.acquire().await else { return };
@@ -202,7 +205,7 @@ impl Room {
 struct Ends<'a> {
     room: &'a Arc<Room>,
     folded: Option<Folded>,
-    described: Option<(u64, Revision)>,
+    described: Option<Stand>,
 }
 
 impl Drop for Ends<'_> {

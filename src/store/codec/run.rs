@@ -70,6 +70,9 @@ struct FactsLine<'a> {
     #[serde(borrow)]
     session: Cow<'a, str>,
     at: i64,
+    /// Absent: it stays until it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
     updated: i64,
     syncs: u64,
     revision: Revision,
@@ -200,6 +203,7 @@ fn facts<'a>(share: &'a ShareId, saved: &'a Saved) -> FactsLine<'a> {
         account: saved.opened.account.as_str().into(),
         session: saved.opened.session.as_str().into(),
         at: saved.opened.at.0,
+        expires: saved.opened.expires_at.map(|at| at.0),
         updated: saved.updated_at.0,
         syncs: saved.sync_count,
         revision: saved.revision,
@@ -227,6 +231,7 @@ fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
             account: line.account.parse().map_err(bad)?,
             session: line.session.parse().map_err(bad)?,
             at: Timestamp(line.at),
+            expires_at: line.expires.map(Timestamp),
         },
         updated_at: Timestamp(line.updated),
         sync_count: line.syncs,

@@ -45,7 +45,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         .set("AWS_ENDPOINT_URL", "http://127.0.0.1:9000");
     let file = home.write(
         "host.toml",
-        "listen = '127.0.0.1:3'\nstore = 'memory:'\nworkers = 3\nkeys = ['bob=another-key-of-the-file']\n[s3]\nregion = 'mars'\n",
+        "listen = '127.0.0.1:3'\nstore = 'memory:'\nworkers = 3\nshare_ttl = '7d'\nkeys = ['bob=another-key-of-the-file']\n[quota]\nbytes_max = '1KiB'\nshares_max = 3\n[s3]\nregion = 'mars'\n",
     );
     let ran = home.run(&["serve", "--check", "--json", "--config", &file, "--listen", "127.0.0.1:1"]).ends_with(0);
     let shown = &ran.objects()[0];
@@ -54,6 +54,11 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         ("store", json!("s3://variable/prefix"), "CAPSHARE_STORE"),
         ("workers", json!(3), "workers in the file"),
         ("open", json!(false), "default"),
+        ("single_writer", json!(false), "default"),
+        ("share_ttl", json!("7days"), "share_ttl in the file"),
+        ("quota.bytes_max", json!(1_024), "quota.bytes_max in the file"),
+        ("quota.shares_max", json!(3), "quota.shares_max in the file"),
+        ("share_ttl_max", json!(null), "default"),
         ("keys", json!(["bob=[secret]"]), "keys in the file"),
         ("s3.endpoint", json!("http://127.0.0.1:9000"), "AWS_ENDPOINT_URL"),
         ("s3.region", json!("mars"), "s3.region in the file"),
@@ -82,6 +87,9 @@ fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
         (vec!["--config", &number], "line 2"),
         (vec!["--config", &unknown], "sotre"),
         (vec!["--workers", "many"], "--workers"),
+        (vec!["--account-bytes-max", "7 apples"], "--account-bytes-max"),
+        (vec!["--share-ttl", "7"], "--share-ttl"),
+        (vec!["--share-ttl", "8d", "--share-ttl-max", "7d"], "--share-ttl-max"),
         (vec!["--public-url", "share.example.org"], "https://share.example.org"),
     ] {
         let ran = home.run(&[&["serve", "--check", "--json"], arguments.as_slice()].concat()).ends_with(2);
@@ -137,6 +145,59 @@ fn a_bucket_is_reached_by_the_usual_variables_and_a_missing_one_is_said() {
 
     let ran = home.run(&["serve", "--listen", "127.0.0.1:0", "--store", "s3://nothing"]).ends_with(7);
     assert!(ran.stderr.contains("there is no bucket nothing") && !ran.stderr.contains(KEY), "{}", ran.stderr);
+}
+
+/// In front of an S3 server: conditions do not get through.
+fn careless(endpoint: &str) -> String {
+    let to = endpoint.strip_prefix("http://").unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let server = TcpStream::connect(&to).unwrap();
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server.try_clone().unwrap(), client.try_clone().unwrap()),
+            ] {
+                std::thread::spawn(move || {
+                    let mut bytes = vec![0; 1 << 20];
+                    while let Ok(count @ 1..) = from.read(&mut bytes) {
+                        let condition = b"if-none-match";
+                        let found = bytes[..count].windows(condition.len()).position(|at| at == condition);
+                        if let Some(at) = found {
+                            bytes[at..at + condition.len()].copy_from_slice(b"x-of-no-worth");
+                        }
+                        if to.write_all(&bytes[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    drop(to.shutdown(std::net::Shutdown::Write));
+                });
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_bucket_that_ignores_conditional_writes_is_refused_unless_this_is_its_only_host() {
+    let moto = Moto::start();
+    let options = moto.options();
+    let home = Home::new()
+        .set("AWS_ACCESS_KEY_ID", &options.access_key_id.unwrap())
+        .set("AWS_SECRET_ACCESS_KEY", KEY)
+        .set("AWS_ENDPOINT_URL", &careless(&options.endpoint.unwrap()));
+    let store = ["--store", "s3://shares/careless"];
+    let refused = home.run(&[&["serve", "--listen", "127.0.0.1:0"], &store[..]].concat()).ends_with(7);
+    assert!(refused.stderr.contains("ignores conditional writes"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--single-writer"), "{}", refused.stderr);
+
+    let host = home.serve(&[&["--single-writer"], &store[..]].concat());
+    let pushed = home.run(&["push", "--to", &host.url, super::program::EXPORT, "--json"]).ends_with(0).objects();
+    home.run(&["rm", "--to", &host.url, pushed[0]["id"].as_str().unwrap()]).ends_with(0);
+    host.program.signal("-TERM");
+    let said = host.program.wait().ends_with(0);
+    assert_eq!(said.stderr.lines().filter(|line| line.contains("a second host over it would lose")).count(), 1);
 }
 
 #[test]

@@ -121,6 +121,49 @@ fn a_listing_has_titles_times_and_counts_and_nothing_that_a_terminal_would_obey(
 }
 
 #[test]
+fn a_share_is_given_a_time_to_live_when_it_is_pushed_and_later() {
+    let home = Home::new();
+    let host = home.serve(&["--share-ttl-max", "30d"]);
+    let to = ["--to", host.url.as_str(), "--json"];
+    let run = |arguments: &[&str]| home.run(&[arguments, &to[..]].concat());
+    let pushed = run(&["push", EXPORT, "--expires", "7d"]).ends_with(0).objects();
+    let id = pushed[0]["id"].as_str().unwrap();
+    let days = || {
+        let info = run(&["info", id]).ends_with(0).objects().remove(0);
+        let at = |name: &str| humantime::parse_rfc3339(info[name].as_str().unwrap()).unwrap();
+        at("expires_at").duration_since(at("created_at")).unwrap().as_secs() / 86_400
+    };
+    assert_eq!(days(), 7);
+    let set = run(&["expire", id, "20d"]).ends_with(0).objects();
+    assert_eq!((set[0]["event"].as_str(), days()), (Some("expiry"), 20));
+    run(&["expire", id, "never"]).ends_with(0);
+    assert_eq!(days(), 30, "the longest that this host grants");
+    assert_eq!(run(&["expire", id, "31d"]).ends_with(6).error()["code"], "LimitExceeded");
+    assert_eq!(run(&["expire", id, "soon"]).ends_with(2).error()["code"], "Usage");
+    assert_eq!(run(&["push", RECORDING, "--expires", "31d"]).ends_with(6).error()["code"], "LimitExceeded");
+    let people = home.run(&["info", id, "--to", &host.url]).ends_with(0);
+    assert!(people.stdout.contains("expires   20"), "{}", people.stdout);
+    home.run(&["expire", id, "0s", "--to", &host.url]).ends_with(0);
+    run(&["info", id]).ends_with(3);
+}
+
+#[test]
+fn an_account_past_its_quota_is_told_what_to_do() {
+    let home = Home::new();
+    let settings =
+        home.write("host.toml", "[quota]\nshares_max = 1\n[quota.accounts.local]\nbytes_per_day_max = '1KiB'\n");
+    let host = home.serve(&["--config", &settings]);
+    let push = |session| home.run(&["push", "--to", &host.url, "--json", EXPORT, "--session", session]);
+    // Larger than a day's, so it passes because nothing is used up.
+    push("ses_1").ends_with(0);
+    let day = push("ses_1").ends_with(6).error();
+    assert_eq!(day["code"], "LimitExceeded");
+    assert!(day["message"].as_str().unwrap().contains("accountBytesPerDayMax"), "{day}");
+    let shares = push("ses_2").ends_with(6).error();
+    assert!(shares["message"].as_str().unwrap().contains("accountSharesMax of 1: there were 2; delete"), "{shares}");
+}
+
+#[test]
 fn every_kind_of_no_has_its_exit_code() {
     let home = Home::new();
     let host = home.serve(&["--key", &format!("ann={KEY}")]);

@@ -364,7 +364,13 @@ impl share_rpc::Server for Root {
             let (id, secret) = (ShareId::from_bits(n.into()), Secret::from_bytes([n; 32]));
             let mut state = State::default();
             let account: AccountId = "ann".parse().expect("an account");
-            state.apply(&Entry::Open { at: Timestamp(1), account, session, secret: SecretHash([n; 32]) });
+            state.apply(&Entry::Open {
+                at: Timestamp(1),
+                account,
+                session,
+                secret: SecretHash([n; 32]),
+                expires_at: None,
+            });
             facts.shares.insert(id.clone(), (secret.clone(), state));
             (id, secret, false)
         });

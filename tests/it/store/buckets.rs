@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use capshare::host::storage::{self, OpenStoreError, S3Options, StoreLocation};
 use capshare::share::item::{ItemKey, Payload};
-use capshare::store::{Appended, StoreError, StoreSettings};
+use capshare::store::{Appended, Claim, Store, StoreError, StoreSettings};
 use object_store::memory::InMemory;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use super::{Batch, Change, Entry, Timestamp, created, host, host_with, keys, open_entry, opened, share, sync};
+use super::{Batch, Change, DELETE, Entry, Timestamp, account, append, created, holding, host, host_with, keys};
+use super::{open_entry, opened, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket};
 use crate::support::moto::Moto;
 
@@ -35,6 +36,65 @@ async fn a_bucket_that_ignores_conditional_writes_is_caught_by_the_probe() {
     let failure = host(&bucket, 1).probe_conditional_writes(1).await.unwrap_err();
     assert!(matches!(failure, StoreError::Unconditional));
     assert_eq!(keys(&bucket, "").await, [] as [&str; 0], "and cleaned up after");
+}
+
+/// A bucket that takes every create for an overwrite, and its lone writer.
+fn careless() -> (Arc<TestBucket>, Store) {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    bucket.careless.store(true, Ordering::Relaxed);
+    let mut settings = StoreSettings::default();
+    settings.single_writer = true;
+    let store = host_with(&bucket, 1, settings);
+    (bucket, store)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_writer_loses_nothing_to_a_write_of_its_own_that_lands_late() {
+    let (bucket, store) = careless();
+    assert!(matches!(store.probe_conditional_writes(1).await, Err(StoreError::Unconditional)), "and is still told");
+    let mut log = created(&store, &share(1), &[open_entry()]).await;
+    for reopened in [false, true] {
+        let label = |what: &str| format!("{what} {reopened}");
+        // Given up at once, it lands after ten seconds; what comes next would have been written over.
+        bucket.next_writes([Some(Fault::LandsLate(Duration::from_secs(10)))]);
+        bucket.next_writes(std::iter::repeat_n(Some(Fault::LostRequest), 100));
+        let late = [sync(&label("late"))];
+        tokio::time::timeout(Duration::from_secs(1), log.append(&late)).await.unwrap_err();
+        bucket.next_writes_are_over();
+        let mut seen = Vec::new();
+        if reopened {
+            (log, seen) = opened(&store, &share(1)).await;
+        }
+        append(&mut log, &mut seen, &[sync(&label("next"))]).await;
+        assert!(seen.ends_with(&[sync(&label("late")), sync(&label("next"))]), "{seen:?}");
+        append(&mut log, &mut seen, &[sync(&label("last"))]).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let (_, whole) = opened(&store, &share(1)).await;
+        assert!(whole.ends_with(&seen), "{whole:?}");
+    }
+    // A deletion waits for what may still land on a key that it empties.
+    bucket.next_writes([Some(Fault::LandsLate(Duration::from_secs(10)))]);
+    log.append(&[sync("a secret")]).await.unwrap();
+    log.append(&[DELETE]).await.unwrap();
+    drop(log.erase(&account("a"), &session("s")).await.unwrap());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(holding(&bucket, "a secret").await, [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_claims_of_a_lone_writer_one_wins() {
+    let (bucket, store) = careless();
+    bucket.next_writes([Some(Fault::Slow(Duration::from_secs(2)))]);
+    let (who, what) = (account("a"), session("s"));
+    let ids: Vec<_> = (1..=8).map(share).collect();
+    let claims = ids.iter().map(|id| store.claim(&who, &what, id, Timestamp(0)));
+    let claims = futures::future::join_all(claims).await;
+    let ours = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Ours))).count();
+    assert_eq!(ours, 1, "{claims:?}");
+    let listed = store.list(None, None, 10).await.unwrap().claims;
+    let winner = claims.iter().position(|claim| matches!(claim, Ok(Claim::Ours))).unwrap();
+    assert_eq!(listed[0].share, ids[winner]);
+    assert!(claims.iter().flatten().all(|claim| *claim == Claim::Ours || *claim == Claim::Theirs(ids[winner].clone())));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ use crate::support::bucket::{TestBucket, text_of};
 const SEGMENT_1: &str = include_str!("../../data/store/format-1-segment-1.jsonl");
 const SEGMENT_2: &str = include_str!("../../data/store/format-1-segment-2.jsonl");
 const RUN: &str = include_str!("../../data/store/format-1-run.jsonl");
+const EXPIRING: &str = include_str!("../../data/store/format-1-segment-expiry.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
 const ABOUT: &str = include_str!("../../data/store/format-1-about.json");
 const TOMBSTONE: &str = include_str!("../../data/store/format-1-tombstone.json");
@@ -36,7 +37,13 @@ fn json(text: &str) -> Option<Payload> {
 fn golden() -> (Vec<Entry>, Vec<Entry>) {
     let (account, session) = (account("ann@example.org"), session("ses_4f2a"));
     let opening = vec![
-        Entry::Open { at: Timestamp(1_796_000_000_000), account, session, secret: SecretHash([0xab; 32]) },
+        Entry::Open {
+            at: Timestamp(1_796_000_000_000),
+            account,
+            session,
+            secret: SecretHash([0xab; 32]),
+            expires_at: None,
+        },
         Entry::Secret { at: Timestamp(1_796_000_000_500), secret: SecretHash([0xcd; 32]) },
     ];
     let change = |key: ItemKey, value| Change { key, value };
@@ -137,6 +144,27 @@ async fn format_1_is_what_is_written() {
     }
 }
 
+/// An expiry is written with its time; without one it is never.
+#[tokio::test]
+async fn format_1_has_expiries() {
+    let (who, what) = (account("ann@example.org"), session("ses_4f2a"));
+    let entries = [
+        Entry::Open {
+            at: Timestamp(1_796_000_000_000),
+            account: who,
+            session: what,
+            secret: SecretHash([0xab; 32]),
+            expires_at: Some(Timestamp(1_796_000_600_000)),
+        },
+        Entry::Expiry { at: Timestamp(1_796_000_001_000), expires_at: Some(Timestamp(1_796_604_800_000)) },
+        Entry::Expiry { at: Timestamp(1_796_000_002_000), expires_at: None },
+    ];
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    drop(created(&host(&bucket, 0xfeed), &share(1), &entries).await);
+    assert_eq!(text(&bucket, &segment_key(1)).await, EXPIRING);
+    assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, entries);
+}
+
 #[tokio::test]
 async fn a_field_of_tomorrow_is_passed_over() {
     let bucket = TestBucket::over(Arc::new(InMemory::new()));
@@ -228,14 +256,16 @@ fn any_entry() -> impl Strategy<Value = Entry> {
     });
     let batch = (prop::option::of(stamp), prop::collection::vec(change, 0..5));
     prop_oneof![
-        1 => (at(), "[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}", "[A-Za-z0-9_:@=+~-][A-Za-z0-9_.:@=+~-]{0,127}", hash())
-            .prop_map(|(at, account, session, secret)| Entry::Open {
+        1 => (at(), "[A-Za-z0-9_@-][A-Za-z0-9_.@-]{0,63}", "[A-Za-z0-9_:@=+~-][A-Za-z0-9_.:@=+~-]{0,127}", hash(), prop::option::of(at()))
+            .prop_map(|(at, account, session, secret, expires_at)| Entry::Open {
                 at,
                 account: account.parse::<AccountId>().unwrap(),
                 session: session.parse::<SessionId>().unwrap(),
                 secret,
+                expires_at,
             }),
         1 => (at(), hash()).prop_map(|(at, secret)| Entry::Secret { at, secret }),
+        1 => (at(), prop::option::of(at())).prop_map(|(at, expires_at)| Entry::Expiry { at, expires_at }),
         4 => (at(), batch).prop_map(|(at, (stamp, changes))| Entry::Sync { at, batch: Batch { stamp, changes } }),
     ]
 }

@@ -146,7 +146,7 @@ fn items(room: &capshare::hub::room::Room) -> Vec<(String, String)> {
 }
 
 async fn create(hub: &Hub, session: &str) -> Created {
-    hub.create(&who(), &session.parse().unwrap(), None).await.unwrap()
+    hub.create(&who(), &session.parse().unwrap(), None, None).await.unwrap()
 }
 
 async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::hub::room::Room>, Refusal> {

@@ -330,6 +330,12 @@ class Client {
     slowWatch = Watch::Client(nullptr);
     until([&]() { return slow.open == 0; });
 
+    // An hour to live, then no end again.
+    auto expiring_soon = share.setExpiryRequest();
+    expiring_soon.setTtlMs(3600000);
+    CHECK(get(expiring_soon.send()).getResult().getExpiresAt() > 0);
+    CHECK(get(share.setExpiryRequest().send()).getResult().getExpiresAt() == 0);
+
     // Narrowed.
     auto narrowed = get(share.narrowToWriteRequest().send());
     CHECK(narrowed.getResult().getInfo().getId() == id);

@@ -262,6 +262,12 @@ async def every_method(world):
         held, _, _ = await read_all(share)
         assert follower.items == held and late.items == {k: v for k, v in held.items() if k.startswith(("message/x", "message/m3"))}
 
+        # An hour to live, then no end again.
+        expires = facts((answer := await share.setExpiry(ttlMs=3_600_000)).result, "expiresAt")
+        assert expires > info.createdAt and facts((answer := await share.info()).result, "info").expiresAt == expires
+        assert facts((answer := await share.setExpiry(ttlMs=0)).result, "expiresAt") == 0
+        refusal((answer := await share.setExpiry(ttlMs=2**63)).result, "limitExceeded")
+
         # Narrowed: a writer cannot read, a view cannot write, and one that has run out does nothing.
         writer = world.seen((narrowed := await share.narrowToWrite()).writer)
         assert facts(narrowed.result, "info").id == id
@@ -284,6 +290,7 @@ async def every_method(world):
         refusal(restored.result, "notYet")
         refusal((answer := await restored.share.info()).result, "notYet")
         refusal((answer := await restored.writer.sync(data=[], stamp={})).result, "notYet")
+        refusal((answer := await restored.writer.setExpiry(ttlMs=1)).result, "notYet")
         refusal((answer := await restored.view.read(since=0, cursor=0)).result, "notYet")
         refusal((answer := await share.save(label="x", expiresAt=0)).result, "notYet")
         refusal((answer := await share.grants()).result, "notYet")
