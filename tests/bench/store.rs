@@ -151,7 +151,7 @@ fn access() -> SingleAccount {
 }
 
 async fn create(hub: &Hub, session: &str) -> Created {
-    hub.create(&access().anonymous().unwrap(), &session.parse().unwrap(), None).await.unwrap()
+    hub.create(&access().anonymous().unwrap(), &session.parse().unwrap(), None, None).await.unwrap()
 }
 
 /// One sync, acknowledged.
