@@ -44,6 +44,7 @@ mod key;
 mod log;
 mod open;
 mod probe;
+mod survey;
 
 use bucket::Bucket;
 use codec::Identity;
@@ -60,6 +61,9 @@ pub use free::Frees;
 pub use index::{Claim, ClaimListing, ListCursor, ListPage};
 pub use log::{Appended, Log, News};
 pub use open::{Created, Opened};
+pub use survey::{
+    CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
+};
 
 /// The shares of one bucket. Clones are the same store.
 #[derive(Debug, Clone)]

@@ -119,7 +119,7 @@ pub(crate) async fn remove(args: args::Remove, environment: &Environment, output
 }
 
 /// RFC 3339, in UTC.
-fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     let since = std::time::Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
     humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
 }

@@ -5,3 +5,4 @@ mod follow;
 mod program;
 mod serve;
 mod shares;
+mod store;

@@ -1,7 +1,7 @@
 //! The store, over every kind of bucket.
 //!
 //! `suite` is what any bucket must show, run by `backends`; `faults` and `seeds` are what happens when requests and answers go
-//! astray; `about` is the companions of claims; `format` pins the stored bytes; `buckets` is about buckets that are full, closed, down or careless.
+//! astray; `survey` is what checks, counts and clears a whole bucket; `about` is the companions of claims; `format` pins the stored bytes; `buckets` is about buckets that are full, closed, down or careless.
 
 use std::sync::Arc;
 
@@ -24,6 +24,7 @@ mod faults;
 mod format;
 mod seeds;
 mod suite;
+mod survey;
 
 /// A store of the host with this number.
 fn host(bucket: &Arc<TestBucket>, writer: u128) -> Store {
