@@ -20,6 +20,7 @@ mod serve;
 mod settings;
 mod shares;
 mod stop;
+mod store;
 mod watch;
 
 use std::ffi::OsString;
@@ -60,6 +61,11 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
             let settings = settings::serve::resolve(*args, &common, environment)?;
             log::start(&settings.log.value, settings.log_format.value, common.json)?;
             run_host(serve::run(settings, output))
+        }
+        Command::Store(args) => {
+            let settings = settings::serve::resolve(args.command.place().into(), &common, environment)?;
+            settings::log(&common, environment)?;
+            run_host(store::run(args.command, settings, output))
         }
         Command::Demo(args) => {
             settings::log(&common, environment)?;

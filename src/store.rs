@@ -46,6 +46,7 @@ mod lone;
 mod mutation;
 mod open;
 mod probe;
+mod survey;
 
 use bucket::Bucket;
 use codec::Identity;
@@ -66,6 +67,9 @@ pub use mutation::Mutation;
 #[cfg(not(feature = "mutations"))]
 pub(crate) use mutation::Mutation;
 pub use open::{Created, Opened};
+pub use survey::{
+    CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
+};
 
 /// The shares of one bucket. Clones are the same store.
 #[derive(Debug, Clone)]

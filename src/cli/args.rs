@@ -62,10 +62,13 @@ pub(crate) enum Command {
     /// Check that a host can be reached, speaks our contract, gives back a value and calls back; with the time of each
     #[command(after_help = exit::HELP)]
     Probe(Probe),
+    /// Check, count or clear a store, directly and while hosts run on it
+    #[command(after_help = exit::HELP)]
+    Store(StoreArguments),
 }
 
 /// A flag wins over its variable, that over the file, that over the default.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Serve {
     /// The address to listen on [env: CAPSHARE_LISTEN] [default: 127.0.0.1:7420]
     #[arg(long, value_name = "IP:PORT")]
@@ -115,7 +118,7 @@ pub(crate) struct Serve {
 }
 
 /// What a host grants its producers.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Granted {
     /// After what time a share is gone, unless its producer says another, such as 30d [env: CAPSHARE_SHARE_TTL]
     /// [default: never]
@@ -135,6 +138,95 @@ pub(crate) struct Granted {
     /// number]
     #[arg(long, value_name = "BYTES")]
     pub(crate) account_bytes_per_day_max: Option<String>,
+}
+
+/// What is done with a store.
+#[derive(Args)]
+pub(crate) struct StoreArguments {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read every object and tell what is wrong. Exit code 0: nothing, or all was mended; 1: something
+    #[command(after_help = exit::HELP)]
+    Check(StoreCheck),
+    /// Tell what there is, and what takes the room; only lists
+    #[command(after_help = exit::HELP)]
+    Stats(StoreStats),
+    /// Free what is expired, superseded or left over
+    #[command(after_help = exit::HELP)]
+    Gc(StoreGc),
+}
+
+impl StoreCommand {
+    /// Which store.
+    pub(crate) fn place(&self) -> StorePlace {
+        match self {
+            Self::Check(StoreCheck { place, .. })
+            | Self::Stats(StoreStats { place })
+            | Self::Gc(StoreGc { place, .. }) => place.clone(),
+        }
+    }
+}
+
+/// Which store: as `serve` says it.
+#[derive(Args, Clone)]
+pub(crate) struct StorePlace {
+    /// A directory, or s3://BUCKET/PREFIX [env: CAPSHARE_STORE] [default: a directory in the user's data folder]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// The host's TOML file [env: CAPSHARE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+    /// The endpoint of an S3 service that is not AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+    /// The bucket's region [env: CAPSHARE_REGION, AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long, value_name = "REGION")]
+    region: Option<String>,
+}
+
+impl From<StorePlace> for Serve {
+    fn from(place: StorePlace) -> Self {
+        let StorePlace { store, config, endpoint, region } = place;
+        Self { store, config, endpoint, region, ..Self::default() }
+    }
+}
+
+/// Checks a store.
+#[derive(Args)]
+pub(crate) struct StoreCheck {
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+    /// Mend what is safe to mend while hosts run: finish deletions, release claims on deleted shares, delete companions
+    /// of no claim
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// How old a thing must be before it is taken for left over rather than for being done just now
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub(crate) settled_after: Duration,
+}
+
+/// Counts a store.
+#[derive(Args)]
+pub(crate) struct StoreStats {
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+}
+
+/// Clears a store.
+#[derive(Args)]
+pub(crate) struct StoreGc {
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+    /// Only say what would be freed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How long tombstones of deleted shares stay
+    #[arg(long, value_name = "TIME", default_value = "30days", value_parser = humantime::parse_duration)]
+    pub(crate) tombstones_after: Duration,
 }
 
 /// Plays a recorded session into a host of its own.

@@ -14,6 +14,13 @@ pub(crate) fn steps(total: u64, output: Output) -> ProgressBar {
     bar(total, "{bar:30} {pos}/{len}  {msg}", output)
 }
 
+/// A count of objects, of which nobody knows how many there are.
+pub(crate) fn objects(output: Output) -> ProgressBar {
+    let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style = ProgressStyle::with_template("{spinner} {pos} objects  {per_sec}  {elapsed}");
+    ProgressBar::with_draw_target(None, target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}
+
 fn bar(total: u64, template: &str, output: Output) -> ProgressBar {
     // Where stderr is no terminal, indicatif draws nothing by itself.
     let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };

@@ -152,7 +152,7 @@ fn with_secret_failed(target: &Target, id: &ShareId, given: Option<&str>, error:
 }
 
 /// RFC 3339, in UTC.
-fn time(at: Timestamp) -> String {
+pub(crate) fn time(at: Timestamp) -> String {
     let since = std::time::Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
     humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
 }

@@ -122,10 +122,7 @@ impl Bucket {
         stream::try_unfold((listing, prefix.clone()), move |(mut listing, prefix)| async move {
             match self.bounded(BucketRequest::List, &prefix, listing.next()).await? {
                 None => Ok(None),
-                Some(Ok(meta)) => {
-                    let listed = Listed { size: meta.size, modified: modified(&meta), key: meta.location };
-                    Ok(Some((listed, (listing, prefix))))
-                }
+                Some(Ok(meta)) => Ok(Some((meta.into(), (listing, prefix)))),
                 Some(Err(error)) => Err(StoreError::from_bucket(BucketRequest::List, &prefix, error)),
             }
         })
@@ -134,6 +131,15 @@ impl Bucket {
 
     pub(super) async fn list_all(&self, prefix: &Path, after: Option<&Path>) -> Result<Vec<Listed>, StoreError> {
         self.list(prefix, after).try_collect().await
+    }
+
+    /// The folders and the objects that lie right below a prefix.
+    pub(super) async fn folders(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Listed>), StoreError> {
+        let listing = self.objects.list_with_delimiter(Some(prefix).filter(|prefix| !prefix.is_root()));
+        match self.bounded(BucketRequest::List, prefix, listing).await? {
+            Ok(found) => Ok((found.common_prefixes, found.objects.into_iter().map(Listed::from).collect())),
+            Err(error) => Err(StoreError::from_bucket(BucketRequest::List, prefix, error)),
+        }
     }
 
     /// Deletes objects; one that is not there is as good as deleted. All are tried, the first failure is told.
@@ -166,6 +172,12 @@ impl Bucket {
         tokio::time::timeout(self.request_time, asking)
             .await
             .map_err(|late| StoreError::unavailable(request, key, late.to_string()))
+    }
+}
+
+impl From<ObjectMeta> for Listed {
+    fn from(meta: ObjectMeta) -> Self {
+        Self { size: meta.size, modified: modified(&meta), key: meta.location }
     }
 }
 

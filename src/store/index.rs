@@ -110,14 +110,27 @@ struct Newest {
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     /// The claims, by number.
-    claims: Vec<(Number, Listed)>,
+    pub(super) claims: Vec<(Number, Listed)>,
     /// The companions' numbers, in no order.
-    abouts: Vec<Number>,
+    pub(super) abouts: Vec<Number>,
 }
 
 impl Claims {
     fn newest(&self) -> Number {
         self.claims.last().map_or(0, |(number, _)| *number)
+    }
+
+    pub(super) fn of(listed: Vec<Listed>) -> Self {
+        let mut found = Self::default();
+        for listed in listed {
+            match key::index_parts(&listed.key) {
+                Some((_, _, number, Indexed::Claim)) => found.claims.push((number, listed)),
+                Some((_, _, number, Indexed::About)) => found.abouts.push(number),
+                None => {}
+            }
+        }
+        found.claims.sort_unstable_by_key(|(number, _)| *number);
+        found
     }
 
     /// The newest claim, if it is not released.
@@ -278,16 +291,7 @@ impl Store {
 
     /// What there is of a session.
     pub(super) async fn claims_on(&self, prefix: &Path) -> Result<Claims, StoreError> {
-        let mut found = Claims::default();
-        for listed in self.bucket.list_all(prefix, None).await? {
-            match key::index_parts(&listed.key) {
-                Some((_, _, number, Indexed::Claim)) => found.claims.push((number, listed)),
-                Some((_, _, number, Indexed::About)) => found.abouts.push(number),
-                None => {}
-            }
-        }
-        found.claims.sort_unstable_by_key(|(number, _)| *number);
-        Ok(found)
+        Ok(Claims::of(self.bucket.list_all(prefix, None).await?))
     }
 
     /// Which share a session is, if it is one, as its newest claim says. The share may be deleted all the same.

@@ -44,6 +44,11 @@ pub(super) fn after_claims(account: &AccountId, session: &SessionId) -> Path {
     path(format!("index/{account}/{session}/:"))
 }
 
+/// What the objects of all shares begin with.
+pub(super) fn shares() -> Path {
+    path("share".to_owned())
+}
+
 /// What all objects of a share begin with, except its tombstone.
 pub(super) fn share(id: &ShareId) -> Path {
     path(format!("share/{id}"))
@@ -62,6 +67,11 @@ pub(super) fn run(id: &ShareId, from: Number, to: Number) -> Path {
 /// What says that a share was deleted.
 pub(super) fn tombstone(id: &ShareId) -> Path {
     path(format!("tomb/{id}"))
+}
+
+/// What tombstones begin with.
+pub(super) fn tombstones() -> Path {
+    path("tomb".to_owned())
 }
 
 /// What the start-up probe writes begins with.
@@ -83,6 +93,16 @@ pub(super) fn segment_number(id: &ShareId, key: &Path) -> Option<Number> {
 pub(super) fn run_stretch(id: &ShareId, key: &Path) -> Option<(Number, Number)> {
     let (from, to) = inside(id, key)?.strip_prefix("snap/")?.split_once('-')?;
     Some((number(from)?, number(to)?)).filter(|(from, to)| from < to)
+}
+
+/// Whose tombstone it is, if the key is one of these.
+pub(super) fn tombstone_of(key: &Path) -> Option<ShareId> {
+    key.as_ref().strip_prefix("tomb/")?.parse().ok()
+}
+
+/// Which share the objects below this prefix are of.
+pub(super) fn share_of(prefix: &Path) -> Option<ShareId> {
+    prefix.as_ref().strip_prefix("share/")?.parse().ok()
 }
 
 fn inside<'a>(id: &ShareId, key: &'a Path) -> Option<&'a str> {

@@ -30,6 +30,8 @@ mod look;
 
 use look::Look;
 
+pub(super) use look::chain;
+
 /// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);
 

@@ -5,3 +5,4 @@ mod follow;
 pub(crate) mod program;
 mod serve;
 mod shares;
+mod store;

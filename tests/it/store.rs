@@ -1,8 +1,9 @@
 //! The store, over every kind of bucket.
 //!
 //! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows; `about` is the
-//! companions of claims; `faults` and `seeds` are what happens when requests and answers go astray; `format` pins the stored
-//! bytes, and `versions` reads what versions wrote; `buckets` is about buckets that are full, closed, down or careless.
+//! companions of claims; `survey` is what checks, counts and clears a whole bucket; `faults` and `seeds` are what happens when
+//! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `buckets` is about
+//! buckets that are full, closed, down or careless.
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ mod folds;
 mod format;
 mod seeds;
 mod suite;
+mod survey;
 mod versions;
 
 /// A store of the host with this number.

@@ -116,7 +116,7 @@ async fn only_the_share_that_holds_the_session_is_described() {
     assert_eq!((&claims[0].share, claims[0].about.as_ref()), (&share(2), Some(&titled("next"))));
 }
 
-/// S13: deleting a share leaves nothing of its title, also if the host that describes it has not heard of it.
+/// A deletion leaves nothing of a title, also if the host that describes the share has not heard of it.
 #[tokio::test(start_paused = true)]
 async fn a_companion_that_is_written_late_goes_all_the_same() {
     let slow = Duration::from_secs(10);

@@ -226,7 +226,7 @@ async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<Te
     settings.sorted_listings = sorted;
     let host = host_with(bucket, 1, settings);
     let (one, other, gone) = (account("one"), account("other"), session("gone"));
-    let (passed, folded) = (|n: u128| n % 7 == 0, |n: u128| n % 3 != 0);
+    let (passed, folded) = (|n: u128| n.is_multiple_of(7), |n: u128| !n.is_multiple_of(3));
     let claims =
         (0..1_100_u128).map(|n| (if n % 10 == 0 { &other } else { &one }, session(&format!("s{n}")), share(n)));
     let expected: BTreeSet<_> = claims.clone().map(|(who, what, id)| (who.to_string(), what.to_string(), id)).collect();

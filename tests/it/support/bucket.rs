@@ -85,7 +85,7 @@ pub(crate) struct TestBucket {
     pub(crate) down: AtomicBool,
     /// Take every create as an overwrite.
     pub(crate) careless: AtomicBool,
-    /// What listings make older than it is: keys that begin like this, by so much.
+    /// What is shown as older than it is: keys that begin like this, by so much.
     aged: Arc<Mutex<Vec<(String, Duration)>>>,
     /// Answer 503 to reads and listings by the dice too, and delay them.
     reads_too: AtomicBool,
@@ -125,7 +125,7 @@ impl TestBucket {
         self.reads_too.store(false, Ordering::Relaxed);
     }
 
-    /// Listings show what begins like this as so much older than it is.
+    /// Listings and reads show what begins like this as so much older than it is.
     pub(crate) fn age(&self, begins: &str, by: Duration) {
         self.aged.lock().unwrap().push((begins.to_owned(), by));
     }
@@ -239,7 +239,13 @@ impl ObjectStore for TestBucket {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.counts.count(&self.counts.gets, location.as_ref());
         self.read_fault().await?;
-        self.inner.get_opts(location, options).await
+        let mut got = self.inner.get_opts(location, options).await?;
+        for (begins, by) in self.aged.lock().unwrap().iter() {
+            if location.as_ref().starts_with(begins) {
+                got.meta.last_modified -= *by;
+            }
+        }
+        Ok(got)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

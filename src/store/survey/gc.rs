@@ -1,0 +1,352 @@
+//! Collecting garbage: what is expired, what deletions and folds have left, and what is nobody's any more.
+//!
+//! Hosts free all this by themselves, but one that stops leaves some. Whatever is freed here is older, by the bucket's own
+//! clock, than any reader or writer can still depend on; that clock is asked by writing an object. Nothing is freed because of
+//! what a run covers before that run was read, and no tombstone while a claim names its share.
+//!
+//! Expired shares are found by their companions, so a share is read only if it is about to go, and goes only if its log
+//! says so too: another host may have given it more time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+
+use super::super::Store;
+use super::super::about::About;
+use super::super::bucket::Listed;
+use super::super::codec;
+use super::super::error::{BucketRequest, StoreError};
+use super::super::index::Claims;
+use super::super::key::{self, Indexed};
+use super::super::log::{Appended, chain};
+use super::super::open::Opened;
+use super::walk::Group;
+use super::{Groups, Progress, Tally};
+use crate::share::entry::Entry;
+use crate::share::id::ShareId;
+use crate::share::time::Timestamp;
+
+/// Tombstones that one collection considers; those beyond are left to the next. Each has some hundred bytes here.
+const TOMBSTONES_MAX: usize = 100_000;
+
+/// From which age on a probe is left over: an hour. A host's start takes seconds.
+const PROBES_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How often the deletion of an expired share is appended, if other hosts write the share at the same time.
+const DELETES_MAX: usize = 8;
+
+/// How a collection goes about it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GcOptions {
+    /// Only say what would be freed. One small object is written and deleted all the same, to ask for the time.
+    pub dry_run: bool,
+    /// What time it is, for what expires.
+    pub now: Timestamp,
+    /// How long tombstones stay. Default 30 days: no host, and no crashed machine's file, comes back after that.
+    pub tombstones_after: Duration,
+    /// Random, so that two collections do not meet.
+    pub nonce: u128,
+}
+
+impl GcOptions {
+    /// The defaults, at this time.
+    #[must_use]
+    pub fn at(now: Timestamp, nonce: u128) -> Self {
+        Self { dry_run: false, now, tombstones_after: Duration::from_secs(30 * 24 * 3_600), nonce }
+    }
+}
+
+/// What was freed of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum FreedKind {
+    /// The content of shares that had expired.
+    Expired,
+    /// Content and empty objects of deleted shares. Content that has to keep its place counts when it is emptied, and once
+    /// more when the empty object is freed.
+    Deleted,
+    /// Segments and runs that later runs cover.
+    Superseded,
+    /// Claims that later ones have passed.
+    Claims,
+    /// Companions of claims that are released, passed or gone.
+    Companions,
+    /// Tombstones of long ago.
+    Tombstones,
+    /// Probes that hosts left when they started.
+    Probes,
+}
+
+impl FreedKind {
+    /// Its name for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Deleted => "deleted",
+            Self::Superseded => "superseded",
+            Self::Claims => "claims",
+            Self::Companions => "companions",
+            Self::Tombstones => "tombstones",
+            Self::Probes => "probes",
+        }
+    }
+}
+
+/// What was freed, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Freed {
+    /// By kind; without those of which there was nothing.
+    pub kinds: BTreeMap<FreedKind, Tally>,
+    /// Shares that had expired.
+    pub expired_shares: u64,
+    /// Shares that were passed over because something of them cannot be read: see [`Store::check`].
+    pub passed_over: u64,
+}
+
+impl Freed {
+    /// All of it.
+    #[must_use]
+    pub fn all(&self) -> Tally {
+        self.kinds.values().fold(Tally::default(), |all, kind| Tally {
+            objects: all.objects + kind.objects,
+            bytes: all.bytes + kind.bytes,
+        })
+    }
+}
+
+/// A collection under way.
+struct Collection<'a> {
+    store: &'a Store,
+    options: &'a GcOptions,
+    /// By the bucket's clock.
+    now: Timestamp,
+    freed: Freed,
+    /// Old tombstones of which no object and no claim has been met.
+    tombstones: BTreeMap<ShareId, Listed>,
+}
+
+impl Store {
+    /// Frees what nobody needs any more.
+    ///
+    /// # Errors
+    /// What the bucket said. What was freed before that is freed.
+    pub async fn gc(&self, options: &GcOptions, progress: Progress<'_>) -> Result<Freed, StoreError> {
+        let now = self.bucket_time(options.nonce).await?;
+        let (freed, tombstones) = (Freed::default(), BTreeMap::new());
+        let mut collection = Collection { store: self, options, now, freed, tombstones };
+        collection.find_tombstones(progress).await?;
+        let mut sessions = Groups::of(self, &key::index(), 3).stream();
+        while let Some(group) = sessions.try_next().await? {
+            progress(group.objects.len() as u64);
+            collection.session(group).await?;
+        }
+        let mut shares = Groups::of(self, &key::shares(), 2).stream();
+        while let Some(group) = shares.try_next().await? {
+            progress(group.objects.len() as u64);
+            collection.share(&group).await?;
+        }
+        collection.free_tombstones().await?;
+        collection.free_probes().await?;
+        Ok(collection.freed)
+    }
+
+    /// What time it is in the bucket.
+    async fn bucket_time(&self, nonce: u128) -> Result<Timestamp, StoreError> {
+        let key = key::probe(nonce, "clock");
+        self.bucket.overwrite(&key, Bytes::from_static(b"what time is it?")).await?;
+        let now = self.bucket.written_at(&key).await?;
+        self.bucket.delete(vec![key.clone()]).await?;
+        now.ok_or_else(|| StoreError::unavailable(BucketRequest::Read, &key, "it is gone as soon as it was written"))
+    }
+}
+
+impl Collection<'_> {
+    fn is_old(&self, at: Timestamp, after: Duration) -> bool {
+        at.0.saturating_add(after.as_millis() as i64) < self.now.0
+    }
+
+    /// Whether no reader and no writer can depend on it any more.
+    fn is_over(&self, listed: &Listed) -> bool {
+        self.is_old(listed.modified, self.store.settings.free_after())
+    }
+
+    async fn free(&mut self, kind: FreedKind, objects: Vec<Listed>) -> Result<(), StoreError> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let tally = self.freed.kinds.entry(kind).or_default();
+        objects.iter().for_each(|listed| tally.add(listed));
+        if self.options.dry_run {
+            return Ok(());
+        }
+        self.store.bucket.delete(objects.into_iter().map(|listed| listed.key).collect()).await
+    }
+
+    async fn session(&mut self, group: Group) -> Result<(), StoreError> {
+        let index_parts = |listed: &Listed| key::index_parts(&listed.key);
+        let Some((account, session, ..)) = group.objects.iter().find_map(index_parts).filter(|_| !group.stray) else {
+            return Ok(());
+        };
+        let claims = Claims::of(group.objects.clone());
+        let passed = claims.claims.windows(2).filter(|pair| self.is_over(&pair[1].1)).map(|pair| pair[0].1.clone());
+        self.free(FreedKind::Claims, passed.collect()).await?;
+        let held = claims.held();
+        let orphans = group.objects.into_iter().filter(|listed| {
+            matches!(key::index_parts(&listed.key), Some((_, _, number, Indexed::About)) if Some(number) != held)
+        });
+        self.free(FreedKind::Companions, orphans.collect()).await?;
+        let Some(number) = held else { return Ok(()) };
+        if !self.tombstones.is_empty() {
+            match self.store.read_claim(&account, &session, number).await {
+                Ok(claim) => drop(claim.and_then(|claim| self.tombstones.remove(&claim.share))),
+                // It may name any of them.
+                Err(StoreError::Corrupt { .. }) => {
+                    self.freed.passed_over += 1;
+                    self.tombstones.clear();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if claims.has_about(number)
+            && let Some((share, about)) = self.store.read_about(&account, &session, number).await?
+            && self.has_expired(about.expires_at)
+        {
+            self.expire(&share).await?;
+        }
+        Ok(())
+    }
+
+    fn has_expired(&self, expires_at: Option<Timestamp>) -> bool {
+        expires_at.is_some_and(|at| at <= self.options.now)
+    }
+
+    /// Deletes a share that expired, if its log says so too, as its host would have.
+    async fn expire(&mut self, id: &ShareId) -> Result<(), StoreError> {
+        let (mut log, mut state) = match self.store.open_log(id).await {
+            Ok(Opened::Open(log, news)) => (log, news.into_state()),
+            Ok(Opened::Absent(_) | Opened::Deleted) => return Ok(()),
+            Err(StoreError::Corrupt { .. }) => {
+                self.freed.passed_over += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for _ in 0..DELETES_MAX {
+            let Some(about) = About::of(&state, 0).filter(|about| self.has_expired(about.expires_at)) else {
+                return Ok(());
+            };
+            let listed = self.store.bucket.list_all(&key::share(id), None).await?;
+            if self.options.dry_run {
+                self.freed.expired_shares += 1;
+                return self.free(FreedKind::Expired, listed).await;
+            }
+            match log.append(&[Entry::Delete { at: self.options.now }]).await? {
+                Appended::Written => {
+                    // Its empty objects are freed by a later collection.
+                    drop(log.erase(&about.account, &about.session).await?);
+                    self.freed.expired_shares += 1;
+                    let tally = self.freed.kinds.entry(FreedKind::Expired).or_default();
+                    listed.iter().for_each(|listed| tally.add(listed));
+                    return Ok(());
+                }
+                Appended::Behind(news) => {
+                    if let Some(anew) = news.state {
+                        state = *anew;
+                    }
+                    for entry in &news.entries {
+                        state.apply(entry);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn share(&mut self, group: &Group) -> Result<(), StoreError> {
+        let Some(id) = key::share_of(&group.prefix).filter(|_| !group.stray && !group.objects.is_empty()) else {
+            return Ok(());
+        };
+        if let Some(buried) = self.store.bucket.written_at(&key::tombstone(&id)).await? {
+            // What lies here needs its tombstone.
+            self.tombstones.remove(&id);
+            let (full, empty): (Vec<_>, Vec<_>) = group.objects.iter().cloned().partition(|listed| listed.size > 0);
+            if !full.is_empty() && self.is_old(buried, self.store.settings.free_after()) {
+                let tally = self.freed.kinds.entry(FreedKind::Deleted).or_default();
+                full.iter().for_each(|listed| tally.add(listed));
+                if !self.options.dry_run {
+                    self.store.clear_away(&id, None).await?;
+                }
+            }
+            let over = empty.into_iter().filter(|listed| self.is_over(listed)).collect();
+            return self.free(FreedKind::Deleted, over).await;
+        }
+        self.superseded(&id, &group.objects).await
+    }
+
+    /// Frees what runs have superseded, runs first; the newest segment that is covered stays.
+    async fn superseded(&mut self, id: &ShareId, listed: &[Listed]) -> Result<(), StoreError> {
+        let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(id, &l.key)).collect();
+        let way: BTreeSet<_> = chain(runs).into_iter().collect();
+        let Some(covered) = way.iter().map(|(_, to)| *to).max() else { return Ok(()) };
+        let is_part = |listed: &&Listed| key::run_stretch(id, &listed.key).is_some_and(|run| way.contains(&run));
+        if !listed.iter().filter(is_part).all(|run| self.is_over(run)) {
+            return Ok(());
+        }
+        let (old_runs, segments): (Vec<_>, Vec<_>) = listed
+            .iter()
+            .filter(|listed| match key::run_stretch(id, &listed.key) {
+                Some(run) => !way.contains(&run) && run.1 <= covered,
+                None => key::segment_number(id, &listed.key).is_some_and(|number| number < covered),
+            })
+            .filter(|listed| self.is_over(listed))
+            .cloned()
+            .partition(|listed| key::run_stretch(id, &listed.key).is_some());
+        if old_runs.is_empty() && segments.is_empty() {
+            return Ok(());
+        }
+        for (from, to) in &way {
+            let key = key::run(id, *from, *to);
+            let Some((bytes, _)) = self.store.bucket.read(&key).await? else { return Ok(()) };
+            if codec::decode_run(&key, id, (*from, *to), &bytes).is_err() {
+                self.freed.passed_over += 1;
+                return Ok(());
+            }
+        }
+        self.free(FreedKind::Superseded, old_runs).await?;
+        self.free(FreedKind::Superseded, segments).await
+    }
+
+    async fn find_tombstones(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {
+        let mut listing = self.store.bucket.list(&key::tombstones(), None);
+        while let Some(listed) = listing.try_next().await? {
+            progress(1);
+            if let Some(id) = key::tombstone_of(&listed.key)
+                && self.is_old(listed.modified, self.options.tombstones_after)
+                && self.tombstones.len() < TOMBSTONES_MAX
+            {
+                self.tombstones.insert(id, listed);
+            }
+        }
+        Ok(())
+    }
+
+    async fn free_tombstones(&mut self) -> Result<(), StoreError> {
+        for (id, listed) in std::mem::take(&mut self.tombstones) {
+            // Anything that came after the pass, such as a file that a machine lost and found again.
+            if self.store.bucket.list(&key::share(&id), None).try_next().await?.is_none() {
+                self.free(FreedKind::Tombstones, vec![listed]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn free_probes(&mut self) -> Result<(), StoreError> {
+        let probes: Vec<_> = self.store.bucket.list_all(&key::probes(), None).await?;
+        let old = probes.into_iter().filter(|listed| self.is_old(listed.modified, PROBES_AFTER)).collect();
+        self.free(FreedKind::Probes, old).await
+    }
+}

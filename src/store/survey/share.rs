@@ -1,0 +1,205 @@
+//! Judging one share: are its segments and runs what they should be, and do they come to a state.
+//!
+//! All of its objects are read, the segments in order and folded on the way; each run is compared with what its segments
+//! come to, as far as these are still there. Nothing is asked of other shares.
+
+use std::collections::BTreeMap;
+
+use futures::stream::{self, StreamExt as _};
+use object_store::path::Path;
+
+use super::super::Store;
+use super::super::bucket::{Listed, REQUESTS_AT_ONCE};
+use super::super::codec::{self, Identity, RunHeader, Segment};
+use super::super::error::StoreError;
+use super::super::key::{self, Number};
+use super::super::log::chain;
+use super::finding::{Finding, Problem};
+use crate::share::entry::Entry;
+use crate::share::id::ShareId;
+use crate::share::state::{Opened, Saved, State};
+
+/// What was found out about a share that has no tombstone.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub(super) findings: Vec<Finding>,
+    /// Whose it is, if it came to a state.
+    pub(super) opened: Option<Opened>,
+    /// Its deletion is in the log, or its objects are being emptied.
+    pub(super) ending: bool,
+    /// Something went while it was read: it is worth another listing.
+    pub(super) moved: bool,
+}
+
+type Runs = BTreeMap<(Number, Number), (RunHeader, Saved)>;
+
+/// Where the folding of a log stands.
+struct Walk {
+    /// The last segment that was read, and its identity if it could be.
+    last: Number,
+    this: Option<Identity>,
+    /// The state after it, if it is known.
+    state: Option<State>,
+    /// From which segment on that was folded from segments alone.
+    since: Number,
+    covered: Number,
+}
+
+impl Judged {
+    fn find(&mut self, problem: Problem, key: &Path, detail: Option<String>) {
+        self.findings.push(Finding { problem, key: key.to_string(), detail, mended: false });
+    }
+
+    fn unreadable(&mut self, key: &Path, error: &StoreError) {
+        let reason = match error {
+            StoreError::Corrupt { reason, .. } => reason.clone(),
+            StoreError::Unavailable { .. }
+            | StoreError::Full { .. }
+            | StoreError::Denied { .. }
+            | StoreError::Unconditional => error.to_string(),
+        };
+        self.find(Problem::Unreadable, key, Some(reason));
+    }
+}
+
+impl Store {
+    /// Judges a share by its objects. An error is the bucket's: what is wrong with an object is a finding.
+    pub(super) async fn judge(&self, id: &ShareId, listed: &[Listed]) -> Result<Judged, StoreError> {
+        let mut judged = Judged::default();
+        let mut numbers = Vec::new();
+        let mut stretches = Vec::new();
+        for listed in listed {
+            if let Some(number) = key::segment_number(id, &listed.key) {
+                numbers.push((number, listed.size));
+            } else if let Some(stretch) = key::run_stretch(id, &listed.key) {
+                stretches.push(stretch);
+            } else {
+                judged.find(Problem::UnknownKey, &listed.key, None);
+            }
+        }
+        numbers.sort_unstable();
+        let runs = self.read_runs(id, &stretches, &mut judged).await?;
+        let way = chain(runs.keys().copied().collect());
+        let covered = way.last().map_or(0, |(_, to)| *to);
+        let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered };
+        judged.ending = numbers.iter().any(|(_, size)| *size == 0);
+        let mut reading = stream::iter(numbers.into_iter().filter(|(_, size)| *size > 0))
+            .map(|(number, _)| async move { (number, self.bucket.read(&key::segment(id, number)).await) })
+            .buffered(REQUESTS_AT_ONCE);
+        while let Some((number, read)) = reading.next().await {
+            let key = key::segment(id, number);
+            let Some((bytes, _)) = read?.filter(|(bytes, _)| !bytes.is_empty()) else {
+                judged.moved = true;
+                continue;
+            };
+            let segment = match codec::decode_segment(&key, id, number, &bytes) {
+                Ok(segment) => Some(segment),
+                Err(error) => {
+                    judged.unreadable(&key, &error);
+                    None
+                }
+            };
+            walk.step(id, number, segment, &runs, &mut judged);
+        }
+        drop(reading);
+        if walk.last < covered || (walk.last == covered && walk.state.is_none()) {
+            walk.go_on_from(&way, &runs);
+        }
+        // What cannot be read, or is not there, has been told.
+        if judged.findings.is_empty() && walk.last.max(covered) > 0 && !judged.moved {
+            match walk.state.as_ref().and_then(State::opened) {
+                Some(opened) => judged.opened = Some(opened.clone()),
+                None if !judged.ending => judged.find(Problem::NotOpened, &key::share(id), None),
+                None => {}
+            }
+        }
+        Ok(judged)
+    }
+
+    async fn read_runs(
+        &self,
+        id: &ShareId,
+        stretches: &[(Number, Number)],
+        judged: &mut Judged,
+    ) -> Result<Runs, StoreError> {
+        let mut runs = Runs::new();
+        for stretch in stretches {
+            let key = key::run(id, stretch.0, stretch.1);
+            match self.bucket.read(&key).await? {
+                Some((bytes, _)) => match codec::decode_run(&key, id, *stretch, &bytes) {
+                    Ok(run) => drop(runs.insert(*stretch, run)),
+                    Err(error) => judged.unreadable(&key, &error),
+                },
+                None => judged.moved = true,
+            }
+        }
+        Ok(runs)
+    }
+}
+
+impl Walk {
+    /// Takes the next segment that is there.
+    fn step(&mut self, id: &ShareId, number: Number, segment: Option<Segment>, runs: &Runs, judged: &mut Judged) {
+        let key = key::segment(id, number);
+        if number > self.last + 1 {
+            let missing = self.last.max(self.covered) + 1;
+            if missing < number && !judged.ending {
+                judged.find(Problem::MissingSegment, &key::segment(id, missing), None);
+            }
+            // What runs cover may be gone.
+            (self.this, self.state) = (None, None);
+        }
+        if self.state.is_none() && number == self.covered + 1 {
+            self.last = self.covered;
+            self.go_on_from(&chain(runs.keys().copied().collect()), runs);
+        }
+        let Some(segment) = segment else {
+            (self.last, self.this, self.state) = (number, None, None);
+            return;
+        };
+        let follows = self.this.is_none() && number > 1 || segment.prev == self.this;
+        if !follows {
+            judged.find(Problem::BrokenChain, &key, None);
+        }
+        (self.last, self.this) = (number, Some(segment.this));
+        judged.ending |= segment.entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
+        if let Some(state) = &mut self.state {
+            for entry in &segment.entries {
+                state.apply(entry);
+            }
+        }
+        for (stretch, (header, _)) in runs.iter().filter(|((_, to), _)| *to == number) {
+            let same = header.this == segment.this && self.confirms(*stretch, runs);
+            if !same {
+                judged.find(Problem::WrongRun, &key::run(id, stretch.0, stretch.1), None);
+            }
+        }
+    }
+
+    /// Whether a run that ends here is what was folded; also if that cannot be told.
+    fn confirms(&self, (from, to): (Number, Number), runs: &Runs) -> bool {
+        let Some(walked) = self.state.as_ref().filter(|_| self.since <= from) else { return true };
+        let before = chain(runs.keys().copied().filter(|(_, other)| *other <= from).collect());
+        if from > 0 && before.last().is_none_or(|(_, other)| *other != from) {
+            return true;
+        }
+        let way: Vec<_> = before.into_iter().filter(|_| from > 0).chain([(from, to)]).collect();
+        restored(&way, runs).save(0) == walked.save(0)
+    }
+
+    /// Goes on from what runs come to.
+    fn go_on_from(&mut self, way: &[(Number, Number)], runs: &Runs) {
+        let Some(last) = way.last() else { return };
+        self.this = runs.get(last).map(|(header, _)| header.this);
+        (self.last, self.since) = (last.1, last.1);
+        self.state = Some(restored(way, runs));
+    }
+}
+
+fn restored(way: &[(Number, Number)], runs: &Runs) -> State {
+    let mut state = State::default();
+    for (_, saved) in way.iter().filter_map(|stretch| runs.get(stretch)) {
+        state.restore(saved.clone());
+    }
+    state
+}

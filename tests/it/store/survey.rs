@@ -1,0 +1,419 @@
+//! Whole buckets: judged, counted, cleared.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use capshare::share::state::State;
+use capshare::store::{
+    CheckOptions, Checked, Freed, FreedKind, GcOptions, Log, Occasion, Opened, Problem, StoreSettings,
+};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutPayload};
+
+use super::{
+    DELETE, ShareId, Store, Timestamp, about, account, created, host_with, keys, opening, session, share, sync,
+};
+use crate::support::bucket::{TestBucket, dump};
+
+/// When everything has long settled.
+const LATER: Timestamp = Timestamp(1 << 52);
+
+fn nothing(_: u64) {}
+
+/// A host that folds soon, on a bucket that lists in order or not.
+fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
+    let mut settings = StoreSettings::default();
+    settings.sorted_listings = sorted;
+    settings.fold_segments = 4;
+    host_with(bucket, writer, settings)
+}
+
+/// A share that is claimed, created, written to and described.
+async fn shared(host: &Store, n: u128, syncs: usize) -> (Log, State) {
+    let (who, what) = (account("a"), session(&format!("s{n}")));
+    host.claim(&who, &what, &share(n), Timestamp(1)).await.unwrap();
+    let mut log = created(host, &share(n), &[opening(&who, &what)]).await;
+    let mut state = State::default();
+    state.apply(&opening(&who, &what));
+    for sync in (0..syncs).map(|sync| super::sync(&format!("{n}-{sync}"))) {
+        log.append(std::slice::from_ref(&sync)).await.unwrap();
+        state.apply(&sync);
+    }
+    host.describe(&share(n), &about(&who, &what, "title")).await.unwrap();
+    (log, state)
+}
+
+/// Folds all of it into one run; what that supersedes stays.
+async fn fold(log: &mut Log, state: &State) {
+    let (folded, _frees) = log.fold(Occasion::Still, state).unwrap().run().await.unwrap();
+    log.folded(&folded);
+}
+
+/// Shares of every kind: new, folded, folded and freed and going on, deleted and freed.
+async fn populated(bucket: &Arc<TestBucket>) -> Store {
+    let host = surveyor(bucket, 1, true);
+    shared(&host, 1, 4).await;
+    let (mut log, mut state) = shared(&host, 2, 5).await;
+    fold(&mut log, &state).await;
+    let more = sync("more");
+    log.append(std::slice::from_ref(&more)).await.unwrap();
+    state.apply(&more);
+    fold(&mut log, &state).await;
+    let (mut log, state) = shared(&host, 3, 6).await;
+    let (folded, frees) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap();
+    log.folded(&folded);
+    frees.run().await.unwrap();
+    log.append(&[sync("after")]).await.unwrap();
+    let (mut log, _) = shared(&host, 4, 3).await;
+    log.append(&[DELETE]).await.unwrap();
+    log.erase(&account("a"), &session("s4")).await.unwrap().unwrap().run().await.unwrap();
+    host
+}
+
+fn memory() -> Arc<TestBucket> {
+    TestBucket::over(Arc::new(InMemory::new()))
+}
+
+async fn check(host: &Store, repair: bool) -> Checked {
+    let mut options = CheckOptions::at(LATER);
+    options.repair = repair;
+    host.check(&options, &nothing).await.unwrap()
+}
+
+fn codes(checked: &Checked) -> Vec<(&'static str, String)> {
+    checked.findings.iter().map(|finding| (finding.problem.code(), finding.key.clone())).collect()
+}
+
+async fn put(bucket: &TestBucket, key: &str, text: impl Into<PutPayload>) {
+    bucket.put(&Path::parse(key).unwrap(), text.into()).await.unwrap();
+}
+
+async fn text(bucket: &TestBucket, key: &str) -> String {
+    String::from_utf8(read(bucket, key).await).unwrap()
+}
+
+async fn read(bucket: &TestBucket, key: &str) -> Vec<u8> {
+    bucket.get(&Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap().to_vec()
+}
+
+fn segment(n: u128, number: u64) -> String {
+    format!("share/{}/log/{number:012}", share(n))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_hosts_have_written_is_clean_and_a_check_changes_nothing() {
+    let bucket = memory();
+    populated(&bucket).await;
+    let before = keys(&bucket, "").await;
+    for (sorted, repair) in [(true, false), (false, false), (true, true)] {
+        let met = AtomicU64::new(0);
+        let count = |objects| {
+            met.fetch_add(objects, Ordering::Relaxed);
+        };
+        let mut options = CheckOptions::at(LATER);
+        options.repair = repair;
+        let checked = surveyor(&bucket, 2, sorted).check(&options, &count).await.unwrap();
+        assert_eq!(codes(&checked), []);
+        assert!(checked.is_clean());
+        assert_eq!((checked.shares, checked.sessions, checked.objects), (3, 4, before.len() as u64));
+        assert_eq!(met.into_inner(), before.len() as u64);
+    }
+    assert_eq!(keys(&bucket, "").await, before);
+}
+
+/// Plants a damage and says what is to be found of it.
+async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<(&'static str, String)> {
+    let (who, what) = (account("a"), session("planted"));
+    let folder = format!("share/{}", share(9));
+    let claim = async || host.claim(&who, &what, &share(9), Timestamp(1)).await.unwrap();
+    let key = match problem {
+        Problem::Unreadable => {
+            let key = segment(1, 2);
+            let cut = text(bucket, &key).await.trim_end().to_owned();
+            put(bucket, &key, cut).await;
+            key
+        }
+        Problem::MissingSegment => {
+            bucket.delete(&Path::from(segment(1, 3))).await.unwrap();
+            segment(1, 3)
+        }
+        Problem::BrokenChain => {
+            let other = text(bucket, &segment(1, 3)).await;
+            let (_, rest) = other.split_once("\"prev\":{").unwrap();
+            let batch = rest.split_once("},").unwrap().0.to_owned();
+            put(bucket, &segment(1, 3), other.replacen(&batch, &format!("{batch}7"), 1)).await;
+            segment(1, 3)
+        }
+        Problem::WrongRun => {
+            let runs = keys(bucket, &format!("share/{}/snap/", share(2))).await;
+            let mut lines = String::new();
+            GzDecoder::new(&read(bucket, &runs[0]).await[..]).read_to_string(&mut lines).unwrap();
+            let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(lines.replacen("2-3", "2-x", 1).as_bytes()).unwrap();
+            put(bucket, &runs[0], packed.finish().unwrap()).await;
+            runs[0].clone()
+        }
+        Problem::NotOpened => {
+            created(host, &share(9), &[sync("x")]).await;
+            folder
+        }
+        Problem::DeletionBegun => {
+            claim().await;
+            created(host, &share(9), &[opening(&who, &what), sync("precious")]).await.append(&[DELETE]).await.unwrap();
+            host.describe(&share(9), &about(&who, &what, "precious")).await.unwrap();
+            folder
+        }
+        Problem::ContentAfterDeletion => {
+            put(bucket, &segment(4, 7), "precious").await;
+            format!("share/{}", share(4))
+        }
+        Problem::StubsLeft => {
+            claim().await;
+            let mut log = created(host, &share(9), &[opening(&who, &what)]).await;
+            log.append(&[DELETE]).await.unwrap();
+            drop(log.erase(&who, &what).await.unwrap());
+            folder
+        }
+        Problem::ShareWithoutClaim => {
+            created(host, &share(9), &[opening(&who, &what)]).await;
+            folder
+        }
+        Problem::ClaimWithoutLog => {
+            claim().await;
+            "index/a/planted/000000000001".to_owned()
+        }
+        Problem::ClaimOnDeleted => {
+            host.claim(&who, &what, &share(4), Timestamp(1)).await.unwrap();
+            "index/a/planted/000000000001".to_owned()
+        }
+        Problem::OrphanCompanion => {
+            put(bucket, "index/a/s4/000000000001-about", "precious").await;
+            "index/a/s4/000000000001-about".to_owned()
+        }
+        Problem::UnknownKey => {
+            let keys = ["0", "elsewhere/x/y", "index/a/s1/1", "index/x", "share/x", "tomb/x"];
+            for key in keys {
+                put(bucket, key, "precious").await;
+            }
+            let inside = segment(1, 2).replace("/log/", "/lug/");
+            put(bucket, &inside, "x").await;
+            let mut all: Vec<_> = keys.iter().map(|key| ("unknown-key", (*key).to_owned())).collect();
+            all.insert(4, ("unknown-key", inside));
+            return all;
+        }
+        other => panic!("{other:?}"),
+    };
+    vec![(problem.code(), key)]
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_damage_is_told_and_what_is_safe_to_mend_is_mended() {
+    for problem in [
+        Problem::Unreadable,
+        Problem::MissingSegment,
+        Problem::BrokenChain,
+        Problem::WrongRun,
+        Problem::NotOpened,
+        Problem::DeletionBegun,
+        Problem::ContentAfterDeletion,
+        Problem::StubsLeft,
+        Problem::ShareWithoutClaim,
+        Problem::ClaimWithoutLog,
+        Problem::ClaimOnDeleted,
+        Problem::OrphanCompanion,
+        Problem::UnknownKey,
+    ] {
+        let bucket = memory();
+        populated(&bucket).await;
+        let host = surveyor(&bucket, 2, problem != Problem::UnknownKey);
+        let expected = plant(&bucket, &host, problem).await;
+        let before = dump(&*readable(&bucket).await).await;
+        let checked = check(&host, false).await;
+        assert_eq!(codes(&checked), expected);
+        assert!(!checked.is_clean());
+        for finding in &checked.findings {
+            let said = format!("{} {} {:?}", problem.meaning(), problem.remedy(), finding.detail);
+            assert!(!said.contains("precious"), "no contents in findings: {said}");
+        }
+        assert_eq!(dump(&*readable(&bucket).await).await, before, "a check changes nothing");
+
+        let checked = check(&host, true).await;
+        assert_eq!(codes(&checked), expected);
+        assert_eq!(checked.is_clean(), problem.is_mendable(), "{problem:?}");
+        if problem.is_mendable() {
+            let left = codes(&check(&host, false).await);
+            let stubs = matches!(problem, Problem::DeletionBegun | Problem::ContentAfterDeletion)
+                .then(|| ("stubs-left", expected[0].1.clone()));
+            assert_eq!(left, Vec::from_iter(stubs), "{problem:?}");
+            assert_eq!(super::holding(&bucket, "precious").await, [] as [&str; 0], "{problem:?}");
+        } else {
+            assert_eq!(dump(&*readable(&bucket).await).await, before, "what cannot be mended is not touched");
+        }
+    }
+}
+
+/// The bucket with its runs, which are no text, as their lengths.
+async fn readable(bucket: &TestBucket) -> Arc<InMemory> {
+    let copy = InMemory::new();
+    for key in keys(bucket, "").await {
+        let bytes = read(bucket, &key).await;
+        let text = if key.contains("/snap/") { bytes.len().to_string().into_bytes() } else { bytes };
+        copy.put(&Path::from(key), text.into()).await.unwrap();
+    }
+    Arc::new(copy)
+}
+
+/// What a host is just doing looks like what one has left.
+#[tokio::test(start_paused = true)]
+async fn what_is_being_done_is_not_taken_for_left_over() {
+    for problem in [Problem::DeletionBegun, Problem::StubsLeft, Problem::ShareWithoutClaim, Problem::OrphanCompanion] {
+        let bucket = memory();
+        populated(&bucket).await;
+        let host = surveyor(&bucket, 2, true);
+        let [(_, key)] = &plant(&bucket, &host, problem).await[..] else { panic!("one object") };
+        let written = bucket.head(&Path::from(keys(&bucket, key).await.pop().unwrap())).await.unwrap().last_modified;
+        let mut options = CheckOptions::at(Timestamp(written.timestamp_millis() + 60_000));
+        options.repair = true;
+        let checked = host.check(&options, &nothing).await.unwrap();
+        assert_eq!(codes(&checked), [], "{problem:?}");
+        options.now.0 += 600_000;
+        assert_eq!(host.check(&options, &nothing).await.unwrap().findings.len(), 1, "{problem:?}");
+    }
+}
+
+async fn gc(host: &Store, change: impl FnOnce(&mut GcOptions)) -> Freed {
+    let mut options = GcOptions::at(Timestamp(0), 7);
+    change(&mut options);
+    host.gc(&options, &nothing).await.unwrap()
+}
+
+fn objects(freed: &Freed) -> Vec<(FreedKind, u64)> {
+    freed.kinds.iter().map(|(kind, tally)| (*kind, tally.objects)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_freed_when_nobody_can_depend_on_it_and_nothing_else() {
+    let bucket = memory();
+    let host = populated(&bucket).await;
+    plant(&bucket, &host, Problem::StubsLeft).await;
+    plant(&bucket, &host, Problem::ContentAfterDeletion).await;
+    plant(&bucket, &host, Problem::OrphanCompanion).await;
+    for n in 20..23 {
+        host.claim(&account("a"), &session("again"), &share(n), Timestamp(1)).await.unwrap();
+        host.release(&account("a"), &session("again"), &share(n)).await.unwrap();
+    }
+    put(&bucket, "probe/0123-twice", "x").await;
+    let all = keys(&bucket, "").await;
+    // Nobody's at any time.
+    let young = [(FreedKind::Companions, 1)];
+    assert_eq!(objects(&gc(&host, |options| options.dry_run = true).await), young);
+    assert_eq!(keys(&bucket, "").await, all);
+
+    for begins in ["share/", "index/", "tomb/", "probe/0123"] {
+        bucket.age(begins, Duration::from_secs(2 * 3_600));
+    }
+    let expected = [
+        // Of share 9 two empty ones, of share 4 what was planted.
+        (FreedKind::Deleted, 3),
+        // Of share 2: its first run, and all of seven segments but the last.
+        (FreedKind::Superseded, 7),
+        (FreedKind::Claims, 2),
+        (FreedKind::Companions, 1),
+        (FreedKind::Probes, 1),
+    ];
+    let foreseen = gc(&host, |options| options.dry_run = true).await;
+    assert_eq!(objects(&foreseen), expected);
+    assert_eq!(keys(&bucket, "").await, all, "a dry run changes nothing");
+    let before: Vec<_> = futures::future::join_all([1, 2, 3].map(|n| state(&host, share(n)))).await;
+    assert_eq!(gc(&surveyor(&bucket, 3, false), |_| {}).await, foreseen);
+    // What was planted was the newest of its share, and keeps its place once more.
+    assert_eq!(keys(&bucket, "").await.len(), all.len() - 13);
+    assert_eq!(objects(&gc(&host, |_| {}).await), [(FreedKind::Deleted, 1)]);
+    for gone in [4, 9] {
+        assert_eq!(keys(&bucket, &format!("share/{}", share(gone))).await, [] as [&str; 0]);
+        assert_eq!(keys(&bucket, &format!("tomb/{}", share(gone))).await.len(), 1);
+    }
+    let after: Vec<_> = futures::future::join_all([1, 2, 3].map(|n| state(&host, share(n)))).await;
+    assert!(before == after, "every share is what it was");
+    assert_eq!(codes(&check(&host, false).await), []);
+    let (mut log, _) = reopened(&surveyor(&bucket, 4, true), share(2)).await;
+    log.append(&[sync("and on")]).await.unwrap();
+}
+
+async fn reopened(host: &Store, id: ShareId) -> (Log, State) {
+    match host.open_log(&id).await.unwrap() {
+        Opened::Open(log, news) => (log, news.into_state()),
+        other @ (Opened::Absent(_) | Opened::Deleted) => panic!("{other:?}"),
+    }
+}
+
+async fn state(host: &Store, id: ShareId) -> Option<capshare::share::state::Saved> {
+    reopened(host, id).await.1.save(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn segments_are_not_freed_for_a_run_that_cannot_be_read() {
+    let bucket = memory();
+    let host = populated(&bucket).await;
+    let runs = keys(&bucket, &format!("share/{}/snap/", share(2))).await;
+    put(&bucket, runs.last().unwrap(), "no run").await;
+    bucket.age("share/", Duration::from_secs(3_600));
+    let freed = gc(&host, |_| {}).await;
+    assert_eq!((objects(&freed), freed.passed_over), (vec![], 1));
+    assert_eq!(opened_segments(&bucket).await, 7);
+}
+
+async fn opened_segments(bucket: &TestBucket) -> usize {
+    keys(bucket, &format!("share/{}/log/", share(2))).await.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tombstone_stays_for_long_and_while_a_claim_names_its_share() {
+    let bucket = memory();
+    let host = populated(&bucket).await;
+    let tomb = format!("tomb/{}", share(4));
+    bucket.age("tomb/", Duration::from_secs(29 * 24 * 3_600));
+    assert_eq!(objects(&gc(&host, |_| {}).await), []);
+    bucket.age("tomb/", Duration::from_secs(2 * 24 * 3_600));
+    host.claim(&account("b"), &session("late"), &share(4), Timestamp(1)).await.unwrap();
+    assert_eq!(objects(&gc(&host, |_| {}).await), []);
+    host.release(&account("b"), &session("late"), &share(4)).await.unwrap();
+    put(&bucket, &segment(4, 1), "").await;
+    assert_eq!(objects(&gc(&host, |_| {}).await), [], "nor while anything of it is there");
+    bucket.delete(&Path::from(segment(4, 1))).await.unwrap();
+    assert_eq!(objects(&gc(&host, |_| {}).await), [(FreedKind::Tombstones, 1)]);
+    assert_eq!(keys(&bucket, &tomb).await, [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_is_counted_without_reading_it() {
+    let bucket = memory();
+    let host = populated(&bucket).await;
+    plant(&bucket, &host, Problem::StubsLeft).await;
+    put(&bucket, "elsewhere/x", "12345").await;
+    host.claim(&account("b"), &session("x"), &share(30), Timestamp(1)).await.unwrap();
+    bucket.age(&format!("share/{}", share(3)), Duration::from_secs(5));
+    for sorted in [true, false] {
+        bucket.counts.reset();
+        let stats = surveyor(&bucket, 2, sorted).stats(&nothing).await.unwrap();
+        assert_eq!(bucket.counts.all()[..2], [0, 0], "nothing is read");
+        assert_eq!((stats.shares, stats.deleted, stats.accounts, stats.sessions), (3, 2, 2, 4));
+        // 5 of the first; 7 of the second; the newest covered one and one more of the third.
+        assert_eq!((stats.segments.objects, stats.runs.objects, stats.stubs.objects), (14, 3, 2));
+        assert_eq!((stats.index.objects, stats.tombstones.objects), (9, 2));
+        assert_eq!((stats.other.objects, stats.other.bytes), (1, 5));
+        assert_eq!(stats.all.objects, keys(&bucket, "").await.len() as u64);
+        assert!((stats.objects_a_share() - 17.0 / 3.0).abs() < 1e-9);
+        let largest: Vec<_> = stats.largest.iter().map(|size| size.share.clone()).collect();
+        assert_eq!((largest.len(), &largest[0]), (3, &share(2)));
+        assert!(stats.largest.is_sorted_by(|a, b| a.all.bytes >= b.all.bytes));
+        assert_eq!(stats.oldest.unwrap().share, share(3));
+        assert_ne!(stats.newest.unwrap().share, share(3));
+    }
+}
