@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::future::Either;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
@@ -249,7 +250,12 @@ impl Hub {
         }
         // Subscribed first, read then: what comes in between is told.
         let feed = room.follow(since);
-        room.refresh().await?;
+        // A follower that comes from another host may be ahead of what this one has read.
+        if room.read(State::revision)? < since {
+            room.catch_up(Duration::ZERO).await?;
+        } else {
+            room.refresh().await?;
+        }
         room.read(|_| ())?;
         Ok(feed)
     }
@@ -403,9 +409,10 @@ impl Hub {
     }
 
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
+        let asked = Instant::now();
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
-            Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news)),
+            Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),
             Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
     }
