@@ -237,6 +237,10 @@ impl Stage {
             if !matches!(sync, Err(capshare::share::error::Refusal::NotFound { .. })) {
                 return Err(format!("a sync to the deleted share was answered {sync:?}"));
             }
+            let again = incarnation.hub.delete(&clients::ann(), id.as_str(), &secret).await;
+            if !matches!(again, Err(capshare::share::error::Refusal::NotFound { .. })) {
+                return Err(format!("a second deletion was answered {again:?}"));
+            }
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
         let objects = self.world.everything();
