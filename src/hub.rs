@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::future::Either;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
@@ -259,7 +260,7 @@ impl Hub {
     /// # Errors
     /// The share was deleted, or the bucket failed.
     pub async fn read(&self, room: &Arc<Room>, since: Revision, cursor: u64) -> Result<Chunk, Refusal> {
-        room.refresh().await?;
+        self.refresh_for(room, since).await?;
         room.read(|state| state.read(since, cursor, self.settings.limits.chunk_bytes_max))
     }
 
@@ -275,8 +276,7 @@ impl Hub {
         }
         // Subscribed first, read then: what comes in between is told.
         let feed = room.follow(since);
-        room.refresh().await?;
-        room.read(|_| ())?;
+        self.refresh_for(room, since).await?;
         Ok(feed)
     }
 
@@ -433,10 +433,22 @@ impl Hub {
         Ok(room)
     }
 
+    /// Makes sure that a room is fresh enough for somebody who stands at a revision, perhaps of another host, which may be
+    /// ahead of what this one has read.
+    async fn refresh_for(&self, room: &Arc<Room>, since: Revision) -> Result<(), Refusal> {
+        if room.read(State::revision)? < since {
+            room.catch_up(Duration::ZERO).await?;
+        } else {
+            room.refresh().await?;
+        }
+        room.read(|_| ())
+    }
+
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
+        let asked = Instant::now();
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
-            Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news)),
+            Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),
             Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
     }

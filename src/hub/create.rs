@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
 use crate::hub::room::Room;
@@ -108,10 +110,11 @@ impl Hub {
                 return Ok(created);
             }
             // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
+            let asked = Instant::now();
             let log = self.store.create_log(&id, &entries).await;
             match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {
-                    let room = self.rooms.place(Room::new(id, Arc::clone(&self.context), log, entries.into()));
+                    let room = self.rooms.place(Room::new(id, Arc::clone(&self.context), log, entries.into(), asked));
                     self.context.metrics.shares_created.inc();
                     self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
                     return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));

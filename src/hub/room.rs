@@ -131,7 +131,8 @@ pub(super) enum After {
 }
 
 impl Room {
-    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News) -> Arc<Self> {
+    /// `asked`: when the log was asked for, and the news with it.
+    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News, asked: Instant) -> Arc<Self> {
         let leftovers = log.take_leftovers();
         context.metrics.rooms.inc();
         let now = Instant::now();
@@ -147,7 +148,7 @@ impl Room {
             recent: Recent::default(),
             erased: false,
             expirer: None,
-            fresh_at: now,
+            fresh_at: asked,
             used_at: now,
             written_at: None,
         };

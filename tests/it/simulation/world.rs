@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
-use std::fmt::Write as _;
 use std::hash::Hasher as _;
+use std::io::Write as _;
 use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -37,11 +37,12 @@ pub(super) struct World {
     trace: Mutex<Trace>,
 }
 
-/// What happened, as a number that differs if anything differs; as text too, if somebody will read it.
+/// What happened, as a number that differs if anything differs.
 #[derive(Debug, Default)]
 struct Trace {
     hash: DefaultHasher,
-    lines: Option<String>,
+    /// Somebody reads it too.
+    told: bool,
     requests: u64,
 }
 
@@ -55,7 +56,7 @@ impl World {
             full: AtomicBool::new(false),
             folds: AtomicU64::new(0),
             begun: Instant::now(),
-            trace: Mutex::new(Trace { lines: told.then(String::new), ..Trace::default() }),
+            trace: Mutex::new(Trace { told, ..Trace::default() }),
         }
     }
 
@@ -78,12 +79,11 @@ impl World {
     /// Writes a line of the trace.
     pub(super) fn tell(&self, what: std::fmt::Arguments<'_>) {
         let mut trace = lock(&self.trace);
-        let mut line = format!("{:>7} ", self.now());
-        let _ = line.write_fmt(what);
+        let mut line = format!("{:>7} {what}", self.now());
+        line.push('\n');
         trace.hash.write(line.as_bytes());
-        if let Some(lines) = &mut trace.lines {
-            lines.push_str(&line);
-            lines.push('\n');
+        if trace.told {
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
     }
 
@@ -93,10 +93,9 @@ impl World {
         trace.requests
     }
 
-    /// The trace's hash, and its text if it was kept.
-    pub(super) fn told(&self) -> (u64, Option<String>) {
-        let mut trace = lock(&self.trace);
-        (trace.hash.finish(), trace.lines.take())
+    /// What happened, as a number.
+    pub(super) fn trace(&self) -> u64 {
+        lock(&self.trace).hash.finish()
     }
 
     pub(super) fn put(&self, key: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
