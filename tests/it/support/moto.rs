@@ -12,6 +12,20 @@ use crate::support::install;
 
 const PACKAGE: &str = "moto[server]==5.2.5";
 
+/// moto answers each request on a thread, and looks whether an object is there before it puts one, without a lock: on a busy
+/// machine two creates of one key both succeed now and then. S3's do not, so here its puts go one at a time.
+const SERVER: &str = "
+import sys, threading
+from moto.s3.responses import S3Response
+from moto.server import main
+lock, put = threading.Lock(), S3Response.put_object
+def one_at_a_time(self):
+    with lock:
+        return put(self)
+S3Response.put_object = one_at_a_time
+main(sys.argv[1:])
+";
+
 /// A server with one empty bucket, `shares`; ended when dropped.
 pub(crate) struct Moto {
     server: Child,
@@ -21,18 +35,18 @@ pub(crate) struct Moto {
 impl Moto {
     pub(crate) fn start() -> Self {
         // Port 0: the system picks a free one, and the server says which.
-        let mut server = Command::new(install::python("moto", &[PACKAGE]).join("moto_server"))
-            .args(["-H", "127.0.0.1", "-p", "0"])
+        let mut server = Command::new(install::python("moto", &[PACKAGE]).join("python"))
+            .args(["-c", SERVER, "-H", "127.0.0.1", "-p", "0"])
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("moto_server starts");
+            .expect("moto starts");
         let mut lines = BufReader::new(server.stderr.take().expect("piped")).lines();
         let port = lines
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| line.split("http://127.0.0.1:").nth(1)?.trim().parse().ok())
-            .expect("moto_server says which port it listens on");
+            .expect("moto says which port it listens on");
         // It logs each request; unread, the pipe would fill up and hold it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         let moto = Self { server, address: SocketAddr::from(([127, 0, 0, 1], port)) };
