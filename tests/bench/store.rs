@@ -20,7 +20,7 @@
 //! measured on, and says little on another. Requests are what S3 charges for: PUT, GET, and LIST in pages of 1,000 keys.
 //!
 //! ```text
-//! cargo bench --bench store --features bin,testing                        # about a minute and a half
+//! cargo bench --bench store --features bin,testing                        # two minutes, three on a busy machine
 //! cargo bench --bench store --features bin,testing -- --s3
 //! cargo bench --bench store --features bin,testing --profile dev -- --quick
 //! ```
