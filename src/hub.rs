@@ -24,9 +24,9 @@ use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::ShareId;
 use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::secret::Secret;
-use crate::share::state::Outcome;
+use crate::share::state::{Outcome, State};
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
-use crate::store::{ClaimListing, Opened, Store, WriterId};
+use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
 pub mod ambient;
@@ -86,6 +86,7 @@ impl Hub {
             linger: settings.linger,
             fold_after: settings.fold_after,
             folds: Semaphore::new(FOLDS_MAX),
+            answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
             registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
@@ -240,6 +241,11 @@ impl Hub {
     /// # Errors
     /// The share was deleted, or the bucket failed.
     pub async fn follow(&self, room: &Arc<Room>, since: Revision) -> Result<Feed, Refusal> {
+        if self.settings.store.is_wrong(Mutation::ReadBeforeSubscribe) {
+            let read = room.after(since, false, false);
+            room.refresh().await?;
+            return Ok(room.follow(room.read(State::revision)?).having_read(read));
+        }
         // Subscribed first, read then: what comes in between is told.
         let feed = room.follow(since);
         room.refresh().await?;

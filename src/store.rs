@@ -42,6 +42,7 @@ mod free;
 mod index;
 mod key;
 mod log;
+mod mutation;
 mod open;
 mod probe;
 mod survey;
@@ -60,6 +61,10 @@ pub use fold::{Fold, Folded, Occasion};
 pub use free::Frees;
 pub use index::{Claim, ClaimListing, ListCursor, ListPage};
 pub use log::{Appended, Log, News};
+#[cfg(feature = "mutations")]
+pub use mutation::Mutation;
+#[cfg(not(feature = "mutations"))]
+pub(crate) use mutation::Mutation;
 pub use open::{Created, Opened};
 pub use survey::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
@@ -97,6 +102,9 @@ pub struct StoreSettings {
     /// Whether the bucket lists keys in order, so that a page of a listing need not read the listing to its end. Default
     /// false: always right, and slower.
     pub sorted_listings: bool,
+    /// A bug to have, for the tests that must find it. Default `None`.
+    #[cfg(feature = "mutations")]
+    pub mutation: Option<Mutation>,
 }
 
 impl Default for StoreSettings {
@@ -108,6 +116,8 @@ impl Default for StoreSettings {
             free_after: Duration::from_secs(120),
             fold_segments: 64,
             sorted_listings: false,
+            #[cfg(feature = "mutations")]
+            mutation: None,
         }
     }
 }
@@ -128,7 +138,8 @@ impl Store {
     /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts.
     #[must_use]
     pub fn new(objects: Arc<dyn ObjectStore>, settings: StoreSettings, writer: WriterId) -> Self {
-        let bucket = Bucket { objects, request_time: settings.request_time };
+        let overwrites = settings.is_wrong(Mutation::SkipConditional);
+        let bucket = Bucket { objects, request_time: settings.request_time, overwrites };
         Self { bucket, settings, writer, last_batch: Arc::default() }
     }
 

@@ -104,6 +104,16 @@ impl Feed {
         self
     }
 
+    /// The same feed, for a follower that has read this and was not told it:
+    /// [`Mutation::ReadBeforeSubscribe`](crate::store::Mutation::ReadBeforeSubscribe).
+    pub(super) fn having_read(mut self, read: After) -> Self {
+        if let After::Events(events) = read {
+            self.pieces = events;
+        }
+        self.begun = true;
+        self
+    }
+
     /// The share that it follows.
     #[must_use]
     pub fn room(&self) -> &Arc<Room> {
@@ -143,7 +153,9 @@ impl Feed {
         let changed = async { drop(self.news.changed().await) };
         match self.room.poll_interval() {
             None => changed.await,
+            // News of this host first: always the same, and they need no request.
             Some(poll) => tokio::select! {
+                biased;
                 () = changed => {}
                 () = tokio::time::sleep(poll) => {
                     // A bucket that does not answer is logged where that is noticed; we ask again.

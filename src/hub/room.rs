@@ -59,6 +59,8 @@ pub(super) struct RoomContext {
     pub(super) fold_after: Duration,
     /// See [`FOLDS_MAX`].
     pub(super) folds: Semaphore,
+    /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
+    pub(super) answers_early: bool,
 }
 
 /// One live share on this host.

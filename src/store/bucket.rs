@@ -21,6 +21,8 @@ pub(super) const REQUESTS_AT_ONCE: usize = 16;
 pub(super) struct Bucket {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) request_time: Duration,
+    /// [`Mutation::SkipConditional`](super::mutation::Mutation::SkipConditional).
+    pub(super) overwrites: bool,
 }
 
 /// What a listing or a read says of an object.
@@ -44,7 +46,8 @@ pub(super) enum Created {
 
 impl Bucket {
     pub(super) async fn create(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
-        let put = self.objects.put_opts(key, PutPayload::from(body), PutMode::Create.into());
+        let mode = if self.overwrites { PutMode::Overwrite } else { PutMode::Create };
+        let put = self.objects.put_opts(key, PutPayload::from(body), mode.into());
         match self.bounded(BucketRequest::Create, key, put).await? {
             Ok(_) => Ok(Created::Yes),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Created::Hint),

@@ -71,10 +71,23 @@ struct Header<'a> {
     #[serde(borrow)]
     log: Cow<'a, str>,
     seq: Number,
-    prev: Option<Identity>,
+    prev: Option<PrevLine>,
     #[serde(flatten)]
     this: Identity,
     entries: usize,
+}
+
+/// The identity of the segment before. A log has mostly one writer, who need not be named twice.
+#[derive(Serialize, Deserialize)]
+struct PrevLine {
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "hex_of_other",
+        deserialize_with = "some_from_hex"
+    )]
+    writer: Option<WriterId>,
+    batch: u64,
 }
 
 /// The first thing read of any object, because it says how to read the rest.
@@ -85,8 +98,9 @@ struct Format {
 
 #[derive(Deserialize)]
 struct Line<'a> {
+    /// Absent: the one whose log it is.
     #[serde(borrow)]
-    share: Cow<'a, str>,
+    share: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     at: i64,
@@ -122,11 +136,13 @@ pub(super) fn encode_segment(
     entries: &[Entry],
 ) -> Bytes {
     let mut out = Vec::with_capacity(256 + entries.iter().map(size_hint).sum::<usize>());
+    let prev =
+        prev.map(|Identity { writer, batch }| PrevLine { writer: (writer != this.writer).then_some(writer), batch });
     let header = Header { capshare: FORMAT, log: log.as_str().into(), seq, prev, this, entries: entries.len() };
     put_json(&mut out, &header);
     out.push(b'\n');
     for entry in entries {
-        put_entry(&mut out, log, entry);
+        put_entry(&mut out, entry);
         out.push(b'\n');
     }
     out.into()
@@ -157,14 +173,15 @@ pub(super) fn decode_segment(key: &Path, log: &ShareId, seq: Number, bytes: &[u8
     if entries.len() != header.entries {
         return Err(corrupt(format!("it has {} entries and its header says {}", entries.len(), header.entries)));
     }
-    Ok(Segment { prev: header.prev, this: header.this, entries })
+    let this = header.this;
+    let prev = header.prev.map(|PrevLine { writer, batch }| Identity { writer: writer.unwrap_or(this.writer), batch });
+    Ok(Segment { prev, this, entries })
 }
 
-fn put_entry(out: &mut Vec<u8>, share: &ShareId, entry: &Entry) {
+fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     let begin = |out: &mut Vec<u8>, kind: &str, at: Timestamp| {
-        out.extend_from_slice(b"{\"share\":");
-        put_json(out, share.as_str());
-        put_field(out, "type", kind);
+        out.extend_from_slice(b"{\"type\":");
+        put_json(out, kind);
         put_field(out, "at", &at.0);
     };
     match entry {
@@ -203,8 +220,8 @@ fn put_entry(out: &mut Vec<u8>, share: &ShareId, entry: &Entry) {
 }
 
 fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
-    if line.share != log.as_str() {
-        return Err(format!("an entry of share {} in the log of {log}", line.share));
+    if let Some(share) = line.share.as_ref().filter(|share| *share != log.as_str()) {
+        return Err(format!("an entry of share {share} in the log of {log}"));
     }
     let at = Timestamp(line.at);
     match line.kind.as_ref() {
@@ -308,6 +325,14 @@ fn size_hint(entry: &Entry) -> usize {
 
 fn hex_of<S: serde::Serializer>(writer: &WriterId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(writer)
+}
+
+fn hex_of_other<S: serde::Serializer>(writer: &Option<WriterId>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&writer.unwrap_or(WriterId(0)))
+}
+
+fn some_from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<WriterId>, D::Error> {
+    from_hex(deserializer).map(Some)
 }
 
 fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WriterId, D::Error> {

@@ -11,12 +11,12 @@
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
-use super::Store;
 use super::bucket::{Created, Listed, REQUESTS_AT_ONCE};
 use super::codec;
 use super::error::{BucketRequest, StoreError};
 use super::key;
 use super::log::{Ended, Log, News};
+use super::{Mutation, Store};
 use crate::share::entry::Entry;
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::state::State;
@@ -122,6 +122,9 @@ impl Store {
 
     /// Makes sure that there is a tombstone.
     async fn bury(&self, id: &ShareId, at: Timestamp) -> Result<(), StoreError> {
+        if self.settings.is_wrong(Mutation::ForgetTombstone) {
+            return Ok(());
+        }
         let key = key::tombstone(id);
         let created = self.bucket.create(&key, codec::encode_tombstone(id, at)).await?;
         if created == Created::Yes || self.bucket.written_at(&key).await?.is_some() {
@@ -137,7 +140,9 @@ impl Store {
         let newest = listed.iter().map(|listed| listed.modified.0).max().unwrap_or_default();
         let settled = newest - self.settings.settled_after().as_millis() as i64;
         let full = listed.into_iter().filter(|listed| listed.size > 0);
-        let keeps_its_place = |l: &Listed| key::segment_number(id, &l.key).is_some() && l.modified.0 >= settled;
+        let keeps = !self.settings.is_wrong(Mutation::ForgetTombstone);
+        let keeps_its_place =
+            |l: &Listed| keeps && key::segment_number(id, &l.key).is_some() && l.modified.0 >= settled;
         let (young, old): (Vec<_>, Vec<_>) = full.map(|l| (keeps_its_place(&l), l.key)).partition(|(young, _)| *young);
         let emptying = young.into_iter().map(|(_, key)| async move { self.bucket.make_empty(&key).await });
         stream::iter(emptying).buffer_unordered(REQUESTS_AT_ONCE).try_collect::<()>().await?;

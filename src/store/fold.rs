@@ -4,22 +4,22 @@
 //! bytes now and makes it; [`Fold::run`] writes it, while the log is appended to; [`Log::folded`] takes note. A fold that is
 //! dropped, or fails, has changed nothing that matters: a run is the same whoever writes it, and the segments are there.
 //!
-//! **What it costs.** Runs may take half a byte for each byte of log, and a little to begin with. Within that, the
-//! longest stretch that can be afforded is folded anew, so that few runs are left; where it does not suffice, because
-//! every item is new and nothing can be packed, only the newest stretches are folded, in sizes that double. So
-//! the reads of an opening stay bounded whatever comes, and the bytes written stay within one and a half of the log's
-//! for everything that can be packed at all.
+//! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a quarter when it rests,
+//! and a little to begin with. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
+//! left; where it does not suffice for long, because every item is new or cannot be packed, only the newest
+//! stretches are folded, in sizes that double. So the reads of an opening stay bounded whatever comes, and what is
+//! written stays within one and a half of what was sent, unless that is in very small pieces.
 
 use bytes::Bytes;
 use object_store::path::Path;
 
-use super::Store;
 use super::bucket::Created;
 use super::codec::{self, RunHeader};
 use super::error::{BucketRequest, StoreError};
 use super::free::Frees;
 use super::key::{self, Number};
 use super::log::Log;
+use super::{Mutation, Store};
 use crate::share::id::ShareId;
 use crate::share::state::{Saved, State};
 use crate::share::view::Revision;
@@ -111,7 +111,8 @@ impl Extent {
             let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.loose_bytes() / PACKED;
             if first == 0 { parts.min(state_bytes / PACKED) } else { parts }
         };
-        let allowed = (self.log_bytes / 2 + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
+        let share = if occasion == Occasion::Busy { 6 } else { 4 };
+        let allowed = (self.log_bytes / share + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
         match occasion {
             Occasion::Still => Some(0),
             Occasion::Idle => (packed(0) <= allowed).then_some(0),
@@ -164,11 +165,14 @@ impl Log {
         let begins =
             |first: usize| first.checked_sub(1).map_or((0, 0), |n| (extent.runs[n].to, extent.runs[n].revision));
         let (from, since) = begins(first);
-        let ((from, _), saved) = match state.save(since) {
+        let ((from, _), mut saved) = match state.save(since) {
             Some(saved) => ((from, since), saved),
             // What was removed since then is no longer known.
             None => (begins(0), state.save(0)?),
         };
+        if store.settings.is_wrong(Mutation::DropProducers) {
+            saved.producers.clear();
+        }
         let (log_bytes, run_bytes) = (extent.log_bytes, extent.run_bytes);
         let header = RunHeader { from, to: tail.seq, this: tail.this?, log_bytes, run_bytes };
         let runs = extent.runs.iter().filter(|run| run.from >= from).map(|run| key::run(id, run.from, run.to));
@@ -195,10 +199,11 @@ impl Log {
 
 impl Fold {
     /// Packs it and writes it. When this returns the run is in the bucket, and what it supersedes may be freed in time.
+    /// `None`: the share was deleted meanwhile, and nothing of the run is left.
     ///
     /// # Errors
-    /// What the bucket said, or the share was deleted meanwhile, and then nothing of it is left.
-    pub async fn run(self) -> Result<(Folded, Frees), StoreError> {
+    /// What the bucket said. The run may have been written all the same, which does no harm.
+    pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
         let Self { store, id, header, saved, superseded } = self;
         let (from, to, revision) = (header.from, header.to, saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
@@ -219,11 +224,11 @@ impl Fold {
         }
         // A deletion that came between has not seen this object.
         if store.bucket.written_at(&key::tombstone(&id)).await?.is_some() {
-            store.bucket.delete(vec![key.clone()]).await?;
-            return Err(StoreError::unavailable(BucketRequest::Create, &key, "the share was deleted meanwhile"));
+            store.bucket.delete(vec![key]).await?;
+            return Ok(None);
         }
         let run = Run { from, to, bytes, revision, log_bytes: header.log_bytes };
-        Ok((Folded(run), Frees::of(&store, superseded)))
+        Ok(Some((Folded(run), Frees::of(&store, superseded))))
     }
 }
 

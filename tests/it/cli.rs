@@ -2,7 +2,7 @@
 
 mod demo;
 mod follow;
-mod program;
+pub(crate) mod program;
 mod serve;
 mod shares;
 mod store;

@@ -129,6 +129,40 @@ proptest! {
         }
     }
 
+    /// Taken apart at any points and put together again, a state is the same in every respect: a batch sent again is known, and
+    /// followers are told the same.
+    #[test]
+    fn a_state_saved_in_stretches_is_restored_whole(batches in batches(), cuts in vec(0..30_usize, 0..6)) {
+        let (mut state, mut restored, mut since) = (opened(), State::default(), 0);
+        for (n, changes) in batches.into_iter().enumerate() {
+            if cuts.contains(&n) {
+                restored.restore(state.save(since).unwrap());
+                prop_assert_eq!(&restored, &state);
+                since = state.revision();
+            }
+            if n % 5 == 0 {
+                state.apply(&Entry::Secret { at: Timestamp(3), secret: SecretHash([n as u8; 32]) });
+            }
+            state.apply(&sync(changes, stamp(1, n as u64 + 1).filter(|_| n % 3 > 0)));
+        }
+        restored.restore(state.save(since).unwrap());
+        prop_assert_eq!(&restored, &state);
+    }
+
+    /// Without the values that are there already, a log comes to the same state.
+    #[test]
+    fn entries_without_known_values_come_to_the_same(batches in batches(), at_once in 1..5_usize) {
+        let entries: Vec<_> = batches.into_iter().map(|changes| sync(changes, None)).collect();
+        let (mut state, mut slim_state) = (opened(), opened());
+        for entries in entries.chunks(at_once) {
+            let slim = slim_state.without_known(entries).into_owned();
+            for (entry, slim) in entries.iter().zip(slim) {
+                prop_assert_eq!(state.apply(entry), slim_state.apply(&slim));
+            }
+        }
+        prop_assert_eq!(&state, &slim_state);
+    }
+
     /// A key reads back as what it was made of, and no text is two keys.
     #[test]
     fn a_key_reads_back(message in "\\PC{1,20}", id in "[a-z/%\\x00-\\x1f]{1,20}", kind in "[a-z ]{1,12}x") {
@@ -147,6 +181,26 @@ fn a_value_that_is_there_already_changes_nothing_and_counts() {
     state.apply(&sync(vec![put(message("m"), "1")], None));
     let outcome = state.apply(&sync(vec![put(message("m"), "1")], None));
     assert_eq!(outcome, Outcome::Synced { sync_count: 2, revision: 1, changed: vec![] });
+}
+
+#[test]
+fn a_value_that_is_there_already_is_not_worth_writing_unless_it_may_change_before() {
+    let mut state = opened();
+    let (m, p) = (message("m"), ItemKey::part("m", "p").unwrap());
+    state.apply(&sync(vec![put(m.clone(), "1"), put(p.clone(), "1")], None));
+    let again = || put(m.clone(), "1");
+    let left = |entries: &[Entry]| -> Vec<usize> {
+        let count = |entry: &Entry| if let Entry::Sync { batch, .. } = entry { batch.changes.len() } else { 99 };
+        state.without_known(entries).iter().map(count).collect()
+    };
+    assert_eq!(left(&[sync(vec![again(), put(message("n"), "1")], None)]), [1]);
+    assert_eq!(left(&[sync(vec![put(m.clone(), "2"), again()], None)]), [2]);
+    // The first may yet be refused, or not.
+    assert_eq!(left(&[sync(vec![put(m.clone(), "2")], stamp(1, 1)), sync(vec![put(m.clone(), "2")], None)]), [1, 1]);
+    assert_eq!(left(&[sync(vec![put(m.clone(), "2")], stamp(1, 1)), sync(vec![again()], None)]), [1, 1]);
+    // With the message its part goes.
+    let removal = Change { key: m.clone(), value: None };
+    assert_eq!(left(&[sync(vec![removal, put(p.clone(), "1")], None)]), [2]);
 }
 
 #[test]
@@ -256,6 +310,10 @@ fn a_follower_older_than_the_removals_that_are_remembered_starts_over() {
         state.apply(&sync(vec![Change { key: id(n), value: None }], None));
     }
     assert!(state.changes_since(1).0);
+    assert!(state.save(1).is_none(), "a stretch would not know what was removed in it");
+    let mut restored = State::default();
+    restored.restore(state.save(0).unwrap());
+    assert_eq!(restored, state);
     let (reset, changes) = state.changes_since(state.revision() - 3);
     assert!(!reset && changes.len() == 3);
     assert!(state.changes_since(state.revision() + 1).0, "a follower that is ahead starts over");

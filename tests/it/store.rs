@@ -1,7 +1,9 @@
 //! The store, over every kind of bucket.
 //!
-//! `suite` is what any bucket must show, run by `backends`; `faults` and `seeds` are what happens when requests and answers go
-//! astray; `survey` is what checks, counts and clears a whole bucket; `about` is the companions of claims; `format` pins the stored bytes; `buckets` is about buckets that are full, closed, down or careless.
+//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows; `about` is the
+//! companions of claims; `faults` and `seeds` are what happens when requests and answers go astray; `format` pins the stored
+//! bytes, and `versions` reads what versions wrote; `buckets` is about buckets that are full, closed, down or careless; `survey`
+//! is what checks, counts and clears a whole bucket.
 
 use std::sync::Arc;
 
@@ -13,18 +15,20 @@ use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
 use capshare::store::{About, Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
 use futures::TryStreamExt as _;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStore as _;
 
-use crate::support::bucket::TestBucket;
+use crate::support::bucket::{TestBucket, text_of};
 
 mod about;
 mod backends;
 mod buckets;
 mod faults;
+mod folds;
 mod format;
 mod seeds;
 mod suite;
 mod survey;
+mod versions;
 
 /// A store of the host with this number.
 fn host(bucket: &Arc<TestBucket>, writer: u128) -> Store {
@@ -119,8 +123,7 @@ async fn holding(bucket: &TestBucket, needle: &str) -> Vec<String> {
     let objects: Vec<_> = bucket.list(None).try_collect().await.unwrap();
     let mut holding = Vec::new();
     for meta in objects {
-        let bytes = bucket.get(&meta.location).await.unwrap().bytes().await.unwrap();
-        if bytes.windows(needle.len()).any(|window| window == needle.as_bytes()) {
+        if text_of(bucket, &meta.location).await.contains(needle) {
             holding.push(meta.location.to_string());
         }
     }

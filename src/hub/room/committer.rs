@@ -115,7 +115,11 @@ impl Committer {
     }
 
     async fn commit(&mut self, waiting: Vec<Waiting>) -> Result<(), NotCommitted> {
-        let (entries, answers): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.answer)).unzip();
+        let (entries, mut answers): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.answer)).unzip();
+        if self.room.context.answers_early {
+            let mut foreseen = self.room.lock().state.clone();
+            answers.drain(..).zip(&entries).for_each(|(answer, entry)| drop(answer.send(Ok(foreseen.apply(entry)))));
+        }
         let outcomes = match self.append(&entries).await {
             Ok(outcomes) => outcomes,
             Err(NotCommitted) => {

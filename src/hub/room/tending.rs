@@ -169,10 +169,12 @@ impl Room {
         // The semaphore is never closed.
         let Ok(_permit) = self.context.folds.acquire().await else { return };
         match fold.run().await {
-            Ok((folded, frees)) => {
+            Ok(Some((folded, frees))) => {
                 self.free(frees);
                 end.folded = Some(folded);
             }
+            // There is nothing more to fold.
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "a fold was not written");
             }

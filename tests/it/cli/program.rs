@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,36 +12,36 @@ use tempfile::TempDir;
 /// How long anything may take before the scene has failed.
 const WITHIN: Duration = Duration::from_secs(60);
 
-pub(super) const EXPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/opencode-export.json");
-pub(super) const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/opencode-recording.jsonl");
+pub(crate) const EXPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/opencode-export.json");
+pub(crate) const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/opencode-recording.jsonl");
 
 /// A user's home, with an environment that holds nothing of the machine's.
-pub(super) struct Home {
+pub(crate) struct Home {
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
 impl Home {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
-    pub(super) fn set(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub(super) fn path(&self, inside: &str) -> PathBuf {
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
         self.folder.path().join(inside)
     }
 
-    pub(super) fn write(&self, inside: &str, text: &str) -> String {
+    pub(crate) fn write(&self, inside: &str, text: &str) -> String {
         let path = self.path(inside);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_capshare"));
         command.args(arguments).env_clear().env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.folder.path());
@@ -49,11 +49,11 @@ impl Home {
     }
 
     /// Runs it to its end.
-    pub(super) fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.start(arguments).wait()
     }
 
-    pub(super) fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -63,37 +63,48 @@ impl Home {
     }
 
     /// A host on a free port, over a directory in this home.
-    pub(super) fn serve(&self, arguments: &[&str]) -> Served {
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
         let mut all = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--log", "trace"];
         all.extend(arguments);
         let mut program = self.start(&all);
-        let line = program.stdout.wait_for(|line| line.contains("listening"));
-        let line: Value = serde_json::from_str(&line).unwrap();
+        let line = program.listens();
         Served { program, url: line["url"].as_str().unwrap().to_owned() }
     }
 }
 
 /// A host that listens.
-pub(super) struct Served {
-    pub(super) program: Running,
-    pub(super) url: String,
+pub(crate) struct Served {
+    pub(crate) program: Running,
+    pub(crate) url: String,
 }
 
 /// A process; ended when dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub(super) stdout: Said,
-    pub(super) stderr: Said,
+    pub(crate) stdout: Said,
+    pub(crate) stderr: Said,
 }
 
 impl Running {
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
+    /// Waits for the line that says that a host listens.
+    #[track_caller]
+    pub(crate) fn listens(&mut self) -> Value {
+        match self.stdout.next_that(|line| line.contains("listening")) {
+            Ok(line) => serde_json::from_str(&line).unwrap(),
+            Err(error) => {
+                drop(self.child.kill());
+                panic!("it does not listen, {error}:\n{}{}", self.stdout.rest(), self.stderr.rest());
+            }
+        }
+    }
+
     /// Waits until both of its outputs are closed, which is when it has ended.
-    pub(super) fn wait(mut self) -> Ran {
+    pub(crate) fn wait(mut self) -> Ran {
         let stdout = self.stdout.rest();
         let stderr = self.stderr.rest();
         Ran { status: self.child.wait().unwrap(), stdout, stderr }
@@ -108,37 +119,37 @@ impl Drop for Running {
 }
 
 /// What a process said and how it ended.
-pub(super) struct Ran {
+pub(crate) struct Ran {
     status: ExitStatus,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     #[track_caller]
-    pub(super) fn ends_with(self, code: i32) -> Self {
+    pub(crate) fn ends_with(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{:?}\n{}\n{}", self.status, self.stdout, self.stderr);
         self
     }
 
-    pub(super) fn objects(&self) -> Vec<Value> {
+    pub(crate) fn objects(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
     /// The error object on stderr.
-    pub(super) fn error(&self) -> Value {
+    pub(crate) fn error(&self) -> Value {
         let line = self.stderr.lines().find(|line| line.starts_with(r#"{"error""#)).expect(&self.stderr);
         serde_json::from_str::<Value>(line).unwrap()["error"].take()
     }
 
     /// Both outputs.
-    pub(super) fn everything(&self) -> String {
+    pub(crate) fn everything(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
 /// The lines of one output as they come, all of which are kept.
-pub(super) struct Said {
+pub(crate) struct Said {
     lines: Receiver<String>,
     all: String,
 }
@@ -158,13 +169,18 @@ impl Said {
 
     /// The next line that fits.
     #[track_caller]
-    pub(super) fn wait_for(&mut self, fits: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_for(&mut self, fits: impl Fn(&str) -> bool) -> String {
+        let found = self.next_that(fits);
+        found.unwrap_or_else(|error| panic!("no such line came, {error}:\n{}", self.all))
+    }
+
+    fn next_that(&mut self, fits: impl Fn(&str) -> bool) -> Result<String, RecvTimeoutError> {
         loop {
-            let Ok(line) = self.lines.recv_timeout(WITHIN) else { panic!("no such line came:\n{}", self.all) };
+            let line = self.lines.recv_timeout(WITHIN)?;
             self.all.push_str(&line);
             self.all.push('\n');
             if fits(&line) {
-                return line;
+                return Ok(line);
             }
         }
     }
@@ -173,15 +189,15 @@ impl Said {
         loop {
             match self.lines.recv_timeout(WITHIN) {
                 Ok(line) => self.all.push_str(&format!("{line}\n")),
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.all),
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.all),
+                Err(RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.all),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.all),
             }
         }
     }
 }
 
 /// The files below a folder.
-pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()

@@ -1,5 +1,6 @@
 //! The stored bytes: `schema/storage.md`, pinned.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use capshare::share::change::{Batch, Change, Stamp};
@@ -9,17 +10,20 @@ use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
-use capshare::store::{About, Appended, Claim, StoreError};
+use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
 use proptest::prelude::*;
 
-use super::{account, created, host, opened, session, share};
-use crate::support::bucket::TestBucket;
+use super::{account, created, host, host_with, opened, session, share};
+use crate::support::bucket::{TestBucket, text_of};
 
 const SEGMENT_1: &str = include_str!("../../data/store/format-1-segment-1.jsonl");
 const SEGMENT_2: &str = include_str!("../../data/store/format-1-segment-2.jsonl");
+const RUN: &str = include_str!("../../data/store/format-1-run.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
 const ABOUT: &str = include_str!("../../data/store/format-1-about.json");
 const TOMBSTONE: &str = include_str!("../../data/store/format-1-tombstone.json");
@@ -70,6 +74,10 @@ async fn text(bucket: &TestBucket, key: &str) -> String {
     String::from_utf8(bytes.into()).unwrap()
 }
 
+fn run_key() -> String {
+    format!("share/{}/snap/000000000000-000000000002", share(1))
+}
+
 fn segment_key(number: u64) -> String {
     format!("share/{}/log/{number:012}", share(1))
 }
@@ -90,6 +98,13 @@ async fn format_1_stays_readable() {
     let (who, what) = (account("ann@example.org"), session("ses_4f2a"));
     let holder = host(&bucket, 5).claim(&who, &what, &share(2), Timestamp(0)).await.unwrap();
     assert_eq!(holder, Claim::Theirs(share(1)));
+    // The segments that a run covers are not needed.
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(RUN.as_bytes()).unwrap();
+    put(&bucket, &run_key(), packed.finish().unwrap()).await;
+    bucket.delete(&Path::parse(segment_key(1)).unwrap()).await.unwrap();
+    let Opened::Open(_, news) = host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+    assert_eq!(news.into_state(), News::from([golden().0, golden().1].concat()).into_state());
 }
 
 /// What is written is the golden text to the byte, so a change of the format cannot go unseen.
@@ -104,12 +119,16 @@ async fn format_1_is_what_is_written() {
     assert_eq!(text(&bucket, &segment_key(1)).await, SEGMENT_1);
     assert_eq!(text(&bucket, &segment_key(2)).await, SEGMENT_2);
     assert_eq!(text(&bucket, "index/ann@example.org/ses_4f2a/000000000001").await, CLAIM);
+    let state = News::from([first, second].concat()).into_state();
+    let (folded, _) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    log.folded(&folded);
+    assert_eq!(text_of(bucket.as_ref(), &Path::parse(run_key()).unwrap()).await, RUN);
     host.describe(&share(1), &golden_about()).await.unwrap();
     assert_eq!(text(&bucket, "index/ann@example.org/ses_4f2a/000000000001-about").await, ABOUT);
 
     log.append(&[Entry::Delete { at: Timestamp(1_796_000_003_000) }]).await.unwrap();
     let last_line = text(&bucket, &segment_key(3)).await.lines().last().unwrap().to_owned();
-    assert_eq!(last_line, format!("{{\"share\":\"{}\",\"type\":\"delete\",\"at\":1796000003000}}", share(1)));
+    assert_eq!(last_line, "{\"type\":\"delete\",\"at\":1796000003000}");
     drop(log.erase(&who, &what).await.unwrap());
     assert_eq!(text(&bucket, &format!("tomb/{}", share(1))).await, TOMBSTONE);
     assert_eq!(text(&bucket, "index/ann@example.org/ses_4f2a/000000000001").await, "");
@@ -143,7 +162,7 @@ async fn a_corrupt_object_is_told_by_its_key_and_what_is_wrong_with_it() {
         (1, SEGMENT_1[..SEGMENT_1.len() - 30].to_owned() + "\n", "line 3 is cut off"),
         (1, SEGMENT_1.replace("\"secret\",\"at\"", "\"rename\",\"at\""), "format 1: unknown line type rename"),
         (1, SEGMENT_1.replace("abababab", "zz"), "line 2 of format 1: its secret"),
-        (1, SEGMENT_1.replacen("\"share\":\"aaa", "\"share\":\"bbb", 1), "an entry of share bbb"),
+        (1, SEGMENT_1.replacen("{\"type\"", "{\"share\":\"bbb\",\"type\"", 1), "an entry of share bbb"),
         (1, SEGMENT_1.replace("ses_4f2a", "../up"), "a session id must be"),
         (2, SEGMENT_2.replace("message/msg_0", "nothing/such"), "not an item key"),
         (2, SEGMENT_2.replace("\"batch\":1}", "\"batch\":9}"), "does not follow"),
@@ -239,6 +258,30 @@ proptest! {
                 assert_eq!(text.split_terminator('\n').count(), 1 + batch.len(), "a line an entry");
                 assert!(text.split_terminator('\n').all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
             }
+        });
+    }
+    #[test]
+    fn any_state_comes_back_as_it_was_folded(
+        batches in prop::collection::vec(prop::collection::vec(any_entry(), 0..4), 1..12),
+        folded_at in prop::collection::vec(0..12_usize, 0..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let bucket = TestBucket::over(Arc::new(InMemory::new()));
+            let mut settings = StoreSettings::default();
+            settings.fold_segments = 1;
+            let opening = vec![golden().0.remove(0)];
+            let mut log = created(&host_with(&bucket, 1, settings), &share(1), &opening).await;
+            let mut state = News::from(opening).into_state();
+            for (n, batch) in batches.iter().enumerate() {
+                assert_eq!(log.append(batch).await.unwrap(), Appended::Written);
+                batch.iter().for_each(|entry| drop(state.apply(entry)));
+                if folded_at.contains(&n) && let Some(fold) = log.fold(Occasion::Busy, &state) {
+                    log.folded(&fold.run().await.unwrap().unwrap().0);
+                }
+            }
+            let Opened::Open(_, news) = host(&bucket, 2).open_log(&share(1)).await.unwrap() else { panic!() };
+            assert_eq!(news.into_state(), state);
         });
     }
 }

@@ -51,7 +51,7 @@ async fn shared(host: &Store, n: u128, syncs: usize) -> (Log, State) {
 
 /// Folds all of it into one run; what that supersedes stays.
 async fn fold(log: &mut Log, state: &State) {
-    let (folded, _frees) = log.fold(Occasion::Still, state).unwrap().run().await.unwrap();
+    let (folded, _frees) = log.fold(Occasion::Still, state).unwrap().run().await.unwrap().unwrap();
     log.folded(&folded);
 }
 
@@ -66,7 +66,7 @@ async fn populated(bucket: &Arc<TestBucket>) -> Store {
     state.apply(&more);
     fold(&mut log, &state).await;
     let (mut log, state) = shared(&host, 3, 6).await;
-    let (folded, frees) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap();
+    let (folded, frees) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
     log.folded(&folded);
     frees.run().await.unwrap();
     log.append(&[sync("after")]).await.unwrap();

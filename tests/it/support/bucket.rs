@@ -1,6 +1,7 @@
 //! A bucket that counts what it is asked, and that fails as it is told: in front of any real one.
 
 use std::collections::VecDeque;
+use std::io::Read as _;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -41,12 +42,14 @@ pub(crate) struct Counts {
     pub(crate) gets: AtomicU64,
     pub(crate) lists: AtomicU64,
     pub(crate) deletes: AtomicU64,
+    /// Bytes of all puts.
+    pub(crate) put_bytes: AtomicU64,
     touched: Mutex<Vec<String>>,
 }
 
 impl Counts {
     pub(crate) fn reset(&self) {
-        for count in [&self.puts, &self.gets, &self.lists, &self.deletes] {
+        for count in [&self.puts, &self.gets, &self.lists, &self.deletes, &self.put_bytes] {
             count.store(0, Ordering::Relaxed);
         }
         self.touched.lock().unwrap().clear();
@@ -194,6 +197,7 @@ impl std::fmt::Display for TestBucket {
 impl ObjectStore for TestBucket {
     async fn put_opts(&self, location: &Path, payload: PutPayload, mut opts: PutOptions) -> Result<PutResult> {
         self.counts.count(&self.counts.puts, location.as_ref());
+        self.counts.put_bytes.fetch_add(payload.content_length() as u64, Ordering::Relaxed);
         self.up()?;
         if self.careless.load(Ordering::Relaxed) {
             opts.mode = PutMode::Overwrite;
@@ -288,13 +292,23 @@ impl ObjectStore for TestBucket {
     }
 }
 
+/// What an object holds, unpacked if it is packed.
+pub(crate) async fn text_of(store: &dyn ObjectStore, key: &Path) -> String {
+    let bytes = store.get(key).await.unwrap().bytes().await.unwrap();
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return String::from_utf8(bytes.into()).unwrap();
+    }
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    text
+}
+
 /// Every key and every byte of a bucket.
 pub(crate) async fn dump(store: &dyn ObjectStore) -> Vec<(String, String)> {
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
     let mut objects = Vec::new();
     for object in listed {
-        let bytes = store.get(&object.location).await.unwrap().bytes().await.unwrap();
-        objects.push((object.location.to_string(), String::from_utf8(bytes.to_vec()).unwrap()));
+        objects.push((object.location.to_string(), text_of(store, &object.location).await));
     }
     objects
 }

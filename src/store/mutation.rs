@@ -1,0 +1,37 @@
+//! Bugs on purpose: for the tests that show that the simulation would find them (`tests/it/simulation.rs`).
+//!
+//! Only with the feature `mutations` can one be asked for; without it [`StoreSettings::is_wrong`] is a constant, and nothing
+//! of them is left in the program.
+
+use super::StoreSettings;
+
+/// A bug that somebody might write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "it is public with its feature"))]
+pub enum Mutation {
+    /// A create writes over what is there.
+    SkipConditional,
+    /// The committer answers before it appends.
+    AcknowledgeBeforePut,
+    /// A fold forgets the producers' last batches.
+    DropProducers,
+    /// A deletion leaves neither a tombstone nor empty objects in the place of what it deletes.
+    ForgetTombstone,
+    /// A follower reads the state first, and subscribes later.
+    ReadBeforeSubscribe,
+}
+
+impl StoreSettings {
+    /// Whether this bug was asked for.
+    #[cfg(feature = "mutations")]
+    pub(crate) fn is_wrong(&self, how: Mutation) -> bool {
+        self.mutation == Some(how)
+    }
+
+    /// Whether this bug was asked for: never.
+    #[cfg(not(feature = "mutations"))]
+    #[expect(clippy::unused_self, reason = "the other one, with the feature, looks")]
+    pub(crate) const fn is_wrong(&self, _: Mutation) -> bool {
+        false
+    }
+}

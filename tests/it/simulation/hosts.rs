@@ -1,0 +1,157 @@
+//! Hosts: the real hub, over a line to the bucket of its own, which crash and come back.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use capshare::hub::access::SingleAccount;
+use capshare::hub::ambient::{Ambient, Clock, SeededEntropy};
+use capshare::hub::{Hub, HubSettings};
+use capshare::share::time::Timestamp;
+use capshare::store::Mutation;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::bucket::{Link, SimBucket};
+use super::dice::Dice;
+use super::world::World;
+
+/// How often a host that is followed looks for what others wrote.
+pub(super) const POLL: Duration = Duration::from_millis(300);
+
+/// Short, so that a history crosses them often: a lease of 2 s, requests of at most 6 s.
+pub(super) fn settings(mutation: Option<Mutation>) -> HubSettings {
+    let mut settings = HubSettings::default();
+    settings.poll = Some(POLL);
+    settings.store.lease = Duration::from_secs(2);
+    settings.store.request_time = Duration::from_secs(6);
+    settings.store.append_time = Duration::from_secs(3);
+    settings.store.free_after = Duration::from_secs(9);
+    settings.store.mutation = mutation;
+    // Folds and frees all the time.
+    settings.store.fold_segments = 3;
+    settings.fold_after = Duration::from_secs(2);
+    settings
+}
+
+/// One host, in its incarnations.
+#[derive(Debug)]
+pub(super) struct SimHost {
+    world: Arc<World>,
+    seed: u64,
+    number: u64,
+    pub(super) clock: Arc<SimClock>,
+    mutation: Option<Mutation>,
+    incarnations: AtomicU64,
+    up: Mutex<Option<Incarnation>>,
+}
+
+/// A host between a start and a crash.
+#[derive(Debug, Clone)]
+pub(super) struct Incarnation {
+    pub(super) hub: Arc<Hub>,
+    pub(super) link: Arc<Link>,
+}
+
+impl SimHost {
+    pub(super) fn started(world: &Arc<World>, seed: u64, number: u64, mutation: Option<Mutation>) -> Self {
+        let host = Self {
+            world: Arc::clone(world),
+            seed,
+            number,
+            clock: SimClock::of(&Dice::new(seed, 1_000 + number)),
+            mutation,
+            incarnations: AtomicU64::new(0),
+            up: Mutex::default(),
+        };
+        host.start();
+        host
+    }
+
+    /// A fresh hub, which remembers nothing.
+    pub(super) fn start(&self) {
+        let incarnation = self.incarnations.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
+        let link = Arc::new(Link {
+            world: Arc::clone(&self.world),
+            name: format!("{}.{incarnation}", self.number),
+            dead: CancellationToken::new(),
+            stalled_until: Mutex::new(now),
+            frozen_until: Mutex::new(now),
+        });
+        self.world.tell(format_args!("{} starts", link.name));
+        let entropy = SeededEntropy::new((self.seed << 20) | (self.number << 10) | incarnation);
+        let ambient = Ambient { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(entropy) };
+        let access = Arc::new(SingleAccount::new("ann".parse().unwrap()));
+        let objects = Arc::new(SimBucket(Arc::clone(&link)));
+        let hub = Hub::new(objects, access, ambient, settings(self.mutation)).unwrap();
+        *self.up.lock().unwrap() = Some(Incarnation { hub, link });
+    }
+
+    /// Nothing of it goes on, but what it had sent.
+    pub(super) fn crash(&self) {
+        if let Some(Incarnation { link, .. }) = self.up.lock().unwrap().take() {
+            self.world.tell(format_args!("{} crashes", link.name));
+            link.dead.cancel();
+        }
+    }
+
+    pub(super) fn stall(&self, time: Duration) {
+        if let Some(Incarnation { link, .. }) = self.up() {
+            self.world.tell(format_args!("{} stalls for {time:?}", link.name));
+            *link.stalled_until.lock().unwrap() = Instant::now() + time;
+        }
+    }
+
+    pub(super) fn freeze(&self, time: Duration) {
+        if let Some(Incarnation { link, .. }) = self.up() {
+            self.world.tell(format_args!("{} freezes for {time:?}", link.name));
+            *link.frozen_until.lock().unwrap() = Instant::now() + time;
+        }
+    }
+
+    pub(super) fn up(&self) -> Option<Incarnation> {
+        self.up.lock().unwrap().clone()
+    }
+}
+
+/// Any host that is up; waits for one if none is.
+pub(super) async fn any(hosts: &[SimHost], dice: &Dice) -> Incarnation {
+    loop {
+        if let Some(incarnation) = dice.pick(hosts).up() {
+            return incarnation;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A time of day that drifts, and jumps by minutes both ways.
+#[derive(Debug)]
+pub(super) struct SimClock {
+    started: Instant,
+    /// Milliseconds gained in a million.
+    drift: i64,
+    offset_ms: AtomicI64,
+}
+
+impl SimClock {
+    fn of(dice: &Dice) -> Arc<Self> {
+        let drift = dice.below(100_001) as i64 - 50_000;
+        let clock = Self { started: Instant::now(), drift, offset_ms: AtomicI64::new(0) };
+        clock.jump(dice);
+        Arc::new(clock)
+    }
+
+    /// Up to ten minutes either way.
+    pub(super) fn jump(&self, dice: &Dice) {
+        self.offset_ms.fetch_add(dice.below(1_200_001) as i64 - 600_000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = self.started.elapsed().as_millis() as i64;
+        let gained = elapsed * self.drift / 1_000_000;
+        Timestamp(1_767_225_600_000 + elapsed + gained + self.offset_ms.load(Ordering::Relaxed))
+    }
+}

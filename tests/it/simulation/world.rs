@@ -1,0 +1,174 @@
+//! What all hosts of a history share: the bucket's objects, the weather, chance, and the trace of what happened.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Write as _;
+use std::hash::Hasher as _;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures::{FutureExt as _, TryStreamExt as _};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    GetOptions, GetResult, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, PutOptions, PutPayload, PutResult, Result,
+};
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use super::weather::Weather;
+
+/// The bucket, seen from inside, and what goes on around it.
+#[derive(Debug)]
+pub(super) struct World {
+    objects: InMemory,
+    /// When each object was written, by the bucket's own clock, which is tokio's: `InMemory` knows only the machine's.
+    written: Mutex<BTreeMap<Path, SystemTime>>,
+    pub(super) dice: Dice,
+    weather: Mutex<Weather>,
+    /// No object can be written.
+    pub(super) full: AtomicBool,
+    /// Runs that were written.
+    pub(super) folds: AtomicU64,
+    begun: Instant,
+    trace: Mutex<Trace>,
+}
+
+/// What happened, as a number that differs if anything differs; as text too, if somebody will read it.
+#[derive(Debug, Default)]
+struct Trace {
+    hash: DefaultHasher,
+    lines: Option<String>,
+    requests: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, weather: Weather, told: bool) -> Self {
+        Self {
+            objects: InMemory::new(),
+            written: Mutex::default(),
+            dice: Dice::new(seed, 1),
+            weather: Mutex::new(weather),
+            full: AtomicBool::new(false),
+            folds: AtomicU64::new(0),
+            begun: Instant::now(),
+            trace: Mutex::new(Trace { lines: told.then(String::new), ..Trace::default() }),
+        }
+    }
+
+    pub(super) fn weather(&self) -> Weather {
+        *lock(&self.weather)
+    }
+
+    /// From here on every request is answered.
+    pub(super) fn calm_down(&self) {
+        *lock(&self.weather) = Weather::CALM;
+        self.full.store(false, Ordering::Relaxed);
+        self.tell(format_args!("the weather is calm"));
+    }
+
+    /// Milliseconds since the history began.
+    pub(super) fn now(&self) -> u64 {
+        self.begun.elapsed().as_millis() as u64
+    }
+
+    /// Writes a line of the trace.
+    pub(super) fn tell(&self, what: std::fmt::Arguments<'_>) {
+        let mut trace = lock(&self.trace);
+        let mut line = format!("{:>7} ", self.now());
+        let _ = line.write_fmt(what);
+        trace.hash.write(line.as_bytes());
+        if let Some(lines) = &mut trace.lines {
+            lines.push_str(&line);
+            lines.push('\n');
+        }
+    }
+
+    pub(super) fn next_request(&self) -> u64 {
+        let mut trace = lock(&self.trace);
+        trace.requests += 1;
+        trace.requests
+    }
+
+    /// The trace's hash, and its text if it was kept.
+    pub(super) fn told(&self) -> (u64, Option<String>) {
+        let mut trace = lock(&self.trace);
+        (trace.hash.finish(), trace.lines.take())
+    }
+
+    pub(super) fn put(&self, key: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let result = at_once(self.objects.put_opts(key, payload, opts));
+        if result.is_ok() {
+            lock(&self.written).insert(key.clone(), self.time());
+            self.folds.fetch_add(u64::from(key.as_ref().contains("/snap/")), Ordering::Relaxed);
+        }
+        result
+    }
+
+    pub(super) fn get(&self, key: &Path, options: GetOptions) -> Result<GetResult> {
+        let mut got = at_once(self.objects.get_opts(key, options))?;
+        self.date(&mut got.meta);
+        Ok(got)
+    }
+
+    pub(super) fn delete(&self, key: &Path) -> Result<()> {
+        lock(&self.written).remove(key);
+        at_once(self.objects.delete(key))
+    }
+
+    /// The objects under a prefix whose place in this order is after `place`, at most `limit`, with their places.
+    pub(super) fn page<K: Ord>(
+        &self,
+        prefix: Option<&Path>,
+        place_of: impl Fn(&Path) -> K,
+        place: Bound<&K>,
+        limit: usize,
+    ) -> Vec<(K, ObjectMeta)> {
+        let listed: Vec<_> = at_once(self.objects.list(prefix).try_collect()).unwrap_or_default();
+        let mut placed: Vec<(K, ObjectMeta)> =
+            listed.into_iter().map(|meta| (place_of(&meta.location), meta)).collect();
+        placed.retain(|(of, _)| match place {
+            Bound::Excluded(after) => of > after,
+            Bound::Included(from) => of >= from,
+            Bound::Unbounded => true,
+        });
+        placed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        placed.truncate(limit);
+        placed.iter_mut().for_each(|(_, meta)| self.date(meta));
+        placed
+    }
+
+    /// Every object: key and bytes.
+    pub(super) fn everything(&self) -> Vec<(String, Bytes)> {
+        let keys = lock(&self.written).keys().cloned().collect::<Vec<_>>();
+        keys.into_iter()
+            .map(|key| {
+                let bytes = at_once(async { self.objects.get(&key).await?.bytes().await });
+                (key.to_string(), bytes.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    fn date(&self, meta: &mut ObjectMeta) {
+        if let Some(written) = lock(&self.written).get(&meta.location) {
+            meta.last_modified = (*written).into();
+        }
+    }
+
+    fn time(&self) -> SystemTime {
+        const BEGINNING: Duration = Duration::from_secs(1_767_225_600);
+        SystemTime::UNIX_EPOCH + BEGINNING + self.begun.elapsed()
+    }
+}
+
+/// Memory answers at once.
+fn at_once<T>(asked: impl Future<Output = T>) -> T {
+    asked.now_or_never().unwrap()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,334 @@
+//! Folds: what a log comes to as it grows, and who may still read and write what is folded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use capshare::share::change::{Batch, Change, Stamp};
+use capshare::share::entry::Entry;
+use capshare::share::id::ProducerId;
+use capshare::share::item::{ItemKey, Payload};
+use capshare::share::state::{Outcome, State};
+use capshare::share::time::Timestamp;
+use capshare::store::{Appended, Log, News, Occasion, Opened, Store, StoreError, StoreSettings};
+use capshare::testing::run;
+use object_store::ObjectStoreExt as _;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+
+use super::{DELETE, account, created, holding, host, host_with, is_deleted, keys, open_entry, session, share, sync};
+use crate::support::bucket::{Fault, TestBucket};
+
+/// Folds early.
+fn settings() -> StoreSettings {
+    let mut settings = StoreSettings::default();
+    settings.fold_segments = 4;
+    settings
+}
+
+fn bucket() -> Arc<TestBucket> {
+    TestBucket::over(Arc::new(InMemory::new()))
+}
+
+/// A log with the state that it came to.
+struct Held {
+    log: Log,
+    state: State,
+}
+
+impl Held {
+    async fn create(store: &Store) -> Self {
+        let log = created(store, &share(1), &[open_entry()]).await;
+        Self { log, state: News::from(vec![open_entry()]).into_state() }
+    }
+
+    async fn open(store: &Store) -> Self {
+        match store.open_log(&share(1)).await.unwrap() {
+            Opened::Open(log, news) => Self { log, state: news.into_state() },
+            other @ (Opened::Absent(_) | Opened::Deleted) => panic!("{other:?}"),
+        }
+    }
+
+    fn learn(&mut self, news: News) {
+        if let Some(state) = news.state {
+            self.state = *state;
+        }
+        for entry in &news.entries {
+            self.state.apply(entry);
+        }
+    }
+
+    async fn append(&mut self, entry: Entry) -> Outcome {
+        loop {
+            match self.log.append(std::slice::from_ref(&entry)).await.unwrap() {
+                Appended::Written => return self.state.apply(&entry),
+                Appended::Behind(news) => self.learn(news),
+            }
+        }
+    }
+
+    /// Writes the fold that is due, if one is; what it supersedes is freed in time.
+    async fn fold(&mut self, occasion: Occasion) -> bool {
+        let Some(fold) = self.log.fold(occasion, &self.state) else { return false };
+        let (folded, frees) = fold.run().await.unwrap().unwrap();
+        self.log.folded(&folded);
+        tokio::spawn(frees.run());
+        true
+    }
+}
+
+fn names(keys: &[String]) -> Vec<&str> {
+    keys.iter().map(|key| key.split_once('/').unwrap().1.split_once('/').unwrap().1).collect()
+}
+
+#[test]
+fn a_folded_log_is_opened_by_one_listing_and_one_read() {
+    run(async {
+        let bucket = bucket();
+        let mut held = Held::create(&host(&bucket, 1)).await;
+        for n in 0..50 {
+            held.append(sync(&n.to_string())).await;
+        }
+        assert!(!held.fold(Occasion::Busy).await, "64 segments gather first");
+        assert!(held.fold(Occasion::Idle).await);
+        assert!(!held.log.is_loose() && !held.fold(Occasion::Still).await, "there is nothing left to fold");
+        bucket.counts.reset();
+        let opened = Held::open(&host(&bucket, 2)).await;
+        assert_eq!(bucket.counts.all(), [0, 2, 1, 0], "the tombstone is looked for, the run is read");
+        assert_eq!(opened.state, held.state);
+        assert_eq!(opened.log.log_bytes(), held.log.log_bytes());
+        // Both go on from there.
+        let (mut here, mut there) = (held, opened);
+        here.append(sync("here")).await;
+        there.append(sync("there")).await;
+        here.append(sync("here again")).await;
+        assert_eq!(Held::open(&host(&bucket, 3)).await.state, here.state);
+    });
+}
+
+/// Everything a fold keeps is there after any number of them, whoever reads: also the numbers that a batch sent again is
+/// answered with.
+#[test]
+fn a_batch_sent_again_after_folds_and_restarts_counts_once() {
+    run(async {
+        let bucket = bucket();
+        let stamped = |sequence| {
+            let stamp = Stamp { producer: ProducerId::from_bits(7), epoch: 3, sequence };
+            let value = Some(Payload::from_checked_json(&sequence.to_string()));
+            let changes = vec![Change { key: ItemKey::message(&(sequence % 9).to_string()).unwrap(), value }];
+            Entry::Sync { at: Timestamp(2), batch: Batch { stamp: Some(stamp), changes } }
+        };
+        let mut held = Held::create(&host_with(&bucket, 1, settings())).await;
+        for n in 1..=40 {
+            assert!(matches!(held.append(stamped(n)).await, Outcome::Synced { sync_count, .. } if sync_count == n));
+            held.fold(Occasion::Busy).await;
+            if n % 7 == 0 {
+                held = Held::open(&host_with(&bucket, n.into(), settings())).await;
+                let again = held.append(stamped(n)).await;
+                assert_eq!(again, Outcome::Duplicate { sync_count: n, revision: n });
+            }
+        }
+    });
+}
+
+/// Opening costs a number of reads that does not grow, and the runs stay within what they may take.
+#[test]
+fn a_long_log_stays_cheap_to_read_and_to_write() {
+    run(async {
+        let bucket = bucket();
+        let mut held = Held::create(&host(&bucket, 1)).await;
+        let mut reads = Vec::new();
+        for n in 0..3_000 {
+            // A part that grows, as producers send it.
+            let text = "All work and no play makes a dull session. ".repeat(1 + n % 25);
+            let value = Some(Payload::from_checked_json(&format!("{{\"n\":{n},\"text\":\"{text}\"}}")));
+            let changes = vec![Change { key: ItemKey::part("m", &(n / 25).to_string()).unwrap(), value }];
+            held.append(Entry::Sync { at: Timestamp(2), batch: Batch { stamp: None, changes } }).await;
+            held.fold(Occasion::Busy).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if n % 500 == 499 {
+                bucket.counts.reset();
+                assert_eq!(Held::open(&host(&bucket, 2)).await.state, held.state);
+                let [_, gets, lists, _] = bucket.counts.all();
+                reads.push(gets + lists);
+            }
+        }
+        assert!(reads.iter().all(|reads| *reads <= 4 * 64 + 16), "{reads:?}");
+        held.fold(Occasion::Idle).await;
+        let log_bytes = held.log.log_bytes() as f64;
+        let runs = Box::pin(stored(&bucket, "snap")).await;
+        assert!(runs as f64 <= 0.25 * log_bytes, "{runs} bytes of runs for {log_bytes} of log");
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        let left = keys(&bucket, "share/").await;
+        assert_eq!(names(&left), ["log/000000003001", "snap/000000000000-000000003001"]);
+    });
+}
+
+/// Bytes of the objects there are.
+async fn stored(bucket: &TestBucket, part: &str) -> u64 {
+    use futures::TryStreamExt as _;
+    use object_store::ObjectStore as _;
+    let objects: Vec<_> = bucket.list(None).try_collect().await.unwrap();
+    objects.iter().filter(|meta| meta.location.as_ref().contains(part)).map(|meta| meta.size).sum()
+}
+
+/// Values that are all new and cannot be packed: the reads stay bounded all the same.
+#[test]
+fn a_log_that_cannot_be_packed_is_read_in_bounded_pieces() {
+    run(async {
+        let bucket = bucket();
+        let mut held = Held::create(&host(&bucket, 1)).await;
+        let mut noise = 1_u64;
+        for n in 0..2_000 {
+            let mut text = String::new();
+            while text.len() < 1_000 {
+                noise = noise.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                text += &format!("{:x}", noise >> 20);
+            }
+            let value = Some(Payload::from_checked_json(&format!("\"{text}\"")));
+            let changes = vec![Change { key: ItemKey::message(&n.to_string()).unwrap(), value }];
+            held.append(Entry::Sync { at: Timestamp(2), batch: Batch { stamp: None, changes } }).await;
+            held.fold(Occasion::Busy).await;
+        }
+        bucket.counts.reset();
+        assert_eq!(Held::open(&host(&bucket, 2)).await.state, held.state);
+        let [_, gets, lists, _] = bucket.counts.all();
+        assert!(gets + lists <= 4 * 64 + 16, "{gets} + {lists}");
+    });
+}
+
+/// A host that slept while others wrote, folded and freed goes on from the state, and writes nothing twice.
+#[test]
+fn a_log_that_slept_through_folds_and_frees_goes_on_from_the_state() {
+    run(async {
+        let bucket = bucket();
+        let mut awake = Held::create(&host_with(&bucket, 1, settings())).await;
+        let mut asleep = Held::open(&host_with(&bucket, 2, settings())).await;
+        for n in 0..20 {
+            awake.append(sync(&n.to_string())).await;
+            awake.fold(Occasion::Busy).await;
+        }
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let left = keys(&bucket, "share/").await;
+        assert!(!left.contains(&format!("share/{}/log/000000000002", share(1))), "it was freed: {left:?}");
+        assert!(matches!(asleep.append(sync("late")).await, Outcome::Synced { sync_count: 21, .. }));
+        let Appended::Behind(news) = awake.log.append(&[sync("next")]).await.unwrap() else { panic!() };
+        assert!(news.state.is_none(), "a host that is not behind the runs reads segments");
+        awake.learn(news);
+        assert_eq!(awake.state, asleep.state);
+    });
+}
+
+/// A run that lands on a share that was deleted meanwhile goes with it.
+#[test]
+fn a_fold_that_a_deletion_overtakes_leaves_nothing() {
+    run(async {
+        let bucket = bucket();
+        let (here, there) = (host_with(&bucket, 1, settings()), host_with(&bucket, 2, settings()));
+        let mut held = Held::create(&here).await;
+        for n in 0..6 {
+            held.append(sync(&format!("precious-{n}"))).await;
+        }
+        let fold = held.log.fold(Occasion::Busy, &held.state).unwrap();
+        let late = held.log.fold(Occasion::Idle, &held.state).unwrap();
+        let mut other = Held::open(&there).await;
+        assert_eq!(other.append(DELETE).await, Outcome::Deleted);
+        let freeing = other.log.erase(&account("a"), &session("s")).await.unwrap().unwrap();
+        assert!(fold.run().await.unwrap().is_none());
+        assert_eq!(holding(&bucket, "precious").await, [] as [&str; 0]);
+        // One whose host stops before it can look again is met when the keys are freed.
+        bucket.next_writes([Some(Fault::LandsLate(Duration::from_secs(30)))]);
+        late.run().await.unwrap_err();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(holding(&bucket, "precious").await.len(), 1);
+        assert!(is_deleted(&there, &share(1)).await);
+        freeing.run().await.unwrap();
+        assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0]);
+        // A log that does not know how it stands folds nothing.
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert!(held.log.fold(Occasion::Still, &held.state).is_none());
+    });
+}
+
+#[test]
+fn superseded_objects_of_a_host_that_stopped_are_freed_by_the_next_that_opens() {
+    run(async {
+        let bucket = bucket();
+        let mut held = Held::create(&host_with(&bucket, 1, settings())).await;
+        for n in 0..6 {
+            held.append(sync(&n.to_string())).await;
+        }
+        let fold = held.log.fold(Occasion::Busy, &held.state).unwrap();
+        let (folded, frees) = fold.run().await.unwrap().unwrap();
+        assert_eq!(frees.len(), 6);
+        held.log.folded(&folded);
+        drop(frees);
+        let mut opened = Held::open(&host_with(&bucket, 2, settings())).await;
+        let leftovers = opened.log.take_leftovers().unwrap();
+        assert_eq!(leftovers.len(), 6);
+        assert!(opened.log.take_leftovers().is_none());
+        leftovers.run().await.unwrap();
+        assert_eq!(names(&keys(&bucket, "share/").await), ["log/000000000007", "snap/000000000000-000000000007"]);
+        assert_eq!(Held::open(&host(&bucket, 3)).await.state, opened.state);
+    });
+}
+
+#[test]
+fn a_fold_whose_answer_is_lost_or_that_another_host_made_is_taken_for_made() {
+    run(async {
+        let bucket = bucket();
+        let mut held = Held::create(&host_with(&bucket, 1, settings())).await;
+        for n in 0..6 {
+            held.append(sync(&n.to_string())).await;
+        }
+        bucket.next_writes([Some(Fault::BareExists)]);
+        let bare = held.log.fold(Occasion::Busy, &held.state).unwrap().run().await.unwrap_err();
+        assert!(bare.is_transient(), "it is not there: {bare}");
+        let (first, second) =
+            [(); 2].map(|()| held.log.fold(Occasion::Busy, &held.state).unwrap()).map(|fold| fold.run()).into();
+        let (first, second) = tokio::join!(first, second);
+        held.log.folded(&first.unwrap().unwrap().0);
+        held.log.folded(&second.unwrap().unwrap().0);
+        assert_eq!(Held::open(&host(&bucket, 2)).await.state, held.state);
+        assert!(held.append(sync("more")).await != Outcome::Void);
+    });
+}
+
+#[test]
+fn a_corrupt_run_is_told_by_its_key_and_hides_nothing() {
+    run(async {
+        let bucket = bucket();
+        let mut held = Held::create(&host_with(&bucket, 1, settings())).await;
+        for n in 0..6 {
+            held.append(sync(&n.to_string())).await;
+        }
+        assert!(held.fold(Occasion::Busy).await);
+        let key = Path::parse(format!("share/{}/snap/000000000000-000000000007", share(1))).unwrap();
+        let whole = bucket.get(&key).await.unwrap().bytes().await.unwrap();
+        for (bytes, reason) in [
+            (whole.slice(..whole.len() - 9), "unpacked"),
+            (whole.slice(..20), "unpacked"),
+            (bytes::Bytes::from_static(b"plain"), "unpacked"),
+            (repacked(&whole, |text| text.replace("\"capshare\":1", "\"capshare\":2")), "format 2"),
+            (repacked(&whole, |text| text.replace("\"to\":7", "\"to\":8")), "says 0 to 8"),
+            (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":5")), "more lines"),
+            (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":7")), "cut off"),
+            (repacked(&whole, |text| text.replace("message/3", "nothing/3")), "not an item key"),
+        ] {
+            bucket.put(&key, bytes.into()).await.unwrap();
+            let failure = host(&bucket, 5).open_log(&share(1)).await.unwrap_err();
+            assert!(matches!(&failure, StoreError::Corrupt { key, .. } if key.contains("snap")), "{failure}");
+            assert!(failure.to_string().contains(reason), "{failure}\ndoes not say: {reason}");
+        }
+    });
+}
+
+fn repacked(packed: &[u8], change: impl Fn(String) -> String) -> bytes::Bytes {
+    use std::io::{Read as _, Write as _};
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    let changed = change(text.clone());
+    assert_ne!(changed, text);
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    out.write_all(changed.as_bytes()).unwrap();
+    out.finish().unwrap().into()
+}
