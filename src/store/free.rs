@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use super::Store;
 use super::error::StoreError;
 
-/// Objects that a fold has superseded. They stay for a while ([`StoreSettings::free_after`](super::StoreSettings::free_after)):
-/// a reader may be about to read them, and a writer that has not heard of them must not find their numbers free.
+/// Objects that a fold has superseded. They stay for a while
+/// ([`StoreSettings::free_after`](field@super::StoreSettings::free_after)): a reader may be about to read them, and a writer
+/// that has not heard of them must not find their numbers free.
 #[derive(Debug)]
 #[must_use = "run it in the background; dropped, it leaves the objects to whoever opens the log next"]
 pub struct Frees {

@@ -136,6 +136,7 @@ impl Store {
     async fn check_strays(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
         let known = BTreeSet::from([key::index(), key::shares(), key::tombstones(), key::probes()]);
         let (folders, objects) = self.bucket.folders(&Path::default()).await?;
+        progress(objects.len() as u64);
         checked.objects += objects.len() as u64;
         checked.add(objects.iter().map(unknown).collect());
         for folder in folders.into_iter().filter(|folder| !known.contains(folder)) {
@@ -148,6 +149,7 @@ impl Store {
         }
         let mut probes = self.bucket.list(&key::probes(), None);
         while probes.try_next().await?.is_some() {
+            progress(1);
             checked.objects += 1;
         }
         Ok(())

@@ -20,8 +20,7 @@ use super::super::codec;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::index::Claims;
 use super::super::key::{self, Indexed};
-use super::super::log::{Appended, chain};
-use super::super::open::Opened;
+use super::super::log::{Appended, Log, chain};
 use super::walk::Group;
 use super::{Groups, Progress, Tally};
 use crate::share::entry::Entry;
@@ -226,9 +225,10 @@ impl Collection<'_> {
 
     /// Deletes a share that expired, if its log says so too, as its host would have.
     async fn expire(&mut self, id: &ShareId) -> Result<(), StoreError> {
-        let (mut log, mut state) = match self.store.open_log(id).await {
-            Ok(Opened::Open(log, news)) => (log, news.into_state()),
-            Ok(Opened::Absent(_) | Opened::Deleted) => return Ok(()),
+        // Looked at and not opened: a dry run finishes no deletion that was begun.
+        let mut log = Log::at_start(self.store.clone(), id.clone());
+        let mut state = match log.look().await {
+            Ok(look) => log.accept(look).into_state(),
             Err(StoreError::Corrupt { .. }) => {
                 self.freed.passed_over += 1;
                 return Ok(());
