@@ -206,8 +206,8 @@ async fn open_directory(path: &std::path::Path) -> Result<Arc<dyn ObjectStore>, 
     directory.put(&test, PutPayload::default()).await.map_err(|error| unusable(error.into()))?;
     if let Ok(meta) = directory.head(&test).await {
         let (path, before) = (path.to_owned(), std::time::SystemTime::from(meta.last_modified) - ABANDONED_AFTER);
-        // Whatever it comes to, the directory can be used.
-        let _done = tokio::task::spawn_blocking(move || remove_abandoned(&path, before)).await;
+        // Whatever it comes to, the directory can be used, and nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || remove_abandoned(&path, before)));
     }
     match directory.delete(&test).await {
         // Another host that starts at this moment was quicker.

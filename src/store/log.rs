@@ -28,7 +28,7 @@ use crate::share::time::Timestamp;
 
 mod look;
 
-use look::Look;
+use look::{Look, Reach};
 
 pub(super) use look::chain;
 
@@ -45,6 +45,8 @@ pub struct Log {
     pub(super) extent: Extent,
     /// An append was begun and not settled: look before the next.
     unsettled: bool,
+    /// The last append found another's segment in its place.
+    was_behind: bool,
     /// The share was deleted, once this log has met that.
     pub(super) ended: Option<Ended>,
     /// What the opening found that is of no more use.
@@ -125,7 +127,7 @@ impl Log {
     /// A log at its beginning, not yet looked at.
     pub(super) fn at_start(store: Store, id: ShareId) -> Self {
         let tail = Tail { seq: 0, this: None, confirmed: None };
-        Self { store, id, tail, extent: Extent::default(), unsettled: false, ended: None, leftovers: None }
+        Self { store, id, tail, extent: Extent::default(), unsettled: false, was_behind: false, ended: None, leftovers: None }
     }
 
     /// Whose log it is.
@@ -200,7 +202,10 @@ impl Log {
                 Err(error) => return Err(error),
             };
             // Nothing is known now but what stands there.
-            let failure = match self.look().await {
+            // A host that writes the log in turn with another is one segment behind, and need not look for a second; one
+            // that meets another's again reads on to the end.
+            let reach = if self.was_behind { Reach::End } else { Reach::Next };
+            let failure = match self.look_for(reach).await {
                 Ok(look) if look.base.is_some() => {
                     // Ours may be in what was folded meanwhile, and its numbers cannot be told from there.
                     failure.unwrap_or_else(|| {
@@ -211,7 +216,10 @@ impl Log {
                     let confirmed = self.in_lease().then_some(issued);
                     return Ok(self.written(this, size, confirmed));
                 }
-                Ok(look) if !look.is_empty() => return Ok(Appended::Behind(self.accept(look))),
+                Ok(look) if !look.is_empty() => {
+                    self.was_behind = true;
+                    return Ok(Appended::Behind(self.accept(look)));
+                }
                 Ok(look) => {
                     self.tail = look.tail;
                     failure.unwrap_or_else(|| {
@@ -238,7 +246,7 @@ impl Log {
         self.tail.advance(this);
         self.tail.confirmed = confirmed;
         self.extent.log_bytes += size;
-        self.unsettled = false;
+        (self.unsettled, self.was_behind) = (false, false);
         Appended::Written
     }
 

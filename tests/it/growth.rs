@@ -291,3 +291,27 @@ fn a_share_that_is_left_alone_is_listed_with_its_title() {
         assert_eq!(keys(&bucket, "about").await, [] as [&str; 0]);
     });
 }
+
+/// A host that finds another's segment in its place reads that, and writes the next: three requests.
+#[test]
+fn two_hosts_that_write_a_share_in_turn_need_three_requests_a_sync() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let hosts = [1, 2].map(|seed| over(&bucket).seed(seed).build());
+        let share = hosts[0].client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let mut rooms = Vec::new();
+        for host in &hosts {
+            rooms.push(host.host().hub().open(share.id().as_str(), share.secret()).await.unwrap());
+        }
+        let sync = async |n: u64| {
+            let who = n as usize % 2;
+            hosts[who].host().hub().sync_room(&rooms[who], batch(&n.to_string())).await.unwrap().sync_count
+        };
+        sync(0).await;
+        bucket.counts.reset();
+        for n in 1..31 {
+            assert_eq!(sync(n).await, n + 1);
+        }
+        assert_eq!(bucket.counts.all(), [60, 30, 0, 0]);
+    });
+}

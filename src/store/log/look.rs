@@ -21,6 +21,15 @@ use crate::share::time::Timestamp;
 /// How often a listing that contradicts itself, or took too long to be trusted, is asked for again.
 const LOOKS_MAX: usize = 5;
 
+/// How far a look goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// To the log's end.
+    End,
+    /// To the next segment, if the lease lets that be trusted; else to the end.
+    Next,
+}
+
 /// What follows a tail.
 pub(in crate::store) struct Look {
     /// What runs came to, if they were read: all that stands before the segments.
@@ -71,8 +80,13 @@ impl Look {
 }
 
 impl Log {
-    /// Reads what follows the tail. Changes nothing.
+    /// Reads what follows the tail, to the end. Changes nothing.
     pub(in crate::store) async fn look(&self) -> Result<Look, StoreError> {
+        self.look_for(Reach::End).await
+    }
+
+    /// Reads what follows the tail. Changes nothing.
+    pub(super) async fn look_for(&self, reach: Reach) -> Result<Look, StoreError> {
         let mut look = Look::at(self.tail);
         while let Some(confirmed) = self.tail.confirmed {
             let issued = Instant::now();
@@ -90,6 +104,10 @@ impl Log {
                     return Ok(look);
                 }
                 Place::Holds(segment, size) => self.follow(&mut look, segment, size)?,
+            }
+            // The tail is not confirmed by that: the log may go on.
+            if reach == Reach::Next {
+                return Ok(look);
             }
         }
         self.look_by_listing(look).await
