@@ -30,7 +30,7 @@ mod look;
 
 use look::{Look, Reach};
 
-pub(super) use look::chain;
+pub(super) use look::{chain, is_superseded};
 
 /// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -127,7 +127,16 @@ impl Log {
     /// A log at its beginning, not yet looked at.
     pub(super) fn at_start(store: Store, id: ShareId) -> Self {
         let tail = Tail { seq: 0, this: None, confirmed: None };
-        Self { store, id, tail, extent: Extent::default(), unsettled: false, was_behind: false, ended: None, leftovers: None }
+        Self {
+            store,
+            id,
+            tail,
+            extent: Extent::default(),
+            unsettled: false,
+            was_behind: false,
+            ended: None,
+            leftovers: None,
+        }
     }
 
     /// Whose log it is.
