@@ -127,7 +127,16 @@ impl Log {
     /// A log at its beginning, not yet looked at.
     pub(super) fn at_start(store: Store, id: ShareId) -> Self {
         let tail = Tail { seq: 0, this: None, confirmed: None };
-        Self { store, id, tail, extent: Extent::default(), unsettled: false, was_behind: false, ended: None, leftovers: None }
+        Self {
+            store,
+            id,
+            tail,
+            extent: Extent::default(),
+            unsettled: false,
+            was_behind: false,
+            ended: None,
+            leftovers: None,
+        }
     }
 
     /// Whose log it is.
@@ -180,6 +189,12 @@ impl Log {
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.extent.log_bytes
+    }
+
+    /// How many segments there are up to where the log stands; some of them may be freed.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.tail.seq
     }
 
     /// What the opening found in the bucket that later objects have superseded, once.

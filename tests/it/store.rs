@@ -80,6 +80,7 @@ fn about(account: &AccountId, session: &SessionId, title: &str) -> About {
         item_count: 1,
         byte_count: 20,
         log_bytes: 400,
+        segments: 2,
         expires_at: None,
     }
 }
