@@ -106,22 +106,24 @@ async fn a_share_whose_expiry_was_moved_stays_whatever_its_companion_says() {
 
 /// The last word is the log's: what stands there before the deletion counts.
 #[tokio::test(start_paused = true)]
-async fn an_expiry_that_is_moved_while_a_collection_is_about_to_delete_counts() {
-    let bucket = memory();
-    let (_host, mut log) = ending(&bucket, Some(NOW.0)).await;
-    // It asks for the time, and then its deletion is slow.
-    bucket.next_writes([None, Some(Fault::Slow(Duration::from_secs(4)))]);
-    let before = bucket.counts.all()[0];
-    let collecting = tokio::spawn({
-        let collector = surveyor(&bucket, 2, true);
-        async move { gc(&collector, |options| options.now = NOW).await }
-    });
-    while bucket.counts.all()[0] < before + 2 {
-        tokio::task::yield_now().await;
+async fn what_is_written_while_a_collection_is_about_to_delete_is_looked_at_first() {
+    for (written, goes) in [(expiry(None), false), (sync("more"), true)] {
+        let bucket = memory();
+        let (_host, mut log) = ending(&bucket, Some(NOW.0)).await;
+        // It asks for the time, and then its deletion is slow.
+        bucket.next_writes([None, Some(Fault::Slow(Duration::from_secs(4)))]);
+        let before = bucket.counts.all()[0];
+        let collecting = tokio::spawn({
+            let collector = surveyor(&bucket, 2, true);
+            async move { gc(&collector, |options| options.now = NOW).await }
+        });
+        while bucket.counts.all()[0] < before + 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(log.append(std::slice::from_ref(&written)).await.unwrap(), Appended::Written);
+        assert_eq!(collecting.await.unwrap().expired_shares, u64::from(goes));
+        assert_eq!(is_deleted(&surveyor(&bucket, 3, true), &share(1)).await, goes);
     }
-    assert_eq!(log.append(&[expiry(None)]).await.unwrap(), Appended::Written);
-    assert_eq!(collecting.await.unwrap().expired_shares, 0);
-    assert!(!is_deleted(&surveyor(&bucket, 3, true), &share(1)).await);
 }
 
 #[tokio::test(start_paused = true)]
