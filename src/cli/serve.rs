@@ -97,6 +97,9 @@ pub(crate) async fn open(
             ),
             probed => probed.map_err(|error| Failure::of(Exit::Store, &error))?,
         }
+        let location = location.clone();
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || storage::remove_half_written(&location, false)));
     }
     Ok(host)
 }

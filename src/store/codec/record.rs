@@ -45,6 +45,9 @@ struct AboutLine<'a> {
     items: u64,
     bytes: u64,
     log_bytes: u64,
+    /// Companions of early hosts do not say it.
+    #[serde(default)]
+    segments: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
 }
@@ -103,6 +106,7 @@ pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
         items: about.item_count,
         bytes: about.byte_count,
         log_bytes: about.log_bytes,
+        segments: about.segments,
         expires: about.expires_at.map(|at| at.0),
     };
     put_json(&mut out, &line);
@@ -126,6 +130,7 @@ pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareI
         item_count: line.items,
         byte_count: line.bytes,
         log_bytes: line.log_bytes,
+        segments: line.segments,
         expires_at: line.expires.map(Timestamp),
     };
     Ok((share, about))
