@@ -101,6 +101,10 @@ pub(crate) struct Serve {
     /// for what other hosts write. A second host would lose acknowledged data [env: CAPSHARE_SINGLE_WRITER=true]
     #[arg(long)]
     pub(crate) single_writer: bool,
+    /// How long after one write of a share the next begins at the earliest, while it is busy: each write to a bucket is paid
+    /// for [env: CAPSHARE_LINGER] [default: 200ms at AWS, else 0s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) linger: Option<String>,
     /// Threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,

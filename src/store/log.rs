@@ -30,7 +30,7 @@ mod look;
 
 use look::{Look, Reach};
 
-pub(super) use look::chain;
+pub(super) use look::{chain, is_superseded};
 
 /// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);

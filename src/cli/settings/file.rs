@@ -20,6 +20,7 @@ pub(crate) struct FileSettings {
     pub(crate) origins: Option<Vec<String>>,
     pub(crate) open: Option<bool>,
     pub(crate) single_writer: Option<bool>,
+    pub(crate) linger: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) share_ttl: Option<String>,
     pub(crate) share_ttl_max: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::share::id::AccountId;
@@ -19,6 +20,9 @@ use crate::cli::settings::{Setting, Source, keys, log_format, strongest};
 /// Where a host listens if nobody says: also where client commands look for it.
 pub(crate) const LISTEN: &str = "127.0.0.1:7420";
 
+/// The longest that a sync may be kept back: a third of what a producer waits for an answer.
+const LINGER_MAX: Duration = Duration::from_secs(10);
+
 /// What `serve` goes by.
 pub(crate) struct ServeSettings {
     pub(crate) listen: Setting<SocketAddr>,
@@ -28,6 +32,7 @@ pub(crate) struct ServeSettings {
     pub(crate) origins: Setting<Vec<String>>,
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
+    pub(crate) linger: Setting<Duration>,
     pub(crate) workers: Setting<usize>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
@@ -91,6 +96,13 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let variables = &["CAPSHARE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
     let region = find("--region", args.region, variables, "s3.region", file.s3.region)
         .map_or_else(|| Setting::by_default(None), |said| Setting { value: Some(said.value), from: said.from });
+    // Where each write has its price, by S3's own list.
+    let paid = matches!(store.value, StoreLocation::S3 { .. }) && endpoint.value.is_none();
+    let linger = find("--linger", args.linger, &["CAPSHARE_LINGER"], "linger", file.linger)
+        .unwrap_or_else(|| Setting::by_default(if paid { "200ms" } else { "0s" }.to_owned()))
+        .read("a time of at most 10s, such as 200ms", |text| {
+            humantime::parse_duration(text).ok().filter(|linger| *linger <= LINGER_MAX)
+        })?;
     let written = Credentials {
         access_key_id: file.s3.access_key_id,
         secret_access_key: file.s3.secret_access_key,
@@ -104,6 +116,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         origins,
         open,
         single_writer,
+        linger,
         workers,
         endpoint,
         region,
@@ -182,6 +195,7 @@ impl ServeSettings {
             ("origins", json!(self.origins.value), &self.origins.from),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
+            ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),
             ("workers", json!(self.workers.value), &self.workers.from),
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),

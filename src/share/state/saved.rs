@@ -90,8 +90,10 @@ impl State {
         })
     }
 
-    /// Puts a stretch onto the state that it began from; onto an empty one, if it is everything.
+    /// Puts a stretch onto the state that it began from, or onto any that came after that and not after its end; onto an
+    /// empty one, if it is everything.
     pub fn restore(&mut self, saved: Saved) {
+        let known = self.revision;
         self.opened = Some(saved.opened);
         self.updated_at = saved.updated_at;
         self.sync_count = saved.sync_count;
@@ -101,7 +103,9 @@ impl State {
         for (revision, key) in saved.removed {
             // The stretch itself may hold the item again.
             self.items.remove(&key);
-            self.removed.push(revision, key);
+            if revision > known {
+                self.removed.push(revision, key);
+            }
         }
         self.removed.known_from = saved.removed_from;
         for item in saved.items {

@@ -7,7 +7,7 @@
 //! Whether a share has expired says its companion, if that knows all of its log; otherwise the log is read. A share goes only
 //! if its log says so too ([`expire`](super::expire)): another host may have given it more time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use super::super::codec;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::index::Claims;
 use super::super::key::{self, Indexed, Number};
-use super::super::log::chain;
+use super::super::log::{chain, is_superseded};
 use super::walk::Group;
 use super::{Groups, Progress, Tally};
 use crate::share::id::ShareId;
@@ -255,8 +255,8 @@ impl Collection<'_> {
     /// Frees what runs have superseded, runs first; the newest segment that is covered stays.
     async fn superseded(&mut self, id: &ShareId, listed: &[Listed]) -> Result<(), StoreError> {
         let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(id, &l.key)).collect();
-        let way: BTreeSet<_> = chain(runs).into_iter().collect();
-        let Some(covered) = way.iter().map(|(_, to)| *to).max() else { return Ok(()) };
+        let way = chain(runs);
+        let Some((_, covered)) = way.last().copied() else { return Ok(()) };
         let is_part = |listed: &&Listed| key::run_stretch(id, &listed.key).is_some_and(|run| way.contains(&run));
         if !listed.iter().filter(is_part).all(|run| self.is_over(run)) {
             return Ok(());
@@ -264,7 +264,7 @@ impl Collection<'_> {
         let (old_runs, segments): (Vec<_>, Vec<_>) = listed
             .iter()
             .filter(|listed| match key::run_stretch(id, &listed.key) {
-                Some(run) => !way.contains(&run) && run.1 <= covered,
+                Some(run) => is_superseded(run, &way),
                 None => key::segment_number(id, &listed.key).is_some_and(|number| number < covered),
             })
             .filter(|listed| self.is_over(listed))
