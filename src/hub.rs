@@ -35,6 +35,7 @@ pub mod ambient;
 mod create;
 mod expiry;
 pub mod feed;
+pub mod grants;
 pub mod metrics;
 pub mod quota;
 pub mod registry;
@@ -204,11 +205,7 @@ impl Hub {
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
-        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
-        if let Some(account) = account {
-            let known = self.context.quotas.know(&account).await;
-            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
-        }
+        self.know_quota(&room).await?;
         let shown = access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
@@ -431,6 +428,16 @@ impl Hub {
             room.catch_up(Duration::ZERO).await?;
         }
         Ok(room)
+    }
+
+    /// Makes sure, for whoever is going to write to a room, that it is known what its account holds.
+    async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
+        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
+        if let Some(account) = account {
+            let known = self.context.quotas.know(&account).await;
+            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+        }
+        Ok(())
     }
 
     /// Makes sure that a room is fresh enough for somebody who stands at a revision, perhaps of another host, which may be
