@@ -12,6 +12,7 @@ pub mod error;
 pub mod id;
 pub mod item;
 pub mod limits;
+pub mod push;
 pub mod secret;
 pub mod state;
 pub mod time;
