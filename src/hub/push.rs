@@ -42,7 +42,7 @@ pub struct PushOptions {
 impl PushOptions {
     /// For a client that may take so long, shorter or longer than the default.
     #[must_use]
-    pub fn within(within: Duration) -> Self {
+    pub const fn within(within: Duration) -> Self {
         Self { within: Some(within) }
     }
 
