@@ -26,11 +26,9 @@ fn each_kind_of_action_comes_back_with_its_answer() {
         let scene = Scene::new();
         let peer = Peer::connect(&scene, None, Does::Answers).await;
         let custom = Action::custom("sum", serde_json::json!({"of": [1, 2]}));
-        for (action, answer) in [
-            (Action::Ping(7), Answer::Pong(7)),
-            (notice(), Answer::Done),
-            (custom, Answer::custom(r#"{"of":[1,2]}"#)),
-        ] {
+        for (action, answer) in
+            [(Action::Ping(7), Answer::Pong(7)), (notice(), Answer::Done), (custom, Answer::custom(r#"{"of":[1,2]}"#))]
+        {
             assert_eq!(scene.host().push(&peer.id, action.clone(), PushOptions::default()).await, Ok(answer));
             assert_eq!(peer.script.seen.borrow().last(), Some(&action));
         }

@@ -88,7 +88,8 @@ impl client_sink::Server for Sink {
         params: client_sink::PushParams,
         mut results: client_sink::PushResults,
     ) -> Result<(), capnp::Error> {
-        let action = read_action(params.get()?.get_action()?).map_err(|error| capnp::Error::failed(error.to_string()))?;
+        let action =
+            read_action(params.get()?.get_action()?).map_err(|error| capnp::Error::failed(error.to_string()))?;
         let script = &self.0;
         script.seen.borrow_mut().push(action.clone());
         script.open.set(script.open.get() + 1);
@@ -125,7 +126,8 @@ pub(crate) struct Peer {
     pub(crate) raw: Raw,
     pub(crate) id: ConnectionId,
     pub(crate) script: Rc<Script>,
-    pub(crate) registration: Option<registration::Client>,
+    /// Dropping it would withdraw the sink.
+    _registration: registration::Client,
 }
 
 impl Peer {
@@ -138,7 +140,7 @@ impl Peer {
         let script = Script::new(does);
         let registration = offer(&raw, &script).await;
         let id = connection_id(scene, &raw).await;
-        Self { raw, id, script, registration: Some(registration) }
+        Self { raw, id, script, _registration: registration }
     }
 }
 
