@@ -102,6 +102,12 @@ const capabilitiesHeldMax :UInt32 = 1024;
 const listPageMax :UInt32 = 1000;
 # Entries in one page of `listShares`.
 
+const pushBytesMax :UInt32 = 65536;
+# What one push carries, and its answer: the name and the text. What is larger belongs into a share.
+
+const pushesInFlightMax :UInt32 = 64;
+# Pushes to one connection that its client has not answered.
+
 # ======================================================================================================================
 # The root
 
@@ -158,6 +164,12 @@ interface ShareRpc {
 
   admin @12 () -> (result :AdminResult, admin :Admin);
   # For credentials with the scope `admin`.
+
+  call @13 (name :Text, data :Text, withinMs :UInt32) -> (result :CallResult);
+  # A call that is not the host's own but that of the service around it, which serves it under `name`. `data` is JSON within
+  # `itemBytesMax` and `itemNestingMax`. While it is open the service may push to the sink of this same connection.
+  # `withinMs` is how long the caller will wait, which the host's own limit (30 s unless set otherwise) can only shorten; 0
+  # leaves it to the host. What the service pushes back to its caller does not outlast it.
 }
 
 struct HelloResult {
@@ -260,6 +272,23 @@ struct AdminResult {
   union {
     admitted @0 :Void;
     refused @1 :Refusal;
+  }
+}
+
+struct CallResult {
+  union {
+    answer @0 :Text;
+    # JSON.
+    refused @1 :Refusal;
+    unknown @2 :Void;
+    # Nothing is served under this name.
+    failed :group {
+      # The service's own error, as it words it.
+      code @3 :Text;
+      # For programs. "timeout": it did not answer in time. "internal": it broke, and says no more.
+      message @4 :Text;
+      # For people.
+    }
   }
 }
 
@@ -535,7 +564,10 @@ interface ProbeCallback {
 # Pushes from the host
 
 interface ClientSink {
-  # What a client hands over so that the host can call it. The return is the acknowledgement.
+  # What a client hands over so that the host can call it. The return is the acknowledgement. Calls come in the order in
+  # which they were made, and more than one may be open. The host does not cancel a push whose time is over: until the client
+  # returns, it counts as in flight, and what it returns then changes nothing. A connection has one sink: another that is
+  # offered takes the place of the first, and dropping the first's registration then changes nothing.
 
   push @0 (action :PushAction) -> (answer :PushAnswer);
 }
@@ -548,8 +580,9 @@ struct PushAction {
     # For people: show it. Answer `done`.
     custom :group {
       name @2 :Text;
+      # 1 to `idBytesMax` bytes.
       data @3 :Text;
-      # JSON. Answer `custom`.
+      # JSON. Answer `custom`. Of a push to many (`broadcast`, `sendToAccount`) nobody reads the answer.
     }
   }
 }
@@ -579,10 +612,11 @@ interface Admin {
   # Closes exactly the matching connections with close code 4001 and says how many they were.
 
   sendToAccount @2 (account :Text, action :PushAction) -> (result :CountResult);
-  # Pushes to every connection of an account and says how many were reached.
+  # Pushes to every connection of an account and says how many were reached: on how many it is on its way. One without a
+  # sink is not, nor one whose queue is full. Nobody waits for answers, so a `ping` is refused.
 
   broadcast @3 (action :PushAction, except :List(Text), filter :BroadcastFilter) -> (result :CountResult);
-  # Pushes to every connection that the filter lets through, but for the connection ids in `except`.
+  # Pushes to every connection that the filter lets through, but for the connection ids in `except`; as `sendToAccount`.
 
   drain @4 (deadline :Milliseconds) -> (result :CountResult);
   # Accepts no more, tells the clients to come back elsewhere, and says how many there were.

@@ -2,11 +2,12 @@
 //!
 //! Both sides use it: what one side writes, the other reads with the code beside it. [`sync_data`] is the edge at which
 //! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`grants`] does the same for saved capabilities; [`error`] is the one map of refusals and faults.
+//! [`grants`] does the same for saved capabilities, [`push`] for pushes; [`error`] is the one map of refusals and faults.
 
 pub mod convert;
 pub mod error;
 pub mod grants;
+pub mod push;
 pub mod sync_data;
 
 /// The contract's version, which `hello` compares.
@@ -49,6 +50,8 @@ mod tests {
             (schema::CALLS_IN_FLIGHT_MAX.into(), limits::CALLS_IN_FLIGHT_MAX),
             (schema::CAPABILITIES_HELD_MAX.into(), limits::CAPABILITIES_HELD_MAX),
             (schema::LIST_PAGE_MAX.into(), limits::LIST_PAGE_MAX),
+            (schema::PUSH_BYTES_MAX.into(), limits::PUSH_BYTES_MAX),
+            (schema::PUSHES_IN_FLIGHT_MAX.into(), limits::PUSHES_IN_FLIGHT_MAX),
         ] {
             assert_eq!(stated, enforced as u64);
         }

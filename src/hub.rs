@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
 use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::quota::Quotas;
@@ -32,11 +33,13 @@ use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
 pub mod ambient;
+pub mod calls;
 mod create;
 mod expiry;
 pub mod feed;
 pub mod grants;
 pub mod metrics;
+pub mod push;
 pub mod quota;
 pub mod registry;
 pub mod room;
@@ -58,6 +61,7 @@ pub struct Hub {
     store: Store,
     context: Arc<RoomContext>,
     rooms: Rooms,
+    calls: Calls,
     public_url: OnceLock<String>,
 }
 
@@ -104,6 +108,7 @@ impl Hub {
             rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
             settings,
+            calls: Calls::default(),
             public_url: OnceLock::new(),
         }))
     }

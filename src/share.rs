@@ -13,6 +13,7 @@ pub mod grant;
 pub mod id;
 pub mod item;
 pub mod limits;
+pub mod push;
 pub mod secret;
 pub mod state;
 pub mod time;

@@ -4,21 +4,26 @@
 //! converts, calls one verb of the hub, and converts the answer. A capability in a result is real or, if the answer is a
 //! refusal, one that answers every call with that refusal.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use capnp::Error;
+use futures::FutureExt as _;
 
 use crate::contract::convert::{ReadError, read_batch, write_info, write_listing, write_opened, write_synced};
 use crate::contract::error::write_refusal;
+use crate::contract::sync_data::check_json;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::hub::access::Principal;
+use crate::hub::calls::CallFailure;
 use crate::hub::grants::{Pass, Restored};
 use crate::hub::room::Room;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
 use crate::rpc::share::{self, share_object, view_object, writer_object};
+use crate::rpc::sink::register;
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::grant::Right;
@@ -94,6 +99,26 @@ impl Gateway {
         let syncing = self.caller.hub.sync_room(&room, batch);
         drop(turn);
         Ok(syncing.await?)
+    }
+
+    /// A call that the service around the host serves; `None` if nothing is served under its name.
+    async fn serve_call(&self, params: share_rpc::CallParams) -> Answer<Option<Result<String, CallFailure>>> {
+        let who = self.principal()?;
+        let (name, data, within) = {
+            let params = params.get()?;
+            let (name, json) = (text(params.get_name()?)?, text(params.get_data()?)?);
+            check_json("call", json, &self.caller.hub.settings().limits)?;
+            let data = serde_json::from_str(json).map_err(|_| Refusal::invalid(0, "a call that is no JSON"))?;
+            (name.to_owned(), data, ttl(params.get_within_ms().into()))
+        };
+        drop(params);
+        // On its own box of a panic: its caller learns that it broke, and no more.
+        let called = self.caller.hub.call(&self.caller.entry, who, &name, data, within);
+        let served = AssertUnwindSafe(called).catch_unwind().await.unwrap_or_else(|_panic| {
+            tracing::error!(connection = %self.caller.connection, name, "the handler of a call panicked");
+            Some(Err(CallFailure::new("internal", "the call broke off")))
+        });
+        Ok(served.map(|served| served.map(|answer| answer.to_string())))
     }
 
     async fn delete(&self, params: share_rpc::DeleteShareParams) -> Answer<()> {
@@ -321,13 +346,44 @@ impl share_rpc::Server for Gateway {
 
     async fn offer_sink(
         self: Rc<Self>,
-        _: share_rpc::OfferSinkParams,
+        params: share_rpc::OfferSinkParams,
         mut results: share_rpc::OfferSinkResults,
     ) -> Result<(), Error> {
-        let refusal = not_yet(self.principal(), "client sinks");
+        let registered = async {
+            let principal = self.principal()?.clone();
+            Ok(register(&self.caller, principal, params.get()?.get_sink()?)?)
+        };
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_registration(Refused::client(&refusal, &self.caller));
+        match refusal_or_fault(registered.await)? {
+            Ok(registration) => {
+                results.reborrow().init_result().set_registered(());
+                results.set_registration(registration);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_registration(Refused::client(&refusal, &self.caller));
+            }
+        }
+        Ok(())
+    }
+
+    async fn call(
+        self: Rc<Self>,
+        params: share_rpc::CallParams,
+        mut results: share_rpc::CallResults,
+    ) -> Result<(), Error> {
+        let served = refusal_or_fault(self.serve_call(params).await)?;
+        let mut result = results.get().init_result();
+        match served {
+            Ok(Some(Ok(answer))) => result.set_answer(answer.as_str()),
+            Ok(Some(Err(failure))) => {
+                let mut failed = result.init_failed();
+                failed.set_code(failure.code.as_str());
+                failed.set_message(failure.message.as_str());
+            }
+            Ok(None) => result.set_unknown(()),
+            Err(refusal) => write_refusal(&refusal, result.init_refused()),
+        }
         Ok(())
     }
 
