@@ -229,7 +229,7 @@ fn remove_abandoned(store: &std::path::Path, before: std::time::SystemTime) {
             && file.metadata().and_then(|meta| meta.modified()).is_ok_and(|modified| modified < before)
     };
     // Nothing else in the directory is ours.
-    let mut folders = ["index", "probe", "share", "tomb"].map(|name| store.join(name)).to_vec();
+    let mut folders = ["index", "probe", "share", "token", "tomb"].map(|name| store.join(name)).to_vec();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {

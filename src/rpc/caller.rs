@@ -1,6 +1,7 @@
 //! What all objects of one connection share: the hub, who calls, and what the connection may use.
 
 use std::cell::{OnceCell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ use crate::wire::vat::VatMeter;
 pub(super) struct Caller {
     pub(super) hub: Arc<Hub>,
     pub(super) connection: ConnectionId,
+    /// Where it comes from; `None`: from within the process.
+    pub(super) address: Option<IpAddr>,
     budget: Rc<Budget>,
     /// Set by a `hello` of another version; then every call is answered with it.
     mismatch: RefCell<Option<Refusal>>,
@@ -37,10 +40,11 @@ impl Caller {
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
             Rc::new(Counted(Arc::clone(hub.metrics()))),
         );
-        let connection = connection.id.clone();
+        let (connection, address) = (connection.id.clone(), connection.address.get().copied());
         Rc::new(Self {
             hub,
             connection,
+            address,
             budget,
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),
