@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::hub::access::{Access, Principal};
+use crate::hub::access::failures::Failures;
+use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
@@ -45,6 +46,7 @@ pub mod registry;
 pub mod room;
 mod rooms;
 mod settings;
+mod tokens;
 
 pub use create::Created;
 pub use settings::HubSettings;
@@ -57,6 +59,8 @@ pub struct Hub {
     settings: HubSettings,
     ambient: Ambient,
     access: Arc<dyn Access>,
+    tokens: Arc<StoredTokens>,
+    failures: Failures,
     registry: Arc<Registry>,
     store: Store,
     context: Arc<RoomContext>,
@@ -87,6 +91,12 @@ impl Hub {
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
         let store = Store::new(objects, settings.store.clone(), WriterId(writer));
+        let tokens = Arc::new(StoredTokens::new(store.clone(), Arc::clone(&ambient.clock)));
+        let access = if settings.stored_tokens {
+            Arc::new(AnyOf::new([Arc::clone(&tokens) as Arc<dyn Access>, access]))
+        } else {
+            access
+        };
         let context = Arc::new(RoomContext {
             store: store.clone(),
             metrics: Arc::new(Metrics::new()),
@@ -104,6 +114,8 @@ impl Hub {
             registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
             ambient,
             access,
+            tokens,
+            failures: Failures::new(settings.failed_credentials_per_minute),
             store,
             rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
@@ -348,6 +360,24 @@ impl Hub {
             Err(Refusal::Unauthorized { .. }) if token.is_none() && in_band => Ok(None),
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// Who failed to show a right credential lately: for the doors, which know addresses.
+    #[must_use]
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Whether it can tell who comes in.
+    #[must_use]
+    pub fn access_readiness(&self) -> Readiness {
+        self.access.readiness()
+    }
+
+    /// How start-up lines name who may come in.
+    #[must_use]
+    pub fn describe_access(&self) -> String {
+        self.access.describe()
     }
 
     /// Whether the bucket answers.

@@ -50,7 +50,8 @@ pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: 
     }
 }
 
-async fn open(settings: &ServeSettings, writer: WriterId) -> Result<Store, Failure> {
+/// The store that the settings say, if it is there.
+pub(crate) async fn open(settings: &ServeSettings, writer: WriterId) -> Result<Store, Failure> {
     let location = &settings.store.value;
     if let StoreLocation::Directory(path) = location
         && !path.is_dir()

@@ -181,7 +181,8 @@ impl share_rpc::Server for Gateway {
             Some(mismatch) => Err(mismatch),
             None => {
                 let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
-                self.caller.hub.authenticate(Some(&token)).await
+                let hub = &self.caller.hub;
+                hub.failures().guard(self.caller.address, true, hub.authenticate(Some(&token))).await
             }
         };
         let mut results = results.get();

@@ -93,6 +93,14 @@ name_type!(
     |text| is_word(text, 64, b"_-")
 );
 
+name_type!(
+    /// A stored token's public name: 16 characters of `a-z2-7`, from 80 random bits. It opens nothing by itself.
+    TokenId,
+    "a token id",
+    "16 characters of a-z and 2-7",
+    |text| text.len() == 16 && text.bytes().all(|b| BASE32.contains(&b))
+);
+
 /// RFC 4648 base32 in lower case, so that ids survive file systems and people that do not mind case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -110,6 +118,15 @@ impl GrantId {
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         Self(base32(bits, 16).into())
+    }
+}
+
+impl TokenId {
+    /// The id that the low 80 of these random bits name.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        let text: String = (0..16).rev().map(|digit| char::from(BASE32[(bits >> (5 * digit)) as usize & 31])).collect();
+        Self(text.into())
     }
 }
 

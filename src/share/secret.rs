@@ -13,8 +13,9 @@ use std::fmt;
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// The longest text taken as a secret. Longer ones cannot be right; they are cut here, which keeps them wrong.
-    pub const BYTES_MAX: usize = 512;
+    /// The longest text taken as a secret: 8 KiB, four times a signed token with a few dozen claims. Longer ones cannot be
+    /// right; they are cut here, which keeps them wrong.
+    pub const BYTES_MAX: usize = 8 << 10;
 
     /// What secrets begin with, so that scanners for leaked credentials know one when they see it.
     pub const PREFIX: &'static str = "capsec_";
@@ -22,7 +23,13 @@ impl Secret {
     /// The secret that these random bytes name.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(format!("{}{}", Self::PREFIX, base64url(bytes)).into())
+        Self::with_prefix(Self::PREFIX, bytes)
+    }
+
+    /// Text that begins with `prefix` and goes on with these random bytes in 43 characters of base64url.
+    #[must_use]
+    pub fn with_prefix(prefix: &str, bytes: [u8; 32]) -> Self {
+        Self(format!("{prefix}{}", base64url(bytes)).into())
     }
 
     /// The text itself: to send it, to hash it, to keep it in a file that only its owner reads.
@@ -120,6 +127,6 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_too_long_is_cut_at_a_character() {
-        assert_eq!(Secret::from("é".repeat(400).as_str()).reveal().len(), 512);
+        assert_eq!(Secret::from(format!("x{}", "é".repeat(5_000)).as_str()).reveal().len(), (8 << 10) - 1);
     }
 }

@@ -1,4 +1,5 @@
-//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, its companion, a tombstone.
+//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, its companion, a tombstone,
+//! a token's record.
 //!
 //! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
 //! they are JSON on one line already ([`Payload`]), so a segment is written into one buffer and read without a tree being
@@ -26,7 +27,8 @@ mod record;
 mod run;
 
 pub(super) use record::{
-    ClaimRecord, decode_about, decode_claim, decode_tombstone, encode_about, encode_claim, encode_tombstone,
+    ClaimRecord, decode_about, decode_claim, decode_token, decode_tombstone, encode_about, encode_claim, encode_token,
+    encode_tombstone,
 };
 pub(super) use run::{RunHeader, decode_run, encode_run};
 

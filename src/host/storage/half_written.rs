@@ -22,7 +22,7 @@ pub fn remove_half_written(location: &StoreLocation, dry_run: bool) -> Tally {
     let Ok(now) = store.join("probe").metadata().and_then(|meta| meta.modified()) else { return Tally::default() };
     let mut removed = Tally::default();
     // Nothing else in the directory is ours.
-    let mut folders = ["index", "probe", "share", "tomb"].map(|name| store.join(name)).to_vec();
+    let mut folders = ["index", "probe", "share", "token", "tomb"].map(|name| store.join(name)).to_vec();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {
