@@ -5,7 +5,7 @@
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/healthz` | 200 while the process serves |
-//! | `/readyz` | 200 while the bucket answers, else 503 |
+//! | `/readyz` | 200 while the bucket answers and the host takes connections, else 503 |
 //! | `/metrics` | OpenMetrics text |
 //!
 //! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`]; every refusal's status and body
@@ -41,6 +41,11 @@ pub fn routes(doors: Arc<Doors>) -> Router {
 async fn ready(State(doors): State<Arc<Doors>>) -> Response {
     match doors.hub.ready().await {
         Ok(()) => axum::Json(serde_json::json!({ "ok": true })).into_response(),
+        Err(Refusal::Unavailable { .. }) => {
+            let message = "the host takes no more connections: it is draining";
+            let body = serde_json::json!({ "ok": false, "error": { "code": "Unavailable", "message": message } });
+            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+        }
         Err(_) => {
             let body = serde_json::json!({ "ok": false, "error": { "code": "StorageFailure", "message": "the store does not answer: see the host's log" } });
             (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()

@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
+use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::audit::By;
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::quota::Quotas;
@@ -31,7 +33,10 @@ use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
 use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
+pub mod admin;
+pub mod admission;
 pub mod ambient;
+pub mod audit;
 mod create;
 mod expiry;
 pub mod feed;
@@ -41,6 +46,7 @@ pub mod registry;
 pub mod room;
 mod rooms;
 mod settings;
+pub mod traffic;
 
 pub use create::Created;
 pub use settings::HubSettings;
@@ -58,6 +64,7 @@ pub struct Hub {
     context: Arc<RoomContext>,
     rooms: Rooms,
     public_url: OnceLock<String>,
+    hooks: OnceLock<Arc<dyn ConnectionHooks>>,
 }
 
 /// A page of a listing.
@@ -96,7 +103,11 @@ impl Hub {
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
-            registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
+            registry: Registry::new(
+                ambient.bits()? as u32,
+                settings.connections_max,
+                settings.account_connections_max,
+            ),
             ambient,
             access,
             store,
@@ -104,6 +115,7 @@ impl Hub {
             context,
             settings,
             public_url: OnceLock::new(),
+            hooks: OnceLock::new(),
         }))
     }
 
@@ -172,10 +184,13 @@ impl Hub {
     pub async fn delete(&self, who: &Principal, id: &str, secret: &Secret) -> Result<(), Refusal> {
         who.may_write()?;
         let room = self.open(id, secret).await?;
-        self.delete_room(&room).await
+        self.delete_room(&room).await?;
+        audit::share_deleted(By::Principal(who), room.id());
+        Ok(())
     }
 
-    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns.
+    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns. The line of the audit
+    /// log is the caller's, who knows who it is.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -348,11 +363,14 @@ impl Hub {
         }
     }
 
-    /// Whether the bucket answers.
+    /// Whether it takes connections and the bucket answers.
     ///
     /// # Errors
-    /// It does not.
+    /// One of the two is not so.
     pub async fn ready(&self) -> Result<(), Refusal> {
+        if self.registry.is_shut() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
         let ready = tokio::time::timeout(READY_WITHIN, self.store.ready()).await;
         match ready {
             Ok(Ok(())) => Ok(()),

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::secret::{Secret, SecretHash};
+use crate::share::time::Timestamp;
 
 /// Who a connection is, and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Principal {
     pub credential: Credential,
     /// What it may do.
     pub scopes: Scopes,
+    /// From when on the credential is not valid any more; `None`: it stays until it is revoked.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What kind of credential a connection showed; every one belongs to an account.
@@ -111,6 +114,16 @@ pub trait Access: fmt::Debug + Send + Sync {
     /// [`Refusal::Unauthorized`] for a wrong token, [`Refusal::Unavailable`] if it cannot be told now.
     fn authenticate<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>>;
 
+    /// Whether a principal that came in a moment ago is still what it was: asked once more before its connection is admitted,
+    /// so that a credential revoked meanwhile gains nothing. Default: it is.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`] for one that is not valid any more, any other if it cannot be told now.
+    fn recheck<'a>(&'a self, who: &'a Principal) -> BoxFuture<'a, Result<(), Refusal>> {
+        let _still_valid = who;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How the start-up line and `serve --check` name it: the mode, never a credential.
     fn describe(&self) -> String;
 }
@@ -129,7 +142,7 @@ impl SingleAccount {
     }
 
     fn principal(&self) -> Principal {
-        Principal { account: self.account.clone(), credential: Credential::None, scopes: Scopes::ALL }
+        Principal { account: self.account.clone(), credential: Credential::None, scopes: Scopes::ALL, expires_at: None }
     }
 }
 
@@ -187,7 +200,7 @@ impl Access for SharedKeys {
         );
         Box::pin(std::future::ready(match found {
             Some((account, scopes)) => {
-                Ok(Principal { account: account.clone(), credential: Credential::Key, scopes: *scopes })
+                Ok(Principal { account: account.clone(), credential: Credential::Key, scopes: *scopes, expires_at: None })
             }
             None => Err(Refusal::Unauthorized { reason: "this token is not known here".into() }),
         }))

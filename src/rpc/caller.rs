@@ -4,11 +4,11 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::hub::Hub;
 use crate::hub::metrics::Metrics;
-use crate::hub::registry::{Connection, ConnectionId};
+use crate::hub::registry::{Connection, ConnectionId, Departure, Entry};
 use crate::share::error::Refusal;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
@@ -17,6 +17,8 @@ use crate::wire::vat::VatMeter;
 pub(super) struct Caller {
     pub(super) hub: Arc<Hub>,
     pub(super) connection: ConnectionId,
+    /// What the registry knows of it.
+    pub(super) entry: Arc<Entry>,
     budget: Rc<Budget>,
     /// Set by a `hello` of another version; then every call is answered with it.
     mismatch: RefCell<Option<Refusal>>,
@@ -27,6 +29,9 @@ pub(super) struct Caller {
     large_answers: Semaphore,
     /// What waits to be written to the peer.
     queue: OnceCell<VatMeter>,
+    /// Set by a call that closed its own connection.
+    departure: RefCell<Option<Departure>>,
+    departing: Notify,
 }
 
 impl Caller {
@@ -35,17 +40,20 @@ impl Caller {
         let budget = Budget::observed(
             u32::try_from(limits.calls_in_flight_max).unwrap_or(u32::MAX),
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
-            Rc::new(Counted(Arc::clone(hub.metrics()))),
+            Rc::new(Counted(Arc::clone(hub.metrics()), Arc::clone(connection))),
         );
-        let connection = connection.id.clone();
+        let (entry, connection) = (Arc::clone(connection), connection.id.clone());
         Rc::new(Self {
             hub,
             connection,
+            entry,
             budget,
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
             queue: OnceCell::new(),
+            departure: RefCell::default(),
+            departing: Notify::new(),
         })
     }
 
@@ -66,6 +74,7 @@ impl Caller {
 
     /// Says where this connection's answers queue up.
     pub(super) fn set_queue(&self, queue: VatMeter) {
+        self.entry.traffic.set_queue(queue.shared_queued_bytes());
         // There is one vat to a connection.
         let _ = self.queue.set(queue);
     }
@@ -79,6 +88,19 @@ impl Caller {
             queue.room(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
         turn
+    }
+
+    /// Ends the connection once the answer to the call that is being served is out. To be called right before it returns.
+    pub(super) fn depart(&self, departure: Option<Departure>) {
+        if departure.is_some() {
+            *self.departure.borrow_mut() = departure;
+            self.departing.notify_one();
+        }
+    }
+
+    /// Resolves when a call has closed its own connection and returned.
+    pub(super) async fn departed(&self) {
+        self.departing.notified().await;
     }
 
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
@@ -107,13 +129,21 @@ impl Drop for Held {
     }
 }
 
-/// Counts calls for the host's metrics.
-struct Counted(Arc<Metrics>);
+/// Counts calls for the host's metrics and its administrators, and lets none begin once the connection is closed.
+struct Counted(Arc<Metrics>, Arc<Entry>);
 
 impl CallObserver for Counted {
+    fn may_begin(&self) -> Result<(), capnp::Error> {
+        if self.1.is_closed() {
+            return Err(capnp::Error::disconnected("the host has closed this connection".into()));
+        }
+        Ok(())
+    }
+
     fn began(&self, _: u64, _: u16) {
         self.0.calls.inc();
         self.0.calls_in_flight.inc();
+        self.1.traffic.call_began();
     }
 
     fn ended(&self, _: u64, _: u16, outcome: CallOutcome) {
@@ -123,5 +153,6 @@ impl CallObserver for Counted {
             CallOutcome::Returned | CallOutcome::Failed(_) | CallOutcome::Cancelled => {}
         }
         self.0.calls_in_flight.dec();
+        self.1.traffic.call_ended();
     }
 }

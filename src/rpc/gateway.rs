@@ -14,7 +14,9 @@ use crate::contract::convert::{ReadError, read_batch, write_info, write_listing,
 use crate::contract::error::write_refusal;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::hub::access::Principal;
+use crate::hub::audit::{self, By};
 use crate::hub::room::Room;
+use crate::rpc::admin::admin_object;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
 use crate::rpc::share::{self, share_object, view_object};
@@ -101,7 +103,9 @@ impl Gateway {
         let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
         let deleting = self.caller.hub.delete_room(&room);
         drop(turn);
-        Ok(deleting.await?)
+        deleting.await?;
+        audit::share_deleted(By::Connection(&self.caller.entry, self.principal.as_ref()), room.id());
+        Ok(())
     }
 }
 
@@ -137,7 +141,7 @@ impl share_rpc::Server for Gateway {
             Some(mismatch) => Err(mismatch),
             None => {
                 let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
-                self.caller.hub.authenticate(Some(&token)).await
+                self.caller.hub.authenticate_within(&self.caller.entry, &token).await
             }
         };
         let mut results = results.get();
@@ -330,11 +334,18 @@ impl share_rpc::Server for Gateway {
         _: share_rpc::AdminParams,
         mut results: share_rpc::AdminResults,
     ) -> Result<(), Error> {
-        let administrator = self.principal().and_then(|who| who.may_administer().map(|()| who));
-        let refusal = not_yet(administrator, "administration");
+        let admitted = self.principal().and_then(|who| admin_object(&self.caller, who));
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_admin(Refused::client(&refusal, &self.caller));
+        match admitted {
+            Ok(admin) => {
+                results.reborrow().init_result().set_admitted(());
+                results.set_admin(admin);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_admin(Refused::client(&refusal, &self.caller));
+            }
+        }
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
+use crate::hub::audit::{self, By};
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
 use crate::rpc::gateway::{refusal_or_fault, ttl};
@@ -211,6 +212,10 @@ impl share_view::Server for ShareObject {
 impl share::Server for ShareObject {
     async fn remove(self: Rc<Self>, _: share::RemoveParams, mut results: share::RemoveResults) -> Result<(), Error> {
         let deleted = self.caller.hub.delete_room(&self.room).await;
+        if deleted.is_ok() {
+            let who = self.caller.entry.identity();
+            audit::share_deleted(By::Connection(&self.caller.entry, who.as_ref()), self.room.id());
+        }
         write_deleted(&deleted, results.get().init_result());
         Ok(())
     }
