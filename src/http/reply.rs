@@ -50,7 +50,7 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
         }
         Refusal::LimitExceeded { limit, max, got } => {
             let status = match limit.as_ref() {
-                "upgradesPerMinute" | "connectionsMax" => StatusCode::TOO_MANY_REQUESTS,
+                "upgradesPerMinute" | "accountUpgradesPerMinute" | "connectionsMax" => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, json!({ "limit": limit, "max": max, "got": got }))
