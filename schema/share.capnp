@@ -37,6 +37,20 @@
 # misread raises `contractVersion`, and peers of different versions refuse each other at `hello` (and at the WebSocket
 # upgrade, by the subprotocol `capshare.1`). Parts of the contract that this host does not serve yet answer `notYet`.
 #
+# Closing. A WebSocket that the host closes carries a code, and a client does this on each:
+#
+#     1000  done: nothing                                1008  too slow in reading: come back
+#     1002  not this protocol: give up                   1009  a message past `messageBytesMax`: send smaller ones
+#     1003  a text frame: give up                        1011  a fault of the host: come back later
+#     1012  the host is restarting or drained: come back, here or elsewhere
+#     4001  the credential was revoked or has expired, or an administrator closed the connection: final
+#     4002  the client saw silence (sent by clients): come back
+#     4003  the host saw silence: come back
+#     4004  the account has more connections than it may, and this was its oldest: final
+#
+# Final: the client does not connect again by itself, and what it had queued fails with the reason. Coming back means with
+# growing, jittered delays. After a close nothing of the connection is dispatched or delivered.
+#
 # The Rust code for this file is generated from `share.req`, the compiler's own request, so that nobody who builds
 # capshare needs the compiler. After each change: capnp compile --src-prefix=schema -o- schema/share.capnp > schema/share.req
 
@@ -607,9 +621,12 @@ interface Admin {
   # Reachable only with the scope `admin`.
 
   connections @0 (cursor :Text, limit :UInt32) -> (result :ConnectionsResult);
+  # The admitted connections, the oldest first. Begin with an empty cursor and go on with `nextCursor` until it is empty.
+  # `limit` 0 means 100; at most `listPageMax`.
 
   close @1 (which :CloseWhich) -> (result :CountResult);
-  # Closes exactly the matching connections with close code 4001 and says how many they were.
+  # Closes exactly the matching connections with close code 4001 and says how many they were. A caller among them gets its
+  # answer first.
 
   sendToAccount @2 (account :Text, action :PushAction) -> (result :CountResult);
   # Pushes to every connection of an account and says how many were reached: on how many it is on its way. One without a
@@ -619,7 +636,12 @@ interface Admin {
   # Pushes to every connection that the filter lets through, but for the connection ids in `except`; as `sendToAccount`.
 
   drain @4 (deadline :Milliseconds) -> (result :CountResult);
-  # Accepts no more, tells the clients to come back elsewhere, and says how many there were.
+  # Accepts no more, tells the clients to come back elsewhere (close code 1012), and says how many there were. The idle are told
+  # at once, the others when their calls are answered, and from `deadline` on (0: at once) all that are left. The host says
+  # that it is not ready from now on, until it is started again. The caller is told after its answer.
+
+  stats @5 () -> (result :StatsResult);
+  # What the host counts.
 }
 
 struct CloseWhich {
@@ -670,6 +692,40 @@ struct ConnectionInfo {
   bytesOut @6 :UInt64;
   callsInFlight @7 :UInt32;
   queuedBytes @8 :UInt64;
+  # Bytes that wait for the client to read.
+
+  credentialId @9 :Text;
+  # The id of the session or token, which is no secret; empty for the other kinds.
+
+  states @10 :List(Text);
+  # The names of the states that the connection has.
+}
+
+struct StatsResult {
+  union {
+    stats @0 :HostStats;
+    refused @1 :Refusal;
+  }
+}
+
+struct HostStats {
+  # Connections, calls and shares are those of now; totals are since the host started.
+  rpcConnections @0 :UInt64;
+  viewers @1 :UInt64;
+  pending @2 :UInt64;
+  # Connections that wait to be admitted.
+  accounts @3 :UInt64;
+  # With a connection.
+  callsInFlight @4 :UInt64;
+  capabilitiesHeld @5 :UInt64;
+  rooms @6 :UInt64;
+  # Shares in memory.
+  followers @7 :UInt64;
+  syncs @8 :UInt64;
+  sharesCreated @9 :UInt64;
+  sharesDeleted @10 :UInt64;
+  storageFailures @11 :UInt64;
+  draining @12 :Bool;
 }
 
 # ======================================================================================================================

@@ -28,6 +28,7 @@
 //!
 //! It refuses on this side what the host would refuse: items that are none, batches past the contract's limits.
 
+mod admin;
 mod builder;
 mod calls;
 pub mod defaults;
@@ -57,6 +58,7 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
+pub use self::admin::Admin;
 pub use self::builder::{BuildError, Builder, Token};
 pub use self::calls::{CallError, Measured, Page, ProbeValue};
 pub use self::dial::{Connection, Control, Dial, DialError, DialRequest};

@@ -4,6 +4,7 @@
 //! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
 //! [`grants`] does the same for saved capabilities, [`push`] for pushes; [`error`] is the one map of refusals and faults.
 
+pub mod admin;
 pub mod convert;
 pub mod error;
 pub mod grants;

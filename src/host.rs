@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::Access;
 use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::audit;
 use crate::hub::calls::Handler;
 use crate::hub::push::{Action, Answer, PushError, PushOptions};
 use crate::hub::registry::{CloseReason, ConnectionId, Door};
@@ -145,8 +146,13 @@ impl Host {
     /// Outside a `LocalSet`.
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
         self.tend_access();
-        let principal = self.hub.introduce(token, in_band).await?;
-        let connection = self.hub.registry().admit(Door::Rpc, principal, self.hub.ambient().clock.now())?;
+        let connection = async {
+            let principal = self.hub.introduce(token, in_band).await?;
+            self.hub.register(Door::Rpc, principal)
+        };
+        let pending =
+            connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;
+        let connection = self.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();
         let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);

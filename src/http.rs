@@ -5,7 +5,7 @@
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/healthz` | 200 while the process serves |
-//! | `/readyz` | 200 while the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
+//! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
 //!
 //! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`]; every refusal's status and body
@@ -46,8 +46,12 @@ async fn ready(State(doors): State<Arc<Doors>>) -> Response {
         let body = json!({ "ok": false, "error": { "code": code, "message": message } });
         (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
     };
-    if doors.hub.ready().await.is_err() {
-        return not_ready("StorageFailure", "the store does not answer: see the host's log");
+    match doors.hub.ready().await {
+        Ok(()) => {}
+        Err(Refusal::Unavailable { .. }) => {
+            return not_ready("Unavailable", "the host takes no more connections: it is draining");
+        }
+        Err(_) => return not_ready("StorageFailure", "the store does not answer: see the host's log"),
     }
     match doors.hub.access_readiness() {
         Readiness::Ready => axum::Json(json!({ "ok": true })).into_response(),

@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::access::failures::Failures;
 use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens};
+use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::audit::By;
 use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
@@ -33,7 +35,10 @@ use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
 use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
+pub mod admin;
+pub mod admission;
 pub mod ambient;
+pub mod audit;
 pub mod calls;
 mod create;
 mod expiry;
@@ -47,6 +52,7 @@ pub mod room;
 mod rooms;
 mod settings;
 mod tokens;
+pub mod traffic;
 
 pub use create::Created;
 pub use settings::HubSettings;
@@ -67,6 +73,7 @@ pub struct Hub {
     rooms: Rooms,
     calls: Calls,
     public_url: OnceLock<String>,
+    hooks: OnceLock<Arc<dyn ConnectionHooks>>,
 }
 
 /// A page of a listing.
@@ -111,7 +118,7 @@ impl Hub {
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
-            registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
+            registry: Registry::new(ambient.bits()? as u32, settings.connections_max, settings.account_connections_max),
             ambient,
             access,
             tokens,
@@ -122,6 +129,7 @@ impl Hub {
             settings,
             calls: Calls::default(),
             public_url: OnceLock::new(),
+            hooks: OnceLock::new(),
         }))
     }
 
@@ -190,10 +198,13 @@ impl Hub {
     pub async fn delete(&self, who: &Principal, id: &str, secret: &Secret) -> Result<(), Refusal> {
         who.may_write()?;
         let room = self.open(id, secret).await?;
-        self.delete_room(&room).await
+        self.delete_room(&room).await?;
+        audit::share_deleted(By::Principal(who), room.id());
+        Ok(())
     }
 
-    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns.
+    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns. The line of the audit
+    /// log is the caller's, who knows who it is.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -380,11 +391,14 @@ impl Hub {
         self.access.describe()
     }
 
-    /// Whether the bucket answers.
+    /// Whether it takes connections and the bucket answers.
     ///
     /// # Errors
-    /// It does not.
+    /// One of the two is not so.
     pub async fn ready(&self) -> Result<(), Refusal> {
+        if self.registry.is_shut() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
         let ready = tokio::time::timeout(READY_WITHIN, self.store.ready()).await;
         match ready {
             Ok(Ok(())) => Ok(()),

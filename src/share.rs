@@ -6,6 +6,7 @@
 //!
 //! Ids, secrets and keys are types whose only constructor is parsing; what cannot be parsed never gets in.
 
+pub mod admin;
 pub mod change;
 pub mod entry;
 pub mod error;

@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Check that a host can be reached, speaks our contract, gives back a value and calls back; with the time of each
     #[command(after_help = exit::HELP)]
     Probe(Probe),
+    /// See who is connected to a host, close connections, drain it. Needs a credential with the scope admin
+    #[command(after_help = exit::HELP)]
+    Admin(AdminArguments),
     /// Check, count or clear a store, directly and while hosts run on it
     #[command(after_help = exit::HELP)]
     Store(StoreArguments),
@@ -451,6 +454,99 @@ pub(crate) struct Expire {
     /// kept by push]
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Option<String>,
+}
+
+/// Administers a host.
+#[derive(Args)]
+pub(crate) struct AdminArguments {
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AdminCommand {
+    /// List the connections, the oldest first
+    Connections(AdminConnections),
+    /// Close connections for good (close code 4001) and say how many they were. Their credentials stay valid
+    Close(AdminClose),
+    /// Show what the host counts
+    Stats(AdminStats),
+    /// Have the host take no more connections, and tell those there are to come back elsewhere
+    Drain(AdminDrain),
+}
+
+/// Which host, and as whom. The credential cannot be said here, where `--token` names one to be closed.
+#[derive(Args)]
+pub(crate) struct AdminHost {
+    /// The host [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// A file that holds the credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How long a call may take, the wait for a connection included
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+impl From<AdminHost> for Host {
+    fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
+        Self { to, token: None, token_file, timeout }
+    }
+}
+
+/// Lists connections.
+#[derive(Args)]
+pub(crate) struct AdminConnections {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+    /// Show them anew every second, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Closes connections.
+#[derive(Args)]
+pub(crate) struct AdminClose {
+    #[command(flatten)]
+    pub(crate) which: AdminWhich,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Which connections.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AdminWhich {
+    /// All of an account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+    /// Those that came with this login session of an account
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Those that came with the token of this id; not the token itself
+    #[arg(long, value_name = "ID")]
+    pub(crate) token: Option<String>,
+    /// The one of this name
+    #[arg(long, value_name = "ID")]
+    pub(crate) connection: Option<String>,
+}
+
+/// Shows what a host counts.
+#[derive(Args)]
+pub(crate) struct AdminStats {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Drains a host.
+#[derive(Args)]
+pub(crate) struct AdminDrain {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+    /// How long calls that are under way may take, by the host's clock; then their connections are closed all the same
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) within: Duration,
 }
 
 /// How long a share is to live; `None`: it is to stay.

@@ -51,7 +51,9 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
         }
         Refusal::LimitExceeded { limit, max, got } => {
             let status = match limit.as_ref() {
-                "upgradesPerMinute" | "connectionsMax" | failures::LIMIT => StatusCode::TOO_MANY_REQUESTS,
+                "upgradesPerMinute" | "accountUpgradesPerMinute" | "connectionsMax" | failures::LIMIT => {
+                    StatusCode::TOO_MANY_REQUESTS
+                }
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, json!({ "limit": limit, "max": max, "got": got }))

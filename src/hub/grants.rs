@@ -3,7 +3,7 @@
 //! A grant is an entry in its share's log, so every host that has the share knows its grants, and they go with it. A
 //! capability is a room and a [`Pass`]; whoever serves one asks [`Hub::check`] at each call, and ends what goes on by itself
 //! (a watch) with [`Hub::until_over`]. A revocation is in the bucket before anybody hears of it. Then it holds on this host
-//! at once, and on others when they next look, which a pass that came through a grant makes them do ([`Hub::admit`]).
+//! at once, and on others when they next look, which a pass that came through a grant makes them do ([`Hub::check_pass`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Hub {
         label: Label,
         expires_at: Option<Timestamp>,
     ) -> Result<GrantToken, Refusal> {
-        self.admit(room, pass).await?;
+        self.check_pass(room, pass).await?;
         if pass.by == By::Id {
             let reason = "this view came by the share's id: hand that on, or save what createShare or openShare gave";
             return Err(Refusal::Unauthorized { reason: reason.into() });
@@ -199,7 +199,7 @@ impl Hub {
     ///
     /// # Errors
     /// As [`Hub::check`], or the bucket failed.
-    pub async fn admit(&self, room: &Arc<Room>, pass: &Pass) -> Result<(), Refusal> {
+    pub async fn check_pass(&self, room: &Arc<Room>, pass: &Pass) -> Result<(), Refusal> {
         if pass.grant().is_some() {
             room.refresh().await?;
         }

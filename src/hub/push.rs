@@ -126,7 +126,7 @@ impl Hub {
     /// See [`PushError`].
     pub async fn push(&self, to: &ConnectionId, action: Action, options: PushOptions) -> Result<Answer, PushError> {
         check(&action).map_err(PushError::InvalidAction)?;
-        let entry = self.registry.get(to).ok_or(PushError::ConnectionGone)?;
+        let entry = self.registry.get(to.as_str()).ok_or(PushError::ConnectionGone)?;
         push_to(&entry, action, options.within.unwrap_or(self.settings.push_within)).await
     }
 
@@ -257,6 +257,6 @@ pub fn check_cast(action: &Action) -> Result<(), Refusal> {
 
 /// Whose connection it is: of whoever offered its sink, or came in with it.
 fn account_of(entry: &Entry) -> Option<AccountId> {
-    let principal = entry.outlet.principal().or_else(|| entry.principal.clone());
+    let principal = entry.outlet.principal().or_else(|| entry.identity());
     principal.map(|principal| principal.account)
 }

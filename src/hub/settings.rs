@@ -1,6 +1,6 @@
 //! How a hub behaves: data, without anything that runs.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::hub::quota::QuotaSettings;
@@ -24,6 +24,9 @@ pub struct HubSettings {
     pub poll: Option<Duration>,
     /// Connections that are admitted. Default 10,000: at 14 kB each, 140 MB.
     pub connections_max: usize,
+    /// Connections that one account may have; past it the oldest is closed with 4004. `None`: as many as it likes. Default 50.
+    /// Those that showed no credential, where none is needed, do not count.
+    pub account_connections_max: Option<NonZeroUsize>,
     /// Bytes of items that idle rooms may keep in memory. Default 256 MiB, the largest share that may exist.
     pub idle_bytes_max: usize,
     /// Rooms that may be idle in memory. Default 10,000.
@@ -58,6 +61,7 @@ impl Default for HubSettings {
             limits: Limits::default(),
             poll: Some(Duration::from_secs(1)),
             connections_max: 10_000,
+            account_connections_max: NonZeroUsize::new(50),
             idle_bytes_max: 256 << 20,
             idle_rooms_max: 10_000,
             linger: Duration::ZERO,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::hub::Hub;
 use crate::hub::metrics::Metrics;
-use crate::hub::registry::{Connection, ConnectionId, Entry};
+use crate::hub::registry::{Connection, ConnectionId, Departure, Entry};
 use crate::share::error::Refusal;
 use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
@@ -35,6 +35,9 @@ pub(super) struct Caller {
     sink: RefCell<Option<client_sink::Client>>,
     /// What waits to be written to the peer.
     queue: OnceCell<VatMeter>,
+    /// Set by a call that closed its own connection.
+    departure: RefCell<Option<Departure>>,
+    departing: Notify,
 }
 
 impl Caller {
@@ -43,10 +46,10 @@ impl Caller {
         let budget = Budget::observed(
             u32::try_from(limits.calls_in_flight_max).unwrap_or(u32::MAX),
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
-            Rc::new(Counted(Arc::clone(hub.metrics()))),
+            Rc::new(Counted(Arc::clone(hub.metrics()), Arc::clone(connection))),
         );
         let address = connection.address.get().copied();
-        let (connection, entry) = (connection.id.clone(), Arc::clone(connection.entry()));
+        let (entry, connection) = (Arc::clone(connection), connection.id.clone());
         Rc::new(Self {
             hub,
             connection,
@@ -58,6 +61,8 @@ impl Caller {
             large_answers: Semaphore::new(1),
             sink: RefCell::default(),
             queue: OnceCell::new(),
+            departure: RefCell::default(),
+            departing: Notify::new(),
         })
     }
 
@@ -89,6 +94,7 @@ impl Caller {
 
     /// Says where this connection's answers queue up.
     pub(super) fn set_queue(&self, queue: VatMeter) {
+        self.entry.traffic.set_queue(queue.shared_queued_bytes());
         // There is one vat to a connection.
         let _ = self.queue.set(queue);
     }
@@ -107,6 +113,19 @@ impl Caller {
         if let Some(queue) = self.queue.get() {
             queue.room(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
+    }
+
+    /// Ends the connection once the answer to the call that is being served is out. To be called right before it returns.
+    pub(super) fn depart(&self, departure: Option<Departure>) {
+        if departure.is_some() {
+            *self.departure.borrow_mut() = departure;
+            self.departing.notify_one();
+        }
+    }
+
+    /// Resolves when a call has closed its own connection and returned.
+    pub(super) async fn departed(&self) {
+        self.departing.notified().await;
     }
 
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
@@ -135,13 +154,21 @@ impl Drop for Held {
     }
 }
 
-/// Counts calls for the host's metrics.
-struct Counted(Arc<Metrics>);
+/// Counts calls for the host's metrics and its administrators, and lets none begin once the connection is closed.
+struct Counted(Arc<Metrics>, Arc<Entry>);
 
 impl CallObserver for Counted {
+    fn may_begin(&self) -> Result<(), capnp::Error> {
+        if self.1.is_closed() {
+            return Err(capnp::Error::disconnected("the host has closed this connection".into()));
+        }
+        Ok(())
+    }
+
     fn began(&self, _: u64, _: u16) {
         self.0.calls.inc();
         self.0.calls_in_flight.inc();
+        self.1.traffic.call_began();
     }
 
     fn ended(&self, _: u64, _: u16, outcome: CallOutcome) {
@@ -151,5 +178,6 @@ impl CallObserver for Counted {
             CallOutcome::Returned | CallOutcome::Failed(_) | CallOutcome::Cancelled => {}
         }
         self.0.calls_in_flight.dec();
+        self.1.traffic.call_ended();
     }
 }

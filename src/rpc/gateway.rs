@@ -17,9 +17,11 @@ use crate::contract::error::write_refusal;
 use crate::contract::sync_data::check_json;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::hub::access::Principal;
+use crate::hub::audit::{self, By};
 use crate::hub::calls::CallFailure;
 use crate::hub::grants::{Pass, Restored};
 use crate::hub::room::Room;
+use crate::rpc::admin::admin_object;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
 use crate::rpc::share::{self, share_object, view_object, writer_object};
@@ -128,7 +130,9 @@ impl Gateway {
         let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
         let deleting = self.caller.hub.delete_room(&room);
         drop(turn);
-        Ok(deleting.await?)
+        deleting.await?;
+        audit::share_deleted(By::Connection(&self.caller.entry, self.principal.as_ref()), room.id());
+        Ok(())
     }
 
     async fn restore(&self, params: share_rpc::RestoreParams) -> Answer<Capability> {
@@ -181,8 +185,8 @@ impl share_rpc::Server for Gateway {
             Some(mismatch) => Err(mismatch),
             None => {
                 let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
-                let hub = &self.caller.hub;
-                hub.failures().guard(self.caller.address, true, hub.authenticate(Some(&token))).await
+                let (hub, entry) = (&self.caller.hub, &self.caller.entry);
+                hub.failures().guard(self.caller.address, true, hub.authenticate_within(entry, &token)).await
             }
         };
         let mut results = results.get();
@@ -424,11 +428,18 @@ impl share_rpc::Server for Gateway {
         _: share_rpc::AdminParams,
         mut results: share_rpc::AdminResults,
     ) -> Result<(), Error> {
-        let administrator = self.principal().and_then(|who| who.may_administer().map(|()| who));
-        let refusal = not_yet(administrator, "administration");
+        let admitted = self.principal().and_then(|who| admin_object(&self.caller, who));
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_admin(Refused::client(&refusal, &self.caller));
+        match admitted {
+            Ok(admin) => {
+                results.reborrow().init_result().set_admitted(());
+                results.set_admin(admin);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_admin(Refused::client(&refusal, &self.caller));
+            }
+        }
         Ok(())
     }
 }
@@ -443,11 +454,6 @@ pub(super) fn refusal_or_fault<T>(answer: Answer<T>) -> Result<Result<T, Refusal
         Err(ReadError::Refused(refusal)) => Ok(Err(refusal)),
         Err(ReadError::Fault(fault)) => Err(fault),
     }
-}
-
-/// A refusal of whoever may not come in, else of a part that is not served yet.
-fn not_yet(who: Result<&Principal, Refusal>, feature: &'static str) -> Refusal {
-    who.err().unwrap_or_else(|| Refusal::NotYet { feature: feature.into() })
 }
 
 /// 0 milliseconds stand for no time that was said.

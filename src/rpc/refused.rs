@@ -131,5 +131,6 @@ impl admin::Server for Refused {
         send_to_account(admin::SendToAccountParams, admin::SendToAccountResults);
         broadcast(admin::BroadcastParams, admin::BroadcastResults);
         drain(admin::DrainParams, admin::DrainResults);
+        stats(admin::StatsParams, admin::StatsResults);
     }
 }

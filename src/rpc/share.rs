@@ -15,6 +15,7 @@ use tokio::sync::{Notify, SemaphorePermit};
 use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
+use crate::hub::audit::{self, By};
 use crate::hub::grants::Pass;
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
@@ -107,7 +108,7 @@ impl ShareObject {
     /// this gives keeps its calls in the order in which they were made, until they stand in the room's queue.
     async fn admit(&self) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
         let turn = if self.pass.grant().is_some() { self.caller.turn().await } else { None };
-        self.caller.hub.admit(&self.room, &self.pass).await?;
+        self.caller.hub.check_pass(&self.room, &self.pass).await?;
         Ok(turn)
     }
 
@@ -257,7 +258,12 @@ impl share::Server for ShareObject {
             drop(turn);
             deleting.await
         };
-        write_deleted(&deleted.await, results.get().init_result());
+        let deleted = deleted.await;
+        if deleted.is_ok() {
+            let who = self.caller.entry.identity();
+            audit::share_deleted(By::Connection(&self.caller.entry, who.as_ref()), self.room.id());
+        }
+        write_deleted(&deleted, results.get().init_result());
         Ok(())
     }
 

@@ -22,6 +22,8 @@ pub struct KeepAlive {
     pub interval: Duration,
     /// How long one message may be stuck in the socket before the peer counts as not reading.
     pub write_stall: Duration,
+    /// The close code for a peer that was silent.
+    pub silence_code: u16,
 }
 
 /// What went through a pipe: payloads of binary messages, frame headers not counted.
@@ -84,7 +86,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PipeControl<S> {
                     shared.wakers.reader.wake();
                 }
                 if !shared.is_unread() && now >= shared.last_heard + 2 * settings.interval {
-                    shared.end_as(PipeEnd::Idle);
+                    let farewell = (settings.silence_code.into(), PipeEnd::Idle.to_string());
+                    shared.end_saying(PipeEnd::Idle, Some(farewell));
                 }
                 shared.ping();
             }

@@ -92,7 +92,7 @@ fn a_broadcast_reaches_whom_it_should_and_counts_them() {
         assert_eq!(hub.broadcast(&Action::custom("a", 1), &[], by_credential), 2);
         settle(&all).await;
         assert_eq!(heard(&all), [3, 1, 3]);
-        hub.registry().get(&c.id).unwrap().states.set("room", 4_u8).unwrap();
+        hub.registry().get(c.id.as_str()).unwrap().states.set("room", 4_u8).unwrap();
         let by_state = |entry: &Entry| entry.states.get::<u8>("room").as_deref() == Some(&4);
         assert_eq!(hub.broadcast(&notice(), &[], by_state), 1);
         settle(&all).await;
@@ -208,7 +208,7 @@ fn the_dead_are_not_counted_and_stop_nobody() {
             peers[dead].raw.cut();
         }
         let registry = scene.host().hub().registry();
-        while ids.iter().filter(|id| registry.get(id).is_some()).count() > 6 {
+        while ids.iter().filter(|id| registry.get(id.as_str()).is_some()).count() > 6 {
             tokio::task::yield_now().await;
         }
         assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 6);

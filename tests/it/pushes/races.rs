@@ -79,7 +79,7 @@ async fn race(seed: u64) {
         1 => scene.host().hub().registry().end(&CloseReason::GOING_AWAY).await,
         // Not a close: the sink alone goes, and the connection after it.
         _ => {
-            let entry = scene.host().hub().registry().get(&peer.id).unwrap();
+            let entry = scene.host().hub().registry().get(peer.id.as_str()).unwrap();
             entry.outlet.end();
         }
     }
