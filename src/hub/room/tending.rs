@@ -144,9 +144,9 @@ impl Room {
             tending.folding = true;
             let stand = stand(state);
             drop(inner);
-            // It ends, whatever becomes of the task, and so not under the lock.
+            // It ends, whatever becomes of the task, and so not under the lock. Shutdown does not wait for it.
             let ends = Ends { room: Arc::clone(self), folded: None, described: None };
-            self.context.tasks.spawn(write(ends, fold, about, stand));
+            drop(tokio::spawn(write(ends, fold, about, stand)));
         }
     }
 
