@@ -221,8 +221,7 @@ impl Room {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
         inner.queued_bytes += byte_count;
-        inner.jobs.push_back(Job::Append { entry, byte_count, answer });
-        self.ensure_committer(&mut inner);
+        self.queue(inner, Job::Append { entry, byte_count, answer });
         Ok(answered)
     }
 
@@ -241,11 +240,7 @@ impl Room {
     /// Waits for all that is queued now, and reads what other hosts appended.
     async fn look(self: &Arc<Self>) -> Result<(), NotCommitted> {
         let (answer, answered) = oneshot::channel();
-        {
-            let mut inner = self.lock();
-            inner.jobs.push_back(Job::CatchUp { answer });
-            self.ensure_committer(&mut inner);
-        }
+        self.queue(self.lock(), Job::CatchUp { answer });
         answered.await.unwrap_or(Err(NotCommitted))
     }
 
@@ -392,9 +387,13 @@ impl Room {
         }
     }
 
-    /// Starts the committer if none is running: then the log is here.
-    fn ensure_committer(self: &Arc<Self>, inner: &mut Inner) {
-        if let Some(log) = inner.log.take() {
+    /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
+    /// runtime that is ending the committer is dropped at once, and puts the log back.
+    fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
+        inner.jobs.push_back(job);
+        let log = inner.log.take();
+        drop(inner);
+        if let Some(log) = log {
             self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
         }
     }

@@ -159,6 +159,29 @@ fn a_room_whose_runtime_ends_is_folded_on_the_next() {
     }
 }
 
+/// What a fold would have made cheaper is not worth waiting for: all that was acknowledged is in the bucket.
+#[test]
+fn a_host_that_shuts_down_does_not_wait_for_folds() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = eager(&bucket).build();
+        let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let hub = scene.host().hub();
+        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        // The fold's write is the fourth from here.
+        bucket.next_writes([None, None, None, Some(Fault::Slow(Duration::from_secs(14)))]);
+        for n in 0..3 {
+            hub.sync_room(&room, batch(&n.to_string())).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(bucket.counts.touched().last().unwrap().contains("/snap/"), "the fold has begun");
+        let begun = Instant::now();
+        drop(share);
+        assert!(scene.host().shutdown().await);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    });
+}
+
 /// The first write after a pause goes at once, what comes soon after it waits and shares one; a deletion waits for nothing.
 #[test]
 fn syncs_linger_while_a_share_is_busy() {

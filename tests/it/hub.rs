@@ -11,6 +11,7 @@ use capshare::share::error::{Refusal, StoreOperation};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::Secret;
 use capshare::testing::{Scene, SceneBuilder, run};
+use futures::FutureExt as _;
 use object_store::memory::InMemory;
 
 use crate::support::bucket::{Fault, TestBucket};
@@ -171,6 +172,28 @@ fn a_commit_whose_runtime_ends_leaves_the_room_in_order() {
         // The write of before was done in the bucket, though nobody heard of it.
         let synced = scene.host().hub().sync_room(&room, Batch::default()).await.unwrap();
         assert_eq!(synced.sync_count, 2);
+    });
+}
+
+/// A runtime that has ended drops a commit before it begins: the caller is told, and nobody hangs.
+#[test]
+fn a_sync_on_a_runtime_that_has_ended_fails_and_the_next_goes_on() {
+    let (scene, room) = run(async {
+        let scene = Scene::new();
+        let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+        (scene, room)
+    });
+    let ended = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handle = ended.handle().clone();
+    drop(ended);
+    let entered = handle.enter();
+    let failed = scene.host().hub().sync_room(&room, Batch::default()).now_or_never().unwrap();
+    assert_eq!(failed, Err(Refusal::StorageFailure { operation: StoreOperation::Sync }));
+    drop(entered);
+    run(async {
+        let synced = scene.host().hub().sync_room(&room, Batch::default()).await.unwrap();
+        assert_eq!(synced.sync_count, 1);
     });
 }
 

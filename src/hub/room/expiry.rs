@@ -57,8 +57,7 @@ impl Room {
             }
             let (answer, answered) = oneshot::channel();
             let entry = Entry::Delete { at: self.context.clock.now() };
-            inner.jobs.push_back(Job::Append { entry, byte_count: 0, answer });
-            self.ensure_committer(&mut inner);
+            self.queue(inner, Job::Append { entry, byte_count: 0, answer });
             answered
         };
         // Followers learn it from the clock, and need not wait for the bucket.

@@ -144,9 +144,9 @@ impl Room {
             tending.folding = true;
             let stand = stand(state);
             drop(inner);
-            // It ends, whatever becomes of the task, and so not under the lock.
+            // It ends, whatever becomes of the task, and so not under the lock. Shutdown does not wait for it.
             let ends = Ends { room: Arc::clone(self), folded: None, described: None };
-            self.context.tasks.spawn(write(ends, fold, about, stand));
+            drop(tokio::spawn(write(ends, fold, about, stand)));
         }
     }
 
@@ -168,8 +168,7 @@ impl Room {
         let mut inner = self.lock();
         if inner.tend_at(Duration::ZERO).is_some() {
             inner.tending.leaving = true;
-            inner.jobs.push_back(Job::Tend);
-            self.ensure_committer(&mut inner);
+            self.queue(inner, Job::Tend);
         }
     }
 
@@ -244,8 +243,7 @@ async fn wait(room: Weak<Room>) {
             match inner.tend_at(room.context.fold_after) {
                 Some(at) if at > Instant::now() => at,
                 Some(_) => {
-                    inner.jobs.push_back(Job::Tend);
-                    room.ensure_committer(&mut inner);
+                    room.queue(inner, Job::Tend);
                     Instant::now() + Duration::from_secs(1)
                 }
                 None => {
