@@ -24,7 +24,9 @@ use tokio_util::task::TaskTracker;
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::Access;
 use crate::hub::ambient::{Ambient, NoEntropy};
-use crate::hub::registry::{CloseReason, Door};
+use crate::hub::calls::Handler;
+use crate::hub::push::{Action, Answer, PushError, PushOptions};
+use crate::hub::registry::{CloseReason, ConnectionId, Door};
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
@@ -96,6 +98,20 @@ impl Host {
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Serves the calls of this name ([`Client::call`](crate::Client::call)) from now on; see
+    /// [`calls`](crate::hub::calls).
+    pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
+        self.hub.on_call(name, handler);
+    }
+
+    /// Pushes to one connection, and waits for the client's answer; as [`Hub::push`].
+    ///
+    /// # Errors
+    /// See [`PushError`].
+    pub async fn push(&self, to: &ConnectionId, action: Action, options: PushOptions) -> Result<Answer, PushError> {
+        self.hub.push(to, action, options).await
     }
 
     /// Listens, and serves in the background until shutdown. Gives the address, which tells the port if 0 was asked for.

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::access::{Access, Principal};
 use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::quota::Quotas;
@@ -32,10 +33,13 @@ use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
 pub mod ambient;
+pub mod calls;
 mod create;
 mod expiry;
 pub mod feed;
+pub mod grants;
 pub mod metrics;
+pub mod push;
 pub mod quota;
 pub mod registry;
 pub mod room;
@@ -57,6 +61,7 @@ pub struct Hub {
     store: Store,
     context: Arc<RoomContext>,
     rooms: Rooms,
+    calls: Calls,
     public_url: OnceLock<String>,
 }
 
@@ -103,6 +108,7 @@ impl Hub {
             rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
             settings,
+            calls: Calls::default(),
             public_url: OnceLock::new(),
         }))
     }
@@ -204,11 +210,7 @@ impl Hub {
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
-        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
-        if let Some(account) = account {
-            let known = self.context.quotas.know(&account).await;
-            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
-        }
+        self.know_quota(&room).await?;
         let shown = access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
@@ -431,6 +433,16 @@ impl Hub {
             room.catch_up(Duration::ZERO).await?;
         }
         Ok(room)
+    }
+
+    /// Makes sure, for whoever is going to write to a room, that it is known what its account holds.
+    async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
+        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
+        if let Some(account) = account {
+            let known = self.context.quotas.know(&account).await;
+            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+        }
+        Ok(())
     }
 
     /// Makes sure that a room is fresh enough for somebody who stands at a revision, perhaps of another host, which may be

@@ -25,6 +25,7 @@ mod caller;
 mod gateway;
 mod refused;
 mod share;
+mod sink;
 mod watch;
 pub mod worker;
 
@@ -95,6 +96,16 @@ pub enum Ended {
     Closed(CloseReason),
 }
 
+/// Ends what leads to a connection's client when serving it ends, in whatever way.
+struct Over(Rc<Caller>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.entry.outlet.end();
+        drop(self.0.set_sink(None));
+    }
+}
+
 /// Serves an admitted connection over a byte stream, until it ends.
 pub async fn serve<R, W>(hub: Arc<Hub>, connection: &Connection, reader: R, writer: W, settings: RpcSettings) -> Ended
 where
@@ -107,6 +118,8 @@ where
         queued_bytes_max: Some(settings.queued_bytes_max),
     };
     let caller = Caller::new(hub, connection);
+    // When this returns nothing can be pushed any more, though the goodbye may take a while yet.
+    let _over = Over(Rc::clone(&caller));
     let gateway = Gateway::new(Rc::clone(&caller), connection.principal.clone());
     let root: share_rpc::Client = guard(capnp_rpc::new_client(gateway), caller.budget());
     let vat = vat::serve(reader, writer, root.client, limits);

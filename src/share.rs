@@ -9,9 +9,11 @@
 pub mod change;
 pub mod entry;
 pub mod error;
+pub mod grant;
 pub mod id;
 pub mod item;
 pub mod limits;
+pub mod push;
 pub mod secret;
 pub mod state;
 pub mod time;

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::access::Principal;
+use crate::hub::push::{Outlet, States};
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
 
@@ -95,6 +96,10 @@ pub struct Entry {
     pub since: Timestamp,
     /// Cancelled when the host closes it.
     pub closing: CancellationToken,
+    /// The way to its client, if that offered one.
+    pub outlet: Outlet,
+    /// What the service around the host remembers of it.
+    pub states: States,
     reason: OnceLock<CloseReason>,
 }
 
@@ -119,6 +124,14 @@ pub struct Connection {
     registry: Arc<Registry>,
 }
 
+impl Connection {
+    /// What the registry knows of it, to be kept beside it.
+    #[must_use]
+    pub fn entry(&self) -> &Arc<Entry> {
+        &self.entry
+    }
+}
+
 impl std::ops::Deref for Connection {
     type Target = Entry;
 
@@ -130,6 +143,8 @@ impl std::ops::Deref for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.registry.lock().remove(&self.entry.id);
+        self.entry.outlet.end();
+        self.entry.states.end();
         self.registry.left.notify_waiters();
     }
 }
@@ -167,6 +182,8 @@ impl Registry {
             principal,
             since,
             closing: CancellationToken::new(),
+            outlet: Outlet::default(),
+            states: States::default(),
             reason: OnceLock::new(),
         });
         let mut connections = self.lock();
@@ -196,6 +213,17 @@ impl Registry {
     #[must_use]
     pub fn connections(&self) -> Vec<Arc<Entry>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// The connection of this name, if it is here.
+    #[must_use]
+    pub fn get(&self, id: &ConnectionId) -> Option<Arc<Entry>> {
+        self.lock().get(id).cloned()
+    }
+
+    /// The connections that `filter` lets through, in no promised order. It is asked outside of the lock.
+    pub fn matching(&self, filter: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
+        self.connections().into_iter().filter(|entry| filter(entry)).collect()
     }
 
     /// Admits nobody any more, closes every connection, and waits until the last has left.

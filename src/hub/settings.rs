@@ -34,6 +34,11 @@ pub struct HubSettings {
     pub share_ttl_max: Option<Duration>,
     /// What each account may have. Default: as much as it likes.
     pub quotas: QuotaSettings,
+    /// How long a client may take to answer a push, unless the push says otherwise. Default 10 s: a handler that asks no
+    /// person, on a bad line.
+    pub push_within: Duration,
+    /// How long a handler may take for a call of a client, which the client can only shorten. Default 30 s, as its own calls.
+    pub call_within: Duration,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -51,6 +56,8 @@ impl Default for HubSettings {
             share_ttl: None,
             share_ttl_max: None,
             quotas: QuotaSettings::default(),
+            push_within: Duration::from_secs(10),
+            call_within: Duration::from_secs(30),
             store: StoreSettings::default(),
         }
     }

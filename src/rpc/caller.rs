@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::hub::Hub;
 use crate::hub::metrics::Metrics;
-use crate::hub::registry::{Connection, ConnectionId};
+use crate::hub::registry::{Connection, ConnectionId, Entry};
 use crate::share::error::Refusal;
+use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
 
@@ -17,6 +18,8 @@ use crate::wire::vat::VatMeter;
 pub(super) struct Caller {
     pub(super) hub: Arc<Hub>,
     pub(super) connection: ConnectionId,
+    /// What the registry knows of the connection.
+    pub(super) entry: Arc<Entry>,
     budget: Rc<Budget>,
     /// Set by a `hello` of another version; then every call is answered with it.
     mismatch: RefCell<Option<Refusal>>,
@@ -25,6 +28,8 @@ pub(super) struct Caller {
     turn: Semaphore,
     /// Large answers are made one at a time.
     large_answers: Semaphore,
+    /// What the host pushes through, if the client offered it.
+    sink: RefCell<Option<client_sink::Client>>,
     /// What waits to be written to the peer.
     queue: OnceCell<VatMeter>,
 }
@@ -37,14 +42,16 @@ impl Caller {
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
             Rc::new(Counted(Arc::clone(hub.metrics()))),
         );
-        let connection = connection.id.clone();
+        let (connection, entry) = (connection.id.clone(), Arc::clone(connection.entry()));
         Rc::new(Self {
             hub,
             connection,
+            entry,
             budget,
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
+            sink: RefCell::default(),
             queue: OnceCell::new(),
         })
     }
@@ -64,6 +71,17 @@ impl Caller {
         }
     }
 
+    /// The client's sink.
+    pub(super) fn sink(&self) -> Option<client_sink::Client> {
+        self.sink.borrow().clone()
+    }
+
+    /// Sets it, and gives the one before, which is the peer's object and must be dropped with nothing borrowed.
+    #[must_use = "drop it"]
+    pub(super) fn set_sink(&self, sink: Option<client_sink::Client>) -> Option<client_sink::Client> {
+        self.sink.replace(sink)
+    }
+
     /// Says where this connection's answers queue up.
     pub(super) fn set_queue(&self, queue: VatMeter) {
         // There is one vat to a connection.
@@ -75,10 +93,15 @@ impl Caller {
     /// or two, and not one for each call.
     pub(super) async fn room_for_chunk(&self) -> Option<SemaphorePermit<'_>> {
         let turn = self.large_answers.acquire().await.ok();
+        self.room().await;
+        turn
+    }
+
+    /// Waits until not more than a chunk is waiting to be written.
+    pub(super) async fn room(&self) {
         if let Some(queue) = self.queue.get() {
             queue.room(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
-        turn
     }
 
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {

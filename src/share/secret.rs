@@ -22,16 +22,7 @@ impl Secret {
     /// The secret that these random bytes name.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        let mut text = String::with_capacity(Self::PREFIX.len() + 43);
-        text.push_str(Self::PREFIX);
-        for chunk in bytes.chunks(3) {
-            let group =
-                chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-            for digit in (0..=chunk.len()).map(|n| (group >> (18 - 6 * n)) as usize & 63) {
-                text.push(char::from(BASE64URL[digit]));
-            }
-        }
-        Self(text.into())
+        Self(format!("{}{}", Self::PREFIX, base64url(bytes)).into())
     }
 
     /// The text itself: to send it, to hash it, to keep it in a file that only its owner reads.
@@ -62,6 +53,18 @@ impl fmt::Display for Secret {
 
 /// RFC 4648 section 5.
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The 43 characters of 256 bits.
+pub(super) fn base64url(bytes: [u8; 32]) -> String {
+    let mut text = String::with_capacity(43);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in (0..=chunk.len()).map(|n| (group >> (18 - 6 * n)) as usize & 63) {
+            text.push(char::from(BASE64URL[digit]));
+        }
+    }
+    text
+}
 
 /// SHA-256 of a secret's text: what the log keeps. A secret has 256 random bits, so it needs neither salt nor stretching.
 #[derive(Clone, Copy, PartialEq, Eq)]

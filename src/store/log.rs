@@ -301,6 +301,11 @@ impl Tail {
 fn deletion_in(entry: &Entry) -> Option<Ended> {
     match entry {
         Entry::Delete { at } => Some(Ended::begun(*at)),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } => None,
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Grant { .. }
+        | Entry::Revoke { .. }
+        | Entry::Sync { .. } => None,
     }
 }

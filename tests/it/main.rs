@@ -14,6 +14,7 @@ mod hub;
 mod in_process;
 mod lifecycle;
 mod limits;
+mod pushes;
 mod quota;
 mod real;
 mod schema;

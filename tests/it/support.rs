@@ -7,3 +7,4 @@ pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod raw;
+pub(crate) mod sink;
