@@ -149,7 +149,6 @@ fn an_expired_share_of_a_host_that_was_stopped_before_goes_by_gc() {
     let (mut freeing, content) = (freed(), of_it().len());
     while freeing["expired_shares"] == 0 {
         assert_eq!(of_it().len(), content, "it goes as a whole");
-        std::thread::sleep(Duration::from_millis(50));
         freeing = freed();
     }
     assert_eq!((&freeing["expired_shares"], &freeing["passed_over"]), (&json!(1), &json!(0)));
@@ -171,8 +170,8 @@ fn is_of(file: &Path, share: &str, session: &str) -> bool {
 }
 
 /// They hold what was shared, and only who has the directory sees them.
-#[test]
-fn what_killed_hosts_left_half_written_goes_by_gc_and_when_a_host_starts() {
+#[tokio::test]
+async fn what_killed_hosts_left_half_written_goes_by_gc_and_when_a_host_starts() {
     let (home, kept, _) = home_with_shares();
     let half = home.path(STORE).join(format!("share/{kept}/log/000000000009#1"));
     let leave = || {
@@ -191,7 +190,7 @@ fn what_killed_hosts_left_half_written_goes_by_gc_and_when_a_host_starts() {
     leave();
     let _host = home.serve(&[]);
     while half.exists() {
-        std::thread::sleep(Duration::from_millis(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
