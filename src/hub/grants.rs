@@ -157,7 +157,8 @@ impl Hub {
     /// # Errors
     /// The share is gone, or the bucket failed.
     pub async fn grants(&self, room: &Arc<Room>) -> Result<Vec<GrantInfo>, Refusal> {
-        room.refresh().await?;
+        // Whoever asks is about to decide which to revoke: also those that another host has just made.
+        room.catch_up(Duration::ZERO).await?;
         let now = self.ambient.clock.now();
         let good = |info: &&GrantInfo| info.expires_at.is_none_or(|at| at > now);
         room.read(|state| state.grants().map(|grant| &grant.info).filter(good).cloned().collect())
