@@ -177,9 +177,12 @@ fn deleted(from: delete_result::Reader<'_>) -> Answer<()> {
 }
 
 async fn told_the_end(told: &Told) -> Refusal {
-    while !told.ended.get() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let told_it = async {
+        while !told.ended.get() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told_it).await.expect("to be told the end");
     told.reason.borrow().clone().unwrap()
 }
 
@@ -390,9 +393,8 @@ fn a_grant_is_revoked_alone_here_and_at_other_hosts() {
             unauthorized(grants(full).await);
             unauthorized(revoke(full, other.grant()).await);
             unauthorized(save(full, "", 0).await);
-            for response in [full.narrow_to_write_request().send().promise.await] {
-                unauthorized(settled(read_opened(response.unwrap().get().unwrap().get_result().unwrap())));
-            }
+            let response = full.narrow_to_write_request().send().promise.await.unwrap();
+            unauthorized(settled(read_opened(response.get().unwrap().get_result().unwrap())));
             let response = full.narrow_to_read_request().send().promise.await.unwrap();
             unauthorized(settled(read_opened(response.get().unwrap().get_result().unwrap())));
             let response = full.remove_request().send().promise.await.unwrap();
@@ -425,9 +427,22 @@ fn a_revocation_at_another_host_stops_a_writer_whom_nobody_follows() {
         let raws = [Raw::connect(hosts[0].host(), None).await, Raw::connect(hosts[1].host(), None).await];
         let (share, ..) = create(&raws[0]).await;
         let token = save(&narrow_to_write(&share).await, "", 0).await.unwrap();
+        let reads = save(&share, "", 0).await.unwrap();
         let writer = restore(&raws[1], token.reveal()).await.writer;
         assert_eq!(sync(&writer, "1").await, Ok(1));
+        // Nor does an observer keep a host from hearing of it that takes its time with what it was told.
+        let third = over(&bucket, 3).build();
+        let raw = Raw::connect(third.host(), None).await;
+        let (stuck, told) = slow_observer(None);
+        let _watch = follow(&restore(&raw, reads.reveal()).await.share, stuck).await.unwrap();
+        while told.steps.borrow().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let revoked_at = tokio::time::Instant::now();
         revoke(&share, token.grant()).await.unwrap();
+        revoke(&share, reads.grant()).await.unwrap();
+        unauthorized(Err::<(), _>(told_the_end(&told).await));
+        assert!(revoked_at.elapsed() <= Duration::from_millis(1_010), "{:?}", revoked_at.elapsed());
         tokio::time::sleep(Duration::from_secs(1)).await;
         unauthorized(sync(&writer, "2").await);
         assert_eq!(read(&share).await.unwrap().sync_count, 1);
