@@ -123,7 +123,7 @@ impl Hub {
         };
         let grant = Grant { info, parent: pass.grant().cloned(), token: access::hash(token.secret()) };
         self.append_grant_entry(room, Entry::Grant { grant }).await?;
-        tracing::info!(target: "audit", action = "grant", share = %room.id(), grant = %token.grant(), right = %pass.right);
+        tracing::info!(target: "audit", event = "granted", share = %room.id(), grant = %token.grant(), right = %pass.right);
         Ok(token)
     }
 
@@ -157,7 +157,8 @@ impl Hub {
     /// # Errors
     /// The share is gone, or the bucket failed.
     pub async fn grants(&self, room: &Arc<Room>) -> Result<Vec<GrantInfo>, Refusal> {
-        room.refresh().await?;
+        // Whoever asks is about to decide which to revoke: also those that another host has just made.
+        room.catch_up(Duration::ZERO).await?;
         let now = self.ambient.clock.now();
         let good = |info: &&GrantInfo| info.expires_at.is_none_or(|at| at > now);
         room.read(|state| state.grants().map(|grant| &grant.info).filter(good).cloned().collect())
@@ -171,7 +172,7 @@ impl Hub {
     pub async fn revoke_grant(&self, room: &Arc<Room>, id: &GrantId) -> Result<(), Refusal> {
         let at = self.ambient.clock.now();
         self.append_grant_entry(room, Entry::Revoke { at, grant: id.clone() }).await?;
-        tracing::info!(target: "audit", action = "revoke", share = %room.id(), grant = %id);
+        tracing::info!(target: "audit", event = "revoked", what = "grant", of = %id, share = %room.id());
         Ok(())
     }
 

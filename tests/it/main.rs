@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod doors;
 mod expiry;
+mod grants;
 mod growth;
 mod hub;
 mod in_process;
