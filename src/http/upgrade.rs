@@ -213,7 +213,7 @@ fn check_query(query: &str) -> Result<(), Refusal> {
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value)) {
+    if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value) || is_one(name)) {
         let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
         return Err(Refusal::Unauthorized { reason: reason.into() });
     }
