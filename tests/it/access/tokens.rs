@@ -150,7 +150,9 @@ async fn a_revoked_token_closes_its_connections_here_and_at_other_hosts() {
         let (status, body) = host.refused("/rpc/share", &shown[0]).await;
         assert_eq!(status, 401, "{body}");
     }
-    assert_eq!(one.host.hub().registry().count(), 1);
+    while one.host.hub().registry().count() > 1 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(one.host.hub().revoke_token(&root, &id).await.unwrap(), 0);
 }
 
