@@ -121,10 +121,15 @@ impl Doors {
         let mut response = reply::refused(refusal);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             // After this long there is a place for one more.
-            let per_minute = match refusal {
-                Refusal::LimitExceeded { limit, max, .. } if limit == failures::LIMIT => *max,
-                _ => u64::from(self.settings.upgrades_per_minute.get()),
+            let upgrades = u64::from(self.settings.upgrades_per_minute.get());
+            let failed = if let Refusal::LimitExceeded { limit, max, .. } = refusal
+                && limit == failures::LIMIT
+            {
+                Some(*max)
+            } else {
+                None
             };
+            let per_minute = failed.unwrap_or(upgrades);
             let wait = 60_u64.div_ceil(per_minute.max(1));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
