@@ -373,6 +373,14 @@ impl Hub {
         }
     }
 
+    /// Whether a principal's credential is still valid, past whatever is remembered of it: see [`Access::recheck`].
+    ///
+    /// # Errors
+    /// It was revoked or has expired, or that cannot be told now.
+    pub async fn recheck(&self, who: &Principal) -> Result<(), Refusal> {
+        self.access.recheck(who).await
+    }
+
     /// Who failed to show a right credential lately: for the doors, which know addresses.
     #[must_use]
     pub fn failures(&self) -> &Failures {

@@ -137,12 +137,14 @@ impl Doors {
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             // After this long there is a place for one more.
             let settings = &self.settings;
-            let per_minute = match refusal {
-                Refusal::LimitExceeded { limit, max, .. } if limit == failures::LIMIT => *max,
-                Refusal::LimitExceeded { limit, .. } if *limit == *"accountUpgradesPerMinute" => {
-                    u64::from(settings.account_upgrades_per_minute.get())
+            let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal {
+                match limit.as_ref() {
+                    failures::LIMIT => *max,
+                    "accountUpgradesPerMinute" => u64::from(settings.account_upgrades_per_minute.get()),
+                    _ => u64::from(settings.upgrades_per_minute.get()),
                 }
-                _ => u64::from(settings.upgrades_per_minute.get()),
+            } else {
+                u64::from(settings.upgrades_per_minute.get())
             };
             let wait = 60_u64.div_ceil(per_minute.max(1));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
@@ -239,7 +241,7 @@ fn check_query(query: &str) -> Result<(), Refusal> {
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value)) {
+    if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value) || is_one(name)) {
         let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
         return Err(Refusal::Unauthorized { reason: reason.into() });
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a scene that meets an error has failed")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a scene names what it expects and fails on everything else")]
 
+mod access;
 mod architecture;
 mod calls;
 mod cli;

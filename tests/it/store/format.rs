@@ -6,12 +6,12 @@ use std::sync::Arc;
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::entry::Entry;
 use capshare::share::grant::{Grant, GrantInfo, Right};
-use capshare::share::id::{AccountId, GrantId, ProducerId, SessionId};
+use capshare::share::id::{AccountId, GrantId, ProducerId, SessionId, TokenId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
-use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings};
+use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings, TokenRecord};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::memory::InMemory;
@@ -30,6 +30,7 @@ const GRANTS: &str = include_str!("../../data/store/format-1-segment-grants.json
 const RUN_WITH_GRANTS: &str = include_str!("../../data/store/format-1-run-grants.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
 const ABOUT: &str = include_str!("../../data/store/format-1-about.json");
+const TOKEN: &str = include_str!("../../data/store/format-1-token.json");
 const TOMBSTONE: &str = include_str!("../../data/store/format-1-tombstone.json");
 
 fn json(text: &str) -> Option<Payload> {
@@ -145,6 +146,33 @@ async fn format_1_is_what_is_written() {
     for number in 1..=3 {
         assert_eq!(text(&bucket, &segment_key(number)).await, "");
     }
+}
+
+/// A token's record is written as it was, read back the same, and only under its own key.
+#[tokio::test]
+async fn format_1_has_tokens() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let store = host(&bucket, 1);
+    let id = TokenId::from_bits(1);
+    let record = TokenRecord {
+        id: id.clone(),
+        account: account("ann@example.org"),
+        hash: SecretHash([0xab; 32]),
+        scopes: vec!["share:write".to_owned(), "share:read".to_owned()],
+        label: "laptop".to_owned(),
+        created_at: Timestamp(1_796_000_000_000),
+        expires_at: Some(Timestamp(1_798_592_000_000)),
+        revoked_at: None,
+    };
+    store.create_token(&record).await.unwrap();
+    let revoked = store.revoke_token(&id, Timestamp(1_796_000_001_000)).await.unwrap();
+    assert_eq!(text(&bucket, &format!("token/{id}")).await, TOKEN);
+    assert_eq!(store.token(&id).await.unwrap(), revoked);
+    assert_eq!(store.tokens(None).await.unwrap(), Vec::from_iter(revoked));
+    assert_eq!(store.tokens(Some(&account("bob"))).await.unwrap(), []);
+    let other = TokenId::from_bits(2);
+    bucket.put(&Path::from(format!("token/{other}")), PutPayload::from_static(TOKEN.as_bytes())).await.unwrap();
+    assert!(matches!(store.token(&other).await, Err(StoreError::Corrupt { .. })));
 }
 
 /// An expiry is written with its time; without one it is never.
