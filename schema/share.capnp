@@ -74,6 +74,12 @@ const shareItemsMax :UInt32 = 100000;
 const shareBytesMax :UInt64 = 268435456;
 # Bytes of keys and JSON texts that a share holds: 256 MiB.
 
+const shareGrantsMax :UInt32 = 256;
+# Saved capabilities of a share that are good at once.
+
+const grantLabelBytesMax :UInt32 = 128;
+# The label of a saved capability. It has no control characters.
+
 const idBytesMax :UInt32 = 256;
 # An id inside an item (message, part, model), or the type of an `other` item.
 
@@ -152,7 +158,9 @@ interface ShareRpc {
   # Hands the host a way to push to this client, until the registration is dropped or the connection ends.
 
   restore @11 (token :Text) -> (result :RestoreResult, share :Share, writer :ShareWriter, view :ShareView);
-  # The capability that was saved under this token. The result says which of the three it is; the others refuse.
+  # The capability that was saved under this token. The result says which of the three it is; the others refuse. A token
+  # that is wrong, revoked or expired is `unauthorized`; one of a share that is gone is `notFound`. To write through it the
+  # connection's own credential must have the scope `share:write`, as for `syncShare`.
 
   admin @12 () -> (result :AdminResult, admin :Admin);
   # For credentials with the scope `admin`.
@@ -403,7 +411,9 @@ interface Saved {
 
   save @0 (label :Text, expiresAt :Milliseconds) -> (result :SaveResult);
   # A token that gives this same capability again, on any connection (`ShareRpc.restore`), until it expires (0: never) or
-  # is revoked. `label` is for the owner's list.
+  # is revoked. `label` is for the owner's list, at most `grantLabelBytesMax`. What is saved of a capability that ends by
+  # itself ends no later, and what is saved of one that was restored is revoked with that one's token. A view that came by
+  # the id alone cannot be saved (`unauthorized`): its id is as good as a token.
 }
 
 struct SaveResult {
@@ -504,10 +514,11 @@ interface Share extends(ShareWriter, ShareView) {
   # A view that answers `unauthorized` from `until` on; 0: no end.
 
   grants @3 () -> (result :GrantsResult);
-  # The saved tokens of this share.
+  # The saved tokens of this share that are good.
 
   revokeGrant @4 (grantId :Text) -> (result :DeleteResult);
-  # Revokes one saved token, and every capability that came through it.
+  # Revokes one saved token, every capability that came through it, and every token that was saved of one of those. They
+  # answer `unauthorized` from then on, and their watches end; on other hosts once these have looked, within a second.
 }
 
 struct GrantsResult {

@@ -21,6 +21,7 @@ mod settings;
 mod shares;
 mod stop;
 mod store;
+mod token;
 mod watch;
 
 use std::ffi::OsString;
@@ -66,6 +67,11 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
             let settings = settings::serve::resolve(args.command.place().into(), &common, environment)?;
             settings::log(&common, environment)?;
             run_host(store::run(args.command, settings, output))
+        }
+        Command::Token(args) => {
+            let settings = settings::serve::resolve(args.command.place().into(), &common, environment)?;
+            settings::log(&common, environment)?;
+            run_host(token::run(args.command, settings, output))
         }
         Command::Demo(args) => {
             settings::log(&common, environment)?;

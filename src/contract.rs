@@ -2,10 +2,11 @@
 //!
 //! Both sides use it: what one side writes, the other reads with the code beside it. [`sync_data`] is the edge at which
 //! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`push`] does the same for pushes; [`error`] is the one map of refusals and faults.
+//! [`grants`] does the same for saved capabilities, [`push`] for pushes; [`error`] is the one map of refusals and faults.
 
 pub mod convert;
 pub mod error;
+pub mod grants;
 pub mod push;
 pub mod sync_data;
 
@@ -40,6 +41,8 @@ mod tests {
             (schema::ITEM_NESTING_MAX.into(), limits::ITEM_NESTING_MAX),
             (schema::SYNC_ITEMS_MAX.into(), limits::SYNC_ITEMS_MAX),
             (schema::SHARE_ITEMS_MAX.into(), limits::SHARE_ITEMS_MAX),
+            (schema::SHARE_GRANTS_MAX.into(), limits::SHARE_GRANTS_MAX),
+            (schema::GRANT_LABEL_BYTES_MAX.into(), limits::GRANT_LABEL_BYTES_MAX),
             (schema::SHARE_BYTES_MAX, limits::SHARE_BYTES_MAX),
             (schema::ID_BYTES_MAX.into(), limits::ID_BYTES_MAX),
             (schema::SESSION_ID_BYTES_MAX.into(), limits::SESSION_ID_BYTES_MAX),

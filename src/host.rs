@@ -6,7 +6,7 @@
 //! Dropping the host without it cuts the connections; what was acknowledged is in the bucket all the same.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -74,6 +74,7 @@ pub struct Host {
     settings: HostSettings,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    tending: Once,
 }
 
 impl Host {
@@ -91,7 +92,7 @@ impl Host {
         if let Some(url) = &settings.public_url {
             hub.set_public_url(url);
         }
-        Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new() })
+        Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new(), tending: Once::new() })
     }
 
     /// Its shares, for services that embed it.
@@ -127,6 +128,7 @@ impl Host {
         let workers = Workers::new(workers, self.settings.rpc);
         let doors = Doors::new(Arc::clone(&self.hub), workers, self.settings.doors.clone(), self.settings.viewer);
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
+        self.tend_access();
         self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));
         self.tasks.spawn(accept(listener, crate::http::routes(doors), sockets, self.stopping.clone()));
         Ok(address)
@@ -142,6 +144,7 @@ impl Host {
     /// # Panics
     /// Outside a `LocalSet`.
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
+        self.tend_access();
         let principal = self.hub.introduce(token, in_band).await?;
         let connection = self.hub.registry().admit(Door::Rpc, principal, self.hub.ambient().clock.now())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
@@ -149,6 +152,19 @@ impl Host {
         let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);
         tokio::task::spawn_local(async move { crate::rpc::serve(hub, &connection, reader, writer, settings).await });
         Ok(far)
+    }
+
+    /// Begins what goes on in the background for access, once somebody can come in.
+    fn tend_access(&self) {
+        self.tending.call_once(|| {
+            let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = stopping.cancelled() => {}
+                    () = hub.tend_access() => {}
+                }
+            });
+        });
     }
 
     /// Shuts down: takes no more connections, closes those there are, and waits until what was begun is in the bucket, for

@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::hub::access::{Access, Principal};
+use crate::hub::access::failures::Failures;
+use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
@@ -37,6 +38,7 @@ pub mod calls;
 mod create;
 mod expiry;
 pub mod feed;
+pub mod grants;
 pub mod metrics;
 pub mod push;
 pub mod quota;
@@ -44,6 +46,7 @@ pub mod registry;
 pub mod room;
 mod rooms;
 mod settings;
+mod tokens;
 
 pub use create::Created;
 pub use settings::HubSettings;
@@ -56,6 +59,8 @@ pub struct Hub {
     settings: HubSettings,
     ambient: Ambient,
     access: Arc<dyn Access>,
+    tokens: Arc<StoredTokens>,
+    failures: Failures,
     registry: Arc<Registry>,
     store: Store,
     context: Arc<RoomContext>,
@@ -86,6 +91,12 @@ impl Hub {
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
         let store = Store::new(objects, settings.store.clone(), WriterId(writer));
+        let tokens = Arc::new(StoredTokens::new(store.clone(), Arc::clone(&ambient.clock)));
+        let access = if settings.stored_tokens {
+            Arc::new(AnyOf::new([Arc::clone(&tokens) as Arc<dyn Access>, access]))
+        } else {
+            access
+        };
         let context = Arc::new(RoomContext {
             store: store.clone(),
             metrics: Arc::new(Metrics::new()),
@@ -103,6 +114,8 @@ impl Hub {
             registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
             ambient,
             access,
+            tokens,
+            failures: Failures::new(settings.failed_credentials_per_minute),
             store,
             rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
@@ -209,11 +222,7 @@ impl Hub {
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
-        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
-        if let Some(account) = account {
-            let known = self.context.quotas.know(&account).await;
-            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
-        }
+        self.know_quota(&room).await?;
         let shown = access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
@@ -353,6 +362,24 @@ impl Hub {
         }
     }
 
+    /// Who failed to show a right credential lately: for the doors, which know addresses.
+    #[must_use]
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Whether it can tell who comes in.
+    #[must_use]
+    pub fn access_readiness(&self) -> Readiness {
+        self.access.readiness()
+    }
+
+    /// How start-up lines name who may come in.
+    #[must_use]
+    pub fn describe_access(&self) -> String {
+        self.access.describe()
+    }
+
     /// Whether the bucket answers.
     ///
     /// # Errors
@@ -436,6 +463,16 @@ impl Hub {
             room.catch_up(Duration::ZERO).await?;
         }
         Ok(room)
+    }
+
+    /// Makes sure, for whoever is going to write to a room, that it is known what its account holds.
+    async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
+        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
+        if let Some(account) = account {
+            let known = self.context.quotas.know(&account).await;
+            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+        }
+        Ok(())
     }
 
     /// Makes sure that a room is fresh enough for somebody who stands at a revision, perhaps of another host, which may be

@@ -24,7 +24,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::http::reply;
 use crate::hub::Hub;
-use crate::hub::access::Principal;
+use crate::hub::access::{Principal, failures};
 use crate::hub::metrics::{DoorLabel, ReasonLabel};
 use crate::hub::registry::{Connection, Door};
 use crate::rpc::worker::Workers;
@@ -86,6 +86,7 @@ impl Doors {
         if let Some(Peer(address)) = request.extensions.get::<Peer>() {
             self.check_rate(address.ip())?;
         }
+        check_query(request.uri.query().unwrap_or_default())?;
         Ok(key)
     }
 
@@ -119,8 +120,12 @@ impl Doors {
         self.hub.metrics().requests_refused.get_or_create(&ReasonLabel { reason }).inc();
         let mut response = reply::refused(refusal);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            // After this long there is a place for one upgrade more.
-            let wait = 60_u32.div_ceil(self.settings.upgrades_per_minute.get());
+            // After this long there is a place for one more.
+            let per_minute = match refusal {
+                Refusal::LimitExceeded { limit, max, .. } if limit == failures::LIMIT => *max,
+                _ => u64::from(self.settings.upgrades_per_minute.get()),
+            };
+            let wait = 60_u64.div_ceil(per_minute.max(1));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
         response
@@ -157,15 +162,15 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Connec
         return Err(Refusal::ProtocolMismatch { expected: SUBPROTOCOL.into(), got: got.into() });
     }
     let query = request.uri.query().unwrap_or_default();
-    if query.split('&').any(|pair| pair.starts_with("token=") || pair.starts_with("access_token=")) {
-        let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
-        return Err(Refusal::Unauthorized { reason: reason.into() });
-    }
     let token = token(&request.headers);
     // Clients that cannot set headers ask to come in without a credential, and call `authenticate` inside.
     let in_band = query.split('&').any(|pair| pair == "auth=inband");
-    let principal = doors.hub.introduce(token.as_ref(), in_band).await?;
-    Ok((key, doors.admit(Door::Rpc, principal)?))
+    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let introducing = doors.hub.introduce(token.as_ref(), in_band);
+    let principal = doors.hub.failures().guard(address, token.is_some(), introducing).await?;
+    let connection = doors.admit(Door::Rpc, principal)?;
+    address.map(|address| connection.address.set(address));
+    Ok((key, connection))
 }
 
 /// `/ws/{id}`.
@@ -200,6 +205,19 @@ async fn viewer_admission(
     let room = doors.hub.view(id).await?;
     let feed = doors.hub.follow(&room, 0).await?;
     Ok((key, doors.admit(Door::Viewer, None)?, feed))
+}
+
+/// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
+fn check_query(query: &str) -> Result<(), Refusal> {
+    let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
+    // Ours by their beginning, and JSON Web Tokens by theirs.
+    let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value)) {
+        let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
+        return Err(Refusal::Unauthorized { reason: reason.into() });
+    }
+    Ok(())
 }
 
 /// The key of a WebSocket upgrade.

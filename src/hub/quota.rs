@@ -75,13 +75,21 @@ struct Account {
     creating: Arc<tokio::sync::Mutex<()>>,
     /// Bytes in its shares: as last read, and as its shares in memory have grown since.
     bytes: u64,
-    /// Bytes in its shares in memory.
-    live: HashMap<ShareId, u64>,
+    /// Its shares in memory.
+    live: HashMap<ShareId, Live>,
     /// When `bytes` was read, or is about to be.
     read_at: Option<Instant>,
     /// How much of the allowance was used up at that time.
     used: f64,
     used_at: Instant,
+}
+
+/// A share in memory.
+#[derive(Debug, Default)]
+struct Live {
+    bytes: u64,
+    /// How many times it is there: one that leaves memory may be loaded again before it is gone.
+    rooms: usize,
 }
 
 /// Bytes that were taken from an allowance.
@@ -122,8 +130,12 @@ impl Quotas {
         bytes: u64,
     ) -> Result<Result<Option<Charge>, Refusal>, StoreError> {
         let quota = self.settings.of(of);
-        if quota == Quota::default() || self.store.shared(of, session).await?.is_some() {
+        if quota == Quota::default() {
             return Ok(Ok(None));
+        }
+        if self.store.shared(of, session).await?.is_some() {
+            // Its data is charged as a batch to what is there.
+            return self.know(of).await.map(|()| Ok(None));
         }
         let shares = match (quota.shares_max, quota.bytes_max) {
             (_, Some(_)) => self.read(of).await?,
@@ -184,9 +196,12 @@ impl Quotas {
         }
         let mut accounts = self.accounts();
         let account = self.account(&mut accounts, of);
-        let before = account.live.insert(share.clone(), bytes as u64);
+        let live = account.live.entry(share.clone()).or_default();
+        let before = std::mem::replace(&mut live.bytes, bytes as u64);
         if grown {
-            account.bytes = (account.bytes + bytes as u64).saturating_sub(before.unwrap_or(0));
+            account.bytes = (account.bytes + bytes as u64).saturating_sub(before);
+        } else {
+            live.rooms += 1;
         }
     }
 
@@ -199,8 +214,13 @@ impl Quotas {
 
     /// A share has left memory.
     pub(super) fn left(&self, of: &AccountId, share: &ShareId) {
-        if let Some(account) = self.accounts().get_mut(of) {
-            account.live.remove(share);
+        if let Some(Account { live, .. }) = self.accounts().get_mut(of)
+            && let Some(Live { rooms, .. }) = live.get_mut(share)
+        {
+            *rooms = rooms.saturating_sub(1);
+            if *rooms == 0 {
+                live.remove(share);
+            }
         }
     }
 
@@ -222,7 +242,8 @@ impl Quotas {
         let usage = self.store.usage(of).await?;
         let mut accounts = self.accounts();
         let account = self.account(&mut accounts, of);
-        account.bytes = usage.shares.iter().map(|(share, bytes)| account.live.get(share).unwrap_or(bytes)).sum();
+        account.bytes =
+            usage.shares.iter().map(|(share, bytes)| account.live.get(share).map_or(*bytes, |live| live.bytes)).sum();
         account.read_at = Some(read_at);
         Ok(usage.shares.len() as u64)
     }

@@ -5,6 +5,7 @@
 //! [`closing`](Entry::closing) token; its door sends the Close frame and drops it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -69,6 +70,8 @@ pub struct CloseReason {
 impl CloseReason {
     /// The host is shutting down: come back, here or elsewhere.
     pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
+    /// The credential is not valid any more, or an administrator closed the connection: do not come back by yourself.
+    pub const REVOKED: Self = Self { code: 4001, reason: "revoked: connect again with a credential that is valid" };
 }
 
 /// The admitted connections of one host.
@@ -94,6 +97,8 @@ pub struct Entry {
     pub principal: Option<Principal>,
     /// Since when.
     pub since: Timestamp,
+    /// Where its socket comes from; set by its door, not set within the process.
+    pub address: OnceLock<IpAddr>,
     /// Cancelled when the host closes it.
     pub closing: CancellationToken,
     /// The way to its client, if that offered one.
@@ -108,6 +113,12 @@ impl Entry {
     #[must_use]
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.reason.get()
+    }
+
+    /// Whether this holds for one of those that it came or authenticated as.
+    #[must_use]
+    pub fn any_principal(&self, fact: impl Fn(&Principal) -> bool) -> bool {
+        self.principal.iter().any(fact)
     }
 
     fn close(&self, reason: CloseReason) {
@@ -181,6 +192,7 @@ impl Registry {
             door,
             principal,
             since,
+            address: OnceLock::new(),
             closing: CancellationToken::new(),
             outlet: Outlet::default(),
             states: States::default(),
@@ -224,6 +236,12 @@ impl Registry {
     /// The connections that `filter` lets through, in no promised order. It is asked outside of the lock.
     pub fn matching(&self, filter: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
         self.connections().into_iter().filter(|entry| filter(entry)).collect()
+    }
+
+    /// Closes every connection of which this holds, and says how many these were.
+    pub fn close_matching(&self, reason: CloseReason, matches: impl Fn(&Entry) -> bool) -> usize {
+        let closed = self.connections().into_iter().filter(|entry| entry.close_reason().is_none() && matches(entry));
+        closed.map(|entry| entry.close(reason.clone())).count()
     }
 
     /// Admits nobody any more, closes every connection, and waits until the last has left.

@@ -292,6 +292,11 @@ impl Room {
         }
     }
 
+    /// Rises with every change of the state. Does not count as following.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
     pub(super) fn poll_interval(&self) -> Option<Duration> {
         self.context.poll
     }
@@ -419,6 +424,11 @@ fn byte_count(entry: &Entry) -> usize {
                 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
             })
             .sum::<usize>(),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Delete { .. } => 256,
+        Entry::Grant { grant } => 256 + grant.info.label.as_str().len(),
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Revoke { .. }
+        | Entry::Delete { .. } => 256,
     }
 }

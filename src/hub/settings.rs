@@ -1,5 +1,6 @@
 //! How a hub behaves: data, without anything that runs.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::hub::quota::QuotaSettings;
@@ -10,6 +11,12 @@ use crate::store::StoreSettings;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubSettings {
+    /// Whether the tokens of the store come in, besides what the host's [`Access`](crate::hub::access::Access) lets in. Default
+    /// false.
+    pub stored_tokens: bool,
+    /// Wrong credentials that one address may show in a minute, and at once. Default 60. Behind a proxy all clients have one
+    /// address: limit them there, and set this high.
+    pub failed_credentials_per_minute: NonZeroU32,
     /// What is refused. Default: the contract's limits.
     pub limits: Limits,
     /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
@@ -46,6 +53,8 @@ pub struct HubSettings {
 impl Default for HubSettings {
     fn default() -> Self {
         Self {
+            stored_tokens: false,
+            failed_credentials_per_minute: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
             limits: Limits::default(),
             poll: Some(Duration::from_secs(1)),
             connections_max: 10_000,

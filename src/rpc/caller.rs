@@ -1,6 +1,7 @@
 //! What all objects of one connection share: the hub, who calls, and what the connection may use.
 
 use std::cell::{OnceCell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(super) struct Caller {
     pub(super) connection: ConnectionId,
     /// What the registry knows of the connection.
     pub(super) entry: Arc<Entry>,
+    /// Where it comes from; `None`: from within the process.
+    pub(super) address: Option<IpAddr>,
     budget: Rc<Budget>,
     /// Set by a `hello` of another version; then every call is answered with it.
     mismatch: RefCell<Option<Refusal>>,
@@ -42,11 +45,13 @@ impl Caller {
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
             Rc::new(Counted(Arc::clone(hub.metrics()))),
         );
+        let address = connection.address.get().copied();
         let (connection, entry) = (connection.id.clone(), Arc::clone(connection.entry()));
         Rc::new(Self {
             hub,
             connection,
             entry,
+            address,
             budget,
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),

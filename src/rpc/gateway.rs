@@ -18,16 +18,18 @@ use crate::contract::sync_data::check_json;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::hub::access::Principal;
 use crate::hub::calls::CallFailure;
+use crate::hub::grants::{Pass, Restored};
 use crate::hub::room::Room;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
-use crate::rpc::share::{self, share_object, view_object};
+use crate::rpc::share::{self, share_object, view_object, writer_object};
 use crate::rpc::sink::register;
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
+use crate::share::grant::Right;
 use crate::share::secret::Secret;
 use crate::share::view::Synced;
-use crate::share_capnp::{share_rpc, sync_item};
+use crate::share_capnp::{self, share_rpc, share_view, share_writer, sync_item};
 use crate::wire::guard::guard;
 
 /// Either a refusal or a fault: what a method may end in.
@@ -128,6 +130,23 @@ impl Gateway {
         drop(turn);
         Ok(deleting.await?)
     }
+
+    async fn restore(&self, params: share_rpc::RestoreParams) -> Answer<Capability> {
+        let who = self.principal()?;
+        let Restored { room, pass } = self.caller.hub.restore(who, text(params.get()?.get_token()?)?).await?;
+        Ok(match pass.right() {
+            Right::Full => Capability::Share(share_object(&self.caller, &room, pass)?),
+            Right::Write => Capability::Writer(writer_object(&self.caller, &room, pass)?),
+            Right::Read => Capability::View(view_object(&self.caller, &room, pass)?),
+        })
+    }
+}
+
+/// What a token gives.
+enum Capability {
+    Share(share_capnp::share::Client),
+    Writer(share_writer::Client),
+    View(share_view::Client),
 }
 
 impl share_rpc::Server for Gateway {
@@ -162,7 +181,8 @@ impl share_rpc::Server for Gateway {
             Some(mismatch) => Err(mismatch),
             None => {
                 let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
-                self.caller.hub.authenticate(Some(&token)).await
+                let hub = &self.caller.hub;
+                hub.failures().guard(self.caller.address, true, hub.authenticate(Some(&token))).await
             }
         };
         let mut results = results.get();
@@ -186,7 +206,8 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::CreateShareResults,
     ) -> Result<(), Error> {
         let created = refusal_or_fault(self.create(params).await)?;
-        let created = created.and_then(|created| Ok((share_object(&self.caller, &created.room)?, created)));
+        let created =
+            created.and_then(|created| Ok((share_object(&self.caller, &created.room, Pass::OWNER)?, created)));
         let mut results = results.get();
         match created {
             Ok((share, created)) => {
@@ -236,7 +257,7 @@ impl share_rpc::Server for Gateway {
             self.principal()?;
             let params = params.get()?;
             let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
-            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, &room)?))
+            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, &room, Pass::OWNER)?))
         };
         let mut results = results.get();
         match refusal_or_fault(opened.await)? {
@@ -260,7 +281,7 @@ impl share_rpc::Server for Gateway {
         let viewed = async {
             self.principal()?;
             let room = self.caller.hub.view(text(params.get()?.get_share_id()?)?).await?;
-            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, None)?))
+            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, Pass::VIEWER)?))
         };
         let mut results = results.get();
         match refusal_or_fault(viewed.await)? {
@@ -369,15 +390,32 @@ impl share_rpc::Server for Gateway {
 
     async fn restore(
         self: Rc<Self>,
-        _: share_rpc::RestoreParams,
+        params: share_rpc::RestoreParams,
         mut results: share_rpc::RestoreResults,
     ) -> Result<(), Error> {
-        let refusal = not_yet(self.principal(), "saved capabilities");
+        let restored = refusal_or_fault(Self::restore(&self, params).await)?;
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_share(Refused::client(&refusal, &self.caller));
-        results.set_writer(Refused::client(&refusal, &self.caller));
-        results.set_view(Refused::client(&refusal, &self.caller));
+        let mut result = results.reborrow().init_result();
+        match &restored {
+            Ok(Capability::Share(_)) => result.set_share(()),
+            Ok(Capability::Writer(_)) => result.set_writer(()),
+            Ok(Capability::View(_)) => result.set_view(()),
+            Err(refusal) => write_refusal(refusal, result.init_refused()),
+        }
+        let other = Refusal::Unauthorized { reason: "this token is of another right: the result says which".into() };
+        let refusal = restored.as_ref().err().unwrap_or(&other);
+        results.set_share(match &restored {
+            Ok(Capability::Share(share)) => share.clone(),
+            Ok(Capability::Writer(_) | Capability::View(_)) | Err(_) => Refused::client(refusal, &self.caller),
+        });
+        results.set_writer(match &restored {
+            Ok(Capability::Writer(writer)) => writer.clone(),
+            Ok(Capability::Share(_) | Capability::View(_)) | Err(_) => Refused::client(refusal, &self.caller),
+        });
+        results.set_view(match &restored {
+            Ok(Capability::View(view)) => view.clone(),
+            Ok(Capability::Share(_) | Capability::Writer(_)) | Err(_) => Refused::client(refusal, &self.caller),
+        });
         Ok(())
     }
 
@@ -417,6 +455,6 @@ pub(super) fn ttl(ms: u64) -> Option<Duration> {
     (ms != 0).then(|| Duration::from_millis(ms))
 }
 
-fn text(text: capnp::text::Reader<'_>) -> Result<&str, Refusal> {
+pub(super) fn text(text: capnp::text::Reader<'_>) -> Result<&str, Refusal> {
     text.to_str().map_err(|_| Refusal::invalid(0, "a text that is not UTF-8"))
 }

@@ -34,6 +34,12 @@ pub const SESSION_ID_BYTES_MAX: usize = 128;
 /// Secrets of one share that are valid at once; a further one displaces the oldest.
 pub const SHARE_SECRETS_MAX: usize = 32;
 
+/// Grants of one share that are good at once; a further one is refused. Each is 256 bytes in a fold, unpacked, and its label.
+pub const SHARE_GRANTS_MAX: usize = 256;
+
+/// Bytes of a grant's label: a line on a screen.
+pub const GRANT_LABEL_BYTES_MAX: usize = 128;
+
 /// Producers whose last batch a share remembers; a further one displaces the one not heard for longest.
 pub const SHARE_PRODUCERS_MAX: usize = 64;
 

@@ -4,6 +4,10 @@
 //! bytes now and makes it; [`Fold::run`] writes it, while the log is appended to; [`Log::folded`] takes note. A fold that is
 //! dropped, or fails, has changed nothing that matters: a run is the same whoever writes it, and the segments are there.
 //!
+//! **Several hosts.** Each folds what it has read itself, and knows the runs that were there when it opened the log, and
+//! its own. So runs overlap, and are read so. None of them is freed but for a longer one that holds all of it: then what runs
+//! cover never shrinks, whoever frees, and segments below it may go.
+//!
 //! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a quarter when it rests,
 //! and a little to begin with. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
 //! left; where it does not suffice for long, because every item is new or cannot be packed, only the newest
@@ -50,7 +54,7 @@ pub enum Occasion {
 /// What stands in the bucket of a log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Extent {
-    /// The runs that cover the log's beginning, each from where the one before ends.
+    /// The runs that cover the log's beginning, each from where the one before ends or from within it.
     pub(super) runs: Vec<Run>,
     /// Bytes of all segments there ever were.
     pub(super) log_bytes: u64,
@@ -162,13 +166,11 @@ impl Log {
         }
         let loose = tail.seq - extent.covered();
         let first = extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)?;
-        let begins =
-            |first: usize| first.checked_sub(1).map_or((0, 0), |n| (extent.runs[n].to, extent.runs[n].revision));
-        let (from, since) = begins(first);
-        let ((from, _), mut saved) = match state.save(since) {
-            Some(saved) => ((from, since), saved),
-            // What was removed since then is no longer known.
-            None => (begins(0), state.save(0)?),
+        let before = first.checked_sub(1).map(|n| extent.runs[n]).filter(|before| before.revision > 0);
+        let (from, mut saved) = match before.and_then(|before| Some((before.to, state.save(before.revision)?))) {
+            Some(stretch) => stretch,
+            // Nothing had changed by then, or what was removed since is no longer known.
+            None => (0, state.save(0)?),
         };
         if store.settings.is_wrong(Mutation::DropProducers) {
             saved.producers.clear();
@@ -190,7 +192,7 @@ impl Log {
             return;
         }
         self.extent.runs.retain(|other| other.from < run.from);
-        if self.extent.covered() == run.from {
+        if self.extent.covered() >= run.from {
             self.extent.runs.push(run);
         }
         self.extent.run_bytes += run.bytes;

@@ -30,7 +30,7 @@ mod look;
 
 use look::{Look, Reach};
 
-pub(super) use look::chain;
+pub(super) use look::{chain, is_superseded};
 
 /// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -191,6 +191,12 @@ impl Log {
         self.extent.log_bytes
     }
 
+    /// How many segments there are up to where the log stands; some of them may be freed.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.tail.seq
+    }
+
     /// What the opening found in the bucket that later objects have superseded, once.
     pub fn take_leftovers(&mut self) -> Option<Frees> {
         self.leftovers.take()
@@ -295,6 +301,11 @@ impl Tail {
 fn deletion_in(entry: &Entry) -> Option<Ended> {
     match entry {
         Entry::Delete { at } => Some(Ended::begun(*at)),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } => None,
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Grant { .. }
+        | Entry::Revoke { .. }
+        | Entry::Sync { .. } => None,
     }
 }

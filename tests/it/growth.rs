@@ -135,6 +135,30 @@ fn a_room_that_leaves_memory_is_folded_on_the_way() {
     });
 }
 
+/// The runtime that a room was worked on ends, and with it a fold that was to be written, and the task that waits for the
+/// room to be idle: on the next one it is folded all the same.
+#[test]
+fn a_room_whose_runtime_ends_is_folded_on_the_next() {
+    for syncs in [1, 3] {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let (scene, room) = run(async {
+            let scene = eager(&bucket).build();
+            let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+            let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+            for n in 0..syncs {
+                scene.host().hub().sync_room(&room, batch(&n.to_string())).await.unwrap();
+            }
+            (scene, room)
+        });
+        run(async {
+            scene.host().hub().sync_room(&room, batch("more")).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            let whole = format!("/snap/000000000000-{:012}", syncs + 2);
+            assert_eq!(keys(&bucket, &whole).await.len(), 1, "after {syncs}");
+        });
+    }
+}
+
 /// The first write after a pause goes at once, what comes soon after it waits and shares one; a deletion waits for nothing.
 #[test]
 fn syncs_linger_while_a_share_is_busy() {

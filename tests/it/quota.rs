@@ -99,6 +99,46 @@ fn an_accounts_shares_hold_no_more_bytes_than_its_quota() {
     });
 }
 
+/// A share that leaves memory and comes back at once is there twice for a moment, and counts once.
+#[test]
+fn a_share_that_comes_back_while_it_leaves_memory_counts_once() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = Scene::builder().store(Arc::clone(&bucket) as _).settings(|settings| {
+            settings.hub.idle_rooms_max = 0;
+            settings.hub.quotas.default.bytes_max = Some(10_000);
+        });
+        let scene = scene.build();
+        let hub = scene.host().hub();
+        let Created { id, secret, .. } = create(hub, "ses_0", Some(batch("m", 6_000))).await.unwrap();
+        for n in 1..64 {
+            create(hub, &format!("ses_{n}"), None).await.unwrap();
+        }
+        // It leaves, slowly, and is asked for.
+        bucket.roll(|| Some(Fault::Slow(Duration::from_secs(1))));
+        create(hub, "ses_64", None).await.unwrap();
+        let room = hub.open(id.as_str(), &secret).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        hub.sync_room(&room, batch("n", 1_000)).await.unwrap();
+        past(hub.sync_room(&room, batch("o", 3_001)).await, "accountBytesMax", 10_000, 10_001, "");
+        hub.sync_room(&room, batch("o", 3_000)).await.unwrap();
+    });
+}
+
+/// A host that has just started knows what the account holds before it takes a batch for what is shared already.
+#[test]
+fn creating_what_is_shared_already_passes_no_quota() {
+    run(async {
+        let scene = limited(Quota { bytes_max: Some(10_000), ..Quota::default() });
+        create(scene.host().hub(), "ses_1", Some(batch("m", 9_000))).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(65)).await;
+        let other = Scene::builder().store(Arc::clone(scene.store())).seed(2);
+        let other = other.settings(|settings| settings.hub.quotas.default.bytes_max = Some(10_000)).build();
+        let again = create(other.host().hub(), "ses_1", Some(batch("n", 9_000))).await;
+        past(again, "accountBytesMax", 10_000, 18_000, "");
+    });
+}
+
 #[test]
 fn an_account_syncs_no_more_bytes_in_a_day_than_its_quota_and_a_batch_sent_again_costs_nothing() {
     run(async {

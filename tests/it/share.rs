@@ -149,6 +149,26 @@ proptest! {
         prop_assert_eq!(&restored, &state);
     }
 
+    /// A stretch may be put onto any state within it: hosts fold one log in stretches of their own, which overlap.
+    #[test]
+    fn a_stretch_goes_onto_any_state_within_it(batches in batches()) {
+        let mut states = vec![opened()];
+        for (n, changes) in batches.into_iter().enumerate() {
+            let mut next = states[n].clone();
+            next.apply(&sync(changes, stamp(1, n as u64 + 1)));
+            states.push(next);
+        }
+        let last = states.last().unwrap();
+        for (n, begin) in states.iter().enumerate().filter(|(_, begin)| begin.revision() > 0) {
+            let stretch = last.save(begin.revision()).unwrap();
+            for within in &states[n..] {
+                let mut restored = within.clone();
+                restored.restore(stretch.clone());
+                prop_assert_eq!(&restored, last);
+            }
+        }
+    }
+
     /// Without the values that are there already, a log comes to the same state.
     #[test]
     fn entries_without_known_values_come_to_the_same(batches in batches(), at_once in 1..5_usize) {

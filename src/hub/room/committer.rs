@@ -63,10 +63,11 @@ impl Committer {
         let linger = self.room.context.linger;
         let until = {
             let inner = self.room.lock();
-            let deletes = |job: &Job| matches!(job, Job::Append { entry: Entry::Delete { .. }, .. });
+            let urgent =
+                |job: &Job| matches!(job, Job::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. });
             let at_once = inner.queued_bytes == 0
                 || inner.queued_bytes >= SEGMENT_BYTES_MAX
-                || (!linger.is_zero() && inner.jobs.iter().any(deletes));
+                || (!linger.is_zero() && inner.jobs.iter().any(urgent));
             inner.written_at.filter(|_| !at_once).map(|written_at| written_at + linger)
         };
         if let Some(until) = until

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::{Inner, Job, NotCommitted, Room};
@@ -41,8 +42,8 @@ pub(super) struct Tending {
     deferred: bool,
     /// The state that the index knows of.
     described: Option<Stand>,
-    /// A task waits for the room to be idle.
-    waiting: bool,
+    /// The task that waits for the room to be idle, if there is anything to wait for.
+    waiting: Option<AbortHandle>,
 }
 
 impl Tending {
@@ -58,7 +59,7 @@ impl Tending {
             not_before: now,
             deferred: false,
             described: tended.map(stand),
-            waiting: false,
+            waiting: None,
         }
     }
 
@@ -138,23 +139,27 @@ impl Room {
             }
         }
         let news = (idle && tending.described != Some(stand(state))) || fold.is_some();
-        let about = if news { About::of(state, log.log_bytes()) } else { None };
+        let about = if news { About::of(state, log.log_bytes(), log.segments()) } else { None };
         if fold.is_some() || about.is_some() {
             tending.folding = true;
             let stand = stand(state);
-            self.context.tasks.spawn(Arc::clone(self).write(fold, about, stand));
+            drop(inner);
+            // It ends, whatever becomes of the task, and so not under the lock.
+            let ends = Ends { room: Arc::clone(self), folded: None, described: None };
+            self.context.tasks.spawn(write(ends, fold, about, stand));
         }
     }
 
     /// Makes sure that somebody waits for the room to be idle, if there is anything to be done then.
     pub(super) fn tend_later(self: &Arc<Self>, inner: &mut Inner) {
-        if inner.tending.waiting || inner.tend_at(self.context.fold_after).is_none() {
+        // The runtime of the one that was to wait may have ended.
+        let waits = inner.tending.waiting.as_ref().is_some_and(|task| !task.is_finished());
+        if waits || inner.tend_at(self.context.fold_after).is_none() {
             return;
         }
         // Without a runtime, as when one ends, whoever comes next sees to it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            inner.tending.waiting = true;
-            drop(runtime.spawn(wait(Arc::downgrade(self))));
+            inner.tending.waiting = Some(runtime.spawn(wait(Arc::downgrade(self))).abort_handle());
         }
     }
 
@@ -168,29 +173,6 @@ impl Room {
         }
     }
 
-    /// Writes a fold, and what a listing says, in the background.
-    async fn write(self: Arc<Self>, fold: Option<Fold>, about: Option<About>, stand: Stand) {
-        let mut end = Ends { room: &self, folded: None, described: None };
-        // The semaphore is never closed.
-        let Ok(_permit) = self.context.folds.acquire().await else { return };
-        let writing = async {
-            if let Some(fold) = fold {
-                // Without one the share is deleted, and there is nothing more to tell.
-                let Some((folded, frees)) = fold.run().await? else { return Ok(()) };
-                self.free(frees);
-                end.folded = Some(folded);
-            }
-            if let Some(about) = about {
-                self.context.store.describe(&self.id, &about).await?;
-                end.described = Some(stand);
-            }
-            Ok::<_, StoreError>(())
-        };
-        if let Err(error) = writing.await {
-            tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "a share was not folded, or not listed anew");
-        }
-    }
-
     pub(super) fn free(&self, frees: crate::store::Frees) {
         let share = self.id.clone();
         drop(tokio::spawn(async move {
@@ -201,14 +183,37 @@ impl Room {
     }
 }
 
+/// Writes a fold, and what a listing says, in the background.
+async fn write(mut end: Ends, fold: Option<Fold>, about: Option<About>, stand: Stand) {
+    let room = Arc::clone(&end.room);
+    // The semaphore is never closed.
+    let Ok(_permit) = room.context.folds.acquire().await else { return };
+    let writing = async {
+        if let Some(fold) = fold {
+            // Without one the share is deleted, and there is nothing more to tell.
+            let Some((folded, frees)) = fold.run().await? else { return Ok(()) };
+            room.free(frees);
+            end.folded = Some(folded);
+        }
+        if let Some(about) = about {
+            room.context.store.describe(&room.id, &about).await?;
+            end.described = Some(stand);
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = writing.await {
+        tracing::warn!(share = %room.id, error = %crate::hub::chain(&error), "a share was not folded, or not listed anew");
+    }
+}
+
 /// However it ends, the room may fold again, or describe itself; at once only if it did.
-struct Ends<'a> {
-    room: &'a Arc<Room>,
+struct Ends {
+    room: Arc<Room>,
     folded: Option<Folded>,
     described: Option<Stand>,
 }
 
-impl Drop for Ends<'_> {
+impl Drop for Ends {
     fn drop(&mut self) {
         let mut inner = self.room.lock();
         let Inner { log, tending, .. } = &mut *inner;
@@ -244,7 +249,7 @@ async fn wait(room: Weak<Room>) {
                     Instant::now() + Duration::from_secs(1)
                 }
                 None => {
-                    inner.tending.waiting = false;
+                    inner.tending.waiting = None;
                     return;
                 }
             }

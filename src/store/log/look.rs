@@ -5,6 +5,8 @@
 //! lists what follows, together with the tombstone, and reads that; an absence proves nothing then. Segments that runs
 //! cover may be gone, so it reads the runs instead, and then the state begins anew from them.
 
+use std::cmp::Reverse;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
@@ -196,13 +198,13 @@ impl Log {
         }
         let superseded = listed.iter().filter(|l| {
             let passed = key::segment_number(&self.id, &l.key).is_some_and(|number| number < covered);
-            passed || key::run_stretch(&self.id, &l.key).is_some_and(|run| !chain.contains(&run) && run.1 <= covered)
+            passed || key::run_stretch(&self.id, &l.key).is_some_and(|run| is_superseded(run, &chain))
         });
         let superseded = superseded.map(|listed| listed.key.clone()).collect();
         Shown { segments, chain, superseded }
     }
 
-    /// Reads runs that follow one another; `None` if one is gone.
+    /// Reads the runs of a chain; `None` if one is gone.
     async fn read_runs(&self, chain: &[(Number, Number)]) -> Result<Option<(Base, Identity)>, StoreError> {
         let mut reading = stream::iter(chain.to_vec())
             .map(|(from, to)| async move {
@@ -258,18 +260,20 @@ impl Log {
     }
 }
 
-/// The runs that follow one another from the beginning: those that come furthest, and of these the fewest.
-pub(in crate::store) fn chain(mut runs: Vec<(Number, Number)>) -> Vec<(Number, Number)> {
-    runs.sort_unstable_by_key(|(from, to)| (*to, *from));
-    // For each end that can be reached, the best way there.
-    let mut ways: std::collections::BTreeMap<Number, Vec<(Number, Number)>> = [(0, Vec::new())].into();
-    for (from, to) in runs {
-        let Some(before) = ways.get(&from) else { continue };
-        if ways.get(&to).is_none_or(|way| way.len() > before.len() + 1) {
-            let mut way = before.clone();
-            way.push((from, to));
-            ways.insert(to, way);
-        }
+/// The runs that together hold the log from its beginning, as far as can be, and of these the fewest: each begins where the
+/// one before it ends, or within it. Hosts that write one log fold it for themselves, and their runs overlap.
+pub(in crate::store) fn chain(runs: Vec<(Number, Number)>) -> Vec<(Number, Number)> {
+    let (mut way, mut covered) = (Vec::new(), 0);
+    let longest = |covered| runs.iter().filter(move |run| run.0 <= covered).max_by_key(|run| (run.1, Reverse(run.0)));
+    while let Some(&run) = longest(covered).filter(|run| run.1 > covered) {
+        covered = run.1;
+        way.push(run);
     }
-    ways.pop_last().map(|(_, way)| way).unwrap_or_default()
+    way
+}
+
+/// Whether all that a run holds is in another one of these. Only such a run may ever be freed: as long as every run that
+/// goes has a longer one that holds it, no two hosts, whatever runs each knows of, can together free what is nowhere else.
+pub(in crate::store) fn is_superseded(run: (Number, Number), by: &[(Number, Number)]) -> bool {
+    by.iter().any(|other| *other != run && other.0 <= run.0 && run.1 <= other.1)
 }

@@ -32,7 +32,7 @@ fn the_start_up_line_says_address_store_and_mode() {
     ]);
     let line = program.stdout.wait_for(|_| true);
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&line["store"], &line["access"]), (&json!("memory:"), &json!("1 shared key")));
+    assert_eq!((&line["store"], &line["access"]), (&json!("memory:"), &json!("stored tokens, 1 shared key")));
 }
 
 #[test]

@@ -47,7 +47,8 @@ impl Access for Kinds {
             "key" => Credential::Key,
             _ => Credential::None,
         };
-        let principal = Principal { account: account.parse().unwrap(), credential, scopes: Scopes::SHARE };
+        let principal =
+            Principal { account: account.parse().unwrap(), credential, scopes: Scopes::SHARE, expires_at: None };
         Box::pin(std::future::ready(Ok(principal)))
     }
 
@@ -129,7 +130,12 @@ fn a_broadcast_reaches_whom_it_should_and_counts_them() {
 }
 
 fn scene_principal(account: &str) -> Principal {
-    Principal { account: account.parse().unwrap(), credential: Credential::None, scopes: Scopes::SHARE }
+    Principal {
+        account: account.parse().unwrap(),
+        credential: Credential::None,
+        scopes: Scopes::SHARE,
+        expires_at: None,
+    }
 }
 
 /// S42: send-to-account reaches that account's connections of every credential kind and returns their number, 0 when there

@@ -177,13 +177,8 @@ fn a_log_that_cannot_be_packed_is_read_in_bounded_pieces() {
     run(async {
         let bucket = bucket();
         let mut held = Held::create(&host(&bucket, 1)).await;
-        let mut noise = 1_u64;
         for n in 0..2_000 {
-            let mut text = String::new();
-            while text.len() < 1_000 {
-                noise = noise.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-                text += &format!("{:x}", noise >> 20);
-            }
+            let text = noise(1_000, n);
             let value = Some(Payload::from_checked_json(&format!("\"{text}\"")));
             let changes = vec![Change { key: ItemKey::message(&n.to_string()).unwrap(), value }];
             held.append(Entry::Sync { at: Timestamp(2), batch: Batch { stamp: None, changes } }).await;
@@ -216,6 +211,67 @@ fn a_log_that_slept_through_folds_and_frees_goes_on_from_the_state() {
         awake.learn(news);
         assert_eq!(awake.state, asleep.state);
     });
+}
+
+/// Each host folds what it has read, and knows nothing of the others' runs; whoever opens the log frees what runs supersede.
+/// Whichever runs are left, nothing of the log is missing.
+#[test]
+fn hosts_that_fold_one_log_each_for_itself_lose_nothing() {
+    for seed in 1..=20 {
+        run(async {
+            let bucket = bucket();
+            let mut random = seed;
+            let mut below = |end: u64| {
+                random = u64::wrapping_mul(random, 0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                (random >> 33) % end
+            };
+            let host = |n: usize| host_with(&bucket, n as u128, settings());
+            let mut hosts = vec![Held::create(&host(0)).await];
+            hosts.extend([Held::open(&host(1)).await, Held::open(&host(2)).await]);
+            let mut syncs = 0;
+            for _ in 0..300 {
+                let n = below(3) as usize;
+                match below(40) {
+                    0 => {
+                        hosts[n] = Held::open(&host(n)).await;
+                        if let Some(leftovers) = hosts[n].log.take_leftovers() {
+                            tokio::spawn(leftovers.run());
+                        }
+                    }
+                    1 => tokio::time::sleep(Duration::from_secs(below(200))).await,
+                    _ => {
+                        let text = noise(2_000, below(u64::MAX));
+                        let value = Some(Payload::from_checked_json(&format!("\"{text}\"")));
+                        let key = ItemKey::message(&below(60).to_string()).unwrap();
+                        let value = value.filter(|_| below(5) > 0);
+                        let batch = Batch { stamp: None, changes: vec![Change { key, value }] };
+                        let outcome = hosts[n].append(Entry::Sync { at: Timestamp(2), batch }).await;
+                        syncs += 1;
+                        assert!(matches!(outcome, Outcome::Synced { sync_count, .. } if sync_count == syncs));
+                        hosts[n].fold(Occasion::Busy).await;
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(200)).await;
+            let state = Held::open(&host(9)).await.state;
+            assert_eq!(state.sync_count(), syncs, "seed {seed}");
+            for held in &mut hosts {
+                let news = held.log.catch_up().await.unwrap();
+                held.learn(news);
+                assert_eq!(held.state, state, "seed {seed}");
+            }
+        });
+    }
+}
+
+/// Text that cannot be packed.
+fn noise(bytes: usize, mut seed: u64) -> String {
+    let mut text = String::new();
+    while text.len() < bytes {
+        seed = seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        text += &format!("{:x}", seed >> 20);
+    }
+    text
 }
 
 /// A run that lands on a share that was deleted meanwhile goes with it.

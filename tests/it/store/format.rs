@@ -67,7 +67,7 @@ fn golden_about() -> About {
     for entry in first.iter().chain(&second) {
         state.apply(entry);
     }
-    let about = About::of(&state, 1_024).unwrap();
+    let about = About::of(&state, 1_024, 3).unwrap();
     assert_eq!(about.title.as_deref(), Some("Say \"hi\" é é"));
     About { expires_at: Some(Timestamp(1_796_000_009_000)), ..about }
 }
