@@ -9,8 +9,10 @@
 //! answers once: a second return breaks the protocol.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::contract::convert::ReadError;
 use crate::contract::push::{read_answer, write_action};
@@ -71,14 +73,14 @@ async fn deliver(caller: Rc<Caller>, mut deliveries: mpsc::Receiver<Delivery>) {
         // Withdrawn meanwhile: whoever waits finds no return path.
         let Some(sink) = caller.sink() else { continue };
         let (sent, was_sent) = oneshot::channel();
-        tokio::task::spawn_local(call(sink, delivery, sent));
+        tokio::task::spawn_local(call(Rc::clone(&caller), sink, delivery, sent));
         // The next one looks at a queue that has this one in it. A call that panics is not waited for.
         let _ = was_sent.await;
     }
 }
 
 /// One call, from its sending to its return.
-async fn call(sink: client_sink::Client, delivery: Delivery, sent: oneshot::Sender<()>) {
+async fn call(caller: Rc<Caller>, sink: client_sink::Client, delivery: Delivery, sent: oneshot::Sender<()>) {
     let mut request = sink.push_request();
     write_action(delivery.action(), request.get().init_action());
     let returned = request.send().promise;
@@ -87,7 +89,7 @@ async fn call(sink: client_sink::Client, delivery: Delivery, sent: oneshot::Send
     let _ = sent.send(());
     let answer = match returned.await {
         Ok(response) => answer(&response),
-        Err(error) => Err(client_error(error)),
+        Err(error) => Err(client_error(error, &caller).await),
     };
     delivery.settle(answer);
 }
@@ -97,12 +99,18 @@ fn answer(response: &capnp::capability::Response<client_sink::push_results::Owne
     read.map_err(|error| PushError::InvalidAnswer { reason: error.to_string() })
 }
 
-/// What a call that was not answered came to. capnp-rpc marks what the peer said itself; a client may call its own error
-/// "disconnected", and the connection is there all the same.
-fn client_error(error: capnp::Error) -> PushError {
-    match error.extra.strip_prefix("remote exception: ") {
-        Some(words) => PushError::ClientError(words.to_owned()),
-        None if error.kind == capnp::ErrorKind::Disconnected => PushError::ConnectionGone,
-        None => PushError::ClientError(error.extra),
+/// How long a connection may take to end after its last words. They reach the calls before it has ended.
+const ENDS_WITHIN: Duration = Duration::from_millis(100);
+
+/// What a call that was not answered came to. capnp-rpc marks what the peer said, be it of this call or, as its last words, of
+/// the whole connection; a client may call an error of its own "disconnected", and the connection is there all the same.
+async fn client_error(error: capnp::Error, caller: &Caller) -> PushError {
+    let Some(words) = error.extra.strip_prefix("remote exception: ") else {
+        let is_gone = error.kind == capnp::ErrorKind::Disconnected;
+        return if is_gone { PushError::ConnectionGone } else { PushError::ClientError(error.extra) };
+    };
+    if error.kind == capnp::ErrorKind::Disconnected && timeout(ENDS_WITHIN, caller.entry.outlet.ended()).await.is_ok() {
+        return PushError::ConnectionGone;
     }
+    PushError::ClientError(words.to_owned())
 }

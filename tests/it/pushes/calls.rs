@@ -103,6 +103,8 @@ fn a_caller_shortens_the_deadline_and_never_lengthens_it() {
         let began = Instant::now();
         request.send().promise.await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(3));
+        let error = PushError::Timeout { after: Duration::from_secs(3) };
+        assert_eq!(pushed.lock().unwrap().pop(), Some((3, error)));
     });
 }
 
