@@ -16,6 +16,7 @@ mod lifecycle;
 mod limits;
 mod quota;
 mod real;
+mod registry;
 mod schema;
 mod share;
 mod simulation;
