@@ -131,12 +131,15 @@ impl Host {
             let principal = self.hub.introduce(token, in_band).await?;
             self.hub.register(Door::Rpc, principal)
         };
-        let pending = connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;
+        let pending =
+            connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;
         let connection = self.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();
         let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);
-        tokio::task::spawn_local(async move { crate::rpc::serve(hub, &connection, reader, writer, settings).await });
+        tokio::task::spawn_local(
+            async move { crate::rpc::serve(hub, &connection, reader, writer, settings, |_| {}).await },
+        );
         Ok(far)
     }
 

@@ -103,11 +103,7 @@ impl Hub {
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
-            registry: Registry::new(
-                ambient.bits()? as u32,
-                settings.connections_max,
-                settings.account_connections_max,
-            ),
+            registry: Registry::new(ambient.bits()? as u32, settings.connections_max, settings.account_connections_max),
             ambient,
             access,
             store,

@@ -61,12 +61,8 @@ impl Default for RpcSettings {
 const MESSAGE_NESTING_MAX: u16 = 32;
 
 /// Admits a connection and serves it over a WebSocket, until it ends, and says goodbye with the right close code.
-pub async fn serve_websocket<S>(
-    hub: Arc<Hub>,
-    pending: Pending,
-    socket: WebSocketStream<S>,
-    settings: RpcSettings,
-) where
+pub async fn serve_websocket<S>(hub: Arc<Hub>, pending: Pending, socket: WebSocketStream<S>, settings: RpcSettings)
+where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let message_bytes_max = hub.settings().limits.message_bytes_max;
@@ -82,7 +78,9 @@ pub async fn serve_websocket<S>(
     let ended = match &admitted {
         Ok(connection) => tokio::select! {
             biased;
-            ended = serve(hub, connection, reader, writer, settings) => ended,
+            ended = serve(hub, connection, reader, writer, settings, |close| {
+                control.begin_close(close.code, close.reason);
+            }) => ended,
             _ = control.keepalive(keep_alive) => Ended::Left,
         },
         Err(turned_away) => Ended::Closed(turned_away.reason.clone()),
@@ -109,8 +107,16 @@ pub enum Ended {
     Closed(CloseReason),
 }
 
-/// Serves an admitted connection over a byte stream, until it ends.
-pub async fn serve<R, W>(hub: Arc<Hub>, connection: &Connection, reader: R, writer: W, settings: RpcSettings) -> Ended
+/// Serves an admitted connection over a byte stream, until it ends. If the host closes it, `farewell` is the first to know,
+/// while the stream is still open.
+pub async fn serve<R, W>(
+    hub: Arc<Hub>,
+    connection: &Connection,
+    reader: R,
+    writer: W,
+    settings: RpcSettings,
+    farewell: impl Fn(&CloseReason),
+) -> Ended
 where
     R: AsyncRead + Unpin + 'static,
     W: AsyncWrite + Unpin + 'static,
@@ -127,7 +133,11 @@ where
     let mut vat = pin!(vat::serve(reader, writer, root.client, limits));
     let queue = vat.meter();
     caller.set_queue(vat.meter());
-    let closed = || Ended::Closed(connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY));
+    let closed = || {
+        let reason = connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY);
+        farewell(&reason);
+        Ended::Closed(reason)
+    };
     tokio::select! {
         biased;
         () = connection.closing.cancelled() => closed(),

@@ -22,11 +22,7 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
 /// Carries out one command.
-pub(crate) async fn run(
-    command: AdminCommand,
-    environment: &Environment,
-    output: &mut Output,
-) -> Result<(), Failure> {
+pub(crate) async fn run(command: AdminCommand, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     match command {
         AdminCommand::Connections(args) => connections(args, environment, output).await,
         AdminCommand::Close(args) => {

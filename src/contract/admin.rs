@@ -5,9 +5,7 @@ use crate::contract::error::{read_refusal, write_refusal};
 use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
-use crate::share_capnp::{
-    close_which, connection_info, connections_result, count_result, host_stats, stats_result,
-};
+use crate::share_capnp::{close_which, connection_info, connections_result, count_result, host_stats, stats_result};
 
 /// Writes which connections to close.
 pub fn write_which(which: &CloseWhich, mut to: close_which::Builder<'_>) {

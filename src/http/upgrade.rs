@@ -135,7 +135,8 @@ impl Doors {
         let mut response = reply::refused(refusal);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             // After this long there is a place for one upgrade more.
-            let by_account = matches!(refusal, Refusal::LimitExceeded { limit, .. } if *limit == *"accountUpgradesPerMinute");
+            let by_account =
+                matches!(refusal, Refusal::LimitExceeded { limit, .. } if *limit == *"accountUpgradesPerMinute");
             let settings = &self.settings;
             let often = if by_account { settings.account_upgrades_per_minute } else { settings.upgrades_per_minute };
             let wait = 60_u32.div_ceil(often.get());

@@ -199,9 +199,12 @@ impl Access for SharedKeys {
             },
         );
         Box::pin(std::future::ready(match found {
-            Some((account, scopes)) => {
-                Ok(Principal { account: account.clone(), credential: Credential::Key, scopes: *scopes, expires_at: None })
-            }
+            Some((account, scopes)) => Ok(Principal {
+                account: account.clone(),
+                credential: Credential::Key,
+                scopes: *scopes,
+                expires_at: None,
+            }),
             None => Err(Refusal::Unauthorized { reason: "this token is not known here".into() }),
         }))
     }

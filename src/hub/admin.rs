@@ -140,7 +140,8 @@ impl Hub {
     pub fn stats(&self) -> HostStats {
         let (metrics, registry) = (self.metrics(), self.registry());
         let gauge = |value: i64| u64::try_from(value).unwrap_or_default();
-        let accounts: HashSet<_> = registry.connections().iter().filter_map(|e| e.identity()).map(|w| w.account).collect();
+        let accounts: HashSet<_> =
+            registry.connections().iter().filter_map(|e| e.identity()).map(|w| w.account).collect();
         HostStats {
             rpc_connections: registry.count_of(Door::Rpc) as u64,
             viewers: registry.count_of(Door::Viewer) as u64,

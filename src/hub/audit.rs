@@ -38,9 +38,8 @@ impl<'a> By<'a> {
             Self::Principal(who) => ("", Some(who)),
             Self::Host => ("host", None),
         };
-        let (account, credential, id) = who.map_or(("", "none", ""), |who| {
-            (who.account.as_str(), who.credential.kind(), who.credential.id())
-        });
+        let (account, credential, id) =
+            who.map_or(("", "none", ""), |who| (who.account.as_str(), who.credential.kind(), who.credential.id()));
         (connection, account, credential, id)
     }
 }

@@ -324,11 +324,7 @@ impl Registry {
     /// An empty registry. `incarnation` are random bits that tell this run of the host from others in connection names;
     /// past `connections_max` nobody is registered, and past `account_connections_max` the account's oldest is closed.
     #[must_use]
-    pub fn new(
-        incarnation: u32,
-        connections_max: usize,
-        account_connections_max: Option<NonZeroUsize>,
-    ) -> Arc<Self> {
+    pub fn new(incarnation: u32, connections_max: usize, account_connections_max: Option<NonZeroUsize>) -> Arc<Self> {
         let (places, left) = (Mutex::default(), Notify::new());
         Arc::new(Self { places, left, connections_max, account_connections_max, incarnation })
     }
@@ -400,14 +396,14 @@ impl Registry {
     /// It looks at all connections: some 100 µs with 10,000 of them, which is what their upgrade took.
     fn take_surplus(&self, places: &mut Places, who: &Principal, newcomer: u64) -> Vec<Arc<Entry>> {
         let Some(max) = self.account_connections_max else { return Vec::new() };
-        let counts =
-            |other: &Principal| other.account == who.account && !matches!(other.credential, Credential::None);
+        let counts = |other: &Principal| other.account == who.account && !matches!(other.credential, Credential::None);
         if !counts(who) {
             return Vec::new();
         }
-        let others = places.slots.iter().filter(|(number, slot)| {
-            slot.admitted && **number != newcomer && slot.entry.any_principal(counts)
-        });
+        let others = places
+            .slots
+            .iter()
+            .filter(|(number, slot)| slot.admitted && **number != newcomer && slot.entry.any_principal(counts));
         let others: Vec<u64> = others.map(|(number, _)| *number).collect();
         let surplus = (others.len() + 1).saturating_sub(max.get());
         others[..surplus].iter().filter_map(|number| places.take(*number, &CloseReason::TOO_MANY)).collect()

@@ -14,8 +14,8 @@ use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use futures::{AsyncRead, AsyncWrite, StreamExt as _};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
-use crate::hub::feed::{Event, Feed};
 use crate::hub::Hub;
+use crate::hub::feed::{Event, Feed};
 use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
 use crate::share::error::Refusal;
 use crate::viewer::frame;

@@ -22,7 +22,9 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use super::answer::read_answer;
 use super::{Connection, Control, Dial, DialError, DialRequest};
-use crate::client::defaults::{ANSWER_BYTES_MAX, ANSWER_WITHIN, CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL};
+use crate::client::defaults::{
+    ANSWER_BYTES_MAX, ANSWER_WITHIN, CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL,
+};
 use crate::contract::{RPC_PATH, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::share::error::Refusal;
 use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};

@@ -61,7 +61,8 @@ impl VatMeter {
     /// Waits until at most `bytes` are queued, or nothing more will be written. With 0 it waits until everything said so
     /// far is out, such as before a close.
     pub async fn room(&self, bytes: u64) {
-        self.until(|queue| queue.bytes.load(Ordering::Relaxed) <= bytes || queue.broken.get() || queue.closed.get()).await;
+        self.until(|queue| queue.bytes.load(Ordering::Relaxed) <= bytes || queue.broken.get() || queue.closed.get())
+            .await;
     }
 
     /// Waits until a write has failed.

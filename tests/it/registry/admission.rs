@@ -142,11 +142,7 @@ async fn a_peer_that_closed_counts_until_it_is_removed() {
 #[test]
 fn every_connection_has_an_id_and_an_identity() {
     run(async {
-        let desk = Desk::of([
-            ("t", token("ann", "t1", Scopes::SHARE)),
-            ("s", session("ann", "s1")),
-            ("k", key("bob")),
-        ]);
+        let desk = Desk::of([("t", token("ann", "t1", Scopes::SHARE)), ("s", session("ann", "s1")), ("k", key("bob"))]);
         let scene = Scene::builder().access(desk).build();
         let registry = scene.host().hub().registry();
         let mut raws = Vec::new();
