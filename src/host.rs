@@ -156,7 +156,9 @@ impl Host {
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();
         let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);
-        tokio::task::spawn_local(async move { crate::rpc::serve(hub, &connection, reader, writer, settings).await });
+        tokio::task::spawn_local(
+            async move { crate::rpc::serve(hub, &connection, reader, writer, settings, |_| {}).await },
+        );
         Ok(far)
     }
 

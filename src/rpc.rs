@@ -79,7 +79,9 @@ where
     let ended = match &admitted {
         Ok(connection) => tokio::select! {
             biased;
-            ended = serve(hub, connection, reader, writer, settings) => ended,
+            ended = serve(hub, connection, reader, writer, settings, |close| {
+                control.begin_close(close.code, close.reason);
+            }) => ended,
             _ = control.keepalive(keep_alive) => Ended::Left,
         },
         Err(turned_away) => Ended::Closed(turned_away.reason.clone()),
@@ -116,8 +118,16 @@ impl Drop for Over {
     }
 }
 
-/// Serves an admitted connection over a byte stream, until it ends.
-pub async fn serve<R, W>(hub: Arc<Hub>, connection: &Connection, reader: R, writer: W, settings: RpcSettings) -> Ended
+/// Serves an admitted connection over a byte stream, until it ends. If the host closes it, `farewell` is the first to know,
+/// while the stream is still open.
+pub async fn serve<R, W>(
+    hub: Arc<Hub>,
+    connection: &Connection,
+    reader: R,
+    writer: W,
+    settings: RpcSettings,
+    farewell: impl Fn(&CloseReason),
+) -> Ended
 where
     R: AsyncRead + Unpin + 'static,
     W: AsyncWrite + Unpin + 'static,
@@ -136,7 +146,11 @@ where
     let mut vat = pin!(vat::serve(reader, writer, root.client, limits));
     let queue = vat.meter();
     caller.set_queue(vat.meter());
-    let closed = || Ended::Closed(connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY));
+    let closed = || {
+        let reason = connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY);
+        farewell(&reason);
+        Ended::Closed(reason)
+    };
     tokio::select! {
         biased;
         () = connection.closing.cancelled() => closed(),
