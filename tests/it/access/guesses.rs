@@ -19,7 +19,7 @@ async fn host() -> Served {
     .await
 }
 
-/// S8: too many wrong credentials get 429 with `Retry-After`, and a right one then gets it too, so that nothing is learnt.
+/// Too many wrong credentials get 429 with `Retry-After`, and a right one then gets it too, so that nothing is learnt.
 #[tokio::test]
 async fn an_address_that_guesses_is_refused_before_it_is_looked_at() {
     let served = host().await;

@@ -151,7 +151,7 @@ async fn times_are_kept_give_or_take_half_a_minute() {
     access.authenticate(&Secret::from(expiring.as_str())).await.unwrap();
 }
 
-/// S3: each wrong token is refused, and so is each that is signed by what is not the key's own algorithm.
+/// Each wrong token is refused, and so is each that is signed by what is not the key's own algorithm.
 #[tokio::test]
 async fn every_wrong_token_is_refused() {
     let clock = Hand::at(NOW * 1_000);

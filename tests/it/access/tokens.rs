@@ -156,7 +156,7 @@ async fn a_revoked_token_closes_its_connections_here_and_at_other_hosts() {
     assert_eq!(one.host.hub().revoke_token(&root, &id).await.unwrap(), 0);
 }
 
-/// S55: the linked client takes a revocation by another host's administrator as the end, found by this host's own look.
+/// A revocation at another host is found by this host's own look, and closes with 4001.
 #[tokio::test]
 async fn a_host_finds_out_by_itself_what_was_revoked_elsewhere() {
     let bucket = bucket();
