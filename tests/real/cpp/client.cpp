@@ -355,7 +355,8 @@ class Client {
     auto viewed = get(viewing.send());
     CHECK(viewed.getResult().isInfo() && readAll(viewed.getView()) == readAll(share));
 
-    notYet(rpc, share);
+    grants(rpc, share);
+    notYet(rpc);
     refusals(rpc, share, id);
     pages(rpc);
 
@@ -370,20 +371,39 @@ class Client {
     CHECK(get(share.infoRequest().send()).getResult().getRefused().getNotFound() == id);
   }
 
-  void notYet(ShareRpc::Client rpc, Share::Client share) {
+  // Saved, restored, listed and revoked; a wrong token refuses, and so do the capabilities that come with it.
+  void grants(ShareRpc::Client rpc, Share::Client share) {
+    auto wrong = rpc.restoreRequest();
+    wrong.setToken("any");
+    auto nothing = get(wrong.send());
+    CHECK(nothing.getResult().getRefused().isUnauthorized());
+    CHECK(get(nothing.getShare().infoRequest().send()).getResult().getRefused().isUnauthorized());
+    CHECK(get(nothing.getWriter().syncRequest().send()).getResult().getRefused().isUnauthorized());
+    CHECK(get(nothing.getView().readRequest().send()).getResult().getRefused().isUnauthorized());
+    auto save = share.saveRequest();
+    save.setLabel("x");
+    auto answer = get(save.send());
+    auto saved = answer.getResult().getSaved();
+    auto listing = get(share.grantsRequest().send());
+    auto listed = listing.getResult().getGrants();
+    CHECK(listed.size() == 1 && listed[0].getId() == saved.getGrantId() && listed[0].getRight() == Right::FULL);
+    auto restore = rpc.restoreRequest();
+    restore.setToken(saved.getToken());
+    auto restored = get(restore.send());
+    CHECK(restored.getResult().isShare());
+    CHECK(get(restored.getShare().infoRequest().send()).getResult().isInfo());
+    CHECK(get(restored.getView().readRequest().send()).getResult().getRefused().isUnauthorized());
+    CHECK(get(share.revokeGrantRequest().send()).getResult().getRefused().isInvalidInput());
+    auto revoke = share.revokeGrantRequest();
+    revoke.setGrantId(saved.getGrantId());
+    CHECK(get(revoke.send()).getResult().isDeleted());
+    CHECK(get(restored.getShare().infoRequest().send()).getResult().getRefused().isUnauthorized());
+  }
+
+  void notYet(ShareRpc::Client rpc) {
     auto offer = rpc.offerSinkRequest();
     offer.setSink(kj::heap<Sink>());
     CHECK(get(offer.send()).getResult().getRefused().isNotYet());
-    auto restore = rpc.restoreRequest();
-    restore.setToken("any");
-    auto restored = get(restore.send());
-    CHECK(restored.getResult().getRefused().isNotYet());
-    CHECK(get(restored.getShare().infoRequest().send()).getResult().getRefused().isNotYet());
-    CHECK(get(restored.getWriter().syncRequest().send()).getResult().getRefused().isNotYet());
-    CHECK(get(restored.getView().readRequest().send()).getResult().getRefused().isNotYet());
-    CHECK(get(share.saveRequest().send()).getResult().getRefused().isNotYet());
-    CHECK(get(share.grantsRequest().send()).getResult().getRefused().isNotYet());
-    CHECK(get(share.revokeGrantRequest().send()).getResult().getRefused().isNotYet());
     auto administered = get(rpc.adminRequest().send());
     auto why = administered.getResult().getRefused().which();
     CHECK(why == (options.token ? Refusal::UNAUTHORIZED : Refusal::NOT_YET));

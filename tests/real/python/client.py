@@ -284,17 +284,27 @@ async def every_method(world):
         assert facts(viewed.result, "info").revision == 14
         assert (await read_all(view))[0] == (await read_all(share))[0]
 
+        # Saved, restored, listed and revoked; a wrong token refuses, and so do the capabilities that come with it.
+        restored = await rpc.restore(token="any")
+        refusal(restored.result, "unauthorized")
+        refusal((answer := await restored.share.info()).result, "unauthorized")
+        refusal((answer := await restored.writer.sync(data=[], stamp={})).result, "unauthorized")
+        refusal((answer := await restored.writer.setExpiry(ttlMs=1)).result, "unauthorized")
+        refusal((answer := await restored.view.read(since=0, cursor=0)).result, "unauthorized")
+        saved = facts((answer_saved := await share.save(label="x", expiresAt=0)).result, "saved")
+        grants = facts((answer_grants := await share.grants()).result, "grants")
+        assert [(grant.id, grant.label, str(grant.right)) for grant in grants] == [(saved.grantId, "x", "full")]
+        restored = await rpc.restore(token=saved.token)
+        facts(restored.result, "share")
+        assert facts((answer := await restored.share.info()).result, "info").revision == 14
+        refusal((answer := await restored.writer.sync(data=[], stamp={})).result, "unauthorized")
+        refusal((answer := await restored.view.read(since=0, cursor=0)).result, "unauthorized")
+        refusal((answer := await share.revokeGrant(grantId="x")).result, "invalidInput")
+        facts((answer := await share.revokeGrant(grantId=saved.grantId)).result, "deleted")
+        refusal((answer := await restored.share.info()).result, "unauthorized")
+
         # What is not served yet says so, on the capabilities as well.
         refusal((answer := await rpc.offerSink(sink=sink_of())).result, "notYet")
-        restored = await rpc.restore(token="any")
-        refusal(restored.result, "notYet")
-        refusal((answer := await restored.share.info()).result, "notYet")
-        refusal((answer := await restored.writer.sync(data=[], stamp={})).result, "notYet")
-        refusal((answer := await restored.writer.setExpiry(ttlMs=1)).result, "notYet")
-        refusal((answer := await restored.view.read(since=0, cursor=0)).result, "notYet")
-        refusal((answer := await share.save(label="x", expiresAt=0)).result, "notYet")
-        refusal((answer := await share.grants()).result, "notYet")
-        refusal((answer := await share.revokeGrant(grantId="x")).result, "notYet")
         administered = await rpc.admin()
         why = "unauthorized" if world.token else "notYet"
         refusal(administered.result, why)
