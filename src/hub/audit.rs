@@ -67,11 +67,9 @@ pub(crate) fn authenticated(entry: &Entry, who: &Principal) {
 
 /// Somebody was refused before there was a connection, or in-band: `from` is an address or a connection.
 pub(crate) fn refused(from: impl fmt::Display, door: &str, refusal: &Refusal) {
-    let reason = match refusal {
-        // The id is whatever was sent, perhaps what should have been kept.
-        Refusal::NotFound { .. } => "there is no such share".to_owned(),
-        refusal => refusal.to_string(),
-    };
+    // The id of a share that is not there is whatever was sent, perhaps what should have been kept.
+    let is_unknown = matches!(refusal, Refusal::NotFound { .. } | Refusal::RouteMismatch { .. });
+    let reason = if is_unknown { "there is no such share".to_owned() } else { refusal.to_string() };
     tracing::info!(target: "audit", event = "refused", %from, door, reason);
 }
 

@@ -20,6 +20,7 @@ const EACH: usize = 500;
 /// client. 100 ms is the promise; where everything shares two cores with a compiler, and is not optimized, a second is asked for.
 /// Nobody else is disturbed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stderr, reason = "the figure is what it is for")]
 async fn half_of_a_thousand_connections_are_cut_off_at_once() {
     let desk = Desk::of([("ann", token("ann", "t1", Scopes::SHARE)), ("bob", token("bob", "t2", Scopes::SHARE))]);
     let served = Served::over(Arc::new(InMemory::new()), Arc::new(desk), |settings| {
