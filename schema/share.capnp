@@ -37,6 +37,20 @@
 # misread raises `contractVersion`, and peers of different versions refuse each other at `hello` (and at the WebSocket
 # upgrade, by the subprotocol `capshare.1`). Parts of the contract that this host does not serve yet answer `notYet`.
 #
+# Closing. A WebSocket that the host closes carries a code, and a client does this on each:
+#
+#     1000  done: nothing                                1008  too slow in reading: come back
+#     1002  not this protocol: give up                   1009  a message past `messageBytesMax`: send smaller ones
+#     1003  a text frame: give up                        1011  a fault of the host: come back later
+#     1012  the host is restarting or drained: come back, here or elsewhere
+#     4001  the credential was revoked or has expired, or an administrator closed the connection: final
+#     4002  the client saw silence (sent by clients): come back
+#     4003  the host saw silence: come back
+#     4004  the account has more connections than it may, and this was its oldest: final
+#
+# Final: the client does not connect again by itself, and what it had queued fails with the reason. Coming back means with
+# growing, jittered delays. After a close nothing of the connection is dispatched or delivered.
+#
 # The Rust code for this file is generated from `share.req`, the compiler's own request, so that nobody who builds
 # capshare needs the compiler. After each change: capnp compile --src-prefix=schema -o- schema/share.capnp > schema/share.req
 
@@ -74,6 +88,12 @@ const shareItemsMax :UInt32 = 100000;
 const shareBytesMax :UInt64 = 268435456;
 # Bytes of keys and JSON texts that a share holds: 256 MiB.
 
+const shareGrantsMax :UInt32 = 256;
+# Saved capabilities of a share that are good at once.
+
+const grantLabelBytesMax :UInt32 = 128;
+# The label of a saved capability. It has no control characters.
+
 const idBytesMax :UInt32 = 256;
 # An id inside an item (message, part, model), or the type of an `other` item.
 
@@ -95,6 +115,12 @@ const capabilitiesHeldMax :UInt32 = 1024;
 
 const listPageMax :UInt32 = 1000;
 # Entries in one page of `listShares`.
+
+const pushBytesMax :UInt32 = 65536;
+# What one push carries, and its answer: the name and the text. What is larger belongs into a share.
+
+const pushesInFlightMax :UInt32 = 64;
+# Pushes to one connection that its client has not answered.
 
 # ======================================================================================================================
 # The root
@@ -146,10 +172,18 @@ interface ShareRpc {
   # Hands the host a way to push to this client, until the registration is dropped or the connection ends.
 
   restore @11 (token :Text) -> (result :RestoreResult, share :Share, writer :ShareWriter, view :ShareView);
-  # The capability that was saved under this token. The result says which of the three it is; the others refuse.
+  # The capability that was saved under this token. The result says which of the three it is; the others refuse. A token
+  # that is wrong, revoked or expired is `unauthorized`; one of a share that is gone is `notFound`. To write through it the
+  # connection's own credential must have the scope `share:write`, as for `syncShare`.
 
   admin @12 () -> (result :AdminResult, admin :Admin);
   # For credentials with the scope `admin`.
+
+  call @13 (name :Text, data :Text, withinMs :UInt32) -> (result :CallResult);
+  # A call that is not the host's own but that of the service around it, which serves it under `name`. `data` is JSON within
+  # `itemBytesMax` and `itemNestingMax`. While it is open the service may push to the sink of this same connection.
+  # `withinMs` is how long the caller will wait, which the host's own limit (30 s unless set otherwise) can only shorten; 0
+  # leaves it to the host. What the service pushes back to its caller does not outlast it.
 }
 
 struct HelloResult {
@@ -252,6 +286,23 @@ struct AdminResult {
   union {
     admitted @0 :Void;
     refused @1 :Refusal;
+  }
+}
+
+struct CallResult {
+  union {
+    answer @0 :Text;
+    # JSON.
+    refused @1 :Refusal;
+    unknown @2 :Void;
+    # Nothing is served under this name.
+    failed :group {
+      # The service's own error, as it words it.
+      code @3 :Text;
+      # For programs. "timeout": it did not answer in time. "internal": it broke, and says no more.
+      message @4 :Text;
+      # For people.
+    }
   }
 }
 
@@ -374,7 +425,9 @@ interface Saved {
 
   save @0 (label :Text, expiresAt :Milliseconds) -> (result :SaveResult);
   # A token that gives this same capability again, on any connection (`ShareRpc.restore`), until it expires (0: never) or
-  # is revoked. `label` is for the owner's list.
+  # is revoked. `label` is for the owner's list, at most `grantLabelBytesMax`. What is saved of a capability that ends by
+  # itself ends no later, and what is saved of one that was restored is revoked with that one's token. A view that came by
+  # the id alone cannot be saved (`unauthorized`): its id is as good as a token.
 }
 
 struct SaveResult {
@@ -475,10 +528,11 @@ interface Share extends(ShareWriter, ShareView) {
   # A view that answers `unauthorized` from `until` on; 0: no end.
 
   grants @3 () -> (result :GrantsResult);
-  # The saved tokens of this share.
+  # The saved tokens of this share that are good.
 
   revokeGrant @4 (grantId :Text) -> (result :DeleteResult);
-  # Revokes one saved token, and every capability that came through it.
+  # Revokes one saved token, every capability that came through it, and every token that was saved of one of those. They
+  # answer `unauthorized` from then on, and their watches end; on other hosts once these have looked, within a second.
 }
 
 struct GrantsResult {
@@ -524,7 +578,10 @@ interface ProbeCallback {
 # Pushes from the host
 
 interface ClientSink {
-  # What a client hands over so that the host can call it. The return is the acknowledgement.
+  # What a client hands over so that the host can call it. The return is the acknowledgement. Calls come in the order in
+  # which they were made, and more than one may be open. The host does not cancel a push whose time is over: until the client
+  # returns, it counts as in flight, and what it returns then changes nothing. A connection has one sink: another that is
+  # offered takes the place of the first, and dropping the first's registration then changes nothing.
 
   push @0 (action :PushAction) -> (answer :PushAnswer);
 }
@@ -537,8 +594,9 @@ struct PushAction {
     # For people: show it. Answer `done`.
     custom :group {
       name @2 :Text;
+      # 1 to `idBytesMax` bytes.
       data @3 :Text;
-      # JSON. Answer `custom`.
+      # JSON. Answer `custom`. Of a push to many (`broadcast`, `sendToAccount`) nobody reads the answer.
     }
   }
 }
@@ -563,18 +621,27 @@ interface Admin {
   # Reachable only with the scope `admin`.
 
   connections @0 (cursor :Text, limit :UInt32) -> (result :ConnectionsResult);
+  # The admitted connections, the oldest first. Begin with an empty cursor and go on with `nextCursor` until it is empty.
+  # `limit` 0 means 100; at most `listPageMax`.
 
   close @1 (which :CloseWhich) -> (result :CountResult);
-  # Closes exactly the matching connections with close code 4001 and says how many they were.
+  # Closes exactly the matching connections with close code 4001 and says how many they were. A caller among them gets its
+  # answer first.
 
   sendToAccount @2 (account :Text, action :PushAction) -> (result :CountResult);
-  # Pushes to every connection of an account and says how many were reached.
+  # Pushes to every connection of an account and says how many were reached: on how many it is on its way. One without a
+  # sink is not, nor one whose queue is full. Nobody waits for answers, so a `ping` is refused.
 
   broadcast @3 (action :PushAction, except :List(Text), filter :BroadcastFilter) -> (result :CountResult);
-  # Pushes to every connection that the filter lets through, but for the connection ids in `except`.
+  # Pushes to every connection that the filter lets through, but for the connection ids in `except`; as `sendToAccount`.
 
   drain @4 (deadline :Milliseconds) -> (result :CountResult);
-  # Accepts no more, tells the clients to come back elsewhere, and says how many there were.
+  # Accepts no more, tells the clients to come back elsewhere (close code 1012), and says how many there were. The idle are told
+  # at once, the others when their calls are answered, and from `deadline` on (0: at once) all that are left. The host says
+  # that it is not ready from now on, until it is started again. The caller is told after its answer.
+
+  stats @5 () -> (result :StatsResult);
+  # What the host counts.
 }
 
 struct CloseWhich {
@@ -625,6 +692,40 @@ struct ConnectionInfo {
   bytesOut @6 :UInt64;
   callsInFlight @7 :UInt32;
   queuedBytes @8 :UInt64;
+  # Bytes that wait for the client to read.
+
+  credentialId @9 :Text;
+  # The id of the session or token, which is no secret; empty for the other kinds.
+
+  states @10 :List(Text);
+  # The names of the states that the connection has.
+}
+
+struct StatsResult {
+  union {
+    stats @0 :HostStats;
+    refused @1 :Refusal;
+  }
+}
+
+struct HostStats {
+  # Connections, calls and shares are those of now; totals are since the host started.
+  rpcConnections @0 :UInt64;
+  viewers @1 :UInt64;
+  pending @2 :UInt64;
+  # Connections that wait to be admitted.
+  accounts @3 :UInt64;
+  # With a connection.
+  callsInFlight @4 :UInt64;
+  capabilitiesHeld @5 :UInt64;
+  rooms @6 :UInt64;
+  # Shares in memory.
+  followers @7 :UInt64;
+  syncs @8 :UInt64;
+  sharesCreated @9 :UInt64;
+  sharesDeleted @10 :UInt64;
+  storageFailures @11 :UInt64;
+  draining @12 :Bool;
 }
 
 # ======================================================================================================================

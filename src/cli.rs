@@ -5,6 +5,7 @@
 //! what to do next. They read no environment by themselves: it comes in as an [`environment::Environment`].
 //! Results go to stdout; progress, logs and errors to stderr. No secret and no token goes to either.
 
+mod admin;
 mod args;
 mod connect;
 mod demo;
@@ -21,6 +22,7 @@ mod settings;
 mod shares;
 mod stop;
 mod store;
+mod token;
 mod watch;
 
 use std::ffi::OsString;
@@ -59,13 +61,18 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
     match command {
         Command::Serve(args) => {
             let settings = settings::serve::resolve(*args, &common, environment)?;
-            log::start(&settings.log.value, settings.log_format.value, common.json)?;
+            log::start(&log::with_audit(&settings.log.value), settings.log_format.value, common.json)?;
             run_host(serve::run(settings, output))
         }
         Command::Store(args) => {
             let settings = settings::serve::resolve(args.command.place().into(), &common, environment)?;
             settings::log(&common, environment)?;
             run_host(store::run(args.command, settings, output))
+        }
+        Command::Token(args) => {
+            let settings = settings::serve::resolve(args.command.place().into(), &common, environment)?;
+            settings::log(&common, environment)?;
+            run_host(token::run(args.command, settings, output))
         }
         Command::Demo(args) => {
             settings::log(&common, environment)?;
@@ -77,6 +84,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         Command::Rm(args) => run_client(&common, environment, shares::remove(args, environment, output)),
         Command::Expire(args) => run_client(&common, environment, shares::expire(args, environment, output)),
         Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
+        Command::Admin(args) => run_client(&common, environment, admin::run(args.command, environment, output)),
         Command::Probe(args) => run_client(&common, environment, probe::run(args, environment, output)),
     }
 }

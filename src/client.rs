@@ -28,6 +28,7 @@
 //!
 //! It refuses on this side what the host would refuse: items that are none, batches past the contract's limits.
 
+mod admin;
 mod builder;
 mod calls;
 pub mod defaults;
@@ -38,6 +39,7 @@ mod hello;
 mod items;
 mod link;
 mod listing;
+mod push;
 mod queue;
 mod random;
 mod replica;
@@ -56,14 +58,16 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
+pub use self::admin::Admin;
 pub use self::builder::{BuildError, Builder, Token};
-pub use self::calls::{Measured, Page, ProbeValue};
+pub use self::calls::{CallError, Measured, Page, ProbeValue};
 pub use self::dial::{Connection, Control, Dial, DialError, DialRequest};
 use self::driver::Command;
 pub use self::error::{ClientError, Closed, Lost};
 pub use self::items::Items;
 use self::link::Link;
 pub use self::listing::Listing;
+pub use self::push::{Answer, Push, PushHandler};
 pub use self::random::Backoff;
 pub use self::replica::{Gap, Replica};
 pub use self::share::Share;

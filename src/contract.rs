@@ -2,10 +2,13 @@
 //!
 //! Both sides use it: what one side writes, the other reads with the code beside it. [`sync_data`] is the edge at which
 //! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`error`] is the one map of refusals and faults.
+//! [`grants`] does the same for saved capabilities, [`push`] for pushes; [`error`] is the one map of refusals and faults.
 
+pub mod admin;
 pub mod convert;
 pub mod error;
+pub mod grants;
+pub mod push;
 pub mod sync_data;
 
 /// The contract's version, which `hello` compares.
@@ -39,6 +42,8 @@ mod tests {
             (schema::ITEM_NESTING_MAX.into(), limits::ITEM_NESTING_MAX),
             (schema::SYNC_ITEMS_MAX.into(), limits::SYNC_ITEMS_MAX),
             (schema::SHARE_ITEMS_MAX.into(), limits::SHARE_ITEMS_MAX),
+            (schema::SHARE_GRANTS_MAX.into(), limits::SHARE_GRANTS_MAX),
+            (schema::GRANT_LABEL_BYTES_MAX.into(), limits::GRANT_LABEL_BYTES_MAX),
             (schema::SHARE_BYTES_MAX, limits::SHARE_BYTES_MAX),
             (schema::ID_BYTES_MAX.into(), limits::ID_BYTES_MAX),
             (schema::SESSION_ID_BYTES_MAX.into(), limits::SESSION_ID_BYTES_MAX),
@@ -46,6 +51,8 @@ mod tests {
             (schema::CALLS_IN_FLIGHT_MAX.into(), limits::CALLS_IN_FLIGHT_MAX),
             (schema::CAPABILITIES_HELD_MAX.into(), limits::CAPABILITIES_HELD_MAX),
             (schema::LIST_PAGE_MAX.into(), limits::LIST_PAGE_MAX),
+            (schema::PUSH_BYTES_MAX.into(), limits::PUSH_BYTES_MAX),
+            (schema::PUSHES_IN_FLIGHT_MAX.into(), limits::PUSHES_IN_FLIGHT_MAX),
         ] {
             assert_eq!(stated, enforced as u64);
         }

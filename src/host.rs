@@ -6,7 +6,7 @@
 //! Dropping the host without it cuts the connections; what was acknowledged is in the bucket all the same.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,7 +24,10 @@ use tokio_util::task::TaskTracker;
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::Access;
 use crate::hub::ambient::{Ambient, NoEntropy};
-use crate::hub::registry::{CloseReason, Door};
+use crate::hub::audit;
+use crate::hub::calls::Handler;
+use crate::hub::push::{Action, Answer, PushError, PushOptions};
+use crate::hub::registry::{CloseReason, ConnectionId, Door};
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
@@ -72,6 +75,7 @@ pub struct Host {
     settings: HostSettings,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    tending: Once,
 }
 
 impl Host {
@@ -89,13 +93,27 @@ impl Host {
         if let Some(url) = &settings.public_url {
             hub.set_public_url(url);
         }
-        Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new() })
+        Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new(), tending: Once::new() })
     }
 
     /// Its shares, for services that embed it.
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Serves the calls of this name ([`Client::call`](crate::Client::call)) from now on; see
+    /// [`calls`](crate::hub::calls).
+    pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
+        self.hub.on_call(name, handler);
+    }
+
+    /// Pushes to one connection, and waits for the client's answer; as [`Hub::push`].
+    ///
+    /// # Errors
+    /// See [`PushError`].
+    pub async fn push(&self, to: &ConnectionId, action: Action, options: PushOptions) -> Result<Answer, PushError> {
+        self.hub.push(to, action, options).await
     }
 
     /// Listens, and serves in the background until shutdown. Gives the address, which tells the port if 0 was asked for.
@@ -111,6 +129,7 @@ impl Host {
         let workers = Workers::new(workers, self.settings.rpc);
         let doors = Doors::new(Arc::clone(&self.hub), workers, self.settings.doors.clone(), self.settings.viewer);
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
+        self.tend_access();
         self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));
         self.tasks.spawn(accept(listener, crate::http::routes(doors), sockets, self.stopping.clone()));
         Ok(address)
@@ -126,13 +145,34 @@ impl Host {
     /// # Panics
     /// Outside a `LocalSet`.
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
-        let principal = self.hub.introduce(token, in_band).await?;
-        let connection = self.hub.registry().admit(Door::Rpc, principal, self.hub.ambient().clock.now())?;
+        self.tend_access();
+        let connection = async {
+            let principal = self.hub.introduce(token, in_band).await?;
+            self.hub.register(Door::Rpc, principal)
+        };
+        let pending =
+            connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;
+        let connection = self.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();
         let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);
-        tokio::task::spawn_local(async move { crate::rpc::serve(hub, &connection, reader, writer, settings).await });
+        tokio::task::spawn_local(
+            async move { crate::rpc::serve(hub, &connection, reader, writer, settings, |_| {}).await },
+        );
         Ok(far)
+    }
+
+    /// Begins what goes on in the background for access, once somebody can come in.
+    fn tend_access(&self) {
+        self.tending.call_once(|| {
+            let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = stopping.cancelled() => {}
+                    () = hub.tend_access() => {}
+                }
+            });
+        });
     }
 
     /// Shuts down: takes no more connections, closes those there are, and waits until what was begun is in the bucket, for

@@ -5,7 +5,7 @@
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/healthz` | 200 while the process serves |
-//! | `/readyz` | 200 while the bucket answers, else 503 |
+//! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
 //!
 //! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`]; every refusal's status and body
@@ -19,7 +19,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
 
+use serde_json::json;
+
 use crate::http::upgrade::Doors;
+use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
 pub mod reply;
@@ -30,7 +33,7 @@ pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(upgrade::rpc))
         .route("/ws/{id}", any(upgrade::viewer))
-        .route("/healthz", get(|| async { axum::Json(serde_json::json!({ "ok": true })) }))
+        .route("/healthz", get(|| async { axum::Json(json!({ "ok": true })) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .fallback(wrong_route)
@@ -39,12 +42,22 @@ pub fn routes(doors: Arc<Doors>) -> Router {
 }
 
 async fn ready(State(doors): State<Arc<Doors>>) -> Response {
+    let not_ready = |code: &str, message: &str| {
+        let body = json!({ "ok": false, "error": { "code": code, "message": message } });
+        (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+    };
     match doors.hub.ready().await {
-        Ok(()) => axum::Json(serde_json::json!({ "ok": true })).into_response(),
-        Err(_) => {
-            let body = serde_json::json!({ "ok": false, "error": { "code": "StorageFailure", "message": "the store does not answer: see the host's log" } });
-            (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
+        Ok(()) => {}
+        Err(Refusal::Unavailable { .. }) => {
+            return not_ready("Unavailable", "the host takes no more connections: it is draining");
         }
+        Err(_) => return not_ready("StorageFailure", "the store does not answer: see the host's log"),
+    }
+    match doors.hub.access_readiness() {
+        Readiness::Ready => axum::Json(json!({ "ok": true })).into_response(),
+        // Nobody is sent away who can be served as before.
+        Readiness::Stale(warning) => axum::Json(json!({ "ok": true, "warning": warning })).into_response(),
+        Readiness::Down(message) => not_ready("Unavailable", &message),
     }
 }
 

@@ -13,8 +13,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::hub::access::{Access, Principal};
+use crate::hub::access::failures::Failures;
+use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens};
+use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::audit::By;
+use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::quota::Quotas;
@@ -31,16 +35,24 @@ use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
 use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
+pub mod admin;
+pub mod admission;
 pub mod ambient;
+pub mod audit;
+pub mod calls;
 mod create;
 mod expiry;
 pub mod feed;
+pub mod grants;
 pub mod metrics;
+pub mod push;
 pub mod quota;
 pub mod registry;
 pub mod room;
 mod rooms;
 mod settings;
+mod tokens;
+pub mod traffic;
 
 pub use create::Created;
 pub use settings::HubSettings;
@@ -53,11 +65,15 @@ pub struct Hub {
     settings: HubSettings,
     ambient: Ambient,
     access: Arc<dyn Access>,
+    tokens: Arc<StoredTokens>,
+    failures: Failures,
     registry: Arc<Registry>,
     store: Store,
     context: Arc<RoomContext>,
     rooms: Rooms,
+    calls: Calls,
     public_url: OnceLock<String>,
+    hooks: OnceLock<Arc<dyn ConnectionHooks>>,
 }
 
 /// A page of a listing.
@@ -82,6 +98,12 @@ impl Hub {
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
         let store = Store::new(objects, settings.store.clone(), WriterId(writer));
+        let tokens = Arc::new(StoredTokens::new(store.clone(), Arc::clone(&ambient.clock)));
+        let access = if settings.stored_tokens {
+            Arc::new(AnyOf::new([Arc::clone(&tokens) as Arc<dyn Access>, access]))
+        } else {
+            access
+        };
         let context = Arc::new(RoomContext {
             store: store.clone(),
             metrics: Arc::new(Metrics::new()),
@@ -96,14 +118,18 @@ impl Hub {
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
-            registry: Registry::new(ambient.bits()? as u32, settings.connections_max),
+            registry: Registry::new(ambient.bits()? as u32, settings.connections_max, settings.account_connections_max),
             ambient,
             access,
+            tokens,
+            failures: Failures::new(settings.failed_credentials_per_minute),
             store,
             rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
             settings,
+            calls: Calls::default(),
             public_url: OnceLock::new(),
+            hooks: OnceLock::new(),
         }))
     }
 
@@ -172,10 +198,13 @@ impl Hub {
     pub async fn delete(&self, who: &Principal, id: &str, secret: &Secret) -> Result<(), Refusal> {
         who.may_write()?;
         let room = self.open(id, secret).await?;
-        self.delete_room(&room).await
+        self.delete_room(&room).await?;
+        audit::share_deleted(By::Principal(who), room.id());
+        Ok(())
     }
 
-    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns.
+    /// Deletes a share that the caller has opened. As [`Hub::sync_room`], it is queued when this returns. The line of the audit
+    /// log is the caller's, who knows who it is.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -204,11 +233,7 @@ impl Hub {
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
-        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
-        if let Some(account) = account {
-            let known = self.context.quotas.know(&account).await;
-            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
-        }
+        self.know_quota(&room).await?;
         let shown = access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
@@ -348,11 +373,40 @@ impl Hub {
         }
     }
 
-    /// Whether the bucket answers.
+    /// Whether a principal's credential is still valid, past whatever is remembered of it: see [`Access::recheck`].
     ///
     /// # Errors
-    /// It does not.
+    /// It was revoked or has expired, or that cannot be told now.
+    pub async fn recheck(&self, who: &Principal) -> Result<(), Refusal> {
+        self.access.recheck(who).await
+    }
+
+    /// Who failed to show a right credential lately: for the doors, which know addresses.
+    #[must_use]
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Whether it can tell who comes in.
+    #[must_use]
+    pub fn access_readiness(&self) -> Readiness {
+        self.access.readiness()
+    }
+
+    /// How start-up lines name who may come in.
+    #[must_use]
+    pub fn describe_access(&self) -> String {
+        self.access.describe()
+    }
+
+    /// Whether it takes connections and the bucket answers.
+    ///
+    /// # Errors
+    /// One of the two is not so.
     pub async fn ready(&self) -> Result<(), Refusal> {
+        if self.registry.is_shut() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
         let ready = tokio::time::timeout(READY_WITHIN, self.store.ready()).await;
         match ready {
             Ok(Ok(())) => Ok(()),
@@ -431,6 +485,16 @@ impl Hub {
             room.catch_up(Duration::ZERO).await?;
         }
         Ok(room)
+    }
+
+    /// Makes sure, for whoever is going to write to a room, that it is known what its account holds.
+    async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
+        let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
+        if let Some(account) = account {
+            let known = self.context.quotas.know(&account).await;
+            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+        }
+        Ok(())
     }
 
     /// Makes sure that a room is fresh enough for somebody who stands at a revision, perhaps of another host, which may be

@@ -5,26 +5,32 @@
 //! every call of it is cancelled, every object released, and it is out of the registry. Everything here is `!Send`: it
 //! lives on one thread, beside a [`LocalSet`](tokio::task::LocalSet), and reaches the hub by `Arc`.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_tungstenite::WebSocketStream;
 use futures::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
 
 use crate::hub::Hub;
-use crate::hub::registry::{CloseReason, Connection};
+use crate::hub::registry::{CloseReason, Connection, Pending};
 use crate::rpc::caller::Caller;
+use crate::rpc::counting::Counting;
 use crate::rpc::gateway::Gateway;
 use crate::share_capnp::share_rpc;
 use crate::wire::guard::guard;
 use crate::wire::vat::{self, VatLimits};
 use crate::wire::websocket::{KeepAlive, PipeEnd, PipeOptions, pipe};
 
+mod admin;
 mod caller;
+mod counting;
 mod gateway;
 mod refused;
 mod share;
+mod sink;
 mod watch;
 pub mod worker;
 
@@ -55,23 +61,30 @@ impl Default for RpcSettings {
 /// Structs and lists inside one another that a message may have: twice what the contract's deepest needs.
 const MESSAGE_NESTING_MAX: u16 = 32;
 
-/// Serves an admitted connection over a WebSocket, until it ends, and says goodbye with the right close code.
-pub async fn serve_websocket<S>(
-    hub: Arc<Hub>,
-    connection: Connection,
-    socket: WebSocketStream<S>,
-    settings: RpcSettings,
-) where
+/// Admits a connection and serves it over a WebSocket, until it ends, and says goodbye with the right close code.
+pub async fn serve_websocket<S>(hub: Arc<Hub>, pending: Pending, socket: WebSocketStream<S>, settings: RpcSettings)
+where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let message_bytes_max = hub.settings().limits.message_bytes_max;
     let (reader, writer, control) =
         pipe(socket, PipeOptions { message_bytes_max, close_within: settings.close_within });
-    let keep_alive = KeepAlive { interval: settings.ping_interval, write_stall: settings.write_stall };
-    let ended = tokio::select! {
-        biased;
-        ended = serve(hub, &connection, reader, writer, settings) => ended,
-        _ = control.keepalive(keep_alive) => Ended::Left,
+    let keep_alive = KeepAlive {
+        interval: settings.ping_interval,
+        write_stall: settings.write_stall,
+        silence_code: CloseReason::SILENT.code,
+    };
+    let id = pending.id.clone();
+    let admitted = hub.admit(pending).await;
+    let ended = match &admitted {
+        Ok(connection) => tokio::select! {
+            biased;
+            ended = serve(hub, connection, reader, writer, settings, |close| {
+                control.begin_close(close.code, close.reason);
+            }) => ended,
+            _ = control.keepalive(keep_alive) => Ended::Left,
+        },
+        Err(turned_away) => Ended::Closed(turned_away.reason.clone()),
     };
     // By now nothing of the connection runs any more. If the pipe ended by itself, `close` only sees its farewell through.
     let (code, reason) = match &ended {
@@ -81,7 +94,7 @@ pub async fn serve_websocket<S>(
     };
     control.close(code, reason).await;
     let end = control.end_reason().unwrap_or(PipeEnd::Cut);
-    tracing::debug!(connection = %connection.id, %end, "connection ended");
+    tracing::debug!(connection = %id, %end, "connection ended");
 }
 
 /// How a connection ended, as far as RPC can tell.
@@ -95,8 +108,26 @@ pub enum Ended {
     Closed(CloseReason),
 }
 
-/// Serves an admitted connection over a byte stream, until it ends.
-pub async fn serve<R, W>(hub: Arc<Hub>, connection: &Connection, reader: R, writer: W, settings: RpcSettings) -> Ended
+/// Ends what leads to a connection's client when serving it ends, in whatever way.
+struct Over(Rc<Caller>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.entry.outlet.end();
+        drop(self.0.set_sink(None));
+    }
+}
+
+/// Serves an admitted connection over a byte stream, until it ends. If the host closes it, `farewell` is the first to know,
+/// while the stream is still open.
+pub async fn serve<R, W>(
+    hub: Arc<Hub>,
+    connection: &Connection,
+    reader: R,
+    writer: W,
+    settings: RpcSettings,
+    farewell: impl Fn(&CloseReason),
+) -> Ended
 where
     R: AsyncRead + Unpin + 'static,
     W: AsyncWrite + Unpin + 'static,
@@ -106,17 +137,35 @@ where
         nesting_max: MESSAGE_NESTING_MAX,
         queued_bytes_max: Some(settings.queued_bytes_max),
     };
-    let caller = Caller::new(hub, connection);
+    let caller = Caller::new(Arc::clone(&hub), connection);
+    // When this returns nothing can be pushed any more, though the goodbye may take a while yet.
+    let _over = Over(Rc::clone(&caller));
     let gateway = Gateway::new(Rc::clone(&caller), connection.principal.clone());
     let root: share_rpc::Client = guard(capnp_rpc::new_client(gateway), caller.budget());
-    let vat = vat::serve(reader, writer, root.client, limits);
+    let (reader, writer) = (Counting::new(reader, connection), Counting::new(writer, connection));
+    let mut vat = pin!(vat::serve(reader, writer, root.client, limits));
+    let queue = vat.meter();
     caller.set_queue(vat.meter());
+    let closed = || {
+        let reason = connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY);
+        farewell(&reason);
+        Ended::Closed(reason)
+    };
     tokio::select! {
         biased;
-        () = connection.closing.cancelled() => {
-            Ended::Closed(connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY))
+        () = connection.closing.cancelled() => closed(),
+        () = hub.close_when_expired(connection) => closed(),
+        () = caller.departed() => {
+            // A call closed its own connection. Its answer goes out first; nothing that comes in is begun any more.
+            vat.settle();
+            tokio::select! {
+                () = queue.room(0) => {}
+                _ended = &mut vat => {}
+                () = sleep(settings.close_within) => {}
+            }
+            closed()
         }
-        result = vat => match result {
+        result = &mut vat => match result {
             Ok(()) => Ended::Left,
             Err(error) if error.kind == capnp::ErrorKind::Disconnected => Ended::Left,
             Err(error) => {

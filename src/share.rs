@@ -6,12 +6,15 @@
 //!
 //! Ids, secrets and keys are types whose only constructor is parsing; what cannot be parsed never gets in.
 
+pub mod admin;
 pub mod change;
 pub mod entry;
 pub mod error;
+pub mod grant;
 pub mod id;
 pub mod item;
 pub mod limits;
+pub mod push;
 pub mod secret;
 pub mod state;
 pub mod time;

@@ -47,6 +47,7 @@ mod mutation;
 mod open;
 mod probe;
 mod survey;
+mod tokens;
 
 use bucket::Bucket;
 use codec::Identity;
@@ -70,6 +71,7 @@ pub use open::{Created, Opened};
 pub use survey::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
 };
+pub use tokens::{TOKEN_LABEL_CHARS_MAX, TOKENS_LISTED_MAX, TokenRecord};
 
 /// The shares of one bucket. Clones are the same store.
 #[derive(Debug, Clone)]

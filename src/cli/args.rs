@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use capshare::hub::access::{BadScopes, Scopes};
+use capshare::share::id::{AccountId, BadName, TokenId};
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::exit;
@@ -62,9 +64,15 @@ pub(crate) enum Command {
     /// Check that a host can be reached, speaks our contract, gives back a value and calls back; with the time of each
     #[command(after_help = exit::HELP)]
     Probe(Probe),
+    /// See who is connected to a host, close connections, drain it. Needs a credential with the scope admin
+    #[command(after_help = exit::HELP)]
+    Admin(AdminArguments),
     /// Check, count or clear a store, directly and while hosts run on it
     #[command(after_help = exit::HELP)]
     Store(StoreArguments),
+    /// Make, list or revoke the tokens of a store, directly and while hosts run on it
+    #[command(after_help = exit::HELP)]
+    Token(TokenArguments),
 }
 
 /// A flag wins over its variable, that over the file, that over the default.
@@ -83,13 +91,15 @@ pub(crate) struct Serve {
     /// What the URLs of shares begin with [env: CAPSHARE_PUBLIC_URL] [default: the address]
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
-    /// A key for an account; may be repeated. Other users of this machine can read it here: a file or the variable is
-    /// better [env: CAPSHARE_KEYS, separated by spaces]
+    /// A key for an account; may be repeated. ACCOUNT:SCOPE,...=KEY gives others than share:write and share:read. Other
+    /// users of this machine can read it here: a file or the variable is better [env: CAPSHARE_KEYS, separated by spaces]
     #[arg(long = "key", value_name = "ACCOUNT=KEY")]
     pub(crate) keys: Vec<String>,
     /// A file with one ACCOUNT=KEY a line [env: CAPSHARE_KEY_FILE]
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<String>,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
     /// An origin whose web pages may connect; may be repeated [env: CAPSHARE_ORIGINS, separated by spaces]
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
@@ -101,6 +111,10 @@ pub(crate) struct Serve {
     /// for what other hosts write. A second host would lose acknowledged data [env: CAPSHARE_SINGLE_WRITER=true]
     #[arg(long)]
     pub(crate) single_writer: bool,
+    /// How long after one write of a share the next begins at the earliest, while it is busy: each write to a bucket is paid
+    /// for [env: CAPSHARE_LINGER] [default: 200ms at AWS, else 0s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) linger: Option<String>,
     /// Threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,
@@ -115,6 +129,33 @@ pub(crate) struct Serve {
     /// Check the settings and print them, without secrets and with where each came from; touch neither store nor port
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// Which credentials a host takes, besides keys.
+#[derive(Args, Default)]
+pub(crate) struct Credentials {
+    /// Take the tokens that `capshare token create` makes in this store [env: CAPSHARE_TOKENS=true|false] [default: if keys or
+    /// signed tokens are taken]
+    #[arg(long)]
+    pub(crate) tokens: bool,
+    /// Take tokens (JWT) that are signed with the secret in this file [env: CAPSHARE_JWT_SECRET_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jwt_secret_file: Option<String>,
+    /// Take tokens (JWT) that are signed for the public key in this PEM file [env: CAPSHARE_JWT_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jwt_key_file: Option<String>,
+    /// Take tokens (JWT) that are signed for a key of this set (JWKS) [env: CAPSHARE_JWT_JWKS]
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) jwt_jwks: Option<String>,
+    /// Which audience signed tokens must be for [env: CAPSHARE_JWT_AUDIENCE] [default: such that name none]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) jwt_audience: Option<String>,
+    /// Who must have issued signed tokens [env: CAPSHARE_JWT_ISSUER] [default: anybody who has the key]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) jwt_issuer: Option<String>,
+    /// Which claim of a signed token names the account [env: CAPSHARE_JWT_ACCOUNT_CLAIM] [default: sub]
+    #[arg(long, value_name = "CLAIM")]
+    pub(crate) jwt_account_claim: Option<String>,
 }
 
 /// What a host grants its producers.
@@ -169,6 +210,88 @@ impl StoreCommand {
             | Self::Gc(StoreGc { place, .. }) => place.clone(),
         }
     }
+}
+
+/// What is done with tokens.
+#[derive(Args)]
+pub(crate) struct TokenArguments {
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token for an account, and print it: this once, for it is not kept
+    #[command(after_help = exit::HELP)]
+    Create(TokenCreate),
+    /// List tokens; revoked and expired ones too
+    #[command(after_help = exit::HELP)]
+    Ls(TokenList),
+    /// Revoke a token for good. Hosts close its connections within 10 seconds
+    #[command(after_help = exit::HELP)]
+    Revoke(TokenRevoke),
+}
+
+impl TokenCommand {
+    /// Which store.
+    pub(crate) fn place(&self) -> StorePlace {
+        match self {
+            Self::Create(TokenCreate { place, .. })
+            | Self::Ls(TokenList { place, .. })
+            | Self::Revoke(TokenRevoke { place, .. }) => place.clone(),
+        }
+    }
+}
+
+/// Makes a token.
+#[derive(Args)]
+pub(crate) struct TokenCreate {
+    /// Whose rights it has
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    pub(crate) account: AccountId,
+    /// What it may do: share:write, share:read, admin, with commas between them
+    #[arg(long, value_name = "SCOPES", default_value = "share:write,share:read", value_parser = scopes)]
+    pub(crate) scope: Scopes,
+    /// After what time it is nothing worth, such as 30d [default: never]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Option<Duration>,
+    /// What it is for, so that it is known again in a list; at most 128 characters
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) label: String,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+}
+
+/// Lists tokens.
+#[derive(Args)]
+pub(crate) struct TokenList {
+    /// Only those of this account
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    pub(crate) account: Option<AccountId>,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+}
+
+/// Revokes a token.
+#[derive(Args)]
+pub(crate) struct TokenRevoke {
+    /// The token's id, as `token ls` shows it: what stands between captok_ and the next _
+    #[arg(value_name = "ID", value_parser = token_id)]
+    pub(crate) id: TokenId,
+    #[command(flatten)]
+    pub(crate) place: StorePlace,
+}
+
+fn account(text: &str) -> Result<AccountId, BadName> {
+    text.parse()
+}
+
+fn token_id(text: &str) -> Result<TokenId, BadName> {
+    text.parse()
+}
+
+fn scopes(text: &str) -> Result<Scopes, BadScopes> {
+    text.parse()
 }
 
 /// Which store: as `serve` says it.
@@ -331,6 +454,99 @@ pub(crate) struct Expire {
     /// kept by push]
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Option<String>,
+}
+
+/// Administers a host.
+#[derive(Args)]
+pub(crate) struct AdminArguments {
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AdminCommand {
+    /// List the connections, the oldest first
+    Connections(AdminConnections),
+    /// Close connections for good (close code 4001) and say how many they were. Their credentials stay valid
+    Close(AdminClose),
+    /// Show what the host counts
+    Stats(AdminStats),
+    /// Have the host take no more connections, and tell those there are to come back elsewhere
+    Drain(AdminDrain),
+}
+
+/// Which host, and as whom. The credential cannot be said here, where `--token` names one to be closed.
+#[derive(Args)]
+pub(crate) struct AdminHost {
+    /// The host [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// A file that holds the credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How long a call may take, the wait for a connection included
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+impl From<AdminHost> for Host {
+    fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
+        Self { to, token: None, token_file, timeout }
+    }
+}
+
+/// Lists connections.
+#[derive(Args)]
+pub(crate) struct AdminConnections {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+    /// Show them anew every second, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Closes connections.
+#[derive(Args)]
+pub(crate) struct AdminClose {
+    #[command(flatten)]
+    pub(crate) which: AdminWhich,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Which connections.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AdminWhich {
+    /// All of an account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+    /// Those that came with this login session of an account
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Those that came with the token of this id; not the token itself
+    #[arg(long, value_name = "ID")]
+    pub(crate) token: Option<String>,
+    /// The one of this name
+    #[arg(long, value_name = "ID")]
+    pub(crate) connection: Option<String>,
+}
+
+/// Shows what a host counts.
+#[derive(Args)]
+pub(crate) struct AdminStats {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Drains a host.
+#[derive(Args)]
+pub(crate) struct AdminDrain {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+    /// How long calls that are under way may take, by the host's clock; then their connections are closed all the same
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) within: Duration,
 }
 
 /// How long a share is to live; `None`: it is to stay.

@@ -16,6 +16,11 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// The filter of a host's log: the audit log is not less wanted because the rest is. Who wants none of it says `audit=off`.
+pub(crate) fn with_audit(filter: &str) -> String {
+    if filter.contains("audit") { filter.to_owned() } else { format!("{filter},audit=info") }
+}
+
 /// Starts the log. With `--json` it is JSON as well, so that each line of stderr can be parsed.
 pub(crate) fn start(filter: &str, format: LogFormat, json: bool) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {

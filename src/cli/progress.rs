@@ -17,7 +17,7 @@ pub(crate) fn steps(total: u64, output: Output) -> ProgressBar {
 /// A count of objects, of which nobody knows how many there are.
 pub(crate) fn objects(output: Output) -> ProgressBar {
     let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{spinner} {pos} objects  {per_sec}  {elapsed}");
+    let style = ProgressStyle::with_template("{spinner} {human_pos} objects  {elapsed}");
     ProgressBar::with_draw_target(None, target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
 

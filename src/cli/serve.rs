@@ -10,10 +10,8 @@ use std::sync::Arc;
 use capshare::contract::AGENT;
 use capshare::host::storage::{self, StoreLocation};
 use capshare::host::{Host, HostSettings};
-use capshare::hub::access::{Access, Scopes, SharedKeys, SingleAccount};
+use capshare::hub::access::{Access, AnyOf, SharedKeys, SingleAccount};
 use capshare::hub::ambient::{Ambient, NoEntropy};
-use capshare::share::id::AccountId;
-use capshare::share::secret::Secret;
 use capshare::store::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -31,8 +29,7 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         return check(&settings, output);
     }
     let stop = stop::on_signal()?;
-    let access = access(&settings.keys.value)?;
-    let described = access.describe();
+    let access = access(&settings)?;
     let (host, address) = tokio::select! {
         biased;
         // A bucket may take its time; who asks to stop meanwhile need not wait for it.
@@ -40,6 +37,7 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         started = start(&settings, access) => started?,
     };
     warn_of_what_is_open(&settings, address);
+    let described = host.hub().describe_access();
     let (store, url) = (settings.store.value.to_string(), host.hub().public_url().to_owned());
     output.result(
         format_args!("{AGENT} listens on {address}; URL {url}; store {store}; access: {described}"),
@@ -60,6 +58,8 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.hub.share_ttl = settings.granted.share_ttl.value;
     host_settings.hub.share_ttl_max = settings.granted.share_ttl_max.value;
     host_settings.hub.quotas = settings.granted.quotas();
+    host_settings.hub.stored_tokens = settings.tokens.value;
+    host_settings.hub.linger = settings.linger.value;
     host_settings.hub.store.single_writer = settings.single_writer.value;
     let s3 = settings.s3();
     let scrubbed =
@@ -96,6 +96,9 @@ pub(crate) async fn open(
             ),
             probed => probed.map_err(|error| Failure::of(Exit::Store, &error))?,
         }
+        let location = location.clone();
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || storage::remove_half_written(&location, false)));
     }
     Ok(host)
 }
@@ -128,19 +131,30 @@ pub(crate) async fn shut_down(host: &Host) -> Result<(), Failure> {
     }
 }
 
-/// Who may come in: who has a key, or, without keys, everybody as the one account.
-pub(crate) fn access(keys: &[(AccountId, Secret)]) -> Result<Arc<dyn Access>, Failure> {
-    if keys.is_empty() {
-        let local = LOCAL.parse().map_err(|error| Failure::of(Exit::Failed, &error))?;
-        return Ok(Arc::new(SingleAccount::new(local)));
+/// Everybody, as the one account.
+pub(crate) fn everybody() -> Result<Arc<dyn Access>, Failure> {
+    let local = LOCAL.parse().map_err(|error| Failure::of(Exit::Failed, &error))?;
+    Ok(Arc::new(SingleAccount::new(local)))
+}
+
+/// Who may come in: who has a credential that is taken, or, if none is, everybody. The store's tokens are the hub's.
+fn access(settings: &ServeSettings) -> Result<Arc<dyn Access>, Failure> {
+    if !settings.asks_for_credentials() {
+        return everybody();
     }
-    let keys = keys.iter().map(|(account, key)| (account.clone(), key.clone(), Scopes::SHARE));
-    Ok(Arc::new(SharedKeys::new(keys)))
+    let mut all: Vec<Arc<dyn Access>> = Vec::new();
+    if let Some(signed) = settings.signed.access(Ambient::system().clock)? {
+        all.push(Arc::new(signed));
+    }
+    if !settings.keys.value.is_empty() {
+        all.push(Arc::new(SharedKeys::new(settings.keys.value.iter().cloned())));
+    }
+    Ok(Arc::new(AnyOf::new(all)))
 }
 
 fn warn_of_what_is_open(settings: &ServeSettings, address: SocketAddr) {
     let wide = !address.ip().is_loopback();
-    if wide && !settings.needs_keys() {
+    if wide && !settings.asks_for_credentials() {
         tracing::warn!(%address, "open: everybody who reaches this port is account {LOCAL} and may change its shares");
     }
     if address.ip().is_unspecified() && settings.public_url.value.is_none() {

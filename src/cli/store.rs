@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use capshare::host::storage::{self, StoreLocation};
 use capshare::hub::ambient::{Ambient, NoEntropy};
 use capshare::store::{
-    CheckOptions, Checked, Finding, Freed, GcOptions, ShareSize, Stats, Store, StoreError, StoreSettings, Tally,
-    WriterId,
+    CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, ShareSize, Stats, Store, StoreError, StoreSettings,
+    Tally, WriterId,
 };
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
@@ -40,13 +40,18 @@ pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: 
         StoreCommand::Gc(args::StoreGc { dry_run, tombstones_after, .. }) => {
             let mut options = GcOptions::at(now, bits()?);
             (options.dry_run, options.tombstones_after) = (dry_run, tombstones_after);
-            let freed = finish(&bar, store.gc(&options, &count).await)?;
+            let mut freed = finish(&bar, store.gc(&options, &count).await)?;
+            let half_written = storage::remove_half_written(&settings.store.value, dry_run);
+            if half_written.objects > 0 {
+                freed.kinds.insert(FreedKind::HalfWritten, half_written);
+            }
             output.result(freed_text(&freed, dry_run).trim_end(), &freed_json(&freed, dry_run))
         }
     }
 }
 
-async fn open(settings: &ServeSettings, writer: WriterId) -> Result<Store, Failure> {
+/// The store that the settings say, if it is there.
+pub(crate) async fn open(settings: &ServeSettings, writer: WriterId) -> Result<Store, Failure> {
     let location = &settings.store.value;
     if let StoreLocation::Directory(path) = location
         && !path.is_dir()

@@ -22,7 +22,10 @@ use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
-use crate::share_capnp::{batch_stamp, create_result, delete_result, list_result, probe_callback, share_writer};
+use crate::share_capnp::{
+    batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
+    registration, share_writer,
+};
 
 /// What creating a share gave.
 #[derive(Debug, Clone)]
@@ -62,6 +65,29 @@ pub struct Page {
     pub shares: Vec<ShareListing>,
     /// Where to go on; `None` after the last.
     pub next_cursor: Option<String>,
+}
+
+/// Why a call of the service around the host came to no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// It did not come to the service, or not back: as for every call.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The service serves nothing of this name.
+    #[error("the host serves no call {name}")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The service's own error, as it words it.
+    #[error("{code}: {message}")]
+    Failed {
+        /// For programs. `timeout`: it did not answer in time; `internal`: it broke.
+        code: String,
+        /// For people.
+        message: String,
+    },
 }
 
 pub(crate) async fn create_share(
@@ -189,6 +215,44 @@ pub(crate) async fn list(
         }
         list_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
     }
+}
+
+/// Gives what withdraws the sink when it is dropped.
+pub(crate) async fn offer_sink(
+    session: &Session,
+    sink: client_sink::Client,
+) -> Result<registration::Client, ClientError> {
+    let mut request = session.rpc.offer_sink_request();
+    request.get().set_sink(sink);
+    let response = request.send().promise.await?;
+    let answer = response.get()?;
+    match answer.get_result()?.which()? {
+        offer_result::Which::Registered(()) => Ok(answer.get_registration()?),
+        offer_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+/// A call of the service around the host: JSON, or the service's own word.
+pub(crate) async fn call(
+    session: Rc<Session>,
+    name: Rc<str>,
+    data: Rc<str>,
+    within_ms: u32,
+) -> Result<Result<String, CallError>, ClientError> {
+    let mut request = session.rpc.call_request();
+    let mut params = request.get();
+    params.set_name(&*name);
+    params.set_data(&*data);
+    params.set_within_ms(within_ms);
+    let response = request.send().promise.await?;
+    Ok(match response.get()?.get_result()?.which()? {
+        call_result::Which::Answer(answer) => Ok(text(answer?)?),
+        call_result::Which::Refused(refusal) => return Err(read_refusal(refusal?)?.into()),
+        call_result::Which::Unknown(()) => Err(CallError::Unknown { name: name.to_string() }),
+        call_result::Which::Failed(failed) => {
+            Err(CallError::Failed { code: text(failed.get_code()?)?, message: text(failed.get_message()?)? })
+        }
+    })
 }
 
 pub(crate) async fn probe_value(session: Rc<Session>, value: ProbeValue) -> Result<Measured<ProbeValue>, ClientError> {

@@ -73,3 +73,6 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a sync's message holds besides its items, at most as the client sends it: id, secret, stamp, and their pointers.
 pub(crate) const BATCH_ENVELOPE_BYTES: usize = 1 << 10;
+
+/// The close code for a host that was silent.
+pub(crate) const SILENCE_CODE: u16 = 4002;

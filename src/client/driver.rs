@@ -21,6 +21,7 @@ use crate::client::dial::{Connection, Control, DialError, DialRequest};
 use crate::client::error::{ClientError, Closed, Ending, Lost};
 use crate::client::hello::greet;
 use crate::client::link::{Link, Session};
+use crate::client::push::keep_offering;
 use crate::client::state::ConnectionState;
 use crate::share::limits::MESSAGE_BYTES_MAX;
 use crate::wire::vat::{Vat, VatLimits, connect};
@@ -208,7 +209,7 @@ impl Keeper<'_> {
         let Established { session, mut vat } = established;
         let control = session.control.clone();
         self.state.send_replace(ConnectionState::Connected(session.hello.clone()));
-        self.link.set_up(session);
+        self.link.set_up(session.clone());
         let keepalive = async {
             match &control {
                 Some(control) => control.keepalive().await,
@@ -219,6 +220,7 @@ impl Keeper<'_> {
             biased;
             () = self.stop.cancelled() => None,
             end = keepalive => Some(Ending::from(end)),
+            never = keep_offering(self.link, &session) => match never {},
             result = &mut vat => Some(match control.as_ref().and_then(|control| control.end_reason()) {
                 Some(end) => Ending::from(end),
                 None => Ending::Again(Lost::Connection(match result {
@@ -227,6 +229,7 @@ impl Keeper<'_> {
                 })),
             }),
         };
+        drop(session);
         let Some(ending) = ending else {
             // Everything that the connection held is released before the goodbye.
             self.link.set_closed(Closed::Here);

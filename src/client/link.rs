@@ -17,6 +17,7 @@ use crate::client::builder::Settings;
 use crate::client::defaults::BACKOFF_MIN;
 use crate::client::dial::Control;
 use crate::client::error::{ClientError, Closed, Ending, Lost};
+use crate::client::push::{Offer, Offered};
 use crate::client::random::Random;
 use crate::client::state::Hello;
 use crate::share::error::Refusal;
@@ -29,6 +30,10 @@ pub(crate) struct Link {
     /// The first call dials.
     wanted: Notify,
     pub(crate) random: RefCell<Random>,
+    /// What answers pushes, to be offered on each connection.
+    pub(crate) offer: watch::Sender<Offer>,
+    /// What became of it on the connection of the hour.
+    pub(crate) offered: watch::Sender<Offered>,
     /// Tasks that outlive the call that began them: one for each share, which may linger, and one for each watch.
     pub(crate) tasks: TaskTracker,
 }
@@ -69,6 +74,8 @@ impl Link {
             state: watch::Sender::new(down),
             wanted: Notify::new(),
             random,
+            offer: watch::Sender::default(),
+            offered: watch::Sender::default(),
             tasks: TaskTracker::new(),
         })
     }

@@ -1,12 +1,13 @@
 //! The client's calls: each verb, with the policy for a connection that is lost while it is on its way.
 
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::client::calls::{self, Measured, Page, ProbeValue};
+use crate::client::calls::{self, CallError, Measured, Page, ProbeValue};
 use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
 use crate::client::items::Items;
@@ -19,9 +20,11 @@ use crate::client::state::Hello;
 use crate::client::upload::{Progress, Shared, Upload};
 use crate::client::watch::Watch;
 use crate::client::{Client, QueueSettings};
+use crate::contract::sync_data::check_json;
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
 use crate::share::id::{ProducerId, SessionId, ShareId};
+use crate::share::limits::Limits;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::{Revision, ShareInfo};
@@ -240,6 +243,41 @@ impl Client {
     #[must_use]
     pub fn watch(&self, id: &ShareId, since: Revision) -> Watch {
         Watch::new(self.clone(), id.clone(), since)
+    }
+
+    /// Calls what the service around the host serves under this name. `data` is anything whose `Display` is JSON, such as a
+    /// `serde_json::Value`, or JSON text; so is what comes back.
+    ///
+    /// It is made once: where its connection is lost, it may or may not have been carried out.
+    ///
+    /// # Errors
+    /// As every call; that there is nothing of this name; or what the service itself fails with.
+    pub async fn call(&self, name: &str, data: impl fmt::Display) -> Result<String, CallError> {
+        self.call_within(name, data, self.call_timeout()).await
+    }
+
+    /// The same for a caller who waits no longer than this, which the host is told. Longer than the call timeout it is cut to
+    /// that.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_within(
+        &self,
+        name: &str,
+        data: impl fmt::Display,
+        within: Duration,
+    ) -> Result<String, CallError> {
+        let (name, data) = (name.to_owned(), data.to_string());
+        check_json("call", &data, &Limits::default()).map_err(ClientError::Refused)?;
+        let within_ms = u32::try_from(within.min(self.call_timeout()).as_millis()).unwrap_or(u32::MAX).max(1);
+        let called = self.run(move |link| {
+            Box::pin(async move {
+                let (name, data) = (Rc::<str>::from(name), Rc::<str>::from(data));
+                let call = |session| calls::call(session, name.clone(), data.clone(), within_ms);
+                link.call(Policy::Once, call).await
+            })
+        });
+        called.await?
     }
 
     /// Sends a value and gets it back.

@@ -344,22 +344,24 @@ fn read_stamp(stamp: batch_stamp::Reader<'_>) -> Result<Option<Stamp>, ReadError
     Ok(Some(Stamp { producer, epoch: stamp.get_epoch(), sequence: stamp.get_sequence() }))
 }
 
-fn never_is_0(at: Option<Timestamp>) -> i64 {
+pub(super) fn never_is_0(at: Option<Timestamp>) -> i64 {
     at.map_or(0, |at| at.0)
 }
 
-fn some_unless_0(at: i64) -> Option<Timestamp> {
+pub(super) fn some_unless_0(at: i64) -> Option<Timestamp> {
     (at != 0).then_some(Timestamp(at))
 }
 
-fn name<T: std::str::FromStr<Err = crate::share::id::BadName>>(text: text::Reader<'_>) -> Result<T, ReadError> {
+pub(super) fn name<T: std::str::FromStr<Err = crate::share::id::BadName>>(
+    text: text::Reader<'_>,
+) -> Result<T, ReadError> {
     Ok(utf8(text)?.parse().map_err(Refusal::from)?)
 }
 
-fn utf8(text: text::Reader<'_>) -> Result<&str, Refusal> {
+pub(super) fn utf8(text: text::Reader<'_>) -> Result<&str, Refusal> {
     text.to_str().map_err(|_| Refusal::invalid(0, "a text that is not UTF-8"))
 }
 
-fn len<T>(list: &[T]) -> u32 {
+pub(super) fn len<T>(list: &[T]) -> u32 {
     u32::try_from(list.len()).unwrap_or(u32::MAX)
 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::share::change::Change;
 use crate::share::error::Refusal;
-use crate::share::item::{ItemKey, ItemKind, Payload};
+use crate::share::item::{ItemKey, ItemKind, Payload, nesting};
 use crate::share::limits::Limits;
 
 /// Reads one item of a type, named as in `SyncData`, and appends its change, or for an array of models its changes.
@@ -155,6 +155,15 @@ fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result<T, Refusal
     })
 }
 
+/// Passes what is JSON, within the limits of an item.
+///
+/// # Errors
+/// It is none, too long or too deeply nested.
+pub fn check_json(what: &str, json: &str, limits: &Limits) -> Result<(), Refusal> {
+    check_size(json, limits)?;
+    parse::<IgnoredAny>(what, json).map(|_| ())
+}
+
 fn check_size(json: &str, limits: &Limits) -> Result<(), Refusal> {
     if json.len() > limits.item_bytes_max {
         return Err(Refusal::limit("itemBytesMax", limits.item_bytes_max, json.len()));
@@ -164,34 +173,6 @@ fn check_size(json: &str, limits: &Limits) -> Result<(), Refusal> {
         return Err(Refusal::limit("itemNestingMax", limits.item_nesting_max, nesting));
     }
     Ok(())
-}
-
-/// How deep brackets stand inside one another. The parser does not say: it skips what nobody reads without recursion.
-/// Most bytes of an item stand in strings, and strings are skipped.
-fn nesting(json: &str) -> usize {
-    let bytes = json.as_bytes();
-    let (mut depth, mut deepest, mut at) = (0_usize, 0, 0);
-    while let Some(byte) = bytes.get(at) {
-        at += 1;
-        match byte {
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                while let Some(mark) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
-                    at += mark + 1;
-                    if bytes.get(at - 1) == Some(&b'"') {
-                        break;
-                    }
-                    at += 1; // What was escaped.
-                }
-            }
-            _ => {}
-        }
-    }
-    deepest
 }
 
 /// A JSON text.

@@ -10,12 +10,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
+
+mod half_written;
+
+pub use half_written::remove_half_written;
 
 /// Where a bucket is. Parsed from text:
 ///
@@ -186,7 +189,7 @@ impl StoreLocation {
 }
 
 /// Opens a bucket and asks it something, to be sure that it is there. A directory is made if it is not there, and is
-/// written with fsync; what hosts that were killed left half written in it is removed when it is an hour old.
+/// written with fsync; a host then calls [`remove_half_written`], beside its work.
 ///
 /// # Errors
 /// It cannot be used; the error says what to do.
@@ -204,44 +207,10 @@ async fn open_directory(path: &std::path::Path) -> Result<Arc<dyn ObjectStore>, 
     let directory = LocalFileSystem::new_with_prefix(path).map_err(|error| unusable(error.into()))?.with_fsync(true);
     let test = Path::from("probe/writable");
     directory.put(&test, PutPayload::default()).await.map_err(|error| unusable(error.into()))?;
-    if let Ok(meta) = directory.head(&test).await {
-        let (path, before) = (path.to_owned(), std::time::SystemTime::from(meta.last_modified) - ABANDONED_AFTER);
-        // Whatever it comes to, the directory can be used, and nobody waits for it.
-        drop(tokio::task::spawn_blocking(move || remove_abandoned(&path, before)));
-    }
     match directory.delete(&test).await {
         // Another host that starts at this moment was quicker.
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(Arc::new(directory)),
         Err(error) => Err(unusable(error.into())),
-    }
-}
-
-/// How old a file must be that is still on its way to be an object: no write takes an hour. Younger ones may be another
-/// host's, which would then name a file that a third has begun under that name.
-const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
-
-/// Removes what hosts that were killed left half written, as far as it was last written before this time: files by the name
-/// of an object with `#` and a number behind it. They are no objects to anybody, so that a deletion passes them over.
-fn remove_abandoned(store: &std::path::Path, before: std::time::SystemTime) {
-    let is_abandoned = |file: &std::path::Path| {
-        let number = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.rsplit_once('#'));
-        number.is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-            && file.metadata().and_then(|meta| meta.modified()).is_ok_and(|modified| modified < before)
-    };
-    // Nothing else in the directory is ours.
-    let mut folders = ["index", "probe", "share", "tomb"].map(|name| store.join(name)).to_vec();
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for entry in entries.flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(kind) if kind.is_file() && is_abandoned(&entry.path()) => {
-                    // If it cannot be removed, the next start tries again.
-                    let _left = std::fs::remove_file(entry.path());
-                }
-                Ok(_) | Err(_) => {}
-            }
-        }
     }
 }
 

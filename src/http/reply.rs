@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use crate::hub::access::failures;
 use crate::share::error::Refusal;
 use crate::viewer::frame;
 
@@ -50,7 +51,9 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
         }
         Refusal::LimitExceeded { limit, max, got } => {
             let status = match limit.as_ref() {
-                "upgradesPerMinute" | "connectionsMax" => StatusCode::TOO_MANY_REQUESTS,
+                "upgradesPerMinute" | "accountUpgradesPerMinute" | "connectionsMax" | failures::LIMIT => {
+                    StatusCode::TOO_MANY_REQUESTS
+                }
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, json!({ "limit": limit, "max": max, "got": got }))

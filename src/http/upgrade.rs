@@ -1,8 +1,10 @@
 //! The doors: what is asked before a WebSocket upgrade is answered 101, and where its socket goes then.
 //!
 //! In this order, each with its own answer: is it an upgrade (426), may its origin (403), does it come too often (429), is
-//! this its door and its protocol (400), who is it (401), is there room (429), and for viewers: is the share there (404).
-//! Nothing is registered and no byte of the body is looked at before the last of them.
+//! this its door and its protocol (400), who is it (401), does its account come too often (429), for viewers: is the share
+//! there (404), and is there room (429). Nothing is registered and no byte of the body is looked at before the last of them.
+//! The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
+//! closed with a code.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -24,11 +26,13 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::http::reply;
 use crate::hub::Hub;
-use crate::hub::access::Principal;
-use crate::hub::metrics::{DoorLabel, ReasonLabel};
-use crate::hub::registry::{Connection, Door};
+use crate::hub::access::{Credential, Principal, failures};
+use crate::hub::audit;
+use crate::hub::metrics::ReasonLabel;
+use crate::hub::registry::{Door, Pending};
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::share::id::AccountId;
 use crate::share::secret::Secret;
 use crate::viewer::frame;
 use crate::viewer::ws::{self, ViewerSettings};
@@ -42,11 +46,14 @@ pub struct DoorSettings {
     pub origins: Vec<String>,
     /// Upgrades that one address may ask for in a minute, and at once. Default 6,000.
     pub upgrades_per_minute: NonZeroU32,
+    /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
+    pub account_upgrades_per_minute: NonZeroU32,
 }
 
 impl Default for DoorSettings {
     fn default() -> Self {
-        Self { origins: Vec::new(), upgrades_per_minute: NonZeroU32::new(6_000).unwrap_or(NonZeroU32::MIN) }
+        let often = NonZeroU32::new(6_000).unwrap_or(NonZeroU32::MIN);
+        Self { origins: Vec::new(), upgrades_per_minute: often, account_upgrades_per_minute: often }
     }
 }
 
@@ -58,7 +65,10 @@ pub struct Doors {
     workers: Workers,
     settings: DoorSettings,
     viewer: ViewerSettings,
+    /// By address. Those not heard of lately are forgotten once a minute.
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
+    /// By account, likewise.
+    account_upgrades: DefaultKeyedRateLimiter<AccountId>,
 }
 
 /// The address that a request came from, put into its extensions by whoever accepted the socket.
@@ -70,13 +80,16 @@ impl Doors {
     #[must_use]
     pub fn new(hub: Arc<Hub>, workers: Workers, settings: DoorSettings, viewer: ViewerSettings) -> Arc<Self> {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
-        Arc::new(Self { hub, workers, settings, viewer, upgrades })
+        let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
+        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades })
     }
 
-    /// Forgets addresses that have not been heard of lately: to be called about once a minute.
+    /// Forgets addresses and accounts that have not been heard of lately: to be called about once a minute.
     pub fn forget_addresses(&self) {
         self.upgrades.retain_recent();
         self.upgrades.shrink_to_fit();
+        self.account_upgrades.retain_recent();
+        self.account_upgrades.shrink_to_fit();
     }
 
     /// The first questions, the same at every door.
@@ -86,6 +99,7 @@ impl Doors {
         if let Some(Peer(address)) = request.extensions.get::<Peer>() {
             self.check_rate(address.ip())?;
         }
+        check_query(request.uri.query().unwrap_or_default())?;
         Ok(key)
     }
 
@@ -106,21 +120,33 @@ impl Doors {
         self.upgrades.check_key(&address).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
     }
 
-    fn admit(&self, door: Door, principal: Option<Principal>) -> Result<Connection, Refusal> {
-        let connection = self.hub.registry().admit(door, principal, self.hub.ambient().clock.now())?;
-        let label = DoorLabel { door: door.as_str() };
-        self.hub.metrics().connections_admitted.get_or_create(&label).inc();
-        tracing::debug!(connection = %connection.id, door = label.door, "admitted");
-        Ok(connection)
+    fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
+        let max = self.settings.account_upgrades_per_minute.get() as usize;
+        if who.credential == Credential::None || self.account_upgrades.check_key(&who.account).is_ok() {
+            return Ok(());
+        }
+        Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response {
+    fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
+        let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
+        audit::refused(from, door.as_str(), refusal);
         let reason = frame::code(refusal);
         self.hub.metrics().requests_refused.get_or_create(&ReasonLabel { reason }).inc();
         let mut response = reply::refused(refusal);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            // After this long there is a place for one upgrade more.
-            let wait = 60_u32.div_ceil(self.settings.upgrades_per_minute.get());
+            // After this long there is a place for one more.
+            let settings = &self.settings;
+            let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal {
+                match limit.as_ref() {
+                    failures::LIMIT => *max,
+                    "accountUpgradesPerMinute" => u64::from(settings.account_upgrades_per_minute.get()),
+                    _ => u64::from(settings.upgrades_per_minute.get()),
+                }
+            } else {
+                u64::from(settings.upgrades_per_minute.get())
+            };
+            let wait = 60_u64.div_ceil(per_minute.max(1));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
         }
         response
@@ -131,24 +157,24 @@ impl Doors {
 pub async fn rpc(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     let (mut request, _) = request.into_parts();
     match rpc_admission(&doors, &request).await {
-        Ok((key, connection)) => {
+        Ok((key, pending)) => {
             let answer = switching(&key, offered(&request.headers).contains(&SUBPROTOCOL));
             let upgrade = request.extensions.remove::<OnUpgrade>();
             tokio::spawn(async move {
                 if let Some((socket, received)) = upgraded(upgrade).await {
                     match socket.into_std() {
-                        Ok(socket) => doors.workers.serve(Arc::clone(&doors.hub), connection, socket, received),
+                        Ok(socket) => doors.workers.serve(Arc::clone(&doors.hub), pending, socket, received),
                         Err(error) => tracing::error!(%error, "a socket could not be handed over"),
                     }
                 }
             });
             answer
         }
-        Err(refusal) => doors.refuse(&refusal),
+        Err(refusal) => doors.refuse(Door::Rpc, &request, &refusal),
     }
 }
 
-async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Connection), Refusal> {
+async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pending), Refusal> {
     let key = doors.knock(request)?;
     let offered = offered(&request.headers);
     let versions: Vec<_> = offered.iter().filter(|name| name.starts_with(SUBPROTOCOL_PREFIX)).copied().collect();
@@ -157,34 +183,35 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Connec
         return Err(Refusal::ProtocolMismatch { expected: SUBPROTOCOL.into(), got: got.into() });
     }
     let query = request.uri.query().unwrap_or_default();
-    if query.split('&').any(|pair| pair.starts_with("token=") || pair.starts_with("access_token=")) {
-        let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
-        return Err(Refusal::Unauthorized { reason: reason.into() });
-    }
     let token = token(&request.headers);
     // Clients that cannot set headers ask to come in without a credential, and call `authenticate` inside.
     let in_band = query.split('&').any(|pair| pair == "auth=inband");
-    let principal = doors.hub.introduce(token.as_ref(), in_band).await?;
-    Ok((key, doors.admit(Door::Rpc, principal)?))
+    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let introducing = doors.hub.introduce(token.as_ref(), in_band);
+    let principal = doors.hub.failures().guard(address, token.is_some(), introducing).await?;
+    principal.iter().try_for_each(|who| doors.check_account(who))?;
+    let pending = doors.hub.register(Door::Rpc, principal)?;
+    address.map(|address| pending.address.set(address));
+    Ok((key, pending))
 }
 
 /// `/ws/{id}`.
 pub async fn viewer(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (mut request, _) = request.into_parts();
     match viewer_admission(&doors, &id, &request).await {
-        Ok((key, connection, feed)) => {
+        Ok((key, pending, feed)) => {
             let upgrade = request.extensions.remove::<OnUpgrade>();
             tokio::spawn(async move {
                 if let Some((socket, received)) = upgraded(upgrade).await {
                     let config = Some(ws::socket_config());
                     let socket =
                         WebSocketStream::from_partially_read(socket.compat(), received, Role::Server, config).await;
-                    ws::serve(connection, feed, socket, doors.viewer).await;
+                    ws::serve(&doors.hub, pending, feed, socket, doors.viewer).await;
                 }
             });
             switching(&key, false)
         }
-        Err(refusal) => doors.refuse(&refusal),
+        Err(refusal) => doors.refuse(Door::Viewer, &request, &refusal),
     }
 }
 
@@ -192,14 +219,33 @@ async fn viewer_admission(
     doors: &Doors,
     id: &str,
     request: &Parts,
-) -> Result<(String, Connection, crate::hub::feed::Feed), Refusal> {
+) -> Result<(String, Pending, crate::hub::feed::Feed), Refusal> {
     let key = doors.knock(request)?;
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
+    // A viewer needs no credential. One that shows some is known by it, and goes when it is revoked.
+    let principal = match token(&request.headers) {
+        Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
+        None => None,
+    };
+    principal.iter().try_for_each(|who| doors.check_account(who))?;
     let room = doors.hub.view(id).await?;
     let feed = doors.hub.follow(&room, 0).await?;
-    Ok((key, doors.admit(Door::Viewer, None)?, feed))
+    Ok((key, doors.hub.register(Door::Viewer, principal)?, feed))
+}
+
+/// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
+fn check_query(query: &str) -> Result<(), Refusal> {
+    let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
+    // Ours by their beginning, and JSON Web Tokens by theirs.
+    let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value) || is_one(name)) {
+        let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
+        return Err(Refusal::Unauthorized { reason: reason.into() });
+    }
+    Ok(())
 }
 
 /// The key of a WebSocket upgrade.

@@ -1,8 +1,11 @@
 //! Access: from a credential to a principal, and what a principal may do.
 //!
 //! The doors ask [`Access`] once for each connection (and once for each `authenticate`), before anything else of it is
-//! looked at. An embedder brings its own by implementing the trait; [`SharedKeys`] and [`SingleAccount`] are ours.
+//! looked at, and once more by [`Access::recheck`] when the connection has its place, so that what is revoked in between is
+//! not let in. An embedder brings its own by implementing the trait. Ours are [`SingleAccount`], [`SharedKeys`],
+//! [`StoredTokens`] and, with the feature `jwt`, [`JwtAccess`]; [`AnyOf`] joins several.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use futures::future::BoxFuture;
@@ -12,6 +15,18 @@ use subtle::ConstantTimeEq;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::secret::{Secret, SecretHash};
+use crate::share::time::Timestamp;
+
+mod any;
+pub mod failures;
+#[cfg(feature = "jwt")]
+pub mod jwt;
+mod tokens;
+
+pub use any::AnyOf;
+#[cfg(feature = "jwt")]
+pub use jwt::JwtAccess;
+pub use tokens::{StoredTokens, mint};
 
 /// Who a connection is, and what it may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +37,8 @@ pub struct Principal {
     pub credential: Credential,
     /// What it may do.
     pub scopes: Scopes,
+    /// From when on its credential is nothing worth, and its connections are closed; `None`: never by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What kind of credential a connection showed; every one belongs to an account.
@@ -29,9 +46,10 @@ pub struct Principal {
 pub enum Credential {
     /// A login session of an account, by its name.
     Session(String),
-    /// A token, by its id.
+    /// A token, by its id, which opens nothing by itself: of a stored token its 16 characters, of a signed one `jwt:` and
+    /// its `jti`.
     Token(String),
-    /// A shared key.
+    /// A shared key, or a signed token that names neither a session nor itself.
     Key,
     /// None: the host needs none.
     None,
@@ -66,7 +84,51 @@ impl Scopes {
     pub const SHARE: Self = Self { write: true, read: true, admin: false };
     /// Everything.
     pub const ALL: Self = Self { write: true, read: true, admin: true };
+    /// Nothing.
+    pub const NONE: Self = Self { write: false, read: false, admin: false };
+
+    /// Their names, as tokens and settings write them.
+    #[must_use]
+    pub fn names(self) -> Vec<&'static str> {
+        [("share:write", self.write), ("share:read", self.read), ("admin", self.admin)]
+            .into_iter()
+            .filter_map(|(name, has)| has.then_some(name))
+            .collect()
+    }
+
+    /// What these names give. Other names give nothing.
+    #[must_use]
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().fold(Self::NONE, |scopes, name| match name {
+            "share:write" => Self { write: true, ..scopes },
+            "share:read" => Self { read: true, ..scopes },
+            "admin" => Self { admin: true, ..scopes },
+            _ => scopes,
+        })
+    }
 }
+
+impl std::str::FromStr for Scopes {
+    type Err = BadScopes;
+
+    /// Names with commas between them.
+    fn from_str(text: &str) -> Result<Self, BadScopes> {
+        let names = || text.split(',').map(str::trim);
+        let all = names().all(|name| Self::of_names([name]) != Self::NONE);
+        if all { Ok(Self::of_names(names())) } else { Err(BadScopes) }
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(","))
+    }
+}
+
+/// A text names a scope that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("scopes are share:write, share:read and admin, with commas between them")]
+pub struct BadScopes;
 
 impl Principal {
     /// Passes if the principal may write.
@@ -111,8 +173,43 @@ pub trait Access: fmt::Debug + Send + Sync {
     /// [`Refusal::Unauthorized`] for a wrong token, [`Refusal::Unavailable`] if it cannot be told now.
     fn authenticate<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>>;
 
+    /// Whether a token has the form of those that this knows, right or wrong. [`AnyOf`] asks the first that says so. Default:
+    /// yes.
+    fn recognises(&self, _token: &Secret) -> bool {
+        true
+    }
+
+    /// Whether a principal's credential is still valid, as its source says now and not as it was remembered. Default: yes.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`] if it was revoked or has expired, any other if it cannot be told now.
+    fn recheck<'a>(&'a self, _who: &'a Principal) -> BoxFuture<'a, Result<(), Refusal>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether it can tell who comes in. Default: it can.
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+
+    /// What it does in the background for as long as its host runs. Default: nothing.
+    fn tend(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     /// How the start-up line and `serve --check` name it: the mode, never a credential.
     fn describe(&self) -> String;
+}
+
+/// Whether an [`Access`] can tell who comes in; the texts are sentences for an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It can by what it knew before, and cannot learn anything new.
+    Stale(Cow<'static, str>),
+    /// It lets nobody in.
+    Down(Cow<'static, str>),
 }
 
 /// No credential needed: everybody who reaches the host is the one account.
@@ -129,7 +226,7 @@ impl SingleAccount {
     }
 
     fn principal(&self) -> Principal {
-        Principal { account: self.account.clone(), credential: Credential::None, scopes: Scopes::ALL }
+        Principal { account: self.account.clone(), credential: Credential::None, scopes: Scopes::ALL, expires_at: None }
     }
 }
 
@@ -157,6 +254,8 @@ pub struct SharedKeys {
 impl SharedKeys {
     /// The shortest key taken: 16 characters, because a key is guessed at over the network.
     pub const KEY_CHARS_MIN: usize = 16;
+    /// The longest, in bytes.
+    pub const KEY_BYTES_MAX: usize = 512;
 
     /// These keys, with what each gives. Only their hashes are kept.
     #[must_use]
@@ -187,15 +286,21 @@ impl Access for SharedKeys {
         );
         Box::pin(std::future::ready(match found {
             Some((account, scopes)) => {
-                Ok(Principal { account: account.clone(), credential: Credential::Key, scopes: *scopes })
+                let account = account.clone();
+                Ok(Principal { account, credential: Credential::Key, scopes: *scopes, expires_at: None })
             }
-            None => Err(Refusal::Unauthorized { reason: "this token is not known here".into() }),
+            None => Err(unknown()),
         }))
     }
 
     fn describe(&self) -> String {
         format!("{} shared key{}", self.keys.len(), if self.keys.len() == 1 { "" } else { "s" })
     }
+}
+
+/// The answer to any token that is not known, whatever is wrong with it.
+fn unknown() -> Refusal {
+    Refusal::Unauthorized { reason: "this token is not known here".into() }
 }
 
 /// The hash of a secret, as the log keeps it.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
+use crate::hub::audit;
 use crate::hub::room::Room;
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
@@ -70,6 +71,9 @@ impl Hub {
             // Another was quicker; the data was charged as a batch to what is there.
             (_, Some(charge)) => charge.give_back(),
             (_, None) => {}
+        }
+        if let Ok(created) = &created {
+            audit::share_created(who, &created.id, created.existed);
         }
         created
     }

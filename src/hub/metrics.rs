@@ -18,6 +18,8 @@ pub struct Metrics {
     pub connections_admitted: Family<DoorLabel, Counter>,
     /// Connections open now, by door.
     pub connections_open: Family<DoorLabel, Gauge>,
+    /// Connections closed because their credential was revoked, or an administrator said so.
+    pub connections_revoked: Counter,
     /// Upgrades and requests refused, by reason.
     pub requests_refused: Family<ReasonLabel, Counter>,
     /// RPC calls that have no answer yet.
@@ -68,6 +70,7 @@ impl Metrics {
             registry: Registry::with_prefix("capshare"),
             connections_admitted: Family::default(),
             connections_open: Family::default(),
+            connections_revoked: Counter::default(),
             requests_refused: Family::default(),
             calls_in_flight: Gauge::default(),
             calls: Counter::default(),
@@ -99,6 +102,7 @@ impl Metrics {
         let to = &mut self.registry;
         to.register("connections_admitted", "Connections admitted", self.connections_admitted.clone());
         to.register("connections_open", "Connections open now", self.connections_open.clone());
+        to.register("connections_revoked", "Connections closed by revocation", self.connections_revoked.clone());
         to.register("requests_refused", "Upgrades and requests refused", self.requests_refused.clone());
         to.register("calls_in_flight", "RPC calls without an answer yet", self.calls_in_flight.clone());
         to.register("calls", "RPC calls begun", self.calls.clone());

@@ -118,8 +118,9 @@ enum Job {
 }
 
 impl Job {
-    fn deletes(&self) -> bool {
-        matches!(self, Self::Append { entry: Entry::Delete { .. }, .. })
+    /// Whether what it takes away must not linger.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
     }
 }
 
@@ -296,6 +297,11 @@ impl Room {
         }
     }
 
+    /// Rises with every change of the state. Does not count as following.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
     pub(super) fn poll_interval(&self) -> Option<Duration> {
         self.context.poll
     }
@@ -394,7 +400,7 @@ impl Room {
     /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
     /// runtime that is ending the committer is dropped at once, and puts the log back.
     fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
-        let hurries = job.deletes() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
+        let hurries = job.is_urgent() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
         inner.jobs.push_back(job);
         let log = inner.log.take();
         drop(inner);
@@ -431,6 +437,11 @@ fn byte_count(entry: &Entry) -> usize {
                 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
             })
             .sum::<usize>(),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Delete { .. } => 256,
+        Entry::Grant { grant } => 256 + grant.info.label.as_str().len(),
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Revoke { .. }
+        | Entry::Delete { .. } => 256,
     }
 }

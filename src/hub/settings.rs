@@ -1,5 +1,6 @@
 //! How a hub behaves: data, without anything that runs.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::hub::quota::QuotaSettings;
@@ -10,6 +11,12 @@ use crate::store::StoreSettings;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubSettings {
+    /// Whether the tokens of the store come in, besides what the host's [`Access`](crate::hub::access::Access) lets in. Default
+    /// false.
+    pub stored_tokens: bool,
+    /// Wrong credentials that one address may show in a minute, and at once. Default 60. Behind a proxy all clients have one
+    /// address: limit them there, and set this high.
+    pub failed_credentials_per_minute: NonZeroU32,
     /// What is refused. Default: the contract's limits.
     pub limits: Limits,
     /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
@@ -17,6 +24,9 @@ pub struct HubSettings {
     pub poll: Option<Duration>,
     /// Connections that are admitted. Default 10,000: at 14 kB each, 140 MB.
     pub connections_max: usize,
+    /// Connections that one account may have; past it the oldest is closed with 4004. `None`: as many as it likes. Default 50.
+    /// Those that showed no credential, where none is needed, do not count.
+    pub account_connections_max: Option<NonZeroUsize>,
     /// Bytes of items that idle rooms may keep in memory. Default 256 MiB, the largest share that may exist.
     pub idle_bytes_max: usize,
     /// Rooms that may be idle in memory. Default 10,000.
@@ -34,6 +44,11 @@ pub struct HubSettings {
     pub share_ttl_max: Option<Duration>,
     /// What each account may have. Default: as much as it likes.
     pub quotas: QuotaSettings,
+    /// How long a client may take to answer a push, unless the push says otherwise. Default 10 s: a handler that asks no
+    /// person, on a bad line.
+    pub push_within: Duration,
+    /// How long a handler may take for a call of a client, which the client can only shorten. Default 30 s, as its own calls.
+    pub call_within: Duration,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -41,9 +56,12 @@ pub struct HubSettings {
 impl Default for HubSettings {
     fn default() -> Self {
         Self {
+            stored_tokens: false,
+            failed_credentials_per_minute: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
             limits: Limits::default(),
             poll: Some(Duration::from_secs(1)),
             connections_max: 10_000,
+            account_connections_max: NonZeroUsize::new(50),
             idle_bytes_max: 256 << 20,
             idle_rooms_max: 10_000,
             linger: Duration::ZERO,
@@ -51,6 +69,8 @@ impl Default for HubSettings {
             share_ttl: None,
             share_ttl_max: None,
             quotas: QuotaSettings::default(),
+            push_within: Duration::from_secs(10),
+            call_within: Duration::from_secs(30),
             store: StoreSettings::default(),
         }
     }

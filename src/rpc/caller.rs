@@ -1,15 +1,17 @@
 //! What all objects of one connection share: the hub, who calls, and what the connection may use.
 
 use std::cell::{OnceCell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::hub::Hub;
 use crate::hub::metrics::Metrics;
-use crate::hub::registry::{Connection, ConnectionId};
+use crate::hub::registry::{Connection, ConnectionId, Departure, Entry};
 use crate::share::error::Refusal;
+use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
 
@@ -17,6 +19,10 @@ use crate::wire::vat::VatMeter;
 pub(super) struct Caller {
     pub(super) hub: Arc<Hub>,
     pub(super) connection: ConnectionId,
+    /// What the registry knows of the connection.
+    pub(super) entry: Arc<Entry>,
+    /// Where it comes from; `None`: from within the process.
+    pub(super) address: Option<IpAddr>,
     budget: Rc<Budget>,
     /// Set by a `hello` of another version; then every call is answered with it.
     mismatch: RefCell<Option<Refusal>>,
@@ -25,8 +31,13 @@ pub(super) struct Caller {
     turn: Semaphore,
     /// Large answers are made one at a time.
     large_answers: Semaphore,
+    /// What the host pushes through, if the client offered it.
+    sink: RefCell<Option<client_sink::Client>>,
     /// What waits to be written to the peer.
     queue: OnceCell<VatMeter>,
+    /// Set by a call that closed its own connection.
+    departure: RefCell<Option<Departure>>,
+    departing: Notify,
 }
 
 impl Caller {
@@ -35,17 +46,23 @@ impl Caller {
         let budget = Budget::observed(
             u32::try_from(limits.calls_in_flight_max).unwrap_or(u32::MAX),
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
-            Rc::new(Counted(Arc::clone(hub.metrics()))),
+            Rc::new(Counted(Arc::clone(hub.metrics()), Arc::clone(connection))),
         );
-        let connection = connection.id.clone();
+        let address = connection.address.get().copied();
+        let (entry, connection) = (Arc::clone(connection), connection.id.clone());
         Rc::new(Self {
             hub,
             connection,
+            entry,
+            address,
             budget,
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
+            sink: RefCell::default(),
             queue: OnceCell::new(),
+            departure: RefCell::default(),
+            departing: Notify::new(),
         })
     }
 
@@ -64,8 +81,20 @@ impl Caller {
         }
     }
 
+    /// The client's sink.
+    pub(super) fn sink(&self) -> Option<client_sink::Client> {
+        self.sink.borrow().clone()
+    }
+
+    /// Sets it, and gives the one before, which is the peer's object and must be dropped with nothing borrowed.
+    #[must_use = "drop it"]
+    pub(super) fn set_sink(&self, sink: Option<client_sink::Client>) -> Option<client_sink::Client> {
+        self.sink.replace(sink)
+    }
+
     /// Says where this connection's answers queue up.
     pub(super) fn set_queue(&self, queue: VatMeter) {
+        self.entry.traffic.set_queue(queue.shared_queued_bytes());
         // There is one vat to a connection.
         let _ = self.queue.set(queue);
     }
@@ -75,10 +104,28 @@ impl Caller {
     /// or two, and not one for each call.
     pub(super) async fn room_for_chunk(&self) -> Option<SemaphorePermit<'_>> {
         let turn = self.large_answers.acquire().await.ok();
+        self.room().await;
+        turn
+    }
+
+    /// Waits until not more than a chunk is waiting to be written.
+    pub(super) async fn room(&self) {
         if let Some(queue) = self.queue.get() {
             queue.room(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
-        turn
+    }
+
+    /// Ends the connection once the answer to the call that is being served is out. To be called right before it returns.
+    pub(super) fn depart(&self, departure: Option<Departure>) {
+        if departure.is_some() {
+            *self.departure.borrow_mut() = departure;
+            self.departing.notify_one();
+        }
+    }
+
+    /// Resolves when a call has closed its own connection and returned.
+    pub(super) async fn departed(&self) {
+        self.departing.notified().await;
     }
 
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
@@ -107,13 +154,21 @@ impl Drop for Held {
     }
 }
 
-/// Counts calls for the host's metrics.
-struct Counted(Arc<Metrics>);
+/// Counts calls for the host's metrics and its administrators, and lets none begin once the connection is closed.
+struct Counted(Arc<Metrics>, Arc<Entry>);
 
 impl CallObserver for Counted {
+    fn may_begin(&self) -> Result<(), capnp::Error> {
+        if self.1.is_closed() {
+            return Err(capnp::Error::disconnected("the host has closed this connection".into()));
+        }
+        Ok(())
+    }
+
     fn began(&self, _: u64, _: u16) {
         self.0.calls.inc();
         self.0.calls_in_flight.inc();
+        self.1.traffic.call_began();
     }
 
     fn ended(&self, _: u64, _: u16, outcome: CallOutcome) {
@@ -123,5 +178,6 @@ impl CallObserver for Counted {
             CallOutcome::Returned | CallOutcome::Failed(_) | CallOutcome::Cancelled => {}
         }
         self.0.calls_in_flight.dec();
+        self.1.traffic.call_ended();
     }
 }

@@ -4,25 +4,34 @@
 //! converts, calls one verb of the hub, and converts the answer. A capability in a result is real or, if the answer is a
 //! refusal, one that answers every call with that refusal.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use capnp::Error;
+use futures::FutureExt as _;
 
 use crate::contract::convert::{ReadError, read_batch, write_info, write_listing, write_opened, write_synced};
 use crate::contract::error::write_refusal;
+use crate::contract::sync_data::check_json;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::hub::access::Principal;
+use crate::hub::audit::{self, By};
+use crate::hub::calls::CallFailure;
+use crate::hub::grants::{Pass, Restored};
 use crate::hub::room::Room;
+use crate::rpc::admin::admin_object;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
-use crate::rpc::share::{self, share_object, view_object};
+use crate::rpc::share::{self, share_object, view_object, writer_object};
+use crate::rpc::sink::register;
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
+use crate::share::grant::Right;
 use crate::share::secret::Secret;
 use crate::share::view::Synced;
-use crate::share_capnp::{share_rpc, sync_item};
+use crate::share_capnp::{self, share_rpc, share_view, share_writer, sync_item};
 use crate::wire::guard::guard;
 
 /// Either a refusal or a fault: what a method may end in.
@@ -94,6 +103,26 @@ impl Gateway {
         Ok(syncing.await?)
     }
 
+    /// A call that the service around the host serves; `None` if nothing is served under its name.
+    async fn serve_call(&self, params: share_rpc::CallParams) -> Answer<Option<Result<String, CallFailure>>> {
+        let who = self.principal()?;
+        let (name, data, within) = {
+            let params = params.get()?;
+            let (name, json) = (text(params.get_name()?)?, text(params.get_data()?)?);
+            check_json("call", json, &self.caller.hub.settings().limits)?;
+            let data = serde_json::from_str(json).map_err(|_| Refusal::invalid(0, "a call that is no JSON"))?;
+            (name.to_owned(), data, ttl(params.get_within_ms().into()))
+        };
+        drop(params);
+        // On its own box of a panic: its caller learns that it broke, and no more.
+        let called = self.caller.hub.call(&self.caller.entry, who, &name, data, within);
+        let served = AssertUnwindSafe(called).catch_unwind().await.unwrap_or_else(|_panic| {
+            tracing::error!(connection = %self.caller.connection, name, "the handler of a call panicked");
+            Some(Err(CallFailure::new("internal", "the call broke off")))
+        });
+        Ok(served.map(|served| served.map(|answer| answer.to_string())))
+    }
+
     async fn delete(&self, params: share_rpc::DeleteShareParams) -> Answer<()> {
         self.principal()?.may_write()?;
         let params = params.get()?;
@@ -101,8 +130,27 @@ impl Gateway {
         let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
         let deleting = self.caller.hub.delete_room(&room);
         drop(turn);
-        Ok(deleting.await?)
+        deleting.await?;
+        audit::share_deleted(By::Connection(&self.caller.entry, self.principal.as_ref()), room.id());
+        Ok(())
     }
+
+    async fn restore(&self, params: share_rpc::RestoreParams) -> Answer<Capability> {
+        let who = self.principal()?;
+        let Restored { room, pass } = self.caller.hub.restore(who, text(params.get()?.get_token()?)?).await?;
+        Ok(match pass.right() {
+            Right::Full => Capability::Share(share_object(&self.caller, &room, pass)?),
+            Right::Write => Capability::Writer(writer_object(&self.caller, &room, pass)?),
+            Right::Read => Capability::View(view_object(&self.caller, &room, pass)?),
+        })
+    }
+}
+
+/// What a token gives.
+enum Capability {
+    Share(share_capnp::share::Client),
+    Writer(share_writer::Client),
+    View(share_view::Client),
 }
 
 impl share_rpc::Server for Gateway {
@@ -137,7 +185,8 @@ impl share_rpc::Server for Gateway {
             Some(mismatch) => Err(mismatch),
             None => {
                 let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
-                self.caller.hub.authenticate(Some(&token)).await
+                let (hub, entry) = (&self.caller.hub, &self.caller.entry);
+                hub.failures().guard(self.caller.address, true, hub.authenticate_within(entry, &token)).await
             }
         };
         let mut results = results.get();
@@ -161,7 +210,8 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::CreateShareResults,
     ) -> Result<(), Error> {
         let created = refusal_or_fault(self.create(params).await)?;
-        let created = created.and_then(|created| Ok((share_object(&self.caller, &created.room)?, created)));
+        let created =
+            created.and_then(|created| Ok((share_object(&self.caller, &created.room, Pass::OWNER)?, created)));
         let mut results = results.get();
         match created {
             Ok((share, created)) => {
@@ -211,7 +261,7 @@ impl share_rpc::Server for Gateway {
             self.principal()?;
             let params = params.get()?;
             let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
-            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, &room)?))
+            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, &room, Pass::OWNER)?))
         };
         let mut results = results.get();
         match refusal_or_fault(opened.await)? {
@@ -235,7 +285,7 @@ impl share_rpc::Server for Gateway {
         let viewed = async {
             self.principal()?;
             let room = self.caller.hub.view(text(params.get()?.get_share_id()?)?).await?;
-            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, None)?))
+            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, Pass::VIEWER)?))
         };
         let mut results = results.get();
         match refusal_or_fault(viewed.await)? {
@@ -301,27 +351,75 @@ impl share_rpc::Server for Gateway {
 
     async fn offer_sink(
         self: Rc<Self>,
-        _: share_rpc::OfferSinkParams,
+        params: share_rpc::OfferSinkParams,
         mut results: share_rpc::OfferSinkResults,
     ) -> Result<(), Error> {
-        let refusal = not_yet(self.principal(), "client sinks");
+        let registered = async {
+            let principal = self.principal()?.clone();
+            Ok(register(&self.caller, principal, params.get()?.get_sink()?)?)
+        };
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_registration(Refused::client(&refusal, &self.caller));
+        match refusal_or_fault(registered.await)? {
+            Ok(registration) => {
+                results.reborrow().init_result().set_registered(());
+                results.set_registration(registration);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_registration(Refused::client(&refusal, &self.caller));
+            }
+        }
+        Ok(())
+    }
+
+    async fn call(
+        self: Rc<Self>,
+        params: share_rpc::CallParams,
+        mut results: share_rpc::CallResults,
+    ) -> Result<(), Error> {
+        let served = refusal_or_fault(self.serve_call(params).await)?;
+        let mut result = results.get().init_result();
+        match served {
+            Ok(Some(Ok(answer))) => result.set_answer(answer.as_str()),
+            Ok(Some(Err(failure))) => {
+                let mut failed = result.init_failed();
+                failed.set_code(failure.code.as_str());
+                failed.set_message(failure.message.as_str());
+            }
+            Ok(None) => result.set_unknown(()),
+            Err(refusal) => write_refusal(&refusal, result.init_refused()),
+        }
         Ok(())
     }
 
     async fn restore(
         self: Rc<Self>,
-        _: share_rpc::RestoreParams,
+        params: share_rpc::RestoreParams,
         mut results: share_rpc::RestoreResults,
     ) -> Result<(), Error> {
-        let refusal = not_yet(self.principal(), "saved capabilities");
+        let restored = refusal_or_fault(Self::restore(&self, params).await)?;
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_share(Refused::client(&refusal, &self.caller));
-        results.set_writer(Refused::client(&refusal, &self.caller));
-        results.set_view(Refused::client(&refusal, &self.caller));
+        let mut result = results.reborrow().init_result();
+        match &restored {
+            Ok(Capability::Share(_)) => result.set_share(()),
+            Ok(Capability::Writer(_)) => result.set_writer(()),
+            Ok(Capability::View(_)) => result.set_view(()),
+            Err(refusal) => write_refusal(refusal, result.init_refused()),
+        }
+        let other = Refusal::Unauthorized { reason: "this token is of another right: the result says which".into() };
+        let refusal = restored.as_ref().err().unwrap_or(&other);
+        results.set_share(match &restored {
+            Ok(Capability::Share(share)) => share.clone(),
+            Ok(Capability::Writer(_) | Capability::View(_)) | Err(_) => Refused::client(refusal, &self.caller),
+        });
+        results.set_writer(match &restored {
+            Ok(Capability::Writer(writer)) => writer.clone(),
+            Ok(Capability::Share(_) | Capability::View(_)) | Err(_) => Refused::client(refusal, &self.caller),
+        });
+        results.set_view(match &restored {
+            Ok(Capability::View(view)) => view.clone(),
+            Ok(Capability::Share(_) | Capability::Writer(_)) | Err(_) => Refused::client(refusal, &self.caller),
+        });
         Ok(())
     }
 
@@ -330,11 +428,18 @@ impl share_rpc::Server for Gateway {
         _: share_rpc::AdminParams,
         mut results: share_rpc::AdminResults,
     ) -> Result<(), Error> {
-        let administrator = self.principal().and_then(|who| who.may_administer().map(|()| who));
-        let refusal = not_yet(administrator, "administration");
+        let admitted = self.principal().and_then(|who| admin_object(&self.caller, who));
         let mut results = results.get();
-        write_refusal(&refusal, results.reborrow().init_result().init_refused());
-        results.set_admin(Refused::client(&refusal, &self.caller));
+        match admitted {
+            Ok(admin) => {
+                results.reborrow().init_result().set_admitted(());
+                results.set_admin(admin);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_admin(Refused::client(&refusal, &self.caller));
+            }
+        }
         Ok(())
     }
 }
@@ -351,16 +456,11 @@ pub(super) fn refusal_or_fault<T>(answer: Answer<T>) -> Result<Result<T, Refusal
     }
 }
 
-/// A refusal of whoever may not come in, else of a part that is not served yet.
-fn not_yet(who: Result<&Principal, Refusal>, feature: &'static str) -> Refusal {
-    who.err().unwrap_or_else(|| Refusal::NotYet { feature: feature.into() })
-}
-
 /// 0 milliseconds stand for no time that was said.
 pub(super) fn ttl(ms: u64) -> Option<Duration> {
     (ms != 0).then(|| Duration::from_millis(ms))
 }
 
-fn text(text: capnp::text::Reader<'_>) -> Result<&str, Refusal> {
+pub(super) fn text(text: capnp::text::Reader<'_>) -> Result<&str, Refusal> {
     text.to_str().map_err(|_| Refusal::invalid(0, "a text that is not UTF-8"))
 }

@@ -59,6 +59,7 @@ impl share_rpc::Server for Refused {
         sync_share(share_rpc::SyncShareParams, share_rpc::SyncShareResults);
         delete_share(share_rpc::DeleteShareParams, share_rpc::DeleteShareResults);
         list_shares(share_rpc::ListSharesParams, share_rpc::ListSharesResults);
+        call(share_rpc::CallParams, share_rpc::CallResults);
     }
     refuse_with! {
         authenticate(share_rpc::AuthenticateParams, share_rpc::AuthenticateResults) set_rpc;
@@ -130,5 +131,6 @@ impl admin::Server for Refused {
         send_to_account(admin::SendToAccountParams, admin::SendToAccountResults);
         broadcast(admin::BroadcastParams, admin::BroadcastResults);
         drain(admin::DrainParams, admin::DrainResults);
+        stats(admin::StatsParams, admin::StatsResults);
     }
 }

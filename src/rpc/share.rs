@@ -1,49 +1,57 @@
 //! A share as capabilities: `Share`, `ShareWriter`, `ShareView`.
 //!
-//! One object serves all three interfaces; which of them a client can call is which one it was given. Each holds its room,
-//! which therefore stays in memory, and a place in the connection's budget. Dropping one releases both and nothing more.
+//! One object serves all three interfaces; which of them a client can call is which one it was given: a call of another
+//! interface's method is answered as unimplemented, whatever the client takes the capability for. Each holds its room,
+//! which therefore stays in memory, a place in the connection's budget, and the [`Pass`] that it came by, which is asked at
+//! each call. Dropping one releases all of it and nothing more.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SemaphorePermit};
 
 use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
+use crate::contract::grants::{write_grants, write_saved};
+use crate::hub::audit::{self, By};
+use crate::hub::grants::Pass;
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
-use crate::rpc::gateway::{refusal_or_fault, ttl};
+use crate::rpc::gateway::{Answer, refusal_or_fault, text, ttl};
 use crate::rpc::refused::Refused;
 use crate::rpc::watch::watch_object;
 use crate::share::error::Refusal;
+use crate::share::grant::{GrantToken, Right};
 use crate::share::time::Timestamp;
+use crate::share::view::ShareInfo;
 use crate::share_capnp::{delete_result, saved, share, share_view, share_writer};
 use crate::wire::guard::guard;
 
 /// The full capability on a share.
-pub(super) fn share_object(caller: &Rc<Caller>, room: &Arc<Room>) -> Result<share::Client, Refusal> {
-    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, None)?), caller.budget()))
+pub(super) fn share_object(caller: &Rc<Caller>, room: &Arc<Room>, pass: Pass) -> Result<share::Client, Refusal> {
+    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, pass)?), caller.budget()))
 }
 
-/// A capability to read a share, until a moment if there is one.
-pub(super) fn view_object(
+/// A capability to read a share.
+pub(super) fn view_object(caller: &Rc<Caller>, room: &Arc<Room>, pass: Pass) -> Result<share_view::Client, Refusal> {
+    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, pass)?), caller.budget()))
+}
+
+/// A capability to write to a share.
+pub(super) fn writer_object(
     caller: &Rc<Caller>,
     room: &Arc<Room>,
-    until: Option<Timestamp>,
-) -> Result<share_view::Client, Refusal> {
-    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, until)?), caller.budget()))
-}
-
-fn writer_object(caller: &Rc<Caller>, room: &Arc<Room>) -> Result<share_writer::Client, Refusal> {
-    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, None)?), caller.budget()))
+    pass: Pass,
+) -> Result<share_writer::Client, Refusal> {
+    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, pass)?), caller.budget()))
 }
 
 struct ShareObject {
     caller: Rc<Caller>,
     room: Arc<Room>,
-    until: Option<Timestamp>,
+    pass: Pass,
     syncs: Syncs,
     _held: Held,
 }
@@ -91,24 +99,48 @@ impl Syncs {
 }
 
 impl ShareObject {
-    fn new(caller: &Rc<Caller>, room: &Arc<Room>, until: Option<Timestamp>) -> Result<Self, Refusal> {
+    fn new(caller: &Rc<Caller>, room: &Arc<Room>, pass: Pass) -> Result<Self, Refusal> {
         let held = caller.hold()?;
-        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), until, syncs: Syncs::default(), _held: held })
+        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), pass, syncs: Syncs::default(), _held: held })
     }
 
-    fn check(&self) -> Result<(), Refusal> {
-        match self.until {
-            Some(until) if self.caller.hub.ambient().clock.now() >= until => Err(Refusal::Unauthorized {
-                reason: "this capability has expired: ask the share's owner for another".into(),
-            }),
-            _ => Ok(()),
-        }
+    /// Passes if the capability is good. One that came through a grant may have to wait for a look into the bucket; what
+    /// this gives keeps its calls in the order in which they were made, until they stand in the room's queue.
+    async fn admit(&self) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+        let turn = if self.pass.grant().is_some() { self.caller.turn().await } else { None };
+        self.caller.hub.check_pass(&self.room, &self.pass).await?;
+        Ok(turn)
+    }
+
+    /// The pass of what is narrowed from this one, and the share's facts.
+    async fn narrow(&self, right: Right, until: Option<Timestamp>) -> Result<(ShareInfo, Pass), Refusal> {
+        self.admit().await?;
+        Ok((self.caller.hub.info(&self.room)?, self.pass.narrowed(right, until)))
+    }
+
+    async fn save(&self, params: saved::SaveParams) -> Answer<GrantToken> {
+        self.admit().await?;
+        let params = params.get()?;
+        let label = text(params.get_label()?)?.parse()?;
+        Ok(self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?)
+    }
+
+    async fn revoke(&self, params: share::RevokeGrantParams) -> Answer<()> {
+        self.admit().await?;
+        let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
+        Ok(self.caller.hub.revoke_grant(&self.room, &id).await?)
     }
 }
 
+/// 0 stands for no moment.
+fn moment(at: i64) -> Option<Timestamp> {
+    (at != 0).then_some(Timestamp(at))
+}
+
 impl saved::Server for ShareObject {
-    async fn save(self: Rc<Self>, _: saved::SaveParams, mut results: saved::SaveResults) -> Result<(), Error> {
-        write_refusal(&not_yet("saved capabilities"), results.get().init_result().init_refused());
+    async fn save(self: Rc<Self>, params: saved::SaveParams, mut results: saved::SaveResults) -> Result<(), Error> {
+        let saved = refusal_or_fault(Self::save(&self, params).await)?;
+        write_saved(&saved, results.get().init_result());
         Ok(())
     }
 }
@@ -121,9 +153,12 @@ impl share_writer::Server for ShareObject {
     ) -> Result<(), Error> {
         let begun = self.syncs.begin();
         let synced = async {
+            let turn = self.admit().await?;
             let params = params.get()?;
             let batch = read_batch(params.get_data()?, params.get_stamp()?, &self.caller.hub.settings().limits)?;
-            Ok(self.caller.hub.sync_room(&self.room, batch).await?)
+            let syncing = self.caller.hub.sync_room(&self.room, batch);
+            drop(turn);
+            Ok(syncing.await?)
         };
         let synced = refusal_or_fault(synced.await)?;
         drop(begun);
@@ -137,7 +172,14 @@ impl share_writer::Server for ShareObject {
         mut results: share_writer::SetExpiryResults,
     ) -> Result<(), Error> {
         let begun = self.syncs.begin();
-        let set = self.caller.hub.set_expiry(&self.room, ttl(params.get()?.get_ttl_ms())).await;
+        let ttl = ttl(params.get()?.get_ttl_ms());
+        let set = async {
+            let turn = self.admit().await?;
+            let setting = self.caller.hub.set_expiry(&self.room, ttl);
+            drop(turn);
+            setting.await
+        };
+        let set = set.await;
         drop(begun);
         write_expiry(&set, results.get().init_result());
         Ok(())
@@ -151,9 +193,9 @@ impl share_view::Server for ShareObject {
         mut results: share_view::InfoResults,
     ) -> Result<(), Error> {
         let info = async {
-            self.check()?;
             self.syncs.before().await;
             self.room.refresh().await?;
+            self.admit().await?;
             self.caller.hub.info(&self.room)
         };
         write_opened(&info.await, results.get().init_result());
@@ -167,9 +209,9 @@ impl share_view::Server for ShareObject {
     ) -> Result<(), Error> {
         let (since, cursor) = (params.get()?.get_since(), params.get()?.get_cursor());
         let chunk = async {
-            self.check()?;
             self.syncs.before().await;
             let room = self.caller.room_for_chunk().await;
+            self.admit().await?;
             Ok((self.caller.hub.read(&self.room, since, cursor).await?, room))
         };
         match chunk.await {
@@ -187,11 +229,11 @@ impl share_view::Server for ShareObject {
         let params = params.get()?;
         let (observer, since) = (params.get_observer()?, params.get_since());
         let watching = async {
-            self.check()?;
             self.syncs.before().await;
+            self.admit().await?;
             let feed = self.caller.hub.follow(&self.room, since).await?.merging();
             let revision = self.room.read(crate::share::state::State::revision)?;
-            Ok((watch_object(&self.caller, feed, observer, self.until)?, revision))
+            Ok((watch_object(&self.caller, feed, observer, &self.pass)?, revision))
         };
         let mut results = results.get();
         match watching.await {
@@ -210,7 +252,17 @@ impl share_view::Server for ShareObject {
 
 impl share::Server for ShareObject {
     async fn remove(self: Rc<Self>, _: share::RemoveParams, mut results: share::RemoveResults) -> Result<(), Error> {
-        let deleted = self.caller.hub.delete_room(&self.room).await;
+        let deleted = async {
+            let turn = self.admit().await?;
+            let deleting = self.caller.hub.delete_room(&self.room);
+            drop(turn);
+            deleting.await
+        };
+        let deleted = deleted.await;
+        if deleted.is_ok() {
+            let who = self.caller.entry.identity();
+            audit::share_deleted(By::Connection(&self.caller.entry, who.as_ref()), self.room.id());
+        }
         write_deleted(&deleted, results.get().init_result());
         Ok(())
     }
@@ -220,8 +272,8 @@ impl share::Server for ShareObject {
         _: share::NarrowToWriteParams,
         mut results: share::NarrowToWriteResults,
     ) -> Result<(), Error> {
-        let narrowed =
-            self.caller.hub.info(&self.room).and_then(|info| Ok((info, writer_object(&self.caller, &self.room)?)));
+        let narrowed = self.narrow(Right::Write, None).await;
+        let narrowed = narrowed.and_then(|(info, pass)| Ok((info, writer_object(&self.caller, &self.room, pass)?)));
         let mut results = results.get();
         match narrowed {
             Ok((info, writer)) => {
@@ -241,10 +293,8 @@ impl share::Server for ShareObject {
         params: share::NarrowToReadParams,
         mut results: share::NarrowToReadResults,
     ) -> Result<(), Error> {
-        let until = params.get()?.get_until();
-        let until = (until != 0).then_some(Timestamp(until));
-        let info = self.caller.hub.info(&self.room);
-        let narrowed = info.and_then(|info| Ok((info, view_object(&self.caller, &self.room, until)?)));
+        let narrowed = self.narrow(Right::Read, moment(params.get()?.get_until())).await;
+        let narrowed = narrowed.and_then(|(info, pass)| Ok((info, view_object(&self.caller, &self.room, pass)?)));
         let mut results = results.get();
         match narrowed {
             Ok((info, view)) => {
@@ -260,16 +310,21 @@ impl share::Server for ShareObject {
     }
 
     async fn grants(self: Rc<Self>, _: share::GrantsParams, mut results: share::GrantsResults) -> Result<(), Error> {
-        write_refusal(&not_yet("saved capabilities"), results.get().init_result().init_refused());
+        let grants = async {
+            self.admit().await?;
+            self.caller.hub.grants(&self.room).await
+        };
+        write_grants(&grants.await, results.get().init_result());
         Ok(())
     }
 
     async fn revoke_grant(
         self: Rc<Self>,
-        _: share::RevokeGrantParams,
+        params: share::RevokeGrantParams,
         mut results: share::RevokeGrantResults,
     ) -> Result<(), Error> {
-        write_refusal(&not_yet("saved capabilities"), results.get().init_result().init_refused());
+        let revoked = refusal_or_fault(self.revoke(params).await)?;
+        write_deleted(&revoked, results.get().init_result());
         Ok(())
     }
 }
@@ -280,8 +335,4 @@ pub(super) fn write_deleted(result: &Result<(), Refusal>, mut to: delete_result:
         Ok(()) => to.set_deleted(()),
         Err(refusal) => write_refusal(refusal, to.init_refused()),
     }
-}
-
-fn not_yet(feature: &'static str) -> Refusal {
-    Refusal::NotYet { feature: feature.into() }
 }

@@ -5,6 +5,7 @@
 //! whatever the peer does with it, only this watch ends. Dropping the `Watch` ends the task and releases the observer.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -12,10 +13,11 @@ use tokio::time::timeout;
 
 use crate::contract::convert::write_step;
 use crate::contract::error::write_refusal;
+use crate::hub::Hub;
 use crate::hub::feed::Feed;
+use crate::hub::grants::Pass;
 use crate::rpc::caller::{Caller, Held};
 use crate::share::error::Refusal;
-use crate::share::time::Timestamp;
 use crate::share::view::Step;
 use crate::share_capnp::{observer, watch};
 use crate::wire::guard::guard;
@@ -23,19 +25,15 @@ use crate::wire::guard::guard;
 /// How long an observer may take for one event: a large one over a slow line. The contract names the figure.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Starts a watch; the client ends it by dropping what this gives. After `until` nothing more is told.
+/// Starts a watch; the client ends it by dropping what this gives. When the pass is over nothing more is told.
 pub(super) fn watch_object(
     caller: &Rc<Caller>,
     feed: Feed,
     observer: observer::Client,
-    until: Option<Timestamp>,
+    pass: &Pass,
 ) -> Result<watch::Client, Refusal> {
     let held = caller.hold()?;
-    let expires = until.map(|until| {
-        let left = until.0.saturating_sub(caller.hub.ambient().clock.now().0);
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
-    });
-    let task = tokio::task::spawn_local(follow(feed, observer, expires)).abort_handle();
+    let task = tokio::task::spawn_local(follow(Arc::clone(&caller.hub), feed, observer, pass.clone())).abort_handle();
     Ok(guard(capnp_rpc::new_client(Watching { task, _held: held }), caller.budget()))
 }
 
@@ -53,11 +51,16 @@ impl Drop for Watching {
 }
 
 /// Tells the observer what comes, until it is gone, does not answer, or there is nothing more to tell.
-async fn follow(mut feed: Feed, observer: observer::Client, expires: Option<Duration>) {
+async fn follow(hub: Arc<Hub>, mut feed: Feed, observer: observer::Client, pass: Pass) {
+    let room = Arc::clone(feed.room());
     let telling = async {
         loop {
             match feed.next().await {
                 Ok(event) => {
+                    // What came after a revocation is not told, however close it came.
+                    if let Err(refusal) = hub.check(&room, &pass) {
+                        return Some(refusal);
+                    }
                     if !tell(&observer, event.step()).await {
                         return None;
                     }
@@ -66,13 +69,11 @@ async fn follow(mut feed: Feed, observer: observer::Client, expires: Option<Dura
             }
         }
     };
-    let ended = match expires {
-        None => telling.await,
-        Some(expires) => timeout(expires, telling).await.unwrap_or_else(|_| {
-            Some(Refusal::Unauthorized {
-                reason: "this capability has expired: ask the share's owner for another".into(),
-            })
-        }),
+    let ended = tokio::select! {
+        // The end of the pass first: it takes the call that is open with it.
+        biased;
+        refusal = hub.until_over(&room, &pass) => Some(refusal),
+        ended = telling => ended,
     };
     if let Some(refusal) = ended {
         let mut request = observer.ended_request();

@@ -14,7 +14,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tokio_util::task::LocalPoolHandle;
 
 use crate::hub::Hub;
-use crate::hub::registry::Connection;
+use crate::hub::registry::Pending;
 use crate::rpc::{RpcSettings, serve_websocket};
 use crate::wire::websocket::socket_config;
 
@@ -32,9 +32,9 @@ impl Workers {
         Self { pool: LocalPoolHandle::new(count.max(1)), settings }
     }
 
-    /// Serves an admitted connection on a socket whose upgrade was answered. `received` is what the peer sent after it
+    /// Admits and serves a connection on a socket whose upgrade was answered. `received` is what the peer sent after it
     /// and was read already.
-    pub fn serve(&self, hub: Arc<Hub>, connection: Connection, socket: std::net::TcpStream, received: Vec<u8>) {
+    pub fn serve(&self, hub: Arc<Hub>, pending: Pending, socket: std::net::TcpStream, received: Vec<u8>) {
         let settings = self.settings;
         self.pool.spawn_pinned(move || async move {
             let config = Some(socket_config(hub.settings().limits.message_bytes_max));
@@ -42,9 +42,9 @@ impl Workers {
                 Ok(socket) => {
                     let socket = socket.compat();
                     let socket = WebSocketStream::from_partially_read(socket, received, Role::Server, config).await;
-                    serve_websocket(hub, connection, socket, settings).await;
+                    serve_websocket(hub, pending, socket, settings).await;
                 }
-                Err(error) => tracing::error!(connection = %connection.id, %error, "a socket could not be handed over"),
+                Err(error) => tracing::error!(connection = %pending.id, %error, "a socket could not be handed over"),
             }
         });
     }

@@ -5,7 +5,8 @@
 //! to append, and a batch that is in the log twice is applied once.
 
 use crate::share::change::Batch;
-use crate::share::id::{AccountId, SessionId};
+use crate::share::grant::Grant;
+use crate::share::id::{AccountId, GrantId, SessionId};
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 
@@ -45,6 +46,18 @@ pub enum Entry {
         at: Timestamp,
         /// What it asks for.
         batch: Batch,
+    },
+    /// A capability was saved.
+    Grant {
+        /// As what. It says when.
+        grant: Grant,
+    },
+    /// A saved capability is good no more, nor any that was saved by way of it.
+    Revoke {
+        /// When.
+        at: Timestamp,
+        /// Which.
+        grant: GrantId,
     },
     /// The last entry that counts: nothing after it has any effect.
     Delete {

@@ -78,11 +78,27 @@ name_type!(
 );
 
 name_type!(
+    /// A grant's public name within its share: 16 characters of `a-z2-7`, from 80 random bits.
+    GrantId,
+    "a grant id",
+    "16 characters of a-z and 2-7",
+    |text| text.len() == 16 && text.bytes().all(|b| BASE32.contains(&b))
+);
+
+name_type!(
     /// A producer's name for itself in batch stamps: 1 to 64 of letters, digits and `_ -`, picked at random.
     ProducerId,
     "a producer id",
     "1 to 64 letters, digits, _ or -",
     |text| is_word(text, 64, b"_-")
+);
+
+name_type!(
+    /// A stored token's public name: 16 characters of `a-z2-7`, from 80 random bits. It opens nothing by itself.
+    TokenId,
+    "a token id",
+    "16 characters of a-z and 2-7",
+    |text| text.len() == 16 && text.bytes().all(|b| BASE32.contains(&b))
 );
 
 /// RFC 4648 base32 in lower case, so that ids survive file systems and people that do not mind case.
@@ -93,7 +109,23 @@ impl ShareId {
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         // 26 digits of 5 bits hold 130: the first digit has two bits less than the others.
-        let text: String = (0..26).rev().map(|digit| char::from(BASE32[(bits >> (5 * digit)) as usize & 31])).collect();
+        Self(base32(bits, 26).into())
+    }
+}
+
+impl GrantId {
+    /// The id that the last 80 of these random bits name.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        Self(base32(bits, 16).into())
+    }
+}
+
+impl TokenId {
+    /// The id that the low 80 of these random bits name.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        let text: String = (0..16).rev().map(|digit| char::from(BASE32[(bits >> (5 * digit)) as usize & 31])).collect();
         Self(text.into())
     }
 }
@@ -104,6 +136,10 @@ impl ProducerId {
     pub fn from_bits(bits: u128) -> Self {
         Self(format!("{bits:032x}").into())
     }
+}
+
+fn base32(bits: u128, digits: usize) -> String {
+    (0..digits).rev().map(|digit| char::from(BASE32[(bits >> (5 * digit)) as usize & 31])).collect()
 }
 
 fn is_word(text: &str, bytes_max: usize, marks: &[u8]) -> bool {
@@ -122,6 +158,15 @@ mod tests {
         let ids: Vec<_> = [0, 1, 2, u128::MAX, u128::MAX - 1, 1 << 127].map(ShareId::from_bits).into();
         for (n, id) in ids.iter().enumerate() {
             assert_eq!(id.as_str().parse::<ShareId>().as_ref(), Ok(id));
+            assert!(ids[n + 1..].iter().all(|other| other != id));
+        }
+    }
+
+    #[test]
+    fn a_grant_id_from_bits_parses_and_different_bits_differ() {
+        let ids: Vec<_> = [0, 1, 31, 32, 1 << 79].map(GrantId::from_bits).into();
+        for (n, id) in ids.iter().enumerate() {
+            assert_eq!(id.as_str().parse::<GrantId>().as_ref(), Ok(id));
             assert!(ids[n + 1..].iter().all(|other| other != id));
         }
     }

@@ -34,6 +34,12 @@ pub const SESSION_ID_BYTES_MAX: usize = 128;
 /// Secrets of one share that are valid at once; a further one displaces the oldest.
 pub const SHARE_SECRETS_MAX: usize = 32;
 
+/// Grants of one share that are good at once; a further one is refused. Each is 256 bytes in a fold, unpacked, and its label.
+pub const SHARE_GRANTS_MAX: usize = 256;
+
+/// Bytes of a grant's label: a line on a screen.
+pub const GRANT_LABEL_BYTES_MAX: usize = 128;
+
 /// Producers whose last batch a share remembers; a further one displaces the one not heard for longest.
 pub const SHARE_PRODUCERS_MAX: usize = 64;
 
@@ -55,6 +61,21 @@ pub const LIST_PAGE_MAX: usize = 1_000;
 
 /// Entries in a page of a listing that did not say how many.
 pub const LIST_PAGE_DEFAULT: usize = 100;
+
+/// What one push carries, and its answer: 64 KiB. A push is a signal; what is larger belongs into a share.
+pub const PUSH_BYTES_MAX: usize = 64 << 10;
+
+/// Pushes to one connection that its client has not answered: more than anyone asks of a client at once. Those that it never
+/// answers keep their places, which are then all that it can make the host hold: 64 times 64 KiB, 4 MiB.
+pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
+
+/// What was sent to many (a broadcast) and one connection has not acknowledged: twice as many, and places of their own, so
+/// that a burst of notices leaves room for pushes. Past it the connection is skipped. What waits in the queue is shared by
+/// all connections that it goes to, so a place there costs some hundred bytes.
+pub const CASTS_IN_FLIGHT_MAX: usize = 128;
+
+/// Names of states that one connection may have. They are the embedder's own; thousands would be a leak.
+pub const STATES_MAX: usize = 64;
 
 /// What one host enforces: the contract's limits, or lower ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +99,8 @@ pub struct Limits {
     pub calls_in_flight_max: usize,
     /// See [`CAPABILITIES_HELD_MAX`].
     pub capabilities_held_max: usize,
+    /// See [`PUSHES_IN_FLIGHT_MAX`].
+    pub pushes_in_flight_max: usize,
 }
 
 impl Default for Limits {
@@ -92,6 +115,7 @@ impl Default for Limits {
             share_bytes_max: SHARE_BYTES_MAX,
             calls_in_flight_max: CALLS_IN_FLIGHT_MAX,
             capabilities_held_max: CAPABILITIES_HELD_MAX,
+            pushes_in_flight_max: PUSHES_IN_FLIGHT_MAX,
         }
     }
 }

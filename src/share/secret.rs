@@ -13,8 +13,9 @@ use std::fmt;
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// The longest text taken as a secret. Longer ones cannot be right; they are cut here, which keeps them wrong.
-    pub const BYTES_MAX: usize = 512;
+    /// The longest text taken as a secret: 8 KiB, four times a signed token with a few dozen claims. Longer ones cannot be
+    /// right; they are cut here, which keeps them wrong.
+    pub const BYTES_MAX: usize = 8 << 10;
 
     /// What secrets begin with, so that scanners for leaked credentials know one when they see it.
     pub const PREFIX: &'static str = "capsec_";
@@ -22,16 +23,13 @@ impl Secret {
     /// The secret that these random bytes name.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        let mut text = String::with_capacity(Self::PREFIX.len() + 43);
-        text.push_str(Self::PREFIX);
-        for chunk in bytes.chunks(3) {
-            let group =
-                chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-            for digit in (0..=chunk.len()).map(|n| (group >> (18 - 6 * n)) as usize & 63) {
-                text.push(char::from(BASE64URL[digit]));
-            }
-        }
-        Self(text.into())
+        Self::with_prefix(Self::PREFIX, bytes)
+    }
+
+    /// Text that begins with `prefix` and goes on with these random bytes in 43 characters of base64url.
+    #[must_use]
+    pub fn with_prefix(prefix: &str, bytes: [u8; 32]) -> Self {
+        Self(format!("{prefix}{}", base64url(bytes)).into())
     }
 
     /// The text itself: to send it, to hash it, to keep it in a file that only its owner reads.
@@ -62,6 +60,18 @@ impl fmt::Display for Secret {
 
 /// RFC 4648 section 5.
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// The 43 characters of 256 bits.
+pub(super) fn base64url(bytes: [u8; 32]) -> String {
+    let mut text = String::with_capacity(43);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in (0..=chunk.len()).map(|n| (group >> (18 - 6 * n)) as usize & 63) {
+            text.push(char::from(BASE64URL[digit]));
+        }
+    }
+    text
+}
 
 /// SHA-256 of a secret's text: what the log keeps. A secret has 256 random bits, so it needs neither salt nor stretching.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,6 +127,6 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_too_long_is_cut_at_a_character() {
-        assert_eq!(Secret::from("é".repeat(400).as_str()).reveal().len(), 512);
+        assert_eq!(Secret::from(format!("x{}", "é".repeat(5_000)).as_str()).reveal().len(), (8 << 10) - 1);
     }
 }

@@ -20,12 +20,14 @@ use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, Revision};
 
+mod grants;
 mod producers;
 mod saved;
 mod slim;
 
 pub use saved::{Saved, SavedItem, SavedProducer};
 
+use grants::Grants;
 use producers::{Heard, Producers};
 
 /// A share's state. Begins empty and unopened; the first entry opens it.
@@ -37,6 +39,7 @@ pub struct State {
     sync_count: u64,
     revision: Revision,
     secrets: VecDeque<SecretHash>,
+    grants: Grants,
     producers: Producers,
     items: Items,
     removed: Removed,
@@ -58,7 +61,7 @@ pub struct Opened {
 /// What an entry did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The share is open, a further secret is valid, or it has another expiry.
+    /// The share is open, a further secret is valid, it has another expiry, or a grant was made or revoked.
     Opened,
     /// A sync was applied.
     Synced {
@@ -76,7 +79,7 @@ pub enum Outcome {
         /// The share's revision with it.
         revision: Revision,
     },
-    /// The sync was refused and changed nothing.
+    /// The entry was refused and changed nothing.
     Refused(Refusal),
     /// The share was deleted, by this entry.
     Deleted,
@@ -111,6 +114,10 @@ impl State {
             Entry::Expiry { expires_at, .. } => {
                 self.opened.iter_mut().for_each(|opened| opened.expires_at = *expires_at);
                 Outcome::Opened
+            }
+            Entry::Grant { grant } => self.grants.make(grant).map_or_else(Outcome::Refused, |()| Outcome::Opened),
+            Entry::Revoke { grant, .. } => {
+                self.grants.revoke(grant).map_or_else(Outcome::Refused, |()| Outcome::Opened)
             }
             Entry::Sync { at, batch } => self.sync(*at, batch),
             Entry::Delete { .. } => {

@@ -43,6 +43,8 @@ pub struct About {
     pub byte_count: u64,
     /// Bytes that its log has written so far.
     pub log_bytes: u64,
+    /// Up to which segment of its log all this is so; 0 if a host of long ago wrote it, which did not say.
+    pub segments: u64,
     /// From when on it is gone; `None`: it stays until it is deleted.
     pub expires_at: Option<Timestamp>,
 }
@@ -55,9 +57,10 @@ struct Titled<'a> {
 }
 
 impl About {
-    /// What a listing says of a share in this state; `None` if the share is not there.
+    /// What a listing says of a share in this state, that its log came to with so many bytes in so many segments; `None` if
+    /// the share is not there.
     #[must_use]
-    pub fn of(state: &State, log_bytes: u64) -> Option<Self> {
+    pub fn of(state: &State, log_bytes: u64, segments: u64) -> Option<Self> {
         let opened = state.opened().filter(|_| state.is_live())?;
         Some(Self {
             account: opened.account.clone(),
@@ -69,6 +72,7 @@ impl About {
             item_count: state.item_count() as u64,
             byte_count: state.byte_count() as u64,
             log_bytes,
+            segments,
             expires_at: opened.expires_at,
         })
     }
@@ -99,7 +103,7 @@ impl Store {
             Some((holder, _)) => Some(holder.clone()),
             None => self.read_claim(account, session, number).await?.map(|claim| claim.share),
         };
-        let news = known.is_none_or(|(_, known)| known != *about && known.sync_count <= about.sync_count);
+        let news = known.is_none_or(|(_, known)| known != *about && known.segments <= about.segments);
         if !news || holder.as_ref() != Some(share) {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, its companion, a tombstone.
+//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, its companion, a tombstone,
+//! a token's record.
 //!
 //! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
 //! they are JSON on one line already ([`Payload`]), so a segment is written into one buffer and read without a tree being
@@ -16,6 +17,7 @@ use super::error::StoreError;
 use super::key::Number;
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::entry::Entry;
+use crate::share::grant::{Grant, GrantInfo, Right};
 use crate::share::id::ShareId;
 use crate::share::item::Payload;
 use crate::share::secret::SecretHash;
@@ -25,7 +27,8 @@ mod record;
 mod run;
 
 pub(super) use record::{
-    ClaimRecord, decode_about, decode_claim, decode_tombstone, encode_about, encode_claim, encode_tombstone,
+    ClaimRecord, decode_about, decode_claim, decode_token, decode_tombstone, encode_about, encode_claim, encode_token,
+    encode_tombstone,
 };
 pub(super) use run::{RunHeader, decode_run, encode_run};
 
@@ -111,6 +114,14 @@ struct Line<'a> {
     #[serde(borrow)]
     secret: Option<Cow<'a, str>>,
     expires: Option<i64>,
+    #[serde(borrow)]
+    grant: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    right: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    label: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    parent: Option<Cow<'a, str>>,
     #[serde(borrow)]
     producer: Option<Cow<'a, str>>,
     epoch: Option<u64>,
@@ -201,6 +212,14 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
             begin(out, "expiry", *at);
             put_expires(out, *expires_at);
         }
+        Entry::Grant { grant } => {
+            begin(out, "grant", grant.info.created_at);
+            put_grant(out, grant);
+        }
+        Entry::Revoke { at, grant } => {
+            begin(out, "revoke", *at);
+            put_field(out, "grant", grant.as_str());
+        }
         Entry::Sync { at, batch } => {
             begin(out, "sync", *at);
             if let Some(stamp) = &batch.stamp {
@@ -225,6 +244,21 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     out.push(b'}');
 }
 
+/// What a grant has besides the time at which it was made.
+fn put_grant(out: &mut Vec<u8>, grant: &Grant) {
+    let Grant { info: GrantInfo { id, label, right, expires_at, .. }, parent, token } = grant;
+    put_field(out, "grant", id.as_str());
+    put_field(out, "right", right.as_str());
+    if !label.as_str().is_empty() {
+        put_field(out, "label", label.as_str());
+    }
+    put_field(out, "secret", &token.to_hex());
+    put_expires(out, *expires_at);
+    if let Some(parent) = parent {
+        put_field(out, "parent", parent.as_str());
+    }
+}
+
 fn put_expires(out: &mut Vec<u8>, expires_at: Option<Timestamp>) {
     if let Some(at) = expires_at {
         put_field(out, "expires", &at.0);
@@ -247,6 +281,8 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
         }),
         "secret" => Ok(Entry::Secret { at, secret: secret(line)? }),
         "expiry" => Ok(Entry::Expiry { at, expires_at }),
+        "grant" => Ok(Entry::Grant { grant: read_grant(line)? }),
+        "revoke" => Ok(Entry::Revoke { at, grant: name(line.grant.as_deref(), "grant")? }),
         "sync" => {
             let stamp = match &line.producer {
                 None => None,
@@ -262,9 +298,28 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
         }
         "delete" => Ok(Entry::Delete { at }),
         other => {
-            Err(format!("unknown line type {}: this version knows open, secret, expiry, sync, delete", quoted(other)))
+            let known = "open, secret, expiry, grant, revoke, sync, delete";
+            Err(format!("unknown line type {}: this version knows {known}", quoted(other)))
         }
     }
+}
+
+fn read_grant(line: &Line<'_>) -> Result<Grant, String> {
+    let right = line.right.as_deref().ok_or("no right")?;
+    Ok(Grant {
+        info: GrantInfo {
+            id: name(line.grant.as_deref(), "grant")?,
+            label: line.label.as_deref().unwrap_or_default().parse().map_err(|_| "a label that is none")?,
+            right: Right::from_name(right).ok_or_else(|| format!("an unknown right {}", quoted(right)))?,
+            created_at: Timestamp(line.at),
+            expires_at: line.expires.map(Timestamp),
+        },
+        parent: match &line.parent {
+            None => None,
+            Some(parent) => Some(name(Some(parent), "parent")?),
+        },
+        token: secret(line)?,
+    })
 }
 
 fn read_change(line: &ChangeLine<'_>) -> Result<Change, String> {
@@ -330,7 +385,12 @@ fn put_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
 
 fn size_hint(entry: &Entry) -> usize {
     match entry {
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Delete { .. } => 512,
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Grant { .. }
+        | Entry::Revoke { .. }
+        | Entry::Delete { .. } => 512,
         Entry::Sync { batch, .. } => {
             let size = |change: &Change| {
                 32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |v| v.as_str().len())

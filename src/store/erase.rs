@@ -153,6 +153,11 @@ impl Store {
 fn session_in(entries: &[Entry]) -> Option<(AccountId, SessionId)> {
     entries.iter().find_map(|entry| match entry {
         Entry::Open { account, session, .. } => Some((account.clone(), session.clone())),
-        Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } | Entry::Delete { .. } => None,
+        Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Grant { .. }
+        | Entry::Revoke { .. }
+        | Entry::Sync { .. }
+        | Entry::Delete { .. } => None,
     })
 }

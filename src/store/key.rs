@@ -5,7 +5,7 @@
 
 use object_store::path::Path;
 
-use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::id::{AccountId, SessionId, ShareId, TokenId};
 
 /// The number of a segment in its log, or of a claim on its session: 1, 2, 3, ...
 pub(super) type Number = u64;
@@ -74,6 +74,16 @@ pub(super) fn tombstones() -> Path {
     path("tomb".to_owned())
 }
 
+/// What is known of a token.
+pub(super) fn token(id: &TokenId) -> Path {
+    path(format!("token/{id}"))
+}
+
+/// What the records of tokens begin with.
+pub(super) fn tokens() -> Path {
+    path("token".to_owned())
+}
+
 /// What the start-up probe writes begins with.
 pub(super) fn probes() -> Path {
     path("probe".to_owned())
@@ -98,6 +108,11 @@ pub(super) fn run_stretch(id: &ShareId, key: &Path) -> Option<(Number, Number)> 
 /// Whose tombstone it is, if the key is one of these.
 pub(super) fn tombstone_of(key: &Path) -> Option<ShareId> {
     key.as_ref().strip_prefix("tomb/")?.parse().ok()
+}
+
+/// Whose record it is, if the key is one of a token.
+pub(super) fn token_of(key: &Path) -> Option<TokenId> {
+    key.as_ref().strip_prefix("token/")?.parse().ok()
 }
 
 /// Which share the objects below this prefix are of.

@@ -191,6 +191,12 @@ impl Log {
         self.extent.log_bytes
     }
 
+    /// How many segments there are up to where the log stands; some of them may be freed.
+    #[must_use]
+    pub fn segments(&self) -> u64 {
+        self.tail.seq
+    }
+
     /// What the opening found in the bucket that later objects have superseded, once.
     pub fn take_leftovers(&mut self) -> Option<Frees> {
         self.leftovers.take()
@@ -299,6 +305,11 @@ impl Tail {
 fn deletion_in(entry: &Entry) -> Option<Ended> {
     match entry {
         Entry::Delete { at } => Some(Ended::begun(*at)),
-        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Sync { .. } => None,
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Grant { .. }
+        | Entry::Revoke { .. }
+        | Entry::Sync { .. } => None,
     }
 }

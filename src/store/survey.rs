@@ -10,6 +10,7 @@ use super::bucket::Listed;
 use crate::share::time::Timestamp;
 
 mod check;
+mod expire;
 mod finding;
 mod gc;
 mod share;

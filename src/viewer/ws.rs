@@ -1,6 +1,6 @@
 //! One viewer on a WebSocket: the state, then what changes, until either side has enough.
 //!
-//! Called by the HTTP upgrade with a share that is there and a connection that is admitted. The viewer pulls: the next
+//! Called by the HTTP upgrade with a share that is there and a connection that is to be admitted. The viewer pulls: the next
 //! event is taken from its feed when the last one is in the socket, so a slow viewer is told less often and more at once,
 //! and one that does not read at all is cut off. Refuses binary frames, which are another door's protocol.
 
@@ -14,8 +14,9 @@ use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use futures::{AsyncRead, AsyncWrite, StreamExt as _};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use crate::hub::Hub;
 use crate::hub::feed::{Event, Feed};
-use crate::hub::registry::{CloseReason, Connection};
+use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
 use crate::share::error::Refusal;
 use crate::viewer::frame;
 
@@ -47,19 +48,17 @@ pub fn socket_config() -> WebSocketConfig {
         .max_frame_size(Some(FRAME_BYTES_MAX))
 }
 
-/// Serves a viewer until it ends.
-pub async fn serve<S>(connection: Connection, feed: Feed, socket: WebSocketStream<S>, settings: ViewerSettings)
+/// Admits a viewer and serves it until it ends.
+pub async fn serve<S>(hub: &Hub, pending: Pending, feed: Feed, socket: WebSocketStream<S>, settings: ViewerSettings)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut viewer = Viewer { socket, feed, settings, ready: false, heard: Instant::now() };
-    let farewell = tokio::select! {
-        biased;
-        () = connection.closing.cancelled() => {
-            let CloseReason { code, reason } = connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY);
-            Some((code.into(), reason))
-        }
-        farewell = viewer.run() => farewell,
+    let entry = Arc::clone(&pending);
+    let mut viewer = Viewer { entry, socket, feed, settings, ready: false, heard: Instant::now() };
+    let admitted = hub.admit(pending).await;
+    let farewell = match &admitted {
+        Ok(connection) => follow(hub, connection, &mut viewer).await,
+        Err(turned_away) => Some(farewell(&turned_away.reason)),
     };
     if let Some((code, reason)) = farewell {
         let close = viewer.socket.close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) }));
@@ -68,7 +67,25 @@ where
     }
 }
 
+async fn follow<S>(hub: &Hub, connection: &Connection, viewer: &mut Viewer<S>) -> Farewell
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let ended = tokio::select! {
+        biased;
+        () = connection.closing.cancelled() => None,
+        () = hub.close_when_expired(connection) => None,
+        ended = viewer.run() => ended,
+    };
+    connection.close_reason().map(farewell).or(ended)
+}
+
+fn farewell(CloseReason { code, reason }: &CloseReason) -> (CloseCode, &'static str) {
+    ((*code).into(), reason)
+}
+
 struct Viewer<S> {
+    entry: Arc<Entry>,
     socket: WebSocketStream<S>,
     feed: Feed,
     settings: ViewerSettings,
@@ -84,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
     async fn run(&mut self) -> Farewell {
         let mut heartbeat = interval_at(Instant::now() + self.settings.heartbeat, self.settings.heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        while !self.entry.is_closed() {
             let sent = tokio::select! {
                 // What the viewer sends comes first: a Close or a pong must not wait for events.
                 biased;
@@ -94,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
                 },
                 _ = heartbeat.tick() => {
                     if self.heard.elapsed() > 2 * self.settings.heartbeat {
-                        return None;
+                        return Some(farewell(&CloseReason::SILENT));
                     }
                     let beat = self.send(Message::Text(Utf8Bytes::from_static(frame::HEARTBEAT))).await;
                     if beat { self.send(Message::Ping(bytes::Bytes::new())).await } else { false }
@@ -111,6 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
                 return None;
             }
         }
+        None
     }
 
     async fn tell(&mut self, event: &Arc<Event>) -> bool {
@@ -131,6 +149,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
     /// Answers what the viewer sent; `Err` ends the channel.
     async fn hear(&mut self, message: Option<Result<Message, WsError>>) -> Result<bool, Farewell> {
         self.heard = Instant::now();
+        if let Some(Ok(message)) = &message {
+            self.entry.traffic.received(message.len());
+        }
         match message {
             Some(Ok(Message::Text(sent))) => {
                 let id = serde_json::from_str::<serde_json::Value>(&sent)
@@ -159,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
 
     /// Whether it is in the socket.
     async fn send(&mut self, message: Message) -> bool {
+        self.entry.traffic.sent(message.len());
         matches!(timeout(self.settings.write_stall, self.socket.send(message)).await, Ok(Ok(())))
     }
 }

@@ -109,6 +109,16 @@ impl Vat {
         self.meter.clone()
     }
 
+    /// Runs what is ready, without waiting for the peer. After it, the answers of all methods that have returned are in the
+    /// queue; [`VatMeter::room`] with 0 then waits until they are out.
+    pub fn settle(&mut self) {
+        let Some(rpc) = &mut self.rpc else { return };
+        if catch_unwind(AssertUnwindSafe(|| wind_down(rpc))).is_err() {
+            tracing::error!("a panic came out of an RPC system; its connection ends");
+            self.disconnect();
+        }
+    }
+
     /// Ends everything now. Destructors of server objects run in here, so their panics are contained as well.
     fn disconnect(&mut self) {
         let Some(mut rpc) = self.rpc.take() else { return };
@@ -129,7 +139,7 @@ impl Vat {
     }
 }
 
-/// Runs what is ready in a disconnected system, without waiting for anything.
+/// Runs what is ready in a system, without waiting for anything. One that is disconnected is done after it.
 fn wind_down(rpc: &mut RpcSystem<Side>) {
     const ROUNDS_MAX: u32 = 1000; // Each takes at least one task off a list that nothing lengthens any more.
     let woken = Arc::new(Woken::default());

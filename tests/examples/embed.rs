@@ -21,8 +21,12 @@ impl Access for Accounts {
 
     fn authenticate<'a>(&'a self, token: &'a Secret) -> BoxFuture<'a, Result<Principal, Refusal>> {
         let account = token.reveal().parse().map_err(|_| Refusal::Unauthorized { reason: "name an account".into() });
-        let principal =
-            account.map(|account| Principal { account, credential: Credential::Key, scopes: Scopes::SHARE });
+        let principal = account.map(|account| Principal {
+            account,
+            credential: Credential::Key,
+            scopes: Scopes::SHARE,
+            expires_at: None,
+        });
         Box::pin(std::future::ready(principal))
     }
 

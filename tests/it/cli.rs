@@ -6,3 +6,4 @@ pub(crate) mod program;
 mod serve;
 mod shares;
 mod store;
+mod token;

@@ -74,7 +74,7 @@ async fn without_the_right_credential_nobody_is_registered() {
     assert_eq!(status, 401, "{body}");
     assert!(!body.to_string().contains(ANNS_KEY));
     let socket = served.knock("/rpc/share", &[("Authorization", &bearer(ANNS_KEY))]).await.unwrap();
-    assert_eq!(served.host.hub().registry().count(), 1);
+    assert_eq!(served.host.hub().registry().taken(), 1);
     drop(socket);
 }
 
@@ -201,7 +201,7 @@ async fn a_host_past_its_connections_admits_nobody_until_one_leaves() {
     let (status, body) = served.refused("/rpc/share", &[]).await;
     assert_eq!((status, body["error"]["limit"].as_str()), (429, Some("connectionsMax")));
     drop(first);
-    while served.host.hub().registry().count() > 1 {
+    while served.host.hub().registry().taken() > 1 {
         tokio::task::yield_now().await;
     }
     drop(served.knock("/rpc/share", &[]).await.unwrap());
@@ -241,7 +241,7 @@ async fn shutdown_closes_every_connection_and_says_come_back() {
     assert!(tokio::net::TcpStream::connect(served.address).await.is_err());
     // Whoever was on the way in when the others were told comes too late.
     let registry = served.host.hub().registry();
-    let late = registry.admit(capshare::hub::registry::Door::Rpc, None, capshare::share::time::Timestamp(0));
+    let late = registry.register(capshare::hub::registry::Door::Rpc, None, capshare::share::time::Timestamp(0));
     assert!(matches!(late, Err(Refusal::Unavailable { .. })), "{late:?}");
     assert_eq!(registry.count(), 0);
 }

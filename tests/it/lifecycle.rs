@@ -295,6 +295,7 @@ fn a_listing_shows_what_was_last_folded_of_a_share() {
             item_count: 2,
             byte_count: 300,
             log_bytes: 4_000,
+            segments: 9,
             expires_at: Some(Timestamp(info.created_at.0 + 5)),
         };
         scene.host().hub().store().describe(folded.id(), &about).await.unwrap();

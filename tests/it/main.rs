@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a scene that meets an error has failed")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a scene names what it expects and fails on everything else")]
 
+mod access;
 mod architecture;
 mod calls;
 mod cli;
@@ -9,13 +10,16 @@ mod client;
 mod crash;
 mod doors;
 mod expiry;
+mod grants;
 mod growth;
 mod hub;
 mod in_process;
 mod lifecycle;
 mod limits;
+mod pushes;
 mod quota;
 mod real;
+mod registry;
 mod schema;
 mod share;
 mod simulation;

@@ -1,7 +1,7 @@
 //! The store, over every kind of bucket.
 //!
 //! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows; `about` is the
-//! companions of claims; `survey` is what checks, counts and clears a whole bucket; `faults` and `seeds` are what happens when
+//! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `faults` and `seeds` are what happens when
 //! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `buckets` is about
 //! buckets that are full, closed, down or careless.
 
@@ -25,6 +25,7 @@ mod buckets;
 mod faults;
 mod folds;
 mod format;
+mod over;
 mod seeds;
 mod suite;
 mod survey;
@@ -80,6 +81,7 @@ fn about(account: &AccountId, session: &SessionId, title: &str) -> About {
         item_count: 1,
         byte_count: 20,
         log_bytes: 400,
+        segments: 2,
         expires_at: None,
     }
 }

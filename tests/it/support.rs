@@ -1,9 +1,11 @@
 //! What scenes share.
 
 pub(crate) mod bucket;
+pub(crate) mod desk;
 pub(crate) mod door;
 pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod raw;
+pub(crate) mod sink;

@@ -18,8 +18,10 @@ pub(crate) struct FileSettings {
     pub(crate) keys: Option<Vec<Hidden>>,
     pub(crate) key_file: Option<String>,
     pub(crate) origins: Option<Vec<String>>,
+    pub(crate) tokens: Option<bool>,
     pub(crate) open: Option<bool>,
     pub(crate) single_writer: Option<bool>,
+    pub(crate) linger: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) share_ttl: Option<String>,
     pub(crate) share_ttl_max: Option<String>,
@@ -28,7 +30,21 @@ pub(crate) struct FileSettings {
     #[serde(default)]
     pub(crate) quota: QuotaSection,
     #[serde(default)]
+    pub(crate) jwt: JwtSection,
+    #[serde(default)]
     pub(crate) s3: S3Section,
+}
+
+/// The section `[jwt]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JwtSection {
+    pub(crate) secret_file: Option<String>,
+    pub(crate) key_file: Option<String>,
+    pub(crate) jwks: Option<String>,
+    pub(crate) audience: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) account_claim: Option<String>,
 }
 
 /// The section `[quota]`: of every account, and in `[quota.accounts.NAME]` of one, where it says something else.

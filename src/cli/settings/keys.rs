@@ -1,8 +1,8 @@
-//! Shared keys, `ACCOUNT=KEY`: from flags and a file, from variables, or from the settings file.
+//! Shared keys, `ACCOUNT=KEY` or `ACCOUNT:SCOPE,...=KEY`: from flags and a file, from variables, or from the settings file.
 
 use std::path::Path;
 
-use capshare::hub::access::SharedKeys;
+use capshare::hub::access::{BadScopes, Scopes, SharedKeys};
 use capshare::share::id::AccountId;
 use capshare::share::secret::Secret;
 
@@ -12,12 +12,15 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::settings::file::FileSettings;
 use crate::cli::settings::{Setting, Source};
 
+/// A key, whose it is, and what it gives.
+pub(crate) type SharedKey = (AccountId, Secret, Scopes);
+
 /// The keys of the strongest source that has some.
 pub(crate) fn resolve(
     args: &args::Serve,
     environment: &Environment,
     file: &FileSettings,
-) -> Result<Setting<Vec<(AccountId, Secret)>>, Failure> {
+) -> Result<Setting<Vec<SharedKey>>, Failure> {
     let written: Vec<&str> = file.keys.iter().flatten().map(|key| key.0.as_str()).collect();
     let in_variable: Vec<&str> =
         environment.get("CAPSHARE_KEYS").map(str::split_whitespace).into_iter().flatten().collect();
@@ -45,7 +48,7 @@ pub(crate) fn resolve(
     Ok(Setting::by_default(Vec::new()))
 }
 
-fn read_file(path: &Path) -> Result<Vec<(AccountId, Secret)>, Failure> {
+fn read_file(path: &Path) -> Result<Vec<SharedKey>, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(Exit::Usage, format!("the key file {shown} cannot be read: {error}")))?;
@@ -65,18 +68,22 @@ fn read_file(path: &Path) -> Result<Vec<(AccountId, Secret)>, Failure> {
 }
 
 /// Reads one key. Its text is in no message.
-fn read(text: &str, from: &str) -> Result<(AccountId, Secret), Failure> {
+fn read(text: &str, from: &str) -> Result<SharedKey, Failure> {
     let wrong = |what: String| Failure::new(Exit::Usage, format!("{from}: {what}"));
     let (account, key) = text.split_once('=').ok_or_else(|| wrong("a key is written ACCOUNT=KEY".to_owned()))?;
+    let (account, scopes) = match account.split_once(':') {
+        Some((account, scopes)) => (account, scopes.parse().map_err(|bad: BadScopes| wrong(bad.to_string()))?),
+        None => (account, Scopes::SHARE),
+    };
     let account: AccountId = account.trim().parse().map_err(|_| {
         wrong("what stands before the = must be an account: 1 to 64 letters, digits or _ . @ -".to_owned())
     })?;
     let key = key.trim();
-    let (least, most) = (SharedKeys::KEY_CHARS_MIN, Secret::BYTES_MAX);
+    let (least, most) = (SharedKeys::KEY_CHARS_MIN, SharedKeys::KEY_BYTES_MAX);
     if key.chars().count() < least || key.len() > most {
         return Err(wrong(format!(
             "the key of {account} must have {least} to {most} characters: take one from `openssl rand -hex 24`"
         )));
     }
-    Ok((account, key.into()))
+    Ok((account, key.into(), scopes))
 }

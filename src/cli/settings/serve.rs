@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use capshare::host::storage::{S3Options, StoreLocation};
-use capshare::share::id::AccountId;
-use capshare::share::secret::Secret;
+use capshare::hub::access::Scopes;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Common, Serve};
@@ -14,20 +14,28 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::log::LogFormat;
 use crate::cli::settings::file::{self, FileSettings, Hidden};
 use crate::cli::settings::granted::{self, Granted};
-use crate::cli::settings::{Setting, Source, keys, log_format, strongest};
+use crate::cli::settings::keys::{self, SharedKey};
+use crate::cli::settings::signed::{self, Signed};
+use crate::cli::settings::{Setting, Source, log_format, strongest};
 
 /// Where a host listens if nobody says: also where client commands look for it.
 pub(crate) const LISTEN: &str = "127.0.0.1:7420";
+
+/// The longest that a sync may be kept back: a third of what a producer waits for an answer.
+const LINGER_MAX: Duration = Duration::from_secs(10);
 
 /// What `serve` goes by.
 pub(crate) struct ServeSettings {
     pub(crate) listen: Setting<SocketAddr>,
     pub(crate) store: Setting<StoreLocation>,
     pub(crate) public_url: Setting<Option<String>>,
-    pub(crate) keys: Setting<Vec<(AccountId, Secret)>>,
+    pub(crate) keys: Setting<Vec<SharedKey>>,
+    pub(crate) tokens: Setting<bool>,
+    pub(crate) signed: Signed,
     pub(crate) origins: Setting<Vec<String>>,
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
+    pub(crate) linger: Setting<Duration>,
     pub(crate) workers: Setting<usize>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
@@ -51,6 +59,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let path = args.config.clone().or_else(|| environment.get("CAPSHARE_CONFIG").map(str::to_owned));
     let mut file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
     let keys = keys::resolve(&args, environment, &file)?;
+    let signed = signed::resolve(&args.credentials, environment, std::mem::take(&mut file.jwt))?;
     let granted = granted::resolve(args.granted, environment, &mut file)?;
     let find =
         |flag, said, variables, member, written| strongest((flag, said), variables, environment, (member, written));
@@ -67,6 +76,11 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         .unwrap_or_else(|| Ok(Setting::by_default(None)))?;
     let open = find("--open", args.open.then(|| "true".to_owned()), &["CAPSHARE_OPEN"], "open", file.open.map(text))
         .unwrap_or_else(|| Setting::by_default("false".to_owned()))
+        .read("true or false", |text| text.parse().ok())?;
+    let (flag, said) = ("--tokens", args.credentials.tokens.then(|| "true".to_owned()));
+    let asks = !keys.value.is_empty() || signed.are_taken();
+    let tokens = find(flag, said, &["CAPSHARE_TOKENS"], "tokens", file.tokens.map(text))
+        .unwrap_or_else(|| Setting::by_default(asks.to_string()))
         .read("true or false", |text| text.parse().ok())?;
     let (flag, said) = ("--single-writer", args.single_writer.then(|| "true".to_owned()));
     let single_writer = find(flag, said, &["CAPSHARE_SINGLE_WRITER"], "single_writer", file.single_writer.map(text))
@@ -91,6 +105,13 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let variables = &["CAPSHARE_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"];
     let region = find("--region", args.region, variables, "s3.region", file.s3.region)
         .map_or_else(|| Setting::by_default(None), |said| Setting { value: Some(said.value), from: said.from });
+    // Where each write has its price, by S3's own list.
+    let paid = matches!(store.value, StoreLocation::S3 { .. }) && endpoint.value.is_none();
+    let linger = find("--linger", args.linger, &["CAPSHARE_LINGER"], "linger", file.linger)
+        .unwrap_or_else(|| Setting::by_default(if paid { "200ms" } else { "0s" }.to_owned()))
+        .read("a time of at most 10s, such as 200ms", |text| {
+            humantime::parse_duration(text).ok().filter(|linger| *linger <= LINGER_MAX)
+        })?;
     let written = Credentials {
         access_key_id: file.s3.access_key_id,
         secret_access_key: file.s3.secret_access_key,
@@ -101,9 +122,12 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         store,
         public_url,
         keys,
+        tokens,
+        signed,
         origins,
         open,
         single_writer,
+        linger,
         workers,
         endpoint,
         region,
@@ -118,9 +142,9 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
 }
 
 impl ServeSettings {
-    /// Without keys everybody is one account.
-    pub(crate) fn needs_keys(&self) -> bool {
-        !self.keys.value.is_empty()
+    /// Whether it takes credentials at all: without, everybody is one account.
+    pub(crate) fn asks_for_credentials(&self) -> bool {
+        !self.keys.value.is_empty() || self.tokens.value || self.signed.are_taken()
     }
 
     /// How the bucket is reached.
@@ -138,13 +162,13 @@ impl ServeSettings {
     }
 
     fn refuse_contradictions(&self) -> Result<(), Failure> {
-        if !self.needs_keys() && !self.open.value && !self.listen.value.ip().is_loopback() {
+        if !self.asks_for_credentials() && !self.open.value && !self.listen.value.ip().is_loopback() {
             return Err(Failure::new(
                 Exit::Usage,
                 format!(
                     "without keys this host serves this machine only, and {} reaches further: give it keys \
-                     (--key-file FILE, with ACCOUNT=KEY lines), or listen on {LISTEN}, or say --open, and everybody who \
-                     reaches the port is the one account local",
+                     (--key-file FILE, with ACCOUNT=KEY lines) or tokens (--tokens), or listen on {LISTEN}, or say \
+                     --open, and everybody who reaches the port is the one account local",
                     self.listen.value
                 ),
             ));
@@ -172,20 +196,23 @@ impl ServeSettings {
     /// Every setting by its name, as `--check` prints it.
     pub(crate) fn shown(&self) -> Vec<(&'static str, Value, &Source)> {
         let hidden = |secret: &Option<Hidden>| secret.as_ref().map(|_| "[secret]");
-        let keys: Vec<String> = self.keys.value.iter().map(|(account, _)| format!("{account}=[secret]")).collect();
+        let keys: Vec<String> = self.keys.value.iter().map(shown_key).collect();
         let credentials = &self.credentials;
         let mut shown = vec![
             ("listen", json!(self.listen.value), &self.listen.from),
             ("store", json!(self.store.value.to_string()), &self.store.from),
             ("public_url", json!(self.public_url.value), &self.public_url.from),
             ("keys", json!(keys), &self.keys.from),
+            ("tokens", json!(self.tokens.value), &self.tokens.from),
             ("origins", json!(self.origins.value), &self.origins.from),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
+            ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),
             ("workers", json!(self.workers.value), &self.workers.from),
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
         ];
+        shown.extend(self.signed.shown());
         shown.extend(self.granted.shown());
         if matches!(self.store.value, StoreLocation::S3 { .. }) {
             let Credentials { access_key_id, secret_access_key, session_token } = &credentials.value;
@@ -199,6 +226,12 @@ impl ServeSettings {
         }
         shown
     }
+}
+
+/// A key as it was written, without itself.
+fn shown_key((account, _, scopes): &SharedKey) -> String {
+    let scopes = if *scopes == Scopes::SHARE { String::new() } else { format!(":{scopes}") };
+    format!("{account}{scopes}=[secret]")
 }
 
 fn credentials(environment: &Environment, written: Credentials) -> Setting<Credentials> {

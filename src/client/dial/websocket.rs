@@ -22,7 +22,9 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use super::answer::read_answer;
 use super::{Connection, Control, Dial, DialError, DialRequest};
-use crate::client::defaults::{ANSWER_BYTES_MAX, ANSWER_WITHIN, CLOSE_WITHIN, PING_INTERVAL, WRITE_STALL};
+use crate::client::defaults::{
+    ANSWER_BYTES_MAX, ANSWER_WITHIN, CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL,
+};
 use crate::contract::{RPC_PATH, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::share::error::Refusal;
 use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
@@ -220,7 +222,11 @@ struct WebSocketControl<S>(PipeControl<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Control for WebSocketControl<S> {
     fn keepalive(&self) -> LocalBoxFuture<'_, PipeEnd> {
-        Box::pin(self.0.keepalive(KeepAlive { interval: PING_INTERVAL, write_stall: WRITE_STALL }))
+        Box::pin(self.0.keepalive(KeepAlive {
+            interval: PING_INTERVAL,
+            write_stall: WRITE_STALL,
+            silence_code: SILENCE_CODE,
+        }))
     }
 
     fn close<'a>(&'a self, code: u16, reason: &'a str) -> LocalBoxFuture<'a, ()> {

@@ -71,7 +71,7 @@ impl Committer {
             let inner = self.room.lock();
             let at_once = inner.queued_bytes == 0
                 || inner.queued_bytes >= SEGMENT_BYTES_MAX
-                || inner.jobs.iter().any(Job::deletes);
+                || inner.jobs.iter().any(Job::is_urgent);
             inner.written_at.filter(|_| !at_once).map(|written_at| written_at + linger)
         };
         if let Some(until) = until {

@@ -139,7 +139,7 @@ impl Room {
             }
         }
         let news = (idle && tending.described != Some(stand(state))) || fold.is_some();
-        let about = if news { About::of(state, log.log_bytes()) } else { None };
+        let about = if news { About::of(state, log.log_bytes(), log.segments()) } else { None };
         if fold.is_some() || about.is_some() {
             tending.folding = true;
             let stand = stand(state);

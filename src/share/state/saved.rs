@@ -6,6 +6,7 @@
 
 use super::producers::LastBatch;
 use super::{Items, Opened, State};
+use crate::share::grant::Grant;
 use crate::share::id::ProducerId;
 use crate::share::item::{ItemKey, Payload};
 use crate::share::secret::SecretHash;
@@ -29,6 +30,8 @@ pub struct Saved {
     pub removed_from: Revision,
     /// All secrets that are valid, oldest first.
     pub secrets: Vec<SecretHash>,
+    /// All grants, oldest first.
+    pub grants: Vec<Grant>,
     /// The last batches of all producers, oldest first.
     pub producers: Vec<SavedProducer>,
     /// What was removed within the stretch, in order, also what came again.
@@ -84,6 +87,7 @@ impl State {
             last_order: self.items.last_order,
             removed_from: self.removed.known_from,
             secrets: self.secrets.iter().copied().collect(),
+            grants: self.grants.save(),
             producers: self.producers.save(),
             removed: self.removed.keys.iter().filter(|(revision, _)| *revision > since).cloned().collect(),
             items: items.collect(),
@@ -99,6 +103,7 @@ impl State {
         self.sync_count = saved.sync_count;
         self.revision = saved.revision;
         self.secrets = saved.secrets.into();
+        self.grants.restore(saved.grants);
         self.producers.restore(saved.producers);
         for (revision, key) in saved.removed {
             // The stretch itself may hold the item again.

@@ -26,7 +26,12 @@ impl State {
                 let changes = changes.map(|(change, _)| change.clone()).collect();
                 Entry::Sync { at: *at, batch: Batch { stamp: batch.stamp.clone(), changes } }
             }
-            Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Delete { .. } => entry.clone(),
+            Entry::Open { .. }
+            | Entry::Secret { .. }
+            | Entry::Expiry { .. }
+            | Entry::Grant { .. }
+            | Entry::Revoke { .. }
+            | Entry::Delete { .. } => entry.clone(),
         });
         Cow::Owned(slim.collect())
     }

@@ -1,4 +1,4 @@
-//! The small objects: a claim, its companion and a tombstone, each one JSON line.
+//! The small objects: a claim, its companion, a tombstone and a token's record, each one JSON line.
 
 use std::borrow::Cow;
 
@@ -7,10 +7,12 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, check_format, parse, put_json, text_of};
-use crate::share::id::{AccountId, BadName, SessionId, ShareId};
+use crate::share::id::{AccountId, BadName, SessionId, ShareId, TokenId};
+use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::store::about::About;
 use crate::store::error::StoreError;
+use crate::store::tokens::TokenRecord;
 
 /// Whose share a session is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,9 @@ struct AboutLine<'a> {
     items: u64,
     bytes: u64,
     log_bytes: u64,
+    /// Companions of early hosts do not say it.
+    #[serde(default)]
+    segments: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
 }
@@ -55,6 +60,26 @@ struct TombstoneLine<'a> {
     #[serde(borrow)]
     deleted: Cow<'a, str>,
     at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenLine<'a> {
+    capshare: u32,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    account: Cow<'a, str>,
+    #[serde(borrow)]
+    hash: Cow<'a, str>,
+    scopes: Cow<'a, [String]>,
+    #[serde(default, skip_serializing_if = "str::is_empty", borrow)]
+    label: Cow<'a, str>,
+    created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked: Option<i64>,
 }
 
 pub(in crate::store) fn encode_claim(claim: &ClaimRecord) -> Bytes {
@@ -103,6 +128,7 @@ pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
         items: about.item_count,
         bytes: about.byte_count,
         log_bytes: about.log_bytes,
+        segments: about.segments,
         expires: about.expires_at.map(|at| at.0),
     };
     put_json(&mut out, &line);
@@ -126,6 +152,7 @@ pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareI
         item_count: line.items,
         byte_count: line.bytes,
         log_bytes: line.log_bytes,
+        segments: line.segments,
         expires_at: line.expires.map(Timestamp),
     };
     Ok((share, about))
@@ -144,4 +171,42 @@ pub(in crate::store) fn decode_tombstone(key: &Path, deleted: &ShareId, bytes: &
     check_format(key, text)?;
     let line: TombstoneLine<'_> = parse(key, "the tombstone", text)?;
     if line.deleted == deleted.as_str() { Ok(()) } else { Err(StoreError::corrupt(key, "it is another share's")) }
+}
+
+pub(in crate::store) fn encode_token(record: &TokenRecord) -> Bytes {
+    let mut out = Vec::new();
+    let line = TokenLine {
+        capshare: FORMAT,
+        id: record.id.as_str().into(),
+        account: record.account.as_str().into(),
+        hash: record.hash.to_hex().into(),
+        scopes: record.scopes.as_slice().into(),
+        label: record.label.as_str().into(),
+        created_at: record.created_at.0,
+        expires: record.expires_at.map(|at| at.0),
+        revoked: record.revoked_at.map(|at| at.0),
+    };
+    put_json(&mut out, &line);
+    out.push(b'\n');
+    out.into()
+}
+
+/// What is known of the token `id`, and of no other.
+pub(in crate::store) fn decode_token(key: &Path, id: &TokenId, bytes: &[u8]) -> Result<TokenRecord, StoreError> {
+    let text = text_of(key, bytes)?;
+    check_format(key, text)?;
+    let line: TokenLine<'_> = parse(key, "the token's record", text)?;
+    if line.id != id.as_str() {
+        return Err(StoreError::corrupt(key, "it is another token's"));
+    }
+    Ok(TokenRecord {
+        id: id.clone(),
+        account: line.account.parse().map_err(|bad: BadName| StoreError::corrupt(key, bad.to_string()))?,
+        hash: SecretHash::from_hex(&line.hash).ok_or_else(|| StoreError::corrupt(key, "its hash is none"))?,
+        scopes: line.scopes.into_owned(),
+        label: line.label.into_owned(),
+        created_at: Timestamp(line.created_at),
+        expires_at: line.expires.map(Timestamp),
+        revoked_at: line.revoked.map(Timestamp),
+    })
 }

@@ -1,6 +1,6 @@
 //! A run: what a stretch of a log came to, as gzip'd JSON lines (`zcat` shows them).
 //!
-//! A header line, a line of the share's own facts, then a line for each removal and each item. Written and read line by
+//! A header line, a line of the share's own facts, then a line for each grant, each removal and each item. Written and read line by
 //! line, so that nothing but the bytes themselves and the items is in memory.
 
 use std::borrow::Cow;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{FORMAT, Identity, check_format, parse, put_json};
+use crate::share::entry::Entry;
 use crate::share::error::Refusal;
 use crate::share::id::{BadName, ShareId};
 use crate::share::item::{ItemKey, Payload};
@@ -56,6 +57,9 @@ struct HeaderLine<'a> {
     this: Identity,
     log_bytes: u64,
     run_bytes: u64,
+    /// A reader that knows none finds lines that it did not expect: it must not take the share for one without.
+    #[serde(default, skip_serializing_if = "is_0")]
+    grants: usize,
     removed: usize,
     items: usize,
 }
@@ -128,6 +132,7 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
         this: header.this,
         log_bytes: header.log_bytes,
         run_bytes: header.run_bytes,
+        grants: saved.grants.len(),
         removed: saved.removed.len(),
         items: saved.items.len(),
     };
@@ -135,6 +140,10 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
     end_line(&mut line);
     put_json(&mut line, &facts(log, saved));
     end_line(&mut line);
+    for grant in &saved.grants {
+        super::put_entry(&mut line, &Entry::Grant { grant: grant.clone() });
+        end_line(&mut line);
+    }
     for (revision, key) in &saved.removed {
         put_json(&mut line, &RemovedLine { removed: key.as_str().into(), revision: *revision });
         end_line(&mut line);
@@ -167,7 +176,7 @@ pub(in crate::store) fn decode_run(
     if header.log != log.as_str() || header.from != from || header.to != to {
         return Err(corrupt(format!("its header says {} to {} of log {}", header.from, header.to, header.log)));
     }
-    let (removed_count, item_count) = (header.removed, header.items);
+    let (grant_count, removed_count, item_count) = (header.grants, header.removed, header.items);
     let HeaderLine { this, log_bytes, run_bytes, .. } = header;
     let header = RunHeader { from, to, this, log_bytes, run_bytes };
     let facts: FactsLine<'_> = parse(key, "its second line", lines.next()?)?;
@@ -176,6 +185,9 @@ pub(in crate::store) fn decode_run(
     }
     let mut saved = read_facts(facts).map_err(&corrupt)?;
     let bad_key = |refusal: Refusal| corrupt(refusal.to_string());
+    for _ in 0..grant_count {
+        saved.grants.push(super::read_grant(&parse(key, "a grant", lines.next()?)?).map_err(&corrupt)?);
+    }
     for _ in 0..removed_count {
         let line: RemovedLine<'_> = parse(key, "a removal", lines.next()?)?;
         saved.removed.push((line.revision, line.removed.parse().map_err(bad_key)?));
@@ -239,10 +251,16 @@ fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
         last_order: line.order,
         removed_from: line.removed_from,
         secrets: line.secrets.iter().map(secret).collect::<Result<_, _>>()?,
+        grants: Vec::new(),
         producers: line.producers.into_iter().map(producer).collect::<Result<_, String>>()?,
         removed: Vec::new(),
         items: Vec::new(),
     })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_0(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The lines of a compressed text, one at a time.

@@ -4,8 +4,8 @@
 //! clock, than any reader or writer can still depend on; that clock is asked by writing an object. Nothing is freed because of
 //! what a run covers before that run was read, and no tombstone while a claim names its share.
 //!
-//! Expired shares are found by their companions, so a share is read only if it is about to go, and goes only if its log
-//! says so too: another host may have given it more time.
+//! Whether a share has expired says its companion, if that knows all of its log; otherwise the log is read. A share goes only
+//! if its log says so too ([`expire`](super::expire)): another host may have given it more time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,16 +14,14 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use super::super::Store;
-use super::super::about::About;
 use super::super::bucket::Listed;
 use super::super::codec;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::index::Claims;
-use super::super::key::{self, Indexed};
-use super::super::log::{Appended, Log, chain, is_superseded};
+use super::super::key::{self, Indexed, Number};
+use super::super::log::{chain, is_superseded};
 use super::walk::Group;
 use super::{Groups, Progress, Tally};
-use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
 
@@ -33,8 +31,8 @@ const TOMBSTONES_MAX: usize = 100_000;
 /// From which age on a probe is left over: an hour. A host's start takes seconds.
 const PROBES_AFTER: Duration = Duration::from_secs(3_600);
 
-/// How often the deletion of an expired share is appended, if other hosts write the share at the same time.
-const DELETES_MAX: usize = 8;
+/// Shares whose companions are remembered; the logs of those beyond are read. Each has some hundred bytes here.
+const LASTING_MAX: usize = 100_000;
 
 /// How a collection goes about it.
 #[derive(Debug, Clone)]
@@ -77,6 +75,8 @@ pub enum FreedKind {
     Tombstones,
     /// Probes that hosts left when they started.
     Probes,
+    /// Files of a directory that killed hosts left half written. A [`Store`] sees none: whoever has the directory frees them.
+    HalfWritten,
 }
 
 impl FreedKind {
@@ -91,6 +91,7 @@ impl FreedKind {
             Self::Companions => "companions",
             Self::Tombstones => "tombstones",
             Self::Probes => "probes",
+            Self::HalfWritten => "half-written",
         }
     }
 }
@@ -118,12 +119,14 @@ impl Freed {
 }
 
 /// A collection under way.
-struct Collection<'a> {
-    store: &'a Store,
-    options: &'a GcOptions,
+pub(super) struct Collection<'a> {
+    pub(super) store: &'a Store,
+    pub(super) options: &'a GcOptions,
     /// By the bucket's clock.
     now: Timestamp,
-    freed: Freed,
+    pub(super) freed: Freed,
+    /// Shares that last, by their companions, and up to which segment that is so.
+    lasting: BTreeMap<ShareId, Number>,
     /// Old tombstones of which no object and no claim has been met.
     tombstones: BTreeMap<ShareId, Listed>,
 }
@@ -135,8 +138,8 @@ impl Store {
     /// What the bucket said. What was freed before that is freed.
     pub async fn gc(&self, options: &GcOptions, progress: Progress<'_>) -> Result<Freed, StoreError> {
         let now = self.bucket_time(options.nonce).await?;
-        let (freed, tombstones) = (Freed::default(), BTreeMap::new());
-        let mut collection = Collection { store: self, options, now, freed, tombstones };
+        let (freed, lasting, tombstones) = (Freed::default(), BTreeMap::new(), BTreeMap::new());
+        let mut collection = Collection { store: self, options, now, freed, lasting, tombstones };
         collection.find_tombstones(progress).await?;
         let mut sessions = Groups::of(self, &key::index(), 3).stream();
         while let Some(group) = sessions.try_next().await? {
@@ -169,20 +172,24 @@ impl Collection<'_> {
     }
 
     /// Whether no reader and no writer can depend on it any more.
-    fn is_over(&self, listed: &Listed) -> bool {
+    pub(super) fn is_over(&self, listed: &Listed) -> bool {
         self.is_old(listed.modified, self.store.settings.free_after())
     }
 
     async fn free(&mut self, kind: FreedKind, objects: Vec<Listed>) -> Result<(), StoreError> {
-        if objects.is_empty() {
-            return Ok(());
-        }
-        let tally = self.freed.kinds.entry(kind).or_default();
-        objects.iter().for_each(|listed| tally.add(listed));
-        if self.options.dry_run {
+        self.count(kind, &objects);
+        if self.options.dry_run || objects.is_empty() {
             return Ok(());
         }
         self.store.bucket.delete(objects.into_iter().map(|listed| listed.key).collect()).await
+    }
+
+    /// Notes what was freed, or would be.
+    pub(super) fn count(&mut self, kind: FreedKind, objects: &[Listed]) {
+        if !objects.is_empty() {
+            let tally = self.freed.kinds.entry(kind).or_default();
+            objects.iter().for_each(|listed| tally.add(listed));
+        }
     }
 
     async fn session(&mut self, group: Group) -> Result<(), StoreError> {
@@ -212,56 +219,10 @@ impl Collection<'_> {
         }
         if claims.has_about(number)
             && let Some((share, about)) = self.store.read_about(&account, &session, number).await?
-            && self.has_expired(about.expires_at)
+            && !self.has_expired(about.expires_at)
+            && self.lasting.len() < LASTING_MAX
         {
-            self.expire(&share).await?;
-        }
-        Ok(())
-    }
-
-    fn has_expired(&self, expires_at: Option<Timestamp>) -> bool {
-        expires_at.is_some_and(|at| at <= self.options.now)
-    }
-
-    /// Deletes a share that expired, if its log says so too, as its host would have.
-    async fn expire(&mut self, id: &ShareId) -> Result<(), StoreError> {
-        // Looked at and not opened: a dry run finishes no deletion that was begun.
-        let mut log = Log::at_start(self.store.clone(), id.clone());
-        let mut state = match log.look().await {
-            Ok(look) => log.accept(look).into_state(),
-            Err(StoreError::Corrupt { .. }) => {
-                self.freed.passed_over += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        for _ in 0..DELETES_MAX {
-            let Some(about) = About::of(&state, 0).filter(|about| self.has_expired(about.expires_at)) else {
-                return Ok(());
-            };
-            let listed = self.store.bucket.list_all(&key::share(id), None).await?;
-            if self.options.dry_run {
-                self.freed.expired_shares += 1;
-                return self.free(FreedKind::Expired, listed).await;
-            }
-            match log.append(&[Entry::Delete { at: self.options.now }]).await? {
-                Appended::Written => {
-                    // Its empty objects are freed by a later collection.
-                    drop(log.erase(&about.account, &about.session).await?);
-                    self.freed.expired_shares += 1;
-                    let tally = self.freed.kinds.entry(FreedKind::Expired).or_default();
-                    listed.iter().for_each(|listed| tally.add(listed));
-                    return Ok(());
-                }
-                Appended::Behind(news) => {
-                    if let Some(anew) = news.state {
-                        state = *anew;
-                    }
-                    for entry in &news.entries {
-                        state.apply(entry);
-                    }
-                }
-            }
+            self.lasting.insert(share, about.segments);
         }
         Ok(())
     }
@@ -275,8 +236,7 @@ impl Collection<'_> {
             self.tombstones.remove(&id);
             let (full, empty): (Vec<_>, Vec<_>) = group.objects.iter().cloned().partition(|listed| listed.size > 0);
             if !full.is_empty() && self.is_old(buried, self.store.settings.free_after()) {
-                let tally = self.freed.kinds.entry(FreedKind::Deleted).or_default();
-                full.iter().for_each(|listed| tally.add(listed));
+                self.count(FreedKind::Deleted, &full);
                 if !self.options.dry_run {
                     self.store.clear_away(&id, None).await?;
                 }
@@ -284,7 +244,12 @@ impl Collection<'_> {
             let over = empty.into_iter().filter(|listed| self.is_over(listed)).collect();
             return self.free(FreedKind::Deleted, over).await;
         }
-        self.superseded(&id, &group.objects).await
+        let newest = group.objects.iter().filter_map(|listed| key::segment_number(&id, &listed.key)).max();
+        let lasts = self.lasting.remove(&id).is_some_and(|segments| Some(segments) == newest);
+        if lasts || self.end_if_over(&id, &group.objects).await? {
+            self.superseded(&id, &group.objects).await?;
+        }
+        Ok(())
     }
 
     /// Frees what runs have superseded, runs first; the newest segment that is covered stays.

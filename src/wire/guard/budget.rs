@@ -85,6 +85,9 @@ impl Budget {
     }
 
     pub(super) fn admit(self: &Rc<Self>, interface_id: u64, method_id: u16) -> Result<Permit, Error> {
+        if let Some(observer) = &self.observer {
+            observer.may_begin()?;
+        }
         let in_flight = self.calls_in_flight.get();
         if in_flight >= self.calls_in_flight_max {
             self.refused_total.set(self.refused_total.get() + 1);
@@ -119,6 +122,14 @@ fn exceeded(limit: &str, max: u32) -> Error {
 
 /// Told of every call that reaches a guard's budget, so that a host can count and time them. It must not call back.
 pub trait CallObserver {
+    /// Asked before each call of the connection; a call that may not begin is not counted.
+    ///
+    /// # Errors
+    /// What the caller gets: the connection was closed, and nothing of it is begun any more. Default: every call may.
+    fn may_begin(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A call was admitted and begins.
     fn began(&self, interface_id: u64, method_id: u16);
 

@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures::AsyncWrite;
@@ -21,7 +23,8 @@ pub struct VatMeter(Rc<Queue>);
 struct Queue {
     /// The sizes of the waiting messages, oldest first. As long as capnp-rpc's own queue, whose bound is its doing.
     sizes: RefCell<VecDeque<u64>>,
-    bytes: Cell<u64>,
+    /// Shared with whoever reads it from another thread.
+    bytes: Arc<AtomicU64>,
     peak_bytes: Cell<u64>,
     changed: Notify,
     /// A write has failed: nothing more goes out.
@@ -37,7 +40,12 @@ impl VatMeter {
 
     /// Bytes of messages that are queued and not yet flushed, segment tables not counted.
     pub fn queued_bytes(&self) -> u64 {
-        self.0.bytes.get()
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The same figure, for other threads.
+    pub fn shared_queued_bytes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.bytes)
     }
 
     /// The most that [`queued_bytes`](Self::queued_bytes) ever was.
@@ -53,7 +61,8 @@ impl VatMeter {
     /// Waits until at most `bytes` are queued, or nothing more will be written. With 0 it waits until everything said so
     /// far is out, such as before a close.
     pub async fn room(&self, bytes: u64) {
-        self.until(|queue| queue.bytes.get() <= bytes || queue.broken.get() || queue.closed.get()).await;
+        self.until(|queue| queue.bytes.load(Ordering::Relaxed) <= bytes || queue.broken.get() || queue.closed.get())
+            .await;
     }
 
     /// Waits until a write has failed.
@@ -74,7 +83,7 @@ impl VatMeter {
     pub(super) fn enter(&self, bytes: u64) {
         self.0.sizes.borrow_mut().push_back(bytes);
         let queued = self.queued_bytes() + bytes;
-        self.0.bytes.set(queued);
+        self.0.bytes.store(queued, Ordering::Relaxed);
         self.0.peak_bytes.set(self.peak_bytes().max(queued));
     }
 
@@ -89,7 +98,7 @@ impl VatMeter {
 
     fn strike_off(&self) {
         let Some(bytes) = self.0.sizes.borrow_mut().pop_front() else { return };
-        self.0.bytes.set(self.queued_bytes() - bytes);
+        self.0.bytes.store(self.queued_bytes() - bytes, Ordering::Relaxed);
         self.0.changed.notify_waiters();
     }
 }

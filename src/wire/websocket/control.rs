@@ -22,6 +22,8 @@ pub struct KeepAlive {
     pub interval: Duration,
     /// How long one message may be stuck in the socket before the peer counts as not reading.
     pub write_stall: Duration,
+    /// The close code for a peer that was silent.
+    pub silence_code: u16,
 }
 
 /// What went through a pipe: payloads of binary messages, frame headers not counted.
@@ -84,18 +86,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PipeControl<S> {
                     shared.wakers.reader.wake();
                 }
                 if !shared.is_unread() && now >= shared.last_heard + 2 * settings.interval {
-                    shared.end_as(PipeEnd::Idle);
+                    let farewell = (settings.silence_code.into(), PipeEnd::Idle.to_string());
+                    shared.end_saying(PipeEnd::Idle, Some(farewell));
                 }
                 shared.ping();
             }
         }
     }
 
+    /// Begins to [`close`](Self::close), without waiting: the Close frame is the last that goes out. End a pipe so before the
+    /// vat over it, which would say goodbye in its own words first, and the peer never look for this one.
+    pub fn begin_close(&self, code: u16, reason: &str) {
+        self.0.borrow_mut().end_as(PipeEnd::ClosedHere { code, reason: reason.to_owned() });
+    }
+
     /// Ends the pipe: nothing more is read or written, a Close frame with `code` and `reason` (cut at 123 bytes) goes out,
     /// and what the peer still sends is thrown away until it has closed too. If the pipe has ended already, it only sees
     /// that farewell through. It takes at most [`close_within`](super::PipeOptions::close_within); after it, drop the pipe.
     pub async fn close(&self, code: u16, reason: &str) {
-        self.0.borrow_mut().end_as(PipeEnd::ClosedHere { code, reason: reason.to_owned() });
+        self.begin_close(code, reason);
         let within = self.0.borrow().options.close_within;
         // Late or not, there is nothing more to be done for the peer.
         let _late = timeout(within, poll_fn(|cx| self.0.borrow_mut().poll_closed(cx))).await;

@@ -90,9 +90,9 @@ impl PipeEnd {
             Self::TooLargeToSend { .. } => Some((CloseCode::Error, self.to_string())),
             Self::Violation(_) => Some((CloseCode::Protocol, "ProtocolMismatch: broken WebSocket frame".into())),
             Self::ClosedHere { code, reason } => Some(((*code).into(), reason.clone())),
-            Self::Idle => Some((CloseCode::Away, self.to_string())),
             Self::Stalled => Some((CloseCode::Policy, self.to_string())),
-            Self::ClosedByPeer { .. } | Self::Cut | Self::Transport(_) => None,
+            // Who keeps the pipe alive knows the code for silence.
+            Self::Idle | Self::ClosedByPeer { .. } | Self::Cut | Self::Transport(_) => None,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::frame::Utf8Bytes;
+use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use async_tungstenite::tungstenite::{Bytes, Error as WsError};
 use futures::sink::Sink;
@@ -202,10 +203,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
 
     /// Ends the pipe, unless it has ended, and puts the Close frame that this end owes the peer on its way.
     pub(super) fn end_as(&mut self, end: PipeEnd) {
+        let farewell = end.farewell();
+        self.end_saying(end, farewell);
+    }
+
+    /// The same with a farewell that the end does not know of.
+    pub(super) fn end_saying(&mut self, end: PipeEnd, farewell: Option<(CloseCode, String)>) {
         if self.end.is_some() {
             return;
         }
-        let farewell = end.farewell();
         self.end = Some(end);
         self.inbox = Bytes::new();
         self.outbox = Vec::new();

@@ -32,7 +32,7 @@ fn the_start_up_line_says_address_store_and_mode() {
     ]);
     let line = program.stdout.wait_for(|_| true);
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!((&line["store"], &line["access"]), (&json!("memory:"), &json!("1 shared key")));
+    assert_eq!((&line["store"], &line["access"]), (&json!("memory:"), &json!("stored tokens, 1 shared key")));
 }
 
 #[test]
@@ -55,6 +55,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         ("workers", json!(3), "workers in the file"),
         ("open", json!(false), "default"),
         ("single_writer", json!(false), "default"),
+        ("linger", json!("0s"), "default"),
         ("share_ttl", json!("7days"), "share_ttl in the file"),
         ("quota.bytes_max", json!(1_024), "quota.bytes_max in the file"),
         ("quota.shares_max", json!(3), "quota.shares_max in the file"),
@@ -66,6 +67,10 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
     ] {
         assert_eq!(shown[name], json!({ "value": value, "from": from }), "{name}");
     }
+    // Where each write is paid for, they are fewer.
+    let amazon = Home::new().set("AWS_ACCESS_KEY_ID", "id").set("AWS_SECRET_ACCESS_KEY", KEY).set("AWS_REGION", "mars");
+    let shown = amazon.run(&["serve", "--check", "--json", "--store", "s3://bucket"]).ends_with(0).objects()[0].clone();
+    assert_eq!(shown["linger"], json!({ "value": "200ms", "from": "default" }));
     let people = home.run(&["serve", "--check", "--config", &file]).ends_with(0);
     for said in [ran.everything(), people.everything()] {
         assert!(!said.contains(KEY) && !said.contains("another-key"), "{said}");
@@ -87,6 +92,7 @@ fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
         (vec!["--config", &number], "line 2"),
         (vec!["--config", &unknown], "sotre"),
         (vec!["--workers", "many"], "--workers"),
+        (vec!["--linger", "11s"], "--linger"),
         (vec!["--account-bytes-max", "7 apples"], "--account-bytes-max"),
         (vec!["--share-ttl", "7"], "--share-ttl"),
         (vec!["--share-ttl", "8d", "--share-ttl-max", "7d"], "--share-ttl-max"),

@@ -104,6 +104,7 @@ fn a_listing_has_titles_times_and_counts_and_nothing_that_a_terminal_would_obey(
             item_count: 137,
             byte_count: 4_567,
             log_bytes: 8_000,
+            segments: 9,
             expires_at: None,
         };
         store.describe(&claim.share, &about).await.unwrap();

@@ -1,10 +1,16 @@
-//! `capshare store`: a host's directory, judged, counted and cleared.
+//! `capshare store`: a host's directory or bucket, judged, counted and cleared.
 
+use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
+use capshare::host::storage;
+use capshare::share::entry::Entry;
+use capshare::share::time::Timestamp;
+use capshare::store::{Occasion, Opened, Store, StoreSettings, WriterId};
+use serde_json::{Value, json};
 
 use super::program::{EXPORT, Home, RECORDING, files};
+use crate::support::moto::Moto;
 
 const STORE: &str = ".local/share/capshare/shares";
 
@@ -112,4 +118,134 @@ fn a_store_is_said_as_for_serve_and_a_slip_makes_none() {
     let file = home.write("host.toml", "store = 'there'\n");
     home.run(&["store", "gc", "--config", &file]).ends_with(0);
     home.set("CAPSHARE_STORE", "there").run(&["store", "check"]).ends_with(0);
+}
+
+/// S24: also where no host was left that could see to it, and where it had said nothing of the share in the index.
+#[test]
+fn an_expired_share_of_a_host_that_was_stopped_before_goes_by_gc() {
+    let home = Home::new();
+    let store = home.path(STORE);
+    let left_alone = |seconds: u32| {
+        let host = home.serve(&[]);
+        let (session, expires) = (format!("ses_{seconds}"), format!("{seconds}s"));
+        let pushed = ["push", "--to", &host.url, RECORDING, "--session", &session, "--expires", &expires, "--json"];
+        let id = home.run(&pushed).ends_with(0).objects()[0]["id"].as_str().unwrap().to_owned();
+        host.program.signal("-KILL");
+        host.program.wait();
+        // On a slow machine the host may have been there still.
+        (!store.join("tomb").join(&id).exists()).then_some((id, session))
+    };
+    let (id, session) = [2, 8, 32].into_iter().find_map(left_alone).unwrap();
+    let host = home.serve(&[]);
+    home.run(&["push", "--to", &host.url, EXPORT, "--session", "ses_stays", "--expires", "1h"]).ends_with(0);
+    drop(host);
+    let of_it = || {
+        let mut left: Vec<_> = files(&store).into_iter().filter(|file| is_of(file, &id, &session)).collect();
+        left.sort();
+        left
+    };
+    assert!(of_it().iter().all(|file| !file.to_str().unwrap().ends_with("-about")));
+    let freed = || home.run(&["store", "gc", "--json"]).ends_with(0).objects().remove(0);
+    let (mut freeing, content) = (freed(), of_it().len());
+    while freeing["expired_shares"] == 0 {
+        assert_eq!(of_it().len(), content, "it goes as a whole");
+        freeing = freed();
+    }
+    assert_eq!((&freeing["expired_shares"], &freeing["passed_over"]), (&json!(1), &json!(0)));
+    assert!(freeing["kinds"]["expired"]["bytes"].as_u64().unwrap() > 100_000, "{freeing}");
+    let tomb = store.join("tomb").join(&id);
+    assert!(of_it().iter().all(|file| *file == tomb || file.metadata().unwrap().len() == 0), "{:?}", of_it());
+    age(&home, Duration::from_secs(130));
+    assert_eq!(freed()["expired_shares"], 0);
+    assert_eq!(of_it(), [store.join(format!("index/local/{session}/000000000001")), tomb]);
+
+    let host = home.serve(&[]);
+    home.run(&["info", "--to", &host.url, &id]).ends_with(3);
+    assert_eq!(home.run(&["ls", "--to", &host.url, "--json"]).ends_with(0).objects().len(), 1);
+}
+
+/// Whether a file is an object of a share or its session, or is about it.
+fn is_of(file: &Path, share: &str, session: &str) -> bool {
+    file.iter().any(|part| part == share || part == session)
+}
+
+/// They hold what was shared, and only who has the directory sees them.
+#[tokio::test]
+async fn what_killed_hosts_left_half_written_goes_by_gc_and_when_a_host_starts() {
+    let (home, kept, _) = home_with_shares();
+    let half = home.path(STORE).join(format!("share/{kept}/log/000000000009#1"));
+    let leave = || {
+        std::fs::write(&half, "half a segment").unwrap();
+        age(&home, Duration::from_secs(3_700));
+    };
+    leave();
+    home.run(&["store", "check"]).ends_with(1);
+    home.run(&["store", "stats"]).ends_with(0);
+    let foreseen = home.run(&["store", "gc", "--dry-run", "--json"]).ends_with(0).objects();
+    assert_eq!(foreseen[0]["kinds"]["half-written"], json!({ "objects": 1, "bytes": 14 }));
+    assert!(half.exists());
+    let freed = home.run(&["store", "gc", "--json"]).ends_with(0).objects();
+    assert_eq!(freed[0]["kinds"], foreseen[0]["kinds"]);
+    assert!(!half.exists());
+    leave();
+    let _host = home.serve(&[]);
+    while half.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// All of it over HTTP: shares that were folded, deleted, and expired.
+#[tokio::test]
+async fn a_bucket_of_an_s3_server_is_checked_counted_and_cleared() {
+    let moto = Moto::start();
+    let options = moto.options();
+    let home = Home::new()
+        .set("AWS_ACCESS_KEY_ID", options.access_key_id.as_ref().unwrap())
+        .set("AWS_SECRET_ACCESS_KEY", options.secret_access_key.as_ref().unwrap())
+        .set("AWS_ENDPOINT_URL", options.endpoint.as_ref().unwrap())
+        .set("CAPSHARE_STORE", "s3://shares/a/prefix");
+    let host = home.serve(&[]);
+    let push = |session: &str| {
+        let arguments = ["push", "--to", &host.url, RECORDING, "--session", session, "--json"];
+        home.run(&arguments).ends_with(0).objects()[0]["id"].as_str().unwrap().to_owned()
+    };
+    let [folded, deleted, expired] = ["ses_folded", "ses_deleted", "ses_expired"].map(push);
+    home.run(&["rm", "--to", &host.url, &deleted]).ends_with(0);
+    host.program.signal("-TERM");
+    host.program.wait().ends_with(0);
+    // What time would do.
+    let objects = storage::open(&"s3://shares/a/prefix".parse().unwrap(), &options).await.unwrap();
+    let store = Store::new(objects, StoreSettings::default(), WriterId(7));
+    let open = async |id: &str| match store.open_log(&id.parse().unwrap()).await.unwrap() {
+        Opened::Open(log, news) => (log, news.into_state()),
+        other => panic!("{other:?}"),
+    };
+    let (log, state) = open(&folded).await;
+    let (run, _frees) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    drop(run);
+    open(&expired).await.0.append(&[Entry::Expiry { at: Timestamp(1), expires_at: Some(Timestamp(2)) }]).await.unwrap();
+
+    let only = |arguments: &[&str]| {
+        let objects = home.run(&[&["store"], arguments, &["--json"]].concat()).ends_with(0).objects();
+        assert_eq!(objects.len(), 1, "one document");
+        objects.into_iter().next().unwrap()
+    };
+    let checked = only(&["check"]);
+    assert_eq!((&checked["shares"], &checked["sessions"], &checked["clean"]), (&json!(3), &json!(3), &json!(true)));
+    let stats = only(&["stats"]);
+    let counted = |stats: &Value| ["log", "runs", "tombstones"].map(|kind| stats["kinds"][kind]["objects"].clone());
+    assert_eq!((&stats["shares"], &stats["deleted"], &stats["sessions"]), (&json!(2), &json!(1), &json!(2)));
+    assert_eq!(counted(&stats), [5, 1, 1]);
+    assert_eq!(stats["kinds"]["all"]["objects"], checked["objects"]);
+
+    let foreseen = only(&["gc", "--dry-run"]);
+    assert_eq!(only(&["stats"]), stats, "a dry run changes nothing");
+    let freed = only(&["gc"]);
+    assert_eq!(freed["kinds"], foreseen["kinds"]);
+    assert_eq!((&freed["expired_shares"], &freed["passed_over"]), (&json!(1), &json!(0)));
+    assert_eq!(freed["kinds"]["expired"]["objects"], 3);
+    let stats = only(&["stats"]);
+    assert_eq!((&stats["shares"], &stats["deleted"], &stats["sessions"]), (&json!(1), &json!(2), &json!(1)));
+    assert_eq!(counted(&stats), [2, 1, 2]);
+    assert_eq!(only(&["check"])["clean"], true);
 }

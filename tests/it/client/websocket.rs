@@ -80,7 +80,8 @@ async fn the_upgrade_carries_subprotocol_credential_and_headers_to_the_rpc_door(
 
         // The goodbye is a Close frame. The host reads on after its vat has ended, by its pings.
         let control = door.controls.recv().await.unwrap();
-        let often = KeepAlive { interval: Duration::from_millis(20), write_stall: Duration::from_secs(5) };
+        let often =
+            KeepAlive { interval: Duration::from_millis(20), write_stall: Duration::from_secs(5), silence_code: 4003 };
         let (end, ()) = futures::join!(control.keepalive(often), client.close());
         assert_eq!(end, PipeEnd::ClosedByPeer { code: 1000, reason: String::new() });
         host.until(|facts| facts.connections == 0).await;

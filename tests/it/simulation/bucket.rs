@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use object_store::path::Path;
 use object_store::{
@@ -297,8 +298,20 @@ impl ObjectStore for SimBucket {
         Err(Error::NotImplemented { operation: "multipart".to_owned(), implementer: "SimBucket".to_owned() })
     }
 
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        Err(Error::NotImplemented { operation: "list_with_delimiter".to_owned(), implementer: "SimBucket".to_owned() })
+    /// As a listing of everything that is then summed up.
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let all: Vec<_> = self.pages(prefix, None).try_collect().await?;
+        let root = Path::default();
+        let prefix = prefix.unwrap_or(&root);
+        let (mut objects, mut folders) = (Vec::new(), std::collections::BTreeSet::new());
+        for meta in all {
+            let mut rest = meta.location.prefix_match(prefix).into_iter().flatten();
+            match (rest.next(), rest.next()) {
+                (Some(folder), Some(_)) => drop(folders.insert(prefix.clone().join(folder))),
+                _ => objects.push(meta.clone()),
+            }
+        }
+        Ok(ListResult { common_prefixes: folders.into_iter().collect(), objects, extensions: Default::default() })
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {

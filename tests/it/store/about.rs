@@ -50,7 +50,7 @@ fn state_with(session: &str) -> State {
 
 #[test]
 fn a_title_is_taken_from_whatever_record_has_one() {
-    let of = |session: &str| About::of(&state_with(session), 9).unwrap();
+    let of = |session: &str| About::of(&state_with(session), 9, 3).unwrap();
     assert_eq!(of(r#"{"id":"s","title":"A \"fine\" \u00e9","time":{"x":[1]}}"#).title.as_deref(), Some("A \"fine\" é"));
     for none in [r#"{"id":"s"}"#, r#"{"title":7}"#, r#"{"title":null}"#, r#"{"title":" "}"#, "[]", "null", "\"x\"", "1"]
     {
@@ -61,12 +61,15 @@ fn a_title_is_taken_from_whatever_record_has_one() {
     let about = of("{}");
     assert_eq!((about.account, about.session), (account("a"), session("s")));
     assert_eq!((about.created_at, about.updated_at), (Timestamp(1), Timestamp(2)));
-    assert_eq!((about.sync_count, about.item_count, about.byte_count, about.log_bytes), (1, 1, 9, 9));
+    assert_eq!(
+        (about.sync_count, about.item_count, about.byte_count, about.log_bytes, about.segments),
+        (1, 1, 9, 9, 3)
+    );
 
-    assert_eq!(About::of(&State::default(), 0), None, "a share that is not there");
+    assert_eq!(About::of(&State::default(), 0, 0), None, "a share that is not there");
     let mut deleted = state_with("{}");
     deleted.apply(&DELETE);
-    assert_eq!(About::of(&deleted, 0), None, "one that was deleted");
+    assert_eq!(About::of(&deleted, 0, 0), None, "one that was deleted");
 }
 
 #[tokio::test]
@@ -80,7 +83,7 @@ async fn what_was_described_is_listed_and_only_news_are_written() {
     bucket.counts.reset();
     host.describe(&share(1), &titled("first")).await.unwrap();
     assert_eq!(bucket.counts.all(), [0, 2, 1, 0], "no news is not written");
-    let second = About { sync_count: 2, ..titled("second") };
+    let second = About { segments: 3, ..titled("second") };
     host.describe(&share(1), &second).await.unwrap();
     assert_eq!(listed(&host).await, Some(second.clone()));
     host.describe(&share(1), &titled("first")).await.unwrap();
@@ -102,7 +105,7 @@ async fn only_the_share_that_holds_the_session_is_described() {
     host.describe(&share(1), &about(&account("a"), &session("t"), "no such session")).await.unwrap();
     assert_eq!(companions(&bucket).await, [] as [&str; 0]);
     host.describe(&share(1), &titled("its own")).await.unwrap();
-    host.describe(&share(2), &About { sync_count: 9, ..titled("another's") }).await.unwrap();
+    host.describe(&share(2), &About { segments: 9, ..titled("another's") }).await.unwrap();
     assert_eq!(listed(&host).await, Some(titled("its own")));
 
     host.release(&account("a"), &session("s"), &share(1)).await.unwrap();
@@ -128,7 +131,7 @@ async fn a_companion_that_is_written_late_goes_all_the_same() {
         bucket.next_writes([Some(fault)]);
         let describing = tokio::spawn({
             let host = super::host(&bucket, 2);
-            async move { host.describe(&share(1), &About { sync_count: 2, ..titled("precious") }).await }
+            async move { host.describe(&share(1), &About { segments: 3, ..titled("precious") }).await }
         });
         // Its write is under way when the deletion begins.
         while bucket.counts.all()[0] < 5 {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use capshare::host::storage::{self, S3Options, StoreLocation};
+use capshare::store::Tally;
 
 use super::suite;
 use crate::support::moto::Moto;
@@ -50,10 +51,13 @@ async fn what_killed_hosts_left_half_written_goes_when_it_is_an_hour_old() {
     kept.iter().for_each(|(name, minutes)| write(name, *minutes));
     let location = StoreLocation::Directory(directory.path().to_owned());
     storage::open(&location, &S3Options::default()).await.unwrap();
-    while abandoned.iter().any(|name| path(name).exists()) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let all = Tally { objects: 4, bytes: 40 };
+    assert_eq!(storage::remove_half_written(&location, true), all);
+    assert_eq!(abandoned.map(|name| path(name).exists()), [true; 4]);
+    assert_eq!(storage::remove_half_written(&location, false), all);
+    assert_eq!(abandoned.map(|name| path(name).exists()), [false; 4]);
     assert_eq!(kept.map(|(name, _)| path(name).exists()), [true; 4]);
+    assert_eq!(storage::remove_half_written(&location, false), Tally::default());
 }
 
 /// Any other server, empty or not, by hand; a region may follow as `?region=NAME`. Not named, there is nothing to run.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::entry::Entry;
-use capshare::share::id::{AccountId, ProducerId, SessionId};
+use capshare::share::grant::{Grant, GrantInfo, Right};
+use capshare::share::id::{AccountId, GrantId, ProducerId, SessionId, TokenId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
-use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings};
+use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings, TokenRecord};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::memory::InMemory;
@@ -25,8 +26,11 @@ const SEGMENT_1: &str = include_str!("../../data/store/format-1-segment-1.jsonl"
 const SEGMENT_2: &str = include_str!("../../data/store/format-1-segment-2.jsonl");
 const RUN: &str = include_str!("../../data/store/format-1-run.jsonl");
 const EXPIRING: &str = include_str!("../../data/store/format-1-segment-expiry.jsonl");
+const GRANTS: &str = include_str!("../../data/store/format-1-segment-grants.jsonl");
+const RUN_WITH_GRANTS: &str = include_str!("../../data/store/format-1-run-grants.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
 const ABOUT: &str = include_str!("../../data/store/format-1-about.json");
+const TOKEN: &str = include_str!("../../data/store/format-1-token.json");
 const TOMBSTONE: &str = include_str!("../../data/store/format-1-tombstone.json");
 
 fn json(text: &str) -> Option<Payload> {
@@ -67,7 +71,7 @@ fn golden_about() -> About {
     for entry in first.iter().chain(&second) {
         state.apply(entry);
     }
-    let about = About::of(&state, 1_024).unwrap();
+    let about = About::of(&state, 1_024, 3).unwrap();
     assert_eq!(about.title.as_deref(), Some("Say \"hi\" é é"));
     About { expires_at: Some(Timestamp(1_796_000_009_000)), ..about }
 }
@@ -144,6 +148,33 @@ async fn format_1_is_what_is_written() {
     }
 }
 
+/// A token's record is written as it was, read back the same, and only under its own key.
+#[tokio::test]
+async fn format_1_has_tokens() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let store = host(&bucket, 1);
+    let id = TokenId::from_bits(1);
+    let record = TokenRecord {
+        id: id.clone(),
+        account: account("ann@example.org"),
+        hash: SecretHash([0xab; 32]),
+        scopes: vec!["share:write".to_owned(), "share:read".to_owned()],
+        label: "laptop".to_owned(),
+        created_at: Timestamp(1_796_000_000_000),
+        expires_at: Some(Timestamp(1_798_592_000_000)),
+        revoked_at: None,
+    };
+    store.create_token(&record).await.unwrap();
+    let revoked = store.revoke_token(&id, Timestamp(1_796_000_001_000)).await.unwrap();
+    assert_eq!(text(&bucket, &format!("token/{id}")).await, TOKEN);
+    assert_eq!(store.token(&id).await.unwrap(), revoked);
+    assert_eq!(store.tokens(None).await.unwrap(), Vec::from_iter(revoked));
+    assert_eq!(store.tokens(Some(&account("bob"))).await.unwrap(), []);
+    let other = TokenId::from_bits(2);
+    bucket.put(&Path::from(format!("token/{other}")), PutPayload::from_static(TOKEN.as_bytes())).await.unwrap();
+    assert!(matches!(store.token(&other).await, Err(StoreError::Corrupt { .. })));
+}
+
 /// An expiry is written with its time; without one it is never.
 #[tokio::test]
 async fn format_1_has_expiries() {
@@ -163,6 +194,53 @@ async fn format_1_has_expiries() {
     drop(created(&host(&bucket, 0xfeed), &share(1), &entries).await);
     assert_eq!(text(&bucket, &segment_key(1)).await, EXPIRING);
     assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, entries);
+}
+
+/// Grants stand in the log, and in a run until they are revoked.
+#[tokio::test]
+async fn format_1_has_grants() {
+    let grant = |id: u128, at, label: &str, right, hash: u8, expires_at: Option<i64>, parent: Option<u128>| Grant {
+        info: GrantInfo {
+            id: GrantId::from_bits(id),
+            label: label.parse().unwrap(),
+            right,
+            created_at: Timestamp(at),
+            expires_at: expires_at.map(Timestamp),
+        },
+        parent: parent.map(GrantId::from_bits),
+        token: SecretHash([hash; 32]),
+    };
+    let first = grant(7, 1_796_000_001_000, "for \"Bob\"", Right::Write, 0xcd, Some(1_796_604_800_000), None);
+    let second = grant(8, 1_796_000_002_000, "", Right::Read, 0xef, None, Some(7));
+    let revoke = Entry::Revoke { at: Timestamp(1_796_000_003_000), grant: GrantId::from_bits(7) };
+    let entries = [
+        golden().0.remove(0),
+        Entry::Grant { grant: first.clone() },
+        Entry::Grant { grant: second.clone() },
+        revoke.clone(),
+    ];
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    drop(created(&host(&bucket, 0xfeed), &share(1), &entries).await);
+    assert_eq!(text(&bucket, &segment_key(1)).await, GRANTS);
+    let (_, read) = opened(&host(&bucket, 5), &share(1)).await;
+    assert_eq!(read, entries);
+    assert_eq!(News::from(read).into_state().grants().count(), 0);
+
+    // The same but for the revocation, in two segments and folded.
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let host = host(&bucket, 0xfeed);
+    let mut log = created(&host, &share(1), &entries[..2]).await;
+    log.append(&entries[2..3]).await.unwrap();
+    let mut state = News::from(entries[..3].to_vec()).into_state();
+    assert_eq!(state.grants().collect::<Vec<_>>(), [&first, &second]);
+    let (folded, _) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    log.folded(&folded);
+    assert_eq!(text_of(bucket.as_ref(), &Path::parse(run_key()).unwrap()).await, RUN_WITH_GRANTS);
+    bucket.delete(&Path::parse(segment_key(1)).unwrap()).await.unwrap();
+    log.append(&entries[3..]).await.unwrap();
+    state.apply(&revoke);
+    let Opened::Open(_, news) = self::host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+    assert_eq!(news.into_state(), state);
 }
 
 #[tokio::test]
@@ -248,6 +326,7 @@ fn any_key() -> impl Strategy<Value = ItemKey> {
 fn any_entry() -> impl Strategy<Value = Entry> {
     let at = || any::<i64>().prop_map(Timestamp);
     let hash = || any::<[u8; 32]>().prop_map(SecretHash);
+    let id = || (0..9_u128).prop_map(GrantId::from_bits);
     let change = (any_key(), prop::option::weighted(0.8, any_json())).prop_map(|(key, value)| Change { key, value });
     let stamp = ("[A-Za-z0-9_-]{1,64}", any::<u64>(), any::<u64>()).prop_map(|(producer, epoch, sequence)| Stamp {
         producer: producer.parse::<ProducerId>().unwrap(),
@@ -266,6 +345,13 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             }),
         1 => (at(), hash()).prop_map(|(at, secret)| Entry::Secret { at, secret }),
         1 => (at(), prop::option::of(at())).prop_map(|(at, expires_at)| Entry::Expiry { at, expires_at }),
+        3 => (at(), id(), "\\PC{0,30}", 0..3_u8, prop::option::of(at()), prop::option::weighted(0.3, id()), hash())
+            .prop_map(|(created_at, id, label, right, expires_at, parent, token)| {
+                let right = [Right::Full, Right::Write, Right::Read][usize::from(right)];
+                let info = GrantInfo { id, label: label.parse().unwrap(), right, created_at, expires_at };
+                Entry::Grant { grant: Grant { info, parent, token } }
+            }),
+        1 => (at(), id()).prop_map(|(at, grant)| Entry::Revoke { at, grant }),
         4 => (at(), batch).prop_map(|(at, (stamp, changes))| Entry::Sync { at, batch: Batch { stamp, changes } }),
     ]
 }

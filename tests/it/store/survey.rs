@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use capshare::share::state::State;
 use capshare::store::{
-    CheckOptions, Checked, Freed, FreedKind, GcOptions, Log, Occasion, Opened, Problem, StoreSettings,
+    About, CheckOptions, Checked, Freed, FreedKind, GcOptions, Log, Occasion, Opened, Problem, StoreSettings,
 };
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -22,12 +22,12 @@ use super::{
 use crate::support::bucket::{TestBucket, dump};
 
 /// When everything has long settled.
-const LATER: Timestamp = Timestamp(1 << 52);
+pub(super) const LATER: Timestamp = Timestamp(1 << 52);
 
 fn nothing(_: u64) {}
 
 /// A host that folds soon, on a bucket that lists in order or not.
-fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
+pub(super) fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
     let mut settings = StoreSettings::default();
     settings.sorted_listings = sorted;
     settings.fold_segments = 4;
@@ -35,7 +35,7 @@ fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
 }
 
 /// A share that is claimed, created, written to and described.
-async fn shared(host: &Store, n: u128, syncs: usize) -> (Log, State) {
+pub(super) async fn shared(host: &Store, n: u128, syncs: usize) -> (Log, State) {
     let (who, what) = (account("a"), session(&format!("s{n}")));
     host.claim(&who, &what, &share(n), Timestamp(1)).await.unwrap();
     let mut log = created(host, &share(n), &[opening(&who, &what)]).await;
@@ -50,7 +50,7 @@ async fn shared(host: &Store, n: u128, syncs: usize) -> (Log, State) {
 }
 
 /// Folds all of it into one run; what that supersedes stays.
-async fn fold(log: &mut Log, state: &State) {
+pub(super) async fn fold(log: &mut Log, state: &State) {
     let (folded, _frees) = log.fold(Occasion::Still, state).unwrap().run().await.unwrap().unwrap();
     log.folded(&folded);
 }
@@ -76,33 +76,37 @@ async fn populated(bucket: &Arc<TestBucket>) -> Store {
     host
 }
 
-fn memory() -> Arc<TestBucket> {
+pub(super) fn memory() -> Arc<TestBucket> {
     TestBucket::over(Arc::new(InMemory::new()))
 }
 
-async fn check(host: &Store, repair: bool) -> Checked {
+pub(super) async fn check(host: &Store, repair: bool) -> Checked {
     let mut options = CheckOptions::at(LATER);
     options.repair = repair;
     host.check(&options, &nothing).await.unwrap()
 }
 
-fn codes(checked: &Checked) -> Vec<(&'static str, String)> {
+pub(super) fn codes(checked: &Checked) -> Vec<(&'static str, String)> {
     checked.findings.iter().map(|finding| (finding.problem.code(), finding.key.clone())).collect()
 }
 
-async fn put(bucket: &TestBucket, key: &str, text: impl Into<PutPayload>) {
+pub(super) async fn put(bucket: &TestBucket, key: &str, text: impl Into<PutPayload>) {
     bucket.put(&Path::parse(key).unwrap(), text.into()).await.unwrap();
 }
 
-async fn text(bucket: &TestBucket, key: &str) -> String {
+pub(super) async fn text(bucket: &TestBucket, key: &str) -> String {
     String::from_utf8(read(bucket, key).await).unwrap()
+}
+
+pub(super) async fn remove(bucket: &TestBucket, key: &str) {
+    bucket.delete(&Path::from(key)).await.unwrap();
 }
 
 async fn read(bucket: &TestBucket, key: &str) -> Vec<u8> {
     bucket.get(&Path::parse(key).unwrap()).await.unwrap().bytes().await.unwrap().to_vec()
 }
 
-fn segment(n: u128, number: u64) -> String {
+pub(super) fn segment(n: u128, number: u64) -> String {
     format!("share/{}/log/{number:012}", share(n))
 }
 
@@ -287,13 +291,13 @@ async fn what_is_being_done_is_not_taken_for_left_over() {
     }
 }
 
-async fn gc(host: &Store, change: impl FnOnce(&mut GcOptions)) -> Freed {
+pub(super) async fn gc(host: &Store, change: impl FnOnce(&mut GcOptions)) -> Freed {
     let mut options = GcOptions::at(Timestamp(0), 7);
     change(&mut options);
     host.gc(&options, &nothing).await.unwrap()
 }
 
-fn objects(freed: &Freed) -> Vec<(FreedKind, u64)> {
+pub(super) fn objects(freed: &Freed) -> Vec<(FreedKind, u64)> {
     freed.kinds.iter().map(|(kind, tally)| (*kind, tally.objects)).collect()
 }
 
@@ -359,14 +363,19 @@ async fn state(host: &Store, id: ShareId) -> Option<capshare::share::state::Save
 
 #[tokio::test(start_paused = true)]
 async fn segments_are_not_freed_for_a_run_that_cannot_be_read() {
-    let bucket = memory();
-    let host = populated(&bucket).await;
-    let runs = keys(&bucket, &format!("share/{}/snap/", share(2))).await;
-    put(&bucket, runs.last().unwrap(), "no run").await;
-    bucket.age("share/", Duration::from_secs(3_600));
-    let freed = gc(&host, |_| {}).await;
-    assert_eq!((objects(&freed), freed.passed_over), (vec![], 1));
-    assert_eq!(opened_segments(&bucket).await, 7);
+    // Whether its companion says that there is no need to read it, or not.
+    for segments in [7, 6] {
+        let bucket = memory();
+        let host = populated(&bucket).await;
+        let about = About { segments, ..about(&account("a"), &session("s2"), "title") };
+        host.describe(&share(2), &about).await.unwrap();
+        let runs = keys(&bucket, &format!("share/{}/snap/", share(2))).await;
+        put(&bucket, runs.last().unwrap(), "no run").await;
+        bucket.age("share/", Duration::from_secs(3_600));
+        let freed = gc(&host, |_| {}).await;
+        assert_eq!((objects(&freed), freed.passed_over), (vec![], 1));
+        assert_eq!(opened_segments(&bucket).await, 7);
+    }
 }
 
 async fn opened_segments(bucket: &TestBucket) -> usize {

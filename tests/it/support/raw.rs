@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use capnp::capability::FromClientHook as _;
 use capshare::contract::convert::{read_step, write_items};
+use capshare::contract::error::read_refusal;
 use capshare::host::Host;
 use capshare::share::change::Change;
+use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use capshare::share::view::Step;
 use capshare::share_capnp::{observer, probe_callback, share, share_rpc, share_view};
@@ -98,6 +100,8 @@ pub(crate) struct Told {
     pub(crate) steps: RefCell<Vec<Step>>,
     pub(crate) released: Cell<bool>,
     pub(crate) ended: Cell<bool>,
+    /// Why, if it was told the end.
+    pub(crate) reason: RefCell<Option<Refusal>>,
 }
 
 struct Observer {
@@ -127,7 +131,12 @@ impl observer::Server for Observer {
         Ok(())
     }
 
-    async fn ended(self: Rc<Self>, _: observer::EndedParams, _: observer::EndedResults) -> Result<(), capnp::Error> {
+    async fn ended(
+        self: Rc<Self>,
+        params: observer::EndedParams,
+        _: observer::EndedResults,
+    ) -> Result<(), capnp::Error> {
+        *self.told.reason.borrow_mut() = Some(read_refusal(params.get()?.get_reason()?)?);
         self.told.ended.set(true);
         Ok(())
     }

@@ -217,7 +217,8 @@ async fn closing_takes_no_longer_than_its_bound_when_the_peer_says_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_is_dropped_after_two_ping_intervals_and_one_that_answers_pings_is_not() {
     local(async {
-        let settings = KeepAlive { interval: Duration::from_secs(15), write_stall: Duration::from_secs(30) };
+        let settings =
+            KeepAlive { interval: Duration::from_secs(15), write_stall: Duration::from_secs(30), silence_code: 4003 };
         let (near, silent) = sockets().await;
         let (control, ended) = host(near, root(&Rc::new(Facts::default()), &roomy()).client);
         let started = tokio::time::Instant::now();

@@ -41,7 +41,8 @@ async fn a_peer_that_never_reads_stays_under_a_bound_and_is_ended_as_stalled() {
             .collect();
 
         let started = tokio::time::Instant::now();
-        let settings = KeepAlive { interval: Duration::from_secs(45), write_stall: Duration::from_secs(30) };
+        let settings =
+            KeepAlive { interval: Duration::from_secs(45), write_stall: Duration::from_secs(30), silence_code: 4003 };
         assert_eq!(control.keepalive(settings).await, PipeEnd::Stalled);
         assert_eq!(started.elapsed(), Duration::from_secs(30));
 

@@ -1,0 +1,160 @@
+//! `capshare admin`: who is connected to a host, closing connections, draining it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use capshare::client::Admin;
+use capshare::share::admin::{CloseWhich, ConnectionInfo};
+use capshare::share::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cli::args::{AdminCommand, AdminConnections, AdminWhich};
+use crate::cli::connect::Target;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::shares::time;
+use crate::cli::stop;
+
+/// Between two looks of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Clears a terminal and begins at its top.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+/// Carries out one command.
+pub(crate) async fn run(command: AdminCommand, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    match command {
+        AdminCommand::Connections(args) => connections(args, environment, output).await,
+        AdminCommand::Close(args) => {
+            let which = which(args.which)?;
+            let target = Target::of(&args.host.into(), environment)?;
+            let closed = target.client.admin().close(which).await.map_err(|error| target.failure(&error))?;
+            told(output, "closed", closed)?;
+            target.client.close().await;
+            Ok(())
+        }
+        AdminCommand::Stats(args) => {
+            let target = Target::of(&args.host.into(), environment)?;
+            let stats = target.client.admin().stats().await.map_err(|error| target.failure(&error))?;
+            let facts = json!({
+                "rpc_connections": stats.rpc_connections,
+                "viewers": stats.viewers,
+                "pending": stats.pending,
+                "accounts": stats.accounts,
+                "calls_in_flight": stats.calls_in_flight,
+                "capabilities_held": stats.capabilities_held,
+                "shares_in_memory": stats.rooms,
+                "followers": stats.followers,
+                "syncs": stats.syncs,
+                "shares_created": stats.shares_created,
+                "shares_deleted": stats.shares_deleted,
+                "storage_failures": stats.storage_failures,
+                "draining": stats.draining,
+            });
+            output.result(lines(&facts), &facts)?;
+            target.client.close().await;
+            Ok(())
+        }
+        AdminCommand::Drain(args) => {
+            let target = Target::of(&args.host.into(), environment)?;
+            let deadline = (!args.within.is_zero()).then(|| from_now(args.within));
+            let told_off = target.client.admin().drain(deadline).await.map_err(|error| target.failure(&error))?;
+            told(output, "draining", told_off)?;
+            target.client.close().await;
+            Ok(())
+        }
+    }
+}
+
+async fn connections(args: AdminConnections, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let target = Target::of(&args.host.into(), environment)?;
+    let admin = target.client.admin();
+    let stop = if args.watch { Some(stop::on_signal()?) } else { None };
+    loop {
+        show(&admin, args.watch, &target, output).await?;
+        let Some(stop) = &stop else { break };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+    }
+    target.client.close().await;
+    Ok(())
+}
+
+async fn show(admin: &Admin, afresh: bool, target: &Target, output: &mut Output) -> Result<(), Failure> {
+    let all = admin.connections().await.map_err(|error| target.failure(&error))?;
+    if output.is_json() {
+        return match afresh {
+            // Each look is one line, so that a reader knows where it ends.
+            true => output.object(&json!({ "connections": all.iter().map(object).collect::<Vec<_>>() })),
+            false => all.iter().try_for_each(|connection| output.object(&object(connection))),
+        };
+    }
+    let mut table = if afresh { CLEAR.to_owned() } else { String::new() };
+    table.push_str(&format!(
+        "{:16}  {:20}  {:10}  {:6}  {:24}  {:>10}  {:>10}  {:>5}  {:>8}  STATES\n",
+        "ID", "ACCOUNT", "CREDENTIAL", "DOOR", "SINCE", "IN", "OUT", "CALLS", "QUEUE"
+    ));
+    for connection in &all {
+        // Names of states are the embedder's or a client's.
+        let states = connection.states.join(",").replace(char::is_control, " ");
+        let account = if connection.account.is_empty() { "-" } else { &connection.account };
+        table.push_str(&format!(
+            "{:16}  {account:20}  {:10}  {:6}  {}  {:>10}  {:>10}  {:>5}  {:>8}  {}\n",
+            connection.id,
+            connection.credential,
+            connection.door,
+            time(connection.since),
+            connection.bytes_in,
+            connection.bytes_out,
+            connection.calls_in_flight,
+            connection.queued_bytes,
+            if states.is_empty() { "-" } else { &states },
+        ));
+    }
+    output.text(&table)
+}
+
+fn object(connection: &ConnectionInfo) -> Value {
+    json!({
+        "id": connection.id,
+        "account": connection.account,
+        "credential": connection.credential,
+        "credential_id": connection.credential_id,
+        "door": connection.door,
+        "since": time(connection.since),
+        "bytes_in": connection.bytes_in,
+        "bytes_out": connection.bytes_out,
+        "calls_in_flight": connection.calls_in_flight,
+        "queued_bytes": connection.queued_bytes,
+        "states": connection.states,
+    })
+}
+
+/// A fact a line, for people.
+fn lines(facts: &Value) -> String {
+    let facts = facts.as_object().into_iter().flatten();
+    facts.map(|(name, value)| format!("{:18} {value}", name.replace('_', " "))).collect::<Vec<_>>().join("\n")
+}
+
+fn told(output: &mut Output, event: &str, count: u64) -> Result<(), Failure> {
+    let plural = if count == 1 { "" } else { "s" };
+    output.result(format_args!("{event} {count} connection{plural}"), &json!({ "event": event, "count": count }))
+}
+
+fn which(args: AdminWhich) -> Result<CloseWhich, Failure> {
+    let AdminWhich { account, session, token, connection } = args;
+    let which = account
+        .map(CloseWhich::Account)
+        .or(session.map(CloseWhich::Session))
+        .or(token.map(CloseWhich::Token))
+        .or(connection.map(CloseWhich::Connection));
+    which.ok_or_else(|| Failure::new(Exit::Usage, "say which: --account, --session, --token or --connection"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where the time of day comes in")]
+fn from_now(within: Duration) -> Timestamp {
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
+    Timestamp(i64::try_from(until.as_millis()).unwrap_or(i64::MAX))
+}

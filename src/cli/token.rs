@@ -1,0 +1,86 @@
+//! `capshare token create`, `ls` and `revoke`: the tokens of a store, directly, beside the hosts that run on it.
+//!
+//! Whoever may write to the store may make an administrator: so the first one comes to be.
+
+use std::fmt::Write as _;
+
+use capshare::hub::access::mint;
+use capshare::hub::ambient::{Ambient, NoEntropy};
+use capshare::share::time::Timestamp;
+use capshare::store::{StoreError, TokenRecord, WriterId};
+use serde_json::{Value, json};
+
+use crate::cli::args::{self, TokenCommand};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::settings::serve::ServeSettings;
+use crate::cli::shares::time;
+use crate::cli::store;
+
+/// Runs one of the commands on the bucket that the settings say.
+pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: &mut Output) -> Result<(), Failure> {
+    let ambient = Ambient::system();
+    let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
+    let failed = |error: StoreError| Failure::of(Exit::Store, &error);
+    let store = store::open(&settings, WriterId(ambient.bits().map_err(no_entropy)?)).await?;
+    let now = ambient.clock.now();
+    match command {
+        TokenCommand::Create(args::TokenCreate { account, scope, expires, label, .. }) => {
+            let (record, token) = mint(&ambient, &account, scope, &label, expires).map_err(no_entropy)?;
+            store.create_token(&record).await.map_err(failed)?;
+            output.note("the token is shown this once and is not kept: whoever has it has its rights");
+            let mut object = shown(&record, now);
+            object["token"] = token.reveal().into();
+            output.result(token.reveal(), &object)
+        }
+        TokenCommand::Ls(args::TokenList { account, .. }) => {
+            let mut tokens = store.tokens(account.as_ref()).await.map_err(failed)?;
+            tokens.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+            if output.is_json() {
+                return tokens.iter().try_for_each(|token| output.object(&shown(token, now)));
+            }
+            output.text(&tokens.iter().fold(String::new(), |mut text, token| {
+                line(&mut text, token, now);
+                text
+            }))
+        }
+        TokenCommand::Revoke(args::TokenRevoke { id, .. }) => {
+            let revoked = store.revoke_token(&id, now).await.map_err(failed)?;
+            let record = revoked.ok_or_else(|| {
+                Failure::new(Exit::NotFound, format!("there is no token {id} in this store: see capshare token ls"))
+            })?;
+            output.result(format_args!("token {id} of {} is revoked", record.account), &shown(&record, now))
+        }
+    }
+}
+
+/// What a token is good for now.
+fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
+    match (token.revoked_at, token.expires_at) {
+        (Some(_), _) => "revoked",
+        (None, Some(at)) if at <= now => "expired",
+        (None, _) => "valid",
+    }
+}
+
+fn line(text: &mut String, token: &TokenRecord, now: Timestamp) {
+    let expires = token.expires_at.map_or_else(|| "never".to_owned(), time);
+    let label = token.label.replace(char::is_control, "?");
+    let (id, account, scopes) = (&token.id, &token.account, token.scopes.join(","));
+    let (state, created) = (state(token, now), time(token.created_at));
+    let _never =
+        writeln!(text, "{id}  {account:<16} {state:<7} {scopes:<28} created {created}  expires {expires}  {label}");
+}
+
+fn shown(token: &TokenRecord, now: Timestamp) -> Value {
+    json!({
+        "id": token.id.as_str(),
+        "account": token.account.as_str(),
+        "state": state(token, now),
+        "scopes": token.scopes,
+        "label": token.label,
+        "created_at": time(token.created_at),
+        "expires_at": token.expires_at.map(time),
+        "revoked_at": token.revoked_at.map(time),
+    })
+}

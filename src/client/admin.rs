@@ -1,0 +1,138 @@
+//! Administration of a host, for clients whose credential has the scope `admin`.
+//!
+//! What it does cannot be taken back, so calls that change something are made once: a connection lost on the way leaves
+//! open whether they were carried out.
+
+use crate::client::Client;
+use crate::client::error::ClientError;
+use crate::client::link::{Policy, Session};
+use crate::contract::admin::{read_connections, read_count, read_stats, write_which};
+use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::time::Timestamp;
+use crate::share_capnp::admin;
+
+/// What an administrator may ask of the host. Gives nothing to whoever may not: each call is refused then.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    client: Client,
+}
+
+impl Client {
+    /// The administration of the host.
+    #[must_use]
+    pub fn admin(&self) -> Admin {
+        Admin { client: self.clone() }
+    }
+}
+
+impl Admin {
+    /// One page of the admitted connections, the oldest first; 0 for `limit` is the host's choice. Begin without a cursor.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn connections_page(&self, cursor: Option<&str>, limit: u32) -> Result<ConnectionPage, ClientError> {
+        let cursor = cursor.unwrap_or_default().to_owned();
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| {
+                    let mut request = object(&session).connections_request();
+                    request.get().set_cursor(cursor.as_str());
+                    request.get().set_limit(limit);
+                    async move {
+                        let response = request.send().promise.await?;
+                        Ok(read_connections(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// All admitted connections, the oldest first.
+    ///
+    /// # Errors
+    /// As [`connections_page`](Self::connections_page).
+    pub async fn connections(&self) -> Result<Vec<ConnectionInfo>, ClientError> {
+        let mut all = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.connections_page(cursor.as_deref(), 0).await?;
+            all.extend(page.connections);
+            match page.next_cursor {
+                Some(next) => cursor = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Closes exactly the matching connections, for good as far as their clients go, and says how many they were. If this
+    /// one is among them, it ends after this answer.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn close(&self, which: CloseWhich) -> Result<u64, ClientError> {
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Once, |session| {
+                    let mut request = object(&session).close_request();
+                    write_which(&which, request.get().init_which());
+                    async move {
+                        let response = request.send().promise.await?;
+                        Ok(read_count(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// Has the host take no more connections and tell those there are to come back elsewhere: the idle at once, the others
+    /// when their calls are answered, or at `deadline` by the host's clock (`None`: at once). Says how many there were, this
+    /// one included, which ends after this answer.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn drain(&self, deadline: Option<Timestamp>) -> Result<u64, ClientError> {
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Once, |session| {
+                    let mut request = object(&session).drain_request();
+                    request.get().set_deadline(deadline.unwrap_or_default().0);
+                    async move {
+                        let response = request.send().promise.await?;
+                        Ok(read_count(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// What the host counts.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn stats(&self) -> Result<HostStats, ClientError> {
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| {
+                    let request = object(&session).stats_request();
+                    async move {
+                        let response = request.send().promise.await?;
+                        Ok(read_stats(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+}
+
+/// Pipelined: if the host refuses it, each call on it is answered with the same refusal.
+fn object(session: &Session) -> admin::Client {
+    session.rpc.admin_request().send().pipeline.get_admin()
+}

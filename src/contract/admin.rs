@@ -1,0 +1,173 @@
+//! Administration to the wire and back: connections, which of them to close, and what a host counts.
+
+use crate::contract::convert::ReadError;
+use crate::contract::error::{read_refusal, write_refusal};
+use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::error::Refusal;
+use crate::share::time::Timestamp;
+use crate::share_capnp::{close_which, connection_info, connections_result, count_result, host_stats, stats_result};
+
+/// Writes which connections to close.
+pub fn write_which(which: &CloseWhich, mut to: close_which::Builder<'_>) {
+    match which {
+        CloseWhich::Account(name) => to.set_account(name.as_str()),
+        CloseWhich::Session(id) => to.set_session(id.as_str()),
+        CloseWhich::Token(id) => to.set_token(id.as_str()),
+        CloseWhich::Connection(id) => to.set_connection(id.as_str()),
+    }
+}
+
+/// Reads which connections to close.
+///
+/// # Errors
+/// An empty name, which would be nobody's or everybody's, or a malformed message.
+pub fn read_which(from: close_which::Reader<'_>) -> Result<CloseWhich, ReadError> {
+    let which = match from.which().map_err(capnp::Error::from)? {
+        close_which::Which::Account(name) => CloseWhich::Account(text(name?)?),
+        close_which::Which::Session(id) => CloseWhich::Session(text(id?)?),
+        close_which::Which::Token(id) => CloseWhich::Token(text(id?)?),
+        close_which::Which::Connection(id) => CloseWhich::Connection(text(id?)?),
+    };
+    if which.parts().1.is_empty() {
+        return Err(Refusal::invalid(0, "an empty name: say which connections to close").into());
+    }
+    Ok(which)
+}
+
+/// Writes how many.
+pub fn write_count(result: &Result<usize, Refusal>, mut to: count_result::Builder<'_>) {
+    match result {
+        Ok(count) => to.set_count(*count as u64),
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
+    }
+}
+
+/// Reads how many.
+///
+/// # Errors
+/// A refusal, or a malformed message.
+pub fn read_count(from: count_result::Reader<'_>) -> Result<u64, ReadError> {
+    match from.which().map_err(capnp::Error::from)? {
+        count_result::Which::Count(count) => Ok(count),
+        count_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+/// Writes a page of connections.
+pub fn write_connections(result: &Result<ConnectionPage, Refusal>, to: connections_result::Builder<'_>) {
+    let mut to = to;
+    match result {
+        Ok(page) => {
+            let mut facts = to.init_page();
+            facts.set_next_cursor(page.next_cursor.as_deref().unwrap_or_default());
+            let mut list = facts.init_connections(u32::try_from(page.connections.len()).unwrap_or(u32::MAX));
+            for (at, connection) in (0..).zip(&page.connections) {
+                write_connection(connection, list.reborrow().get(at));
+            }
+        }
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
+    }
+}
+
+/// Reads a page of connections.
+///
+/// # Errors
+/// A refusal, or a malformed message.
+pub fn read_connections(from: connections_result::Reader<'_>) -> Result<ConnectionPage, ReadError> {
+    match from.which().map_err(capnp::Error::from)? {
+        connections_result::Which::Page(page) => {
+            let connections = page.get_connections()?.iter().map(read_connection);
+            let connections = connections.collect::<Result<_, _>>()?;
+            let next_cursor = Some(text(page.get_next_cursor()?)?).filter(|cursor| !cursor.is_empty());
+            Ok(ConnectionPage { connections, next_cursor })
+        }
+        connections_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+fn write_connection(connection: &ConnectionInfo, mut to: connection_info::Builder<'_>) {
+    to.set_id(connection.id.as_str());
+    to.set_account(connection.account.as_str());
+    to.set_credential(connection.credential.as_str());
+    to.set_credential_id(connection.credential_id.as_str());
+    to.set_door(connection.door.as_str());
+    to.set_since(connection.since.0);
+    to.set_bytes_in(connection.bytes_in);
+    to.set_bytes_out(connection.bytes_out);
+    to.set_calls_in_flight(connection.calls_in_flight);
+    to.set_queued_bytes(connection.queued_bytes);
+    let mut states = to.init_states(u32::try_from(connection.states.len()).unwrap_or(u32::MAX));
+    for (at, state) in (0..).zip(&connection.states) {
+        states.set(at, state.as_str());
+    }
+}
+
+fn read_connection(from: connection_info::Reader<'_>) -> Result<ConnectionInfo, ReadError> {
+    Ok(ConnectionInfo {
+        id: text(from.get_id()?)?,
+        account: text(from.get_account()?)?,
+        credential: text(from.get_credential()?)?,
+        credential_id: text(from.get_credential_id()?)?,
+        door: text(from.get_door()?)?,
+        since: Timestamp(from.get_since()),
+        bytes_in: from.get_bytes_in(),
+        bytes_out: from.get_bytes_out(),
+        calls_in_flight: from.get_calls_in_flight(),
+        queued_bytes: from.get_queued_bytes(),
+        states: from.get_states()?.iter().map(|state| text(state?)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Writes what a host counts.
+pub fn write_stats(result: &Result<HostStats, Refusal>, to: stats_result::Builder<'_>) {
+    let mut to = to;
+    match result {
+        Ok(stats) => {
+            let mut to = to.init_stats();
+            to.set_rpc_connections(stats.rpc_connections);
+            to.set_viewers(stats.viewers);
+            to.set_pending(stats.pending);
+            to.set_accounts(stats.accounts);
+            to.set_calls_in_flight(stats.calls_in_flight);
+            to.set_capabilities_held(stats.capabilities_held);
+            to.set_rooms(stats.rooms);
+            to.set_followers(stats.followers);
+            to.set_syncs(stats.syncs);
+            to.set_shares_created(stats.shares_created);
+            to.set_shares_deleted(stats.shares_deleted);
+            to.set_storage_failures(stats.storage_failures);
+            to.set_draining(stats.draining);
+        }
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
+    }
+}
+
+/// Reads what a host counts.
+///
+/// # Errors
+/// A refusal, or a malformed message.
+pub fn read_stats(from: stats_result::Reader<'_>) -> Result<HostStats, ReadError> {
+    let facts: host_stats::Reader<'_> = match from.which().map_err(capnp::Error::from)? {
+        stats_result::Which::Stats(stats) => stats?,
+        stats_result::Which::Refused(refusal) => return Err(read_refusal(refusal?)?.into()),
+    };
+    Ok(HostStats {
+        rpc_connections: facts.get_rpc_connections(),
+        viewers: facts.get_viewers(),
+        pending: facts.get_pending(),
+        accounts: facts.get_accounts(),
+        calls_in_flight: facts.get_calls_in_flight(),
+        capabilities_held: facts.get_capabilities_held(),
+        rooms: facts.get_rooms(),
+        followers: facts.get_followers(),
+        syncs: facts.get_syncs(),
+        shares_created: facts.get_shares_created(),
+        shares_deleted: facts.get_shares_deleted(),
+        storage_failures: facts.get_storage_failures(),
+        draining: facts.get_draining(),
+    })
+}
+
+fn text(text: capnp::text::Reader<'_>) -> Result<String, ReadError> {
+    Ok(text.to_str().map_err(capnp::Error::from)?.to_owned())
+}

@@ -1,0 +1,170 @@
+//! Admission: what happens between a place in the registry and the first call, the same at every door.
+//!
+//! The credential is read once more, because it may have been revoked while the upgrade was under way; then the connection
+//! is admitted, and the embedder's [`ConnectionHooks`] hear of it. Until all of that is done the door serves nothing; what
+//! the peer sends meanwhile waits in its socket.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::time::{sleep, timeout};
+
+use crate::hub::access::Principal;
+use crate::hub::audit;
+use crate::hub::metrics::DoorLabel;
+use crate::hub::registry::{CloseReason, Connection, Door, Entry, Pending, TurnedAway};
+use crate::hub::{Hub, chain};
+use crate::share::error::Refusal;
+use crate::share::secret::Secret;
+
+/// How long the second look at a credential may take: it is one small read of the bucket, or none.
+const RECHECK_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest sleep until an expiry, so that a clock that was set anew is noticed.
+const EXPIRY_SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// Hears of connections. Implement it to keep something of your own for each; give it to [`Hub::set_connection_hooks`].
+pub trait ConnectionHooks: fmt::Debug + Send + Sync {
+    /// A connection was admitted. Nothing of it is dispatched until this is done. It is dropped if the connection is closed
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// The connection is closed with 1011 then, and [`closed`](Self::closed) is not called. The error is logged.
+    fn opened<'a>(&'a self, connection: &'a Arc<Entry>) -> BoxFuture<'a, Result<(), HookError>>;
+
+    /// A connection is gone: out of the registry, and nothing of it runs any more. Called once for each whose
+    /// [`opened`](Self::opened) was begun and did not fail. It must not block.
+    fn closed(&self, connection: &Entry);
+}
+
+/// Why a hook failed.
+pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+
+impl dyn ConnectionHooks {
+    /// Within a `Drop`, where a panic would end the process.
+    pub(super) fn tell_closed(&self, connection: &Entry) {
+        if catch_unwind(AssertUnwindSafe(|| self.closed(connection))).is_err() {
+            tracing::error!(connection = %connection.id, "the embedder's hook panicked when a connection was closed");
+        }
+    }
+}
+
+impl Hub {
+    /// Says who hears of connections. Only the first call counts; make it before the host listens.
+    pub fn set_connection_hooks(&self, hooks: Arc<dyn ConnectionHooks>) {
+        let _first = self.hooks.set(hooks);
+    }
+
+    /// Gives a connection a place, pending.
+    ///
+    /// # Errors
+    /// The host has as many as it may have, or takes no more.
+    pub fn register(&self, door: Door, principal: Option<Principal>) -> Result<Pending, Refusal> {
+        self.registry().register(door, principal, self.ambient().clock.now())
+    }
+
+    /// Looks at its credential once more, admits a connection, and lets the hooks know.
+    ///
+    /// # Errors
+    /// It was closed or its credential revoked meanwhile (4001 as a rule; nothing of it was or will be dispatched), or it could
+    /// not be told, or a hook failed (1011).
+    pub async fn admit(&self, pending: Pending) -> Result<Connection, TurnedAway> {
+        let admitted = self.admit_quietly(pending).await;
+        if let Err(turned_away) = &admitted {
+            audit::turned_away(turned_away.entry(), &turned_away.reason);
+        }
+        admitted
+    }
+
+    async fn admit_quietly(&self, pending: Pending) -> Result<Connection, TurnedAway> {
+        let entry = Arc::clone(&pending);
+        if let Some(who) = &entry.principal {
+            let look = timeout(RECHECK_WITHIN, self.access.recheck(who));
+            tokio::select! {
+                biased;
+                // Closed meanwhile: `Pending::admit` says why.
+                () = entry.closing.cancelled() => {}
+                looked = look => match looked {
+                    Ok(Ok(())) => {}
+                    Ok(Err(Refusal::Unauthorized { .. })) => return Err(pending.turn_away(CloseReason::REVOKED)),
+                    Ok(Err(refusal)) => {
+                        tracing::warn!(connection = %entry.id, %refusal, "a credential could not be read again");
+                        return Err(pending.turn_away(CloseReason::FAULT));
+                    }
+                    Err(_late) => {
+                        tracing::warn!(connection = %entry.id, within = ?RECHECK_WITHIN, "a credential was not read again in time");
+                        return Err(pending.turn_away(CloseReason::FAULT));
+                    }
+                },
+            }
+        }
+        let mut connection = pending.admit()?;
+        let label = DoorLabel { door: entry.door.as_str() };
+        self.metrics().connections_admitted.get_or_create(&label).inc();
+        audit::admitted(&entry);
+        let Some(hooks) = self.hooks.get() else { return Ok(connection) };
+        connection.set_hooks(Some(Arc::clone(hooks)));
+        let opened = AssertUnwindSafe(async { hooks.opened(&entry).await }).catch_unwind();
+        let failed = tokio::select! {
+            biased;
+            // Its door sees that at once.
+            () = entry.closing.cancelled() => return Ok(connection),
+            opened = opened => match opened {
+                Ok(Ok(())) => return Ok(connection),
+                Ok(Err(error)) => chain(error.as_ref()),
+                Err(_panic) => "it panicked".to_owned(),
+            },
+        };
+        tracing::error!(connection = %entry.id, error = failed, "the embedder's hook failed; the connection is closed");
+        connection.set_hooks(None);
+        Err(connection.turn_away(CloseReason::FAULT))
+    }
+
+    /// The principal of a token shown in-band, entered under the connection that showed it, and looked at once more after
+    /// that: whoever revokes it from now on closes the connection.
+    ///
+    /// # Errors
+    /// A wrong token, one that was revoked meanwhile, or the connection was closed.
+    pub async fn authenticate_within(&self, entry: &Entry, token: &Secret) -> Result<Principal, Refusal> {
+        let authenticated = async {
+            let who = self.authenticate(Some(token)).await?;
+            self.registry().join(entry, &who)?;
+            self.access.recheck(&who).await?;
+            Ok(who)
+        };
+        let authenticated = authenticated.await;
+        match &authenticated {
+            Ok(who) => audit::authenticated(entry, who),
+            Err(refusal) => audit::refused(entry.id.as_str(), entry.door.as_str(), refusal),
+        }
+        authenticated
+    }
+
+    /// Waits until a credential of this connection expires, and then closes it with 4001. To be run beside what serves it.
+    pub async fn close_when_expired(&self, entry: &Entry) {
+        let clock = &self.ambient().clock;
+        loop {
+            let joined = entry.joined_another();
+            let Some(at) = entry.expires_at() else {
+                joined.await;
+                continue;
+            };
+            let left = at.0.saturating_sub(clock.now().0);
+            let Ok(left @ 1..) = u64::try_from(left) else {
+                let closed = self.registry().close_matching(CloseReason::EXPIRED, |other| other.id == entry.id);
+                if closed > 0 {
+                    audit::expired(entry);
+                }
+                return;
+            };
+            tokio::select! {
+                () = joined => {}
+                () = sleep(Duration::from_millis(left).min(EXPIRY_SLEEP_MAX)) => {}
+            }
+        }
+    }
+}

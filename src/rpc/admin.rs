@@ -1,0 +1,121 @@
+//! The `Admin` object: what an administrator may ask of the host over a connection.
+//!
+//! Whoever holds it had the scope `admin` when it was given out, and it goes with its connection. A caller that closes its
+//! own connection, by whatever it belongs to, gets its answer first.
+
+use std::rc::Rc;
+
+use capnp::Error;
+
+use crate::contract::admin::{read_which, write_connections, write_count, write_stats};
+use crate::contract::push::read_action;
+use crate::hub::access::Principal;
+use crate::hub::audit::{self, By};
+use crate::hub::push::BroadcastFilter;
+use crate::rpc::caller::{Caller, Held};
+use crate::rpc::gateway::refusal_or_fault;
+use crate::share::error::Refusal;
+use crate::share::time::Timestamp;
+use crate::share_capnp::admin;
+use crate::wire::guard::guard;
+
+/// The capability to administer, for a principal that may.
+pub(super) fn admin_object(caller: &Rc<Caller>, who: &Principal) -> Result<admin::Client, Refusal> {
+    who.may_administer()?;
+    let object = AdminObject { caller: Rc::clone(caller), who: who.clone(), _held: caller.hold()? };
+    Ok(guard(capnp_rpc::new_client(object), caller.budget()))
+}
+
+struct AdminObject {
+    caller: Rc<Caller>,
+    who: Principal,
+    _held: Held,
+}
+
+impl admin::Server for AdminObject {
+    async fn connections(
+        self: Rc<Self>,
+        params: admin::ConnectionsParams,
+        mut results: admin::ConnectionsResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let cursor = params.get_cursor()?.to_str().unwrap_or("?");
+        let page = self.caller.hub.connections(cursor, params.get_limit() as usize);
+        write_connections(&page, results.get().init_result());
+        Ok(())
+    }
+
+    async fn close(self: Rc<Self>, params: admin::CloseParams, mut results: admin::CloseResults) -> Result<(), Error> {
+        let which = refusal_or_fault(read_which(params.get()?.get_which()?))?;
+        let closed = which.map(|which| {
+            let (closed, departure) = self.caller.hub.close_from(&self.caller.entry, &self.who, &which);
+            self.caller.depart(departure);
+            closed
+        });
+        write_count(&closed, results.get().init_result());
+        Ok(())
+    }
+
+    async fn send_to_account(
+        self: Rc<Self>,
+        params: admin::SendToAccountParams,
+        mut results: admin::SendToAccountResults,
+    ) -> Result<(), Error> {
+        let sent = || {
+            let params = params.get()?;
+            let account = params.get_account()?.to_str().map_err(|_| Refusal::invalid(0, NOT_UTF_8))?;
+            let account = account.parse().map_err(Refusal::from)?;
+            let action = read_action(params.get_action()?)?;
+            let reached = self.caller.hub.admin_send(&self.who, &account, &action)?;
+            let by = By::Connection(&self.caller.entry, Some(&self.who));
+            audit::administered(by, "send_to_account", account.as_str(), reached);
+            Ok(reached)
+        };
+        write_count(&refusal_or_fault(sent())?, results.get().init_result());
+        Ok(())
+    }
+
+    async fn broadcast(
+        self: Rc<Self>,
+        params: admin::BroadcastParams,
+        mut results: admin::BroadcastResults,
+    ) -> Result<(), Error> {
+        let sent = || {
+            let params = params.get()?;
+            let action = read_action(params.get_action()?)?;
+            let except = params.get_except()?.iter().map(|id| Ok(id?.to_str().unwrap_or_default().to_owned()));
+            let except: Vec<String> = except.collect::<Result<_, Error>>()?;
+            let filter = params.get_filter()?;
+            let said = |text: capnp::text::Reader<'_>| {
+                let text = text.to_str().map_err(|_| Refusal::invalid(0, NOT_UTF_8))?;
+                Ok::<_, Refusal>((!text.is_empty()).then(|| text.to_owned()))
+            };
+            let filter = BroadcastFilter {
+                account: said(filter.get_account()?)?,
+                door: said(filter.get_door()?)?,
+                state: said(filter.get_state()?)?,
+            };
+            let reached = self.caller.hub.admin_broadcast(&self.who, &action, &except, &filter)?;
+            let by = By::Connection(&self.caller.entry, Some(&self.who));
+            audit::administered(by, "broadcast", "everybody", reached);
+            Ok(reached)
+        };
+        write_count(&refusal_or_fault(sent())?, results.get().init_result());
+        Ok(())
+    }
+
+    async fn drain(self: Rc<Self>, params: admin::DrainParams, mut results: admin::DrainResults) -> Result<(), Error> {
+        let deadline = Timestamp(params.get()?.get_deadline());
+        let (connections, departure) = self.caller.hub.drain_from(&self.caller.entry, &self.who, deadline);
+        self.caller.depart(departure);
+        write_count(&Ok(connections), results.get().init_result());
+        Ok(())
+    }
+
+    async fn stats(self: Rc<Self>, _: admin::StatsParams, mut results: admin::StatsResults) -> Result<(), Error> {
+        write_stats(&Ok(self.caller.hub.stats()), results.get().init_result());
+        Ok(())
+    }
+}
+
+const NOT_UTF_8: &str = "a text that is not UTF-8";

@@ -1,0 +1,70 @@
+//! Shares that are over: expired, or with a deletion that its host began and did not finish. They end as any host would
+//! have ended them, and only by what their own logs say.
+
+use super::super::about::About;
+use super::super::bucket::Listed;
+use super::super::error::StoreError;
+use super::super::log::{Appended, Log};
+use super::gc::{Collection, FreedKind};
+use crate::share::entry::Entry;
+use crate::share::id::ShareId;
+use crate::share::time::Timestamp;
+
+/// How often the deletion of an expired share is appended, if other hosts write the share at the same time.
+const DELETES_MAX: usize = 8;
+
+impl Collection<'_> {
+    /// Whether a share's time is over.
+    pub(super) fn has_expired(&self, expires_at: Option<Timestamp>) -> bool {
+        expires_at.is_some_and(|at| at <= self.options.now)
+    }
+
+    /// Reads a share, and ends it if it is over. Says whether it lasts; of one that cannot be read nobody knows, and it is left.
+    pub(super) async fn end_if_over(&mut self, id: &ShareId, listed: &[Listed]) -> Result<bool, StoreError> {
+        // Looked at and not opened: a dry run finishes no deletion that was begun.
+        let mut log = Log::at_start(self.store.clone(), id.clone());
+        let news = match log.look().await {
+            Ok(look) => log.accept(look),
+            Err(StoreError::Corrupt { .. }) => {
+                self.freed.passed_over += 1;
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        if log.ended.is_some() {
+            // Its host may be about to.
+            if listed.iter().all(|listed| self.is_over(listed)) {
+                self.count(FreedKind::Deleted, listed);
+                if !self.options.dry_run {
+                    self.store.finish_deletion(&log, &news).await?;
+                }
+            }
+            return Ok(false);
+        }
+        let mut state = news.into_state();
+        for _ in 0..DELETES_MAX {
+            let Some(about) = About::of(&state, 0, 0).filter(|about| self.has_expired(about.expires_at)) else {
+                return Ok(true);
+            };
+            if !self.options.dry_run {
+                match log.append(&[Entry::Delete { at: self.options.now }]).await? {
+                    // Its empty objects are freed by a later collection.
+                    Appended::Written => drop(log.erase(&about.account, &about.session).await?),
+                    Appended::Behind(news) => {
+                        if let Some(anew) = news.state {
+                            state = *anew;
+                        }
+                        for entry in &news.entries {
+                            state.apply(entry);
+                        }
+                        continue;
+                    }
+                }
+            }
+            self.freed.expired_shares += 1;
+            self.count(FreedKind::Expired, listed);
+            return Ok(false);
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,410 @@
+//! JSON Web Tokens: which are let in, and each of those that are not, by its name.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use capshare::hub::access::jwt::{JwtKeys, JwtKeysError, JwtSettings};
+use capshare::hub::access::{Access as _, Credential, JwtAccess, Readiness, Scopes};
+use capshare::hub::ambient::{Clock as _, SystemClock};
+use capshare::share::error::Refusal;
+use capshare::share::secret::Secret;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use object_store::memory::InMemory;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Hand, bearer};
+use crate::support::door::Served;
+
+const SECRET: &str = "a secret of 32 bytes, as it must";
+const RSA: &str = include_str!("keys/rsa.pem");
+const RSA_PUBLIC: &str = include_str!("keys/rsa.pub.pem");
+const P256: &str = include_str!("keys/p256.pem");
+const P256_PUBLIC: &str = include_str!("keys/p256.pub.pem");
+const ED25519: &str = include_str!("keys/ed25519.pem");
+const ED25519_PUBLIC: &str = include_str!("keys/ed25519.pub.pem");
+
+/// Seconds since 1970 of the scenes with a clock of their own.
+const NOW: i64 = 1_796_000_000;
+
+/// What a right token of `ann` says at this time.
+fn claims(now: i64) -> Value {
+    json!({ "sub": "ann", "aud": "capshare", "iss": "https://issuer.example", "exp": now + 600 })
+}
+
+/// The same with some claims otherwise, or, by `null`, without.
+fn but(now: i64, changes: Value) -> Value {
+    let mut claims = claims(now);
+    for (name, value) in changes.as_object().unwrap() {
+        claims[name] = value.clone();
+    }
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    claims
+}
+
+fn signed(header: &Header, claims: &Value, key: &EncodingKey) -> String {
+    encode(header, claims, key).unwrap()
+}
+
+fn by_rsa(claims: &Value) -> String {
+    signed(&Header::new(Algorithm::RS256), claims, &EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap())
+}
+
+fn settings() -> JwtSettings {
+    let mut settings = JwtSettings::default();
+    settings.audience = Some("capshare".to_owned());
+    settings.issuer = Some("https://issuer.example".to_owned());
+    settings
+}
+
+fn access(keys: JwtKeys, clock: &Hand) -> JwtAccess {
+    JwtAccess::new(keys, settings(), Arc::new(clock.clone())).unwrap()
+}
+
+async fn reason(access: &JwtAccess, token: &str) -> String {
+    match access.authenticate(&Secret::from(token)).await {
+        Err(Refusal::Unauthorized { reason }) => reason.into_owned(),
+        other => panic!("{other:?}: {token}"),
+    }
+}
+
+/// A part of a token: base64url of a text.
+fn part(text: &str) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let sixes = bits.as_bytes().chunks(6).map(|six| {
+        let six = format!("{:0<6}", std::str::from_utf8(six).unwrap());
+        char::from(digits[usize::from_str_radix(&six, 2).unwrap()])
+    });
+    sixes.collect()
+}
+
+/// By a secret or by a public key of each kind, who has signed with the other half is let in, with the rights of the token.
+#[tokio::test]
+async fn whoever_is_signed_for_comes_in() {
+    let clock = Hand::at(NOW * 1_000);
+    let pem = |text: &str| JwtKeys::Pem(text.to_owned());
+    for (keys, algorithm, key) in [
+        (JwtKeys::Secret(SECRET.into()), Algorithm::HS256, EncodingKey::from_secret(SECRET.as_bytes())),
+        (pem(RSA_PUBLIC), Algorithm::RS256, EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap()),
+        (pem(P256_PUBLIC), Algorithm::ES256, EncodingKey::from_ec_pem(P256.as_bytes()).unwrap()),
+        (pem(ED25519_PUBLIC), Algorithm::EdDSA, EncodingKey::from_ed_pem(ED25519.as_bytes()).unwrap()),
+    ] {
+        let access = access(keys, &clock);
+        let token = signed(&Header::new(algorithm), &claims(NOW), &key);
+        assert!(access.recognises(&Secret::from(token.as_str())));
+        let who = access.authenticate(&Secret::from(token.as_str())).await.unwrap();
+        assert_eq!((who.account.as_str(), who.scopes, &who.credential), ("ann", Scopes::SHARE, &Credential::Key));
+        assert_eq!(who.expires_at.unwrap().0, (NOW + 630) * 1_000, "a leeway after what it says");
+    }
+}
+
+/// What a token says of session, name and scopes is what its connection has.
+#[tokio::test]
+async fn claims_become_the_principal() {
+    let clock = Hand::at(NOW * 1_000);
+    let access = access(JwtKeys::Pem(RSA_PUBLIC.to_owned()), &clock);
+    let who = async |changes: Value| {
+        let token = by_rsa(&but(NOW, changes));
+        access.authenticate(&Secret::from(token.as_str())).await
+    };
+    let session = who(json!({ "sid": "s1", "jti": "t1" })).await.unwrap();
+    assert_eq!(session.credential, Credential::Session("s1".to_owned()));
+    assert_eq!(who(json!({ "jti": "t1" })).await.unwrap().credential, Credential::Token("jwt:t1".to_owned()));
+    for (scope, scopes) in [
+        (json!("openid share:read"), Scopes { write: false, ..Scopes::SHARE }),
+        (json!("admin share:read share:write"), Scopes::ALL),
+        (json!(["share:read"]), Scopes { write: false, ..Scopes::SHARE }),
+        (json!("openid profile administrator"), Scopes::NONE),
+        (json!(7), Scopes::NONE),
+    ] {
+        assert_eq!(who(json!({ "scope": scope })).await.unwrap().scopes, scopes, "{scope}");
+    }
+    assert_eq!(who(json!({ "aud": ["another", "capshare"] })).await.unwrap().account.as_str(), "ann");
+
+    let mut settings = settings();
+    settings.account_claim = "email".to_owned();
+    let by_mail = JwtAccess::new(JwtKeys::Pem(RSA_PUBLIC.to_owned()), settings, Arc::new(clock.clone())).unwrap();
+    let token = by_rsa(&but(NOW, json!({ "sub": "auth0|17", "email": "ann@example.org" })));
+    let who = by_mail.authenticate(&Secret::from(token.as_str())).await.unwrap();
+    assert_eq!(who.account.as_str(), "ann@example.org");
+}
+
+/// S24: an expired credential lets nobody in, give or take what clocks may differ, and does not survive a second look.
+#[tokio::test]
+async fn times_are_kept_give_or_take_half_a_minute() {
+    let clock = Hand::at(NOW * 1_000);
+    let access = access(JwtKeys::Pem(RSA_PUBLIC.to_owned()), &clock);
+    let expiring = by_rsa(&but(NOW, json!({ "exp": NOW, "nbf": NOW - 60 })));
+    let who = access.authenticate(&Secret::from(expiring.as_str())).await.unwrap();
+    clock.set((NOW + 30) * 1_000 - 1);
+    access.authenticate(&Secret::from(expiring.as_str())).await.unwrap();
+    access.recheck(&who).await.unwrap();
+    clock.set((NOW + 30) * 1_000);
+    assert!(reason(&access, &expiring).await.contains("has expired"));
+    assert!(access.recheck(&who).await.is_err());
+    clock.set((NOW - 91) * 1_000);
+    assert!(reason(&access, &expiring).await.contains("not valid yet"));
+    clock.set((NOW - 90) * 1_000);
+    access.authenticate(&Secret::from(expiring.as_str())).await.unwrap();
+}
+
+/// S3: each wrong token is refused, and so is each that is signed by what is not the key's own algorithm.
+#[tokio::test]
+async fn every_wrong_token_is_refused() {
+    let clock = Hand::at(NOW * 1_000);
+    let access = access(JwtKeys::Pem(RSA_PUBLIC.to_owned()), &clock);
+    let rsa = EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap();
+    let right = by_rsa(&claims(NOW));
+    access.authenticate(&Secret::from(right.as_str())).await.unwrap();
+    let (head, rest) = right.split_once('.').unwrap();
+    let (payload, signature) = rest.split_once('.').unwrap();
+
+    // Unsigned, or signed with what everybody knows.
+    let none = part(r#"{"alg":"none","typ":"JWT"}"#);
+    let public_der: Vec<u8> = pem_bytes(RSA_PUBLIC);
+    let with_public =
+        |bytes: &[u8]| signed(&Header::new(Algorithm::HS256), &claims(NOW), &EncodingKey::from_secret(bytes));
+    let forged = part(&but(NOW, json!({ "sub": "root" })).to_string());
+    let by_another =
+        signed(&Header::new(Algorithm::ES256), &claims(NOW), &EncodingKey::from_ec_pem(P256.as_bytes()).unwrap());
+    for token in [
+        format!("{none}.{payload}."),
+        format!("{none}.{payload}.{signature}"),
+        format!("{}.{payload}.", part(r#"{"alg":"None"}"#)),
+        format!("{head}.{payload}."),
+        format!("{head}.{payload}"),
+        format!("{head}.{forged}.{signature}"),
+        format!("{}.{payload}.{signature}", part(r#"{"typ":"JWT"}"#)),
+        format!("{head}.{payload}.{signature}.{signature}"),
+        with_public(RSA_PUBLIC.as_bytes()),
+        with_public(RSA_PUBLIC.trim().as_bytes()),
+        with_public(&public_der),
+        by_another,
+        signed(&Header::new(Algorithm::RS384), &claims(NOW), &rsa),
+        signed(&Header::new(Algorithm::PS256), &claims(NOW), &rsa),
+        "eyJ..".to_owned(),
+        String::new(),
+    ] {
+        reason(&access, &token).await;
+    }
+    let mut critical = Header::new(Algorithm::RS256);
+    critical.crit = Some(vec!["b64".to_owned()]);
+    assert!(reason(&access, &signed(&critical, &claims(NOW), &rsa)).await.contains("extensions"));
+
+    // Rightly signed, and not for us or not now.
+    for (changes, why) in [
+        (json!({ "aud": "another" }), "another audience"),
+        (json!({ "aud": null }), "does not say aud"),
+        (json!({ "iss": "https://another.example" }), "another issuer"),
+        (json!({ "iss": null }), "does not say iss"),
+        (json!({ "exp": NOW - 31 }), "has expired"),
+        (json!({ "exp": null }), "does not say exp"),
+        (json!({ "exp": "never" }), ""),
+        (json!({ "exp": -1 }), ""),
+        (json!({ "nbf": NOW + 31 }), "not valid yet"),
+        (json!({ "nbf": "now" }), "no number"),
+        (json!({ "sub": null }), "claim sub"),
+        (json!({ "sub": "../root" }), "claim sub"),
+        (json!({ "sub": 7 }), "claim sub"),
+        (json!({ "sid": "" }), "sid"),
+        (json!({ "sid": "s".repeat(257) }), "sid"),
+        (json!({ "jti": {} }), "jti"),
+    ] {
+        let said = reason(&access, &by_rsa(&but(NOW, changes.clone()))).await;
+        assert!(said.contains(why), "{changes}: {said}");
+    }
+
+    // A host that was told no audience is none that a token names.
+    let unnamed = JwtAccess::new(JwtKeys::Pem(RSA_PUBLIC.to_owned()), JwtSettings::default(), Arc::new(clock.clone()));
+    assert!(reason(&unnamed.unwrap(), &right).await.contains("another audience"));
+}
+
+/// What a PEM text holds.
+fn pem_bytes(pem: &str) -> Vec<u8> {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = pem.lines().filter(|line| !line.starts_with('-')).collect::<String>();
+    let bits = text.bytes().filter_map(|c| digits.iter().position(|digit| *digit == c));
+    let bits: String = bits.map(|six| format!("{six:06b}")).collect();
+    bits.as_bytes().chunks_exact(8).map(|b| u8::from_str_radix(std::str::from_utf8(b).unwrap(), 2).unwrap()).collect()
+}
+
+#[test]
+fn keys_that_cannot_be_right_are_refused_at_once() {
+    let make = |keys| JwtAccess::new(keys, JwtSettings::default(), Arc::new(SystemClock)).map(drop).unwrap_err();
+    assert_eq!(make(JwtKeys::Secret(b"short".to_vec())), JwtKeysError::ShortSecret { got: 5 });
+    for pem in ["", "no pem", RSA, P256, ED25519] {
+        assert_eq!(make(JwtKeys::Pem(pem.to_owned())), JwtKeysError::BadPem);
+    }
+    for url in ["http://keys.example/jwks", "ftp://keys.example", "nonsense", "http://127.0.0.1.evil.example/"] {
+        assert_eq!(make(JwtKeys::SetUrl(url.to_owned())), JwtKeysError::BadUrl { url: url.to_owned() });
+    }
+}
+
+/// A public key of a set, by its name.
+fn jwk(id: &str, algorithm: Algorithm, key: &EncodingKey) -> Value {
+    let mut jwk = Jwk::from_encoding_key(key, algorithm).unwrap();
+    jwk.common.key_id = Some(id.to_owned());
+    serde_json::to_value(jwk).unwrap()
+}
+
+fn p256() -> EncodingKey {
+    EncodingKey::from_ec_pem(P256.as_bytes()).unwrap()
+}
+
+fn rsa() -> EncodingKey {
+    EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap()
+}
+
+fn named(id: Option<&str>, algorithm: Algorithm, now: i64, key: &EncodingKey) -> String {
+    let mut header = Header::new(algorithm);
+    header.kid = id.map(str::to_owned);
+    signed(&header, &claims(now), key)
+}
+
+/// Keys come and go as their file says. A key that is not known is looked for, but not twice in half a minute; and when the
+/// file is gone, or is none, the old keys stay, and readiness says so.
+#[tokio::test(start_paused = true)]
+async fn a_set_of_keys_is_read_again_and_outlives_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    let write = |keys: Value| std::fs::write(&file, json!({ "keys": keys }).to_string()).unwrap();
+    let clock = Hand::at(NOW * 1_000);
+    let access = access(JwtKeys::SetFile(file.clone()), &clock);
+    let ask = async |token: &str| access.authenticate(&Secret::from(token)).await;
+    let first = named(Some("first"), Algorithm::RS256, NOW, &rsa());
+    let second = named(Some("second"), Algorithm::ES256, NOW, &p256());
+
+    // Nothing was read: it is not the token that is wrong.
+    assert!(matches!(access.readiness(), Readiness::Down(_)));
+    assert!(matches!(ask(&first).await, Err(Refusal::Unavailable { .. })));
+    // A set is public, so what can sign is no key of one; what is not understood is passed over.
+    let oct = json!({ "kty": "oct", "kid": "oct", "k": part(SECRET) });
+    let encrypting = {
+        let mut key = jwk("enc", Algorithm::RS256, &rsa());
+        key["use"] = json!("enc");
+        key
+    };
+    write(
+        json!([oct, { "kty": "new", "kid": "?" }, { "what": 1 }, encrypting, jwk("first", Algorithm::RS256, &rsa())]),
+    );
+    assert!(matches!(ask(&first).await, Err(Refusal::Unavailable { .. })), "not again so soon");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    ask(&first).await.unwrap();
+    assert_eq!(access.readiness(), Readiness::Ready);
+    let by_oct = named(Some("oct"), Algorithm::HS256, NOW, &EncodingKey::from_secret(SECRET.as_bytes()));
+    for wrong in [&by_oct, &named(Some("enc"), Algorithm::RS256, NOW, &rsa()), &second] {
+        assert!(reason(&access, wrong).await.contains("not known here"));
+    }
+    // A key's name does not make another's signature right, nor its algorithm another.
+    reason(&access, &named(Some("first"), Algorithm::ES256, NOW, &p256())).await;
+    reason(&access, &named(Some("first"), Algorithm::PS256, NOW, &rsa())).await;
+    let public = EncodingKey::from_secret(RSA_PUBLIC.as_bytes());
+    reason(&access, &named(Some("first"), Algorithm::HS256, NOW, &public)).await;
+    // Without a name it is the only one.
+    ask(&named(None, Algorithm::RS256, NOW, &rsa())).await.unwrap();
+
+    write(json!([jwk("first", Algorithm::RS256, &rsa()), jwk("second", Algorithm::ES256, &p256())]));
+    assert!(reason(&access, &second).await.contains("not known here"), "not again so soon");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    ask(&second).await.unwrap();
+    assert!(reason(&access, &named(None, Algorithm::RS256, NOW, &rsa())).await.contains("not known here"));
+
+    for broken in [None, Some("{"), Some(r#"{"keys":[]}"#)] {
+        match broken {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(
+            reason(&access, &named(Some("third"), Algorithm::ES256, NOW, &p256())).await.contains("not known here")
+        );
+        ask(&first).await.unwrap();
+        ask(&second).await.unwrap();
+        assert!(matches!(access.readiness(), Readiness::Stale(_)), "{:?}", access.readiness());
+    }
+    write(json!([jwk("second", Algorithm::ES256, &p256())]));
+    // By itself, with no token that asks for it.
+    let tending = access.tend();
+    let settled = async {
+        while access.readiness() != Readiness::Ready {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! { () = tending => {}, () = settled => {} }
+    assert!(reason(&access, &first).await.contains("not known here"), "a key that is taken away is gone");
+}
+
+/// A server of keys that can be told to fail.
+struct KeyServer {
+    url: String,
+    up: Arc<AtomicBool>,
+    keys: Arc<Mutex<Value>>,
+}
+
+impl KeyServer {
+    async fn start(keys: Value) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks?tenant=1", listener.local_addr().unwrap());
+        let (up, keys) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(keys)));
+        let (is_up, set) = (up.clone(), keys.clone());
+        tokio::spawn(async move {
+            loop {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let _request = socket.read(&mut [0; 4_096]).await;
+                let body = json!({ "keys": *set.lock().unwrap() }).to_string();
+                let status = if is_up.load(Ordering::Relaxed) { "200 OK" } else { "500 Internal Server Error" };
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let _gone = socket.write_all(format!("{head}{body}").as_bytes()).await;
+            }
+        });
+        Self { url, up, keys }
+    }
+}
+
+/// S3: through the real door, with keys from a URL. While their source is down the old keys stay, and readiness says so; a
+/// host that never had any says that it is not ready, and not that a token is wrong.
+#[tokio::test]
+async fn a_host_gets_its_keys_from_a_url_and_lives_on_when_that_is_down() {
+    let server = KeyServer::start(json!([jwk("first", Algorithm::RS256, &rsa())])).await;
+    let now = SystemClock.now().0 / 1_000;
+    let host = async || {
+        let access = JwtAccess::new(JwtKeys::SetUrl(server.url.clone()), settings(), Arc::new(SystemClock)).unwrap();
+        Served::over(Arc::new(InMemory::new()), Arc::new(access), |_| {}).await
+    };
+    let served = host().await;
+    let first = bearer(&named(Some("first"), Algorithm::RS256, now, &rsa()));
+    let second = bearer(&named(Some("second"), Algorithm::ES256, now, &p256()));
+    drop(served.knock("/rpc/share", &[("Authorization", &first)]).await.unwrap());
+    let ready = served.request("GET /readyz HTTP/1.1").await;
+    assert!(ready.starts_with("HTTP/1.1 200 ") && !ready.contains("warning"), "{ready}");
+    let (status, body) = served.refused("/rpc/share", &[("Authorization", &second)]).await;
+    assert_eq!(status, 401, "{body}");
+
+    server.up.store(false, Ordering::Relaxed);
+    *server.keys.lock().unwrap() = json!([jwk("second", Algorithm::ES256, &p256())]);
+    pass(31).await;
+    assert_eq!(served.refused("/rpc/share", &[("Authorization", &second)]).await.0, 401);
+    drop(served.knock("/rpc/share", &[("Authorization", &first)]).await.unwrap());
+    let ready = served.request("GET /readyz HTTP/1.1").await;
+    assert!(ready.starts_with("HTTP/1.1 200 ") && ready.contains("\"warning\":\"the keys of signed tokens"), "{ready}");
+
+    let keyless = host().await;
+    assert_eq!(keyless.refused("/rpc/share", &[("Authorization", &first)]).await.0, 503);
+    assert!(keyless.request("GET /readyz HTTP/1.1").await.starts_with("HTTP/1.1 503 "));
+
+    server.up.store(true, Ordering::Relaxed);
+    pass(31).await;
+    drop(served.knock("/rpc/share", &[("Authorization", &second)]).await.unwrap());
+    assert_eq!(served.refused("/rpc/share", &[("Authorization", &first)]).await.0, 401);
+    drop(keyless.knock("/rpc/share", &[("Authorization", &second)]).await.unwrap());
+}
+
+/// So many seconds go by at once on tokio's clock.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}

@@ -1,0 +1,1 @@
+//! Administration: over the wire, in the program, and the audit log.

@@ -1,0 +1,104 @@
+//! How many connections an account may have, and how often it may come.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
+
+use capshare::client::{ClientError, Closed};
+use capshare::hub::access::Scopes;
+use capshare::testing::{Scene, run};
+use object_store::memory::InMemory;
+
+use super::{ended, until, viewer_socket};
+use crate::support::desk::{Desk, token};
+use crate::support::door::{Served, close_frame};
+use crate::support::items::part;
+use crate::support::raw::Raw;
+
+fn desk() -> Desk {
+    Desk::of([("ann", token("ann", "t1", Scopes::SHARE)), ("bob", token("bob", "t2", Scopes::SHARE))])
+}
+
+async fn served(max: usize) -> Served {
+    Served::over(Arc::new(InMemory::new()), Arc::new(desk()), |settings| {
+        settings.hub.account_connections_max = NonZeroUsize::new(max);
+    })
+    .await
+}
+
+/// S50: past an account's cap the oldest connection is closed with 4004 and the new one is admitted; the client takes it as
+/// final, and says so to what it had queued. Viewers that show a credential count.
+#[tokio::test]
+async fn past_its_cap_an_account_loses_its_oldest_connection() {
+    let served = served(2).await;
+    let registry = served.host.hub().registry();
+    let oldest = served.client(Some("ann"));
+    let share = oldest.create(&"ses_1".parse().unwrap(), None).await.unwrap();
+    let bob = served.client(Some("bob"));
+    bob.hello().await.unwrap();
+    let mut viewer = viewer_socket(&served, share.id().as_str(), Some("ann")).await;
+    until(|| registry.count() == 3).await;
+    let newest = served.client(Some("ann"));
+    newest.hello().await.unwrap();
+    assert!(matches!(ended(&oldest).await, Closed::TooManyConnections(_)));
+    let error = share.sync(part("p", "x")).await.unwrap_err();
+    assert!(matches!(error, ClientError::Closed(Closed::TooManyConnections(_))), "{error:?}");
+    let another = served.client(Some("ann"));
+    another.hello().await.unwrap();
+    assert_eq!(close_frame(&mut viewer).await.0, 4004);
+    assert_eq!(registry.count(), 3, "two of ann's and bob's");
+    for client in [&newest, &another, &bob] {
+        client.ping().await.unwrap();
+    }
+}
+
+/// S50: the cap is looked at only when a connection is admitted: one that is pending, or is refused after all, costs nobody
+/// his.
+#[test]
+fn a_pending_connection_evicts_nobody() {
+    run(async {
+        let desk = desk();
+        let scene = Scene::builder()
+            .access(desk.clone())
+            .settings(|settings| settings.hub.account_connections_max = NonZeroUsize::new(1))
+            .build();
+        let hub = scene.host().hub();
+        let first = Raw::connect(scene.host(), Some("ann")).await;
+        desk.hold();
+        let (host, token) = (scene.host().clone(), "ann".into());
+        let second = tokio::task::spawn_local(async move { host.connect(Some(&token), false).await.map(drop) });
+        desk.looked(2).await;
+        assert_eq!((hub.registry().count(), hub.registry().count_pending()), (1, 1));
+        desk.revoke("ann");
+        desk.release();
+        assert!(second.await.unwrap().is_err());
+        first.root.probe_value_request().send().promise.await.unwrap();
+    });
+}
+
+/// On a host that needs no credential everybody is one account, and nobody's connection costs another's.
+#[test]
+fn where_no_credential_is_needed_the_cap_counts_nobody() {
+    run(async {
+        let scene =
+            Scene::builder().settings(|settings| settings.hub.account_connections_max = NonZeroUsize::new(1)).build();
+        let _first = Raw::connect(scene.host(), None).await;
+        let _second = Raw::connect(scene.host(), None).await;
+        assert_eq!(scene.host().hub().registry().count(), 2);
+    });
+}
+
+/// S8: more upgrades of an account than it may make, from whatever addresses, get 429 with `Retry-After`; others' do not.
+#[tokio::test]
+async fn an_account_that_comes_too_often_gets_429() {
+    let served = Served::over(Arc::new(InMemory::new()), Arc::new(desk()), |settings| {
+        settings.doors.account_upgrades_per_minute = NonZeroU32::new(2).unwrap();
+    })
+    .await;
+    let ann = [("Authorization", "Bearer ann")];
+    for _ in 0..2 {
+        drop(served.knock("/rpc/share", &ann).await.unwrap());
+    }
+    let response = served.knock("/rpc/share", &ann).await.expect_err("a refusal");
+    assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (429, "30"));
+    drop(served.knock("/rpc/share", &[("Authorization", "Bearer bob")]).await.unwrap());
+}
