@@ -118,7 +118,8 @@ impl Hub {
             let log = self.store.create_log(&id, &entries).await;
             match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {
-                    let room = self.rooms.place(Room::new(id, Arc::clone(&self.context), log, entries.into(), asked));
+                    let room = Room::new(id, Arc::clone(&self.context), log, entries.into(), asked);
+                    let room = self.rooms.place(room).await;
                     self.context.metrics.shares_created.inc();
                     self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
                     return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -82,6 +82,8 @@ pub struct Room {
     /// Rises with every change of the state.
     news: watch::Sender<u64>,
     followers: AtomicUsize,
+    /// What lingers need not any more.
+    hurry: Notify,
     /// For the task that waits for it.
     expiry: watch::Sender<Option<Timestamp>>,
 }
@@ -113,6 +115,13 @@ enum Job {
     Append { entry: Entry, byte_count: usize, answer: oneshot::Sender<Result<Outcome, NotCommitted>> },
     CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
     Tend,
+}
+
+impl Job {
+    /// Whether what it takes away must not linger.
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
+    }
 }
 
 /// The bucket did not carry it out, or the committer was dropped. The log has the details.
@@ -159,6 +168,7 @@ impl Room {
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
             followers: AtomicUsize::new(0),
+            hurry: Notify::new(),
             expiry: watch::Sender::new(None),
         });
         {
@@ -390,9 +400,13 @@ impl Room {
     /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
     /// runtime that is ending the committer is dropped at once, and puts the log back.
     fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
+        let hurries = job.is_urgent() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
         inner.jobs.push_back(job);
         let log = inner.log.take();
         drop(inner);
+        if hurries {
+            self.hurry.notify_waiters();
+        }
         if let Some(log) = log {
             self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
         }

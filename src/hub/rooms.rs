@@ -54,11 +54,11 @@ impl Rooms {
         room
     }
 
-    /// Keeps a room that was just created.
-    pub(super) fn place(&self, room: Arc<Room>) -> Arc<Room> {
+    /// Keeps a room that was just created, unless somebody has loaded it already: then that one counts.
+    pub(super) async fn place(&self, room: Arc<Room>) -> Arc<Room> {
         self.drop_idle();
-        self.cells().insert(room.id().clone(), Arc::new(OnceCell::new_with(Some(Arc::clone(&room)))));
-        room
+        let cell = Arc::clone(self.cells().entry(room.id().clone()).or_default());
+        Arc::clone(cell.get_or_init(async || room).await)
     }
 
     /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within

@@ -222,16 +222,20 @@ impl Log {
             let reach = if self.was_behind { Reach::End } else { Reach::Next };
             let failure = match self.look_for(reach).await {
                 Ok(look) if look.base.is_some() => {
-                    // Ours may be in what was folded meanwhile, and its numbers cannot be told from there.
-                    failure.unwrap_or_else(|| {
+                    // Ours may be in what was folded meanwhile, and its numbers cannot be told from there, ever.
+                    return Err(failure.unwrap_or_else(|| {
                         StoreError::unavailable(BucketRequest::Create, &key, "the log went on for too long meanwhile")
-                    })
+                    }));
                 }
                 Ok(look) if look.begins_with(this) => {
                     let confirmed = self.in_lease().then_some(issued);
                     return Ok(self.written(this, size, confirmed));
                 }
                 Ok(look) if !look.is_empty() => {
+                    if look.ended.is_some() && !self.in_lease() {
+                        // The place may have been free because the deletion had freed it, and ours lies there now.
+                        self.store.bucket.make_empty(&key).await?;
+                    }
                     self.was_behind = true;
                     return Ok(Appended::Behind(self.accept(look)));
                 }

@@ -197,6 +197,30 @@ fn a_sync_on_a_runtime_that_has_ended_fails_and_the_next_goes_on() {
     });
 }
 
+/// Of two that create a session at once, one creates the log and the other meets it: both are in one room, also if the other
+/// was there first.
+#[test]
+fn a_share_that_two_create_at_once_is_one_room() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = over(&bucket).build();
+        let hub = scene.host().hub();
+        let (who, session) = (hub.authenticate(None).await.unwrap(), "ses_1".parse().unwrap());
+        // The claim is quick; the log is there after five seconds and is answered after ten.
+        bucket.next_writes([None, Some(Fault::Slow(Duration::from_secs(10)))]);
+        let first = hub.create(&who, &session, None, None);
+        let second = async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            hub.create(&who, &session, None, None).await
+        };
+        let (first, second) = tokio::join!(first, second);
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert!(!first.existed && second.existed);
+        assert!(Arc::ptr_eq(&first.room, &second.room));
+        assert!(Arc::ptr_eq(&first.room, &hub.view(first.id.as_str()).await.unwrap()));
+    });
+}
+
 #[test]
 fn idle_rooms_leave_memory_and_come_back_from_the_bucket() {
     run(async {

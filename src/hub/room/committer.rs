@@ -61,19 +61,22 @@ impl Committer {
     /// Waits until the next write may begin, if one is waiting that need not go at once.
     async fn linger(&self) {
         let linger = self.room.context.linger;
+        if linger.is_zero() {
+            return;
+        }
+        let mut hurry = std::pin::pin!(self.room.hurry.notified());
+        // From here on no notice is missed.
+        hurry.as_mut().enable();
         let until = {
             let inner = self.room.lock();
-            let urgent =
-                |job: &Job| matches!(job, Job::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. });
             let at_once = inner.queued_bytes == 0
                 || inner.queued_bytes >= SEGMENT_BYTES_MAX
-                || (!linger.is_zero() && inner.jobs.iter().any(urgent));
+                || inner.jobs.iter().any(Job::is_urgent);
             inner.written_at.filter(|_| !at_once).map(|written_at| written_at + linger)
         };
-        if let Some(until) = until
-            && until > Instant::now()
-        {
-            tokio::time::sleep_until(until).await;
+        if let Some(until) = until {
+            // Whichever comes first.
+            let _ = tokio::time::timeout_at(until, hurry).await;
         }
     }
 

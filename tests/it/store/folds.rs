@@ -274,6 +274,50 @@ fn noise(bytes: usize, mut seed: u64) -> String {
     text
 }
 
+/// An append whose outcome can no longer be told, because others folded its place meanwhile, is given up at once.
+#[test]
+fn an_append_that_a_fold_overtook_asks_no_further() {
+    run(async {
+        let bucket = bucket();
+        let mut quick = Held::create(&host_with(&bucket, 1, settings())).await;
+        let mut slow = Held::open(&host_with(&bucket, 2, settings())).await;
+        for n in 0..6 {
+            quick.append(sync(&n.to_string())).await;
+        }
+        assert!(quick.fold(Occasion::Busy).await);
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        bucket.next_writes([Some(Fault::Slow(Duration::from_secs(60)))]);
+        bucket.counts.reset();
+        assert!(slow.log.append(&[sync("lost")]).await.unwrap_err().is_transient());
+        assert_eq!(bucket.counts.all()[..3], [1, 3, 1], "a write; a read, the tombstone and the run; a listing");
+        assert!(matches!(slow.append(sync("again")).await, Outcome::Synced { sync_count: 7, .. }));
+    });
+}
+
+/// A host that freezes in the middle of a write wakes up after the share was deleted and its keys freed: what it wrote then
+/// does not stay.
+#[test]
+fn what_a_frozen_host_writes_after_the_deletion_does_not_stay() {
+    run(async {
+        let bucket = bucket();
+        // Its requests take as long as it is frozen.
+        let mut settings = settings();
+        settings.request_time = Duration::from_secs(3_600);
+        let mut frozen = Held::create(&host_with(&bucket, 1, settings)).await;
+        bucket.next_writes([Some(Fault::Slow(Duration::from_secs(600)))]);
+        let late = tokio::task::spawn_local(async move { frozen.log.append(&[sync("precious")]).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut other = Held::open(&host(&bucket, 2)).await;
+        assert_eq!(other.append(DELETE).await, Outcome::Deleted);
+        let freeing = other.log.erase(&account("a"), &session("s")).await.unwrap().unwrap();
+        freeing.run().await.unwrap();
+        assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0]);
+        let Appended::Behind(news) = late.await.unwrap().unwrap() else { panic!() };
+        assert!(matches!(news.entries[..], [Entry::Delete { .. }]));
+        assert_eq!(holding(&bucket, "precious").await, [] as [&str; 0]);
+    });
+}
+
 /// A run that lands on a share that was deleted meanwhile goes with it.
 #[test]
 fn a_fold_that_a_deletion_overtakes_leaves_nothing() {
