@@ -102,7 +102,6 @@ pub(crate) fn share_deleted(by: By<'_>, share: &ShareId) {
 }
 
 /// A credential was revoked, and so many connections closed with it. The revoke was durable before they were.
-#[expect(dead_code, reason = "called where tokens and grants are revoked")]
 pub(crate) fn revoked(by: By<'_>, what: &str, target: &str, closed: usize) {
     line!(by, "revoked", what, of = target, closed);
 }

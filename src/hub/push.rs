@@ -113,7 +113,7 @@ impl BroadcastFilter {
     #[must_use]
     pub fn matches(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<String>, is: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(is);
-        is(&self.account, &|account| account_of(entry).is_some_and(|id| id.as_str() == account))
+        is(&self.account, &|account| entry.any_principal(|who| who.account.as_str() == account))
             && is(&self.door, &|door| entry.door.as_str() == door)
             && is(&self.state, &|state| entry.states.has(state))
     }
@@ -145,7 +145,7 @@ impl Hub {
     /// Sends to every connection of an account, of whatever credential, and says to how many it is on its way; as
     /// [`Hub::broadcast`].
     pub fn send_to_account(&self, account: &AccountId, action: &Action) -> usize {
-        self.broadcast(action, &[], |entry| account_of(entry).is_some_and(|id| id == *account))
+        self.broadcast(action, &[], |entry| entry.is_of(account))
     }
 
     /// What an administrator sends to an account; as [`Hub::send_to_account`].
@@ -154,7 +154,7 @@ impl Hub {
     /// The principal may not, or the action cannot be sent.
     pub fn admin_send(&self, who: &Principal, account: &AccountId, action: &Action) -> Result<usize, Refusal> {
         who.may_administer()?;
-        self.cast(action, |entry| account_of(entry).is_some_and(|id| id == *account))
+        self.cast(action, |entry| entry.is_of(account))
     }
 
     /// What an administrator broadcasts; as [`Hub::broadcast`], with the names of connections as they were sent.
@@ -253,10 +253,4 @@ pub fn check_cast(action: &Action) -> Result<(), Refusal> {
         Action::Ping(_) => Err(Refusal::invalid(0, "a ping asks for an answer: push it to one connection")),
         Action::Notice(_) | Action::Custom { .. } => check(action),
     }
-}
-
-/// Whose connection it is: of whoever offered its sink, or came in with it.
-fn account_of(entry: &Entry) -> Option<AccountId> {
-    let principal = entry.outlet.principal().or_else(|| entry.identity());
-    principal.map(|principal| principal.account)
 }

@@ -173,6 +173,12 @@ impl Entry {
         self.principal.iter().any(&fact) || self.joined().iter().any(fact)
     }
 
+    /// All that it came or authenticated as.
+    #[must_use]
+    pub fn principals(&self) -> Vec<Principal> {
+        self.principal.iter().cloned().chain(self.joined().iter().cloned()).collect()
+    }
+
     /// Whether it has the rights of an account.
     #[must_use]
     pub fn is_of(&self, account: &AccountId) -> bool {

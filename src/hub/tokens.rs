@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 
 use crate::hub::access::{Credential, Principal, Scopes, mint};
+use crate::hub::audit::{self, By};
 use crate::hub::registry::CloseReason;
 use crate::hub::{Hub, chain};
 use crate::share::error::{Refusal, StoreOperation};
@@ -79,15 +80,17 @@ impl Hub {
         let revoked = self.tokens.revoke(&id).await;
         let revoked = revoked.map_err(|error| self.storage_failed(StoreOperation::Delete, &error))?;
         revoked.ok_or_else(|| Refusal::not_found(id.as_str()))?;
-        Ok(self.close_tokens(&HashSet::from([id])))
+        let closed = self.close_tokens(&HashSet::from([id.clone()]));
+        audit::revoked(By::Principal(who), "token", id.as_str(), closed);
+        Ok(closed)
     }
 
     /// Looks in the bucket for every token that a connection of this host came by, closes the connections of those that
     /// are not valid any more, and says how many these were. What cannot be read is left for the next time.
     pub async fn look_at_tokens(&self) -> usize {
         let connections = self.registry.connections();
-        let used = connections.iter().filter_map(|entry| token_of(entry.principal.as_ref()?));
-        let used: HashSet<TokenId> = used.collect();
+        let principals = connections.iter().flat_map(|entry| entry.principals());
+        let used: HashSet<TokenId> = principals.filter_map(|who| token_of(&who)).collect();
         let looks = used.into_iter().map(|id| async move { (self.tokens.is_valid(&id).await, id) });
         let looks = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
         let gone = looks.filter_map(|(valid, id)| async move {
