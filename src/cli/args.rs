@@ -179,6 +179,10 @@ pub(crate) struct Granted {
     /// number]
     #[arg(long, value_name = "BYTES")]
     pub(crate) account_bytes_per_day_max: Option<String>,
+    /// Connections of one account, past which its oldest is closed; or none [env: CAPSHARE_ACCOUNT_CONNECTIONS_MAX]
+    /// [default: 50]
+    #[arg(long, value_name = "N")]
+    pub(crate) account_connections_max: Option<String>,
 }
 
 /// What is done with a store.

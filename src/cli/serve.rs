@@ -57,6 +57,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.doors.origins.clone_from(&settings.origins.value);
     host_settings.hub.share_ttl = settings.granted.share_ttl.value;
     host_settings.hub.share_ttl_max = settings.granted.share_ttl_max.value;
+    host_settings.hub.account_connections_max = settings.granted.connections_max.value;
     host_settings.hub.quotas = settings.granted.quotas();
     host_settings.hub.stored_tokens = settings.tokens.value;
     host_settings.hub.linger = settings.linger.value;

@@ -1,5 +1,6 @@
 //! The program, run as a user runs it: a process, with a home of its own.
 
+mod admin;
 mod demo;
 mod follow;
 pub(crate) mod program;

@@ -54,6 +54,7 @@ pub(crate) struct QuotaSection {
     pub(crate) shares_max: Option<Amount>,
     pub(crate) bytes_max: Option<Amount>,
     pub(crate) bytes_per_day_max: Option<Amount>,
+    pub(crate) connections_max: Option<Amount>,
     #[serde(default)]
     pub(crate) accounts: BTreeMap<String, AccountSection>,
 }

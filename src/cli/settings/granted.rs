@@ -1,8 +1,10 @@
 //! What the host grants: how long shares live, and how much an account may have.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use capshare::hub::HubSettings;
 use capshare::hub::quota::{Quota, QuotaSettings};
 use capshare::share::id::{AccountId, BadName};
 use serde_json::{Value, json};
@@ -20,6 +22,8 @@ pub(crate) struct Granted {
     shares_max: Setting<Option<u64>>,
     bytes_max: Setting<Option<u64>>,
     bytes_per_day_max: Setting<Option<u64>>,
+    /// `None`: as many as they like.
+    pub(crate) connections_max: Setting<Option<NonZeroUsize>>,
     /// Accounts that have a quota of their own.
     accounts: HashMap<AccountId, Quota>,
 }
@@ -62,11 +66,23 @@ pub(crate) fn resolve(
     let (flag, said) = ("--account-bytes-per-day-max", args.account_bytes_per_day_max);
     let (variable, written) = ("CAPSHARE_ACCOUNT_BYTES_PER_DAY_MAX", section.bytes_per_day_max);
     let bytes_per_day_max = find(flag, said, variable, "quota.bytes_per_day_max", written)?;
+    let written = section.connections_max.map(|amount| amount.to_string());
+    let (flag, member) = (("--account-connections-max", args.account_connections_max), "quota.connections_max");
+    let connections_max = strongest(flag, &["CAPSHARE_ACCOUNT_CONNECTIONS_MAX"], environment, (member, written))
+        .map_or_else(
+            || Ok(Setting::by_default(HubSettings::default().account_connections_max)),
+            |said| said.read("a number from 1 on, or none", |text| connections(text)),
+        )?;
     let default =
         Quota { shares_max: shares_max.value, bytes_max: bytes_max.value, bytes_per_day_max: bytes_per_day_max.value };
     let accounts = section.accounts.into_iter().map(|(name, section)| account(&name, section, default));
     let accounts = accounts.collect::<Result<_, _>>()?;
-    Ok(Granted { share_ttl, share_ttl_max, shares_max, bytes_max, bytes_per_day_max, accounts })
+    Ok(Granted { share_ttl, share_ttl_max, shares_max, bytes_max, bytes_per_day_max, connections_max, accounts })
+}
+
+#[expect(clippy::option_option, reason = "no number, and the number none")]
+fn connections(text: &str) -> Option<Option<NonZeroUsize>> {
+    if text == "none" { Some(None) } else { text.parse().ok().map(Some) }
 }
 
 const AMOUNT: &str = "a number, with KiB, MiB, GiB or TiB if it is of bytes, or none";
@@ -109,6 +125,7 @@ impl Granted {
             ("quota.shares_max", json!(self.shares_max.value), &self.shares_max.from),
             ("quota.bytes_max", json!(self.bytes_max.value), &self.bytes_max.from),
             ("quota.bytes_per_day_max", json!(self.bytes_per_day_max.value), &self.bytes_per_day_max.from),
+            ("quota.connections_max", json!(self.connections_max.value), &self.connections_max.from),
         ]
     }
 

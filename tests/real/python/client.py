@@ -176,8 +176,12 @@ def observers(schema):
             return await answer if asyncio.iscoroutine(answer) else answer
 
     class Sink(schema.ClientSink.Server):
-        async def push(self, action, **_):
-            raise AssertionError("pushes are not served yet")
+        def __init__(self):
+            self.heard = asyncio.Queue()
+
+        async def push(self, action, _context, **_):
+            self.heard.put_nowait(action.notice)
+            _context.results.answer.done = None
 
     return Follower, Callback, Sink
 
@@ -303,17 +307,35 @@ async def every_method(world):
         facts((answer := await share.revokeGrant(grantId=saved.grantId)).result, "deleted")
         refusal((answer := await restored.share.info()).result, "unauthorized")
 
-        # What is not served yet says so, on the capabilities as well.
-        refusal((answer := await rpc.offerSink(sink=sink_of())).result, "notYet")
+        # The host pushes to a client that offers a sink, and tells an administrator about its connections.
+        sink = sink_of()
+        offered = await rpc.offerSink(sink=sink)
+        facts(offered.result, "registered")
         administered = await rpc.admin()
-        why = "unauthorized" if world.token else "notYet"
-        refusal(administered.result, why)
         admin = world.seen(administered.admin)
-        refusal((answer := await admin.connections(cursor="", limit=1)).result, why)
-        refusal((answer := await admin.close(which={"account": account})).result, why)
-        refusal((answer := await admin.sendToAccount(account=account, action={"ping": 1})).result, why)
-        refusal((answer := await admin.broadcast(action={"notice": "x"}, filter={}, **{"except": []})).result, why)
-        refusal((answer := await admin.drain(deadline=0)).result, why)
+        if world.token:
+            why = "unauthorized"
+            refusal(administered.result, why)
+            refusal((answer := await admin.connections(cursor="", limit=1)).result, why)
+            refusal((answer := await admin.close(which={"account": account})).result, why)
+            refusal((answer := await admin.sendToAccount(account=account, action={"notice": "x"})).result, why)
+            refusal((answer := await admin.broadcast(action={"notice": "x"}, filter={}, **{"except": []})).result, why)
+            refusal((answer := await admin.stats()).result, why)
+            refusal((answer := await admin.drain(deadline=0)).result, why)
+        else:
+            facts(administered.result, "admitted")
+            page = facts((answer := await admin.connections(cursor="", limit=9)).result, "page")
+            assert welcome.connectionId in [connection.id for connection in page.connections]
+            assert facts((answer := await admin.close(which={"token": "nobodys"})).result, "count") == 0
+            assert facts((answer := await admin.sendToAccount(account=account, action={"notice": "one"})).result, "count") == 1
+            sent = admin.broadcast(action={"notice": "two"}, filter={}, **{"except": []})
+            assert facts((answer := await sent).result, "count") == 1
+            assert [await asyncio.wait_for(sink.heard.get(), WITHIN) for _ in range(2)] == ["one", "two"]
+            assert facts((answer := await admin.stats()).result, "stats").rpcConnections >= 1
+            # It would end the host for the scenes that follow.
+            world.called.add("drain")
+        del offered
+        facts((answer := await rpc.call(name="nobody serves this", data="{}")).result, "unknown")
 
         # Listed over pages.
         others = {f"py-{at}" for at in range(2, 7)}
@@ -520,7 +542,7 @@ async def accidents(world):
             await fault(link.rpc.probeCallback(), "FAILED", "null")
             mine = (opened := await link.rpc.openShare(shareId=id, secret=secret)).share
             await fault(mine.watch(since=0), "FAILED", "null")
-            refusal((answer := await link.rpc.offerSink()).result, "notYet")
+            await fault(link.rpc.offerSink(), "FAILED", "null")
             await others_are_served()
 
         # The host's own capabilities back, as if they were ours: resolved, promised, refused.

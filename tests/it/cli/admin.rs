@@ -1,0 +1,47 @@
+//! `capshare admin`, and the audit log of the host that it administers.
+
+use serde_json::Value;
+
+use super::program::{EXPORT, Home};
+
+#[test]
+fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
+    let home = Home::new();
+    let host = home.serve(&["--account-connections-max", "none", "--log-format", "json"]);
+    let admin = |arguments: &[&str]| {
+        let ran = home.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);
+        ran.objects()
+    };
+    let pushed = home.run(&["push", "--to", &host.url, EXPORT, "--json"]).ends_with(0).objects();
+    let id = pushed[0]["id"].as_str().unwrap();
+    let connections = admin(&["connections"]);
+    assert_eq!(
+        (connections.len(), &connections[0]["account"], &connections[0]["door"]),
+        (1, &"local".into(), &"rpc".into())
+    );
+    let table = home.run(&["admin", "connections", "--to", &host.url]).ends_with(0).stdout;
+    assert!(table.starts_with("ID ") && table.contains(" local "), "{table}");
+    assert_eq!(admin(&["close", "--token", "t1"])[0]["count"], 0);
+    assert_eq!(admin(&["close", "--account", "local"])[0]["count"], 1, "itself, and it was told");
+    home.run(&["admin", "close", "--to", &host.url]).ends_with(2);
+    assert_eq!(admin(&["stats"])[0]["shares_created"], 1);
+    home.run(&["rm", "--to", &host.url, id]).ends_with(0);
+    assert_eq!(admin(&["drain"])[0]["event"], "draining");
+    home.run(&["probe", "--to", &host.url, "--timeout", "1s"]).ends_with(5);
+    host.program.signal("-TERM");
+    let said = host.program.wait().ends_with(0).stderr;
+    let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let audit: Vec<_> = lines.filter(|line| line["target"] == "audit").map(|line| line["fields"].clone()).collect();
+    let of = |event: &str| audit.iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
+    assert!(of("admitted").iter().all(|line| line["account"] == "local" && line["door"] == "rpc"), "{audit:?}");
+    assert_eq!((of("share_created").len(), &of("share_created")[0]["share"]), (1, &id.into()));
+    assert_eq!((of("share_deleted").len(), &of("share_deleted")[0]["share"]), (1, &id.into()));
+    let actions: Vec<_> = of("admin").iter().map(|line| (line["action"].as_str(), line["count"].as_u64())).collect();
+    assert_eq!(
+        actions,
+        [(Some("close token"), Some(0)), (Some("close account"), Some(1)), (Some("drain"), Some(1))],
+        "{audit:?}"
+    );
+    assert!(!of("refused").is_empty(), "whoever came after the drain");
+    assert!(!serde_json::to_string(&audit).unwrap().contains("capsec_"));
+}
