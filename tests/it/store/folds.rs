@@ -294,30 +294,6 @@ fn an_append_that_a_fold_overtook_asks_no_further() {
     });
 }
 
-/// A host that freezes in the middle of a write wakes up after the share was deleted and its keys freed: what it wrote then
-/// does not stay.
-#[test]
-fn what_a_frozen_host_writes_after_the_deletion_does_not_stay() {
-    run(async {
-        let bucket = bucket();
-        // Its requests take as long as it is frozen.
-        let mut settings = settings();
-        settings.request_time = Duration::from_secs(3_600);
-        let mut frozen = Held::create(&host_with(&bucket, 1, settings)).await;
-        bucket.next_writes([Some(Fault::Slow(Duration::from_secs(600)))]);
-        let late = tokio::task::spawn_local(async move { frozen.log.append(&[sync("precious")]).await });
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let mut other = Held::open(&host(&bucket, 2)).await;
-        assert_eq!(other.append(DELETE).await, Outcome::Deleted);
-        let freeing = other.log.erase(&account("a"), &session("s")).await.unwrap().unwrap();
-        freeing.run().await.unwrap();
-        assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0]);
-        let Appended::Behind(news) = late.await.unwrap().unwrap() else { panic!() };
-        assert!(matches!(news.entries[..], [Entry::Delete { .. }]));
-        assert_eq!(holding(&bucket, "precious").await, [] as [&str; 0]);
-    });
-}
-
 /// A run that lands on a share that was deleted meanwhile goes with it.
 #[test]
 fn a_fold_that_a_deletion_overtakes_leaves_nothing() {
