@@ -219,6 +219,7 @@ class Follower final : public Observer::Server {
 };
 
 class Sink final : public ClientSink::Server {
+ public:
   explicit Sink(kj::Own<kj::PromiseFulfiller<void>> heard) : heard(kj::mv(heard)) {}
 
   kj::Promise<void> push(PushContext context) override {

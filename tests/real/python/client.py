@@ -72,9 +72,9 @@ class Seen:
     def __getattr__(self, name):
         method = getattr(self._capability, name)
 
-        def call(**arguments):
+        def call(*positional, **arguments):
             self._called.add(name)
-            return method(**arguments)
+            return method(*positional, **arguments)
 
         return call
 
@@ -335,7 +335,7 @@ async def every_method(world):
             # It would end the host for the scenes that follow.
             world.called.add("drain")
         del offered
-        facts((answer := await rpc.call(name="nobody serves this", data="{}")).result, "unknown")
+        facts((answer := await rpc.call("nobody serves this", "{}")).result, "unknown")
 
         # Listed over pages.
         others = {f"py-{at}" for at in range(2, 7)}
