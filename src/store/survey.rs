@@ -2,9 +2,9 @@
 //!
 //! `capshare store check`, `stats` and `gc` call these, directly on the bucket and while hosts run. A survey goes share by
 //! share and session by session ([`Groups`]), so that what it holds is bounded by one of these and not by the bucket.
-//! Nothing is changed but by [`Store::gc`](super::Store::gc), and by [`Store::check`](super::Store::check) when it is told to repair; and what these do is what
-//! any host might do at any time: finish deletions, and delete what was superseded or is nobody's for longer than any
-//! host could still depend on it. What cannot be read is never touched.
+//! Nothing is changed but by [`Store::gc`](super::Store::gc), and by [`Store::check`](super::Store::check) when it is told
+//! to repair; and what these do is what any host might do at any time: finish deletions, and delete what was superseded or
+//! is nobody's for longer than any host could still depend on it. What cannot be read is never touched.
 
 use super::bucket::Listed;
 use crate::share::time::Timestamp;

@@ -16,7 +16,7 @@ use crate::support::door::{Served, close_frame};
 const ROUNDS: usize = 3;
 const EACH: usize = 500;
 
-/// S60: with 1,000 RPC connections, 500 of them revoked by account: from the answer to the last Close frame in the hands of its
+/// With 1,000 RPC connections, 500 of them revoked by account: from the answer to the last Close frame in the hands of its
 /// client. 100 ms is the promise; where everything shares two cores with a compiler, and is not optimized, a second is asked for.
 /// Nobody else is disturbed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

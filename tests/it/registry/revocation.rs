@@ -54,7 +54,7 @@ fn a_revocation_closes_exactly_what_matches() {
     });
 }
 
-/// S54, S52: a revocation reaches RPC and viewer connections alike, summed, each with one Close frame of 4001; one that does
+/// S52: a revocation reaches RPC and viewer connections alike, summed, each with one Close frame of 4001; one that does
 /// not read its own does not spare the rest.
 #[tokio::test]
 async fn a_revocation_reaches_every_door() {
