@@ -8,7 +8,7 @@
 //! its own. So runs overlap, and are read so. None of them is freed but for a longer one that holds all of it: then what runs
 //! cover never shrinks, whoever frees, and segments below it may go.
 //!
-//! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a quarter when it rests,
+//! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a half when it rests,
 //! and a little to begin with. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
 //! left; where it does not suffice for long, because every item is new or cannot be packed, only the newest
 //! stretches are folded, in sizes that double. So the reads of an opening stay bounded whatever comes, and what is
@@ -115,7 +115,7 @@ impl Extent {
             let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.loose_bytes() / PACKED;
             if first == 0 { parts.min(state_bytes / PACKED) } else { parts }
         };
-        let share = if occasion == Occasion::Busy { 6 } else { 4 };
+        let share = if occasion == Occasion::Busy { 6 } else { 2 };
         let allowed = (self.log_bytes / share + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
         match occasion {
             Occasion::Still => Some(0),
