@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -34,14 +34,13 @@ use crate::store::{Log, News, Store};
 
 mod committer;
 mod expiry;
+mod queue;
 mod tending;
 
-use committer::Committer;
+use queue::{Job, NotCommitted};
 use tending::Tending;
 
-/// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
-/// a request is refused as unavailable; its producer comes back.
-pub const QUEUE_BYTES_MAX: usize = 16 << 20;
+pub use queue::QUEUE_BYTES_MAX;
 
 /// Bytes of entries that go into one segment: 8 MiB, two of the largest messages.
 pub const SEGMENT_BYTES_MAX: usize = 8 << 20;
@@ -109,24 +108,6 @@ struct Inner {
     written_at: Option<Instant>,
     tending: Tending,
 }
-
-#[derive(Debug)]
-enum Job {
-    Append { entry: Entry, byte_count: usize, answer: oneshot::Sender<Result<Outcome, NotCommitted>> },
-    CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
-    Tend,
-}
-
-impl Job {
-    /// Whether what it takes away must not linger.
-    fn is_urgent(&self) -> bool {
-        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
-    }
-}
-
-/// The bucket did not carry it out, or the committer was dropped. The log has the details.
-#[derive(Debug, Clone, Copy)]
-struct NotCommitted;
 
 /// Where a follower stands.
 #[derive(Debug)]
@@ -203,38 +184,6 @@ impl Room {
         }
     }
 
-    /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
-    /// the order of the calls; dropping the future does not take it out again.
-    ///
-    /// # Errors
-    /// The bucket did not carry it out, too much is waiting already, or the share has expired.
-    pub fn append(
-        self: &Arc<Self>,
-        entry: Entry,
-        operation: StoreOperation,
-    ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
-        let queued = self.enqueue(entry);
-        async move {
-            let answer = queued?.await.unwrap_or(Err(NotCommitted));
-            answer.map_err(|NotCommitted| Refusal::StorageFailure { operation })
-        }
-    }
-
-    fn enqueue(self: &Arc<Self>, entry: Entry) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
-        let byte_count = byte_count(&entry);
-        let (answer, answered) = oneshot::channel();
-        let mut inner = self.lock();
-        if self.is_past(&mut inner) {
-            return Err(Refusal::not_found(self.id.as_str()));
-        }
-        if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
-            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
-        }
-        inner.queued_bytes += byte_count;
-        self.queue(inner, Job::Append { entry, byte_count, answer });
-        Ok(answered)
-    }
-
     /// Makes sure that the state is not older than `max_age`, by reading what other hosts appended.
     ///
     /// # Errors
@@ -245,13 +194,6 @@ impl Room {
         }
         let operation = StoreOperation::Read;
         self.look().await.map_err(|NotCommitted| Refusal::StorageFailure { operation })
-    }
-
-    /// Waits for all that is queued now, and reads what other hosts appended.
-    async fn look(self: &Arc<Self>) -> Result<(), NotCommitted> {
-        let (answer, answered) = oneshot::channel();
-        self.queue(self.lock(), Job::CatchUp { answer });
-        answered.await.unwrap_or(Err(NotCommitted))
     }
 
     /// The same, with the age at which followers are content.
@@ -397,21 +339,6 @@ impl Room {
         }
     }
 
-    /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
-    /// runtime that is ending the committer is dropped at once, and puts the log back.
-    fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
-        let hurries = job.is_urgent() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
-        inner.jobs.push_back(job);
-        let log = inner.log.take();
-        drop(inner);
-        if hurries {
-            self.hurry.notify_waiters();
-        }
-        if let Some(log) = log {
-            self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -424,24 +351,5 @@ impl Drop for Room {
         if let Some(opened) = inner.state.opened() {
             self.context.quotas.left(&opened.account, &self.id);
         }
-    }
-}
-
-/// What an entry takes in a segment, about.
-fn byte_count(entry: &Entry) -> usize {
-    match entry {
-        Entry::Sync { batch, .. } => batch
-            .changes
-            .iter()
-            .map(|change| {
-                32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
-            })
-            .sum::<usize>(),
-        Entry::Grant { grant } => 256 + grant.info.label.as_str().len(),
-        Entry::Open { .. }
-        | Entry::Secret { .. }
-        | Entry::Expiry { .. }
-        | Entry::Revoke { .. }
-        | Entry::Delete { .. } => 256,
     }
 }

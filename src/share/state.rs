@@ -8,19 +8,20 @@
 //! remembered for a while, so a follower that stands at any revision can be told what came after it
 //! ([`State::changes_since`]) merged by key, without a history being kept.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use crate::share::change::{Batch, Change};
 use crate::share::entry::Entry;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId};
 use crate::share::item::{ItemKey, Payload};
-use crate::share::limits::{REMOVED_BYTES_MAX, SHARE_BYTES_MAX, SHARE_ITEMS_MAX, SHARE_SECRETS_MAX};
+use crate::share::limits::SHARE_SECRETS_MAX;
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, Revision};
 
 mod grants;
+mod items;
 mod producers;
 mod saved;
 mod slim;
@@ -28,6 +29,7 @@ mod slim;
 pub use saved::{Saved, SavedItem, SavedProducer};
 
 use grants::Grants;
+use items::{Item, Items, Removed, size};
 use producers::{Heard, Producers};
 
 /// A share's state. Begins empty and unopened; the first entry opens it.
@@ -307,122 +309,5 @@ impl State {
             .take(known)
             .filter(move |(revision, key)| *revision > since && self.get(key).is_none())
             .map(|(revision, key)| Changed { key: key.clone(), revision: *revision, value: None })
-    }
-}
-
-/// The items, in order of first arrival and by key.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Items {
-    by_order: BTreeMap<u64, Item>,
-    order_of: HashMap<ItemKey, u64>,
-    /// Orders begin at 1, so that 0 can mean "from the beginning" as a cursor.
-    last_order: u64,
-    byte_count: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Item {
-    key: ItemKey,
-    value: Payload,
-    revision: Revision,
-}
-
-impl Item {
-    fn to_changed(&self) -> Changed {
-        Changed { key: self.key.clone(), revision: self.revision, value: Some(self.value.clone()) }
-    }
-}
-
-impl Items {
-    fn get(&self, key: &ItemKey) -> Option<&Item> {
-        self.by_order.get(self.order_of.get(key)?)
-    }
-
-    /// Sets an item; false if it had this value.
-    fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> bool {
-        if let Some(item) = self.order_of.get(key).and_then(|order| self.by_order.get_mut(order)) {
-            if item.value == *value {
-                return false;
-            }
-            self.byte_count = self.byte_count - item.value.as_str().len() + value.as_str().len();
-            item.value = value.clone();
-            item.revision = revision;
-        } else {
-            self.last_order += 1;
-            self.byte_count += size(key, value);
-            self.order_of.insert(key.clone(), self.last_order);
-            self.by_order.insert(self.last_order, Item { key: key.clone(), value: value.clone(), revision });
-        }
-        true
-    }
-
-    /// Removes an item and, if it is a message, its parts; gives the keys that were there.
-    fn remove_with_parts(&mut self, key: &ItemKey) -> Vec<ItemKey> {
-        let mut keys = Vec::new();
-        if let Some(prefix) = key.parts_prefix() {
-            keys.extend(
-                self.by_order.values().map(|item| &item.key).filter(|key| key.as_str().starts_with(&prefix)).cloned(),
-            );
-        }
-        keys.push(key.clone());
-        keys.retain(|key| self.remove(key));
-        keys
-    }
-
-    fn remove(&mut self, key: &ItemKey) -> bool {
-        let Some(item) = self.order_of.remove(key).and_then(|order| self.by_order.remove(&order)) else { return false };
-        self.byte_count -= size(&item.key, &item.value);
-        true
-    }
-
-    /// Whether the changes fit, counted without what they remove: first as if all were new, then exactly.
-    fn has_room_for(&self, changes: &[Change]) -> Result<(), Refusal> {
-        let added: usize =
-            changes.iter().map(|change| change.value.as_ref().map_or(0, |value| size(&change.key, value))).sum();
-        if self.by_order.len() + changes.len() <= SHARE_ITEMS_MAX && self.byte_count + added <= SHARE_BYTES_MAX {
-            return Ok(());
-        }
-        let last: HashMap<_, _> =
-            changes.iter().filter_map(|change| change.value.as_ref().map(|value| (&change.key, value))).collect();
-        let (mut item_count, mut byte_count) = (self.by_order.len(), self.byte_count);
-        for (key, value) in last {
-            match self.get(key) {
-                Some(item) => byte_count = byte_count - size(key, &item.value) + size(key, value),
-                None => (item_count, byte_count) = (item_count + 1, byte_count + size(key, value)),
-            }
-        }
-        if item_count > SHARE_ITEMS_MAX {
-            return Err(Refusal::limit("shareItemsMax", SHARE_ITEMS_MAX, item_count));
-        }
-        if byte_count > SHARE_BYTES_MAX {
-            return Err(Refusal::limit("shareBytesMax", SHARE_BYTES_MAX, byte_count));
-        }
-        Ok(())
-    }
-}
-
-fn size(key: &ItemKey, value: &Payload) -> usize {
-    key.as_str().len() + value.as_str().len()
-}
-
-/// The keys removed lately; past [`REMOVED_BYTES_MAX`] the oldest are forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Removed {
-    keys: VecDeque<(Revision, ItemKey)>,
-    byte_count: usize,
-    /// Every removal after this revision is still known.
-    known_from: Revision,
-}
-
-impl Removed {
-    fn push(&mut self, revision: Revision, key: ItemKey) {
-        self.byte_count += key.as_str().len();
-        self.keys.push_back((revision, key));
-        while self.byte_count > REMOVED_BYTES_MAX
-            && let Some((revision, key)) = self.keys.pop_front()
-        {
-            self.byte_count -= key.as_str().len();
-            self.known_from = revision;
-        }
     }
 }

@@ -13,15 +13,14 @@ use super::error::StoreError;
 #[must_use = "run it in the background; dropped, it leaves the objects to whoever opens the log next"]
 pub struct Frees {
     store: Store,
-    /// Runs first: a run that is there while segments after it are gone would lead a reader astray.
+    /// In any order: what superseded them has been there for longer than any listing that a reader trusts.
     keys: Vec<Path>,
     not_before: Instant,
 }
 
 impl Frees {
     /// Superseded now or some time ago.
-    pub(super) fn of(store: &Store, mut keys: Vec<Path>) -> Self {
-        keys.sort_unstable_by_key(|key| !is_run(key));
+    pub(super) fn of(store: &Store, keys: Vec<Path>) -> Self {
         Self { not_before: Instant::now() + store.settings.free_after(), store: store.clone(), keys }
     }
 
@@ -43,12 +42,6 @@ impl Frees {
     /// What the bucket said; some are left.
     pub async fn run(self) -> Result<(), StoreError> {
         tokio::time::sleep_until(self.not_before).await;
-        let (runs, segments): (Vec<_>, Vec<_>) = self.keys.into_iter().partition(is_run);
-        self.store.bucket.delete(runs).await?;
-        self.store.bucket.delete(segments).await
+        self.store.bucket.delete(self.keys).await
     }
-}
-
-fn is_run(key: &Path) -> bool {
-    key.as_ref().contains("/snap/")
 }

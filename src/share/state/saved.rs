@@ -4,8 +4,9 @@
 //! the items, the revisions, what was removed lately, and the producers, without whom a batch sent again would count
 //! twice.
 
+use super::items::{Item, Items, size};
 use super::producers::LastBatch;
-use super::{Items, Opened, State};
+use super::{Opened, State};
 use crate::share::grant::Grant;
 use crate::share::id::ProducerId;
 use crate::share::item::{ItemKey, Payload};
@@ -125,9 +126,9 @@ impl Items {
     fn place(&mut self, item: SavedItem) {
         let SavedItem { key, order, revision, value } = item;
         self.remove(&key);
-        self.byte_count += super::size(&key, &value);
+        self.byte_count += size(&key, &value);
         self.order_of.insert(key.clone(), order);
-        self.by_order.insert(order, super::Item { key, value, revision });
+        self.by_order.insert(order, Item { key, value, revision });
     }
 }
 

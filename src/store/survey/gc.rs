@@ -252,7 +252,7 @@ impl Collection<'_> {
         Ok(())
     }
 
-    /// Frees what runs have superseded, runs first; the newest segment that is covered stays.
+    /// Frees what runs have superseded; the newest segment that is covered stays.
     async fn superseded(&mut self, id: &ShareId, listed: &[Listed]) -> Result<(), StoreError> {
         let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(id, &l.key)).collect();
         let way = chain(runs);
@@ -261,7 +261,7 @@ impl Collection<'_> {
         if !listed.iter().filter(is_part).all(|run| self.is_over(run)) {
             return Ok(());
         }
-        let (old_runs, segments): (Vec<_>, Vec<_>) = listed
+        let superseded: Vec<_> = listed
             .iter()
             .filter(|listed| match key::run_stretch(id, &listed.key) {
                 Some(run) => is_superseded(run, &way),
@@ -269,8 +269,8 @@ impl Collection<'_> {
             })
             .filter(|listed| self.is_over(listed))
             .cloned()
-            .partition(|listed| key::run_stretch(id, &listed.key).is_some());
-        if old_runs.is_empty() && segments.is_empty() {
+            .collect();
+        if superseded.is_empty() {
             return Ok(());
         }
         for (from, to) in &way {
@@ -281,8 +281,7 @@ impl Collection<'_> {
                 return Ok(());
             }
         }
-        self.free(FreedKind::Superseded, old_runs).await?;
-        self.free(FreedKind::Superseded, segments).await
+        self.free(FreedKind::Superseded, superseded).await
     }
 
     async fn find_tombstones(&mut self, progress: Progress<'_>) -> Result<(), StoreError> {

@@ -1,0 +1,108 @@
+//! What waits for a room's log: appends in the order of their calls, and looks.
+
+use std::sync::{Arc, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use super::committer::Committer;
+use super::{Inner, Room, SEGMENT_BYTES_MAX};
+use crate::share::entry::Entry;
+use crate::share::error::{Refusal, StoreOperation};
+use crate::share::state::Outcome;
+
+/// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
+/// a request is refused as unavailable; its producer comes back.
+pub const QUEUE_BYTES_MAX: usize = 16 << 20;
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Append { entry: Entry, byte_count: usize, answer: oneshot::Sender<Result<Outcome, NotCommitted>> },
+    CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
+    Tend,
+}
+
+impl Job {
+    /// Whether what it takes away must not linger.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
+    }
+}
+
+/// The bucket did not carry it out, or the committer was dropped. The log has the details.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotCommitted;
+
+impl Room {
+    /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
+    /// the order of the calls; dropping the future does not take it out again.
+    ///
+    /// # Errors
+    /// The bucket did not carry it out, too much is waiting already, or the share has expired.
+    pub fn append(
+        self: &Arc<Self>,
+        entry: Entry,
+        operation: StoreOperation,
+    ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
+        let queued = self.enqueue(entry);
+        async move {
+            let answer = queued?.await.unwrap_or(Err(NotCommitted));
+            answer.map_err(|NotCommitted| Refusal::StorageFailure { operation })
+        }
+    }
+
+    fn enqueue(self: &Arc<Self>, entry: Entry) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
+        let byte_count = byte_count(&entry);
+        let (answer, answered) = oneshot::channel();
+        let mut inner = self.lock();
+        if self.is_past(&mut inner) {
+            return Err(Refusal::not_found(self.id.as_str()));
+        }
+        if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
+        inner.queued_bytes += byte_count;
+        self.queue(inner, Job::Append { entry, byte_count, answer });
+        Ok(answered)
+    }
+
+    /// Waits for all that is queued now, and reads what other hosts appended.
+    pub(super) async fn look(self: &Arc<Self>) -> Result<(), NotCommitted> {
+        let (answer, answered) = oneshot::channel();
+        self.queue(self.lock(), Job::CatchUp { answer });
+        answered.await.unwrap_or(Err(NotCommitted))
+    }
+
+    /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
+    /// runtime that is ending the committer is dropped at once, and puts the log back.
+    pub(super) fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
+        let hurries = job.is_urgent() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
+        inner.jobs.push_back(job);
+        let log = inner.log.take();
+        drop(inner);
+        if hurries {
+            self.hurry.notify_waiters();
+        }
+        if let Some(log) = log {
+            self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
+        }
+    }
+}
+
+/// What an entry takes in a segment, about.
+fn byte_count(entry: &Entry) -> usize {
+    match entry {
+        Entry::Sync { batch, .. } => batch
+            .changes
+            .iter()
+            .map(|change| {
+                32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
+            })
+            .sum::<usize>(),
+        Entry::Grant { grant } => 256 + grant.info.label.as_str().len(),
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Revoke { .. }
+        | Entry::Delete { .. } => 256,
+    }
+}

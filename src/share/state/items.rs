@@ -1,0 +1,126 @@
+//! What a share holds: its items, in their order and by key, and the keys that went lately.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::share::change::Change;
+use crate::share::error::Refusal;
+use crate::share::item::{ItemKey, Payload};
+use crate::share::limits::{REMOVED_BYTES_MAX, SHARE_BYTES_MAX, SHARE_ITEMS_MAX};
+use crate::share::view::{Changed, Revision};
+
+/// The items, in order of first arrival and by key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Items {
+    pub(super) by_order: BTreeMap<u64, Item>,
+    pub(super) order_of: HashMap<ItemKey, u64>,
+    /// Orders begin at 1, so that 0 can mean "from the beginning" as a cursor.
+    pub(super) last_order: u64,
+    pub(super) byte_count: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) key: ItemKey,
+    pub(super) value: Payload,
+    pub(super) revision: Revision,
+}
+
+impl Item {
+    pub(super) fn to_changed(&self) -> Changed {
+        Changed { key: self.key.clone(), revision: self.revision, value: Some(self.value.clone()) }
+    }
+}
+
+impl Items {
+    pub(super) fn get(&self, key: &ItemKey) -> Option<&Item> {
+        self.by_order.get(self.order_of.get(key)?)
+    }
+
+    /// Sets an item; false if it had this value.
+    pub(super) fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> bool {
+        if let Some(item) = self.order_of.get(key).and_then(|order| self.by_order.get_mut(order)) {
+            if item.value == *value {
+                return false;
+            }
+            self.byte_count = self.byte_count - item.value.as_str().len() + value.as_str().len();
+            item.value = value.clone();
+            item.revision = revision;
+        } else {
+            self.last_order += 1;
+            self.byte_count += size(key, value);
+            self.order_of.insert(key.clone(), self.last_order);
+            self.by_order.insert(self.last_order, Item { key: key.clone(), value: value.clone(), revision });
+        }
+        true
+    }
+
+    /// Removes an item and, if it is a message, its parts; gives the keys that were there.
+    pub(super) fn remove_with_parts(&mut self, key: &ItemKey) -> Vec<ItemKey> {
+        let mut keys = Vec::new();
+        if let Some(prefix) = key.parts_prefix() {
+            keys.extend(
+                self.by_order.values().map(|item| &item.key).filter(|key| key.as_str().starts_with(&prefix)).cloned(),
+            );
+        }
+        keys.push(key.clone());
+        keys.retain(|key| self.remove(key));
+        keys
+    }
+
+    pub(super) fn remove(&mut self, key: &ItemKey) -> bool {
+        let Some(item) = self.order_of.remove(key).and_then(|order| self.by_order.remove(&order)) else { return false };
+        self.byte_count -= size(&item.key, &item.value);
+        true
+    }
+
+    /// Whether the changes fit, counted without what they remove: first as if all were new, then exactly.
+    pub(super) fn has_room_for(&self, changes: &[Change]) -> Result<(), Refusal> {
+        let added: usize =
+            changes.iter().map(|change| change.value.as_ref().map_or(0, |value| size(&change.key, value))).sum();
+        if self.by_order.len() + changes.len() <= SHARE_ITEMS_MAX && self.byte_count + added <= SHARE_BYTES_MAX {
+            return Ok(());
+        }
+        let last: HashMap<_, _> =
+            changes.iter().filter_map(|change| change.value.as_ref().map(|value| (&change.key, value))).collect();
+        let (mut item_count, mut byte_count) = (self.by_order.len(), self.byte_count);
+        for (key, value) in last {
+            match self.get(key) {
+                Some(item) => byte_count = byte_count - size(key, &item.value) + size(key, value),
+                None => (item_count, byte_count) = (item_count + 1, byte_count + size(key, value)),
+            }
+        }
+        if item_count > SHARE_ITEMS_MAX {
+            return Err(Refusal::limit("shareItemsMax", SHARE_ITEMS_MAX, item_count));
+        }
+        if byte_count > SHARE_BYTES_MAX {
+            return Err(Refusal::limit("shareBytesMax", SHARE_BYTES_MAX, byte_count));
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn size(key: &ItemKey, value: &Payload) -> usize {
+    key.as_str().len() + value.as_str().len()
+}
+
+/// The keys removed lately; past [`REMOVED_BYTES_MAX`] the oldest are forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Removed {
+    pub(super) keys: VecDeque<(Revision, ItemKey)>,
+    pub(super) byte_count: usize,
+    /// Every removal after this revision is still known.
+    pub(super) known_from: Revision,
+}
+
+impl Removed {
+    pub(super) fn push(&mut self, revision: Revision, key: ItemKey) {
+        self.byte_count += key.as_str().len();
+        self.keys.push_back((revision, key));
+        while self.byte_count > REMOVED_BYTES_MAX
+            && let Some((revision, key)) = self.keys.pop_front()
+        {
+            self.byte_count -= key.as_str().len();
+            self.known_from = revision;
+        }
+    }
+}
