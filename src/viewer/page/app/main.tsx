@@ -1,0 +1,3 @@
+import { connect } from "../client/client"
+import "./style/page.css"
+connect(location.href)

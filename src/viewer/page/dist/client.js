@@ -1,0 +1,1 @@
+export{r as ChannelError,n as Replica,t as connect}from"./assets/client-D-h4vs5h.js";
