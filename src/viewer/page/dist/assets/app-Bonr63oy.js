@@ -1,1 +1,0 @@
-import{t as e}from"./client-D-h4vs5h.js";e(location.href);
