@@ -254,7 +254,7 @@ class Connection implements Channel {
   }
 
   #lost(): void {
-    this.#drop("the connection was lost")
+    this.#drop()
     this.#failures += 1
     this.#mute += 1
     if (this.#mute >= ATTEMPTS && (this.#options.transport ?? "auto") === "auto") {
@@ -279,15 +279,15 @@ class Connection implements Channel {
     globalThis.removeEventListener?.("online", this.#now)
     globalThis.document?.removeEventListener("visibilitychange", this.#now)
     this.#become(error ? { name: "closed", error } : { name: "closed" })
-    this.#drop("the channel was closed", error)
     for (const id of [...this.#calls.keys()]) {
       this.#settle(id)?.reject(error ?? new ChannelError("Closed", "the channel was closed", false))
     }
+    this.#drop()
     this.#listeners.clear()
   }
 
   /** Lets go of the connection. What was sent on it gets no answer any more; what was not may wait for the next. */
-  #drop(message: string, error?: ChannelError): void {
+  #drop(): void {
     clearTimeout(this.#retry)
     clearTimeout(this.#silence)
     this.#link?.cut()
@@ -295,7 +295,7 @@ class Connection implements Channel {
     this.#open = false
     this.#named = undefined
     for (const [id, call] of [...this.#calls]) {
-      if (call.sent) this.#settle(id)?.reject(error ?? new ChannelError("Disconnected", message, true))
+      if (call.sent) this.#settle(id)?.reject(new ChannelError("Disconnected", "the connection was lost", true))
     }
   }
 
@@ -323,9 +323,9 @@ class Connection implements Channel {
         fn(payload as never)
       } catch (error) {
         // One listener's mistake is not another's.
-        queueMicrotask(() => {
-          throw error
-        })
+        const report = globalThis.reportError as ((error: unknown) => void) | undefined
+        if (report) report(error)
+        else queueMicrotask(() => Promise.reject(error))
       }
     }
   }

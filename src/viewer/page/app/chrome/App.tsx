@@ -127,7 +127,7 @@ export class App extends Component<Props, State> {
         </div>
         <div class="bottom">
           <Asks live={live} />
-          {tab === "messages" && !follow && player.at === undefined && rows.length > 0 && (
+          {tab === "messages" && !follow && player.at === undefined && rows.length > 0 && live.news > 0 && (
             <button type="button" class="follow" onClick={this.#follow}>
               <Icon name="down" size={14} /> {fresh > 0 ? `${plural(fresh, "change")}, follow` : "Follow"}
             </button>

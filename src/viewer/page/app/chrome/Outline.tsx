@@ -23,7 +23,7 @@ export function Outline({ view, onJump }: { view: View; onJump(id: string): void
           <ol>
             {asked.slice(-ENTRIES).map(({ id, words }) => (
               <li key={id}>
-                <a href={`#${encodeURIComponent(id)}`} onClick={event => { event.preventDefault(); onJump(id) }}>{words}</a>
+                <a href={`#${encodeURIComponent(id)}`} onClick={event => { event.preventDefault(); onJump(id) }}><span>{words}</span></a>
               </li>
             ))}
           </ol>

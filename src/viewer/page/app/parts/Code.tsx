@@ -6,14 +6,25 @@ import { markdown } from "../text/markdown"
 import { Long } from "./Fold"
 
 /** Lines of text with equal widths, coloured if their language is known; long ones are folded. */
-export function Code(props: { name: string; text: string; language?: string; first?: number; label: string }): JSX.Element {
+export function Code(props: {
+  name: string
+  text: string
+  language?: string
+  first?: number
+  /** Folded, it shows its last lines: what went wrong is said last. */
+  tail?: boolean
+  label: string
+}): JSX.Element {
   const lines = props.text.replace(/\n$/, "").split("\n")
   return (
     <Long
       name={`${props.name}/code`}
       lines={lines.length}
       first={props.first ?? 12}
-      render={shown => <Block text={lines.slice(0, shown).join("\n")} language={props.language ?? ""} label={props.label} />}
+      render={shown => {
+        const text = (props.tail ? lines.slice(-shown) : lines.slice(0, shown)).join("\n")
+        return <Block text={text} language={props.language ?? ""} label={props.label} />
+      }}
     />
   )
 }

@@ -60,8 +60,8 @@ const STATUS: Record<string, string> = { pending: "running", running: "running",
 const STATE_WORDS: Record<string, string> = { pending: "waiting", running: "running", error: "failed" }
 
 /** What was said, folded; nothing if nothing was. */
-function said({ id, output }: Call, label = "Output", first = 8): ComponentChildren {
-  return output.trim() && <Code name={id} text={output} label={label} first={first} />
+function said({ id, output }: Call, label = "Output", first = 8, tail = false): ComponentChildren {
+  return output.trim() && <Code name={id} text={output} label={label} first={first} tail={tail} />
 }
 
 function file(input: Fields, folder: string): string {
@@ -78,7 +78,7 @@ const shell: Kind = {
     return (
       <>
         {command && <pre class="command" tabIndex={0} role="region" aria-label="Command"><code>{command}</code></pre>}
-        {said(call)}
+        {said(call, "Output", 8, code !== 0)}
         {code !== 0 && <p class="bad">exit code {code}</p>}
       </>
     )

@@ -1,4 +1,4 @@
-import { type StructuredPatch, parsePatch, structuredPatch } from "diff"
+import { structuredPatch } from "diff"
 import { number, text } from "../model/read"
 
 /** A line of a diff; `at` is its number in the file it is in. */
@@ -43,43 +43,45 @@ export function fileDiff(value: unknown): FileDiff {
   return diff
 }
 
-/** The lines of a unified patch. What is no patch is shown as it is. */
+/**
+ * The lines of a patch. It need not be one that could be applied: counts may be wrong, the head may be missing or be that of
+ * another tool, because agents write patches by hand.
+ */
 export function patchLines(patch: string): DiffLine[] {
-  try {
-    return parsePatch(patch).flatMap(hunks)
-  } catch {
-    return patch.split("\n").map(line => {
-      const kind = line.startsWith("+") ? "add" : line.startsWith("-") ? "del" : "same"
-      return { kind, text: kind === "same" ? line : line.slice(1) }
-    })
+  const lines: DiffLine[] = []
+  let [before, after]: (number | undefined)[] = []
+  let inHunk = !/^@@/m.test(patch)
+  for (const line of patch.replace(/\n$/, "").split("\n")) {
+    const hunk = /^@@ ?(?:-(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@)?(.*)/.exec(line)
+    if (hunk) {
+      before = hunk[1] === undefined ? undefined : Number(hunk[1])
+      after = hunk[2] === undefined ? undefined : Number(hunk[2])
+      const where = hunk[3]?.trim() || (after === undefined ? "…" : `line ${after}`)
+      if (lines.length > 0 || after !== 1) lines.push({ kind: "gap", text: where })
+      inHunk = true
+    } else if (HEAD.test(line) || (!inHunk && /^(?:---|\+\+\+) /.test(line))) {
+      const file = /^\*\*\* (?:Add|Update|Delete) File: (.*)/.exec(line)?.[1]
+      if (file) lines.push({ kind: "gap", text: file })
+      inHunk = !/^(?:diff|Index:)/.test(line) && inHunk
+    } else if (inHunk && line[0] === "+") {
+      lines.push({ kind: "add", text: line.slice(1), ...(after !== undefined && { after: after++ }) })
+    } else if (inHunk && line[0] === "-") {
+      lines.push({ kind: "del", text: line.slice(1), ...(before !== undefined && { before: before++ }) })
+    } else if (inHunk && line[0] !== "\\") {
+      const both = { ...(before !== undefined && { before: before++ }), ...(after !== undefined && { after: after++ }) }
+      lines.push({ kind: "same", text: line.slice(1), ...both })
+    }
   }
+  return lines
 }
+
+/** Lines that say which file it is, of git, of Subversion's kin and of agents. */
+const HEAD = /^(?:diff --git |Index: |={60,}$|index [0-9a-f]+\.\.|(?:new|deleted) file mode |similarity index |rename (?:from|to) |\*\*\* )/
 
 /** The lines that differ between two texts, with three around them. */
 export function textLines(before: string, after: string): DiffLine[] {
   const patch = structuredPatch("", "", before, after, "", "", { context: 3, maxEditLength: EDITS_MAX })
-  if (patch) return hunks(patch)
+  if (patch) return patchLines(patch.hunks.map(({ oldStart, newStart, lines }) => `@@ -${oldStart} +${newStart} @@\n${lines.join("\n")}`).join("\n"))
   const all = (kind: "add" | "del", content: string) => content.split("\n").map(line => ({ kind, text: line }))
   return [...all("del", before), ...all("add", after)]
-}
-
-function hunks({ hunks }: StructuredPatch): DiffLine[] {
-  return hunks.flatMap((hunk, index) => {
-    let [before, after] = [hunk.oldStart, hunk.newStart]
-    const lines = hunk.lines.flatMap((line): DiffLine[] => {
-      const content = line.slice(1)
-      switch (line[0]) {
-        case "+":
-          return [{ kind: "add", text: content, after: after++ }]
-        case "-":
-          return [{ kind: "del", text: content, before: before++ }]
-        case "\\":
-          return []
-        default:
-          return [{ kind: "same", text: content, before: before++, after: after++ }]
-      }
-    })
-    const gap: DiffLine = { kind: "gap", text: `line ${hunk.newStart}` }
-    return index > 0 ? [gap, ...lines] : lines
-  })
 }

@@ -35,6 +35,8 @@ const POLICY = {
   ALLOWED_ATTR: ["href", "title", "alt", "src", "start", "align", "type", "checked", "disabled", "data-lang", "rel", "target", "tabindex"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
+  // The others hold addresses, which must be of the kind below.
+  ADD_URI_SAFE_ATTR: ["start", "align", "type", "checked", "disabled", "data-lang", "rel", "target", "tabindex"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp|avif);|#)/i,
 }
 
