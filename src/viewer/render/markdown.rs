@@ -2,7 +2,7 @@
 //!
 //! A title and its facts; then each message under a heading with its speaker, its parts in order: texts as they are, thoughts
 //! as quotations, tool calls with what was asked and what came of it in fenced blocks. Files that came along are named, not
-//! held. At the end the files that the session changed. Whole texts: nothing is cut.
+//! held. At the end the files that the session changed. Nothing is cut; only control characters are left out.
 
 use std::fmt::Write as _;
 
@@ -26,8 +26,14 @@ impl Document {
         });
         let changes = session_diff.map(|diff| Bit::Made(changes(&diff)));
         let other = other.into_iter().map(|(key, value)| Bit::Made(unknown(&key, &value)));
-        Pieces(std::iter::once(Bit::Made(head)).chain(turns).chain(changes).chain(other))
+        Pieces(std::iter::once(Bit::Made(head)).chain(turns).chain(changes).chain(other)).map(without_controls)
     }
+}
+
+/// Nothing that a terminal would obey: the colours of a tool's output are none in Markdown.
+fn without_controls(mut piece: String) -> String {
+    piece.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    piece
 }
 
 fn head(about: &About) -> String {
