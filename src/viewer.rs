@@ -5,4 +5,5 @@
 
 pub mod frame;
 pub mod page;
+pub mod render;
 pub mod ws;
