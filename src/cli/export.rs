@@ -17,12 +17,14 @@ use crate::cli::args;
 use crate::cli::connect::{Target, of_refusal};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::link;
 use crate::cli::output::Output;
 
 /// Writes a share.
 pub(crate) async fn run(args: args::Export, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
-    let read = tokio::time::timeout(args.host.timeout, whole(target.client.watch(&id, 0))).await;
+    let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+    let view = link::view(&target, &id, token).await?;
+    let read = tokio::time::timeout(args.host.timeout, whole(view.watch(0))).await;
     let Ok(step) = read else {
         let message = format!("{}: the share did not come within {:?}: see --timeout", target.host, args.host.timeout);
         return Err(Failure::new(Exit::Unreachable, message));

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline"
 import { chromium } from "playwright-core"
 
 const PROGRAM = process.env.CAPSHARE
-const DATA = new URL("../../data/", import.meta.url)
+const DATA = process.env.DATA
 /** How long a fact may take before the scene has failed. */
 export const WITHIN = 60_000
 
@@ -169,7 +169,7 @@ export async function shown(page) {
 
 /** The recorded session: what was sent, sync by sync. */
 export function recording() {
-  const lines = readFileSync(new URL("opencode-recording.jsonl", DATA), "utf8").trim().split("\n")
+  const lines = readFileSync(join(DATA, "opencode-recording.jsonl"), "utf8").trim().split("\n")
   const syncs = lines.map(line => JSON.parse(line).body)
   return { session: syncs.find(sync => sync.sessionID).sessionID, syncs: syncs.map(sync => sync.data ?? []).filter(data => data.length > 0) }
 }

@@ -1,5 +1,5 @@
-// The page of a share in a real Chromium, against the built program. `node scenes.mjs NAME` plays one scene; it ends with
-// code 0 if all held. Started by tests/it/browser.rs.
+// The page of a share in a real Chromium, against the built program. Plays the scene that SCENE names, and ends
+// with code 0 if all held. Started by tests/it/browser.rs.
 import { endAll } from "./lib.mjs"
 
 const SCENES = {
@@ -13,7 +13,7 @@ const SCENES = {
   pictures: () => import("./scenes/pictures.mjs"),
 }
 
-const scene = SCENES[process.argv[2]]
+const scene = SCENES[process.env.SCENE]
 if (!scene) throw new Error(`which scene? ${Object.keys(SCENES).join(", ")}`)
 try {
   const { default: play } = await scene()

@@ -40,7 +40,7 @@ export function showcase(begin = Date.now() - 400_000) {
     id: SESSION, slug: "quiet-harbor", directory: "/home/ann/relay", title: "Reconnect test fails one time in twenty",
     agent: "build", version: "1.18.33", model: { id: MODEL.modelID, providerID: MODEL.providerID },
     cost: 0.4127, tokens: { input: 18_420, output: 6_310, reasoning: 2_104, cache: { read: 214_000, write: 21_000 } },
-    summary: { additions: 35, deletions: 9, files: 3 }, time: { created: begin, updated: begin + 180_000 },
+    summary: { additions: 20, deletions: 6, files: 3 }, time: { created: begin, updated: begin + 180_000 },
   })
   put("model", [{ id: MODEL.modelID, providerID: MODEL.providerID, name: "Claude Sonnet" }, { id: "fast", providerID: "local", name: "Qwen Coder 30B" }])
 
@@ -77,9 +77,9 @@ export function showcase(begin = Date.now() - 400_000) {
   step(third, 2_210, 640, 0.05)
 
   put("session_diff", [
-    { file: "src/queue.rs", patch: PATCH_QUEUE, additions: 9, deletions: 4, status: "modified" },
-    { file: "tests/reconnect.rs", before: TEST_BEFORE, after: TEST_AFTER, additions: 4, deletions: 3, status: "modified" },
-    { file: "tests/support/clock.rs", before: "", after: CLOCK, additions: 11, deletions: 0, status: "added" },
+    { file: "src/queue.rs", patch: PATCH_QUEUE, additions: 8, deletions: 4, status: "modified" },
+    { file: "tests/reconnect.rs", before: TEST_BEFORE, after: TEST_AFTER, additions: 3, deletions: 2, status: "modified" },
+    { file: "tests/support/clock.rs", before: "", after: CLOCK, additions: 9, deletions: 0, status: "added" },
   ])
   return { session: SESSION, items, end: now }
 }

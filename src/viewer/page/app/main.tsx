@@ -13,6 +13,7 @@ import { Live } from "./model/live"
 import "./style/page.css"
 import "./style/parts.css"
 import "./style/code.css"
+import "./style/plain.css"
 
 restoreTheme()
 const main = document.getElementById("app")

@@ -43,7 +43,8 @@ export default async function () {
   await page.waitForFunction(() => globalThis.capshare.state() === "live")
   const again = await producer(served, session, syncs.slice(1 + 3 * chunk).flat())
   assert.equal(again.id, share.id)
+  await fact("the store has all of it", async () => (await held(served, share.id)).length === 138)
   await whole("after a restart")
-  assert.ok((await shown(page)).length >= 137, "all of the session is here")
+  assert.equal((await shown(page)).length, 138)
   isWell(page)
 }

@@ -11,7 +11,7 @@ export default async function () {
   const row = text => page.locator(".row", { hasText: text }).first()
 
   assert.match(await page.locator(".figure", { hasText: "Cost" }).textContent(), /\$0\.41/)
-  assert.match(await page.locator(".figure", { hasText: "Files" }).textContent(), /3 \+24 −7/)
+  assert.match(await page.locator(".figure", { hasText: "Files" }).textContent(), /3 \+20 −6/)
   assert.deepEqual(await page.locator(".chip-model").allTextContents(), ["Claude Sonnet", "Qwen Coder 30B"])
 
   // Text is Markdown, with a table and coloured code; reasoning is folded.
@@ -50,7 +50,7 @@ export default async function () {
 
   // The changed files, from a patch, from two contents, and new.
   await page.getByRole("tab", { name: /Changes 3/ }).click()
-  for (const [file, added, removed] of [["src/queue.rs", 8, 4], ["tests/reconnect.rs", 3, 2], ["tests/support/clock.rs", 11, 0]]) {
+  for (const [file, added, removed] of [["src/queue.rs", 8, 4], ["tests/reconnect.rs", 3, 2], ["tests/support/clock.rs", 9, 0]]) {
     const section = page.getByRole("region", { name: file, exact: true })
     assert.deepEqual([await section.locator(".diff-add").count(), await section.locator(".diff-del").count()], [added, removed], file)
   }

@@ -35,8 +35,10 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #rows: readonly R[] = []
   /** The row that stays, and how far below the top of what is visible it begins. */
   #anchor: { id: string; below: number } | undefined
-  /** Where we scrolled to ourselves: that is not the reader's doing. */
-  #own = -1
+  /** Where the window stood when we last knew. If it stands elsewhere, the reader scrolled, and we hear of it next frame. */
+  #at = 0
+  /** The reader scrolled away from the end, and whoever says `follow` may not know it yet. */
+  #away = false
   #resized = new ResizeObserver(() => this.#settle())
   #width = 0
   #frame = 0
@@ -45,6 +47,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   override componentDidMount(): void {
     addEventListener("scroll", this.#scrolled, { passive: true })
     addEventListener("resize", this.#scrolled)
+    this.#at = scrollY
     this.#settle()
   }
 
@@ -56,7 +59,10 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   }
 
   override componentDidUpdate(before: Props<R>): void {
-    if (this.props.follow && !before.follow) this.#anchor = undefined
+    if (this.props.follow && !before.follow) {
+      this.#anchor = undefined
+      this.#away = false
+    }
     this.#settle()
   }
 
@@ -64,6 +70,8 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   jump(id: string): void {
     if (this.#heights.place(id) === undefined) return
     this.#anchor = { id, below: 12 }
+    this.#away = true
+    this.#at = scrollY
     this.#rounds = 0
     this.#settle()
   }
@@ -103,15 +111,15 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
 
   #scrolled = (): void => {
     this.#rounds = 0
-    if (Math.abs(scrollY - this.#own) > 1) {
+    if (this.#isElsewhere()) {
+      this.#at = scrollY
       const { top } = this.#visible()
       const place = this.#heights.at(top)
       const id = this.#heights.id(place)
       this.#anchor = id !== undefined && top > 0 ? { id, below: this.#heights.top(place) - top } : undefined
-      const left = document.documentElement.scrollHeight - innerHeight - scrollY
-      this.props.onEnd(left <= END)
+      this.#away = document.documentElement.scrollHeight - innerHeight - scrollY > END
+      this.props.onEnd(!this.#away)
     }
-    this.#own = -1
     cancelAnimationFrame(this.#frame)
     this.#frame = requestAnimationFrame(() => this.#settle())
   }
@@ -133,8 +141,10 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     const { from, to } = this.state
     box.style.paddingTop = `${this.#heights.top(from)}px`
     box.style.paddingBottom = `${this.#heights.total - this.#heights.top(to)}px`
-    if (this.props.follow) this.#scroll(document.documentElement.scrollHeight - innerHeight)
-    else this.#stay()
+    if (!this.#isElsewhere()) {
+      if (this.props.follow && !this.#away) this.#scroll(document.documentElement.scrollHeight - innerHeight)
+      else this.#stay()
+    }
     const { top, bottom } = this.#visible()
     const next = { from: this.#heights.at(top - OVERSCAN), to: this.#heights.at(bottom + OVERSCAN) + 1 }
     // Guesses may be wrong a few times over; they are not wrong for ever.
@@ -157,6 +167,10 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #scroll(to: number): void {
     if (Math.abs(scrollY - to) < 0.5) return
     scrollTo({ top: to, behavior: "instant" })
-    this.#own = scrollY
+    this.#at = scrollY
+  }
+
+  #isElsewhere(): boolean {
+    return Math.abs(scrollY - this.#at) > 1
   }
 }
