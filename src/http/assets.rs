@@ -1,7 +1,7 @@
-//! The files of the web page over HTTP: `/assets/{name}`, `/client.js` and `/client.d.ts`.
+//! The files of the web page over HTTP: `/assets/{name}`, `/client.js` with `/client.d.ts`, and `/favicon.svg`.
 //!
 //! Everybody may have them, from any origin: they are the same for every share and hold nothing of one. What has its hash
-//! in its name is fresh for a year; the client module must be asked for again each time, and is mostly answered 304.
+//! in its name is fresh for a year; the others must be asked for again each time, and are mostly answered 304.
 //! A name that is not there is refused as any other route is.
 
 use axum::extract::Request;

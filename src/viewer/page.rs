@@ -4,8 +4,8 @@
 //! this crate needs no Node, and `build.rs` makes the table from it. [`crate::http::assets`] serves them, and the document of
 //! a share links to [`entry`].
 //!
-//! A file below `assets/` has a hash of its content in its name: what has one name never changes. `client.js` and
-//! `client.d.ts` keep theirs, for those who import them from other pages, and change with the version of the host.
+//! A file below `assets/` has a hash of its content in its name: what has one name never changes. `client.js`,
+//! `client.d.ts` and `favicon.svg` keep theirs, for those who name them from elsewhere, and change with the version of the host.
 
 use std::io::Write as _;
 use std::sync::{LazyLock, OnceLock};
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn the_page_is_built_and_every_file_is_found_by_its_name() {
         let Entry { style, script } = entry();
-        for name in ["client.js", "client.d.ts", &style[1..], &script[1..]] {
+        for name in ["client.js", "client.d.ts", "favicon.svg", &style[1..], &script[1..]] {
             let asset = asset(name).expect(name);
             assert!(!asset.bytes.is_empty() && asset.content_type != "application/octet-stream", "{name}");
             assert_eq!(asset.is_immutable(), name.starts_with("assets/"));

@@ -89,6 +89,7 @@ fn shell(meta: &str, is_live: bool, data: &str, content: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"robots\" content=\"noindex\">\n\
+         <link rel=\"icon\" type=\"image/svg+xml\" href=\"/favicon.svg\">\n\
          {meta}<link rel=\"stylesheet\" href=\"{style}\">\n{script}</head>\n\
          <body{data}>\n<main id=\"app\">\n{content}</main>\n</body>\n</html>\n"
     )

@@ -5,7 +5,8 @@
 import { defineConfig } from "vite"
 
 export default defineConfig(({ mode }) => ({
-  publicDir: false,
+  // favicon.svg goes along as it is.
+  publicDir: mode === "client" && "public",
   build: {
     outDir: "dist",
     emptyOutDir: mode === "client",

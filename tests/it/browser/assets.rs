@@ -12,6 +12,7 @@ async fn files_of_the_page_are_served_with_their_tags_and_kept_as_long_as_they_m
         (script, "text/javascript; charset=utf-8", "public, max-age=31536000, immutable"),
         (style, "text/css; charset=utf-8", "public, max-age=31536000, immutable"),
         ("/client.js", "text/javascript; charset=utf-8", "public, no-cache"),
+        ("/favicon.svg", "image/svg+xml; charset=utf-8", "public, no-cache"),
         ("/client.d.ts", "application/typescript; charset=utf-8", "public, no-cache"),
     ] {
         let asset = page::asset(&path[1..]).unwrap();

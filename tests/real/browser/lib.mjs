@@ -209,3 +209,14 @@ export async function reader(url, options = {}) {
 export function isWell(page) {
   assert.deepEqual(page.wrong, [])
 }
+
+/** Opens all that is folded in what of the page is in the document. */
+export async function unfold(page) {
+  // What was opened may hold more that is folded.
+  for (let n = 0; n < 4; n += 1) {
+    await page.evaluate(() => {
+      for (const fold of document.querySelectorAll(".panel [aria-expanded=false]")) fold.click()
+      return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+    })
+  }
+}

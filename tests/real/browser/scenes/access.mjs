@@ -2,7 +2,7 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { host, isWell, reader, share } from "../lib.mjs"
+import { host, isWell, reader, share, unfold } from "../lib.mjs"
 import { showcase } from "../showcase.mjs"
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
@@ -28,7 +28,7 @@ export default async function () {
   for (const [name, options] of Object.entries(FORMS)) {
     const page = await reader(url, { reducedMotion: "reduce", ...options })
     for (let last = -1; ; ) {
-      for (const fold of await page.locator(".panel [aria-expanded=false]").all()) await fold.click()
+      await unfold(page)
       assert.deepEqual(await findings(page), [], name)
       const at = await page.evaluate(() => (scrollBy(0, 700), new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(scrollY))))))
       if (at === last) break

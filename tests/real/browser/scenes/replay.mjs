@@ -57,11 +57,11 @@ export default async function () {
 
   // A link is copied with a click, and is the one that leads here.
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"])
-  const row = page.locator(".row.part").last()
-  await row.hover()
+  const id = await page.evaluate(() => [...document.querySelectorAll(".row.part")].find(row => row.getBoundingClientRect().top > 200).dataset.row)
+  const row = page.locator(`[data-row="${id}"]`)
+  await row.hover({ position: { x: 4, y: 4 } })
   await row.getByRole("link", { name: "Copy a link to this part" }).click()
   await page.getByText("Link copied").waitFor()
-  const id = await row.getAttribute("data-row")
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `${share.url}#${id}`)
   isWell(page)
   isWell(then)

@@ -171,6 +171,8 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   }
 
   #isElsewhere(): boolean {
-    return Math.abs(scrollY - this.#at) > 1
+    // At the end of a page that became shorter the browser put us, and not the reader.
+    const isPushed = scrollY < this.#at && scrollY >= document.documentElement.scrollHeight - innerHeight - 1
+    return Math.abs(scrollY - this.#at) > 1 && !isPushed
   }
 }
