@@ -165,14 +165,13 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   }
 
   #scroll(to: number): void {
-    if (Math.abs(scrollY - to) < 0.5) return
-    scrollTo({ top: to, behavior: "instant" })
+    if (Math.abs(scrollY - to) >= 0.5) scrollTo({ top: to, behavior: "instant" })
     this.#at = scrollY
   }
 
   #isElsewhere(): boolean {
     // At the end of a page that became shorter the browser put us, and not the reader.
-    const isPushed = scrollY < this.#at && scrollY >= document.documentElement.scrollHeight - innerHeight - 1
-    return Math.abs(scrollY - this.#at) > 1 && !isPushed
+    if (scrollY < this.#at && scrollY >= document.documentElement.scrollHeight - innerHeight - 1) this.#at = scrollY
+    return Math.abs(scrollY - this.#at) > 1
   }
 }
