@@ -76,6 +76,13 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     this.#settle()
   }
 
+  /** The same, if the row is not visible already. */
+  reveal(id: string): void {
+    const place = this.#heights.place(id)
+    const { top, bottom } = this.#visible()
+    if (place !== undefined && (this.#heights.top(place) < top || this.#heights.top(place + 1) > bottom)) this.jump(id)
+  }
+
   /** The row at the top of what is visible. */
   top(): string | undefined {
     return this.#heights.id(this.#heights.at(this.#visible().top))
