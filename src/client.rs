@@ -45,6 +45,7 @@ mod listing;
 mod push;
 mod queue;
 mod random;
+mod reads;
 mod replica;
 mod share;
 mod state;

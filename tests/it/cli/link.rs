@@ -16,7 +16,10 @@ fn a_share_is_handed_on_by_tokens_that_are_listed_and_revoked_one_by_one() {
     let link = |arguments: &[&str]| run(&[&["link", &id], arguments].concat()).ends_with(0).objects().remove(0);
 
     let reads = link(&["--expires", "7d", "--label", "for Ann"]);
-    assert_eq!((&reads["event"], &reads["right"], &reads["label"]), (&json!("linked"), &json!("read"), &json!("for Ann")));
+    assert_eq!(
+        (&reads["event"], &reads["right"], &reads["label"]),
+        (&json!("linked"), &json!("read"), &json!("for Ann"))
+    );
     let token = reads["token"].as_str().unwrap();
     let url = reads["url"].as_str().unwrap();
     assert_eq!(url, format!("{}/share/{id}#grant={token}", host.url));
