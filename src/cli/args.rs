@@ -7,12 +7,14 @@ mod store;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use capshare::share::visibility::Visibility;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::admin::{
     AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where,
 };
-pub(crate) use self::own::{Expire, Link, LinkRight, Own, Unlink};
+use self::own::visibility;
+pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
 pub(crate) use self::store::{
     StoreArguments, StoreCheck, StoreCommand, StoreGc, TokenArguments, TokenCommand, TokenCreate, TokenList,
     TokenRevoke,
@@ -69,6 +71,9 @@ pub(crate) enum Command {
     /// Give a share another time to live
     #[command(after_help = exit::HELP)]
     Expire(Expire),
+    /// Say who may see a share from now on
+    #[command(after_help = exit::HELP)]
+    Visibility(SetVisibility),
     /// Hand on a share: make a token that lets whoever has it read it, or more, and print it: this once, for it is not kept
     #[command(after_help = exit::HELP)]
     Link(Link),
@@ -181,6 +186,10 @@ pub(crate) struct Credentials {
 /// What a host grants its producers.
 #[derive(Args, Default)]
 pub(crate) struct Granted {
+    /// Who may see a share, unless its producer says it: link (whoever knows the link), account (whoever has one here) or
+    /// grant (its owner, and who has a token of it) [env: CAPSHARE_VISIBILITY] [default: link]
+    #[arg(long, value_name = "link|account|grant")]
+    pub(crate) visibility: Option<String>,
     /// After what time a share is gone, unless its producer says another, such as 30d [env: CAPSHARE_SHARE_TTL]
     /// [default: never]
     #[arg(long, value_name = "TIME")]
@@ -250,6 +259,10 @@ pub(crate) struct Push {
     /// shared before]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,
+    /// Who may see the share: whoever knows the link, whoever has an account at the host, or who is granted it [default: as
+    /// the host has it; no change if the session was shared before]
+    #[arg(long, value_name = "link|account|grant", value_parser = visibility)]
+    pub(crate) visibility: Option<Visibility>,
     /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,

@@ -14,10 +14,10 @@ use crate::share::id::ShareId;
 use crate::share::view::{Chunk, Revision, ShareInfo};
 
 impl Client {
-    /// A share's facts. Whoever knows the id may ask.
+    /// A share's facts. Whoever may see it may ask.
     ///
     /// # Errors
-    /// As every call.
+    /// As every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) for who may not see it.
     pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
         self.info_by(ReadAccess::Id(id.clone())).await
     }
@@ -29,7 +29,7 @@ impl Client {
         .await
     }
 
-    /// A share for reading. Whoever knows the id may read. It asks nothing of the host yet.
+    /// A share for reading, by its id. It asks nothing of the host yet; its calls are refused to who may not see it.
     #[must_use]
     pub fn view(&self, id: &ShareId) -> View {
         View::new(self.clone(), ReadAccess::Id(id.clone()))

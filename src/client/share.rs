@@ -17,6 +17,7 @@ use crate::share::id::{GrantId, ShareId};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::{ShareInfo, Synced};
+use crate::share::visibility::Visibility;
 
 /// A share that may be written, narrowed and deleted. Clones are handles on the same queue.
 ///
@@ -136,6 +137,14 @@ impl Share {
     /// As [`Client::set_expiry`](super::Client::set_expiry).
     pub async fn set_expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, ClientError> {
         self.writer.set_expiry(ttl).await
+    }
+
+    /// Says who may see the share; see [`Client::set_visibility`](super::Client::set_visibility).
+    ///
+    /// # Errors
+    /// As [`Client::set_visibility`](super::Client::set_visibility).
+    pub async fn set_visibility(&self, visibility: Visibility) -> Result<(), ClientError> {
+        self.writer.client().set_visibility(self.id(), self.secret(), visibility).await
     }
 
     /// Deletes the share for good. What is queued is given up, and nothing more is taken.

@@ -2,7 +2,7 @@
 //!
 //! In this order, each with its own answer: is it an upgrade (426), may its origin (403), does it come too often (429), is
 //! this its door and its protocol (400), who is it (401), does its account come too often (429), for viewers: is the share
-//! there (404), and is there room (429). Nothing is registered and no byte of the body is looked at before the last of them.
+//! there (404) and may it be seen (401), and is there room (429). Nothing is registered and no byte of the body is looked at before the last of them.
 //! The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
 //! closed with a code.
 
@@ -30,8 +30,10 @@ use crate::hub::access::{Credential, Principal, failures};
 use crate::hub::audit;
 use crate::hub::metrics::ReasonLabel;
 use crate::hub::registry::{Door, Pending};
+use crate::hub::visibility::Viewing;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
 use crate::share::id::AccountId;
 use crate::share::secret::Secret;
 use crate::viewer::frame;
@@ -224,14 +226,19 @@ async fn viewer_admission(
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
-    // A viewer needs no credential. One that shows some is known by it, and goes when it is revoked.
-    let principal = match token(&request.headers) {
+    // Whether a viewer needs a credential, its share says. One that shows some is known by it, and goes when it is revoked.
+    let shown = token(&request.headers);
+    let (grant, credential) = match shown {
+        Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
+        shown => (None, shown),
+    };
+    let principal = match credential {
         Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
         None => None,
     };
     principal.iter().try_for_each(|who| doors.check_account(who))?;
-    let room = doors.hub.view(id).await?;
-    let feed = doors.hub.follow(&room, 0).await?;
+    let Viewing { room, pass } = doors.hub.enter(id, principal.as_ref(), grant.as_ref()).await?;
+    let feed = doors.hub.follow(&room, 0).await?.within(pass);
     Ok((key, doors.hub.register(Door::Viewer, principal)?, feed))
 }
 
@@ -239,7 +246,9 @@ async fn viewer_admission(
 fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
-    let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
+    let is_one = |value: &str| {
+        ["captok_", "capsec_", GrantToken::PREFIX, "eyJ"].iter().any(|beginning| value.starts_with(beginning))
+    };
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value) || is_one(name)) {
         let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::hub::grants::Pass;
 use crate::hub::room::{After, Room};
 use crate::share::error::Refusal;
 use crate::share::view::{Changed, Revision, Step};
@@ -87,13 +88,14 @@ pub struct Feed {
     cursor: Revision,
     begun: bool,
     merging: bool,
+    pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
 }
 
 impl Feed {
     pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
         let news = room.subscribe();
-        Self { room, news, cursor: since, begun: false, merging: false, pieces: VecDeque::new() }
+        Self { room, news, cursor: since, begun: false, merging: false, pass: None, pieces: VecDeque::new() }
     }
 
     /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
@@ -101,6 +103,14 @@ impl Feed {
     #[must_use]
     pub fn merging(mut self) -> Self {
         self.merging = true;
+        self
+    }
+
+    /// The same feed for as long as this pass is good, which lets the follower see the share. Nothing is told after a host
+    /// knows that it is over, also not the rest of what was begun; the next event is then why.
+    #[must_use]
+    pub fn within(mut self, pass: Pass) -> Self {
+        self.pass = Some(pass);
         self
     }
 
@@ -124,15 +134,18 @@ impl Feed {
     /// the future loses nothing.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] once the share was deleted; then always.
+    /// [`Refusal::NotFound`] once the share was deleted, [`Refusal::Unauthorized`] once the pass is over; then always.
     pub async fn next(&mut self) -> Result<Arc<Event>, Refusal> {
         loop {
             if let Some(event) = self.pieces.pop_front() {
+                if let Some(pass) = &self.pass {
+                    self.room.read(|state| pass.holds(state, self.room.clock()))??;
+                }
                 return Ok(event);
             }
             // First mark the news as seen, then look: what comes in between is looked at once more.
             self.news.borrow_and_update();
-            match self.room.after(self.cursor, self.begun, self.merging) {
+            match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
                 After::Ended(refusal) => return Err(refusal),
                 After::Events(events) => {
                     self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
@@ -147,19 +160,23 @@ impl Feed {
         }
     }
 
-    /// Waits for news of this host, or looks for those of others.
+    /// Waits for news of this host, looks for those of others, or waits for the end of the pass.
     async fn wait(&mut self) {
+        let poll = self.room.poll_interval();
+        let left = self.pass.as_ref().and_then(|pass| pass.left(self.room.clock()));
         // The room holds the sender, and we hold the room.
         let changed = async { drop(self.news.changed().await) };
-        match self.room.poll_interval() {
+        match poll.into_iter().chain(left).min() {
             None => changed.await,
             // News of this host first: always the same, and they need no request.
-            Some(poll) => tokio::select! {
+            Some(wait) => tokio::select! {
                 biased;
                 () = changed => {}
-                () = tokio::time::sleep(poll) => {
-                    // A bucket that does not answer is logged where that is noticed; we ask again.
-                    let _ = self.room.catch_up(poll).await;
+                () = tokio::time::sleep(wait) => {
+                    if let Some(poll) = poll {
+                        // A bucket that does not answer is logged where that is noticed; we ask again.
+                        let _ = self.room.catch_up(poll).await;
+                    }
                 }
             },
         }

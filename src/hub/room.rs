@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::ambient::Clock;
 use crate::hub::feed::{Event, Feed, Recent};
+use crate::hub::grants::Pass;
 use crate::hub::metrics::Metrics;
 use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
@@ -80,6 +81,8 @@ pub struct Room {
     inner: Mutex<Inner>,
     /// Rises with every change of the state.
     news: watch::Sender<u64>,
+    /// Rises when somebody may have lost what let them see the share: a grant, the visibility, the share.
+    losses: watch::Sender<u64>,
     followers: AtomicUsize,
     /// What lingers need not any more.
     hurry: Notify,
@@ -148,6 +151,7 @@ impl Room {
             context,
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
+            losses: watch::Sender::new(0),
             followers: AtomicUsize::new(0),
             hurry: Notify::new(),
             expiry: watch::Sender::new(None),
@@ -239,9 +243,13 @@ impl Room {
         }
     }
 
-    /// Rises with every change of the state. Does not count as following.
-    pub(super) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Rises when a pass may have come to its end. Does not count as following.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        self.context.clock.as_ref()
     }
 
     pub(super) fn poll_interval(&self) -> Option<Duration> {
@@ -249,14 +257,17 @@ impl Room {
     }
 
     /// What a follower at `cursor` is to be told. `begun`: it has been told something already; `merging`: it wants what it
-    /// missed in one.
-    pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool) -> After {
+    /// missed in one; `pass`: what lets it see anything.
+    pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool, pass: Option<&Pass>) -> After {
         let mut inner = self.lock();
         inner.used_at = Instant::now();
         let is_past = self.is_past(&mut inner);
         let state = &inner.state;
         if is_past || !state.is_live() {
             return After::Ended(Refusal::not_found(self.id.as_str()));
+        }
+        if let Some(Err(refusal)) = pass.map(|pass| pass.holds(state, self.clock())) {
+            return After::Ended(refusal);
         }
         if cursor == state.revision() && (begun || cursor > 0) {
             return After::Nothing;
@@ -289,6 +300,7 @@ impl Room {
             inner.state = *state;
             inner.recent.clear();
             inner.tending.touched(Instant::now());
+            self.losses.send_modify(|losses| *losses += 1);
         }
         self.fold(&entries);
         if anew && entries.is_empty() && self.news.receiver_count() > 0 {
@@ -319,6 +331,9 @@ impl Room {
             }
             outcomes.push(outcome);
         }
+        if entries.iter().any(may_take) {
+            self.losses.send_modify(|losses| *losses += 1);
+        }
         self.watch_expiry(&mut inner);
         self.count_bytes(&inner.state, true);
         let now = Instant::now();
@@ -341,6 +356,16 @@ impl Room {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an entry may take from somebody what let them see the share.
+fn may_take(entry: &Entry) -> bool {
+    match entry {
+        Entry::Visibility { .. } | Entry::Revoke { .. } | Entry::Delete { .. } => true,
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Grant { .. } | Entry::Sync { .. } => {
+            false
+        }
     }
 }
 

@@ -120,7 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<S> {
                     Ok(event) => self.tell(&event).await,
                     Err(refusal) => {
                         self.send(text(frame::ended(&refusal))).await;
-                        return Some((CloseCode::Normal, "the share is gone"));
+                        let may_not = matches!(refusal, Refusal::Unauthorized { .. });
+                        return Some(if may_not { farewell(&CloseReason::HIDDEN) } else { (CloseCode::Normal, "the share is gone") });
                     }
                 },
             };

@@ -1,10 +1,11 @@
-//! The arguments of what only a share's owner does: `capshare rm`, `expire`, `link`, `links` and `unlink`.
+//! The arguments of what only a share's owner does: `capshare rm`, `expire`, `visibility`, `link`, `links` and `unlink`.
 
 use std::time::Duration;
 
 use capshare::share::error::Refusal;
 use capshare::share::grant::{GrantToken, Label};
 use capshare::share::id::{BadName, GrantId};
+use capshare::share::visibility::{BadVisibility, Visibility};
 use clap::Args;
 
 use crate::cli::args::Host;
@@ -31,6 +32,16 @@ pub(crate) struct Expire {
     /// How long from now on, such as 7d or 12h; or never
     #[arg(value_name = "TIME|never", value_parser = ttl)]
     pub(crate) ttl: Ttl,
+}
+
+/// Says who may see a share.
+#[derive(Args)]
+pub(crate) struct SetVisibility {
+    #[command(flatten)]
+    pub(crate) own: Own,
+    /// Whoever knows the link, whoever has an account at the host, or its owner and who is granted it
+    #[arg(value_name = "link|account|grant", value_parser = visibility)]
+    pub(crate) visibility: Visibility,
 }
 
 /// Hands on a share.
@@ -71,6 +82,10 @@ pub(crate) struct Unlink {
     /// Which token: its id, as links shows it, or itself
     #[arg(value_name = "GRANT", value_parser = grant)]
     pub(crate) grant: GrantId,
+}
+
+pub(super) fn visibility(text: &str) -> Result<Visibility, BadVisibility> {
+    text.parse()
 }
 
 fn label(text: &str) -> Result<Label, Refusal> {
