@@ -25,6 +25,7 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
+pub mod forwarded;
 pub mod reply;
 pub mod upgrade;
 

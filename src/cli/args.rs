@@ -128,6 +128,10 @@ pub(crate) struct Serve {
     /// An origin whose web pages may connect; may be repeated [env: CAPSHARE_ORIGINS, separated by spaces]
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
+    /// A proxy in front of the host, by its address or network (10.0.0.0/8), whose X-Forwarded-For is believed: limits then
+    /// count the clients behind it; may be repeated [env: CAPSHARE_TRUSTED_PROXIES, separated by spaces]
+    #[arg(long = "trusted-proxy", value_name = "IP|NETWORK")]
+    pub(crate) trusted_proxies: Vec<String>,
     /// Without keys, listen beyond this machine all the same: everybody who reaches the port is then one account and may
     /// create, list and change its shares [env: CAPSHARE_OPEN=true]
     #[arg(long)]

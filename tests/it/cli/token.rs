@@ -64,6 +64,7 @@ fn a_token_is_made_used_listed_and_revoked() {
 #[test]
 fn a_spoilt_record_of_a_token_is_said_and_hides_no_other() {
     let home = Home::new().set("CAPSHARE_STORE", "store");
+    std::fs::create_dir(home.path("store")).unwrap();
     let create = |account: &str| {
         let made = home.run(&["token", "create", "--account", account, "--json"]).ends_with(0).objects().remove(0);
         made["id"].as_str().unwrap().to_owned()
