@@ -3,6 +3,7 @@
 //! A credential from the environment goes only to the host that the environment (or the default) names: the URL of a share
 //! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says.
 
+use capshare::client::redact::Redactor;
 use capshare::client::{Client, ClientError, Closed, ConnectionState};
 use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
@@ -25,7 +26,12 @@ pub(crate) struct Target {
 impl Target {
     /// The host that the flags and the environment name.
     pub(crate) fn of(args: &args::Host, environment: &Environment) -> Result<Self, Failure> {
-        build(args, environment, None)
+        build(args, environment, None, None)
+    }
+
+    /// The same, by a client that masks what is sent.
+    pub(crate) fn masking(args: &args::Host, environment: &Environment, redactor: Redactor) -> Result<Self, Failure> {
+        build(args, environment, None, Some(redactor))
     }
 
     /// The host of a share, given by its id or its URL.
@@ -45,7 +51,7 @@ impl Target {
         }
         // What is no id is the id of no share.
         let id = id.parse().map_err(|_| of_refusal(&Refusal::not_found(id)))?;
-        Ok((build(args, environment, base)?, id))
+        Ok((build(args, environment, base, None)?, id))
     }
 
     /// What an error of a call means for whoever ran the command.
@@ -99,7 +105,12 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> Failure {
     Failure::new(exit_of_refusal(refusal), refusal.to_string()).refused(refusal)
 }
 
-fn build(args: &args::Host, environment: &Environment, from_share: Option<&str>) -> Result<Target, Failure> {
+fn build(
+    args: &args::Host,
+    environment: &Environment,
+    from_share: Option<&str>,
+    redactor: Option<Redactor>,
+) -> Result<Target, Failure> {
     let usual = environment.get("CAPSHARE_TO").map_or_else(|| format!("http://{LISTEN}"), str::to_owned);
     let url = match (&args.to, from_share) {
         (Some(to), _) => to.clone(),
@@ -113,6 +124,9 @@ fn build(args: &args::Host, environment: &Environment, from_share: Option<&str>)
     let mut builder = Client::builder(url).call_timeout(args.timeout).connect_timeout(args.timeout);
     if let Some(token) = token(args, environment, args.to.is_some() || origin(&usual).as_ref() == Some(&host))? {
         builder = builder.token(token);
+    }
+    if let Some(redactor) = redactor {
+        builder = builder.redact(redactor);
     }
     let client = builder.build().map_err(|error| Failure::of(Exit::Usage, &error))?;
     Ok(Target { client, host })

@@ -11,6 +11,7 @@ use crate::client::error::{ClientError, Closed};
 use crate::client::items::Items;
 use crate::client::queue::SyncJob;
 use crate::client::upload::{Progress, Shared};
+use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
@@ -96,8 +97,12 @@ impl Share {
     /// # Errors
     /// The queue has failed, for the reason given.
     pub async fn queue(&self, items: Items) -> Result<(), ClientError> {
+        self.queue_redacted(self.inner.client.redacted(items)?).await
+    }
+
+    pub(crate) async fn queue_redacted(&self, changes: Vec<Change>) -> Result<(), ClientError> {
         let shared = &self.inner.shared;
-        for change in items.into_changes() {
+        for change in changes {
             loop {
                 let mut room = std::pin::pin!(shared.room.notified());
                 // From here on no notice is missed.
@@ -121,7 +126,7 @@ impl Share {
     /// # Errors
     /// [`ClientError::QueueFull`], with nothing queued; or the queue has failed, for the reason given.
     pub fn try_queue(&self, items: Items) -> Result<(), ClientError> {
-        let changes = items.into_changes();
+        let changes = self.inner.client.redacted(items)?;
         let mut queue = self.inner.shared.queue();
         queue.has_room_for(&changes)?;
         let now = Instant::now();
@@ -140,7 +145,7 @@ impl Share {
     /// # Errors
     /// Too many items or bytes for one batch: queue them instead. A refusal. A timeout: it may have been applied.
     pub async fn sync(&self, items: Items) -> Result<Synced, ClientError> {
-        let changes = items.into_changes();
+        let changes = self.inner.client.redacted(items)?;
         crate::client::queue::BatchLimits::default().check(&changes)?;
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + self.inner.client.call_timeout();

@@ -90,7 +90,7 @@ impl Client {
     ) -> Result<Share, ClientError> {
         let (of, queue) = (of.clone(), self.limits);
         let mut limits = BatchLimits::default();
-        let mut rest = items.map(Items::into_changes);
+        let mut rest = items.map(|items| self.redacted(items)).transpose()?;
         loop {
             let first = rest.as_ref().map(|changes| changes[..limits.prefix(changes).min(changes.len())].to_vec());
             let first_len = first.as_ref().map_or(0, Vec::len);
@@ -103,7 +103,7 @@ impl Client {
             let share = Share::new(self.clone(), facts, shared, progress);
             let later = rest.take().map(|mut changes| changes.split_off(first_len)).unwrap_or_default();
             if !later.is_empty() {
-                share.queue(later.into()).await?;
+                share.queue_redacted(later).await?;
                 share.flush().await?;
             }
             return Ok(share);
