@@ -59,7 +59,7 @@ pub(super) static RULES: [Rule; 58] = [
     exact(
         "aws-secret-access-key",
         &["secret_access_key", "secretaccesskey", "secret-access-key"],
-        r#"(?i)secret[_-]?access[_-]?key[\\"'`]{0,3}\s{0,3}[:=]{1,2}>?\s{0,3}[\\"'`]{0,3}([a-z0-9/+=]{40})"#,
+        r#"(?i)secret[_-]?access[_-]?key[\\"'`]{0,8}\s{0,3}[:=]{1,2}>?\s{0,3}[\\"'`]{0,8}([a-z0-9/+=]{40})"#,
     ),
     exact("github-token", &["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"\bgh[pousr]_[A-Za-z0-9]{36,255}"),
     exact("github-fine-grained-token", &["github_pat_"], r"\bgithub_pat_[A-Za-z0-9_]{40,255}"),
@@ -133,12 +133,12 @@ pub(super) static RULES: [Rule; 58] = [
     exact(
         "authorization-header",
         &["authorization", "x-api-key"],
-        r#"(?i)\b(?:authorization[\\"'`]{0,3}\s{0,3}[:=]\s{0,3}[\\"'`]{0,3}(?:bearer|basic|token|apikey)\s{1,3}|x-api-key[\\"'`]{0,3}\s{0,3}[:=]\s{0,3}[\\"'`]{0,3})([a-z0-9._~+/=-]{20,})"#,
+        r#"(?i)\b(?:authorization[\\"'`]{0,8}\s{0,3}[:=]\s{0,3}[\\"'`]{0,8}(?:bearer|basic|token|apikey)\s{1,3}|x-api-key[\\"'`]{0,8}\s{0,3}[:=]\s{0,3}[\\"'`]{0,8})([a-z0-9._~+/=-]{20,})"#,
     ),
     random(
         ASSIGNED,
         &["key", "secret", "token", "passw", "pwd", "credential"],
-        r#"(?i)(?:(?:api|access|auth|private|signing|encryption|master|account|client)[_.-]?key|secret(?:[_.-]?key)?|token|passw(?:or)?d|pwd|credentials?)[\\"'`]{0,3}\s{0,3}(?::=|=>|[:=])\s{0,3}[\\"'`]{0,3}([a-z0-9+/_~!$%^&*=-]{12,512})"#,
+        r#"(?i)(?:(?:api|access|auth|private|signing|encryption|master|account|client)[_.-]?key|secret(?:[_.-]?key)?|token|passw(?:or)?d|pwd|credentials?)[\\"'`]{0,8}\s{0,3}(?::=|=>|[:=])\s{0,3}[\\"'`]{0,8}([a-z0-9+/_~!$%^&*=-]{12,512})"#,
     ),
 ];
 
