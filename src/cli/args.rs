@@ -267,6 +267,10 @@ pub(crate) struct Push {
     /// the host has it; no change if the session was shared before]
     #[arg(long, value_name = "link|account|grant", value_parser = visibility)]
     pub(crate) visibility: Option<Visibility>,
+    /// Send API keys, tokens and private keys as they stand in the file. Else what is known for one by its form is masked
+    /// before it leaves this machine, and what was masked is said at the end, by kind
+    #[arg(long)]
+    pub(crate) no_redact: bool,
     /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,

@@ -89,7 +89,7 @@ impl Client {
     ) -> Result<Share, ClientError> {
         let (of, queue) = (of.clone(), self.limits);
         let mut limits = BatchLimits::default();
-        let mut rest = items.map(Items::into_changes);
+        let mut rest = items.map(|items| self.redacted(items)).transpose()?;
         loop {
             let first = rest.as_ref().map(|changes| changes[..limits.prefix(changes).min(changes.len())].to_vec());
             let first_len = first.as_ref().map_or(0, Vec::len);

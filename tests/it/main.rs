@@ -19,6 +19,7 @@ mod limits;
 mod pushes;
 mod quota;
 mod real;
+mod redact;
 mod registry;
 mod schema;
 mod share;
