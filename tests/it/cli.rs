@@ -2,6 +2,7 @@
 
 mod admin;
 mod demo;
+mod export;
 mod follow;
 pub(crate) mod program;
 mod serve;

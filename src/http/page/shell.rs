@@ -52,6 +52,14 @@ pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document:
     shell(&meta, true, &format!(" data-share=\"{id}\" data-revision=\"{revision}\""), &document.html(&path))
 }
 
+/// The page of a share that is not for everybody: its script shows it to whoever it is for.
+pub(super) fn private(id: &str) -> String {
+    let content = "<header class=\"share private\">\n<h1>A private share</h1>\n<p>Open it with the whole link that you were \
+                   given, in a browser with JavaScript. Programs ask for it with <code>Authorization: Bearer TOKEN</code>.</p>\n\
+                   </header>\n";
+    shell("<title>A private share · capshare</title>\n", true, &format!(" data-share=\"{}\"", escape(id)), content)
+}
+
 /// A page that says no. It has no script: there is nothing to follow.
 pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
     let title = match refusal {
@@ -81,8 +89,7 @@ pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
 
 fn shell(meta: &str, is_live: bool, data: &str, content: &str) -> String {
     let Entry { style, script } = entry();
-    let script =
-        if is_live { format!("<script type=\"module\" src=\"{script}\"></script>\n") } else { String::new() };
+    let script = if is_live { format!("<script type=\"module\" src=\"{script}\"></script>\n") } else { String::new() };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

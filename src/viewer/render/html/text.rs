@@ -74,8 +74,31 @@ const DEPTH_MAX: usize = 32;
 static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     let tags = [
-        "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
-        "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
     ];
     builder
         .tags(HashSet::from(tags))
@@ -102,8 +125,11 @@ mod tests {
 
     #[test]
     fn markdown_is_rendered() {
-        let html = markdown("# T\n\n- [x] a **b** `c<d>`\n\n[l](https://e.org/x)\n\n|a|\n|-|\n|1|\n\n```rust\nlet x = 1 < 2;\n```");
-        for part in ["<h1>T</h1>", "☑ a <strong>b</strong> <code>c&lt;d&gt;</code>", "<td>1</td>", "let x = 1 &lt; 2;"] {
+        let html = markdown(
+            "# T\n\n- [x] a **b** `c<d>`\n\n[l](https://e.org/x)\n\n|a|\n|-|\n|1|\n\n```rust\nlet x = 1 < 2;\n```",
+        );
+        for part in ["<h1>T</h1>", "☑ a <strong>b</strong> <code>c&lt;d&gt;</code>", "<td>1</td>", "let x = 1 &lt; 2;"]
+        {
             assert!(html.contains(part), "{part}: {html}");
         }
         assert!(html.contains(r#"<a href="https://e.org/x" rel="nofollow noopener noreferrer ugc">l</a>"#), "{html}");
