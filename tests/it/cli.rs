@@ -4,6 +4,7 @@ mod admin;
 mod demo;
 mod export;
 mod follow;
+mod link;
 pub(crate) mod program;
 mod serve;
 mod shares;

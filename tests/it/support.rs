@@ -9,4 +9,5 @@ pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod raw;
+pub(crate) mod relay;
 pub(crate) mod sink;

@@ -43,9 +43,10 @@ pub(super) fn markdown(text: &str) -> String {
         Event::TaskListMarker(done) => Some(Event::Text(CowStr::Borrowed(if done { "☑ " } else { "☐ " }))),
         Event::Start(tag) => {
             depth += 1;
-            let tag = match tag {
-                Tag::Image { link_type, dest_url, title, id } => Tag::Link { link_type, dest_url, title, id },
-                tag => tag,
+            let tag = if let Tag::Image { link_type, dest_url, title, id } = tag {
+                Tag::Link { link_type, dest_url, title, id }
+            } else {
+                tag
             };
             (depth <= DEPTH_MAX).then_some(Event::Start(tag))
         }
