@@ -286,8 +286,8 @@ pub(crate) struct Watch {
 /// Writes a share.
 #[derive(Args)]
 pub(crate) struct Export {
-    /// The share
-    #[arg(value_name = "ID|URL")]
+    /// The share; or a token that link printed
+    #[arg(value_name = "ID|URL|TOKEN")]
     pub(crate) share: String,
     #[command(flatten)]
     pub(crate) host: Host,

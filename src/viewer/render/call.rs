@@ -139,10 +139,8 @@ mod tests {
     use crate::viewer::render::read::Part;
 
     fn tool(json: &str) -> Tool {
-        match Part::of(json).1 {
-            Part::Tool(tool) => *tool,
-            other => panic!("{other:?}"),
-        }
+        let Part::Tool(tool) = Part::of(json).1 else { panic!("{json}") };
+        *tool
     }
 
     #[test]
