@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use capshare::client::{Items, Share};
 use capshare::hub::grants::Pass;
-use capshare::share::grant::{Label, Right};
+use capshare::share::grant::{GrantToken, Label, Right};
 use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -308,7 +308,7 @@ async fn no_document_holds_a_secret_or_its_hash() {
                 let hash: String = Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect();
                 assert!(!everything.contains(secret) && !everything.contains(&hash), "{form}");
             }
-            assert!(!everything.contains("capsec_") && !everything.contains("capgrant"), "{form}");
+            assert!(!everything.contains("capsec_") && !everything.contains(GrantToken::PREFIX), "{form}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The HTML around a share: its head, for browsers and for those who preview links, and the pages that say no.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 
@@ -10,9 +12,15 @@ use crate::share::view::Revision;
 use crate::viewer::render::html::escape;
 use crate::viewer::render::{About, Document};
 
-/// What entity tags have besides the revision: the page changes with the program.
+/// What entity tags have besides the revision: the page changes with the program, and with the script that it names.
 pub(super) fn version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let Entry { style, script } = entry();
+        let mut names = DefaultHasher::new();
+        (style, script).hash(&mut names);
+        format!("{}-{:08x}", env!("CARGO_PKG_VERSION"), names.finish() as u32)
+    });
+    &VERSION
 }
 
 /// The page of a share.

@@ -86,13 +86,18 @@ fn markdown_is_what_the_host_gives_and_has_nothing_that_a_terminal_would_obey() 
 }
 
 #[test]
-fn what_cannot_be_exported_says_why() {
+fn a_private_share_is_exported_by_a_token_and_what_cannot_be_says_why() {
     let home = Home::new();
     let host = home.serve(&[]);
     let home = home.set("CAPSHARE_TO", &host.url);
     let unknown = home.run(&["export", "abcdefghijklmnopqrstuvwxyz", "--json"]).ends_with(3);
     assert_eq!((unknown.error()["code"].as_str(), unknown.stdout.as_str()), (Some("NotFound"), ""));
     let id = pushed(&home, EXPORT);
+    let link = home.run(&["link", &id, "--json"]).ends_with(0).objects().remove(0);
+    home.run(&["visibility", &id, "grant"]).ends_with(0);
+    let stranger = Home::new().set("CAPSHARE_TO", &host.url);
+    let with_token = stranger.run(&["export", link["token"].as_str().unwrap()]).ends_with(0).stdout;
+    assert_eq!(with_token, home.run(&["export", &id]).ends_with(0).stdout);
     let nowhere = home.run(&["export", &id, "-o", "no/such/folder/file.json"]).ends_with(1);
     assert!(nowhere.stderr.contains("no/such/folder/file.json cannot be written"), "{}", nowhere.stderr);
     home.run(&["export", &id, "--format", "word"]).ends_with(2);
