@@ -11,6 +11,7 @@ mod connect;
 mod demo;
 pub(crate) mod environment;
 mod exit;
+mod export;
 mod link;
 mod log;
 mod output;
@@ -81,6 +82,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         }
         Command::Push(args) => run_client(&common, environment, push::run(args, environment, output)),
         Command::Watch(args) => run_client(&common, environment, watch::run(args, environment, output)),
+        Command::Export(args) => run_client(&common, environment, export::run(args, environment, output)),
         Command::Ls(args) => run_client(&common, environment, shares::list(args, environment, output)),
         Command::Rm(args) => run_client(&common, environment, shares::remove(args, environment, output)),
         Command::Expire(args) => run_client(&common, environment, shares::expire(args, environment, output)),

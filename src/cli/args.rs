@@ -62,6 +62,9 @@ pub(crate) enum Command {
     /// deleted (exit code 3) or Ctrl-C
     #[command(after_help = exit::HELP)]
     Watch(Watch),
+    /// Write a share as an OpenCode export, as JSON lines of {"type", "data"} (push reads both), or as Markdown
+    #[command(after_help = exit::HELP)]
+    Export(Export),
     /// List the account's shares
     #[command(after_help = exit::HELP)]
     Ls(List),
@@ -287,6 +290,33 @@ pub(crate) struct Watch {
     /// Go on after this revision; 0 begins with the whole state
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub(crate) since: u64,
+}
+
+/// Writes a share.
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The share; or a token that link printed
+    #[arg(value_name = "ID|URL|TOKEN")]
+    pub(crate) share: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// As what
+    #[arg(long, value_name = "FORMAT", default_value = "opencode")]
+    pub(crate) format: ExportFormat,
+    /// Into which file, instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What a share is written as.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// An OpenCode export, {"info", "messages"}, with what else there is beside it
+    Opencode,
+    /// JSON lines of {"type", "data"}
+    Jsonl,
+    /// To be read
+    Markdown,
 }
 
 /// Lists shares.

@@ -8,6 +8,7 @@ mod calls;
 mod cli;
 mod client;
 mod crash;
+mod documents;
 mod doors;
 mod expiry;
 mod grants;
