@@ -4,6 +4,7 @@
 
 mod access;
 mod architecture;
+mod browser;
 mod calls;
 mod cli;
 mod client;
