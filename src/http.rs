@@ -27,6 +27,7 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
+pub mod forwarded;
 pub mod assets;
 pub mod page;
 pub mod reply;

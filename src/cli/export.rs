@@ -6,7 +6,6 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use capshare::client::Watch;
 use capshare::contract::sync_data::write_sync_data;
 use capshare::share::error::Refusal;
 use capshare::share::view::{Changed, Step};
@@ -19,20 +18,26 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::link;
 use crate::cli::output::Output;
+use crate::cli::stop;
 
 /// Writes a share.
 pub(crate) async fn run(args: args::Export, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let stop = stop::on_signal()?;
     let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+    // Reading waits for a host for ever; there must be one to begin with.
+    target.client.hello().await.map_err(|error| target.failure(&error))?;
     let view = link::view(&target, &id, token).await?;
-    let read = tokio::time::timeout(args.host.timeout, whole(view.watch(0))).await;
-    let Ok(step) = read else {
-        let message = format!("{}: the share did not come within {:?}: see --timeout", target.host, args.host.timeout);
-        return Err(Failure::new(Exit::Unreachable, message));
+    let telling = tokio::spawn(target.tell_of_losses(*output));
+    let mut watch = view.watch(0);
+    let step = tokio::select! {
+        () = stop.cancelled() => return Err(Failure::new(Exit::Failed, "stopped before the share was read")),
+        step = watch.next() => step,
     };
-    let step = match step {
-        Some(step) => step.map_err(|error| target.failure(&error))?,
-        None => return Err(of_refusal(&Refusal::not_found(id.as_str()))),
-    };
+    telling.abort();
+    // A watch that ends without a word was of a share that is not there any more.
+    let step = step.ok_or_else(|| of_refusal(&Refusal::not_found(id.as_str())))?;
+    let step = step.map_err(|error| target.failure(&error))?;
+    drop((watch, view));
     let (revision, items) = (step.revision, step.changes.len());
     let pieces = document(step, args.format);
     match &args.output {
@@ -61,21 +66,15 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
     Ok(())
 }
 
-/// The whole state.
-async fn whole(mut watch: Watch) -> Option<Result<Step, capshare::client::ClientError>> {
-    watch.next().await
-}
-
 /// The document of a whole state, piece by piece.
 fn document(step: Step, format: args::ExportFormat) -> Box<dyn Iterator<Item = String>> {
-    let changes = step.changes.into_iter().filter(|changed| changed.value.is_some());
-    let items = |changes: &mut dyn Iterator<Item = Changed>| {
+    let changes = step.changes.into_iter();
+    let gather = |changes: std::vec::IntoIter<Changed>| {
         Document::gather(changes.filter_map(|Changed { key, value, .. }| Some((key, value?))))
     };
-    let mut changes = changes;
     match format {
-        args::ExportFormat::Opencode => Box::new(items(&mut changes).json()),
-        args::ExportFormat::Markdown => Box::new(items(&mut changes).markdown()),
+        args::ExportFormat::Opencode => Box::new(gather(changes).json()),
+        args::ExportFormat::Markdown => Box::new(gather(changes).markdown()),
         args::ExportFormat::Jsonl => {
             Box::new(changes.map(|changed| format!("{}\n", write_sync_data(&changed.into_change()))))
         }

@@ -12,7 +12,9 @@
 //! shows at once; asking again costs a 304. Pages and pictures are [made once](making) for a revision; the whole documents
 //! [stream](stream). Nothing runs in a document but our own script, and nobody may frame one or index it.
 //!
-//! A refusal is a page for a browser, and JSON for everybody else. A credential in the query is refused, though it be right.
+//! Whoever may see the share may have them, by `Authorization: Bearer` where it is private. A browser cannot say that when it
+//! opens a page, so it gets an empty one of a private share, whose script asks the viewer channel. Any other refusal is a page
+//! for a browser, and JSON for everybody else. A credential in the query is refused, though it be right.
 
 mod making;
 mod shell;
@@ -27,12 +29,15 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 
-use crate::http::upgrade::Doors;
+use crate::http::upgrade::{self, Doors, Peer};
 use crate::hub::registry::Door;
 use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
-use crate::share::state::State as ShareState;
+use crate::share::grant::GrantToken;
+use crate::share::id::ShareId;
 use crate::share::view::Revision;
+use crate::share::visibility::Visibility;
 use crate::viewer::render::Document;
 
 pub use making::Pages;
@@ -81,6 +86,11 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
     };
     let mut response = match answer(&doors, &request, id, form).await {
         Ok(response) => response,
+        Err(Refusal::Unauthorized { .. })
+            if form == Form::Html && id.parse::<ShareId>().is_ok() && is_as_browsers_ask(&request) =>
+        {
+            private(id)
+        }
         Err(refusal) => {
             if let (Refusal::NotFound { .. }, Ok(id)) = (&refusal, id.parse()) {
                 doors.pages.forget(&id);
@@ -100,8 +110,8 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
 
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
     doors.knock_for_document(request)?;
-    let room = doors.hub.view(id).await?;
-    let revision = room.read(ShareState::revision)?;
+    let viewing = enter(doors, request, id).await?;
+    let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
     let etag = etag(revision);
     let mut response = if has(&request.headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -109,21 +119,41 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
         Body::empty().into_response()
     } else {
         match form {
-            Form::Html => made(doors.pages.page(doors, &room).await?),
-            Form::Picture => made(doors.pages.picture(&room).await?),
-            Form::Json => stream::whole(doors, &room, Document::json).await?,
-            Form::Markdown => stream::whole(doors, &room, Document::markdown).await?,
+            Form::Html => made(doors.pages.page(doors, &viewing.room).await?),
+            Form::Picture => made(doors.pages.picture(&viewing.room).await?),
+            Form::Json => stream::whole(doors, viewing, Document::json).await?,
+            Form::Markdown => stream::whole(doors, viewing, Document::markdown).await?,
         }
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let caching = if visibility == Visibility::Link { "no-cache" } else { "no-store" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     if !headers.contains_key(header::ETAG)
         && let Ok(etag) = HeaderValue::from_str(&etag)
     {
         headers.insert(header::ETAG, etag);
     }
     Ok(response)
+}
+
+/// Lets the asker see the share, if it may: by a grant's token, as the account of a credential, or as nobody.
+async fn enter(doors: &Doors, request: &Parts, id: &str) -> Result<Viewing, Refusal> {
+    let shown = upgrade::token(&request.headers);
+    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let is_shown = shown.is_some();
+    let entering = async {
+        let (grant, credential) = match shown {
+            Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
+            shown => (None, shown),
+        };
+        let who = match credential {
+            Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
+            None => None,
+        };
+        doors.hub.enter(id, who.as_ref(), grant.as_ref()).await
+    };
+    doors.hub.failures().guard(address, is_shown, entering).await
 }
 
 /// A document that was made, with the revision that it was made of, which may be a later one than was looked at.
@@ -160,6 +190,18 @@ fn asked_for(headers: &HeaderMap) -> Form {
         }
     }
     form
+}
+
+/// Whether a request shows no credential, in its header or, where none belongs, in its query.
+fn is_as_browsers_ask(request: &Parts) -> bool {
+    !request.headers.contains_key(header::AUTHORIZATION)
+        && upgrade::check_query(request.uri.query().unwrap_or_default()).is_ok()
+}
+
+/// The empty page of a private share: nothing of the share but its id, which the asker knows, and the script.
+fn private(id: &str) -> Response {
+    let caching = [(header::CONTENT_TYPE, Form::Html.content_type()), (header::CACHE_CONTROL, "no-store")];
+    (caching, shell::private(id)).into_response()
 }
 
 /// Says no: in a page where one was asked for, else in JSON.

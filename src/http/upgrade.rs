@@ -76,7 +76,8 @@ pub struct Doors {
     pub(super) pages: Pages,
 }
 
-/// The address that a request came from, put into its extensions by whoever accepted the socket.
+/// The address that a request came from, behind whatever [proxies](super::forwarded) are trusted; put into its extensions by
+/// whoever accepted the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
@@ -255,7 +256,7 @@ async fn viewer_admission(
 }
 
 /// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
-fn check_query(query: &str) -> Result<(), Refusal> {
+pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_one = |value: &str| {
@@ -303,7 +304,8 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
-fn token(headers: &HeaderMap) -> Option<Secret> {
+/// The credential that a request shows, whatever it is worth.
+pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.
     let token = value

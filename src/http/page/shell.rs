@@ -1,6 +1,8 @@
 //! The HTML around a share: its head, for browsers and for those who preview links, and the pages that say no.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 
@@ -11,9 +13,15 @@ use crate::viewer::page::{Entry, entry};
 use crate::viewer::render::html::escape;
 use crate::viewer::render::{About, Document};
 
-/// What entity tags have besides the revision: the page changes with the program.
+/// What entity tags have besides the revision: the page changes with the program, and with the script that it names.
 pub(super) fn version() -> &'static str {
-    env!("CARGO_PKG_VERSION")
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let Entry { style, script } = entry();
+        let mut names = DefaultHasher::new();
+        (style, script).hash(&mut names);
+        format!("{}-{:08x}", env!("CARGO_PKG_VERSION"), names.finish() as u32)
+    });
+    &VERSION
 }
 
 /// The page of a share.
@@ -53,6 +61,14 @@ pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document:
     shell(&meta, true, &format!(" data-share=\"{id}\" data-revision=\"{revision}\""), &document.html(&path))
 }
 
+/// The page of a share that is not for everybody: its script shows it to whoever it is for.
+pub(super) fn private(id: &str) -> String {
+    let content = "<header class=\"share private\">\n<h1>A private share</h1>\n<p>Open it with the whole link that you were \
+                   given, in a browser with JavaScript. Programs ask for it with <code>Authorization: Bearer TOKEN</code>.</p>\n\
+                   </header>\n";
+    shell("<title>A private share · capshare</title>\n", true, &format!(" data-share=\"{}\"", escape(id)), content)
+}
+
 /// A page that says no. It has no script: there is nothing to follow.
 pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
     let title = match refusal {
@@ -82,8 +98,7 @@ pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
 
 fn shell(meta: &str, is_live: bool, data: &str, content: &str) -> String {
     let Entry { style, script } = entry();
-    let script =
-        if is_live { format!("<script type=\"module\" src=\"{script}\"></script>\n") } else { String::new() };
+    let script = if is_live { format!("<script type=\"module\" src=\"{script}\"></script>\n") } else { String::new() };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

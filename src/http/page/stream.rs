@@ -1,7 +1,8 @@
 //! A whole document on its way: made piece by piece, as its reader takes it.
 //!
 //! A task holds the document, which is a list of the share's texts and not a copy of them, and waits with the next piece until
-//! the last is in the socket. A reader that takes none for [`STALL_MAX`] is cut off. The end of the task without the end of the
+//! the last is in the socket. A reader that takes none for [`STALL_MAX`] is cut off, and so is one that may
+//! no longer see the share. The end of the task without the end of the
 //! document is an error of the body, so that nobody takes half a document for a whole one.
 
 use std::io;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::http::page::document;
 use crate::http::upgrade::Doors;
-use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::viewer::render::Document;
 
@@ -44,7 +45,7 @@ impl Default for Streams {
 /// A body that is made of a share's document as it is read.
 pub(super) async fn whole<P>(
     doors: &Doors,
-    room: &Arc<Room>,
+    viewing: Viewing,
     pieces: impl FnOnce(Document) -> P + Send + 'static,
 ) -> Result<Response, Refusal>
 where
@@ -53,16 +54,20 @@ where
     let streams = Arc::clone(&doors.pages.streams.0);
     let place = timeout(PLACE_WITHIN, streams.acquire_owned()).await;
     let Ok(Ok(place)) = place else { return Err(Refusal::Unavailable { retry_after_ms: 10_000 }) };
-    let from = Arc::clone(room);
+    let Viewing { room, pass } = viewing;
+    let from = Arc::clone(&room);
     let document = tokio::task::spawn_blocking(move || document(&from)).await;
     let Ok(document) = document else { return Err(Refusal::Unavailable { retry_after_ms: 10_000 }) };
     let (_, document) = document?;
     // Bound: one piece. Policy: the task waits, and gives up in the end.
     let (sender, receiver) = mpsc::channel(1);
+    let hub = Arc::clone(&doors.hub);
     tokio::spawn(async move {
         let _place = place;
         for piece in pieces(document) {
-            if !matches!(timeout(STALL_MAX, sender.send(Some(Bytes::from(piece)))).await, Ok(Ok(()))) {
+            // Nothing is told once it is known here that the share was deleted, or that the asker may not see it any more.
+            let may = hub.check(&room, &pass).is_ok();
+            if !may || !matches!(timeout(STALL_MAX, sender.send(Some(Bytes::from(piece)))).await, Ok(Ok(()))) {
                 return;
             }
         }

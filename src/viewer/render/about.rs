@@ -40,7 +40,8 @@ impl About {
     /// What a document is about.
     #[must_use]
     pub fn of(document: &Document) -> Self {
-        let session = document.session.as_ref().map(|session| read::item::<Session>(session.as_str())).unwrap_or_default();
+        let session =
+            document.session.as_ref().map(|session| read::item::<Session>(session.as_str())).unwrap_or_default();
         let mut models: Vec<String> = Vec::new();
         let mut used = |model: Option<String>| {
             if let Some(model) = model.filter(|model| !models.contains(model)) {
@@ -60,9 +61,11 @@ impl About {
             version: session.version.as_deref().map(|version| line(version, 32)).filter(|version| !version.is_empty()),
             messages: document.message_count(),
             parts: document.part_count(),
-            changes: session.summary.files.filter(|files| *files > 0.0).map(|files| {
-                (files as u64, count(session.summary.additions), count(session.summary.deletions))
-            }),
+            changes: session
+                .summary
+                .files
+                .filter(|files| *files > 0.0)
+                .map(|files| (files as u64, count(session.summary.additions), count(session.summary.deletions))),
             cost: cost.filter(|cost| *cost > 0.0),
             tokens: tokens.map(|tokens| (tokens.input.max(0.0) as u64, tokens.output.max(0.0) as u64)),
             duration: duration(&session.time),
@@ -106,8 +109,8 @@ impl About {
 fn title(session: &Session) -> String {
     let title = session.title.as_deref().map(|title| line(title, TITLE_CHARS_MAX)).filter(|title| !title.is_empty());
     title.unwrap_or_else(|| match &session.id {
-        Some(id) => format!("Session {}", line(id, TITLE_CHARS_MAX / 2)),
-        None => "A shared session".to_owned(),
+        Some(id) if !id.trim().is_empty() => format!("Session {}", line(id, TITLE_CHARS_MAX / 2)),
+        Some(_) | None => "A shared session".to_owned(),
     })
 }
 

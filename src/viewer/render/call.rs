@@ -139,10 +139,8 @@ mod tests {
     use crate::viewer::render::read::Part;
 
     fn tool(json: &str) -> Tool {
-        match Part::of(json).1 {
-            Part::Tool(tool) => *tool,
-            other => panic!("{other:?}"),
-        }
+        let Part::Tool(tool) = Part::of(json).1 else { panic!("{json}") };
+        *tool
     }
 
     #[test]
@@ -157,10 +155,12 @@ mod tests {
             r#"{"type":"tool","tool":"edit","state":{"input":{"oldString":"a\nb\n","newString":"a\nc\n"},"output":"done"}}"#,
         );
         assert!(matches!(&edit.blocks()[..], [Block::Diff(patch)] if patch.contains("-b\n+c\n")), "{edit:?}");
-        let todos =
-            tool(r#"{"type":"tool","tool":"todowrite","state":{"input":{"todos":[{"content":"x","status":"completed"}]}}}"#);
+        let todos = tool(
+            r#"{"type":"tool","tool":"todowrite","state":{"input":{"todos":[{"content":"x","status":"completed"}]}}}"#,
+        );
         assert_eq!(todos.blocks(), [Block::Todos(vec![(Todo::Done, "x".to_owned())])]);
-        let failed = tool(r#"{"type":"tool","tool":"web","state":{"status":"error","input":{"url":"u"},"error":"no"}}"#);
+        let failed =
+            tool(r#"{"type":"tool","tool":"web","state":{"status":"error","input":{"url":"u"},"error":"no"}}"#);
         assert_eq!(failed.blocks(), [code("json", "{\n  \"url\": \"u\"\n}"), Block::Error("no".to_owned())]);
         assert_eq!(tool(r#"{"type":"tool","tool":"later","state":{}}"#).blocks(), []);
     }

@@ -137,7 +137,8 @@ fn message(turn: &Turn, room: &mut Room) -> Shown {
         room.take(&html);
         parts.push(html);
     }
-    let message: Message = if room.read(&turn.message) { read::item(turn.message.as_str()) } else { Message::default() };
+    let message: Message =
+        if room.read(&turn.message) { read::item(turn.message.as_str()) } else { Message::default() };
     let role = match message.role.as_deref() {
         Some("user") => "user",
         Some("assistant") => "assistant",

@@ -301,7 +301,9 @@ mod tests {
         assert_eq!(kind(r#"{"type":"text","text":"a","synthetic":true}"#), Part::Hidden);
         assert_eq!(kind(r#"{"type":"step-start"}"#), Part::Hidden);
         assert_eq!(kind(r#"{"type":"patch","files":["a"]}"#), Part::Patch(vec!["a".to_owned()]));
-        for unknown in [r#"{"type":"hologram"}"#, r#"{"type":7}"#, "{}", "[]", r#"{"type":"text"}"#, r#"{"type":"tool"}"#] {
+        for unknown in
+            [r#"{"type":"hologram"}"#, r#"{"type":7}"#, "{}", "[]", r#"{"type":"text"}"#, r#"{"type":"tool"}"#]
+        {
             assert_eq!(kind(unknown), Part::Unknown, "{unknown}");
         }
         let retry = kind(r#"{"type":"retry","attempt":2,"error":{"name":"APIError","data":{"message":"busy"}}}"#);

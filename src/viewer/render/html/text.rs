@@ -43,9 +43,10 @@ pub(super) fn markdown(text: &str) -> String {
         Event::TaskListMarker(done) => Some(Event::Text(CowStr::Borrowed(if done { "☑ " } else { "☐ " }))),
         Event::Start(tag) => {
             depth += 1;
-            let tag = match tag {
-                Tag::Image { link_type, dest_url, title, id } => Tag::Link { link_type, dest_url, title, id },
-                tag => tag,
+            let tag = if let Tag::Image { link_type, dest_url, title, id } = tag {
+                Tag::Link { link_type, dest_url, title, id }
+            } else {
+                tag
             };
             (depth <= DEPTH_MAX).then_some(Event::Start(tag))
         }
@@ -74,8 +75,31 @@ const DEPTH_MAX: usize = 32;
 static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     let tags = [
-        "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
-        "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
     ];
     builder
         .tags(HashSet::from(tags))
@@ -102,8 +126,11 @@ mod tests {
 
     #[test]
     fn markdown_is_rendered() {
-        let html = markdown("# T\n\n- [x] a **b** `c<d>`\n\n[l](https://e.org/x)\n\n|a|\n|-|\n|1|\n\n```rust\nlet x = 1 < 2;\n```");
-        for part in ["<h1>T</h1>", "☑ a <strong>b</strong> <code>c&lt;d&gt;</code>", "<td>1</td>", "let x = 1 &lt; 2;"] {
+        let html = markdown(
+            "# T\n\n- [x] a **b** `c<d>`\n\n[l](https://e.org/x)\n\n|a|\n|-|\n|1|\n\n```rust\nlet x = 1 < 2;\n```",
+        );
+        for part in ["<h1>T</h1>", "☑ a <strong>b</strong> <code>c&lt;d&gt;</code>", "<td>1</td>", "let x = 1 &lt; 2;"]
+        {
             assert!(html.contains(part), "{part}: {html}");
         }
         assert!(html.contains(r#"<a href="https://e.org/x" rel="nofollow noopener noreferrer ugc">l</a>"#), "{html}");
