@@ -5,6 +5,7 @@
 
 mod assets;
 mod build;
+mod npm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -57,6 +58,18 @@ fn the_page_replays_a_session_from_its_beginning() {
     scene("replay");
 }
 
+/// A private share is shown to who has its link with the grant, which no URL that is asked for ever has, and until it is revoked.
+#[test]
+fn a_private_share_is_shown_by_the_grant_in_its_link() {
+    scene("private");
+}
+
+/// Who watches is counted and named; a question of the producer is answered on the page, by as many as it needs.
+#[test]
+fn those_who_watch_are_counted_and_asked() {
+    scene("asks");
+}
+
 /// Of 5,000 parts the document holds what is in view, wherever the reader is.
 #[test]
 fn a_long_session_is_shown_as_quickly_as_a_short_one() {
@@ -94,6 +107,6 @@ fn packages() -> PathBuf {
     debian(&["node", "--version"], &["nodejs"]);
     debian(&["npm", "--version"], &["npm"]);
     let (folder, _lock) = install::folder("browser");
-    install::npm(&Path::new(PACKAGE).join("tests/real/browser"), &folder);
+    npm::install(&Path::new(PACKAGE).join("tests/real/browser"), &folder);
     folder
 }
