@@ -399,6 +399,8 @@ struct Change {
     put @2 :SyncItem;
     removed @3 :Void;
   }
+  first @4 :Rev;
+  # The revision with which the item came, for one that was put. 0: not known.
 }
 
 struct ShareInfo {

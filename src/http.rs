@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
+//! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
+//! | `/manifest.json` | what is spoken on the viewer channel |
 //! | `/healthz` | 200 while the process serves |
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
 //!
-//! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`]; every refusal's status and body
+//! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
 //! in [`reply`].
 
 use std::sync::Arc;
@@ -27,12 +29,15 @@ use crate::share::error::Refusal;
 
 pub mod reply;
 pub mod upgrade;
+pub mod viewer;
 
 /// The routes of a host.
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(upgrade::rpc))
-        .route("/ws/{id}", any(upgrade::viewer))
+        .route("/ws/{id}", any(viewer::socket))
+        .route("/events/{id}", get(viewer::events).post(viewer::post).options(viewer::preflight))
+        .route("/manifest.json", any(viewer::describe))
         .route("/healthz", get(|| async { axum::Json(json!({ "ok": true })) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

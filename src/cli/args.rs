@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// deleted (exit code 3) or Ctrl-C
     #[command(after_help = exit::HELP)]
     Watch(Watch),
+    /// Print what is spoken on the viewer channel: commands, events and their JSON schemas, as at GET /manifest.json
+    #[command(after_help = exit::HELP)]
+    Manifest(Manifest),
     /// List the account's shares
     #[command(after_help = exit::HELP)]
     Ls(List),
@@ -417,6 +420,14 @@ pub(crate) struct Watch {
     /// Go on after this revision; 0 begins with the whole state
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub(crate) since: u64,
+}
+
+/// Prints the manifest.
+#[derive(Args)]
+pub(crate) struct Manifest {
+    /// As types of TypeScript
+    #[arg(long)]
+    pub(crate) typescript: bool,
 }
 
 /// Lists shares.

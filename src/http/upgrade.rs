@@ -10,10 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
-use async_tungstenite::tungstenite::protocol::Role;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -21,7 +19,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use tokio::sync::Semaphore;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::http::reply;
@@ -34,8 +32,9 @@ use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::secret::Secret;
-use crate::viewer::frame;
-use crate::viewer::ws::{self, ViewerSettings};
+use crate::viewer::member::Members;
+use crate::viewer::streams::Streams;
+use crate::viewer::{ViewerSettings, frame};
 
 /// Who may knock.
 #[derive(Debug, Clone)]
@@ -57,14 +56,23 @@ impl Default for DoorSettings {
     }
 }
 
+/// Commands that are posted without a stream and not answered yet: a page of history of 256 KiB each is 16 MiB.
+const POSTS_MAX: usize = 64;
+
 /// The doors of one host.
 #[derive(Debug)]
 pub struct Doors {
     /// Whose shares.
     pub hub: Arc<Hub>,
+    /// The viewers that are being served.
+    pub members: Arc<Members>,
+    /// Those of them that take server-sent events.
+    pub streams: Arc<Streams>,
+    pub(super) viewer: ViewerSettings,
+    /// Bound: [`POSTS_MAX`]; past it a command that is posted without a stream is answered 503.
+    pub(super) posts: Arc<Semaphore>,
     workers: Workers,
     settings: DoorSettings,
-    viewer: ViewerSettings,
     /// By address. Those not heard of lately are forgotten once a minute.
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
     /// By account, likewise.
@@ -81,7 +89,13 @@ impl Doors {
     pub fn new(hub: Arc<Hub>, workers: Workers, settings: DoorSettings, viewer: ViewerSettings) -> Arc<Self> {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
-        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades })
+        let (members, streams, posts) = (Arc::default(), Streams::new(), Arc::new(Semaphore::new(POSTS_MAX)));
+        Arc::new(Self { hub, members, streams, viewer, posts, workers, settings, upgrades, account_upgrades })
+    }
+
+    /// Cuts off the streams that nobody reads: to be called about once a second.
+    pub fn sweep_streams(&self) {
+        self.streams.sweep(self.viewer.write_stall);
     }
 
     /// Forgets addresses and accounts that have not been heard of lately: to be called about once a minute.
@@ -93,17 +107,15 @@ impl Doors {
     }
 
     /// The first questions, the same at every door.
-    fn knock(&self, request: &Parts) -> Result<String, Refusal> {
-        let key = upgrade_key(request)?;
+    pub(super) fn check_comer(&self, request: &Parts) -> Result<(), Refusal> {
         self.check_origin(&request.headers)?;
         if let Some(Peer(address)) = request.extensions.get::<Peer>() {
             self.check_rate(address.ip())?;
         }
-        check_query(request.uri.query().unwrap_or_default())?;
-        Ok(key)
+        check_query(request.uri.query().unwrap_or_default())
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
         let own = self.hub.public_url();
@@ -120,7 +132,7 @@ impl Doors {
         self.upgrades.check_key(&address).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
     }
 
-    fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
+    pub(super) fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
         let max = self.settings.account_upgrades_per_minute.get() as usize;
         if who.credential == Credential::None || self.account_upgrades.check_key(&who.account).is_ok() {
             return Ok(());
@@ -128,7 +140,7 @@ impl Doors {
         Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
     }
 
-    fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
+    pub(super) fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
         let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
         audit::refused(from, door.as_str(), refusal);
         let reason = frame::code(refusal);
@@ -175,7 +187,8 @@ pub async fn rpc(State(doors): State<Arc<Doors>>, request: Request) -> Response 
 }
 
 async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pending), Refusal> {
-    let key = doors.knock(request)?;
+    let key = upgrade_key(request)?;
+    doors.check_comer(request)?;
     let offered = offered(&request.headers);
     let versions: Vec<_> = offered.iter().filter(|name| name.starts_with(SUBPROTOCOL_PREFIX)).copied().collect();
     if !versions.is_empty() && !versions.contains(&SUBPROTOCOL) {
@@ -195,48 +208,8 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
     Ok((key, pending))
 }
 
-/// `/ws/{id}`.
-pub async fn viewer(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
-    let (mut request, _) = request.into_parts();
-    match viewer_admission(&doors, &id, &request).await {
-        Ok((key, pending, feed)) => {
-            let upgrade = request.extensions.remove::<OnUpgrade>();
-            tokio::spawn(async move {
-                if let Some((socket, received)) = upgraded(upgrade).await {
-                    let config = Some(ws::socket_config());
-                    let socket =
-                        WebSocketStream::from_partially_read(socket.compat(), received, Role::Server, config).await;
-                    ws::serve(&doors.hub, pending, feed, socket, doors.viewer).await;
-                }
-            });
-            switching(&key, false)
-        }
-        Err(refusal) => doors.refuse(Door::Viewer, &request, &refusal),
-    }
-}
-
-async fn viewer_admission(
-    doors: &Doors,
-    id: &str,
-    request: &Parts,
-) -> Result<(String, Pending, crate::hub::feed::Feed), Refusal> {
-    let key = doors.knock(request)?;
-    if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
-        return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
-    }
-    // A viewer needs no credential. One that shows some is known by it, and goes when it is revoked.
-    let principal = match token(&request.headers) {
-        Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
-        None => None,
-    };
-    principal.iter().try_for_each(|who| doors.check_account(who))?;
-    let room = doors.hub.view(id).await?;
-    let feed = doors.hub.follow(&room, 0).await?;
-    Ok((key, doors.hub.register(Door::Viewer, principal)?, feed))
-}
-
 /// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
-fn check_query(query: &str) -> Result<(), Refusal> {
+pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
@@ -249,7 +222,7 @@ fn check_query(query: &str) -> Result<(), Refusal> {
 }
 
 /// The key of a WebSocket upgrade.
-fn upgrade_key(request: &Parts) -> Result<String, Refusal> {
+pub(super) fn upgrade_key(request: &Parts) -> Result<String, Refusal> {
     let headers = &request.headers;
     let names = |header, name: &str| words(headers, header).any(|word| word.eq_ignore_ascii_case(name));
     let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
@@ -269,7 +242,7 @@ fn upgrade_key(request: &Parts) -> Result<String, Refusal> {
 }
 
 /// The subprotocols that a client offers.
-fn offered(headers: &HeaderMap) -> Vec<&str> {
+pub(super) fn offered(headers: &HeaderMap) -> Vec<&str> {
     words(headers, header::SEC_WEBSOCKET_PROTOCOL).collect()
 }
 
@@ -282,7 +255,7 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
-fn token(headers: &HeaderMap) -> Option<Secret> {
+pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.
     let token = value
@@ -293,7 +266,7 @@ fn token(headers: &HeaderMap) -> Option<Secret> {
     Some(Secret::from(token.map_or("", |(_, token)| token.trim())))
 }
 
-fn switching(key: &str, subprotocol: bool) -> Response {
+pub(super) fn switching(key: &str, subprotocol: bool) -> Response {
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -308,7 +281,7 @@ fn switching(key: &str, subprotocol: bool) -> Response {
 }
 
 /// The socket itself, and what was read from it beyond the request.
-async fn upgraded(upgrade: Option<OnUpgrade>) -> Option<(TcpStream, Vec<u8>)> {
+pub(super) async fn upgraded(upgrade: Option<OnUpgrade>) -> Option<(TcpStream, Vec<u8>)> {
     let upgraded = match upgrade?.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
