@@ -137,13 +137,14 @@ interface ShareRpc {
   authenticate @1 (token :Text) -> (result :AuthenticateResult, rpc :ShareRpc);
   # An authorised root, for clients that cannot set headers. This capability itself gains nothing.
 
-  createShare @2 (sessionId :Text, initialData :List(SyncItem), stamp :BatchStamp, ttlMs :UInt64)
+  createShare @2 (sessionId :Text, initialData :List(SyncItem), stamp :BatchStamp, ttlMs :UInt64, visibility :Visibility)
       -> (result :CreateResult, share :Share);
   # Publishes a session. With `initialData` (also an empty list, as opposed to none) the data is in the bucket and
   # `syncCount` is 1 when this returns. An account that shares a session again gets the same share, with a further secret
   # that is as good as the first, and its `initialData` counts as a sync. Sessions of other accounts are never touched.
   # After `ttlMs` milliseconds, by the host's clock, the share is gone as if it were deleted; 0 means the host's default for
-  # a new share, and no change for one that was shared before. See `ShareWriter.setExpiry`.
+  # a new share, and no change for one that was shared before. See `ShareWriter.setExpiry`. `visibility` says who may see
+  # it; `unset` means the same as 0 there. It holds from the first moment.
 
   syncShare @3 (shareId :Text, secret :Text, data :List(SyncItem), stamp :BatchStamp) -> (result :SyncResult);
   # Applies one batch, whole or not at all. Calls are applied in the order in which they were made on one connection.
@@ -155,7 +156,10 @@ interface ShareRpc {
   # The share as a capability.
 
   viewShare @6 (shareId :Text) -> (result :OpenResult, view :ShareView);
-  # The share for reading. Whoever knows the id may read: the id is the link.
+  # The share for reading, for whoever may see it: see `Visibility`. Of a share that is visible by its link, that is whoever
+  # knows the id. Another is `unauthorized` for those who may not; whoever has a token of it comes by `restore`. When the
+  # share becomes visible to fewer, the views of those who may not see it any more answer `unauthorized`, and their watches
+  # end: on other hosts once these have looked, within a second.
 
   listShares @7 (cursor :Text, limit :UInt32, everyAccount :Bool) -> (result :ListResult);
   # The account's own shares, in no promised order. Begin with an empty cursor and go on with `nextCursor` until it is
@@ -314,6 +318,13 @@ struct ExpiryResult {
   }
 }
 
+struct VisibilityResult {
+  union {
+    visibility @0 :Visibility;
+    refused @1 :Refusal;
+  }
+}
+
 struct ShareListing {
   # One line of a listing, read from the index alone.
   id @0 :Text;
@@ -417,6 +428,20 @@ struct ShareInfo {
   # Of keys and JSON texts.
   expiresAt @9 :Milliseconds;
   # From when on the share is gone, by the host's clock. 0: never.
+  visibility @10 :Visibility;
+  # `unset` comes from a host that knows none: whoever knows the id may see the share.
+}
+
+enum Visibility {
+  # Who may see a share, besides those who hold its secret or a capability on it.
+  unset @0;
+  # Not said: what it means, the place says.
+  link @1;
+  # Whoever knows its id.
+  account @2;
+  # Whoever comes with a credential of any account, with the scope `share:read`.
+  grant @3;
+  # Its own account, with the scope `share:read`, and whoever comes with a saved token that reads.
 }
 
 # ======================================================================================================================
@@ -451,6 +476,10 @@ interface ShareWriter extends(Saved) {
   setExpiry @1 (ttlMs :UInt64) -> (result :ExpiryResult);
   # Gives the share that long to live from now on, shorter or longer than before. 0: no end or, on a host that grants none,
   # the longest that it grants. It counts as no sync.
+
+  setVisibility @2 (visibility :Visibility) -> (result :VisibilityResult);
+  # Says who may see the share from now on; `unset` is `invalidInput`. Only the whole share may: what was narrowed to writing
+  # answers `unauthorized`, because it cannot read and must not let others. It counts as no sync.
 }
 
 interface ShareView extends(Saved) {

@@ -85,6 +85,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         Command::Ls(args) => run_client(&common, environment, shares::list(args, environment, output)),
         Command::Rm(args) => run_client(&common, environment, shares::remove(args, environment, output)),
         Command::Expire(args) => run_client(&common, environment, shares::expire(args, environment, output)),
+        Command::Visibility(args) => run_client(&common, environment, shares::show_to(args, environment, output)),
         Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
         Command::Admin(args) => run_client(&common, environment, admin::run(args.command, environment, output)),
         Command::Manifest(args) => {

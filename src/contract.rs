@@ -2,7 +2,7 @@
 //!
 //! Both sides use it: what one side writes, the other reads with the code beside it. [`sync_data`] is the edge at which
 //! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`grants`] does the same for saved capabilities, [`push`] for pushes; [`error`] is the one map of refusals and faults.
+//! [`grants`] does the same for saved capabilities, [`visibility`] for who may see a share, [`push`] for pushes; [`error`] is the one map of refusals and faults.
 
 pub mod admin;
 pub mod convert;
@@ -10,6 +10,7 @@ pub mod error;
 pub mod grants;
 pub mod push;
 pub mod sync_data;
+pub mod visibility;
 
 /// The contract's version, which `hello` compares.
 pub const CONTRACT_VERSION: u32 = crate::share_capnp::CONTRACT_VERSION;

@@ -56,8 +56,9 @@ mod rooms;
 mod settings;
 mod tokens;
 pub mod traffic;
+pub mod visibility;
 
-pub use create::Created;
+pub use create::{Created, Terms};
 pub use settings::HubSettings;
 
 use rooms::Rooms;
@@ -249,17 +250,6 @@ impl Hub {
         Ok(room)
     }
 
-    /// The room of a share, for reading: whoever knows the id may.
-    ///
-    /// # Errors
-    /// [`Refusal::NotFound`], or the bucket failed.
-    pub async fn view(&self, id: &str) -> Result<Arc<Room>, Refusal> {
-        let room = self.room(id).await?;
-        room.refresh().await?;
-        room.read(|_| ())?;
-        Ok(room)
-    }
-
     /// A share's facts.
     ///
     /// # Errors
@@ -273,6 +263,7 @@ impl Hub {
                 url: self.url(room.id()),
                 created_at: opened.at,
                 expires_at: state.expires_at(),
+                visibility: opened.visibility,
                 updated_at: state.updated_at(),
                 sync_count: state.sync_count(),
                 revision: state.revision(),
@@ -318,7 +309,7 @@ impl Hub {
     /// The share was deleted, or the bucket failed.
     pub async fn follow(&self, room: &Arc<Room>, since: Revision) -> Result<Feed, Refusal> {
         if self.settings.store.is_wrong(Mutation::ReadBeforeSubscribe) {
-            let read = room.after(since, false, false);
+            let read = room.after(since, false, false, None);
             room.refresh().await?;
             return Ok(room.follow(room.read(State::revision)?).having_read(read));
         }

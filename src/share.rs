@@ -19,3 +19,4 @@ pub mod secret;
 pub mod state;
 pub mod time;
 pub mod view;
+pub mod visibility;

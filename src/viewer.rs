@@ -30,6 +30,9 @@ pub struct ViewerSettings {
     pub write_stall: Duration,
     /// How long a command of a viewer may take. Default 10 s.
     pub command_within: Duration,
+    /// How long a WebSocket that came in without a credential, to a share that is not for everybody, may take to show one.
+    /// Default 10 s.
+    pub authenticate_within: Duration,
     /// Server-sent streams that one login session, token or account may have; past it the oldest is closed. Default 64: a
     /// browser has 6 to a host, so ten of them.
     pub streams_max: usize,
@@ -45,6 +48,7 @@ impl Default for ViewerSettings {
             pong_within: Duration::from_secs(10),
             write_stall: Duration::from_secs(30),
             command_within: Duration::from_secs(10),
+            authenticate_within: Duration::from_secs(10),
             streams_max: 64,
             address_streams_max: 1_024,
         }

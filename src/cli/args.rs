@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use capshare::hub::access::{BadScopes, Scopes};
 use capshare::share::id::{AccountId, BadName, TokenId};
+use capshare::share::visibility::{BadVisibility, Visibility};
 use clap::{Args, Parser, Subcommand};
 
 use crate::cli::exit;
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     /// Give a share another time to live
     #[command(after_help = exit::HELP)]
     Expire(Expire),
+    /// Say who may see a share from now on
+    #[command(after_help = exit::HELP)]
+    Visibility(SetVisibility),
     /// Show a share's facts
     #[command(after_help = exit::HELP)]
     Info(Info),
@@ -164,6 +168,10 @@ pub(crate) struct Credentials {
 /// What a host grants its producers.
 #[derive(Args, Default)]
 pub(crate) struct Granted {
+    /// Who may see a share, unless its producer says it: link (whoever knows the link), account (whoever has one here) or
+    /// grant (its owner, and who has a token of it) [env: CAPSHARE_VISIBILITY] [default: link]
+    #[arg(long, value_name = "link|account|grant")]
+    pub(crate) visibility: Option<String>,
     /// After what time a share is gone, unless its producer says another, such as 30d [env: CAPSHARE_SHARE_TTL]
     /// [default: never]
     #[arg(long, value_name = "TIME")]
@@ -404,6 +412,10 @@ pub(crate) struct Push {
     /// shared before]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,
+    /// Who may see the share: whoever knows the link, whoever has an account at the host, or who is granted it [default: as
+    /// the host has it; no change if the session was shared before]
+    #[arg(long, value_name = "link|account|grant", value_parser = visibility)]
+    pub(crate) visibility: Option<Visibility>,
     /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,
@@ -463,6 +475,23 @@ pub(crate) struct Expire {
     /// How long from now on, such as 7d or 12h; or never
     #[arg(value_name = "TIME|never", value_parser = ttl)]
     pub(crate) ttl: Ttl,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
+    /// kept by push]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) secret: Option<String>,
+}
+
+/// Says who may see a share.
+#[derive(Args)]
+pub(crate) struct SetVisibility {
+    /// The share
+    #[arg(value_name = "ID|URL")]
+    pub(crate) share: String,
+    /// Whoever knows the link, whoever has an account at the host, or its owner and who is granted it
+    #[arg(value_name = "link|account|grant", value_parser = visibility)]
+    pub(crate) visibility: Visibility,
     #[command(flatten)]
     pub(crate) host: Host,
     /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
@@ -593,6 +622,10 @@ fn ttl(text: &str) -> Result<Ttl, String> {
         "never" => Ok(Ttl(None)),
         time => humantime::parse_duration(time).map(|ttl| Ttl(Some(ttl))).map_err(|error| error.to_string()),
     }
+}
+
+fn visibility(text: &str) -> Result<Visibility, BadVisibility> {
+    text.parse()
 }
 
 fn speed(text: &str) -> Result<f64, String> {

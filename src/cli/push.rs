@@ -36,6 +36,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
 
     let mut options = CreateOptions::default();
     options.ttl = args.expires;
+    options.visibility = args.visibility;
     let created = tokio::select! {
         () = stop.cancelled() => return Ok(()),
         created = target.client.create_with(&session, None, options) => created,

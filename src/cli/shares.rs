@@ -1,4 +1,4 @@
-//! `capshare ls`, `info`, `rm` and `expire`: one question each.
+//! `capshare ls`, `info`, `rm`, `expire` and `visibility`: one question each.
 
 use capshare::client::ClientError;
 use capshare::share::error::Refusal;
@@ -69,9 +69,9 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
     let expires = info.expires_at.map(time);
     output.result(
         format_args!(
-            "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nexpires   {}\nsyncs     {}\n\
+            "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nexpires   {}\nvisible   {}\nsyncs     {}\n\
              revision  {}\nitems     {}\nbytes     {}",
-            info.id, info.session, info.url, expires.as_deref().unwrap_or("never"), info.sync_count, info.revision, info.item_count, info.byte_count
+            info.id, info.session, info.url, expires.as_deref().unwrap_or("never"), info.visibility, info.sync_count, info.revision, info.item_count, info.byte_count
         ),
         &json!({
             "id": info.id.as_str(),
@@ -80,6 +80,7 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
             "created_at": created,
             "updated_at": updated,
             "expires_at": expires,
+            "visibility": info.visibility.as_str(),
             "sync_count": info.sync_count,
             "revision": info.revision,
             "item_count": info.item_count,
@@ -114,6 +115,26 @@ pub(crate) async fn expire(args: args::Expire, environment: &Environment, output
     output.result(
         format_args!("{id} expires {}", expires_at.as_deref().unwrap_or("never")),
         &json!({ "event": "expiry", "id": id.as_str(), "expires_at": expires_at }),
+    )?;
+    target.client.close().await;
+    Ok(())
+}
+
+/// Says who may see a share, by the secret that is given or that was kept.
+pub(crate) async fn show_to(
+    args: args::SetVisibility,
+    environment: &Environment,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
+    let secret = secret(&target, &id, given, &Secrets::of(environment)?).await?;
+    let set = target.client.set_visibility(&id, &secret, args.visibility).await;
+    set.map_err(|error| with_secret_failed(&target, &id, given, &error))?;
+    let visibility = args.visibility.as_str();
+    output.result(
+        format_args!("{id} is visible by {visibility}"),
+        &json!({ "event": "visibility", "id": id.as_str(), "visibility": visibility }),
     )?;
     target.client.close().await;
     Ok(())

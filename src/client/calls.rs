@@ -11,10 +11,12 @@ use tokio::time::Instant;
 
 use crate::client::error::ClientError;
 use crate::client::link::Session;
+use crate::client::verbs::CreateOptions;
 use crate::contract::convert::{
     read_chunk, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
 };
 use crate::contract::error::read_refusal;
+use crate::contract::visibility::{read_visibility_set, write_visibility};
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
@@ -22,6 +24,7 @@ use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
 use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
+use crate::share::visibility::Visibility;
 use crate::share_capnp::{
     batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
     registration, share_writer,
@@ -94,12 +97,13 @@ pub(crate) async fn create_share(
     session: Rc<Session>,
     of: SessionId,
     initial: Option<Rc<Batch>>,
-    ttl: Option<Duration>,
+    options: CreateOptions,
 ) -> Result<Created, ClientError> {
     let mut request = session.rpc.create_share_request();
     let mut params = request.get();
     params.set_session_id(of.as_str());
-    params.set_ttl_ms(ttl_ms(ttl));
+    params.set_ttl_ms(ttl_ms(options.ttl));
+    params.set_visibility(write_visibility(options.visibility));
     if let Some(batch) = initial {
         write_items(&batch.changes, params.reborrow().init_initial_data(len(&batch)));
         write_batch_stamp(&batch, params.init_stamp());
@@ -168,6 +172,24 @@ pub(crate) async fn set_expiry(
     request.get().set_ttl_ms(ttl_ms(ttl));
     let response = request.send().promise.await?;
     Ok(read_expiry(response.get()?.get_result()?)?)
+}
+
+/// In one round trip, likewise.
+pub(crate) async fn set_visibility(
+    session: Rc<Session>,
+    id: ShareId,
+    secret: Secret,
+    visibility: Visibility,
+) -> Result<(), ClientError> {
+    let mut request = session.rpc.open_share_request();
+    request.get().set_share_id(id.as_str());
+    request.get().set_secret(secret.reveal());
+    let share = request.send().pipeline.get_share();
+    let mut request = share.client.cast_to::<share_writer::Client>().set_visibility_request();
+    request.get().set_visibility(write_visibility(Some(visibility)));
+    let response = request.send().promise.await?;
+    read_visibility_set(response.get()?.get_result()?)?;
+    Ok(())
 }
 
 pub(crate) async fn info(session: Rc<Session>, id: ShareId) -> Result<ShareInfo, ClientError> {

@@ -17,6 +17,7 @@ use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
 use crate::share::view::Synced;
+use crate::share::visibility::Visibility;
 
 /// A share that may be written. Clones are handles on the same queue.
 ///
@@ -182,6 +183,14 @@ impl Share {
     /// As [`Client::set_expiry`].
     pub async fn set_expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, ClientError> {
         self.inner.client.set_expiry(self.id(), self.secret(), ttl).await
+    }
+
+    /// Says who may see the share; see [`Client::set_visibility`].
+    ///
+    /// # Errors
+    /// As [`Client::set_visibility`].
+    pub async fn set_visibility(&self, visibility: Visibility) -> Result<(), ClientError> {
+        self.inner.client.set_visibility(self.id(), self.secret(), visibility).await
     }
 
     /// Deletes the share for good. What is queued is given up, and nothing more is taken.

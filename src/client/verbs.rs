@@ -28,6 +28,7 @@ use crate::share::limits::Limits;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::{Revision, ShareInfo};
+use crate::share::visibility::Visibility;
 
 /// How a share is created.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,13 +37,21 @@ pub struct CreateOptions {
     /// How long it is to live. Default `None`: as the host has it for a new share, and no change for one that was shared
     /// before.
     pub ttl: Option<Duration>,
+    /// Who may see it. Default `None`: likewise.
+    pub visibility: Option<Visibility>,
 }
 
 impl CreateOptions {
     /// For a share that is to live so long.
     #[must_use]
     pub fn ttl(ttl: Duration) -> Self {
-        Self { ttl: Some(ttl) }
+        Self { ttl: Some(ttl), visibility: None }
+    }
+
+    /// For a share that these may see.
+    #[must_use]
+    pub fn visible_to(visibility: Visibility) -> Self {
+        Self { ttl: None, visibility: Some(visibility) }
     }
 }
 
@@ -165,10 +174,31 @@ impl Client {
         .await
     }
 
-    /// A share's facts. Whoever knows the id may ask.
+    /// Says who may see a share, from now on. Those who may not any more are told nothing after this returns, at this host;
+    /// at others within a second.
     ///
     /// # Errors
     /// As every call.
+    pub async fn set_visibility(
+        &self,
+        id: &ShareId,
+        secret: &Secret,
+        visibility: Visibility,
+    ) -> Result<(), ClientError> {
+        let (id, secret) = (id.clone(), secret.clone());
+        self.run(move |link| {
+            Box::pin(async move {
+                let set = |session| calls::set_visibility(session, id.clone(), secret.clone(), visibility);
+                link.call(Policy::Again, set).await
+            })
+        })
+        .await
+    }
+
+    /// A share's facts. Whoever may see it may ask.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::Unauthorized`] for who may not see it.
     pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
         let id = id.clone();
         self.run(|link| {
@@ -355,7 +385,7 @@ async fn create(
         Rc::new(Batch { stamp: Some(Stamp { producer: producer.clone(), epoch: 1, sequence }), changes })
     });
     // Twice is as good as once: the same share with a further secret, and the items under the same stamp.
-    let create = |session| calls::create_share(session, of.clone(), initial.clone(), options.ttl);
+    let create = |session| calls::create_share(session, of.clone(), initial.clone(), options);
     let created = link.call(Policy::AgainIfFits { bytes }, create).await?;
     let facts = Facts { id: created.id, url: created.url, secret: created.secret, existed: created.existed };
     let progress = Progress { sync_count: created.sync_count, revision: created.revision };

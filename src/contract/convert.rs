@@ -7,6 +7,7 @@ use capnp::{struct_list, text};
 
 use crate::contract::error::{read_refusal, write_refusal};
 use crate::contract::sync_data::read_item;
+use crate::contract::visibility::{read_visibility, write_visibility};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload};
@@ -108,6 +109,7 @@ pub fn write_info(info: &ShareInfo, mut to: share_info::Builder<'_>) {
     to.set_item_count(info.item_count);
     to.set_byte_count(info.byte_count);
     to.set_expires_at(never_is_0(info.expires_at));
+    to.set_visibility(write_visibility(Some(info.visibility)));
 }
 
 /// Writes what opening a share came to.
@@ -136,6 +138,7 @@ fn read_info(from: share_info::Reader<'_>) -> Result<ShareInfo, ReadError> {
         url: utf8(from.get_url()?)?.to_owned(),
         created_at: Timestamp(from.get_created_at()),
         expires_at: some_unless_0(from.get_expires_at()),
+        visibility: read_visibility(from.get_visibility().map_err(capnp::Error::from)?).unwrap_or_default(),
         updated_at: Timestamp(from.get_updated_at()),
         sync_count: from.get_sync_count(),
         revision: from.get_revision(),

@@ -2,8 +2,8 @@
 //!
 //! In this order, each with its own answer: is it an upgrade (426), may its origin (403), does it come too often (429), is
 //! this its door and its protocol (400), who is it (401), does its account come too often (429), for viewers: is the share
-//! there (404), and is there room (429). Nothing is registered and no byte of the body is looked at before the last of them.
-//! The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
+//! there (404) and may it be seen (401), and is there room (429). Nothing is registered and no byte of the body is looked at
+//! before the last of them. The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
 //! closed with a code.
 
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +30,7 @@ use crate::hub::metrics::ReasonLabel;
 use crate::hub::registry::{Door, Pending};
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
 use crate::share::id::AccountId;
 use crate::share::secret::Secret;
 use crate::viewer::member::Members;
@@ -212,7 +213,9 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
 pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
-    let is_one = |value: &str| ["captok_", "capsec_", "eyJ"].iter().any(|beginning| value.starts_with(beginning));
+    let is_one = |value: &str| {
+        ["captok_", "capsec_", GrantToken::PREFIX, "eyJ"].iter().any(|beginning| value.starts_with(beginning))
+    };
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     if pairs.into_iter().any(|(name, value)| (is_named(name) && !value.is_empty()) || is_one(value) || is_one(name)) {
         let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";

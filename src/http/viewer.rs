@@ -21,9 +21,10 @@ use crate::contract::SUBPROTOCOL_PREFIX;
 use crate::http::reply;
 use crate::http::upgrade::{Doors, Peer, check_query, offered, switching, token, upgrade_key, upgraded};
 use crate::hub::access::Principal;
-use crate::hub::feed::Feed;
 use crate::hub::registry::{Door, Pending};
+use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
 use crate::share::view::Revision;
 use crate::viewer::command::{Caller, Needs};
 use crate::viewer::frame;
@@ -43,6 +44,9 @@ struct Params {
     cursor: Option<Revision>,
     #[serde(default)]
     input: Option<String>,
+    /// `inband`: a WebSocket that cannot set headers shows its credential in its first frame.
+    #[serde(default)]
+    auth: Option<String>,
 }
 
 /// `/ws/{id}`.
@@ -71,10 +75,18 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
-    let Params { cursor, input } = params(&request.uri)?;
-    let defaults = defaults(input)?;
-    let (feed, principal) = enter(doors, id, request, cursor.unwrap_or_default()).await?;
-    Ok((key, register(doors, Door::Viewer, principal, request)?, ws::Asked { feed, defaults }))
+    let Params { cursor, input, auth } = params(&request.uri)?;
+    let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
+    let is_in_band = auth.as_deref() == Some("inband") && token(&request.headers).is_none();
+    let (feed, principal) = match enter(doors, id, request).await {
+        Ok((Viewing { room, pass }, principal)) => {
+            (Some(doors.hub.follow(&room, cursor).await?.within(pass)), principal)
+        }
+        Err(Refusal::Unauthorized { .. }) if is_in_band => (None, None),
+        Err(refusal) => return Err(refusal),
+    };
+    let pending = register(doors, Door::Viewer, principal, request)?;
+    Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, feed, defaults }))
 }
 
 /// `GET /events/{id}`.
@@ -101,12 +113,13 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
 
 async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<Stream, Refusal> {
     doors.check_comer(request)?;
-    let Params { cursor, input } = params(&request.uri)?;
+    let Params { cursor, input, .. } = params(&request.uri)?;
     // Taken with each post; here it is only looked at, so that who gets it wrong hears of it now.
     defaults(input)?;
     // One that is no number is another server's.
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
-    let (feed, principal) = enter(doors, id, request, last.or(cursor).unwrap_or_default()).await?;
+    let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
+    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass);
     let pending = register(doors, Door::Sse, principal, request)?;
     let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
     let cut = request.extensions.get::<Cut>().cloned();
@@ -135,8 +148,7 @@ pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, reque
 async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -> Result<String, Refusal> {
     doors.check_comer(request)?;
     let defaults = defaults(params(&request.uri)?.input)?;
-    let principal = principal(doors, request).await?;
-    let room = doors.hub.view(id).await?;
+    let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
     let too_long = |_| Refusal::limit("uplinkBytesMax", UPLINK_BYTES_MAX, 0);
     let body: Bytes = to_bytes(body, UPLINK_BYTES_MAX).await.map_err(too_long)?;
     let uplink = match Uplink::read(&body, &defaults) {
@@ -166,7 +178,7 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -
         Err(Some(refusal)) => return Ok(frame::refused(&uplink.id, &refusal)),
         Err(None) => return Err(Refusal::Unavailable { retry_after_ms: 1_000 }),
     };
-    let caller = Caller { hub: Arc::clone(&doors.hub), room, member, principal, is_on_socket: false };
+    let caller = Caller { hub: Arc::clone(&doors.hub), room, pass, member, principal, is_on_socket: false };
     let answer = uplink.answer(&caller, doors.viewer.command_within).await;
     drop(leave);
     Ok(answer)
@@ -197,24 +209,21 @@ pub async fn describe(method: Method) -> Response {
     ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], axum::Json(manifest())).into_response()
 }
 
-/// The share, followed from a revision, for whoever may see it, and who that is.
-async fn enter(
-    doors: &Doors,
-    id: &str,
-    request: &Parts,
-    cursor: Revision,
-) -> Result<(Feed, Option<Principal>), Refusal> {
-    let principal = principal(doors, request).await?;
-    let room = doors.hub.view(id).await?;
-    Ok((doors.hub.follow(&room, cursor).await?, principal))
-}
-
-/// A viewer needs no credential. One that shows some is known by it, and goes when it is revoked.
-async fn principal(doors: &Doors, request: &Parts) -> Result<Option<Principal>, Refusal> {
-    let Some(token) = token(&request.headers) else { return Ok(None) };
-    let who = doors.hub.authenticate(Some(&token)).await?;
-    doors.check_account(&who)?;
-    Ok(Some(who))
+/// The share, for whoever may see it, and who that is. Whether a viewer needs a credential, its share says; one that shows
+/// some is known by it, and goes when it is revoked.
+async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
+    let shown = token(&request.headers);
+    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let entering = async {
+        if let Some(grant) = shown.as_ref().filter(|token| token.reveal().starts_with(GrantToken::PREFIX)) {
+            return Ok((doors.hub.enter(id, None, Some(grant)).await?, None));
+        }
+        let Some(token) = &shown else { return Ok((doors.hub.enter(id, None, None).await?, None)) };
+        let who = doors.hub.authenticate(Some(token)).await?;
+        doors.check_account(&who)?;
+        Ok((doors.hub.enter(id, Some(&who), None).await?, Some(who)))
+    };
+    doors.hub.failures().guard(address, shown.is_some(), entering).await
 }
 
 fn register(doors: &Doors, door: Door, principal: Option<Principal>, request: &Parts) -> Result<Pending, Refusal> {

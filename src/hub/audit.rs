@@ -11,6 +11,7 @@ use crate::hub::access::{Credential, Principal};
 use crate::hub::registry::{CloseReason, Entry};
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
+use crate::share::visibility::Visibility;
 
 /// Who did it.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +95,11 @@ pub(crate) fn over_cap(entry: &Entry) {
 /// A share was created, or shared again by its account.
 pub(crate) fn share_created(who: &Principal, share: &ShareId, existed: bool) {
     line!(By::Principal(who), "share_created", share = share.as_str(), existed);
+}
+
+/// It was said who may see a share.
+pub(crate) fn visibility_set(by: By<'_>, share: &ShareId, visibility: Visibility) {
+    line!(by, "visibility_set", share = share.as_str(), visibility = visibility.as_str());
 }
 
 /// A share was deleted.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
-use crate::hub::audit;
+use crate::hub::audit::{self, By};
 use crate::hub::room::Room;
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
@@ -16,10 +16,20 @@ use crate::share::id::{SessionId, ShareId};
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
 use crate::share::view::Revision;
+use crate::share::visibility::Visibility;
 use crate::store::{Claim, Created as LogCreated};
 
 /// How often a create may find the session's share deleted under it before it is given up.
 const CREATE_TRIES_MAX: usize = 8;
+
+/// What a producer says of its share besides the data.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// How long it is to live. `None`: as the host has it for a new share, and no change for one that was there.
+    pub ttl: Option<Duration>,
+    /// Who may see it. `None`: the same.
+    pub visibility: Option<Visibility>,
+}
 
 /// A share that was created, or that its account had created before.
 #[derive(Debug, Clone)]
@@ -42,8 +52,8 @@ pub struct Created {
 
 impl Hub {
     /// Creates the share of a session, with its initial data if there is any; or finds the one that the account created
-    /// before, adds a secret to it and syncs the data to it. It expires after `ttl`; without one a new share does after the
-    /// host's default, and one that was there when it would have.
+    /// before, adds a secret to it and syncs the data to it. Where the terms say nothing, a new share has the host's, and one
+    /// that was there keeps its own. Nobody sees a new share before it is known who may.
     ///
     /// # Errors
     /// The principal may not, the data does not fit, the host grants no such time, or the bucket failed, and then nothing
@@ -53,7 +63,7 @@ impl Hub {
         who: &Principal,
         session: &SessionId,
         initial: Option<Batch>,
-        ttl: Option<Duration>,
+        terms: Terms,
     ) -> Result<Created, Refusal> {
         who.may_write()?;
         let quotas = &self.context.quotas;
@@ -61,7 +71,7 @@ impl Hub {
         let bytes = initial.as_ref().map_or(0, Batch::byte_count) as u64;
         let admitted = quotas.admit(&who.account, session, bytes).await;
         let charge = admitted.map_err(|error| self.storage_failed(StoreOperation::Create, &error))??;
-        let created = self.create_admitted(who, session, initial, ttl).await;
+        let created = self.create_admitted(who, session, initial, terms).await;
         match (&created, charge) {
             // What is new in memory is not in what was read of the bucket.
             (Ok(Created { existed: false, room, .. }), _) => {
@@ -74,6 +84,9 @@ impl Hub {
         }
         if let Ok(created) = &created {
             audit::share_created(who, &created.id, created.existed);
+            if let Some(visibility) = self.visibility_said(terms, created.existed) {
+                audit::visibility_set(By::Principal(who), &created.id, visibility);
+            }
         }
         created
     }
@@ -83,14 +96,16 @@ impl Hub {
         who: &Principal,
         session: &SessionId,
         initial: Option<Batch>,
-        ttl: Option<Duration>,
+        terms: Terms,
     ) -> Result<Created, Refusal> {
         let at = self.ambient.clock.now();
-        let expires_at = self.expires_at(at, ttl.or(self.settings.share_ttl_default()))?;
+        let expires_at = self.expires_at(at, terms.ttl.or(self.settings.share_ttl_default()))?;
         let (fresh_id, secret) = self.draw()?;
         let hash = access::hash(&secret);
         let (account, of) = (who.account.clone(), session.clone());
         let mut entries = vec![Entry::Open { at, account, session: of, secret: hash, expires_at }];
+        let visibility = self.visibility_said(terms, false);
+        entries.extend(visibility.map(|visibility| Entry::Visibility { at, visibility }));
         entries.extend(initial.clone().map(|batch| Entry::Sync { at, batch }));
         // What the fold would refuse is refused before anything is written.
         let mut state = State::default();
@@ -110,7 +125,7 @@ impl Hub {
                     id
                 }
             };
-            if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref(), ttl).await? {
+            if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref(), terms).await? {
                 return Ok(created);
             }
             // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
@@ -132,14 +147,22 @@ impl Hub {
         Err(Refusal::Unavailable { retry_after_ms: 1_000 })
     }
 
-    /// The share that holds the session's claim, if its log is there already: with a further secret, the expiry, and the
+    /// What is written of who may see a share; `None`: nothing, because it is as it would be without.
+    fn visibility_said(&self, terms: Terms, existed: bool) -> Option<Visibility> {
+        if existed {
+            return terms.visibility;
+        }
+        Some(terms.visibility.unwrap_or(self.settings.visibility)).filter(|visibility| *visibility != Visibility::Link)
+    }
+
+    /// The share that holds the session's claim, if its log is there already: with a further secret, the terms, and the
     /// data.
     async fn rejoin(
         &self,
         id: &ShareId,
         secret: &Secret,
         initial: Option<&Batch>,
-        ttl: Option<Duration>,
+        terms: Terms,
     ) -> Result<Option<Created>, Refusal> {
         let room = match self.room(id.as_str()).await {
             Err(Refusal::NotFound { .. }) => return Ok(None),
@@ -149,7 +172,8 @@ impl Hub {
         room.expire(StoreOperation::Create).await?;
         let at = self.ambient.clock.now();
         let with_secret = room.append(Entry::Secret { at, secret: access::hash(secret) }, StoreOperation::Create);
-        let with_expiry = ttl.map(|ttl| self.set_expiry(&room, Some(ttl)));
+        let with_expiry = terms.ttl.map(|ttl| self.set_expiry(&room, Some(ttl)));
+        let with_visibility = terms.visibility.map(|visibility| self.set_visibility(&room, visibility));
         match with_secret.await {
             Ok(Outcome::Opened) => {}
             Ok(
@@ -164,6 +188,9 @@ impl Hub {
         }
         if let Some(with_expiry) = with_expiry {
             with_expiry.await?;
+        }
+        if let Some(with_visibility) = with_visibility {
+            with_visibility.await?;
         }
         if let Some(batch) = initial {
             self.sync_room(&room, batch.clone()).await?;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use crate::hub::grants::Pass;
 use crate::hub::room::{After, Room};
 use crate::share::error::Refusal;
 use crate::share::view::{Changed, Revision, Step};
@@ -139,13 +140,14 @@ pub struct Feed {
     cursor: Revision,
     begun: bool,
     merging: bool,
+    pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
 }
 
 impl Feed {
     pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
         let news = room.subscribe();
-        Self { room, news, cursor: since, begun: false, merging: false, pieces: VecDeque::new() }
+        Self { room, news, cursor: since, begun: false, merging: false, pass: None, pieces: VecDeque::new() }
     }
 
     /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
@@ -153,6 +155,14 @@ impl Feed {
     #[must_use]
     pub fn merging(mut self) -> Self {
         self.merging = true;
+        self
+    }
+
+    /// The same feed for as long as this pass is good, which lets the follower see the share. Nothing is told after a host
+    /// knows that it is over, also not the rest of what was begun; the next event is then why.
+    #[must_use]
+    pub fn within(mut self, pass: Pass) -> Self {
+        self.pass = Some(pass);
         self
     }
 
@@ -164,6 +174,12 @@ impl Feed {
         }
         self.begun = true;
         self
+    }
+
+    /// What lets its follower see the share, if that was said.
+    #[must_use]
+    pub fn pass(&self) -> Option<&Pass> {
+        self.pass.as_ref()
     }
 
     /// The share that it follows.
@@ -182,7 +198,7 @@ impl Feed {
     /// the future loses nothing.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] once the share was deleted; then always.
+    /// [`Refusal::NotFound`] once the share was deleted, [`Refusal::Unauthorized`] once the pass is over; then always.
     pub async fn next(&mut self) -> Result<Arc<Event>, Refusal> {
         loop {
             if let Some(event) = self.take()? {
@@ -198,11 +214,12 @@ impl Feed {
     /// As [`Feed::next`].
     pub fn take(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
         if let Some(event) = self.pieces.pop_front() {
+            self.check()?;
             return Ok(Some(event));
         }
         // First mark the news as seen, then look: what comes in between is looked at once more.
         self.news.borrow_and_update();
-        match self.room.after(self.cursor, self.begun, self.merging) {
+        match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
             After::Ended(refusal) => return Err(refusal),
             After::Events(events) => {
                 self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
@@ -214,11 +231,25 @@ impl Feed {
         Ok(self.pieces.pop_front())
     }
 
-    /// Waits for news of this host, looks for those of others meanwhile, and ends in any case at `until`. To be called when
+    /// Passes as long as the pass is good, as far as this host knows.
+    ///
+    /// # Errors
+    /// As [`Feed::next`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        match &self.pass {
+            Some(pass) => self.room.read(|state| pass.holds(state, self.room.clock()))?,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for news of this host, looks for those of others meanwhile, and ends in any case at `until` or with the pass. To be called when
     /// there was nothing to [take](Feed::take); afterwards there may be. Dropping the future loses nothing.
     pub async fn news(&mut self, until: Option<Instant>) {
         let poll = self.room.poll_interval();
-        let look_at = poll.map(|poll| Instant::now() + poll);
+        let now = Instant::now();
+        let look_at = poll.map(|poll| now + poll);
+        let over_at = self.pass.as_ref().and_then(|pass| pass.left(self.room.clock())).map(|left| now + left);
+        let until = until.into_iter().chain(over_at).min();
         // The room holds the sender, and we hold the room.
         let changed = self.news.changed();
         tokio::select! {

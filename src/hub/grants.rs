@@ -2,22 +2,25 @@
 //!
 //! A grant is an entry in its share's log, so every host that has the share knows its grants, and they go with it. A
 //! capability is a room and a [`Pass`]; whoever serves one asks [`Hub::check`] at each call, and ends what goes on by itself
-//! (a watch) with [`Hub::until_over`]. A revocation is in the bucket before anybody hears of it. Then it holds on this host
-//! at once, and on others when they next look, which a pass that came through a grant makes them do ([`Hub::check_pass`]).
+//! (a watch) with [`Hub::until_over`]; a feed that was given the pass ends by itself. A revocation is in the bucket before
+//! anybody hears of it. Then it holds on this host at once, and on others when they next look, which a pass that the log can
+//! end makes them do ([`Hub::check_pass`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
+use crate::hub::ambient::Clock;
 use crate::hub::room::Room;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::grant::{Grant, GrantInfo, GrantToken, Label, Right};
-use crate::share::id::GrantId;
+use crate::share::id::{AccountId, GrantId};
 use crate::share::secret::SecretHash;
-use crate::share::state::Outcome;
+use crate::share::state::{Outcome, State};
 use crate::share::time::Timestamp;
+use crate::share::visibility::Visibility;
 
 /// How long a wait for the end of a pass sleeps at a stretch: clocks jump, and timers have an end.
 const STRETCH_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,6 +38,8 @@ pub struct Pass {
 enum By {
     /// The share's id, which everybody may have.
     Id,
+    /// A credential of this account, or the right to come as it; and the share's id.
+    Account(AccountId),
     /// A secret of the share.
     Secret,
     /// The token of this grant.
@@ -45,8 +50,13 @@ impl Pass {
     /// For whoever has the share's secret: everything.
     pub const OWNER: Self = Self { right: Right::Full, until: None, by: By::Secret };
 
-    /// For whoever knows the share's id: reading.
+    /// For whoever knows the share's id: reading, for as long as that is enough.
     pub const VIEWER: Self = Self { right: Right::Read, until: None, by: By::Id };
+
+    /// For an account that knows the share's id: reading, for as long as its visibility lets this account see it.
+    pub(super) fn of_account(account: AccountId) -> Self {
+        Self { right: Right::Read, until: None, by: By::Account(account) }
+    }
 
     /// What it gives.
     #[must_use]
@@ -65,8 +75,48 @@ impl Pass {
     pub fn grant(&self) -> Option<&GrantId> {
         match &self.by {
             By::Grant(id) => Some(id),
-            By::Id | By::Secret => None,
+            By::Id | By::Account(_) | By::Secret => None,
         }
+    }
+
+    /// Whether what is in the share's log can end it.
+    pub(super) fn can_be_taken(&self) -> bool {
+        match self.by {
+            By::Id | By::Account(_) | By::Grant(_) => true,
+            By::Secret => false,
+        }
+    }
+
+    /// Passes if it is good in this state of its share, which is there.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`], with what to do.
+    pub(super) fn holds(&self, state: &State, clock: &dyn Clock) -> Result<(), Refusal> {
+        let visibility = state.visibility();
+        let refused = match &self.by {
+            By::Secret => None,
+            By::Grant(id) => state.grant(id).is_none().then_some(
+                "the token that this capability came through was revoked: ask the share's owner for another",
+            ),
+            By::Id => (visibility != Visibility::Link).then(|| private(visibility)),
+            By::Account(account) => {
+                let is_owner = || state.opened().is_some_and(|opened| opened.account == *account);
+                (visibility == Visibility::Grant && !is_owner()).then(|| private(visibility))
+            }
+        };
+        match (refused, self.until) {
+            (Some(reason), _) => Err(Refusal::Unauthorized { reason: reason.into() }),
+            (None, Some(until)) if clock.now() >= until => Err(Refusal::Unauthorized {
+                reason: "this capability has expired: ask the share's owner for another".into(),
+            }),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// How long it has yet to go by itself, at most a day; `None`: it has no end of its own.
+    pub(super) fn left(&self, clock: &dyn Clock) -> Option<Duration> {
+        let left = self.until?.0.saturating_sub(clock.now().0);
+        Some(Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(STRETCH_MAX))
     }
 
     /// The same with less: everything becomes what is asked for, any other right stays what it is, and the end comes no
@@ -95,7 +145,7 @@ impl Hub {
     /// not the link.
     ///
     /// # Errors
-    /// The pass is over or came by the id alone, the time has passed, the share has [as many grants as it may
+    /// The pass is over or came without the secret or a token of the share, the time has passed, the share has [as many grants as it may
     /// have](crate::share::limits::SHARE_GRANTS_MAX), is gone, or the bucket failed.
     pub async fn grant(
         &self,
@@ -105,7 +155,7 @@ impl Hub {
         expires_at: Option<Timestamp>,
     ) -> Result<GrantToken, Refusal> {
         self.check_pass(room, pass).await?;
-        if pass.by == By::Id {
+        if matches!(pass.by, By::Id | By::Account(_)) {
             let reason = "this view came by the share's id: hand that on, or save what createShare or openShare gave";
             return Err(Refusal::Unauthorized { reason: reason.into() });
         }
@@ -134,6 +184,16 @@ impl Hub {
     /// [`Refusal::NotFound`] if its share is gone; or the bucket failed.
     pub async fn restore(&self, who: &Principal, text: &str) -> Result<Restored, Refusal> {
         let Some(token) = GrantToken::parse(text) else { return Err(no_such_token()) };
+        let restored = self.redeem(&token).await?;
+        if restored.pass.right != Right::Read {
+            who.may_write()?;
+            self.know_quota(&restored.room).await?;
+        }
+        Ok(restored)
+    }
+
+    /// What was saved as this token, whoever shows it.
+    pub(super) async fn redeem(&self, token: &GrantToken) -> Result<Restored, Refusal> {
         let shown = access::hash(token.secret());
         let room = self.room(token.share().as_str()).await?;
         room.refresh().await?;
@@ -144,10 +204,6 @@ impl Hub {
             pass = room.read(|state| pass_of(state.grant(token.grant()), &shown))?;
         }
         let pass = pass.ok_or_else(no_such_token)?;
-        if pass.right != Right::Read {
-            who.may_write()?;
-            self.know_quota(&room).await?;
-        }
         self.check(&room, &pass)?;
         Ok(Restored { room, pass })
     }
@@ -179,29 +235,19 @@ impl Hub {
     /// Passes if a capability is good, as far as this host knows.
     ///
     /// # Errors
-    /// [`Refusal::Unauthorized`] when it is over or its grant revoked, [`Refusal::NotFound`] when its share is gone.
+    /// [`Refusal::Unauthorized`] when it is over, its grant revoked or the share visible to fewer; [`Refusal::NotFound`] when
+    /// its share is gone.
     pub fn check(&self, room: &Room, pass: &Pass) -> Result<(), Refusal> {
-        if let Some(id) = pass.grant()
-            && room.read(|state| state.grant(id).is_none())?
-        {
-            let reason = "the token that this capability came through was revoked: ask the share's owner for another";
-            return Err(Refusal::Unauthorized { reason: reason.into() });
-        }
-        match pass.until {
-            Some(until) if self.ambient.clock.now() >= until => Err(Refusal::Unauthorized {
-                reason: "this capability has expired: ask the share's owner for another".into(),
-            }),
-            _ => Ok(()),
-        }
+        room.read(|state| pass.holds(state, self.ambient.clock.as_ref()))?
     }
 
-    /// The same as far as the bucket knew not long ago: if the capability came through a grant, a host that has not looked
-    /// for as long as followers are content with does so. Without a grant it does not wait.
+    /// The same as far as the bucket knew not long ago: if the log can end the capability, a host that has not looked for as
+    /// long as followers are content with does so. What came by the secret does not wait.
     ///
     /// # Errors
     /// As [`Hub::check`], or the bucket failed.
     pub async fn check_pass(&self, room: &Arc<Room>, pass: &Pass) -> Result<(), Refusal> {
-        if pass.grant().is_some() {
+        if pass.can_be_taken() {
             room.refresh().await?;
         }
         self.check(room, pass)
@@ -209,19 +255,18 @@ impl Hub {
 
     /// Waits until a capability is no longer good, and gives the reason.
     pub async fn until_over(&self, room: &Arc<Room>, pass: &Pass) -> Refusal {
-        let mut news = room.news();
-        let poll = room.poll_interval().filter(|_| pass.grant().is_some());
+        let mut news = room.losses();
+        let poll = room.poll_interval().filter(|_| pass.can_be_taken());
         loop {
             // First mark the news as seen, then look: what comes in between is looked at once more.
             news.borrow_and_update();
             if let Err(refusal) = self.check(room, pass) {
                 return refusal;
             }
-            let left = pass.until.map(|until| until.0.saturating_sub(self.ambient.clock.now().0));
-            let left = left.map_or(STRETCH_MAX, |left| Duration::from_millis(u64::try_from(left).unwrap_or_default()));
+            let left = pass.left(self.ambient.clock.as_ref()).unwrap_or(STRETCH_MAX);
             tokio::select! {
                 // The room holds the sender.
-                _ = news.changed(), if pass.grant().is_some() => {}
+                _ = news.changed() => {}
                 () = tokio::time::sleep(left.min(poll.unwrap_or(STRETCH_MAX))) => {
                     if let Some(poll) = poll {
                         // A bucket that does not answer is logged where that is noticed; we ask again.
@@ -260,7 +305,21 @@ fn pass_of(grant: Option<&Grant>, shown: &SecretHash) -> Option<Pass> {
     Some(Pass { right: info.right, until: info.expires_at, by: By::Grant(info.id.clone()) })
 }
 
-fn no_such_token() -> Refusal {
+/// What to do for whoever may not see a share.
+fn private(visibility: Visibility) -> &'static str {
+    match visibility {
+        Visibility::Link | Visibility::Account => {
+            "this share is for those who have an account here: show a credential that reads (share:read), or ask the \
+             share's owner for a token"
+        }
+        Visibility::Grant => {
+            "this share is private: ask its owner for a token that reads it, and show that; its own account sees it with a \
+             credential that reads (share:read)"
+        }
+    }
+}
+
+pub(super) fn no_such_token() -> Refusal {
     Refusal::Unauthorized { reason: "this token is not good here: it is wrong, or was revoked or has expired".into() }
 }
 

@@ -85,6 +85,9 @@ pub struct CloseReason {
 impl CloseReason {
     /// The host is shutting down: come back, here or elsewhere.
     pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
+    /// A viewer may not see its share any more: do not come back by yourself.
+    pub const HIDDEN: Self =
+        Self { code: 4001, reason: "Unauthorized: the share is not visible to this viewer any more" };
     /// The credential is not valid any more, or an administrator closed the connection: do not come back by yourself.
     pub const REVOKED: Self = Self { code: 4001, reason: "revoked: connect again with a credential that is valid" };
     /// The credential's time is over; as [`REVOKED`](Self::REVOKED).

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::hub::ambient::Clock;
 use crate::hub::audience::Audience;
 use crate::hub::feed::{Event, Feed, Recent, Resync};
+use crate::hub::grants::Pass;
 use crate::hub::metrics::Metrics;
 use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
@@ -81,6 +82,8 @@ pub struct Room {
     inner: Mutex<Inner>,
     /// Rises with every change of the state.
     news: watch::Sender<u64>,
+    /// Rises when somebody may have lost what let them see the share: a grant, the visibility, the share.
+    losses: watch::Sender<u64>,
     followers: AtomicUsize,
     /// Who watches, and what they are asked.
     audience: Audience,
@@ -151,6 +154,7 @@ impl Room {
             context,
             inner: Mutex::new(inner),
             news: watch::Sender::new(0),
+            losses: watch::Sender::new(0),
             followers: AtomicUsize::new(0),
             audience: Audience::default(),
             hurry: Notify::new(),
@@ -252,9 +256,13 @@ impl Room {
         self.news.send_modify(|news| *news += 1);
     }
 
-    /// Rises with every change of the state. Does not count as following.
-    pub(super) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Rises when a pass may have come to its end. Does not count as following.
+    pub(super) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        self.context.clock.as_ref()
     }
 
     pub(super) fn poll_interval(&self) -> Option<Duration> {
@@ -262,14 +270,17 @@ impl Room {
     }
 
     /// What a follower at `cursor` is to be told. `begun`: it has been told something already; `merging`: it wants what it
-    /// missed in one.
-    pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool) -> After {
+    /// missed in one; `pass`: what lets it see anything.
+    pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool, pass: Option<&Pass>) -> After {
         let mut inner = self.lock();
         inner.used_at = Instant::now();
         let is_past = self.is_past(&mut inner);
         let state = &inner.state;
         if is_past || !state.is_live() {
             return After::Ended(Refusal::not_found(self.id.as_str()));
+        }
+        if let Some(Err(refusal)) = pass.map(|pass| pass.holds(state, self.clock())) {
+            return After::Ended(refusal);
         }
         if cursor == state.revision() && (begun || cursor > 0) {
             return After::Nothing;
@@ -312,6 +323,7 @@ impl Room {
             inner.state = *state;
             inner.recent.clear();
             inner.tending.touched(Instant::now());
+            self.losses.send_modify(|losses| *losses += 1);
         }
         self.fold(&entries);
         if anew && entries.is_empty() && self.news.receiver_count() > 0 {
@@ -342,6 +354,9 @@ impl Room {
             }
             outcomes.push(outcome);
         }
+        if entries.iter().any(may_take) {
+            self.losses.send_modify(|losses| *losses += 1);
+        }
         self.watch_expiry(&mut inner);
         self.count_bytes(&inner.state, true);
         let now = Instant::now();
@@ -364,6 +379,16 @@ impl Room {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an entry may take from somebody what let them see the share.
+fn may_take(entry: &Entry) -> bool {
+    match entry {
+        Entry::Visibility { .. } | Entry::Revoke { .. } | Entry::Delete { .. } => true,
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Grant { .. } | Entry::Sync { .. } => {
+            false
+        }
     }
 }
 

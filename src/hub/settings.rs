@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::hub::quota::QuotaSettings;
 use crate::share::limits::Limits;
+use crate::share::visibility::Visibility;
 use crate::store::StoreSettings;
 
 /// How a hub behaves.
@@ -37,6 +38,8 @@ pub struct HubSettings {
     pub linger: Duration,
     /// How long after its last write a share is folded into one object. Default 60 s.
     pub fold_after: Duration,
+    /// Who may see a share if its producer does not say. Default: whoever knows its id.
+    pub visibility: Visibility,
     /// How long a share lives if its producer does not say. Default `None`: until it is deleted.
     pub share_ttl: Option<Duration>,
     /// How long a share may live: a producer that asks for longer is refused, and one that asks for ever gets this. Default
@@ -66,6 +69,7 @@ impl Default for HubSettings {
             idle_rooms_max: 10_000,
             linger: Duration::ZERO,
             fold_after: Duration::from_secs(60),
+            visibility: Visibility::Link,
             share_ttl: None,
             share_ttl_max: None,
             quotas: QuotaSettings::default(),

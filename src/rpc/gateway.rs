@@ -15,12 +15,15 @@ use futures::FutureExt as _;
 use crate::contract::convert::{ReadError, read_batch, write_info, write_listing, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::contract::sync_data::check_json;
+use crate::contract::visibility::read_visibility;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::hub::Terms;
 use crate::hub::access::Principal;
 use crate::hub::audit::{self, By};
 use crate::hub::calls::CallFailure;
 use crate::hub::grants::{Pass, Restored};
 use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
 use crate::rpc::admin::admin_object;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
@@ -85,7 +88,9 @@ impl Gateway {
         } else {
             None
         };
-        Ok(self.caller.hub.create(who, &session, initial, ttl(params.get_ttl_ms())).await?)
+        let visibility = read_visibility(params.get_visibility().map_err(capnp::Error::from)?);
+        let terms = Terms { ttl: ttl(params.get_ttl_ms()), visibility };
+        Ok(self.caller.hub.create(who, &session, initial, terms).await?)
     }
 
     async fn open(&self, id: capnp::text::Reader<'_>, secret: capnp::text::Reader<'_>) -> Answer<Arc<Room>> {
@@ -283,9 +288,10 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::ViewShareResults,
     ) -> Result<(), Error> {
         let viewed = async {
-            self.principal()?;
-            let room = self.caller.hub.view(text(params.get()?.get_share_id()?)?).await?;
-            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, Pass::VIEWER)?))
+            let who = self.principal()?;
+            let entered = self.caller.hub.enter(text(params.get()?.get_share_id()?)?, Some(who), None);
+            let Viewing { room, pass } = entered.await?;
+            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, pass)?))
         };
         let mut results = results.get();
         match refusal_or_fault(viewed.await)? {

@@ -97,6 +97,7 @@ impl share_writer::Server for Refused {
     refuse! {
         sync(share_writer::SyncParams, share_writer::SyncResults);
         set_expiry(share_writer::SetExpiryParams, share_writer::SetExpiryResults);
+        set_visibility(share_writer::SetVisibilityParams, share_writer::SetVisibilityResults);
     }
 }
 

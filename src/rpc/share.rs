@@ -15,6 +15,7 @@ use tokio::sync::{Notify, SemaphorePermit};
 use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
+use crate::contract::visibility::{read_visibility, write_visibility_set};
 use crate::hub::audit::{self, By};
 use crate::hub::grants::Pass;
 use crate::hub::room::Room;
@@ -26,6 +27,7 @@ use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
 use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
+use crate::share::visibility::Visibility;
 use crate::share_capnp::{delete_result, saved, share, share_view, share_writer};
 use crate::wire::guard::guard;
 
@@ -125,6 +127,19 @@ impl ShareObject {
         Ok(self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?)
     }
 
+    async fn show_to(&self, visibility: Option<Visibility>) -> Result<Visibility, Refusal> {
+        let turn = self.admit().await?;
+        if self.pass.right() != Right::Full {
+            let reason = "who may see a share is for its owner to say: this capability is for writing";
+            return Err(Refusal::Unauthorized { reason: reason.into() });
+        }
+        let visibility = visibility.ok_or_else(|| Refusal::invalid(0, "a visibility is link, account or grant"))?;
+        let setting = self.caller.hub.set_visibility(&self.room, visibility);
+        drop(turn);
+        setting.await?;
+        Ok(visibility)
+    }
+
     async fn revoke(&self, params: share::RevokeGrantParams) -> Answer<()> {
         self.admit().await?;
         let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
@@ -184,6 +199,23 @@ impl share_writer::Server for ShareObject {
         write_expiry(&set, results.get().init_result());
         Ok(())
     }
+
+    async fn set_visibility(
+        self: Rc<Self>,
+        params: share_writer::SetVisibilityParams,
+        mut results: share_writer::SetVisibilityResults,
+    ) -> Result<(), Error> {
+        let begun = self.syncs.begin();
+        let visibility = read_visibility(params.get()?.get_visibility()?);
+        let set = self.show_to(visibility).await;
+        drop(begun);
+        if let Ok(visibility) = &set {
+            let who = self.caller.entry.identity();
+            audit::visibility_set(By::Connection(&self.caller.entry, who.as_ref()), self.room.id(), *visibility);
+        }
+        write_visibility_set(&set, results.get().init_result());
+        Ok(())
+    }
 }
 
 impl share_view::Server for ShareObject {
@@ -231,7 +263,7 @@ impl share_view::Server for ShareObject {
         let watching = async {
             self.syncs.before().await;
             self.admit().await?;
-            let feed = self.caller.hub.follow(&self.room, since).await?.merging();
+            let feed = self.caller.hub.follow(&self.room, since).await?.merging().within(self.pass.clone());
             let revision = self.room.read(crate::share::state::State::revision)?;
             Ok((watch_object(&self.caller, feed, observer, &self.pass)?, revision))
         };

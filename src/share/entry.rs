@@ -9,6 +9,7 @@ use crate::share::grant::Grant;
 use crate::share::id::{AccountId, GrantId, SessionId};
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
+use crate::share::visibility::Visibility;
 
 /// One entry of a share's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,13 @@ pub enum Entry {
         at: Timestamp,
         /// From when on it is gone; `None`: it stays until it is deleted.
         expires_at: Option<Timestamp>,
+    },
+    /// Others may see the share than before.
+    Visibility {
+        /// When.
+        at: Timestamp,
+        /// Who.
+        visibility: Visibility,
     },
     /// A sync.
     Sync {

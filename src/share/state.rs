@@ -19,6 +19,7 @@ use crate::share::limits::SHARE_SECRETS_MAX;
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, Revision};
+use crate::share::visibility::Visibility;
 
 mod grants;
 mod history;
@@ -48,7 +49,7 @@ pub struct State {
     removed: Removed,
 }
 
-/// Whose share this is, of what, since when and until when.
+/// Whose share this is, of what, since when and until when, and who may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
     /// Who owns it.
@@ -59,12 +60,14 @@ pub struct Opened {
     pub at: Timestamp,
     /// See [`State::expires_at`].
     pub expires_at: Option<Timestamp>,
+    /// Who may see it; at first, whoever knows its id.
+    pub visibility: Visibility,
 }
 
 /// What an entry did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The share is open, a further secret is valid, it has another expiry, or a grant was made or revoked.
+    /// The share is open, a further secret is valid, it has another expiry or visibility, or a grant was made or revoked.
     Opened,
     /// A sync was applied.
     Synced {
@@ -102,7 +105,8 @@ impl State {
                     return Outcome::Void;
                 }
                 let (account, session) = (account.clone(), session.clone());
-                self.opened = Some(Opened { account, session, at: *at, expires_at: *expires_at });
+                let visibility = Visibility::default();
+                self.opened = Some(Opened { account, session, at: *at, expires_at: *expires_at, visibility });
                 self.updated_at = *at;
                 self.secrets.push_back(*secret);
                 Outcome::Opened
@@ -116,6 +120,10 @@ impl State {
             }
             Entry::Expiry { expires_at, .. } => {
                 self.opened.iter_mut().for_each(|opened| opened.expires_at = *expires_at);
+                Outcome::Opened
+            }
+            Entry::Visibility { visibility, .. } => {
+                self.opened.iter_mut().for_each(|opened| opened.visibility = *visibility);
                 Outcome::Opened
             }
             Entry::Grant { grant } => self.grants.make(grant).map_or_else(Outcome::Refused, |()| Outcome::Opened),
@@ -153,6 +161,12 @@ impl State {
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.opened.as_ref().filter(|_| !self.deleted)?.expires_at
+    }
+
+    /// Who may see the share. Before it is opened and once it is deleted there is nothing to see.
+    #[must_use]
+    pub fn visibility(&self) -> Visibility {
+        self.opened.as_ref().map_or(Visibility::default(), |opened| opened.visibility)
     }
 
     /// The hashes of the secrets that are valid, oldest first.

@@ -4,6 +4,7 @@ use crate::share::change::Change;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::item::{ItemKey, Payload};
 use crate::share::time::Timestamp;
+use crate::share::visibility::Visibility;
 
 /// The number of a share's state: raised by one by each sync that changed anything. 0 is the empty state.
 pub type Revision = u64;
@@ -22,6 +23,8 @@ pub struct ShareInfo {
     pub created_at: Timestamp,
     /// From when on it is gone; `None`: it stays until it is deleted.
     pub expires_at: Option<Timestamp>,
+    /// Who may see it.
+    pub visibility: Visibility,
     /// When the newest sync was accepted; at first, when it was created.
     pub updated_at: Timestamp,
     /// How many syncs were accepted.

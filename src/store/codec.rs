@@ -22,6 +22,7 @@ use crate::share::id::ShareId;
 use crate::share::item::Payload;
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
+use crate::share::visibility::Visibility;
 
 mod record;
 mod run;
@@ -114,6 +115,8 @@ struct Line<'a> {
     #[serde(borrow)]
     secret: Option<Cow<'a, str>>,
     expires: Option<i64>,
+    #[serde(borrow)]
+    visibility: Option<Cow<'a, str>>,
     #[serde(borrow)]
     grant: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -212,6 +215,10 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
             begin(out, "expiry", *at);
             put_expires(out, *expires_at);
         }
+        Entry::Visibility { at, visibility } => {
+            begin(out, "visibility", *at);
+            put_field(out, "visibility", visibility.as_str());
+        }
         Entry::Grant { grant } => {
             begin(out, "grant", grant.info.created_at);
             put_grant(out, grant);
@@ -281,6 +288,10 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
         }),
         "secret" => Ok(Entry::Secret { at, secret: secret(line)? }),
         "expiry" => Ok(Entry::Expiry { at, expires_at }),
+        "visibility" => {
+            let text = line.visibility.as_deref().ok_or("no visibility")?;
+            Ok(Entry::Visibility { at, visibility: read_visibility(text)? })
+        }
         "grant" => Ok(Entry::Grant { grant: read_grant(line)? }),
         "revoke" => Ok(Entry::Revoke { at, grant: name(line.grant.as_deref(), "grant")? }),
         "sync" => {
@@ -298,10 +309,15 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
         }
         "delete" => Ok(Entry::Delete { at }),
         other => {
-            let known = "open, secret, expiry, grant, revoke, sync, delete";
+            let known = "open, secret, expiry, visibility, grant, revoke, sync, delete";
             Err(format!("unknown line type {}: this version knows {known}", quoted(other)))
         }
     }
+}
+
+/// One that is not known is an error: nobody can tell whom it would let in.
+fn read_visibility(text: &str) -> Result<Visibility, String> {
+    text.parse().map_err(|_| format!("an unknown visibility {}", quoted(text)))
 }
 
 fn read_grant(line: &Line<'_>) -> Result<Grant, String> {
@@ -388,6 +404,7 @@ fn size_hint(entry: &Entry) -> usize {
         Entry::Open { .. }
         | Entry::Secret { .. }
         | Entry::Expiry { .. }
+        | Entry::Visibility { .. }
         | Entry::Grant { .. }
         | Entry::Revoke { .. }
         | Entry::Delete { .. } => 512,

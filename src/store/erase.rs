@@ -155,6 +155,7 @@ fn session_in(entries: &[Entry]) -> Option<(AccountId, SessionId)> {
         Entry::Open { account, session, .. } => Some((account.clone(), session.clone())),
         Entry::Secret { .. }
         | Entry::Expiry { .. }
+        | Entry::Visibility { .. }
         | Entry::Grant { .. }
         | Entry::Revoke { .. }
         | Entry::Sync { .. }

@@ -308,6 +308,7 @@ fn deletion_in(entry: &Entry) -> Option<Ended> {
         Entry::Open { .. }
         | Entry::Secret { .. }
         | Entry::Expiry { .. }
+        | Entry::Visibility { .. }
         | Entry::Grant { .. }
         | Entry::Revoke { .. }
         | Entry::Sync { .. } => None,

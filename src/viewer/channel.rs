@@ -69,7 +69,7 @@ impl Channel {
     /// The next thing to tell, when there is one. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The share is gone.
+    /// The share is gone, or may not be seen any more.
     pub(super) async fn next(&mut self) -> Result<Down, Refusal> {
         loop {
             let now = Instant::now();
@@ -85,6 +85,7 @@ impl Channel {
             if self.stage == Stage::Ready
                 && let Some(notice) = self.member.seat.look(&mut self.told)
             {
+                self.feed.check()?;
                 return Ok(Down::Frame(frame::notice(notice), None));
             }
             if let Some(event) = self.feed.take()? {

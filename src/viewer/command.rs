@@ -12,8 +12,12 @@ use serde_json::Value;
 use crate::hub::Hub;
 use crate::hub::access::Principal;
 use crate::hub::asks::Question;
+use crate::hub::grants::Pass;
+use crate::hub::registry::Entry;
 use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
 use crate::share::secret::Secret;
 use crate::viewer::frame::{self, json};
 use crate::viewer::member::Member;
@@ -194,6 +198,8 @@ pub struct Caller {
     pub hub: Arc<Hub>,
     /// The share.
     pub room: Arc<Room>,
+    /// What lets the viewer see it.
+    pub pass: Pass,
     /// The viewer whose stream is open, if it has one.
     pub member: Option<Arc<Member>>,
     /// Who posted it, if a credential came with it.
@@ -236,6 +242,7 @@ impl Command {
     /// See [`Refusal`].
     pub async fn run(self, caller: &Caller) -> Result<String, Refusal> {
         let Caller { hub, room, .. } = caller;
+        hub.check_pass(room, &caller.pass).await?;
         match self {
             Self::Info(NoInput {}) => {
                 room.refresh().await?;
@@ -268,11 +275,32 @@ impl Command {
                         "a token is shown in-band over a WebSocket: here, send it as Authorization: Bearer TOKEN";
                     return Err(Refusal::invalid(0, reason));
                 };
-                let who = hub.authenticate_within(&member.entry, &token).await?;
-                Ok(json(&Authenticated { account: Some(who.account.as_str().to_owned()) }))
+                let (_, shown) = introduce(hub, &member.entry, room.id().as_str(), &token).await?;
+                Ok(json(&shown))
             }
         }
     }
+}
+
+/// Takes a token that a viewer shows in-band on its socket: the share as that lets it see it, and whose token it is.
+///
+/// # Errors
+/// It is wrong, or does not let anybody see this share.
+pub(super) async fn introduce(
+    hub: &Hub,
+    entry: &Entry,
+    id: &str,
+    token: &Secret,
+) -> Result<(Viewing, Authenticated), Refusal> {
+    let introducing = async {
+        if token.reveal().starts_with(GrantToken::PREFIX) {
+            return Ok((hub.enter(id, None, Some(token)).await?, Authenticated { account: None }));
+        }
+        let who = hub.authenticate_within(entry, token).await?;
+        let account = Some(who.account.as_str().to_owned());
+        Ok((hub.enter(id, Some(&who), None).await?, Authenticated { account }))
+    };
+    hub.failures().guard(entry.address.get().copied(), true, introducing).await
 }
 
 impl HistoryInput {

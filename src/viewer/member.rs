@@ -10,6 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::hub::Hub;
 use crate::hub::audience::Seat;
+use crate::hub::feed::Feed;
+use crate::hub::grants::Pass;
 use crate::hub::registry::Entry;
 use crate::hub::room::Room;
 use crate::share::error::Refusal;
@@ -24,6 +26,8 @@ pub struct Member {
     pub entry: Arc<Entry>,
     /// Its place in the audience.
     pub seat: Seat,
+    /// What lets it see the share.
+    pub pass: Pass,
     /// The name of its channel: 128 random bits.
     pub channel: String,
     /// Bound: [`COMMANDS_IN_FLIGHT_MAX`]; past it a command is refused.
@@ -42,14 +46,15 @@ impl Members {
     ///
     /// # Errors
     /// The machine has no randomness to give.
-    pub fn enter(self: &Arc<Self>, hub: &Hub, entry: Arc<Entry>, room: &Arc<Room>) -> Result<Arc<Member>, Refusal> {
+    pub fn enter(self: &Arc<Self>, hub: &Hub, entry: Arc<Entry>, feed: &Feed) -> Result<Arc<Member>, Refusal> {
         let bits = hub.ambient().bits().map_err(|error| {
             tracing::error!(%error, "a channel has no name");
             Refusal::Unavailable { retry_after_ms: 10_000 }
         })?;
         let member = Arc::new(Member {
             entry,
-            seat: room.take_seat(),
+            seat: feed.room().take_seat(),
+            pass: feed.pass().cloned().unwrap_or(Pass::VIEWER),
             channel: format!("{bits:032x}"),
             commands: Arc::new(Semaphore::new(COMMANDS_IN_FLIGHT_MAX)),
             members: Arc::downgrade(self),

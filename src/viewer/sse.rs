@@ -58,7 +58,7 @@ impl Stream {
         settings: ViewerSettings,
     ) -> Result<Self, Refusal> {
         let entry = Arc::clone(connection.entry());
-        let member = members.enter(hub, Arc::clone(&entry), feed.room())?;
+        let member = members.enter(hub, Arc::clone(&entry), &feed)?;
         let channel = Channel::new(Arc::clone(hub), member, feed, settings.heartbeat);
         let may_expire = entry.principal.is_some();
         let hub = Arc::clone(hub);

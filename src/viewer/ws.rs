@@ -4,6 +4,9 @@
 //! thing to tell is taken when the last one is in the socket, so a slow viewer is told less often and more at once, and one
 //! that does not read at all is cut off. Its commands run beside that, each in a task of its own, and end with it.
 //! Refuses binary frames, which are another door's protocol.
+//!
+//! A page cannot set headers, so it may come to a share that is not for everybody without a credential, and show it in its
+//! first frame. Until then it is told nothing, and has no place in the audience.
 
 use std::sync::Arc;
 
@@ -19,10 +22,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::hub::Hub;
 use crate::hub::feed::Feed;
 use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
+use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
+use crate::share::view::Revision;
 use crate::viewer::ViewerSettings;
 use crate::viewer::channel::{Channel, Down};
-use crate::viewer::command::Caller;
+use crate::viewer::command::{AuthenticateInput, Caller, Command, introduce};
 use crate::viewer::frame;
 use crate::viewer::member::Members;
 use crate::viewer::uplink::{Defaults, UPLINK_BYTES_MAX, Uplink};
@@ -40,8 +45,12 @@ pub fn socket_config() -> WebSocketConfig {
 /// What a viewer came for.
 #[derive(Debug)]
 pub struct Asked {
-    /// The share, from where on.
-    pub feed: Feed,
+    /// The id of the share.
+    pub id: String,
+    /// From where on.
+    pub cursor: Revision,
+    /// The share itself; `None`: it is to show a credential first.
+    pub feed: Option<Feed>,
     /// What its commands' inputs begin with.
     pub defaults: Defaults,
 }
@@ -80,20 +89,79 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let entry = Arc::clone(connection.entry());
-    let Ok(member) = members.enter(hub, Arc::clone(&entry), asked.feed.room()) else {
-        return Some(farewell(&CloseReason::FAULT));
+    let serving = async {
+        let Asked { id, cursor, feed, defaults } = asked;
+        let feed = match feed {
+            Some(feed) => feed,
+            None => {
+                let shown = timeout(settings.authenticate_within, show(hub, &entry, &id, cursor, socket)).await;
+                shown.unwrap_or(Err(Some(farewell(&UNSHOWN))))?
+            }
+        };
+        let Ok(member) = members.enter(hub, Arc::clone(&entry), &feed) else {
+            return Err(Some(farewell(&CloseReason::FAULT)));
+        };
+        let channel = Channel::new(Arc::clone(hub), member, feed, settings.heartbeat);
+        let (entry, commands) = (Arc::clone(&entry), JoinSet::new());
+        let mut viewer = Viewer { entry, socket, channel, defaults, commands, settings, pong_by: None };
+        Ok(viewer.run().await)
     };
-    let channel = Channel::new(Arc::clone(hub), member, asked.feed, settings.heartbeat);
-    let (commands, defaults) = (JoinSet::new(), asked.defaults);
-    let mut viewer = Viewer { entry, socket, channel, defaults, commands, settings, pong_by: None };
     let ended = tokio::select! {
         biased;
         () = connection.closing.cancelled() => None,
         () = hub.close_when_expired(connection) => None,
-        ended = viewer.run() => ended,
+        ended = serving => ended.unwrap_or_else(std::convert::identity),
     };
     connection.close_reason().map(farewell).or(ended)
 }
+
+/// A viewer that was to show a credential showed none that is good for this share.
+const UNSHOWN: CloseReason =
+    CloseReason { code: 4001, reason: "Unauthorized: share.authenticate is the first frame here, with a good token" };
+
+/// Reads the first frame, which is to show a credential, and answers it; gives the share then.
+async fn show<S>(
+    hub: &Arc<Hub>,
+    entry: &Entry,
+    id: &str,
+    cursor: Revision,
+    socket: &mut WebSocketStream<S>,
+) -> Result<Feed, Farewell>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let sent = loop {
+        match socket.next().await {
+            Some(Ok(Message::Text(sent))) => break sent,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Binary(_))) => return Err(Some((CloseCode::Unsupported, BINARY))),
+            Some(Ok(Message::Close(_) | Message::Frame(_)) | Err(_)) | None => return Err(None),
+        }
+    };
+    entry.traffic.received(sent.len());
+    let reason = "this share is not for everybody: share.authenticate comes first";
+    let shown = match Uplink::read(sent.as_bytes(), &Defaults::new()) {
+        Ok(Uplink { id: frame, command: Command::Authenticate(AuthenticateInput { token }), .. }) => {
+            let introduced = async {
+                let (Viewing { room, pass }, shown) = introduce(hub, entry, id, &token).await?;
+                Ok((hub.follow(&room, cursor).await?.within(pass), shown))
+            };
+            introduced.await.map_err(|refusal| (frame.clone(), refusal)).map(|(feed, shown)| (frame, feed, shown))
+        }
+        Ok(Uplink { id: frame, .. }) => Err((frame, Refusal::Unauthorized { reason: reason.into() })),
+        Err(refused) => Err(refused),
+    };
+    let (answer, feed) = match shown {
+        Ok((frame, feed, shown)) => (frame::answered(&frame, &frame::json(&shown)), Ok(feed)),
+        Err((frame, refusal)) => (frame::refused(&frame, &refusal), Err(Some(farewell(&UNSHOWN)))),
+    };
+    entry.traffic.sent(answer.len());
+    socket.send(text(answer)).await.map_err(|_| None)?;
+    feed
+}
+
+/// What a binary frame is told.
+const BINARY: &str = "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share";
 
 fn farewell(CloseReason { code, reason }: &CloseReason) -> (CloseCode, &'static str) {
     ((*code).into(), reason)
@@ -135,7 +203,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<'_, S> {
                     Ok(down) => self.tell(down).await,
                     Err(refusal) => {
                         self.send(text(frame::ended(&refusal))).await;
-                        return Some((CloseCode::Normal, "the share is gone"));
+                        let may_not = matches!(refusal, Refusal::Unauthorized { .. });
+                        return Some(if may_not { farewell(&CloseReason::HIDDEN) } else { (CloseCode::Normal, "the share is gone") });
                     }
                 },
             };
@@ -177,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<'_, S> {
             Some(Ok(Message::Binary(_))) => {
                 let (expected, got) = ("JSON in text frames".into(), "a binary frame".into());
                 self.send(text(frame::ended(&Refusal::ProtocolMismatch { expected, got }))).await;
-                Err(Some((CloseCode::Unsupported, "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share")))
+                Err(Some((CloseCode::Unsupported, BINARY)))
             }
             // Pings are answered by the socket itself, and a Close as well, while it is read.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_))) => Ok(true),
@@ -199,6 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<'_, S> {
         let caller = Caller {
             hub: Arc::clone(self.channel.hub()),
             room: Arc::clone(member.seat.room()),
+            pass: member.pass.clone(),
             member: Some(Arc::clone(member)),
             principal: None,
             is_on_socket: true,

@@ -34,7 +34,7 @@ use capshare::host::storage::{self, S3Options};
 use capshare::hub::access::{Access as _, SingleAccount};
 use capshare::hub::ambient::Ambient;
 use capshare::hub::room::Room;
-use capshare::hub::{Created, Hub, HubSettings};
+use capshare::hub::{Created, Hub, HubSettings, Terms};
 use capshare::share::change::Batch;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -151,7 +151,7 @@ fn access() -> SingleAccount {
 }
 
 async fn create(hub: &Hub, session: &str) -> Created {
-    hub.create(&access().anonymous().unwrap(), &session.parse().unwrap(), None, None).await.unwrap()
+    hub.create(&access().anonymous().unwrap(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
 }
 
 /// One sync, acknowledged.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use capshare::client::{ClientError, CreateOptions};
 use capshare::hub::ambient::Clock;
 use capshare::hub::room::Room;
-use capshare::hub::{Created, Hub};
+use capshare::hub::{Created, Hub, Terms};
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StoreOperation};
 use capshare::share::id::SessionId;
@@ -40,7 +40,7 @@ async fn create(hub: &Hub, ttl: Option<Duration>) -> Result<Created, Refusal> {
         key: ItemKey::message("m").unwrap(),
         value: Some(Payload::from_checked_json("\"the content\"")),
     }];
-    hub.create(&who, &session(), Some(Batch { stamp: None, changes }), ttl).await
+    hub.create(&who, &session(), Some(Batch { stamp: None, changes }), Terms { ttl, ..Terms::default() }).await
 }
 
 fn not_found<T: std::fmt::Debug>(answer: Result<T, Refusal>) {
@@ -311,7 +311,7 @@ fn waiting_for_an_expiry_keeps_no_share_in_memory() {
         let who = hub.authenticate(None).await.unwrap();
         for n in 0..200 {
             let session = format!("ses_{n}").parse().unwrap();
-            hub.create(&who, &session, None, Some(HOUR)).await.unwrap();
+            hub.create(&who, &session, None, Terms { ttl: Some(HOUR), ..Terms::default() }).await.unwrap();
         }
         // Rooms are counted once in 64 that come, and what is left of them is written first.
         while hub.metrics().rooms.get() > 64 {

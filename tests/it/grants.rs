@@ -190,7 +190,7 @@ async fn told_the_end(told: &Told) -> Refusal {
 async fn only_serves(of: capnp::capability::Client, serves: &[u64]) {
     for (interface, methods) in [
         (saved::Client::TYPE_ID, 1),
-        (share_writer::Client::TYPE_ID, 2),
+        (share_writer::Client::TYPE_ID, 3),
         (share_view::Client::TYPE_ID, 3),
         (share::Client::TYPE_ID, 5),
         (share_rpc::Client::TYPE_ID, 13),

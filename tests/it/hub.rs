@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use capshare::client::{ClientError, Replica};
+use capshare::hub::Terms;
 use capshare::hub::room::QUEUE_BYTES_MAX;
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StoreOperation};
@@ -208,10 +209,10 @@ fn a_share_that_two_create_at_once_is_one_room() {
         let (who, session) = (hub.authenticate(None).await.unwrap(), "ses_1".parse().unwrap());
         // The claim is quick; the log is there after five seconds and is answered after ten.
         bucket.next_writes([None, Some(Fault::Slow(Duration::from_secs(10)))]);
-        let first = hub.create(&who, &session, None, None);
+        let first = hub.create(&who, &session, None, Terms::default());
         let second = async {
             tokio::time::sleep(Duration::from_secs(7)).await;
-            hub.create(&who, &session, None, None).await
+            hub.create(&who, &session, None, Terms::default()).await
         };
         let (first, second) = tokio::join!(first, second);
         let (first, second) = (first.unwrap(), second.unwrap());

@@ -26,4 +26,5 @@ mod simulation;
 mod store;
 mod support;
 mod viewers;
+mod visibility;
 mod wire;

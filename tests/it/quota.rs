@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use capshare::hub::access::Principal;
 use capshare::hub::quota::Quota;
-use capshare::hub::{Created, Hub};
+use capshare::hub::{Created, Hub, Terms};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::ProducerId;
@@ -37,7 +37,7 @@ async fn who(hub: &Hub) -> Principal {
 }
 
 async fn create(hub: &Hub, session: &str, initial: Option<Batch>) -> Result<Created, Refusal> {
-    hub.create(&who(hub).await, &session.parse().unwrap(), initial, None).await
+    hub.create(&who(hub).await, &session.parse().unwrap(), initial, Terms::default()).await
 }
 
 #[track_caller]

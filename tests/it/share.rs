@@ -11,6 +11,7 @@ use capshare::share::secret::SecretHash;
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
 use capshare::share::view::Changed;
+use capshare::share::visibility::Visibility;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -333,6 +334,25 @@ fn the_last_word_on_the_expiry_counts_until_the_share_is_deleted() {
     assert_eq!(state.apply(&Entry::Delete { at: Timestamp(4) }), Outcome::Deleted);
     assert_eq!(state.apply(&expiry(None)), Outcome::Void);
     assert_eq!(state.expires_at(), None);
+}
+
+#[test]
+fn the_last_word_on_the_visibility_counts_and_at_first_the_id_is_enough() {
+    let says = |visibility| Entry::Visibility { at: Timestamp(2), visibility };
+    assert_eq!(State::default().apply(&says(Visibility::Grant)), Outcome::Void);
+    let mut state = opened();
+    assert_eq!(state.visibility(), Visibility::Link);
+    for visibility in [Visibility::Grant, Visibility::Link, Visibility::Account] {
+        assert_eq!(state.apply(&says(visibility)), Outcome::Opened);
+        assert_eq!(state.visibility(), visibility);
+        let mut restored = State::default();
+        restored.restore(state.save(0).unwrap());
+        assert_eq!(restored, state);
+    }
+    let (revision, syncs) = (state.revision(), state.sync_count());
+    assert_eq!((revision, syncs), (0, 0), "it counts as no sync");
+    assert_eq!(state.apply(&Entry::Delete { at: Timestamp(4) }), Outcome::Deleted);
+    assert_eq!(state.apply(&says(Visibility::Link)), Outcome::Void);
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(crate) struct FileSettings {
     pub(crate) single_writer: Option<bool>,
     pub(crate) linger: Option<String>,
     pub(crate) workers: Option<usize>,
+    pub(crate) visibility: Option<String>,
     pub(crate) share_ttl: Option<String>,
     pub(crate) share_ttl_max: Option<String>,
     pub(crate) log: Option<String>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use capshare::hub::HubSettings;
 use capshare::hub::quota::{Quota, QuotaSettings};
 use capshare::share::id::{AccountId, BadName};
+use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};
 
 use crate::cli::args;
@@ -17,6 +18,7 @@ use crate::cli::settings::{Setting, Source, strongest};
 
 /// What a host grants its producers.
 pub(crate) struct Granted {
+    pub(crate) visibility: Setting<Visibility>,
     pub(crate) share_ttl: Setting<Option<Duration>>,
     pub(crate) share_ttl_max: Setting<Option<Duration>>,
     shares_max: Setting<Option<u64>>,
@@ -34,6 +36,10 @@ pub(crate) fn resolve(
     environment: &Environment,
     file: &mut FileSettings,
 ) -> Result<Granted, Failure> {
+    let (variable, written) = ("CAPSHARE_VISIBILITY", file.visibility.take());
+    let visibility = strongest(("--visibility", args.visibility), &[variable], environment, ("visibility", written))
+        .unwrap_or_else(|| Setting::by_default(Visibility::default().to_string()))
+        .read("link, account or grant", |text| text.parse().ok())?;
     let time = |flag, said, variable, member, written| {
         let said = strongest((flag, said), &[variable], environment, (member, written));
         said.map_or_else(
@@ -77,7 +83,16 @@ pub(crate) fn resolve(
         Quota { shares_max: shares_max.value, bytes_max: bytes_max.value, bytes_per_day_max: bytes_per_day_max.value };
     let accounts = section.accounts.into_iter().map(|(name, section)| account(&name, section, default));
     let accounts = accounts.collect::<Result<_, _>>()?;
-    Ok(Granted { share_ttl, share_ttl_max, shares_max, bytes_max, bytes_per_day_max, connections_max, accounts })
+    Ok(Granted {
+        visibility,
+        share_ttl,
+        share_ttl_max,
+        shares_max,
+        bytes_max,
+        bytes_per_day_max,
+        connections_max,
+        accounts,
+    })
 }
 
 #[expect(clippy::option_option, reason = "no number, and the number none")]
@@ -120,6 +135,7 @@ impl Granted {
     pub(crate) fn shown(&self) -> Vec<(&'static str, Value, &Source)> {
         let time = |ttl: &Setting<Option<Duration>>| json!(ttl.value.map(shown_time));
         vec![
+            ("visibility", json!(self.visibility.value.as_str()), &self.visibility.from),
             ("share_ttl", time(&self.share_ttl), &self.share_ttl.from),
             ("share_ttl_max", time(&self.share_ttl_max), &self.share_ttl_max.from),
             ("quota.shares_max", json!(self.shares_max.value), &self.shares_max.from),

@@ -102,6 +102,7 @@ fn byte_count(entry: &Entry) -> usize {
         Entry::Open { .. }
         | Entry::Secret { .. }
         | Entry::Expiry { .. }
+        | Entry::Visibility { .. }
         | Entry::Revoke { .. }
         | Entry::Delete { .. } => 256,
     }

@@ -29,6 +29,7 @@ impl State {
             Entry::Open { .. }
             | Entry::Secret { .. }
             | Entry::Expiry { .. }
+            | Entry::Visibility { .. }
             | Entry::Grant { .. }
             | Entry::Revoke { .. }
             | Entry::Delete { .. } => entry.clone(),

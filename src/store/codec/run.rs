@@ -23,6 +23,7 @@ use crate::share::secret::SecretHash;
 use crate::share::state::{Opened, Saved, SavedItem, SavedProducer};
 use crate::share::time::Timestamp;
 use crate::share::view::Revision;
+use crate::share::visibility::Visibility;
 use crate::store::error::StoreError;
 use crate::store::key::Number;
 
@@ -77,6 +78,9 @@ struct FactsLine<'a> {
     /// Absent: it stays until it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
+    /// Absent: whoever knows its id may see it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    visibility: Option<Cow<'a, str>>,
     updated: i64,
     syncs: u64,
     revision: Revision,
@@ -217,12 +221,14 @@ fn facts<'a>(share: &'a ShareId, saved: &'a Saved) -> FactsLine<'a> {
         syncs: saved.sync_count,
         revision: saved.revision,
     };
+    let visibility = saved.opened.visibility;
     FactsLine {
         share: share.as_str().into(),
         account: saved.opened.account.as_str().into(),
         session: saved.opened.session.as_str().into(),
         at: saved.opened.at.0,
         expires: saved.opened.expires_at.map(|at| at.0),
+        visibility: (visibility != Visibility::Link).then(|| visibility.as_str().into()),
         updated: saved.updated_at.0,
         syncs: saved.sync_count,
         revision: saved.revision,
@@ -251,6 +257,7 @@ fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
             session: line.session.parse().map_err(bad)?,
             at: Timestamp(line.at),
             expires_at: line.expires.map(Timestamp),
+            visibility: line.visibility.as_deref().map_or(Ok(Visibility::Link), super::read_visibility)?,
         },
         updated_at: Timestamp(line.updated),
         sync_count: line.syncs,

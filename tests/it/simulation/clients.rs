@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use capshare::hub::Terms;
 use capshare::hub::access::{Credential, Principal, Scopes};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
@@ -104,7 +105,7 @@ pub(super) async fn creator(stage: &Stage, client: usize) -> Result<(), String> 
     loop {
         let host = hosts::any(&stage.hosts, &dice).await;
         let (who, session, patience) = (ann(), session(), patience(&dice));
-        match call(&host, patience, host.hub.create(&who, &session, Some(batch.clone()), None)).await {
+        match call(&host, patience, host.hub.create(&who, &session, Some(batch.clone()), Terms::default())).await {
             Answer::Got(created) => {
                 stage.world.tell(format_args!("client {client} has {} existed {}", created.id, created.existed));
                 stage.history.answered(operation, Ret::Applied);
@@ -272,7 +273,7 @@ pub(super) async fn deleter(stage: &Stage, client: usize) -> Result<(), String> 
         let host = hosts::any(&stage.hosts, &dice).await;
         let (who, session) = (ann(), session());
         let fresh = batch(&dice, 0, "anew", None);
-        match call(&host, patience(&dice), host.hub.create(&who, &session, Some(fresh), None)).await {
+        match call(&host, patience(&dice), host.hub.create(&who, &session, Some(fresh), Terms::default())).await {
             Answer::Got(created) if created.id == id => return Err(format!("the deleted share {id} came back")),
             Answer::Got(created) => {
                 stage.world.tell(format_args!("client {client} shares anew: {}", created.id));

@@ -11,6 +11,7 @@ use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
+use capshare::share::visibility::Visibility;
 use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings, TokenRecord};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -26,6 +27,8 @@ const SEGMENT_1: &str = include_str!("../../data/store/format-1-segment-1.jsonl"
 const SEGMENT_2: &str = include_str!("../../data/store/format-1-segment-2.jsonl");
 const RUN: &str = include_str!("../../data/store/format-1-run.jsonl");
 const EXPIRING: &str = include_str!("../../data/store/format-1-segment-expiry.jsonl");
+const VISIBLE: &str = include_str!("../../data/store/format-1-segment-visibility.jsonl");
+const RUN_WITH_VISIBILITY: &str = include_str!("../../data/store/format-1-run-visibility.jsonl");
 const GRANTS: &str = include_str!("../../data/store/format-1-segment-grants.jsonl");
 const RUN_WITH_GRANTS: &str = include_str!("../../data/store/format-1-run-grants.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
@@ -196,6 +199,38 @@ async fn format_1_has_expiries() {
     assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, entries);
 }
 
+/// Who may see a share is a line of the log, and a field of a run's facts unless it is whoever knows the id.
+#[tokio::test]
+async fn format_1_has_visibilities() {
+    let says = |at, visibility| Entry::Visibility { at: Timestamp(at), visibility };
+    let entries = [
+        golden().0.remove(0),
+        says(1_796_000_000_000, Visibility::Grant),
+        says(1_796_000_001_000, Visibility::Link),
+        says(1_796_000_002_000, Visibility::Account),
+    ];
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let host = host(&bucket, 0xfeed);
+    let mut log = created(&host, &share(1), &entries).await;
+    assert_eq!(text(&bucket, &segment_key(1)).await, VISIBLE);
+    assert_eq!(opened(&self::host(&bucket, 5), &share(1)).await.1, entries);
+    log.append(&[Entry::Sync { at: Timestamp(1_796_000_003_000), batch: Batch::default() }]).await.unwrap();
+    let Opened::Open(_, news) = self::host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+    let state = news.into_state();
+    let (folded, _) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    log.folded(&folded);
+    assert_eq!(text_of(bucket.as_ref(), &Path::parse(run_key()).unwrap()).await, RUN_WITH_VISIBILITY);
+    bucket.delete(&Path::parse(segment_key(1)).unwrap()).await.unwrap();
+    let Opened::Open(_, news) = self::host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+    assert_eq!(news.into_state(), state);
+
+    // One of tomorrow is not taken for one of today's: nobody can tell whom it would let in.
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    put(&bucket, &segment_key(1), VISIBLE.replace("\"account\"}", "\"team\"}")).await;
+    let Err(error) = self::host(&bucket, 5).open_log(&share(1)).await else { panic!() };
+    assert!(error.to_string().contains("unknown visibility team"), "{error}");
+}
+
 /// Grants stand in the log, and in a run until they are revoked.
 #[tokio::test]
 async fn format_1_has_grants() {
@@ -345,6 +380,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
             }),
         1 => (at(), hash()).prop_map(|(at, secret)| Entry::Secret { at, secret }),
         1 => (at(), prop::option::of(at())).prop_map(|(at, expires_at)| Entry::Expiry { at, expires_at }),
+        1 => (at(), prop::sample::select(&Visibility::ALL[..]))
+            .prop_map(|(at, visibility)| Entry::Visibility { at, visibility }),
         3 => (at(), id(), "\\PC{0,30}", 0..3_u8, prop::option::of(at()), prop::option::weighted(0.3, id()), hash())
             .prop_map(|(created_at, id, label, right, expires_at, parent, token)| {
                 let right = [Right::Full, Right::Write, Right::Read][usize::from(right)];

@@ -15,7 +15,7 @@ use std::time::Duration;
 use capshare::host::storage::{self, S3Options, StoreLocation};
 use capshare::hub::access::{Access as _, Principal, SingleAccount};
 use capshare::hub::ambient::{Ambient, SeededEntropy, TokioClock};
-use capshare::hub::{Created, Hub, HubSettings};
+use capshare::hub::{Created, Hub, HubSettings, Terms};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
@@ -146,7 +146,7 @@ fn items(room: &capshare::hub::room::Room) -> Vec<(String, String)> {
 }
 
 async fn create(hub: &Hub, session: &str) -> Created {
-    hub.create(&who(), &session.parse().unwrap(), None, None).await.unwrap()
+    hub.create(&who(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
 }
 
 async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::hub::room::Room>, Refusal> {

@@ -1,0 +1,372 @@
+//! Who may see a share: by its link, with an account, or by a grant; at the doors of viewers and of clients.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use capshare::client::{ClientError, CreateOptions};
+use capshare::contract::convert::ReadError;
+use capshare::contract::visibility::{read_visibility_set, write_visibility};
+use capshare::hub::access::{Scopes, SharedKeys, SingleAccount};
+use capshare::hub::grants::Pass;
+use capshare::hub::room::Room;
+use capshare::hub::visibility::Viewing;
+use capshare::hub::{Hub, Terms};
+use capshare::share::change::{Batch, Change};
+use capshare::share::error::Refusal;
+use capshare::share::grant::{Label, Right};
+use capshare::share::id::{SessionId, ShareId};
+use capshare::share::item::{ItemKey, Payload};
+use capshare::share::secret::Secret;
+use capshare::share::time::Timestamp;
+use capshare::share::view::Revision;
+use capshare::share::visibility::Visibility;
+use capshare::share_capnp::share_writer;
+use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+
+use crate::support::bucket::{TestBucket, dump};
+use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, close_frame, keys, next_json};
+use crate::support::items::part;
+use crate::support::raw::Raw;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// The key of an account that may write and not read.
+const CAROLS_KEY: &str = "carols-key-0123456789";
+
+fn session() -> SessionId {
+    "ses_1".parse().unwrap()
+}
+
+/// `ann` and `bob`, who may write and read, and `carol`, who may only write.
+fn people() -> Arc<SharedKeys> {
+    let only_write = Scopes { write: true, ..Scopes::NONE };
+    let people =
+        [("ann", ANNS_KEY, Scopes::SHARE), ("bob", BOBS_KEY, Scopes::SHARE), ("carol", CAROLS_KEY, only_write)];
+    Arc::new(SharedKeys::new(people.map(|(name, key, scopes)| (name.parse().unwrap(), Secret::from(key), scopes))))
+}
+
+fn scene_over(store: &Arc<dyn ObjectStore>, seed: u64) -> SceneBuilder {
+    Scene::builder().store(Arc::clone(store)).seed(seed).access(SharedKeys::new([
+        ("ann".parse().unwrap(), Secret::from(ANNS_KEY), Scopes::SHARE),
+        ("bob".parse().unwrap(), Secret::from(BOBS_KEY), Scopes::SHARE),
+    ]))
+}
+
+fn unauthorized<T: std::fmt::Debug>(answer: Result<T, Refusal>) {
+    assert!(matches!(answer, Err(Refusal::Unauthorized { .. })), "{answer:?}");
+}
+
+/// A token of a share.
+async fn token(hub: &Hub, room: &Arc<Room>, right: Right, expires_at: Option<Timestamp>) -> String {
+    let pass = Pass::OWNER.narrowed(right, None);
+    hub.grant(room, &pass, Label::default(), expires_at).await.unwrap().reveal().to_owned()
+}
+
+/// What each who comes shows, by a word for them.
+async fn visitors(hub: &Hub, room: &Arc<Room>, of_another: String) -> BTreeMap<&'static str, Option<String>> {
+    let revoked = token(hub, room, Right::Read, None).await;
+    let id = hub.grants(room).await.unwrap().pop().unwrap().id;
+    hub.revoke_grant(room, &id).await.unwrap();
+    let now = hub.ambient().clock.now();
+    let expired = token(hub, room, Right::Read, Some(Timestamp(now.0 + 20))).await;
+    while hub.ambient().clock.now().0 <= now.0 + 20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    BTreeMap::from([
+        ("nobody", None),
+        ("owner", Some(ANNS_KEY.to_owned())),
+        ("another account", Some(BOBS_KEY.to_owned())),
+        ("another account that may not read", Some(CAROLS_KEY.to_owned())),
+        ("a token that reads", Some(token(hub, room, Right::Read, None).await)),
+        ("a token for everything", Some(token(hub, room, Right::Full, None).await)),
+        ("a token that writes", Some(token(hub, room, Right::Write, None).await)),
+        ("a token that was revoked", Some(revoked)),
+        ("a token that has expired", Some(expired)),
+        ("a token of another share", Some(of_another)),
+        ("a token with a wrong end", Some(format!("{}AAAA", &token(hub, room, Right::Read, None).await[..86]))),
+    ])
+}
+
+#[tokio::test]
+async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
+    let served = Served::over(Arc::new(InMemory::new()), people(), |_| {}).await;
+    let hub = served.host.hub();
+    let client = served.client(Some(ANNS_KEY));
+    let share = client.create(&session(), Some(part("p", "x"))).await.unwrap();
+    let other = client.create(&"ses_2".parse().unwrap(), None).await.unwrap();
+    let other = hub.open(other.id().as_str(), other.secret()).await.unwrap();
+    let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+    let of_another = token(hub, &other, Right::Read, None).await;
+    let visitors = visitors(hub, &room, of_another).await;
+    let always = ["owner", "a token that reads", "a token for everything"];
+    for (visibility, besides) in [
+        (Visibility::Link, &["nobody", "another account", "another account that may not read"][..]),
+        (Visibility::Account, &["another account"]),
+        (Visibility::Grant, &[]),
+    ] {
+        share.set_visibility(visibility).await.unwrap();
+        for (who, shows) in &visitors {
+            let bearer = shows.as_ref().map(|shown| format!("Bearer {shown}"));
+            let headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
+            let may = always.contains(who) || besides.contains(who);
+            match served.knock(&format!("/ws/{}", share.id()), &headers).await {
+                Ok(mut viewer) => {
+                    assert!(may, "{who} sees what is visible by {visibility}");
+                    assert_eq!(next_json(&mut viewer).await["event"], "snapshot");
+                }
+                Err(answer) => {
+                    assert!(!may && answer.status() == 401, "{who} at {visibility}: {answer:?}");
+                    let body = String::from_utf8(answer.body().clone().unwrap()).unwrap();
+                    assert!(body.contains("Unauthorized") && !body.contains("capgr_"), "{body}");
+                }
+            }
+            // And by RPC, with what a connection can show.
+            if let Some(key) = shows.as_deref().filter(|shown| !shown.starts_with("capgr_")) {
+                let client = served.client(Some(key));
+                match client.info(share.id()).await {
+                    Ok(info) => assert!(may && info.visibility == visibility, "{who} at {visibility}: {info:?}"),
+                    Err(ClientError::Refused(Refusal::Unauthorized { .. })) => assert!(!may, "{who} at {visibility}"),
+                    Err(error) => panic!("{error}"),
+                }
+                assert_eq!(client.snapshot(share.id()).await.is_ok(), may, "{who} at {visibility}");
+            }
+        }
+    }
+    // Whoever may not see a share learns no less of one that is not there.
+    assert_eq!(served.refused("/ws/abcdefghijklmnopqrstuvwxyz", &[]).await.0, 404);
+    let query = format!("/ws/{}?grant={}", share.id(), visitors["a token that reads"].as_ref().unwrap());
+    let (status, body) = served.refused(&query, &[]).await;
+    assert_eq!((status, body["error"]["message"].as_str().unwrap().contains("URL")), (401, true), "{body}");
+}
+
+/// The revisions that a watch tells, until it ends.
+async fn told(mut watch: capshare::client::Watch) -> (Revision, Refusal) {
+    let mut revision = 0;
+    loop {
+        match watch.next().await {
+            Some(Ok(step)) => revision = step.revision,
+            Some(Err(ClientError::Refused(refusal))) => return (revision, refusal),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn those_who_may_not_see_it_any_more_are_told_so_and_nothing_else() {
+    let served = Served::with_keys().await;
+    let (ann, bob) = (served.client(Some(ANNS_KEY)), served.client(Some(BOBS_KEY)));
+    let share = ann.create(&session(), Some(part("p", "for all"))).await.unwrap();
+    let room = served.host.hub().open(share.id().as_str(), share.secret()).await.unwrap();
+    let path = format!("/ws/{}", share.id());
+    let bearer = format!("Bearer {}", token(served.host.hub(), &room, Right::Read, None).await);
+    let bobs_key = format!("Bearer {BOBS_KEY}");
+    let mut nobody = served.knock(&path, &[]).await.unwrap();
+    let mut bobs = served.knock(&path, &[("Authorization", &bobs_key)]).await.unwrap();
+    let mut granted = served.knock(&path, &[("Authorization", &bearer)]).await.unwrap();
+    for viewer in [&mut nobody, &mut bobs, &mut granted] {
+        assert_eq!(next_json(viewer).await["event"], "snapshot");
+        assert_eq!(next_json(viewer).await["event"], "ready");
+    }
+    let (anns_watch, bobs_watch) = (ann.watch(share.id(), 0), bob.watch(share.id(), 0));
+    let (anns_watch, bobs_watch) = (tokio::spawn(told(anns_watch)), tokio::spawn(told(bobs_watch)));
+
+    share.set_visibility(Visibility::Account).await.unwrap();
+    share.sync(part("p", "for accounts")).await.unwrap();
+    let error = next_json(&mut nobody).await;
+    assert_eq!((&error["event"], &error["payload"]["code"]), (&"__error".into(), &"Unauthorized".into()), "{error}");
+    assert_eq!(close_frame(&mut nobody).await.0, 4001);
+    for viewer in [&mut bobs, &mut granted] {
+        assert_eq!(next_json(viewer).await["payload"]["changes"][0]["value"]["text"], "for accounts");
+    }
+
+    while !bob.info(share.id()).await.is_ok_and(|info| info.revision == 2) {}
+    share.set_visibility(Visibility::Grant).await.unwrap();
+    share.sync(part("p", "for few")).await.unwrap();
+    let error = next_json(&mut bobs).await;
+    assert_eq!((&error["event"], &error["payload"]["code"]), (&"__error".into(), &"Unauthorized".into()), "{error}");
+    assert_eq!(next_json(&mut granted).await["payload"]["changes"][0]["value"]["text"], "for few");
+    let (revision, refusal) = bobs_watch.await.unwrap();
+    assert!(revision <= 2 && matches!(refusal, Refusal::Unauthorized { .. }), "{revision} {refusal}");
+    unauthorized(bob.info(share.id()).await.map_err(|error| error.refusal().cloned().unwrap()));
+
+    // And back: what was closed may be opened again.
+    share.set_visibility(Visibility::Link).await.unwrap();
+    let mut nobody = served.knock(&path, &[]).await.unwrap();
+    assert_eq!(next_json(&mut nobody).await["payload"]["revision"], 3);
+    share.delete().await.unwrap();
+    let (revision, refusal) = anns_watch.await.unwrap();
+    assert!(
+        revision == 3 && matches!(refusal, Refusal::NotFound { .. }),
+        "its owner saw all of it: {revision} {refusal}"
+    );
+}
+
+#[test]
+fn another_host_knows_it_within_one_look_and_whoever_is_let_in_is_so_at_once() {
+    run(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let hosts = [1, 2].map(|seed| scene_over(&store, seed).build());
+        let (here, there) = (hosts[0].host().hub(), hosts[1].host().hub());
+        let ann = here.authenticate(Some(&Secret::from(ANNS_KEY))).await.unwrap();
+        let created = here.create(&ann, &session(), None, Terms::default()).await.unwrap();
+        let id = created.id.as_str();
+        let Viewing { room, pass } = there.enter(id, None, None).await.unwrap();
+        let mut feed = there.follow(&room, 0).await.unwrap().within(pass.clone());
+        feed.next().await.unwrap();
+        let owner = there.enter(id, Some(&ann), None).await.unwrap();
+        let mut owners = there.follow(&owner.room, 0).await.unwrap().within(owner.pass.clone());
+        owners.next().await.unwrap();
+
+        here.set_visibility(&created.room, Visibility::Grant).await.unwrap();
+        let asked = tokio::time::Instant::now();
+        unauthorized(feed.next().await.map(drop));
+        unauthorized(feed.next().await.map(drop));
+        assert!(asked.elapsed() <= Duration::from_secs(2), "{:?}", asked.elapsed());
+        unauthorized(there.check_pass(&room, &pass).await);
+        unauthorized(there.view(id).await.map(drop));
+        there.check_pass(&room, &owner.pass).await.unwrap();
+        let change = Change { key: ItemKey::session(), value: Some(Payload::from_checked_json("{}")) };
+        let batch = Batch { stamp: None, changes: vec![change] };
+        here.sync_room(&created.room, batch).await.unwrap();
+        assert_eq!(owners.next().await.unwrap().step().revision, 1);
+
+        // Wider: nobody waits for the next look.
+        here.set_visibility(&created.room, Visibility::Link).await.unwrap();
+        there.view(id).await.unwrap();
+
+        // One that was opened, closed and is loaded anew by a host that comes later.
+        here.set_visibility(&created.room, Visibility::Grant).await.unwrap();
+        let read = token(here, &created.room, Right::Read, None).await;
+        let third = scene_over(&store, 3).build();
+        unauthorized(third.host().hub().view(id).await.map(drop));
+        third.host().hub().enter(id, Some(&ann), None).await.unwrap();
+        third.host().hub().enter(id, None, Some(&Secret::from(read.as_str()))).await.unwrap();
+    });
+}
+
+#[test]
+fn a_viewer_by_a_token_sees_it_until_that_expires_or_is_revoked() {
+    run(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let scene = scene_over(&store, 1).build();
+        let hub = scene.host().hub();
+        let ann = hub.authenticate(Some(&Secret::from(ANNS_KEY))).await.unwrap();
+        let terms = Terms { visibility: Some(Visibility::Grant), ..Terms::default() };
+        let created = hub.create(&ann, &session(), None, terms).await.unwrap();
+        let until = Timestamp(BEGINNING.0 + HOUR.as_millis() as i64);
+        let mut feeds = Vec::new();
+        for expires_at in [Some(until), None] {
+            let token = Secret::from(token(hub, &created.room, Right::Full, expires_at).await.as_str());
+            let Viewing { room, pass } = hub.enter(created.id.as_str(), None, Some(&token)).await.unwrap();
+            assert_eq!(pass.right(), Right::Read, "also of a token for everything");
+            let mut feed = hub.follow(&room, 0).await.unwrap().within(pass);
+            feed.next().await.unwrap();
+            feeds.push(feed);
+        }
+        let asked = tokio::time::Instant::now();
+        unauthorized(feeds[0].next().await.map(drop));
+        assert_eq!(asked.elapsed().as_secs(), HOUR.as_secs());
+        let left = hub.grants(&created.room).await.unwrap();
+        assert_eq!(left.len(), 1);
+        let (ended, revoked) = tokio::join!(feeds[1].next(), hub.revoke_grant(&created.room, &left[0].id));
+        revoked.unwrap();
+        unauthorized(ended.map(drop));
+    });
+}
+
+#[test]
+fn what_was_begun_to_be_told_is_not_told_to_its_end() {
+    run(async {
+        let scene = Scene::new();
+        let hub = scene.host().hub();
+        let share = scene.client().create(&session(), None).await.unwrap();
+        for n in 0..8 {
+            share.sync(part(&format!("p{n}"), &"x".repeat(100_000))).await.unwrap();
+        }
+        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let Viewing { room: viewed, pass } = hub.enter(share.id().as_str(), None, None).await.unwrap();
+        let mut feed = hub.follow(&viewed, 0).await.unwrap().within(pass);
+        assert!(feed.next().await.unwrap().step().more, "it comes in pieces");
+        hub.set_visibility(&room, Visibility::Account).await.unwrap();
+        unauthorized(feed.next().await.map(drop));
+    });
+}
+
+#[test]
+fn it_is_said_at_creation_or_the_host_says_it_and_sharing_again_changes_only_what_is_said() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let builder = Scene::builder().store(Arc::clone(&bucket) as _);
+        let scene = builder.settings(|settings| settings.hub.visibility = Visibility::Grant).build();
+        let client = scene.client();
+        let visibility = async |id: &ShareId| client.info(id).await.unwrap().visibility;
+        let share = client.create(&session(), Some(part("p", "the content"))).await.unwrap();
+        assert_eq!(visibility(share.id()).await, Visibility::Grant);
+        // There is no moment at which anybody sees more: what it holds came with it, in one object.
+        let objects = dump(bucket.as_ref()).await;
+        let holding: Vec<_> = objects.iter().filter(|(_, text)| text.contains("the content")).collect();
+        assert!(holding.len() == 1 && holding[0].1.contains(r#""visibility":"grant""#), "{holding:?}");
+
+        let again = client.create_with(&session(), None, CreateOptions::visible_to(Visibility::Account)).await.unwrap();
+        assert!(again.existed() && again.id() == share.id());
+        assert_eq!(visibility(share.id()).await, Visibility::Account);
+        client.create(&session(), None).await.unwrap();
+        assert_eq!(visibility(share.id()).await, Visibility::Account, "nothing was said");
+        let open = CreateOptions::visible_to(Visibility::Link);
+        let open = client.create_with(&"ses_2".parse().unwrap(), None, open).await.unwrap();
+        assert_eq!(visibility(open.id()).await, Visibility::Link);
+    });
+}
+
+#[test]
+fn only_the_whole_share_says_who_may_see_it() {
+    run(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let scene = scene_over(&store, 1).build();
+        let raw = Raw::connect(scene.host(), Some(ANNS_KEY)).await;
+        let mut request = raw.root.create_share_request();
+        request.get().set_session_id("ses_1");
+        request.get().set_visibility(write_visibility(Some(Visibility::Grant)));
+        let share = request.send().pipeline.get_share();
+        let writer = share.narrow_to_write_request().send().pipeline.get_writer();
+        let share: share_writer::Client = capnp::capability::FromClientHook::cast_to(share);
+        for (of, said, expected) in [
+            (&writer, Some(Visibility::Link), Err("Unauthorized")),
+            (&share, None, Err("InvalidInput")),
+            (&share, Some(Visibility::Account), Ok(Visibility::Account)),
+        ] {
+            let mut request = of.set_visibility_request();
+            request.get().set_visibility(write_visibility(said));
+            let response = request.send().promise.await.unwrap();
+            let answer = match read_visibility_set(response.get().unwrap().get_result().unwrap()) {
+                Ok(visibility) => Ok(visibility),
+                Err(ReadError::Refused(Refusal::Unauthorized { .. })) => Err("Unauthorized"),
+                Err(ReadError::Refused(Refusal::InvalidInput { .. })) => Err("InvalidInput"),
+                Err(error) => panic!("{error}"),
+            };
+            assert_eq!(answer, expected);
+        }
+    });
+}
+
+/// Where everybody is the one account, that account sees its own; whoever shows nothing does not.
+#[tokio::test]
+async fn a_host_without_credentials_keeps_out_viewers_who_show_nothing() {
+    let served = Served::open().await;
+    let client = served.client(None);
+    let options = CreateOptions::visible_to(Visibility::Grant);
+    let share = client.create_with(&session(), Some(part("p", "x")), options).await.unwrap();
+    assert_eq!(share.info().await.unwrap().visibility, Visibility::Grant);
+    assert_eq!(served.refused(&format!("/ws/{}", share.id()), &[]).await.0, 401);
+    // Nor is it another account's that kept its shares in the same bucket.
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let anns = Served::over(Arc::clone(&store), keys(), |_| {}).await;
+    let private = CreateOptions::visible_to(Visibility::Account);
+    let share = anns.client(Some(ANNS_KEY)).create_with(&session(), None, private).await.unwrap();
+    let open = SingleAccount::new("local".parse().unwrap());
+    let open = Served::over(store, Arc::new(open), |_| {}).await;
+    let refused = open.client(None).info(share.id()).await.unwrap_err();
+    assert!(matches!(refused.refusal(), Some(Refusal::Unauthorized { .. })), "{refused}");
+}
