@@ -9,3 +9,4 @@ pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod raw;
 pub(crate) mod sink;
+pub(crate) mod sse;
