@@ -6,11 +6,12 @@
 //! and skip only across a reset. A reset that it did not ask for says [why](Resync).
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::hub::grants::Pass;
 use crate::hub::room::{After, Room};
@@ -142,12 +143,25 @@ pub struct Feed {
     merging: bool,
     pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
+    /// When it looks for what other hosts wrote.
+    look_at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Feed {
     pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
         let news = room.subscribe();
-        Self { room, news, cursor: since, begun: false, merging: false, pass: None, pieces: VecDeque::new() }
+        Self {
+            room,
+            news,
+            cursor: since,
+            begun: false,
+            merging: false,
+            pass: None,
+            pieces: VecDeque::new(),
+            look_at: None,
+            timer: None,
+        }
     }
 
     /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
@@ -242,39 +256,48 @@ impl Feed {
         }
     }
 
-    /// Waits for news of this host, looks for those of others meanwhile, and ends in any case at `until` or with the pass. To be called when
-    /// there was nothing to [take](Feed::take); afterwards there may be. Dropping the future loses nothing.
+    /// Waits for news of this host, looks for those of others meanwhile, and ends at `until` or with the pass in any case,
+    /// perhaps earlier. To be called when there was nothing to [take](Feed::take); afterwards there may be. Dropping the
+    /// future loses nothing.
     pub async fn news(&mut self, until: Option<Instant>) {
-        let poll = self.room.poll_interval();
-        let now = Instant::now();
-        let look_at = poll.map(|poll| now + poll);
-        let over_at = self.pass.as_ref().and_then(|pass| pass.left(self.room.clock())).map(|left| now + left);
-        let until = until.into_iter().chain(over_at).min();
-        // The room holds the sender, and we hold the room.
-        let changed = self.news.changed();
-        tokio::select! {
-            // News of this host first: always the same, and they need no request.
-            biased;
-            _ = changed => return,
-            () = at(look_at.into_iter().chain(until).min()) => {}
+        let Self { room, news, pass, look_at, timer, .. } = self;
+        let poll = room.poll_interval();
+        if let Some(poll) = poll {
+            look_at.get_or_insert_with(|| Instant::now() + poll);
         }
-        if let Some(poll) = poll.filter(|_| look_at.is_some_and(|at| at <= Instant::now())) {
+        let left = pass.as_ref().and_then(|pass| pass.left(room.clock()));
+        let over_at = left.map(|left| Instant::now() + left);
+        let wake_at = look_at.iter().copied().chain(until).chain(over_at).min();
+        tokio::select! {
+            // News of this host first: always the same, and they need no request. The room holds the sender, and we the room.
+            biased;
+            _ = news.changed() => return,
+            () = reach(timer, wake_at) => {}
+        }
+        let is_due = look_at.is_some_and(|at| at <= Instant::now());
+        if let Some(poll) = poll.filter(|_| is_due) {
+            *look_at = None;
+            let patience = until.into_iter().chain(over_at).min();
             tokio::select! {
                 biased;
-                _ = self.news.changed() => {}
+                _ = news.changed() => {}
                 // A bucket that does not answer is logged where that is noticed; we ask again.
-                _ = self.room.catch_up(poll) => {}
-                () = at(until) => {}
+                _ = room.catch_up(poll) => {}
+                () = reach(timer, patience) => {}
             }
         }
     }
 }
 
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
+/// Waits for a moment, or for an earlier one that the timer was set to: to set it anew for each event would cost more than
+/// a wake-up for nothing once a second.
+async fn reach(timer: &mut Option<Pin<Box<Sleep>>>, at: Option<Instant>) {
+    let Some(at) = at else { return std::future::pending().await };
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+    if timer.is_elapsed() || timer.deadline() > at {
+        timer.as_mut().reset(at);
     }
+    timer.as_mut().await;
 }
 
 impl Drop for Feed {

@@ -7,7 +7,6 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
@@ -35,18 +34,6 @@ pub struct Uplink {
     pub channel: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(default)]
-    id: Value,
-    #[serde(default)]
-    procedure: Value,
-    #[serde(default)]
-    input: Value,
-    #[serde(default)]
-    channel: Value,
-}
-
 /// Reads `?input=`.
 ///
 /// # Errors
@@ -68,19 +55,20 @@ impl Uplink {
     /// What is wrong with it, and the id to answer it with.
     pub fn read(text: &[u8], defaults: &Defaults) -> Result<Self, (Value, Refusal)> {
         let refuse = |id, reason: String| Err((id, Refusal::invalid(0, reason)));
-        let raw: Raw = match serde_json::from_slice(text) {
-            Ok(raw) => raw,
+        let mut frame: Map<String, Value> = match serde_json::from_slice(text) {
+            Ok(frame) => frame,
             Err(error) => return refuse(Value::Null, format!("a frame is {{id, procedure, input}} in JSON: {error}")),
         };
-        let id = match raw.id {
+        let mut take = |name| frame.remove(name).unwrap_or_default();
+        let id = match take("id") {
             id @ Value::Number(_) => id,
             Value::String(id) if id.len() <= ID_BYTES_MAX => id.into(),
             _ => return refuse(Value::Null, "a frame needs an id, a number or a text of at most 128 bytes".to_owned()),
         };
-        let Value::String(procedure) = raw.procedure else {
+        let Value::String(procedure) = take("procedure") else {
             return refuse(id, "a frame names its procedure, such as share.ping".to_owned());
         };
-        let input = match raw.input {
+        let input = match take("input") {
             Value::Null => defaults.clone(),
             Value::Object(input) => {
                 let mut merged = defaults.clone();
@@ -89,7 +77,7 @@ impl Uplink {
             }
             _ => return refuse(id, "input is an object".to_owned()),
         };
-        let channel = match raw.channel {
+        let channel = match take("channel") {
             Value::Null => None,
             Value::String(channel) => Some(channel),
             _ => return refuse(id, "channel is the text that the ready event gave".to_owned()),
