@@ -183,8 +183,8 @@ interface ShareRpc {
   admin @12 () -> (result :AdminResult, admin :Admin);
   # For credentials with the scope `admin`.
 
-  call @13 (name :Text, data :Text, withinMs :UInt32) -> (result :CallResult);
-  # A call that is not the host's own but that of the service around it, which serves it under `name`. `data` is JSON within
+  call @13 (procedure :Text, data :Text, withinMs :UInt32) -> (result :CallResult);
+  # A call that is not the host's own but that of the service around it, which serves it as `procedure`. `data` is JSON within
   # `itemBytesMax` and `itemNestingMax`. While it is open the service may push to the sink of this same connection.
   # `withinMs` is how long the caller will wait, which the host's own limit (30 s unless set otherwise) can only shorten; 0
   # leaves it to the host. What the service pushes back to its caller does not outlast it.
@@ -299,7 +299,7 @@ struct CallResult {
     # JSON.
     refused @1 :Refusal;
     unknown @2 :Void;
-    # Nothing is served under this name.
+    # No such procedure is served.
     failed :group {
       # The service's own error, as it words it.
       code @3 :Text;

@@ -20,14 +20,16 @@
 //! The driver dials when the first call comes and keeps the connection up: it dials again after a loss, with capped and
 //! jittered delays, and [`Client::state`] says `Connected` only after the answer to `hello`. Calls wait for a connection,
 //! and those that may be carried out twice without harm are made again when it is lost; the others fail as
-//! [`ClientError::Disconnected`]. [`Share`] queues are sent exactly once; a [`Watch`] goes on where it stood.
+//! [`ClientError::Disconnected`]. [`Share`] queues are sent exactly once; a [`Watch`] goes on where it stood. A share is narrowed to
+//! a [`Writer`] or a [`View`], saved as a token, and [restored](Client::restore) from one; those handles outlive connections too.
 //!
 //! Dropping the future of a call cancels the call on the host. Dropping a [`Watch`] ends it on the host. When the last
-//! [`Client`], [`Share`], [`Watch`] and [`Listing`] is dropped, the driver sends what shares have queued if it can, closes
+//! [`Client`], [`Share`], [`Writer`], [`View`], [`Watch`] and [`Listing`] is dropped, the driver sends what shares have queued if it can, closes
 //! the connection with a Close frame, and ends, and its thread with it.
 //!
 //! It refuses on this side what the host would refuse: items that are none, batches past the contract's limits.
 
+mod access;
 mod admin;
 mod builder;
 mod calls;
@@ -35,6 +37,7 @@ pub mod defaults;
 mod dial;
 mod driver;
 mod error;
+mod grants;
 mod hello;
 mod items;
 mod link;
@@ -47,7 +50,9 @@ mod share;
 mod state;
 mod upload;
 mod verbs;
+mod view;
 mod watch;
+mod writer;
 
 use std::fmt;
 use std::rc::Rc;
@@ -64,6 +69,7 @@ pub use self::calls::{CallError, Measured, Page, ProbeValue};
 pub use self::dial::{Connection, Control, Dial, DialError, DialRequest};
 use self::driver::Command;
 pub use self::error::{ClientError, Closed, Lost};
+pub use self::grants::Restored;
 pub use self::items::Items;
 use self::link::Link;
 pub use self::listing::Listing;
@@ -74,7 +80,9 @@ pub use self::share::Share;
 pub use self::state::{ConnectionState, Hello};
 pub use self::upload::Progress;
 pub use self::verbs::CreateOptions;
+pub use self::view::View;
 pub use self::watch::Watch;
+pub use self::writer::Writer;
 
 /// A handle on a connection to a host. See the [module](self).
 #[derive(Clone)]
@@ -100,6 +108,8 @@ const _: () = {
     const fn is_send_and_sync<T: Clone + Send + Sync>() {}
     is_send_and_sync::<Client>();
     is_send_and_sync::<Share>();
+    is_send_and_sync::<Writer>();
+    is_send_and_sync::<View>();
     const fn is_send<T: Send>() {}
     is_send::<Watch>();
     is_send::<Listing>();

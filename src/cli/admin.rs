@@ -1,18 +1,18 @@
-//! `capshare admin`: who is connected to a host, closing connections, draining it.
+//! `capshare admin`: who is connected to a host, telling them something, closing connections, draining it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use capshare::client::Admin;
-use capshare::share::admin::{CloseWhich, ConnectionInfo};
-use capshare::share::time::Timestamp;
+use capshare::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo};
+use capshare::share::push::Action;
 use serde_json::{Value, json};
 
-use crate::cli::args::{AdminCommand, AdminConnections, AdminWhich};
-use crate::cli::connect::Target;
+use crate::cli::args::{AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where};
+use crate::cli::connect::{self, Target};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
-use crate::cli::shares::time;
+use crate::cli::shares::{from_now, time};
 use crate::cli::stop;
 
 /// Between two looks of `--watch`.
@@ -30,6 +30,23 @@ pub(crate) async fn run(command: AdminCommand, environment: &Environment, output
             let target = Target::of(&args.host.into(), environment)?;
             let closed = target.client.admin().close(which).await.map_err(|error| target.failure(&error))?;
             told(output, "closed", closed)?;
+            target.client.close().await;
+            Ok(())
+        }
+        AdminCommand::Send(args) => {
+            let action = action(args.what)?;
+            let target = Target::of(&args.host.into(), environment)?;
+            let sent = target.client.admin().send_to_account(&args.account, &action).await;
+            told(output, "reached", sent.map_err(|error| target.failure(&error))?)?;
+            target.client.close().await;
+            Ok(())
+        }
+        AdminCommand::Broadcast(args) => {
+            let AdminBroadcast { what, except, filter, host } = args;
+            let (action, filter) = (action(what)?, only(filter)?);
+            let target = Target::of(&host.into(), environment)?;
+            let sent = target.client.admin().broadcast(&action, &except, &filter).await;
+            told(output, "reached", sent.map_err(|error| target.failure(&error))?)?;
             target.client.close().await;
             Ok(())
         }
@@ -153,8 +170,33 @@ fn which(args: AdminWhich) -> Result<CloseWhich, Failure> {
     which.ok_or_else(|| Failure::new(Exit::Usage, "say which: --account, --session, --token or --connection"))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line is where the time of day comes in")]
-fn from_now(within: Duration) -> Timestamp {
-    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
-    Timestamp(i64::try_from(until.as_millis()).unwrap_or(i64::MAX))
+fn action(args: AdminWhat) -> Result<Action, Failure> {
+    let action = match args {
+        AdminWhat { notice: Some(text), .. } => Action::Notice(text),
+        AdminWhat { name: Some(name), data: Some(data), .. } => Action::custom(name, data),
+        AdminWhat { .. } => return Err(Failure::new(Exit::Usage, "say what: --notice, or --name and --data")),
+    };
+    // What the host would refuse is found here, where the shell's quoting can be mended.
+    let is_json = action.json().is_none_or(|json| serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok());
+    if !is_json {
+        return Err(Failure::new(Exit::Usage, "--data is no JSON: a text is written '\"so\"'"));
+    }
+    action.check_size().map_err(|refusal| connect::of_refusal(&refusal))?;
+    Ok(action)
+}
+
+/// All of the facts hold; one of a kind, as no connection has two.
+fn only(facts: Vec<Where>) -> Result<BroadcastFilter, Failure> {
+    let mut filter = BroadcastFilter::default();
+    for fact in facts {
+        let before = match fact {
+            Where::Account(name) => filter.account.replace(name),
+            Where::Door(name) => filter.door.replace(name),
+            Where::State(name) => filter.state.replace(name),
+        };
+        if before.is_some() {
+            return Err(Failure::new(Exit::Usage, "--where takes each of account, door and state once"));
+        }
+    }
+    Ok(filter)
 }

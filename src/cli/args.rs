@@ -1,12 +1,23 @@
 //! The command line as types. Settings are optional texts here: [`settings`](super::settings) fills in what is not said.
 
+mod admin;
+mod own;
+mod store;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use capshare::hub::access::{BadScopes, Scopes};
-use capshare::share::id::{AccountId, BadName, TokenId};
 use capshare::share::visibility::{BadVisibility, Visibility};
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::admin::{
+    AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where,
+};
+pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
+pub(crate) use self::store::{
+    StoreArguments, StoreCheck, StoreCommand, StoreGc, TokenArguments, TokenCommand, TokenCreate, TokenList,
+    TokenRevoke,
+};
 
 use crate::cli::exit;
 use crate::cli::log::LogFormat;
@@ -58,20 +69,29 @@ pub(crate) enum Command {
     Ls(List),
     /// Delete a share for good
     #[command(after_help = exit::HELP)]
-    Rm(Remove),
+    Rm(Own),
     /// Give a share another time to live
     #[command(after_help = exit::HELP)]
     Expire(Expire),
     /// Say who may see a share from now on
     #[command(after_help = exit::HELP)]
     Visibility(SetVisibility),
+    /// Hand on a share: make a token that lets whoever has it read it, or more, and print it: this once, for it is not kept
+    #[command(after_help = exit::HELP)]
+    Link(Link),
+    /// List the tokens of a share that are good
+    #[command(after_help = exit::HELP)]
+    Links(Own),
+    /// Revoke a token of a share: what came through it ends
+    #[command(after_help = exit::HELP)]
+    Unlink(Unlink),
     /// Show a share's facts
     #[command(after_help = exit::HELP)]
     Info(Info),
     /// Check that a host can be reached, speaks our contract, gives back a value and calls back; with the time of each
     #[command(after_help = exit::HELP)]
     Probe(Probe),
-    /// See who is connected to a host, close connections, drain it. Needs a credential with the scope admin
+    /// See who is connected to a host, tell them something, close connections, drain it. Needs a credential with the scope admin
     #[command(after_help = exit::HELP)]
     Admin(AdminArguments),
     /// Check, count or clear a store, directly and while hosts run on it
@@ -196,177 +216,6 @@ pub(crate) struct Granted {
     pub(crate) account_connections_max: Option<String>,
 }
 
-/// What is done with a store.
-#[derive(Args)]
-pub(crate) struct StoreArguments {
-    #[command(subcommand)]
-    pub(crate) command: StoreCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum StoreCommand {
-    /// Read every object and tell what is wrong. Exit code 0: nothing, or all was mended; 1: something
-    #[command(after_help = exit::HELP)]
-    Check(StoreCheck),
-    /// Tell what there is, and what takes the room; only lists
-    #[command(after_help = exit::HELP)]
-    Stats(StoreStats),
-    /// Free what is expired, superseded or left over
-    #[command(after_help = exit::HELP)]
-    Gc(StoreGc),
-}
-
-impl StoreCommand {
-    /// Which store.
-    pub(crate) fn place(&self) -> StorePlace {
-        match self {
-            Self::Check(StoreCheck { place, .. })
-            | Self::Stats(StoreStats { place })
-            | Self::Gc(StoreGc { place, .. }) => place.clone(),
-        }
-    }
-}
-
-/// What is done with tokens.
-#[derive(Args)]
-pub(crate) struct TokenArguments {
-    #[command(subcommand)]
-    pub(crate) command: TokenCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make a token for an account, and print it: this once, for it is not kept
-    #[command(after_help = exit::HELP)]
-    Create(TokenCreate),
-    /// List tokens; revoked and expired ones too
-    #[command(after_help = exit::HELP)]
-    Ls(TokenList),
-    /// Revoke a token for good. Hosts close its connections within 10 seconds
-    #[command(after_help = exit::HELP)]
-    Revoke(TokenRevoke),
-}
-
-impl TokenCommand {
-    /// Which store.
-    pub(crate) fn place(&self) -> StorePlace {
-        match self {
-            Self::Create(TokenCreate { place, .. })
-            | Self::Ls(TokenList { place, .. })
-            | Self::Revoke(TokenRevoke { place, .. }) => place.clone(),
-        }
-    }
-}
-
-/// Makes a token.
-#[derive(Args)]
-pub(crate) struct TokenCreate {
-    /// Whose rights it has
-    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
-    pub(crate) account: AccountId,
-    /// What it may do: share:write, share:read, admin, with commas between them
-    #[arg(long, value_name = "SCOPES", default_value = "share:write,share:read", value_parser = scopes)]
-    pub(crate) scope: Scopes,
-    /// After what time it is nothing worth, such as 30d [default: never]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub(crate) expires: Option<Duration>,
-    /// What it is for, so that it is known again in a list; at most 128 characters
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) label: String,
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-}
-
-/// Lists tokens.
-#[derive(Args)]
-pub(crate) struct TokenList {
-    /// Only those of this account
-    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
-    pub(crate) account: Option<AccountId>,
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-}
-
-/// Revokes a token.
-#[derive(Args)]
-pub(crate) struct TokenRevoke {
-    /// The token's id, as `token ls` shows it: what stands between captok_ and the next _
-    #[arg(value_name = "ID", value_parser = token_id)]
-    pub(crate) id: TokenId,
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-}
-
-fn account(text: &str) -> Result<AccountId, BadName> {
-    text.parse()
-}
-
-fn token_id(text: &str) -> Result<TokenId, BadName> {
-    text.parse()
-}
-
-fn scopes(text: &str) -> Result<Scopes, BadScopes> {
-    text.parse()
-}
-
-/// Which store: as `serve` says it.
-#[derive(Args, Clone)]
-pub(crate) struct StorePlace {
-    /// A directory, or s3://BUCKET/PREFIX [env: CAPSHARE_STORE] [default: a directory in the user's data folder]
-    #[arg(long, value_name = "STORE")]
-    store: Option<String>,
-    /// The host's TOML file [env: CAPSHARE_CONFIG]
-    #[arg(long, value_name = "FILE")]
-    config: Option<String>,
-    /// The endpoint of an S3 service that is not AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// The bucket's region [env: CAPSHARE_REGION, AWS_REGION, AWS_DEFAULT_REGION]
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-}
-
-impl From<StorePlace> for Serve {
-    fn from(place: StorePlace) -> Self {
-        let StorePlace { store, config, endpoint, region } = place;
-        Self { store, config, endpoint, region, ..Self::default() }
-    }
-}
-
-/// Checks a store.
-#[derive(Args)]
-pub(crate) struct StoreCheck {
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-    /// Mend what is safe to mend while hosts run: finish deletions, release claims on deleted shares, delete companions
-    /// of no claim
-    #[arg(long)]
-    pub(crate) repair: bool,
-    /// How old a thing must be before it is taken for left over rather than for being done just now
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
-    pub(crate) settled_after: Duration,
-}
-
-/// Counts a store.
-#[derive(Args)]
-pub(crate) struct StoreStats {
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-}
-
-/// Clears a store.
-#[derive(Args)]
-pub(crate) struct StoreGc {
-    #[command(flatten)]
-    pub(crate) place: StorePlace,
-    /// Only say what would be freed
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// How long tombstones of deleted shares stay
-    #[arg(long, value_name = "TIME", default_value = "30days", value_parser = humantime::parse_duration)]
-    pub(crate) tombstones_after: Duration,
-}
-
 /// Plays a recorded session into a host of its own.
 #[derive(Args)]
 pub(crate) struct Demo {
@@ -424,8 +273,8 @@ pub(crate) struct Push {
 /// Follows a share.
 #[derive(Args)]
 pub(crate) struct Watch {
-    /// The share
-    #[arg(value_name = "ID|URL")]
+    /// The share; or a token that link printed
+    #[arg(value_name = "ID|URL|TOKEN")]
     pub(crate) share: String,
     #[command(flatten)]
     pub(crate) host: Host,
@@ -452,156 +301,11 @@ pub(crate) struct List {
     pub(crate) every_account: bool,
 }
 
-/// Deletes a share.
-#[derive(Args)]
-pub(crate) struct Remove {
-    /// The share
-    #[arg(value_name = "ID|URL")]
-    pub(crate) share: String,
-    #[command(flatten)]
-    pub(crate) host: Host,
-    /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
-    /// kept by push]
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) secret: Option<String>,
-}
-
-/// Changes the expiry of a share.
-#[derive(Args)]
-pub(crate) struct Expire {
-    /// The share
-    #[arg(value_name = "ID|URL")]
-    pub(crate) share: String,
-    /// How long from now on, such as 7d or 12h; or never
-    #[arg(value_name = "TIME|never", value_parser = ttl)]
-    pub(crate) ttl: Ttl,
-    #[command(flatten)]
-    pub(crate) host: Host,
-    /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
-    /// kept by push]
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) secret: Option<String>,
-}
-
-/// Says who may see a share.
-#[derive(Args)]
-pub(crate) struct SetVisibility {
-    /// The share
-    #[arg(value_name = "ID|URL")]
-    pub(crate) share: String,
-    /// Whoever knows the link, whoever has an account at the host, or its owner and who is granted it
-    #[arg(value_name = "link|account|grant", value_parser = visibility)]
-    pub(crate) visibility: Visibility,
-    #[command(flatten)]
-    pub(crate) host: Host,
-    /// Its secret. Other users of this machine can read it here: the variable is better [env: CAPSHARE_SECRET] [default: as
-    /// kept by push]
-    #[arg(long, value_name = "SECRET")]
-    pub(crate) secret: Option<String>,
-}
-
-/// Administers a host.
-#[derive(Args)]
-pub(crate) struct AdminArguments {
-    #[command(subcommand)]
-    pub(crate) command: AdminCommand,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AdminCommand {
-    /// List the connections, the oldest first
-    Connections(AdminConnections),
-    /// Close connections for good (close code 4001) and say how many they were. Their credentials stay valid
-    Close(AdminClose),
-    /// Show what the host counts
-    Stats(AdminStats),
-    /// Have the host take no more connections, and tell those there are to come back elsewhere
-    Drain(AdminDrain),
-}
-
-/// Which host, and as whom. The credential cannot be said here, where `--token` names one to be closed.
-#[derive(Args)]
-pub(crate) struct AdminHost {
-    /// The host [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
-    #[arg(long, value_name = "URL")]
-    to: Option<String>,
-    /// A file that holds the credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// How long a call may take, the wait for a connection included
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
-}
-
-impl From<AdminHost> for Host {
-    fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
-        Self { to, token: None, token_file, timeout }
-    }
-}
-
-/// Lists connections.
-#[derive(Args)]
-pub(crate) struct AdminConnections {
-    #[command(flatten)]
-    pub(crate) host: AdminHost,
-    /// Show them anew every second, until Ctrl-C
-    #[arg(long)]
-    pub(crate) watch: bool,
-}
-
-/// Closes connections.
-#[derive(Args)]
-pub(crate) struct AdminClose {
-    #[command(flatten)]
-    pub(crate) which: AdminWhich,
-    #[command(flatten)]
-    pub(crate) host: AdminHost,
-}
-
-/// Which connections.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct AdminWhich {
-    /// All of an account
-    #[arg(long, value_name = "NAME")]
-    pub(crate) account: Option<String>,
-    /// Those that came with this login session of an account
-    #[arg(long, value_name = "ID")]
-    pub(crate) session: Option<String>,
-    /// Those that came with the token of this id; not the token itself
-    #[arg(long, value_name = "ID")]
-    pub(crate) token: Option<String>,
-    /// The one of this name
-    #[arg(long, value_name = "ID")]
-    pub(crate) connection: Option<String>,
-}
-
-/// Shows what a host counts.
-#[derive(Args)]
-pub(crate) struct AdminStats {
-    #[command(flatten)]
-    pub(crate) host: AdminHost,
-}
-
-/// Drains a host.
-#[derive(Args)]
-pub(crate) struct AdminDrain {
-    #[command(flatten)]
-    pub(crate) host: AdminHost,
-    /// How long calls that are under way may take, by the host's clock; then their connections are closed all the same
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub(crate) within: Duration,
-}
-
-/// How long a share is to live; `None`: it is to stay.
-#[derive(Clone, Copy)]
-pub(crate) struct Ttl(pub(crate) Option<Duration>);
-
 /// Shows a share's facts.
 #[derive(Args)]
 pub(crate) struct Info {
-    /// The share
-    #[arg(value_name = "ID|URL")]
+    /// The share; or a token that link printed
+    #[arg(value_name = "ID|URL|TOKEN")]
     pub(crate) share: String,
     #[command(flatten)]
     pub(crate) host: Host,
@@ -615,13 +319,6 @@ pub(crate) struct Probe {
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) host: Host,
-}
-
-fn ttl(text: &str) -> Result<Ttl, String> {
-    match text {
-        "never" => Ok(Ttl(None)),
-        time => humantime::parse_duration(time).map(|ttl| Ttl(Some(ttl))).map_err(|error| error.to_string()),
-    }
 }
 
 fn visibility(text: &str) -> Result<Visibility, BadVisibility> {

@@ -6,6 +6,7 @@
 use capshare::client::{Client, ClientError, Closed, ConnectionState};
 use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
+use capshare::share::grant::GrantToken;
 use capshare::share::id::ShareId;
 
 use crate::cli::args;
@@ -28,12 +29,21 @@ impl Target {
         build(args, environment, None)
     }
 
-    /// The host of a share, given by its id or its URL.
+    /// The host of a share, given by its id or its URL, and the token that comes with it: by itself in the place of the id,
+    /// or at the end of the URL, where browsers send it to no host.
     pub(crate) fn of_share(
         share: &str,
         args: &args::Host,
         environment: &Environment,
-    ) -> Result<(Self, ShareId), Failure> {
+    ) -> Result<(Self, ShareId, Option<GrantToken>), Failure> {
+        if share.starts_with(GrantToken::PREFIX) {
+            let token = grant_token(share)?;
+            return Ok((build(args, environment, None)?, token.share().clone(), Some(token)));
+        }
+        let (share, token) = match share.split_once("#grant=") {
+            Some((share, token)) => (share, Some(grant_token(token)?)),
+            None => (share, None),
+        };
         let share = share.trim_end_matches('/');
         let (base, id) = match share.rsplit_once('/') {
             Some((before, id)) => (before.strip_suffix("/share").or_else(|| before.strip_suffix("/ws")), id),
@@ -44,8 +54,11 @@ impl Target {
             return Err(Failure::new(Exit::Usage, message));
         }
         // What is no id is the id of no share.
-        let id = id.parse().map_err(|_| of_refusal(&Refusal::not_found(id)))?;
-        Ok((build(args, environment, base)?, id))
+        let id: ShareId = id.parse().map_err(|_| of_refusal(&Refusal::not_found(id)))?;
+        if token.as_ref().is_some_and(|token| *token.share() != id) {
+            return Err(Failure::new(Exit::Usage, format!("the token is of another share than {id}")));
+        }
+        Ok((build(args, environment, base)?, id, token))
     }
 
     /// What an error of a call means for whoever ran the command.
@@ -92,6 +105,12 @@ impl Target {
             }
         }
     }
+}
+
+/// A token as it was typed; what is none is not repeated.
+fn grant_token(text: &str) -> Result<GrantToken, Failure> {
+    let message = "this is no whole token of a share: copy all of what `capshare link` printed";
+    GrantToken::parse(text).ok_or_else(|| Failure::new(Exit::Usage, message))
 }
 
 /// What a refusal that was found on this side means.

@@ -1,5 +1,7 @@
 //! `capshare ls`, `info`, `rm`, `expire` and `visibility`: one question each.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use capshare::client::ClientError;
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
@@ -11,6 +13,7 @@ use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::link;
 use crate::cli::output::Output;
 use crate::cli::secrets::Secrets;
 
@@ -63,15 +66,23 @@ pub(crate) async fn list(args: args::List, environment: &Environment, output: &m
 
 /// Shows a share's facts.
 pub(crate) async fn info(args: args::Info, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
-    let info = target.client.info(&id).await.map_err(|error| target.failure(&error))?;
+    let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+    let info = link::view(&target, &id, token).await?.info().await.map_err(|error| target.failure(&error))?;
     let (created, updated) = (time(info.created_at), time(info.updated_at));
     let expires = info.expires_at.map(time);
     output.result(
         format_args!(
             "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nexpires   {}\nvisible   {}\nsyncs     {}\n\
              revision  {}\nitems     {}\nbytes     {}",
-            info.id, info.session, info.url, expires.as_deref().unwrap_or("never"), info.visibility, info.sync_count, info.revision, info.item_count, info.byte_count
+            info.id,
+            info.session,
+            info.url,
+            expires.as_deref().unwrap_or("never"),
+            info.visibility,
+            info.sync_count,
+            info.revision,
+            info.item_count,
+            info.byte_count
         ),
         &json!({
             "id": info.id.as_str(),
@@ -92,14 +103,12 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
 }
 
 /// Deletes a share, by the secret that is given or that was kept.
-pub(crate) async fn remove(args: args::Remove, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
-    let secrets = Secrets::of(environment)?;
-    let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
-    let secret = secret(&target, &id, given, &secrets).await?;
-    let deleted = target.client.delete(&id, &secret).await;
-    deleted.map_err(|error| with_secret_failed(&target, &id, given, &error))?;
-    secrets.forget(&target.host, &id);
+pub(crate) async fn remove(args: args::Own, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let owned = Owned::of(&args, environment).await?;
+    let deleted = owned.target.client.delete(&owned.id, &owned.secret).await;
+    deleted.map_err(|error| owned.failure(&error))?;
+    let Owned { target, id, .. } = owned;
+    Secrets::of(environment)?.forget(&target.host, &id);
     output.result(format_args!("deleted {id}"), &json!({ "event": "deleted", "id": id.as_str() }))?;
     target.client.close().await;
     Ok(())
@@ -107,11 +116,10 @@ pub(crate) async fn remove(args: args::Remove, environment: &Environment, output
 
 /// Gives a share another time to live, by the secret that is given or that was kept.
 pub(crate) async fn expire(args: args::Expire, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
-    let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
-    let secret = secret(&target, &id, given, &Secrets::of(environment)?).await?;
-    let set = target.client.set_expiry(&id, &secret, args.ttl.0).await;
-    let expires_at = set.map_err(|error| with_secret_failed(&target, &id, given, &error))?.map(time);
+    let owned = Owned::of(&args.own, environment).await?;
+    let set = owned.target.client.set_expiry(&owned.id, &owned.secret, args.ttl.0).await;
+    let expires_at = set.map_err(|error| owned.failure(&error))?.map(time);
+    let Owned { target, id, .. } = owned;
     output.result(
         format_args!("{id} expires {}", expires_at.as_deref().unwrap_or("never")),
         &json!({ "event": "expiry", "id": id.as_str(), "expires_at": expires_at }),
@@ -126,49 +134,64 @@ pub(crate) async fn show_to(
     environment: &Environment,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
-    let given = args.secret.as_deref().or_else(|| environment.get("CAPSHARE_SECRET"));
-    let secret = secret(&target, &id, given, &Secrets::of(environment)?).await?;
-    let set = target.client.set_visibility(&id, &secret, args.visibility).await;
-    set.map_err(|error| with_secret_failed(&target, &id, given, &error))?;
-    let visibility = args.visibility.as_str();
+    let owned = Owned::of(&args.own, environment).await?;
+    let set = owned.target.client.set_visibility(&owned.id, &owned.secret, args.visibility).await;
+    set.map_err(|error| owned.failure(&error))?;
+    let (id, visibility) = (&owned.id, args.visibility.as_str());
     output.result(
         format_args!("{id} is visible by {visibility}"),
         &json!({ "event": "visibility", "id": id.as_str(), "visibility": visibility }),
     )?;
-    target.client.close().await;
+    owned.target.client.close().await;
     Ok(())
 }
 
-/// The secret of a share: the one that is given, else the one that was kept.
-async fn secret(target: &Target, id: &ShareId, given: Option<&str>, secrets: &Secrets) -> Result<Secret, Failure> {
-    let secret = match given {
-        Some(secret) => Some(secret.into()),
-        None => secrets.find(&target.host, id)?,
-    };
-    match secret {
-        Some(secret) => Ok(secret),
-        None => {
-            // A share that is not there needs no secret to be found missing.
-            target.client.info(id).await.map_err(|error| target.failure(&error))?;
-            let message = format!(
-                "no secret of share {id} at {} is kept here: give it by CAPSHARE_SECRET or --secret",
-                target.host
-            );
-            Err(Failure::new(Exit::Unauthorized, message))
-        }
-    }
+/// A share of one's own: the secret is the one that is given, or the token that came with the share, else the one that was
+/// kept.
+pub(crate) struct Owned {
+    pub(crate) target: Target,
+    pub(crate) id: ShareId,
+    pub(crate) secret: Secret,
+    /// Nobody gave it.
+    pub(crate) is_kept: bool,
 }
 
-fn with_secret_failed(target: &Target, id: &ShareId, given: Option<&str>, error: &ClientError) -> Failure {
-    match error.refusal() {
-        Some(Refusal::InvalidSecret { .. }) if given.is_none() => {
-            let message = format!(
-                "the kept secret of share {id} is not its secret any more: give it by CAPSHARE_SECRET or --secret"
-            );
-            Failure::new(Exit::Unauthorized, message)
+impl Owned {
+    pub(crate) async fn of(args: &args::Own, environment: &Environment) -> Result<Self, Failure> {
+        let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+        let with_it = token.as_ref().map(|token| token.reveal());
+        let given = args.secret.as_deref().or(with_it).or_else(|| environment.get("CAPSHARE_SECRET"));
+        let secret = match given {
+            Some(secret) => Some(secret.into()),
+            None => Secrets::of(environment)?.find(&target.host, &id)?,
+        };
+        let is_kept = given.is_none();
+        match secret {
+            Some(secret) => Ok(Self { target, id, secret, is_kept }),
+            None => {
+                // A share that is not there needs no secret to be found missing.
+                target.client.info(&id).await.map_err(|error| target.failure(&error))?;
+                let message = format!(
+                    "no secret of share {id} at {} is kept here: give it by CAPSHARE_SECRET or --secret",
+                    target.host
+                );
+                Err(Failure::new(Exit::Unauthorized, message))
+            }
         }
-        _ => target.failure(error),
+    }
+
+    /// What an error of a call made with the secret means.
+    pub(crate) fn failure(&self, error: &ClientError) -> Failure {
+        match error.refusal() {
+            Some(Refusal::InvalidSecret { .. }) if self.is_kept => {
+                let message = format!(
+                    "the kept secret of share {} is not its secret any more: give it by CAPSHARE_SECRET or --secret",
+                    self.id
+                );
+                Failure::new(Exit::Unauthorized, message)
+            }
+            _ => self.target.failure(error),
+        }
     }
 }
 
@@ -176,4 +199,11 @@ fn with_secret_failed(target: &Target, id: &ShareId, given: Option<&str>, error:
 pub(crate) fn time(at: Timestamp) -> String {
     let since = std::time::Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
     humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
+}
+
+/// The moment that is so far off, for the host's clock to reach.
+#[expect(clippy::disallowed_methods, reason = "the command line is where the time of day comes in")]
+pub(crate) fn from_now(within: Duration) -> Timestamp {
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
+    Timestamp(i64::try_from(until.as_millis()).unwrap_or(i64::MAX))
 }

@@ -11,21 +11,23 @@ use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Failure;
+use crate::cli::link;
 use crate::cli::output::Output;
 use crate::cli::stop;
 
 /// Follows a share until it ends, or until it is asked to stop.
 pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
-    let (target, id) = Target::of_share(&args.share, &args.host, environment)?;
+    let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
     // A watch waits for a host for ever; there must be one to begin with.
     let reached = tokio::select! {
         () = stop.cancelled() => return Ok(()),
         reached = target.client.hello() => reached,
     };
     reached.map_err(|error| target.failure(&error))?;
+    let view = link::view(&target, &id, token).await?;
     let telling = tokio::spawn(target.tell_of_losses(*output));
-    let mut watch = target.client.watch(&id, args.since);
+    let mut watch = view.watch(args.since);
     let (mut is_ready, mut stands_at) = (false, args.since);
     let end = loop {
         let step = tokio::select! {
@@ -51,7 +53,7 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
             }
         }
     };
-    drop(watch);
+    drop((watch, view));
     telling.abort();
     target.client.close().await;
     end

@@ -6,8 +6,11 @@
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::client::link::{Policy, Session};
-use crate::contract::admin::{read_connections, read_count, read_stats, write_which};
-use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::contract::admin::{read_connections, read_count, read_stats, write_filter, write_which};
+use crate::contract::push::write_action;
+use crate::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::id::AccountId;
+use crate::share::push::Action;
 use crate::share::time::Timestamp;
 use crate::share_capnp::admin;
 
@@ -77,6 +80,64 @@ impl Admin {
                 link.call(Policy::Once, |session| {
                     let mut request = object(&session).close_request();
                     write_which(&which, request.get().init_which());
+                    async move {
+                        let response = request.send().promise.await?;
+                        Ok(read_count(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// Pushes to every connection of an account, of whatever credential, and says on how many it is on its way. Nobody reads
+    /// what they answer, so an [`Action::Ping`] is refused.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn send_to_account(&self, account: &AccountId, action: &Action) -> Result<u64, ClientError> {
+        let (account, action) = (account.clone(), action.clone());
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Once, |session| {
+                    let mut request = object(&session).send_to_account_request();
+                    request.get().set_account(account.as_str());
+                    write_action(&action, request.get().init_action());
+                    async move {
+                        let response = request.send().promise.await?;
+                        Ok(read_count(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// Pushes to every connection that the filter lets through, but for those named in `except`; as
+    /// [`send_to_account`](Self::send_to_account).
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn broadcast(
+        &self,
+        action: &Action,
+        except: &[String],
+        filter: &BroadcastFilter,
+    ) -> Result<u64, ClientError> {
+        let (action, except, filter) = (action.clone(), except.to_vec(), filter.clone());
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Once, |session| {
+                    let mut request = object(&session).broadcast_request();
+                    let mut params = request.get();
+                    write_action(&action, params.reborrow().init_action());
+                    write_filter(&filter, params.reborrow().init_filter());
+                    let mut list = params.init_except(u32::try_from(except.len()).unwrap_or(u32::MAX));
+                    for (at, id) in (0..).zip(&except) {
+                        list.set(at, id.as_str());
+                    }
                     async move {
                         let response = request.send().promise.await?;
                         Ok(read_count(response.get()?.get_result()?)?)

@@ -6,9 +6,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use capnp::capability::FromClientHook as _;
 use tokio::time::Instant;
 
+use crate::client::access::{Owner, ReadAccess, WriteAccess};
 use crate::client::error::ClientError;
 use crate::client::link::Session;
 use crate::client::verbs::CreateOptions;
@@ -27,7 +27,7 @@ use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
 use crate::share::visibility::Visibility;
 use crate::share_capnp::{
     batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
-    registration, share_writer,
+    registration,
 };
 
 /// What creating a share gave.
@@ -122,53 +122,55 @@ pub(crate) async fn create_share(
     }
 }
 
-pub(crate) async fn sync_share(
-    session: Rc<Session>,
-    id: ShareId,
-    secret: Secret,
-    batch: Rc<Batch>,
-) -> Result<Synced, ClientError> {
-    let mut request = session.rpc.sync_share_request();
+pub(crate) async fn sync(session: Rc<Session>, access: WriteAccess, batch: Rc<Batch>) -> Result<Synced, ClientError> {
+    if let WriteAccess::Full(Owner::Secret(id, secret)) = &access {
+        let mut request = session.rpc.sync_share_request();
+        let mut params = request.get();
+        params.set_share_id(id.as_str());
+        params.set_secret(secret.reveal());
+        write_items(&batch.changes, params.reborrow().init_data(len(&batch)));
+        write_batch_stamp(&batch, params.init_stamp());
+        let response = request.send().promise.await?;
+        return Ok(read_synced(response.get()?.get_result()?)?);
+    }
+    let mut request = access.writer(&session).sync_request();
     let mut params = request.get();
-    params.set_share_id(id.as_str());
-    params.set_secret(secret.reveal());
     write_items(&batch.changes, params.reborrow().init_data(len(&batch)));
     write_batch_stamp(&batch, params.init_stamp());
     let response = request.send().promise.await?;
     Ok(read_synced(response.get()?.get_result()?)?)
 }
 
-pub(crate) async fn delete_share(session: Rc<Session>, id: ShareId, secret: Secret) -> Result<(), ClientError> {
-    let mut request = session.rpc.delete_share_request();
-    request.get().set_share_id(id.as_str());
-    request.get().set_secret(secret.reveal());
-    let response = request.send().promise.await?;
-    match response.get()?.get_result()?.which()? {
+pub(crate) async fn delete(session: Rc<Session>, owner: Owner) -> Result<(), ClientError> {
+    match &owner {
+        Owner::Secret(id, secret) => {
+            let mut request = session.rpc.delete_share_request();
+            request.get().set_share_id(id.as_str());
+            request.get().set_secret(secret.reveal());
+            let response = request.send().promise.await?;
+            read_deleted(response.get()?.get_result()?)
+        }
+        Owner::Token(_) => {
+            let response = owner.share(&session).remove_request().send().promise.await?;
+            read_deleted(response.get()?.get_result()?)
+        }
+    }
+}
+
+pub(crate) fn read_deleted(from: delete_result::Reader<'_>) -> Result<(), ClientError> {
+    match from.which()? {
         delete_result::Which::Deleted(()) => Ok(()),
         delete_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
     }
 }
 
-pub(crate) async fn open_share(session: Rc<Session>, id: ShareId, secret: Secret) -> Result<ShareInfo, ClientError> {
-    let mut request = session.rpc.open_share_request();
-    request.get().set_share_id(id.as_str());
-    request.get().set_secret(secret.reveal());
-    let response = request.send().promise.await?;
-    Ok(read_opened(response.get()?.get_result()?)?)
-}
-
-/// In one round trip: the share and the call on it go out together.
+/// In one round trip: the capability and the call on it go out together.
 pub(crate) async fn set_expiry(
     session: Rc<Session>,
-    id: ShareId,
-    secret: Secret,
+    access: WriteAccess,
     ttl: Option<Duration>,
 ) -> Result<Option<Timestamp>, ClientError> {
-    let mut request = session.rpc.open_share_request();
-    request.get().set_share_id(id.as_str());
-    request.get().set_secret(secret.reveal());
-    let share = request.send().pipeline.get_share();
-    let mut request = share.client.cast_to::<share_writer::Client>().set_expiry_request();
+    let mut request = access.writer(&session).set_expiry_request();
     request.get().set_ttl_ms(ttl_ms(ttl));
     let response = request.send().promise.await?;
     Ok(read_expiry(response.get()?.get_result()?)?)
@@ -177,39 +179,29 @@ pub(crate) async fn set_expiry(
 /// In one round trip, likewise.
 pub(crate) async fn set_visibility(
     session: Rc<Session>,
-    id: ShareId,
-    secret: Secret,
+    access: WriteAccess,
     visibility: Visibility,
 ) -> Result<(), ClientError> {
-    let mut request = session.rpc.open_share_request();
-    request.get().set_share_id(id.as_str());
-    request.get().set_secret(secret.reveal());
-    let share = request.send().pipeline.get_share();
-    let mut request = share.client.cast_to::<share_writer::Client>().set_visibility_request();
+    let mut request = access.writer(&session).set_visibility_request();
     request.get().set_visibility(write_visibility(Some(visibility)));
     let response = request.send().promise.await?;
     read_visibility_set(response.get()?.get_result()?)?;
     Ok(())
 }
 
-pub(crate) async fn info(session: Rc<Session>, id: ShareId) -> Result<ShareInfo, ClientError> {
-    let mut request = session.rpc.view_share_request();
-    request.get().set_share_id(id.as_str());
-    let response = request.send().promise.await?;
+pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<ShareInfo, ClientError> {
+    let response = access.view(&session).info_request().send().promise.await?;
     Ok(read_opened(response.get()?.get_result()?)?)
 }
 
 /// One chunk, in one round trip: the view and the read on it go out together.
 pub(crate) async fn read(
     session: Rc<Session>,
-    id: ShareId,
+    access: ReadAccess,
     since: Revision,
     cursor: u64,
 ) -> Result<Chunk, ClientError> {
-    let mut request = session.rpc.view_share_request();
-    request.get().set_share_id(id.as_str());
-    let view = request.send().pipeline.get_view();
-    let mut request = view.read_request();
+    let mut request = access.view(&session).read_request();
     request.get().set_since(since);
     request.get().set_cursor(cursor);
     let response = request.send().promise.await?;
@@ -263,7 +255,7 @@ pub(crate) async fn call(
 ) -> Result<Result<String, CallError>, ClientError> {
     let mut request = session.rpc.call_request();
     let mut params = request.get();
-    params.set_name(&*name);
+    params.set_procedure(&*name);
     params.set_data(&*data);
     params.set_within_ms(within_ms);
     let response = request.send().promise.await?;

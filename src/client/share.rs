@@ -1,25 +1,25 @@
-//! A share as its producer holds it: a queue that needs no care, and calls for those who want an answer.
+//! A share as its producer holds it: everything that can be done with it, and what of that is handed on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::watch;
 
-use crate::client::Client;
-use crate::client::error::{ClientError, Closed};
+use crate::client::access::{Owner, ReadAccess, WriteAccess};
+use crate::client::error::ClientError;
 use crate::client::items::Items;
-use crate::client::queue::SyncJob;
-use crate::client::upload::{Progress, Shared};
+use crate::client::upload::Progress;
+use crate::client::view::View;
+use crate::client::writer::Writer;
 use crate::share::error::Refusal;
-use crate::share::id::ShareId;
+use crate::share::grant::{GrantInfo, GrantToken, Label};
+use crate::share::id::{GrantId, ShareId};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
-use crate::share::view::ShareInfo;
-use crate::share::view::Synced;
+use crate::share::view::{ShareInfo, Synced};
 use crate::share::visibility::Visibility;
 
-/// A share that may be written. Clones are handles on the same queue.
+/// A share that may be written, narrowed and deleted. Clones are handles on the same queue.
 ///
 /// What is [queued](Self::queue) is sent within the sync window, newest value per key, and sent again with the same stamp
 /// when an answer was lost: the host applies it once. Lost connections lose nothing. A final refusal (the share was
@@ -29,19 +29,12 @@ use crate::share::visibility::Visibility;
 /// [`close`](Self::close) tells. The share itself lives on.
 #[derive(Debug, Clone)]
 pub struct Share {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    client: Client,
-    facts: Facts,
-    shared: Arc<Shared>,
-    progress: watch::Receiver<Progress>,
+    facts: Arc<Facts>,
+    writer: Writer,
 }
 
 /// What a handle knows of its share.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) id: ShareId,
     pub(crate) url: String,
@@ -49,46 +42,44 @@ pub(crate) struct Facts {
     pub(crate) existed: bool,
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.shared.queue().abandon();
-        self.shared.work.notify_one();
-    }
-}
-
 impl Share {
-    pub(crate) fn new(client: Client, facts: Facts, shared: Arc<Shared>, progress: watch::Receiver<Progress>) -> Self {
-        Self { inner: Arc::new(Inner { client, facts, shared, progress }) }
+    pub(crate) fn new(facts: Facts, writer: Writer) -> Self {
+        Self { facts: Arc::new(facts), writer }
+    }
+
+    fn owner(&self) -> Owner {
+        Owner::of(self.id(), self.secret())
     }
 
     /// Its id: the link.
     #[must_use]
     pub fn id(&self) -> &ShareId {
-        &self.inner.facts.id
+        &self.facts.id
     }
 
     /// Where people look at it.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.inner.facts.url
+        &self.facts.url
     }
 
-    /// What [`Client::open`] asks for. Keep it where only its owner reads.
+    /// What [`Client::open`](super::Client::open) asks for; of a share that was restored, its token. Keep it where only its
+    /// owner reads.
     #[must_use]
     pub fn secret(&self) -> &Secret {
-        &self.inner.facts.secret
+        &self.facts.secret
     }
 
     /// Whether the account had shared this session before; this is that share then.
     #[must_use]
     pub fn existed(&self) -> bool {
-        self.inner.facts.existed
+        self.facts.existed
     }
 
     /// The newest acknowledged counts, to be watched.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.inner.progress.clone()
+        self.writer.progress()
     }
 
     /// Queues items. Waits while the queue is full; dropping the future leaves those queued that had room.
@@ -96,24 +87,7 @@ impl Share {
     /// # Errors
     /// The queue has failed, for the reason given.
     pub async fn queue(&self, items: Items) -> Result<(), ClientError> {
-        let shared = &self.inner.shared;
-        for change in items.into_changes() {
-            loop {
-                let mut room = std::pin::pin!(shared.room.notified());
-                // From here on no notice is missed.
-                room.as_mut().enable();
-                let pushed = shared.queue().push(&change, Instant::now());
-                match pushed {
-                    Err(ClientError::QueueFull { .. }) => room.await,
-                    settled => {
-                        settled?;
-                        break;
-                    }
-                }
-            }
-            shared.work.notify_one();
-        }
-        Ok(())
+        self.writer.queue(items).await
     }
 
     /// Queues items if there is room for all of them, and never waits.
@@ -121,32 +95,15 @@ impl Share {
     /// # Errors
     /// [`ClientError::QueueFull`], with nothing queued; or the queue has failed, for the reason given.
     pub fn try_queue(&self, items: Items) -> Result<(), ClientError> {
-        let changes = items.into_changes();
-        let mut queue = self.inner.shared.queue();
-        queue.has_room_for(&changes)?;
-        let now = Instant::now();
-        for change in &changes {
-            queue.push(change, now)?;
-        }
-        drop(queue);
-        self.inner.shared.work.notify_one();
-        Ok(())
+        self.writer.try_queue(items)
     }
 
-    /// Sends items as one batch, applied whole or not at all, after everything queued before it. It is sent again with
-    /// its stamp when an answer was lost, until the call timeout. Dropping the future withdraws it if it is not yet on
-    /// its way, and else cancels the call; what the host has already handed to the log is committed all the same.
+    /// Sends items as one batch, applied whole or not at all, after everything queued before it; see [`Writer::sync`].
     ///
     /// # Errors
-    /// Too many items or bytes for one batch: queue them instead. A refusal. A timeout: it may have been applied.
+    /// As [`Writer::sync`].
     pub async fn sync(&self, items: Items) -> Result<Synced, ClientError> {
-        let changes = items.into_changes();
-        crate::client::queue::BatchLimits::default().check(&changes)?;
-        let (reply, answer) = oneshot::channel();
-        let deadline = Instant::now() + self.inner.client.call_timeout();
-        self.inner.shared.queue().push_sync(SyncJob { changes, deadline, reply })?;
-        self.inner.shared.work.notify_one();
-        answer.await.unwrap_or(Err(ClientError::Closed(Closed::Here)))
+        self.writer.sync(items).await
     }
 
     /// Sends what is queued without waiting for the window, and waits until all of it is acknowledged, however long that
@@ -155,10 +112,7 @@ impl Share {
     /// # Errors
     /// The queue has failed, for the reason given: what was queued is not all on the host.
     pub async fn flush(&self) -> Result<(), ClientError> {
-        let (reply, answer) = oneshot::channel();
-        self.inner.shared.queue().push_flush(reply)?;
-        self.inner.shared.work.notify_one();
-        answer.await.unwrap_or(Err(ClientError::Closed(Closed::Here)))
+        self.writer.flush().await
     }
 
     /// [Flushes](Self::flush) and drops this handle.
@@ -174,23 +128,23 @@ impl Share {
     /// # Errors
     /// As every call; a deleted share is [`Refusal::NotFound`].
     pub async fn info(&self) -> Result<ShareInfo, ClientError> {
-        self.inner.client.info(self.id()).await
+        self.writer.client().info_by(ReadAccess::Full(self.owner())).await
     }
 
-    /// Gives the share so long to live from now on; see [`Client::set_expiry`].
+    /// Gives the share so long to live from now on; see [`Client::set_expiry`](super::Client::set_expiry).
     ///
     /// # Errors
-    /// As [`Client::set_expiry`].
+    /// As [`Client::set_expiry`](super::Client::set_expiry).
     pub async fn set_expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, ClientError> {
-        self.inner.client.set_expiry(self.id(), self.secret(), ttl).await
+        self.writer.set_expiry(ttl).await
     }
 
-    /// Says who may see the share; see [`Client::set_visibility`].
+    /// Says who may see the share; see [`Client::set_visibility`](super::Client::set_visibility).
     ///
     /// # Errors
-    /// As [`Client::set_visibility`].
+    /// As [`Client::set_visibility`](super::Client::set_visibility).
     pub async fn set_visibility(&self, visibility: Visibility) -> Result<(), ClientError> {
-        self.inner.client.set_visibility(self.id(), self.secret(), visibility).await
+        self.writer.client().set_visibility(self.id(), self.secret(), visibility).await
     }
 
     /// Deletes the share for good. What is queued is given up, and nothing more is taken.
@@ -198,8 +152,54 @@ impl Share {
     /// # Errors
     /// As every call; nothing is given up then.
     pub async fn delete(&self) -> Result<(), ClientError> {
-        self.inner.client.delete(self.id(), self.secret()).await?;
-        self.inner.shared.fail(ClientError::Refused(Refusal::not_found(self.id().as_str())));
+        self.writer.client().delete(self.id(), self.secret()).await?;
+        self.writer.fail(ClientError::Refused(Refusal::not_found(self.id().as_str())));
         Ok(())
+    }
+
+    /// The same with less: a handle that may add to the share and nothing else. It has a queue of its own: what is queued
+    /// here and there arrives in no promised order.
+    ///
+    /// # Errors
+    /// The client has ended. Whether the share is still there its calls tell.
+    pub async fn narrow_to_write(&self) -> Result<Writer, ClientError> {
+        let progress = *self.writer.progress().borrow();
+        self.writer.client().writer(WriteAccess::Narrowed(self.owner()), progress).await
+    }
+
+    /// The same with less: a handle that may read the share and nothing else, until that time by the host's clock; `None`:
+    /// without an end. It asks nothing of the host yet.
+    #[must_use]
+    pub fn narrow_to_read(&self, until: Option<Timestamp>) -> View {
+        View::new(self.writer.client().clone(), ReadAccess::Narrowed(self.owner(), until))
+    }
+
+    /// Saves this as a token that gives it again, with [`Client::restore`](super::Client::restore), until it expires by the
+    /// host's clock (`None`: never) or is [revoked](Self::revoke_grant). To hand on less, save what this was
+    /// [narrowed](Self::narrow_to_read) to. The label is for [the list](Self::grants).
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::LimitExceeded`] (`shareGrantsMax`) for one too many. After a lost answer the call is made
+    /// again, and the list may then have a grant whose token nobody knows.
+    pub async fn save(&self, label: &Label, expires_at: Option<Timestamp>) -> Result<GrantToken, ClientError> {
+        self.writer.save(label, expires_at).await
+    }
+
+    /// The tokens of this share that are good, the oldest first.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn grants(&self) -> Result<Vec<GrantInfo>, ClientError> {
+        self.writer.client().grants(self.owner()).await
+    }
+
+    /// Revokes one token, and all that was saved by way of it. What came through it is refused from then on, and its watches
+    /// end.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::InvalidInput`] if there is no such grant. After a lost answer the call is made again, and
+    /// "no such grant" then counts as success.
+    pub async fn revoke_grant(&self, grant: &GrantId) -> Result<(), ClientError> {
+        self.writer.client().revoke_grant(self.owner(), grant).await
     }
 }

@@ -12,16 +12,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::client::calls::sync_share;
+use crate::client::access::WriteAccess;
+use crate::client::calls::sync;
 use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
 use crate::client::link::{Link, Policy};
 use crate::client::queue::{BatchLimits, Next, Queue, SyncJob, size};
 use crate::share::change::{Batch, Change, Stamp};
-use crate::share::id::{ProducerId, ShareId};
-use crate::share::secret::Secret;
-use crate::share::view::Revision;
-use crate::share::view::Synced;
+use crate::share::id::ProducerId;
+use crate::share::view::{Revision, Synced};
 
 /// What the handles of a share and its upload have in common.
 #[derive(Debug)]
@@ -63,8 +62,7 @@ impl Shared {
 /// The task.
 pub(crate) struct Upload {
     pub(crate) link: Rc<Link>,
-    pub(crate) id: ShareId,
-    pub(crate) secret: Secret,
+    pub(crate) access: WriteAccess,
     pub(crate) shared: Arc<Shared>,
     pub(crate) producer: ProducerId,
     /// The number of the batch that was sent last; 0 before the first.
@@ -100,7 +98,7 @@ impl Upload {
                     match result {
                         Ok(()) => shared.room.notify_waiters(),
                         Err(error) => {
-                            tracing::warn!(share = %self.id, %error, "the share takes no more; its queue is given up");
+                            tracing::warn!(share = %self.access.id(), %error, "the share takes no more; its queue is given up");
                             shared.fail(error);
                         }
                     }
@@ -150,9 +148,9 @@ impl Upload {
         let bytes = changes.iter().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
         let mut delays = self.link.settings.backoff.delays(&mut self.link.random.borrow_mut());
         loop {
-            let call = self.link.call(Policy::AgainIfFits { bytes }, |session| {
-                sync_share(session, self.id.clone(), self.secret.clone(), batch.clone())
-            });
+            let call = self
+                .link
+                .call(Policy::AgainIfFits { bytes }, |session| sync(session, self.access.clone(), batch.clone()));
             let result = match deadline {
                 None => call.await,
                 Some(deadline) => timeout_at(deadline, call)
@@ -170,7 +168,7 @@ impl Upload {
                     if deadline.is_some_and(|deadline| next >= deadline) {
                         return Err(error);
                     }
-                    tracing::debug!(share = %self.id, %error, "the batch is sent again");
+                    tracing::debug!(share = %self.access.id(), %error, "the batch is sent again");
                     sleep_until(next).await;
                 }
             }

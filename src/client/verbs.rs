@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::client::access::{Owner, ReadAccess, WriteAccess};
 use crate::client::calls::{self, CallError, Measured, Page, ProbeValue};
 use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
@@ -18,7 +19,9 @@ use crate::client::replica::Replica;
 use crate::client::share::{Facts, Share};
 use crate::client::state::Hello;
 use crate::client::upload::{Progress, Shared, Upload};
+use crate::client::view::View;
 use crate::client::watch::Watch;
+use crate::client::writer::Writer;
 use crate::client::{Client, QueueSettings};
 use crate::contract::sync_data::check_json;
 use crate::share::change::{Batch, Change, Stamp};
@@ -27,7 +30,7 @@ use crate::share::id::{ProducerId, SessionId, ShareId};
 use crate::share::limits::Limits;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
-use crate::share::view::{Revision, ShareInfo};
+use crate::share::view::{Chunk, Revision, ShareInfo};
 use crate::share::visibility::Visibility;
 
 /// How a share is created.
@@ -96,11 +99,12 @@ impl Client {
             let first_len = first.as_ref().map_or(0, Vec::len);
             let of = of.clone();
             let created = self.run(move |link| Box::pin(create(link, of, first, options, limits, queue))).await;
-            let (facts, shared, progress) = match created {
+            let (facts, (shared, progress)) = match created {
                 Err(ClientError::Refused(refusal)) if limits.learn(&refusal, first_len) => continue,
                 settled => settled?,
             };
-            let share = Share::new(self.clone(), facts, shared, progress);
+            let access = WriteAccess::Full(Owner::of(&facts.id, &facts.secret));
+            let share = Share::new(facts, Writer::new(self.clone(), access, shared, progress));
             let later = rest.take().map(|mut changes| changes.split_off(first_len)).unwrap_or_default();
             if !later.is_empty() {
                 share.queue(later.into()).await?;
@@ -110,25 +114,29 @@ impl Client {
         }
     }
 
-    /// A share that exists, to be written, by its id and secret.
+    /// A share that exists, to be written, by its id and secret; the token of a full capability is as good as a secret.
     ///
     /// # Errors
     /// As every call; [`Refusal::NotFound`] and [`Refusal::InvalidSecret`] among them.
     pub async fn open(&self, id: &ShareId, secret: &Secret) -> Result<Share, ClientError> {
-        let (id, secret, queue) = (id.clone(), secret.clone(), self.limits);
-        let (facts, shared, progress) = self
-            .run(move |link| {
-                Box::pin(async move {
-                    let open = |session| calls::open_share(session, id.clone(), secret.clone());
-                    let info = link.call(Policy::Again, open).await?;
-                    let facts = Facts { id: info.id, url: info.url, secret, existed: true };
-                    let progress = Progress { sync_count: info.sync_count, revision: info.revision };
-                    let producer = new_producer(&link)?;
-                    Ok(begin_upload(&link, facts, producer, 0, BatchLimits::default(), progress, queue))
-                })
+        let (owner, secret) = (Owner::of(id, secret), secret.clone());
+        let info = self.info_by(ReadAccess::Full(owner.clone())).await?;
+        let facts = Facts { id: info.id, url: info.url, secret, existed: true };
+        let progress = Progress { sync_count: info.sync_count, revision: info.revision };
+        Ok(Share::new(facts, self.writer(WriteAccess::Full(owner), progress).await?))
+    }
+
+    /// A handle to write by, with a queue and a producer of its own. It asks nothing of the host.
+    pub(crate) async fn writer(&self, access: WriteAccess, progress: Progress) -> Result<Writer, ClientError> {
+        let (by, queue) = (access.clone(), self.limits);
+        let begun = self.run(move |link| {
+            Box::pin(async move {
+                let producer = new_producer(&link)?;
+                Ok(begin_upload(&link, by, producer, 0, BatchLimits::default(), progress, queue))
             })
-            .await?;
-        Ok(Share::new(self.clone(), facts, shared, progress))
+        });
+        let (shared, progress) = begun.await?;
+        Ok(Writer::new(self.clone(), access, shared, progress))
     }
 
     /// Deletes a share for good.
@@ -136,13 +144,13 @@ impl Client {
     /// # Errors
     /// As every call. After a lost answer the call is made again, and "not found" then counts as success.
     pub async fn delete(&self, id: &ShareId, secret: &Secret) -> Result<(), ClientError> {
-        let (id, secret) = (id.clone(), secret.clone());
+        let owner = Owner::of(id, secret);
         self.run(move |link| {
             Box::pin(async move {
                 let tries = std::cell::Cell::new(0);
                 let delete = |session| {
                     tries.set(tries.get() + 1);
-                    calls::delete_share(session, id.clone(), secret.clone())
+                    calls::delete(session, owner.clone())
                 };
                 match link.call(Policy::Again, delete).await {
                     Err(ClientError::Refused(Refusal::NotFound { .. })) if tries.get() > 1 => Ok(()),
@@ -164,10 +172,17 @@ impl Client {
         secret: &Secret,
         ttl: Option<Duration>,
     ) -> Result<Option<Timestamp>, ClientError> {
-        let (id, secret) = (id.clone(), secret.clone());
+        self.set_expiry_by(WriteAccess::Full(Owner::of(id, secret)), ttl).await
+    }
+
+    pub(crate) async fn set_expiry_by(
+        &self,
+        access: WriteAccess,
+        ttl: Option<Duration>,
+    ) -> Result<Option<Timestamp>, ClientError> {
         self.run(move |link| {
             Box::pin(async move {
-                let set = |session| calls::set_expiry(session, id.clone(), secret.clone(), ttl);
+                let set = |session| calls::set_expiry(session, access.clone(), ttl);
                 link.call(Policy::Again, set).await
             })
         })
@@ -185,10 +200,10 @@ impl Client {
         secret: &Secret,
         visibility: Visibility,
     ) -> Result<(), ClientError> {
-        let (id, secret) = (id.clone(), secret.clone());
+        let access = WriteAccess::Full(Owner::of(id, secret));
         self.run(move |link| {
             Box::pin(async move {
-                let set = |session| calls::set_visibility(session, id.clone(), secret.clone(), visibility);
+                let set = |session| calls::set_visibility(session, access.clone(), visibility);
                 link.call(Policy::Again, set).await
             })
         })
@@ -200,11 +215,20 @@ impl Client {
     /// # Errors
     /// As every call; [`Refusal::Unauthorized`] for who may not see it.
     pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
-        let id = id.clone();
+        self.info_by(ReadAccess::Id(id.clone())).await
+    }
+
+    pub(crate) async fn info_by(&self, access: ReadAccess) -> Result<ShareInfo, ClientError> {
         self.run(|link| {
-            Box::pin(async move { link.call(Policy::Again, |session| calls::info(session, id.clone())).await })
+            Box::pin(async move { link.call(Policy::Again, |session| calls::info(session, access.clone())).await })
         })
         .await
+    }
+
+    /// A share for reading. Whoever knows the id may read. It asks nothing of the host yet.
+    #[must_use]
+    pub fn view(&self, id: &ShareId) -> View {
+        View::new(self.clone(), ReadAccess::Id(id.clone()))
     }
 
     /// The whole state of a share, read in chunks; the call timeout holds for each.
@@ -212,16 +236,20 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn snapshot(&self, id: &ShareId) -> Result<Replica, ClientError> {
+        self.snapshot_by(&ReadAccess::Id(id.clone())).await
+    }
+
+    pub(crate) async fn snapshot_by(&self, access: &ReadAccess) -> Result<Replica, ClientError> {
         let mut replica = Replica::new();
         loop {
             // Chunks are read from the living state: what changed since the first of them is read again.
             let since = replica.revision();
-            let first = self.read(id, since, 0).await?;
+            let first = self.read(access, since, 0).await?;
             let (revision, mut cursor) = (first.revision, first.next_cursor);
             let was_one = cursor == 0;
             replica.fold(first.reset || since == 0, &first.changes);
             while cursor != 0 {
-                let chunk = self.read(id, since, cursor).await?;
+                let chunk = self.read(access, since, cursor).await?;
                 cursor = chunk.next_cursor;
                 replica.fold(false, &chunk.changes);
                 if chunk.reset && since != 0 {
@@ -239,11 +267,11 @@ impl Client {
         }
     }
 
-    async fn read(&self, id: &ShareId, since: Revision, cursor: u64) -> Result<crate::share::view::Chunk, ClientError> {
-        let id = id.clone();
+    async fn read(&self, access: &ReadAccess, since: Revision, cursor: u64) -> Result<Chunk, ClientError> {
+        let access = access.clone();
         self.run(move |link| {
             Box::pin(async move {
-                link.call(Policy::Again, |session| calls::read(session, id.clone(), since, cursor)).await
+                link.call(Policy::Again, |session| calls::read(session, access.clone(), since, cursor)).await
             })
         })
         .await
@@ -272,7 +300,7 @@ impl Client {
     /// Follows a share from a revision on; 0 means from the whole state.
     #[must_use]
     pub fn watch(&self, id: &ShareId, since: Revision) -> Watch {
-        Watch::new(self.clone(), id.clone(), since)
+        Watch::new(self.clone(), ReadAccess::Id(id.clone()), since)
     }
 
     /// Calls what the service around the host serves under this name. `data` is anything whose `Display` is JSON, such as a
@@ -368,7 +396,7 @@ impl Client {
     }
 }
 
-type Begun = (Facts, Arc<Shared>, watch::Receiver<Progress>);
+type Begun = (Arc<Shared>, watch::Receiver<Progress>);
 
 async fn create(
     link: Rc<Link>,
@@ -377,7 +405,7 @@ async fn create(
     options: CreateOptions,
     limits: BatchLimits,
     queue: QueueSettings,
-) -> Result<Begun, ClientError> {
+) -> Result<(Facts, Begun), ClientError> {
     let producer = new_producer(&link)?;
     let bytes = first.iter().flatten().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
     let sequence = u64::from(first.is_some());
@@ -389,7 +417,8 @@ async fn create(
     let created = link.call(Policy::AgainIfFits { bytes }, create).await?;
     let facts = Facts { id: created.id, url: created.url, secret: created.secret, existed: created.existed };
     let progress = Progress { sync_count: created.sync_count, revision: created.revision };
-    Ok(begin_upload(&link, facts, producer, sequence, limits, progress, queue))
+    let access = WriteAccess::Full(Owner::of(&facts.id, &facts.secret));
+    Ok((facts, begin_upload(&link, access, producer, sequence, limits, progress, queue)))
 }
 
 fn new_producer(link: &Link) -> Result<ProducerId, ClientError> {
@@ -398,7 +427,7 @@ fn new_producer(link: &Link) -> Result<ProducerId, ClientError> {
 
 fn begin_upload(
     link: &Rc<Link>,
-    facts: Facts,
+    access: WriteAccess,
     producer: ProducerId,
     sequence: u64,
     limits: BatchLimits,
@@ -407,16 +436,7 @@ fn begin_upload(
 ) -> Begun {
     let shared = Shared::new(Queue::new(queue.items_max, queue.bytes_max));
     let (progress, watched) = watch::channel(progress);
-    let upload = Upload {
-        link: link.clone(),
-        id: facts.id.clone(),
-        secret: facts.secret.clone(),
-        shared: shared.clone(),
-        producer,
-        sequence,
-        limits,
-        progress,
-    };
+    let upload = Upload { link: link.clone(), access, shared: shared.clone(), producer, sequence, limits, progress };
     link.tasks.spawn_local(upload.run());
-    (facts, shared, watched)
+    (shared, watched)
 }

@@ -18,14 +18,14 @@ use tokio::time::sleep;
 
 use self::observer::{Delivery, Observer, Over, Position};
 use crate::client::Client;
+use crate::client::access::ReadAccess;
 use crate::client::error::ClientError;
 use crate::client::link::{Link, Policy, Session};
 use crate::contract::error::read_refusal;
-use crate::share::id::ShareId;
 use crate::share::view::{Revision, Step};
 use crate::share_capnp::{watch, watch_result};
 
-/// A share that is being followed. What [`Client::watch`] gives.
+/// A share that is being followed. What [`Client::watch`] and [`View::watch`](super::View::watch) give.
 #[derive(Debug)]
 pub struct Watch {
     client: Client,
@@ -36,7 +36,7 @@ pub struct Watch {
 enum Stage {
     /// Nothing has asked for a step yet: the first [`Watch::next`] subscribes.
     Fresh {
-        id: ShareId,
+        access: ReadAccess,
         since: Revision,
     },
     Following(mpsc::Receiver<Delivery>),
@@ -44,8 +44,8 @@ enum Stage {
 }
 
 impl Watch {
-    pub(crate) fn new(client: Client, id: ShareId, since: Revision) -> Self {
-        Self { client, stage: Stage::Fresh { id, since } }
+    pub(crate) fn new(client: Client, access: ReadAccess, since: Revision) -> Self {
+        Self { client, stage: Stage::Fresh { access, since } }
     }
 
     /// The next step, whole; taking it lets the host send the one after. After an error there is nothing more. May be
@@ -55,10 +55,10 @@ impl Watch {
     /// Why the watch ended: [`NotFound`](crate::share::error::Refusal::NotFound) when the share was deleted, another
     /// refusal when it may no longer be read, [`ClientError::Closed`] when the client ended.
     pub async fn next(&mut self) -> Option<Result<Step, ClientError>> {
-        if let Stage::Fresh { id, since } = &self.stage {
+        if let Stage::Fresh { access, since } = &self.stage {
             // Bound: one step. Policy: the observer waits, and the host merges what comes meanwhile.
             let (steps, taken) = mpsc::channel(1);
-            let watcher = Watcher { id: id.clone(), since: *since, steps };
+            let watcher = Watcher { access: access.clone(), since: *since, steps };
             if let Err(error) = self.client.run_watch(watcher).await {
                 self.stage = Stage::Ended;
                 return Some(Err(error));
@@ -88,7 +88,7 @@ impl Watch {
 /// The driver's end of a watch.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    id: ShareId,
+    access: ReadAccess,
     since: Revision,
     steps: mpsc::Sender<Delivery>,
 }
@@ -145,7 +145,7 @@ impl Watcher {
                     }
                 }
                 Err(error) if error.is_transient() => {
-                    tracing::debug!(share = %self.id, %error, "the watch is begun again");
+                    tracing::debug!(share = %self.access.id(), %error, "the watch is begun again");
                 }
                 Err(error) => return error,
             }
@@ -155,10 +155,7 @@ impl Watcher {
 
     /// In one round trip: the view and the watch on it go out together.
     async fn subscribe(&self, session: Rc<Session>, position: Rc<Position>) -> Result<Subscription, ClientError> {
-        let mut request = session.rpc.view_share_request();
-        request.get().set_share_id(self.id.as_str());
-        let view = request.send().pipeline.get_view();
-        let mut request = view.watch_request();
+        let mut request = self.access.view(&session).watch_request();
         request.get().set_since(position.revision.get());
         let (observer, over) = Observer::new(self.steps.clone(), position);
         request.get().set_observer(capnp_rpc::new_client(observer));

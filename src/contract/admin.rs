@@ -2,10 +2,12 @@
 
 use crate::contract::convert::ReadError;
 use crate::contract::error::{read_refusal, write_refusal};
-use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
-use crate::share_capnp::{close_which, connection_info, connections_result, count_result, host_stats, stats_result};
+use crate::share_capnp::{
+    broadcast_filter, close_which, connection_info, connections_result, count_result, host_stats, stats_result,
+};
 
 /// Writes which connections to close.
 pub fn write_which(which: &CloseWhich, mut to: close_which::Builder<'_>) {
@@ -32,6 +34,27 @@ pub fn read_which(from: close_which::Reader<'_>) -> Result<CloseWhich, ReadError
         return Err(Refusal::invalid(0, "an empty name: say which connections to close").into());
     }
     Ok(which)
+}
+
+/// Writes whom a broadcast goes to.
+pub fn write_filter(filter: &BroadcastFilter, mut to: broadcast_filter::Builder<'_>) {
+    let said = |name: &Option<String>| name.clone().unwrap_or_default();
+    to.set_account(said(&filter.account));
+    to.set_door(said(&filter.door));
+    to.set_state(said(&filter.state));
+}
+
+/// Reads whom a broadcast goes to.
+///
+/// # Errors
+/// A malformed message.
+pub fn read_filter(from: broadcast_filter::Reader<'_>) -> Result<BroadcastFilter, ReadError> {
+    let said = |name: String| (!name.is_empty()).then_some(name);
+    Ok(BroadcastFilter {
+        account: said(text(from.get_account()?)?),
+        door: said(text(from.get_door()?)?),
+        state: said(text(from.get_state()?)?),
+    })
 }
 
 /// Writes how many.

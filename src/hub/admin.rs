@@ -185,6 +185,6 @@ fn info(entry: &Entry) -> ConnectionInfo {
         bytes_out: entry.traffic.bytes_out(),
         calls_in_flight: entry.traffic.calls_in_flight(),
         queued_bytes: entry.traffic.queued_bytes(),
-        states: Vec::new(),
+        states: entry.states.names(),
     }
 }

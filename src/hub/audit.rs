@@ -8,9 +8,10 @@
 use std::fmt;
 
 use crate::hub::access::{Credential, Principal};
+use crate::hub::grants::Pass;
 use crate::hub::registry::{CloseReason, Entry};
 use crate::share::error::Refusal;
-use crate::share::id::ShareId;
+use crate::share::id::{GrantId, ShareId};
 use crate::share::visibility::Visibility;
 
 /// Who did it.
@@ -105,6 +106,18 @@ pub(crate) fn visibility_set(by: By<'_>, share: &ShareId, visibility: Visibility
 /// A share was deleted.
 pub(crate) fn share_deleted(by: By<'_>, share: &ShareId) {
     line!(by, "share_deleted", share = share.as_str());
+}
+
+/// A capability on a share was saved as a token of this grant; `pass` is what it gives, and what it came through.
+pub(crate) fn granted(by: By<'_>, share: &ShareId, grant: &GrantId, pass: &Pass) {
+    let through = pass.grant().map_or("", GrantId::as_str);
+    line!(by, "granted", share = share.as_str(), grant = grant.as_str(), right = pass.right().as_str(), through);
+}
+
+/// A grant was revoked, and with it what was saved by way of it; `pass` is by what.
+pub(crate) fn grant_revoked(by: By<'_>, share: &ShareId, grant: &GrantId, pass: &Pass) {
+    let through = pass.grant().map_or("", GrantId::as_str);
+    line!(by, "revoked", what = "grant", of = grant.as_str(), share = share.as_str(), through);
 }
 
 /// A credential was revoked, and so many connections closed with it. The revoke was durable before they were.

@@ -18,6 +18,7 @@ use serde::de::IgnoredAny;
 use crate::hub::Hub;
 use crate::hub::access::Principal;
 use crate::hub::registry::{ConnectionId, Entry};
+pub use crate::share::admin::BroadcastFilter;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::item::nesting;
@@ -95,17 +96,6 @@ pub enum PushError {
     /// The action itself is past a limit or carries no JSON. Nothing was sent.
     #[error("the action cannot be sent: {0}")]
     InvalidAction(Refusal),
-}
-
-/// Whom a broadcast of an administrator goes to. What is `None` lets everybody through.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BroadcastFilter {
-    /// Those of this account.
-    pub account: Option<String>,
-    /// Those that came through the door of this name.
-    pub door: Option<String>,
-    /// Those that have a state of this name.
-    pub state: Option<String>,
 }
 
 impl BroadcastFilter {

@@ -7,11 +7,10 @@ use std::rc::Rc;
 
 use capnp::Error;
 
-use crate::contract::admin::{read_which, write_connections, write_count, write_stats};
+use crate::contract::admin::{read_filter, read_which, write_connections, write_count, write_stats};
 use crate::contract::push::read_action;
 use crate::hub::access::Principal;
 use crate::hub::audit::{self, By};
-use crate::hub::push::BroadcastFilter;
 use crate::rpc::caller::{Caller, Held};
 use crate::rpc::gateway::refusal_or_fault;
 use crate::share::error::Refusal;
@@ -85,16 +84,7 @@ impl admin::Server for AdminObject {
             let action = read_action(params.get_action()?)?;
             let except = params.get_except()?.iter().map(|id| Ok(id?.to_str().unwrap_or_default().to_owned()));
             let except: Vec<String> = except.collect::<Result<_, Error>>()?;
-            let filter = params.get_filter()?;
-            let said = |text: capnp::text::Reader<'_>| {
-                let text = text.to_str().map_err(|_| Refusal::invalid(0, NOT_UTF_8))?;
-                Ok::<_, Refusal>((!text.is_empty()).then(|| text.to_owned()))
-            };
-            let filter = BroadcastFilter {
-                account: said(filter.get_account()?)?,
-                door: said(filter.get_door()?)?,
-                state: said(filter.get_state()?)?,
-            };
+            let filter = read_filter(params.get_filter()?)?;
             let reached = self.caller.hub.admin_broadcast(&self.who, &action, &except, &filter)?;
             let by = By::Connection(&self.caller.entry, Some(&self.who));
             audit::administered(by, "broadcast", "everybody", reached);

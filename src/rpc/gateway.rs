@@ -113,7 +113,7 @@ impl Gateway {
         let who = self.principal()?;
         let (name, data, within) = {
             let params = params.get()?;
-            let (name, json) = (text(params.get_name()?)?, text(params.get_data()?)?);
+            let (name, json) = (text(params.get_procedure()?)?, text(params.get_data()?)?);
             check_json("call", json, &self.caller.hub.settings().limits)?;
             let data = serde_json::from_str(json).map_err(|_| Refusal::invalid(0, "a call that is no JSON"))?;
             (name.to_owned(), data, ttl(params.get_within_ms().into()))
@@ -144,9 +144,9 @@ impl Gateway {
         let who = self.principal()?;
         let Restored { room, pass } = self.caller.hub.restore(who, text(params.get()?.get_token()?)?).await?;
         Ok(match pass.right() {
-            Right::Full => Capability::Share(share_object(&self.caller, &room, pass)?),
-            Right::Write => Capability::Writer(writer_object(&self.caller, &room, pass)?),
-            Right::Read => Capability::View(view_object(&self.caller, &room, pass)?),
+            Right::Full => Capability::Share(share_object(&self.caller, who, &room, pass)?),
+            Right::Write => Capability::Writer(writer_object(&self.caller, who, &room, pass)?),
+            Right::Read => Capability::View(view_object(&self.caller, who, &room, pass)?),
         })
     }
 }
@@ -215,8 +215,9 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::CreateShareResults,
     ) -> Result<(), Error> {
         let created = refusal_or_fault(self.create(params).await)?;
-        let created =
-            created.and_then(|created| Ok((share_object(&self.caller, &created.room, Pass::OWNER)?, created)));
+        let created = created.and_then(|created| {
+            Ok((share_object(&self.caller, self.principal()?, &created.room, Pass::OWNER)?, created))
+        });
         let mut results = results.get();
         match created {
             Ok((share, created)) => {
@@ -263,10 +264,10 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::OpenShareResults,
     ) -> Result<(), Error> {
         let opened = async {
-            self.principal()?;
+            let who = self.principal()?;
             let params = params.get()?;
             let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
-            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, &room, Pass::OWNER)?))
+            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
         };
         let mut results = results.get();
         match refusal_or_fault(opened.await)? {
@@ -291,7 +292,7 @@ impl share_rpc::Server for Gateway {
             let who = self.principal()?;
             let entered = self.caller.hub.enter(text(params.get()?.get_share_id()?)?, Some(who), None);
             let Viewing { room, pass } = entered.await?;
-            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, &room, pass)?))
+            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, who, &room, pass)?))
         };
         let mut results = results.get();
         match refusal_or_fault(viewed.await)? {

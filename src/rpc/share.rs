@@ -16,6 +16,7 @@ use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_open
 use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
 use crate::contract::visibility::{read_visibility, write_visibility_set};
+use crate::hub::access::Principal;
 use crate::hub::audit::{self, By};
 use crate::hub::grants::Pass;
 use crate::hub::room::Room;
@@ -32,26 +33,39 @@ use crate::share_capnp::{delete_result, saved, share, share_view, share_writer};
 use crate::wire::guard::guard;
 
 /// The full capability on a share.
-pub(super) fn share_object(caller: &Rc<Caller>, room: &Arc<Room>, pass: Pass) -> Result<share::Client, Refusal> {
-    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, pass)?), caller.budget()))
+pub(super) fn share_object(
+    caller: &Rc<Caller>,
+    who: &Principal,
+    room: &Arc<Room>,
+    pass: Pass,
+) -> Result<share::Client, Refusal> {
+    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, who, room, pass)?), caller.budget()))
 }
 
 /// A capability to read a share.
-pub(super) fn view_object(caller: &Rc<Caller>, room: &Arc<Room>, pass: Pass) -> Result<share_view::Client, Refusal> {
-    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, pass)?), caller.budget()))
+pub(super) fn view_object(
+    caller: &Rc<Caller>,
+    who: &Principal,
+    room: &Arc<Room>,
+    pass: Pass,
+) -> Result<share_view::Client, Refusal> {
+    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, who, room, pass)?), caller.budget()))
 }
 
 /// A capability to write to a share.
 pub(super) fn writer_object(
     caller: &Rc<Caller>,
+    who: &Principal,
     room: &Arc<Room>,
     pass: Pass,
 ) -> Result<share_writer::Client, Refusal> {
-    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, room, pass)?), caller.budget()))
+    Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, who, room, pass)?), caller.budget()))
 }
 
 struct ShareObject {
     caller: Rc<Caller>,
+    /// Whom it was given to, or what it was narrowed from: a connection may have authenticated as several.
+    who: Principal,
     room: Arc<Room>,
     pass: Pass,
     syncs: Syncs,
@@ -101,9 +115,14 @@ impl Syncs {
 }
 
 impl ShareObject {
-    fn new(caller: &Rc<Caller>, room: &Arc<Room>, pass: Pass) -> Result<Self, Refusal> {
-        let held = caller.hold()?;
-        Ok(Self { caller: Rc::clone(caller), room: Arc::clone(room), pass, syncs: Syncs::default(), _held: held })
+    fn new(caller: &Rc<Caller>, who: &Principal, room: &Arc<Room>, pass: Pass) -> Result<Self, Refusal> {
+        let (held, room) = (caller.hold()?, Arc::clone(room));
+        Ok(Self { caller: Rc::clone(caller), who: who.clone(), room, pass, syncs: Syncs::default(), _held: held })
+    }
+
+    /// For the audit log.
+    fn by(&self) -> By<'_> {
+        By::Connection(&self.caller.entry, Some(&self.who))
     }
 
     /// Passes if the capability is good. One that came through a grant may have to wait for a look into the bucket; what
@@ -124,7 +143,9 @@ impl ShareObject {
         self.admit().await?;
         let params = params.get()?;
         let label = text(params.get_label()?)?.parse()?;
-        Ok(self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?)
+        let token = self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?;
+        audit::granted(self.by(), self.room.id(), token.grant(), &self.pass);
+        Ok(token)
     }
 
     async fn show_to(&self, visibility: Option<Visibility>) -> Result<Visibility, Refusal> {
@@ -143,7 +164,9 @@ impl ShareObject {
     async fn revoke(&self, params: share::RevokeGrantParams) -> Answer<()> {
         self.admit().await?;
         let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
-        Ok(self.caller.hub.revoke_grant(&self.room, &id).await?)
+        self.caller.hub.revoke_grant(&self.room, &id).await?;
+        audit::grant_revoked(self.by(), self.room.id(), &id, &self.pass);
+        Ok(())
     }
 }
 
@@ -292,8 +315,7 @@ impl share::Server for ShareObject {
         };
         let deleted = deleted.await;
         if deleted.is_ok() {
-            let who = self.caller.entry.identity();
-            audit::share_deleted(By::Connection(&self.caller.entry, who.as_ref()), self.room.id());
+            audit::share_deleted(self.by(), self.room.id());
         }
         write_deleted(&deleted, results.get().init_result());
         Ok(())
@@ -305,7 +327,8 @@ impl share::Server for ShareObject {
         mut results: share::NarrowToWriteResults,
     ) -> Result<(), Error> {
         let narrowed = self.narrow(Right::Write, None).await;
-        let narrowed = narrowed.and_then(|(info, pass)| Ok((info, writer_object(&self.caller, &self.room, pass)?)));
+        let narrowed =
+            narrowed.and_then(|(info, pass)| Ok((info, writer_object(&self.caller, &self.who, &self.room, pass)?)));
         let mut results = results.get();
         match narrowed {
             Ok((info, writer)) => {
@@ -326,7 +349,8 @@ impl share::Server for ShareObject {
         mut results: share::NarrowToReadResults,
     ) -> Result<(), Error> {
         let narrowed = self.narrow(Right::Read, moment(params.get()?.get_until())).await;
-        let narrowed = narrowed.and_then(|(info, pass)| Ok((info, view_object(&self.caller, &self.room, pass)?)));
+        let narrowed =
+            narrowed.and_then(|(info, pass)| Ok((info, view_object(&self.caller, &self.who, &self.room, pass)?)));
         let mut results = results.get();
         match narrowed {
             Ok((info, view)) => {

@@ -28,6 +28,17 @@ impl CloseWhich {
     }
 }
 
+/// Whom a broadcast of an administrator goes to. What is `None` lets everybody through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BroadcastFilter {
+    /// Those of this account.
+    pub account: Option<String>,
+    /// Those that came through the door of this name.
+    pub door: Option<String>,
+    /// Those that have a state of this name.
+    pub state: Option<String>,
+}
+
 /// One connection, as an administrator sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConnectionInfo {

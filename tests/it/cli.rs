@@ -3,6 +3,7 @@
 mod admin;
 mod demo;
 mod follow;
+mod link;
 pub(crate) mod program;
 mod serve;
 mod shares;

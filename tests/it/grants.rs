@@ -1,5 +1,7 @@
 //! Capabilities that are narrowed, saved, restored, listed and revoked, by bare Cap'n Proto.
 
+mod linked;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -8,5 +8,6 @@ pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod raw;
+pub(crate) mod relay;
 pub(crate) mod sink;
 pub(crate) mod sse;

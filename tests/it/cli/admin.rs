@@ -1,5 +1,6 @@
 //! `capshare admin`, and the audit log of the host that it administers.
 
+use capshare::client::{Answer, Push};
 use serde_json::Value;
 
 use super::program::{EXPORT, Home};
@@ -44,4 +45,46 @@ fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
     );
     assert!(!of("refused").is_empty(), "whoever came after the drain");
     assert!(!serde_json::to_string(&audit).unwrap().contains("capsec_"));
+}
+
+/// What is told reaches the clients that have a sink, and the program says how many.
+#[tokio::test]
+async fn an_administrator_tells_an_account_and_everybody_something() {
+    let home = Home::new();
+    let host = home.serve(&[]);
+    let client = capshare::Client::builder(&host.url).build().unwrap();
+    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    let hear = move |push: Push| {
+        let heard = heard.clone();
+        async move {
+            heard.send(push).unwrap();
+            Ok::<_, String>(Answer::Done)
+        }
+    };
+    client.on_push(hear).await.unwrap();
+    let id = client.hello().await.unwrap().connection_id.clone();
+    let reached = |arguments: &[&str]| {
+        let ran = home.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);
+        ran.objects()[0]["count"].as_u64().unwrap()
+    };
+    assert_eq!(reached(&["send", "--account", "local", "--notice", "to you"]), 1);
+    assert_eq!(reached(&["send", "--account", "nobody", "--notice", "to nobody"]), 0);
+    assert_eq!(reached(&["broadcast", "--name", "reload", "--data", r#"{"of": "all"}"#, "--where", "door=rpc"]), 1);
+    assert_eq!(reached(&["broadcast", "--notice", "not to you", "--except", &id]), 0);
+    assert_eq!(reached(&["broadcast", "--notice", "not to you", "--where", "account=local", "--where", "state=x"]), 0);
+    let custom = Push::Custom { name: "reload".to_owned(), data: r#"{"of": "all"}"#.to_owned() };
+    assert_eq!(hearing.recv().await, Some(Push::Notice("to you".to_owned())));
+    assert_eq!(hearing.recv().await, Some(custom));
+    assert!(hearing.try_recv().is_err());
+    for wrong in [
+        &["broadcast"][..],
+        &["broadcast", "--name", "reload"],
+        &["broadcast", "--notice", "x", "--name", "y", "--data", "1"],
+        &["broadcast", "--name", "reload", "--data", "{"],
+        &["broadcast", "--notice", "x", "--where", "door=front"],
+        &["broadcast", "--notice", "x", "--where", "state=a", "--where", "state=b"],
+        &["send", "--notice", "x"],
+    ] {
+        home.run(&[&["admin"], wrong, &["--to", &host.url]].concat()).ends_with(2);
+    }
 }

@@ -84,7 +84,7 @@ fn a_caller_shortens_the_deadline_and_never_lengthens_it() {
         for (within_ms, pushed_after, called_after) in [(0, 10, 20), (60_000, 10, 20), (15_000, 10, 15)] {
             let began = Instant::now();
             let mut request = peer.raw.root.call_request();
-            request.get().set_name("ask");
+            request.get().set_procedure("ask");
             request.get().set_data("null");
             request.get().set_within_ms(within_ms);
             let response = request.send().promise.await.unwrap();
@@ -97,7 +97,7 @@ fn a_caller_shortens_the_deadline_and_never_lengthens_it() {
         }
         // Shorter than a push may take, it shortens that too: neither outlasts it.
         let mut request = peer.raw.root.call_request();
-        request.get().set_name("ask");
+        request.get().set_procedure("ask");
         request.get().set_data("null");
         request.get().set_within_ms(3_000);
         let began = Instant::now();
@@ -170,7 +170,7 @@ fn a_handler_tells_everybody_but_its_caller() {
         let (a, b, c) = (a.await, b.await, c.await);
         scene.host().hub().registry().get(a.id.as_str()).unwrap().states.set("wants", true).unwrap();
         let mut request = a.raw.root.call_request();
-        request.get().set_name("tell");
+        request.get().set_procedure("tell");
         request.get().set_data("null");
         let response = request.send().promise.await.unwrap();
         let result = response.get().unwrap().get_result().unwrap();
@@ -244,7 +244,7 @@ fn a_dropped_call_cancels_its_handler() {
         let raw = Raw::connect(scene.host(), None).await;
         let call = || {
             let mut request = raw.root.call_request();
-            request.get().set_name("wait");
+            request.get().set_procedure("wait");
             request.get().set_data("null");
             request.send().promise
         };

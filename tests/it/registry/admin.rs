@@ -1,8 +1,10 @@
 //! Administration over the wire.
 
-use capshare::client::{ClientError, ConnectionState};
+use capshare::client::{Answer, ClientError, ConnectionState, Push};
 use capshare::hub::access::Scopes;
+use capshare::share::admin::BroadcastFilter;
 use capshare::share::error::Refusal;
+use capshare::share::push::Action;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, run};
 
@@ -38,6 +40,64 @@ async fn an_administrator_sees_who_is_connected() {
     assert_eq!(second.next_cursor, None);
     let stats = admin.stats().await.unwrap();
     assert_eq!((stats.rpc_connections, stats.accounts, stats.draining), (2, 2, false));
+}
+
+/// S40, S42, S46: an administrator sees the states of a connection, sends to an account and broadcasts to those that have a
+/// state, came through a door, or are not left out; and is told how many were reached. Whoever has not the scope reaches nobody.
+#[tokio::test]
+async fn an_administrator_tells_connections_something_and_learns_how_many_it_reached() {
+    let served = serve(&desk()).await;
+    let (ann, quiet, root) = (served.client(Some("ann")), served.client(Some("ann")), served.client(Some("root")));
+    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    for client in [&ann, &root] {
+        let heard = heard.clone();
+        let hear = move |push: Push| {
+            let heard = heard.clone();
+            async move {
+                heard.send(push).unwrap();
+                Ok::<_, String>(Answer::Done)
+            }
+        };
+        client.on_push(hear).await.unwrap();
+    }
+    quiet.hello().await.unwrap();
+    let anns = ann.hello().await.unwrap().connection_id.clone();
+    served.host.hub().registry().get(&anns).unwrap().states.set("typing", true).unwrap();
+    let admin = root.admin();
+    let all = admin.connections().await.unwrap();
+    let states: Vec<_> = all.iter().map(|c| (c.id == anns, c.states.join(","))).collect();
+    assert!(states.contains(&(true, "typing".into())) && states.iter().filter(|(_, s)| s.is_empty()).count() == 2);
+
+    let notice = Action::Notice("hello".to_owned());
+    let account = "ann".parse().unwrap();
+    assert_eq!(admin.send_to_account(&account, &notice).await, Ok(1), "the other has no sink");
+    assert_eq!(hearing.recv().await, Some(Push::Notice("hello".to_owned())));
+    let only = |account: Option<&str>, door: Option<&str>, state: Option<&str>| BroadcastFilter {
+        account: account.map(str::to_owned),
+        door: door.map(str::to_owned),
+        state: state.map(str::to_owned),
+    };
+    for (except, filter, reached) in [
+        (vec![], only(None, None, None), 2),
+        (vec![anns.clone()], only(None, None, None), 1),
+        (vec![], only(None, Some("rpc"), Some("typing")), 1),
+        (vec![], only(Some("root"), None, Some("typing")), 0),
+        (vec![], only(None, Some("viewer"), None), 0),
+    ] {
+        assert_eq!(admin.broadcast(&notice, &except, &filter).await, Ok(reached), "{except:?} {filter:?}");
+        for _ in 0..reached {
+            hearing.recv().await.unwrap();
+        }
+    }
+    let refused = admin.broadcast(&Action::Ping(1), &[], &only(None, None, None)).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused(Refusal::InvalidInput { .. })), "{refused:?}");
+    for refused in [
+        ann.admin().send_to_account(&account, &notice).await,
+        ann.admin().broadcast(&notice, &[], &only(None, None, None)).await,
+    ] {
+        assert!(matches!(refused, Err(ClientError::Refused(Refusal::Unauthorized { .. }))), "{refused:?}");
+    }
+    assert!(hearing.try_recv().is_err());
 }
 
 /// A drain takes nobody in, closes the idle at once and the busy at its deadline, and answers its caller first.

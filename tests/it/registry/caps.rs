@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
-use capshare::client::{ClientError, Closed};
+use capshare::client::{Client, ClientError, Closed};
 use capshare::hub::access::Scopes;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
@@ -49,6 +49,31 @@ async fn past_its_cap_an_account_loses_its_oldest_connection() {
     for client in [&newest, &another, &bob] {
         client.ping().await.unwrap();
     }
+}
+
+/// S50, S5: a connection that authenticates in-band counts from then on, and is counted out like any other; the connection
+/// that puts an account over its cap stays, also where it is of another account already.
+#[tokio::test]
+async fn what_authenticates_in_band_is_under_its_accounts_cap() {
+    let served = served(1).await;
+    let in_band = |token: &str| Client::builder(served.url("")).token(token).in_band().build().unwrap();
+    let by_header = served.client(Some("ann"));
+    by_header.hello().await.unwrap();
+    let first = in_band("ann");
+    assert_eq!(first.hello().await.unwrap().account, "ann");
+    assert!(matches!(ended(&by_header).await, Closed::TooManyConnections(_)));
+    let second = in_band("ann");
+    second.hello().await.unwrap();
+    assert!(matches!(ended(&first).await, Closed::TooManyConnections(_)));
+    let bob = in_band("bob");
+    bob.hello().await.unwrap();
+    second.ping().await.unwrap();
+    let newest = served.client(Some("ann"));
+    newest.hello().await.unwrap();
+    assert!(matches!(ended(&second).await, Closed::TooManyConnections(_)));
+    bob.ping().await.unwrap();
+    newest.ping().await.unwrap();
+    assert_eq!(served.host.hub().registry().count(), 2);
 }
 
 /// S50: the cap is looked at only when a connection is admitted: one that is pending, or is refused after all, costs nobody

@@ -335,7 +335,7 @@ async def every_method(world):
             # It would end the host for the scenes that follow.
             world.called.add("drain")
         del offered
-        facts((answer := await rpc.call("nobody serves this", "{}")).result, "unknown")
+        facts((answer := await rpc.call(procedure="nobody serves this", data="{}")).result, "unknown")
 
         # Listed over pages.
         others = {f"py-{at}" for at in range(2, 7)}

@@ -1,0 +1,170 @@
+//! The arguments of `capshare admin`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use capshare::share::id::{AccountId, BadName};
+use clap::{Args, Subcommand};
+
+use crate::cli::args::Host;
+
+/// Administers a host.
+#[derive(Args)]
+pub(crate) struct AdminArguments {
+    #[command(subcommand)]
+    pub(crate) command: AdminCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AdminCommand {
+    /// List the connections, the oldest first
+    Connections(AdminConnections),
+    /// Close connections for good (close code 4001) and say how many they were. Their credentials stay valid
+    Close(AdminClose),
+    /// Tell every connection of an account something, and say how many it reached
+    Send(AdminSend),
+    /// Tell every connection something, and say how many it reached
+    Broadcast(AdminBroadcast),
+    /// Show what the host counts
+    Stats(AdminStats),
+    /// Have the host take no more connections, and tell those there are to come back elsewhere
+    Drain(AdminDrain),
+}
+
+/// Which host, and as whom. The credential cannot be said here, where `--token` names one to be closed.
+#[derive(Args)]
+pub(crate) struct AdminHost {
+    /// The host [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// A file that holds the credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How long a call may take, the wait for a connection included
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+impl From<AdminHost> for Host {
+    fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
+        Self { to, token: None, token_file, timeout }
+    }
+}
+
+/// Lists connections.
+#[derive(Args)]
+pub(crate) struct AdminConnections {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+    /// Show them anew every second, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// Closes connections.
+#[derive(Args)]
+pub(crate) struct AdminClose {
+    #[command(flatten)]
+    pub(crate) which: AdminWhich,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Which connections.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct AdminWhich {
+    /// All of an account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
+    /// Those that came with this login session of an account
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Those that came with the token of this id; not the token itself
+    #[arg(long, value_name = "ID")]
+    pub(crate) token: Option<String>,
+    /// The one of this name
+    #[arg(long, value_name = "ID")]
+    pub(crate) connection: Option<String>,
+}
+
+/// Tells an account something.
+#[derive(Args)]
+pub(crate) struct AdminSend {
+    /// Which account
+    #[arg(long, value_name = "NAME", value_parser = account)]
+    pub(crate) account: AccountId,
+    #[command(flatten)]
+    pub(crate) what: AdminWhat,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Tells everybody something.
+#[derive(Args)]
+pub(crate) struct AdminBroadcast {
+    #[command(flatten)]
+    pub(crate) what: AdminWhat,
+    /// Leave this connection out; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) except: Vec<String>,
+    /// Only those of which this holds: account=NAME, door=rpc or state=NAME; may be repeated, and then all of it holds
+    #[arg(long = "where", value_name = "FACT=NAME", value_parser = fact)]
+    pub(crate) filter: Vec<Where>,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// What is told.
+#[derive(Args)]
+pub(crate) struct AdminWhat {
+    /// A text for people
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["name", "data"], required_unless_present = "name")]
+    pub(crate) notice: Option<String>,
+    /// An action that the clients know by this name
+    #[arg(long, value_name = "NAME", requires = "data")]
+    pub(crate) name: Option<String>,
+    /// What the action carries: JSON
+    #[arg(long, value_name = "JSON", requires = "name")]
+    pub(crate) data: Option<String>,
+}
+
+/// A fact of a connection.
+#[derive(Clone)]
+pub(crate) enum Where {
+    Account(String),
+    Door(String),
+    State(String),
+}
+
+fn fact(text: &str) -> Result<Where, String> {
+    match text.split_once('=') {
+        Some((_, "")) | None => Err("write account=NAME, door=NAME or state=NAME".to_owned()),
+        Some(("account", name)) => Ok(Where::Account(name.to_owned())),
+        Some(("door", name @ ("rpc" | "viewer" | "sse"))) => Ok(Where::Door(name.to_owned())),
+        Some(("door", _)) => Err("the doors are rpc, viewer and sse".to_owned()),
+        Some(("state", name)) => Ok(Where::State(name.to_owned())),
+        Some((other, _)) => Err(format!("connections are told apart by account, door and state, not by {other}")),
+    }
+}
+
+fn account(text: &str) -> Result<AccountId, BadName> {
+    text.parse()
+}
+
+/// Shows what a host counts.
+#[derive(Args)]
+pub(crate) struct AdminStats {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Drains a host.
+#[derive(Args)]
+pub(crate) struct AdminDrain {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+    /// How long calls that are under way may take, by the host's clock; then their connections are closed all the same
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub(crate) within: Duration,
+}

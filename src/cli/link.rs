@@ -1,0 +1,121 @@
+//! `capshare link`, `links` and `unlink`: tokens that hand on a share, or less of it, one by one.
+
+use capshare::client::{Restored, View};
+use capshare::share::error::Refusal;
+use capshare::share::grant::{GrantToken, Right};
+use capshare::share::id::ShareId;
+use serde_json::json;
+
+use crate::cli::args::{self, LinkRight};
+use crate::cli::connect::Target;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::shares::{Owned, from_now, time};
+
+/// Makes a token and prints it; one to read also as a link.
+pub(crate) async fn make(args: args::Link, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let owned = Owned::of(&args.own, environment).await?;
+    let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
+    let (label, expires_at) = (&args.label, args.expires.map(from_now));
+    let saved = match right(args.right) {
+        Right::Read => share.narrow_to_read(None).save(label, expires_at).await,
+        Right::Write => match share.narrow_to_write().await {
+            Ok(writer) => writer.save(label, expires_at).await,
+            Err(error) => Err(error),
+        },
+        Right::Full => share.save(label, expires_at).await,
+    };
+    let token = saved.map_err(|error| owned.failure(&error))?;
+    let reads = right(args.right) == Right::Read;
+    let url = reads.then(|| format!("{}#grant={}", share.url(), token.reveal()));
+    output.note("the token is shown this once and is not kept: whoever has it has what it gives");
+    let people = url.as_ref().map_or_else(String::new, |url| format!("\n{url}"));
+    output.result(
+        format_args!("{}{people}", token.reveal()),
+        &json!({
+            "event": "linked",
+            "id": owned.id.as_str(),
+            "grant": token.grant().as_str(),
+            "right": right(args.right).as_str(),
+            "label": args.label.as_str(),
+            "expires_at": expires_at.map(time),
+            "token": token.reveal(),
+            "url": url,
+        }),
+    )?;
+    drop(share);
+    owned.target.client.close().await;
+    Ok(())
+}
+
+/// Lists the tokens that are good, the oldest first.
+pub(crate) async fn list(args: args::Own, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let owned = Owned::of(&args, environment).await?;
+    let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
+    let grants = share.grants().await.map_err(|error| owned.failure(&error))?;
+    if !output.is_json() && !grants.is_empty() {
+        output.text(&format!("{:26}  {:5}  {:24}  {:24}  LABEL\n", "GRANT", "RIGHT", "CREATED", "EXPIRES"))?;
+    }
+    for grant in grants {
+        let (right, created, expires) = (grant.right, time(grant.created_at), grant.expires_at.map(time));
+        output.result(
+            format_args!(
+                "{}  {:5}  {created}  {:24}  {}",
+                grant.id,
+                right.as_str(),
+                expires.as_deref().unwrap_or("never"),
+                grant.label
+            ),
+            &json!({
+                "grant": grant.id.as_str(),
+                "right": right.as_str(),
+                "label": grant.label.as_str(),
+                "created_at": created,
+                "expires_at": expires,
+            }),
+        )?;
+    }
+    drop(share);
+    owned.target.client.close().await;
+    Ok(())
+}
+
+/// Revokes a token.
+pub(crate) async fn revoke(args: args::Unlink, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let owned = Owned::of(&args.own, environment).await?;
+    let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
+    let (id, grant) = (&owned.id, &args.grant);
+    share.revoke_grant(grant).await.map_err(|error| match error.refusal() {
+        Some(Refusal::InvalidInput { .. }) => {
+            let message = format!("share {id} has no token {grant} that is good: see capshare links {id}");
+            Failure::new(Exit::NotFound, message)
+        }
+        _ => owned.failure(&error),
+    })?;
+    let object = json!({ "event": "unlinked", "id": id.as_str(), "grant": grant.as_str() });
+    output.result(format_args!("token {grant} of {id} is revoked"), &object)?;
+    drop(share);
+    owned.target.client.close().await;
+    Ok(())
+}
+
+/// A share for reading: by its token if there is one, else by its id.
+pub(crate) async fn view(target: &Target, id: &ShareId, token: Option<GrantToken>) -> Result<View, Failure> {
+    let Some(token) = token else { return Ok(target.client.view(id)) };
+    match target.client.restore(&token).await.map_err(|error| target.failure(&error))? {
+        Restored::Share(share) => Ok(share.narrow_to_read(None)),
+        Restored::View(view) => Ok(view),
+        Restored::Writer(_) => {
+            Err(Failure::new(Exit::Unauthorized, format!("the token lets write to {id}, and not read it")))
+        }
+    }
+}
+
+fn right(LinkRight { write, full, read: _ }: LinkRight) -> Right {
+    match (write, full) {
+        (_, true) => Right::Full,
+        (true, false) => Right::Write,
+        (false, false) => Right::Read,
+    }
+}

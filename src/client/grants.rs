@@ -1,0 +1,160 @@
+//! Grants: capabilities that are saved as tokens, restored, listed and revoked.
+//!
+//! A token outlives the connection that it was saved on, and so does what is restored from one: the handle keeps the token
+//! and shows it at each call, on whichever connection is up. What it gives is asked once, at [`Client::restore`].
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use capnp::capability::FromClientHook as _;
+
+use crate::client::Client;
+use crate::client::access::{Owner, ReadAccess, WriteAccess};
+use crate::client::calls::read_deleted;
+use crate::client::error::ClientError;
+use crate::client::link::{Policy, Session};
+use crate::client::share::Share;
+use crate::client::upload::Progress;
+use crate::client::view::View;
+use crate::client::writer::Writer;
+use crate::contract::error::read_refusal;
+use crate::contract::grants::{read_grants, read_saved};
+use crate::share::error::Refusal;
+use crate::share::grant::{GrantInfo, GrantToken, Label, Right};
+use crate::share::id::GrantId;
+use crate::share::time::Timestamp;
+use crate::share_capnp::{restore_result, saved};
+
+/// What a token gives.
+#[derive(Debug, Clone)]
+pub enum Restored {
+    /// Everything.
+    Share(Share),
+    /// Writing.
+    Writer(Writer),
+    /// Reading.
+    View(View),
+}
+
+impl Restored {
+    /// What it may do.
+    #[must_use]
+    pub fn right(&self) -> Right {
+        match self {
+            Self::Share(_) => Right::Full,
+            Self::Writer(_) => Right::Write,
+            Self::View(_) => Right::Read,
+        }
+    }
+}
+
+/// What is saved.
+#[derive(Debug, Clone)]
+pub(crate) enum Saveable {
+    Write(WriteAccess),
+    Read(ReadAccess),
+}
+
+impl From<WriteAccess> for Saveable {
+    fn from(access: WriteAccess) -> Self {
+        Self::Write(access)
+    }
+}
+
+impl From<ReadAccess> for Saveable {
+    fn from(access: ReadAccess) -> Self {
+        Self::Read(access)
+    }
+}
+
+impl Client {
+    /// What was saved as this token: on any connection and of any account, for as long as the token is good. A handle that
+    /// was restored is good on later connections too.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::Unauthorized`] for a token that is wrong, revoked or expired, or that writes where this
+    /// client's own credential may not; [`Refusal::NotFound`] if its share is gone.
+    pub async fn restore(&self, token: &GrantToken) -> Result<Restored, ClientError> {
+        let shown = token.clone();
+        let right = self.run(move |link| {
+            Box::pin(async move { link.call(Policy::Again, |session| right_of(session, shown.clone())).await })
+        });
+        Ok(match right.await? {
+            Right::Full => Restored::Share(self.open(token.share(), token.secret()).await?),
+            Right::Write => {
+                Restored::Writer(self.writer(WriteAccess::Token(token.clone()), Progress::default()).await?)
+            }
+            Right::Read => Restored::View(View::new(self.clone(), ReadAccess::Token(token.clone()))),
+        })
+    }
+
+    pub(crate) async fn save(
+        &self,
+        what: Saveable,
+        label: &Label,
+        expires_at: Option<Timestamp>,
+    ) -> Result<GrantToken, ClientError> {
+        let label = label.clone();
+        // Twice is as good as once, but for the place that the first takes: nobody has its token.
+        let save = move |session: Rc<Session>| {
+            let of: saved::Client = match &what {
+                Saveable::Write(access) => access.writer(&session).client.cast_to(),
+                Saveable::Read(access) => access.view(&session).client.cast_to(),
+            };
+            let mut request = of.save_request();
+            request.get().set_label(label.as_str());
+            request.get().set_expires_at(expires_at.map_or(0, |at| at.0));
+            async move {
+                let response = request.send().promise.await?;
+                Ok(read_saved(response.get()?.get_result()?)?)
+            }
+        };
+        self.run(|link| Box::pin(async move { link.call(Policy::Again, save).await })).await
+    }
+
+    pub(crate) async fn grants(&self, owner: Owner) -> Result<Vec<GrantInfo>, ClientError> {
+        let grants = move |session: Rc<Session>| {
+            let request = owner.share(&session).grants_request();
+            async move {
+                let response = request.send().promise.await?;
+                Ok(read_grants(response.get()?.get_result()?)?)
+            }
+        };
+        self.run(|link| Box::pin(async move { link.call(Policy::Again, grants).await })).await
+    }
+
+    pub(crate) async fn revoke_grant(&self, owner: Owner, grant: &GrantId) -> Result<(), ClientError> {
+        let grant = grant.clone();
+        self.run(|link| {
+            Box::pin(async move {
+                let tries = Cell::new(0);
+                let revoke = |session: Rc<Session>| {
+                    tries.set(tries.get() + 1);
+                    let mut request = owner.share(&session).revoke_grant_request();
+                    request.get().set_grant_id(grant.as_str());
+                    async move {
+                        let response = request.send().promise.await?;
+                        read_deleted(response.get()?.get_result()?)
+                    }
+                };
+                match link.call(Policy::Again, revoke).await {
+                    Err(ClientError::Refused(Refusal::InvalidInput { .. })) if tries.get() > 1 => Ok(()),
+                    settled => settled,
+                }
+            })
+        })
+        .await
+    }
+}
+
+async fn right_of(session: Rc<Session>, token: GrantToken) -> Result<Right, ClientError> {
+    let mut request = session.rpc.restore_request();
+    request.get().set_token(token.reveal());
+    let response = request.send().promise.await?;
+    match response.get()?.get_result()?.which()? {
+        restore_result::Which::Share(()) => Ok(Right::Full),
+        restore_result::Which::Writer(()) => Ok(Right::Write),
+        restore_result::Which::View(()) => Ok(Right::Read),
+        restore_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
