@@ -5,10 +5,13 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::Message;
 use capshare::hub::access::{Credential, Principal, Scopes};
 use capshare::hub::asks::{Outcome, Question};
+use capshare::hub::audience::{Notice, Told};
+use capshare::share_capnp::{AskOutcome, ask_result};
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
 
 use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, next_frame};
+use crate::support::raw::Raw;
 use crate::support::sse::{Sse, post};
 
 type Socket = async_tungstenite::WebSocketStream<async_tungstenite::tokio::ConnectStream>;
@@ -146,5 +149,64 @@ fn questions_are_bounded_and_end() {
             assert!(Question::new(text, choices, needed, within).is_err(), "{text} {choices:?} {needed} {within}");
         }
         assert!(Question::new(&long(2048), &many[..8], 10_000, day).is_ok());
+    });
+}
+
+/// A producer asks over its capability and waits for the end; dropping the call takes the question back.
+#[test]
+fn a_producer_asks_and_is_answered_by_its_call() {
+    run(async {
+        let scene = Scene::new();
+        let hub = scene.host().hub();
+        let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let (seat, mut told) = (room.take_seat(), Told::default());
+        let mut notices = async || {
+            loop {
+                match seat.look(&mut told) {
+                    Some(Notice::Watching(_)) => {}
+                    Some(notice) => return notice,
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        let raw = Raw::connect(scene.host(), None).await;
+        let mut open = raw.root.open_share_request();
+        open.get().set_share_id(share.id().as_str());
+        open.get().set_secret(share.secret().reveal());
+        let capability = open.send().pipeline.get_share();
+        let ask = |needed| {
+            let mut ask = capability.ask_request();
+            ask.get().set_question("Deploy?");
+            let mut choices = ask.get().init_choices(2);
+            choices.set(0, "yes");
+            choices.set(1, "no");
+            ask.get().set_needed(needed);
+            ask.get().set_within_ms(60_000);
+            tokio::task::spawn_local(ask.send().promise)
+        };
+        let asking = ask(1);
+        let Notice::Asked(asked) = notices().await else { panic!() };
+        assert_eq!((asked.question.as_str(), asked.needed), ("Deploy?", 1));
+        hub.answer(&seat, &[], &asked.ask, "yes").unwrap();
+        let answer = asking.await.unwrap().unwrap();
+        let ask_result::Which::Settled(settled) = answer.get().unwrap().get_result().unwrap().which().unwrap() else {
+            panic!()
+        };
+        assert_eq!(settled.get_outcome().unwrap(), AskOutcome::Agreed);
+        assert_eq!(settled.get_choice().unwrap(), "yes");
+        let counts = settled.get_counts().unwrap();
+        let counts: Vec<_> =
+            counts.iter().map(|one| (one.get_choice().unwrap().to_string().unwrap(), one.get_count())).collect();
+        assert_eq!(counts, [("no".to_owned(), 0), ("yes".to_owned(), 1)]);
+        assert!(matches!(notices().await, Notice::Settled(_)));
+
+        let asking = ask(1);
+        let Notice::Asked(_) = notices().await else { panic!() };
+        asking.abort();
+        let Notice::Settled(settled) = notices().await else { panic!() };
+        assert_eq!(settled.outcome, Outcome::Withdrawn);
+        let refused = ask(0).await.unwrap().unwrap();
+        assert!(refused.get().unwrap().get_result().unwrap().has_refused());
     });
 }
