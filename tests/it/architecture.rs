@@ -91,7 +91,9 @@ fn the_ground_floor_knows_no_machinery() {
 
 #[test]
 fn nothing_that_a_viewer_can_read_has_a_secret_as_a_field() {
-    for file in ["src/share/view.rs", "src/viewer/frame.rs", "src/viewer/ws.rs"] {
+    for file in
+        ["src/share/view.rs", "src/viewer/frame.rs", "src/viewer/shapes.rs", "src/viewer/ws.rs", "src/viewer/sse.rs"]
+    {
         let code = code(&std::fs::read_to_string(root().join(file)).unwrap());
         assert!(!code.contains("SecretHash") && !code.contains("secret:"), "{file}");
     }
