@@ -8,29 +8,29 @@
 //!
 //! Questions live on the host where they were asked, as its audience does, and end with it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal};
-use crate::hub::audience::{Notice, Seat};
+use crate::hub::audience::Seat;
 use crate::hub::room::Room;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
-use crate::share::id::AccountId;
 use crate::share::limits::{
-    ASK_ANSWERS_MAX, ASK_CHOICE_BYTES_MAX, ASK_CHOICES_MAX, ASK_QUESTION_BYTES_MAX, ASK_WITHIN_MS_MAX, ASKS_OPEN_MAX,
+    ASK_ANSWERS_MAX, ASK_CHOICE_BYTES_MAX, ASK_CHOICES_MAX, ASK_QUESTION_BYTES_MAX, ASK_WITHIN_MS_MAX,
 };
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 
-/// Questions that are over and still remembered, so that whoever was told of them is told how they ended.
-const SETTLED_MAX: usize = 32;
+mod open;
+
+pub(super) use open::Asks;
+use open::Voter;
 
 /// What is asked, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,33 +81,6 @@ pub enum Outcome {
     Expired,
     /// Whoever asked took it back; or this viewer was too slow to be told how it ended.
     Withdrawn,
-}
-
-/// Whose answer it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Voter {
-    Account(AccountId),
-    Seat(u64),
-}
-
-#[derive(Debug)]
-struct Open {
-    asked: Asked,
-    answers: HashMap<Voter, usize>,
-    /// Rises with each answer.
-    version: u64,
-    timer: Option<AbortHandle>,
-    settled: Option<oneshot::Sender<Settled>>,
-}
-
-/// The questions of one room.
-#[derive(Debug, Default)]
-pub(super) struct Asks {
-    numbered: u64,
-    /// By number. At most [`ASKS_OPEN_MAX`].
-    open: BTreeMap<u64, Open>,
-    /// At most [`SETTLED_MAX`]; past it the oldest go.
-    settled: VecDeque<(u64, Settled)>,
 }
 
 /// A question that waits for its end. Dropping it withdraws the question, unless it was [left](Asking::leave).
@@ -195,7 +168,7 @@ impl Hub {
     /// Puts a question to those who watch a share on this host.
     ///
     /// # Errors
-    /// There are [`ASKS_OPEN_MAX`] open already, or the machine has no randomness to give.
+    /// There are [`ASKS_OPEN_MAX`](crate::share::limits::ASKS_OPEN_MAX) open already, or the machine has no randomness to give.
     pub fn ask(&self, room: &Arc<Room>, question: Question) -> Result<Asking, Refusal> {
         let Question { text: question, choices, needed, within } = question;
         let bits = self.ambient.bits().map_err(|error| {
@@ -281,100 +254,5 @@ impl Room {
         if self.audience().lock().asks.settle(number, outcome) {
             self.announce_now();
         }
-    }
-}
-
-impl Asks {
-    pub(super) fn are_settled(&self) -> bool {
-        self.open.is_empty()
-    }
-
-    fn begin(&mut self, asked: Asked, settled: oneshot::Sender<Settled>) -> Result<u64, Refusal> {
-        if self.open.len() >= ASKS_OPEN_MAX {
-            return Err(Refusal::limit("asksOpenMax", ASKS_OPEN_MAX, self.open.len() + 1));
-        }
-        self.numbered += 1;
-        let open = Open { asked, answers: HashMap::new(), version: 0, timer: None, settled: Some(settled) };
-        self.open.insert(self.numbered, open);
-        Ok(self.numbered)
-    }
-
-    fn set_timer(&mut self, number: u64, timer: AbortHandle) {
-        match self.open.get_mut(&number) {
-            Some(open) => open.timer = Some(timer),
-            None => timer.abort(),
-        }
-    }
-
-    /// The question's number, how it stands now, and whether this answer settles it.
-    fn count(&mut self, voter: Voter, ask: &str, choice: &str) -> Result<(u64, Counts, bool), Refusal> {
-        let open = self.open.iter_mut().find(|(_, open)| *open.asked.ask == *ask);
-        let Some((number, open)) = open else {
-            return Err(Refusal::invalid(0, "there is no such question open: it was settled, or is another host's"));
-        };
-        let Some(choice) = open.asked.choices.iter().position(|one| one == choice) else {
-            return Err(Refusal::invalid(
-                0,
-                format!("the question has no such choice: {}", open.asked.choices.join(", ")),
-            ));
-        };
-        if open.answers.len() >= ASK_ANSWERS_MAX && !open.answers.contains_key(&voter) {
-            return Err(Refusal::limit("askAnswersMax", ASK_ANSWERS_MAX, open.answers.len() + 1));
-        }
-        open.answers.insert(voter, choice);
-        open.recount();
-        let agreed =
-            open.asked.counts.get(&open.asked.choices[choice]).is_some_and(|count| *count >= open.asked.needed);
-        Ok((*number, open.asked.counts.clone(), agreed))
-    }
-
-    /// Forgets what a viewer answered whom nobody knows.
-    pub(super) fn take_back(&mut self, seat: u64) {
-        for open in self.open.values_mut() {
-            if open.answers.remove(&Voter::Seat(seat)).is_some() {
-                open.recount();
-            }
-        }
-    }
-
-    fn settle(&mut self, number: u64, outcome: Outcome) -> bool {
-        let Some(open) = self.open.remove(&number) else { return false };
-        open.timer.iter().for_each(AbortHandle::abort);
-        let settled = Settled { ask: open.asked.ask, outcome, counts: open.asked.counts };
-        if let Some(tell) = open.settled {
-            // Whoever asked may not wait for it.
-            let _gone = tell.send(settled.clone());
-        }
-        self.settled.push_back((number, settled));
-        if self.settled.len() > SETTLED_MAX {
-            self.settled.pop_front();
-        }
-        true
-    }
-
-    /// What somebody who was told of these, each as of a version, is to be told next.
-    pub(super) fn look(&self, told: &mut BTreeMap<u64, (u64, Arc<str>)>) -> Option<Notice> {
-        let over = told.keys().find(|number| !self.open.contains_key(number)).copied();
-        if let Some((number, (_, ask))) = over.and_then(|number| told.remove_entry(&number)) {
-            let settled = self.settled.iter().find(|(settled, _)| *settled == number);
-            let forgotten = || Settled { ask, outcome: Outcome::Withdrawn, counts: Counts::new() };
-            return Some(Notice::Settled(settled.map_or_else(forgotten, |(_, settled)| settled.clone())));
-        }
-        let is_told = |number, open: &Open| told.get(number).is_some_and(|(version, _)| *version == open.version);
-        let (number, open) = self.open.iter().find(|(number, open)| !is_told(number, open))?;
-        told.insert(*number, (open.version, Arc::clone(&open.asked.ask)));
-        Some(Notice::Asked(open.asked.clone()))
-    }
-}
-
-impl Open {
-    fn recount(&mut self) {
-        self.asked.counts.values_mut().for_each(|count| *count = 0);
-        for choice in self.answers.values() {
-            if let Some(count) = self.asked.counts.get_mut(&self.asked.choices[*choice]) {
-                *count += 1;
-            }
-        }
-        self.version += 1;
     }
 }
