@@ -7,12 +7,13 @@ mod store;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use capshare::share::visibility::{BadVisibility, Visibility};
+use capshare::share::visibility::Visibility;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::admin::{
     AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where,
 };
+use self::own::visibility;
 pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
 pub(crate) use self::store::{
     StoreArguments, StoreCheck, StoreCommand, StoreGc, TokenArguments, TokenCommand, TokenCreate, TokenList,
@@ -130,6 +131,10 @@ pub(crate) struct Serve {
     /// An origin whose web pages may connect; may be repeated [env: CAPSHARE_ORIGINS, separated by spaces]
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
+    /// A proxy in front of the host, by its address or network (10.0.0.0/8), whose X-Forwarded-For is believed: limits then
+    /// count the clients behind it; may be repeated [env: CAPSHARE_TRUSTED_PROXIES, separated by spaces]
+    #[arg(long = "trusted-proxy", value_name = "IP|NETWORK")]
+    pub(crate) trusted_proxies: Vec<String>,
     /// Without keys, listen beyond this machine all the same: everybody who reaches the port is then one account and may
     /// create, list and change its shares [env: CAPSHARE_OPEN=true]
     #[arg(long)]
@@ -265,6 +270,10 @@ pub(crate) struct Push {
     /// the host has it; no change if the session was shared before]
     #[arg(long, value_name = "link|account|grant", value_parser = visibility)]
     pub(crate) visibility: Option<Visibility>,
+    /// Send API keys, tokens and private keys as they stand in the file. Else what is known for one by its form is masked
+    /// before it leaves this machine, and what was masked is said at the end, by kind
+    #[arg(long)]
+    pub(crate) no_redact: bool,
     /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,
@@ -338,10 +347,6 @@ pub(crate) struct Probe {
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) host: Host,
-}
-
-fn visibility(text: &str) -> Result<Visibility, BadVisibility> {
-    text.parse()
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -76,7 +76,8 @@ pub struct Doors {
     pub(super) pages: Pages,
 }
 
-/// The address that a request came from, put into its extensions by whoever accepted the socket.
+/// The address that a request came from, behind whatever [proxies](super::forwarded) are trusted; put into its extensions by
+/// whoever accepted the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod architecture;
+mod browser;
 mod calls;
 mod cli;
 mod client;
@@ -20,6 +21,7 @@ mod limits;
 mod pushes;
 mod quota;
 mod real;
+mod redact;
 mod registry;
 mod schema;
 mod share;

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::view::Revision;
+use crate::viewer::page::{Entry, entry};
 use crate::viewer::render::html::escape;
 use crate::viewer::render::{About, Document};
 
@@ -103,17 +104,8 @@ fn shell(meta: &str, is_live: bool, data: &str, content: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta name=\"robots\" content=\"noindex\">\n\
+         <link rel=\"icon\" type=\"image/svg+xml\" href=\"/favicon.svg\">\n\
          {meta}<link rel=\"stylesheet\" href=\"{style}\">\n{script}</head>\n\
          <body{data}>\n<main id=\"app\">\n{content}</main>\n</body>\n</html>\n"
     )
-}
-
-/// The style sheet and the script.
-struct Entry {
-    style: &'static str,
-    script: &'static str,
-}
-
-fn entry() -> Entry {
-    Entry { style: "/assets/app.css", script: "/assets/app.js" }
 }
