@@ -141,7 +141,7 @@ export function share(host, session, items, ...more) {
 }
 
 export function capshare(...args) {
-  return execFileSync(PROGRAM, args, { env, encoding: "utf8" })
+  return execFileSync(PROGRAM, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
 }
 
 /** What the share holds, read through another door than the page's: each key with its revision. */
