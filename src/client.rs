@@ -47,6 +47,7 @@ mod listing;
 mod push;
 mod queue;
 mod random;
+mod reads;
 pub mod redact;
 mod replica;
 mod share;

@@ -4,4 +4,6 @@
 //! carries the snapshot, the changes and a heartbeat down; commands up are answered that they are not served yet.
 
 pub mod frame;
+pub mod page;
+pub mod render;
 pub mod ws;

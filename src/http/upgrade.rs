@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal, failures};
@@ -46,7 +47,7 @@ pub struct DoorSettings {
     /// Origins of web pages that may connect, such as `https://example.org`, besides the host's own. Requests without an
     /// `Origin` header come from no web page and pass. Default: none.
     pub origins: Vec<String>,
-    /// Upgrades that one address may ask for in a minute, and at once. Default 6,000.
+    /// Upgrades, and documents of shares, that one address may ask for in a minute, and at once. Default 6,000.
     pub upgrades_per_minute: NonZeroU32,
     /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
@@ -71,9 +72,12 @@ pub struct Doors {
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
     /// By account, likewise.
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
+    /// Pages and pictures of shares.
+    pub(super) pages: Pages,
 }
 
-/// The address that a request came from, put into its extensions by whoever accepted the socket.
+/// The address that a request came from, behind whatever [proxies](super::forwarded) are trusted; put into its extensions by
+/// whoever accepted the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
@@ -83,7 +87,8 @@ impl Doors {
     pub fn new(hub: Arc<Hub>, workers: Workers, settings: DoorSettings, viewer: ViewerSettings) -> Arc<Self> {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
-        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades })
+        let pages = Pages::default();
+        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades, pages })
     }
 
     /// Forgets addresses and accounts that have not been heard of lately: to be called about once a minute.
@@ -103,6 +108,14 @@ impl Doors {
         }
         check_query(request.uri.query().unwrap_or_default())?;
         Ok(key)
+    }
+
+    /// The first questions to who asks for a document of a share.
+    pub(super) fn knock_for_document(&self, request: &Parts) -> Result<(), Refusal> {
+        if let Some(Peer(address)) = request.extensions.get::<Peer>() {
+            self.check_rate(address.ip())?;
+        }
+        check_query(request.uri.query().unwrap_or_default())
     }
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -130,7 +143,7 @@ impl Doors {
         Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
     }
 
-    fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
+    pub(super) fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
         let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
         audit::refused(from, door.as_str(), refusal);
         let reason = frame::code(refusal);
@@ -243,7 +256,7 @@ async fn viewer_admission(
 }
 
 /// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
-fn check_query(query: &str) -> Result<(), Refusal> {
+pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_one = |value: &str| {
@@ -291,7 +304,8 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
-fn token(headers: &HeaderMap) -> Option<Secret> {
+/// The credential that a request shows, whatever it is worth.
+pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.
     let token = value

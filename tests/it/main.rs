@@ -4,10 +4,12 @@
 
 mod access;
 mod architecture;
+mod browser;
 mod calls;
 mod cli;
 mod client;
 mod crash;
+mod documents;
 mod doors;
 mod expiry;
 mod grants;
