@@ -19,7 +19,7 @@ const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 /// handle holds one socket, whatever is called and heard on it.
 #[test]
 fn the_client_module_keeps_one_connection_and_finds_its_way() {
-    node(Path::new("client.test.mjs"), &["--test"], &[]);
+    node(Path::new("client.test.mjs"), &["--test", "--test-timeout=60000"], &[]);
 }
 
 /// S73: the recorded session grows on the page as it is sent; the newest stays in view unless the reader scrolled away.
