@@ -19,11 +19,15 @@ const MARGIN: f32 = 72.0;
 /// How wide a line may be.
 const LINE_WIDTH: f32 = WIDTH as f32 - 2.0 * MARGIN;
 
-const BACKGROUND: [u8; 3] = [14, 17, 23];
-const PANEL: [u8; 3] = [22, 27, 36];
-const INK: [u8; 3] = [240, 243, 248];
-const QUIET: [u8; 3] = [150, 160, 178];
-const ACCENT: [u8; 3] = [94, 214, 160];
+// The dark colours of the web page.
+const GROUND: [u8; 3] = [0x13, 0x13, 0x11];
+const PANEL: [u8; 3] = [0x1e, 0x1e, 0x1a];
+const INK: [u8; 3] = [0xec, 0xe9, 0xe1];
+const SOFT: [u8; 3] = [0xbc, 0xb7, 0xab];
+const FAINT: [u8; 3] = [0x98, 0x92, 0x84];
+const ACCENT: [u8; 3] = [0xff, 0x9d, 0x68];
+/// The accent, seen through to the ground.
+const ACCENT_SOFT: [u8; 3] = [0x95, 0x5f, 0x41];
 
 /// Draws cards.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl Card {
     /// There is no memory for it.
     pub fn draw(&self, about: &About) -> Result<Vec<u8>, NotDrawn> {
         let mut picture = Pixmap::new(WIDTH, HEIGHT).ok_or(NotDrawn("no memory for the picture"))?;
-        picture.fill(color(BACKGROUND));
+        picture.fill(color(GROUND));
         self.brand(&mut picture);
         let (size, title) = self.title(&about.title);
         let mut baseline = 214.0 + size * 0.36;
@@ -72,7 +76,7 @@ impl Card {
             let room = if title.len() > 2 { 1 } else { 2 };
             baseline += 10.0;
             for line in self.regular.lines(&format!("“{first}”"), 31.0, LINE_WIDTH, room) {
-                self.regular.draw(&mut picture, &line, MARGIN, baseline, QUIET);
+                self.regular.draw(&mut picture, &line, MARGIN, baseline, SOFT);
                 baseline += 44.0;
             }
         }
@@ -82,20 +86,14 @@ impl Card {
 
     /// The mark and the name, at the top.
     fn brand(&self, picture: &mut Pixmap) {
-        let (x, y) = (MARGIN, 72.0);
-        // One that says something, and two that follow.
-        disc(picture, x + 12.0, y + 20.0, 12.0, ACCENT);
-        disc(picture, x + 44.0, y + 4.0, 8.0, QUIET);
-        disc(picture, x + 44.0, y + 36.0, 8.0, QUIET);
-        stroke(picture, [(x + 12.0, y + 20.0), (x + 44.0, y + 4.0)], QUIET);
-        stroke(picture, [(x + 12.0, y + 20.0), (x + 44.0, y + 36.0)], QUIET);
-        disc(picture, x + 12.0, y + 20.0, 12.0, ACCENT);
-        for line in self.bold.lines("capshare", 36.0, LINE_WIDTH, 1) {
-            self.bold.draw(picture, &line, x + 72.0, y + 32.0, INK);
+        let (x, y) = (MARGIN, 66.0);
+        bar(picture, Rect::from_xywh(x, y + 20.0, 19.0, 28.0), ACCENT_SOFT);
+        bar(picture, Rect::from_xywh(x + 26.0, y, 19.0, 48.0), ACCENT);
+        for line in self.bold.lines("capshare", 38.0, LINE_WIDTH, 1) {
+            self.bold.draw(picture, &line, x + 66.0, y + 38.0, INK);
         }
-        let label = self.regular.lines("shared agent session", 26.0, LINE_WIDTH, 1);
-        for line in label {
-            self.regular.draw(picture, &line, WIDTH as f32 - MARGIN - line.width(), y + 30.0, QUIET);
+        for line in self.regular.lines("shared agent session", 26.0, LINE_WIDTH, 1) {
+            self.regular.draw(picture, &line, WIDTH as f32 - MARGIN - line.width(), y + 36.0, FAINT);
         }
     }
 
@@ -110,13 +108,22 @@ impl Card {
         (54.0, self.bold.lines(title, 54.0, LINE_WIDTH, 3))
     }
 
-    /// The facts, in a band at the bottom.
+    /// As many of the facts as fit, in a band at the bottom.
     fn facts(&self, picture: &mut Pixmap, facts: &[String]) {
         let top = HEIGHT as f32 - 112.0;
         fill(picture, Rect::from_xywh(0.0, top, WIDTH as f32, 112.0), PANEL);
         fill(picture, Rect::from_xywh(0.0, top, WIDTH as f32, 4.0), ACCENT);
-        for line in self.regular.lines(&facts.join("  ·  "), 30.0, LINE_WIDTH, 1) {
-            self.regular.draw(picture, &line, MARGIN, top + 68.0, INK);
+        let (mut x, dot) = (MARGIN, self.regular.lines("·", 28.0, LINE_WIDTH, 1));
+        for fact in facts {
+            let Some(line) = self.regular.lines(fact, 28.0, LINE_WIDTH, 1).pop() else { continue };
+            if x + line.width() > MARGIN + LINE_WIDTH {
+                break;
+            }
+            if x > MARGIN {
+                dot.iter().for_each(|dot| self.regular.draw(picture, dot, x - 21.0, top + 68.0, FAINT));
+            }
+            self.regular.draw(picture, &line, x, top + 68.0, SOFT);
+            x += line.width() + 36.0;
         }
     }
 }
@@ -138,19 +145,23 @@ fn fill(picture: &mut Pixmap, rect: Option<Rect>, ink: [u8; 3]) {
     }
 }
 
-fn disc(picture: &mut Pixmap, x: f32, y: f32, radius: f32, ink: [u8; 3]) {
-    if let Some(path) = PathBuilder::from_circle(x, y, radius) {
-        picture.fill_path(&path, &paint(ink), FillRule::Winding, Transform::identity(), None);
-    }
-}
-
-fn stroke(picture: &mut Pixmap, [from, to]: [(f32, f32); 2], ink: [u8; 3]) {
-    let mut path = PathBuilder::new();
-    path.move_to(from.0, from.1);
-    path.line_to(to.0, to.1);
+/// A bar with round corners.
+fn bar(picture: &mut Pixmap, rect: Option<Rect>, ink: [u8; 3]) {
+    let Some(rect) = rect else { return };
+    let (radius, mut path) = (7.0, PathBuilder::new());
+    let (left, top, right, bottom) = (rect.left(), rect.top(), rect.right(), rect.bottom());
+    path.move_to(left + radius, top);
+    path.line_to(right - radius, top);
+    path.quad_to(right, top, right, top + radius);
+    path.line_to(right, bottom - radius);
+    path.quad_to(right, bottom, right - radius, bottom);
+    path.line_to(left + radius, bottom);
+    path.quad_to(left, bottom, left, bottom - radius);
+    path.line_to(left, top + radius);
+    path.quad_to(left, top, left + radius, top);
+    path.close();
     if let Some(path) = path.finish() {
-        let stroke = tiny_skia::Stroke { width: 4.0, ..tiny_skia::Stroke::default() };
-        picture.stroke_path(&path, &paint(ink), &stroke, Transform::identity(), None);
+        picture.fill_path(&path, &paint(ink), FillRule::Winding, Transform::identity(), None);
     }
 }
 
@@ -179,7 +190,7 @@ mod tests {
     #[test]
     fn what_the_fonts_have_no_letter_for_is_a_box_and_another_title_another_picture() {
         let card = Card::new().unwrap();
-        let png = |title| card.draw(&about(title)).unwrap();
+        let png = |title| card.draw(&About { first: None, ..about(title) }).unwrap();
         assert_ne!(png("a"), png("b"));
         assert_ne!(png(""), png("漢"));
         assert_eq!(png("漢"), png("字"));

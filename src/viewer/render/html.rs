@@ -54,11 +54,16 @@ impl Document {
             shown.push(message(turn, &mut room));
         }
         let left_out = self.part_count() - shown.iter().map(|shown| shown.parts).sum::<usize>();
-        if left_out > 0 {
-            let parts = counted(left_out as u64, "older part is", "older parts are");
+        let messages = self.messages.len() - shown.len();
+        if left_out > 0 || messages > 0 {
+            let what = if left_out > 0 {
+                counted(left_out as u64, "older part is", "older parts are")
+            } else {
+                counted(messages as u64, "older message is", "older messages are")
+            };
             let _ = writeln!(
                 page,
-                "<p class=\"left-out\">{parts} not shown here: the whole is in <a href=\"{whole}.md\">Markdown</a> and \
+                "<p class=\"left-out\">{what} not shown here: the whole is in <a href=\"{whole}.md\">Markdown</a> and \
                  <a href=\"{whole}.json\">JSON</a>.</p>",
                 whole = escape(whole)
             );
@@ -152,6 +157,8 @@ fn message(turn: &Turn, room: &mut Room) -> Shown {
         let _ = write!(html, " <span class=\"model\">{}</span>", escape(&line(&model, 120)));
     }
     html.push_str("</h2>\n");
+    // Its parts have taken theirs.
+    room.take(&html);
     html.extend(parts.into_iter().rev());
     if let Some(error) = message.error_text() {
         let _ = writeln!(html, "<p class=\"error\">{}</p>", escape(&line(&error, 2_000)));

@@ -36,6 +36,14 @@ fn a_page_shows_the_newest_that_fits_and_says_what_it_leaves_out() {
     assert!((BYTES_MAX..BYTES_MAX + (64 << 10)).contains(&page.len()), "{}", page.len());
     assert!(page.contains("older parts are not shown here"));
 
+    let silent = |n| {
+        let (id, json) = (format!("msg_{n}"), format!(r#"{{"id":"msg_{n}","role":"user"}}"#));
+        (ItemKey::message(&id).unwrap(), Payload::from_checked_json(&json))
+    };
+    let page = Document::gather((0..50_000).map(silent)).html("/share/x");
+    assert!((BYTES_MAX..BYTES_MAX + (64 << 10)).contains(&page.len()), "{}", page.len());
+    assert!(page.contains("older messages are not shown here"), "{}", &page[..1_000]);
+
     // Marks of steps take no place.
     let step = |n| {
         let json = json!({ "id": format!("prt_s{n}"), "messageID": "msg_1", "type": "step-start" }).to_string();

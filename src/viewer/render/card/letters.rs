@@ -8,6 +8,9 @@ use tiny_skia::{FillRule, PathBuilder, Pixmap, Rect, Transform};
 
 use super::paint;
 
+/// Letters of a word that is rather left out than cut.
+const WORD_LETTERS: usize = 12;
+
 /// A font that lives as long as the program.
 #[derive(Clone)]
 pub(super) struct Font(FontRef<'static>);
@@ -58,9 +61,10 @@ impl Font {
                     let ellipsis = self.letter('…', size);
                     let room = width - ellipsis.map_or(0.0, |letter| letter.advance);
                     letters.truncate(fitting(&letters, room));
-                    while letters.last().is_some_and(|letter| letter.is_space) {
-                        letters.pop();
-                    }
+                    // Between words, if one ends near.
+                    let near = letters.len().saturating_sub(WORD_LETTERS);
+                    let space = letters[near..].iter().rposition(|letter| letter.is_space);
+                    letters.truncate(space.map_or(letters.len(), |space| near + space));
                     letters.extend(ellipsis);
                     end = letters.len();
                 } else if let Some(space) = letters[..=end].iter().rposition(|letter| letter.is_space) {
