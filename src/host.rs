@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::http::forwarded;
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::Access;
 use crate::hub::ambient::{Ambient, NoEntropy};
@@ -40,6 +41,8 @@ use crate::wire::duplex;
 
 pub mod storage;
 
+pub use crate::http::forwarded::{BadProxyNet, ProxyNet};
+
 /// How a host behaves.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -56,6 +59,8 @@ pub struct HostSettings {
     pub viewer: ViewerSettings,
     /// Who may knock.
     pub doors: DoorSettings,
+    /// Proxies whose `X-Forwarded-For` is believed, so that limits by address count the clients behind them. Default: none.
+    pub trusted_proxies: Vec<ProxyNet>,
 }
 
 /// Sockets beyond the admitted connections: requests for pages and metrics, and upgrades that are under way.
@@ -142,7 +147,9 @@ impl Host {
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
         self.tend_access();
         self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));
-        self.tasks.spawn(accept(listener, crate::http::routes(doors), sockets, self.stopping.clone()));
+        let trusted = Arc::from(self.settings.trusted_proxies.as_slice());
+        let routes = crate::http::routes(doors);
+        self.tasks.spawn(accept(listener, routes, trusted, sockets, self.stopping.clone()));
         Ok(address)
     }
 
@@ -206,16 +213,22 @@ impl Drop for Host {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, sockets: Arc<Semaphore>, stopping: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    routes: Router,
+    trusted: Arc<[ProxyNet]>,
+    sockets: Arc<Semaphore>,
+    stopping: CancellationToken,
+) {
     loop {
         let socket = tokio::select! {
             () = stopping.cancelled() => return,
             socket = accept_one(&listener, &sockets) => socket,
         };
         if let Some((socket, peer, place)) = socket {
-            let routes = routes.clone();
+            let (routes, trusted) = (routes.clone(), Arc::clone(&trusted));
             tokio::spawn(async move {
-                serve_http(socket, peer, routes).await;
+                serve_http(socket, peer, routes, trusted).await;
                 drop(place);
             });
         }
@@ -239,7 +252,7 @@ async fn accept_one(
     }
 }
 
-async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router) {
+async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted: Arc<[ProxyNet]>) {
     // Small messages go out at once: waiting for the peer's acknowledgement costs 40 ms for each.
     let _ = socket.set_nodelay(true);
     let is_http2 = match timeout(HEAD_WITHIN, begins_like_http2(&socket)).await {
@@ -250,7 +263,9 @@ async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router) {
     let on_http1 = (!is_http2).then(|| cut.clone());
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        // Asked anew at each: a proxy sends the requests of many over one connection.
+        let client = forwarded::client(peer, request.headers(), &trusted);
+        request.extensions_mut().insert(Peer(client));
         if let Some(cut) = &on_http1 {
             request.extensions_mut().insert(cut.clone());
         }

@@ -6,6 +6,8 @@
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
 //! | `/manifest.json` | what is spoken on the viewer channel |
+//! | `/assets/{name}`, `/client.js`, `/client.d.ts`, `/favicon.svg` | the files of the web page, and the client module |
+//! | `/share/{id}` | the web page of a share; with `.json`, `.md`, `.png` its other documents |
 //! | `/healthz` | 200 while the process serves |
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
@@ -27,6 +29,9 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
+pub mod forwarded;
+pub mod assets;
+pub mod page;
 pub mod reply;
 pub mod upgrade;
 pub mod viewer;
@@ -38,6 +43,11 @@ pub fn routes(doors: Arc<Doors>) -> Router {
         .route("/ws/{id}", any(viewer::socket))
         .route("/events/{id}", get(viewer::events).post(viewer::post).options(viewer::preflight))
         .route("/manifest.json", any(viewer::describe))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/client.js", get(assets::serve))
+        .route("/client.d.ts", get(assets::serve))
+        .route("/favicon.svg", get(assets::serve))
+        .route("/share/{name}", get(page::serve))
         .route("/healthz", get(|| async { axum::Json(json!({ "ok": true })) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -16,6 +16,8 @@ pub mod sse;
 pub mod streams;
 pub mod typescript;
 pub mod uplink;
+pub mod page;
+pub mod render;
 pub mod ws;
 
 /// How viewers are kept.

@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal, failures};
@@ -44,7 +45,7 @@ pub struct DoorSettings {
     /// Origins of web pages that may connect, such as `https://example.org`, besides the host's own. Requests without an
     /// `Origin` header come from no web page and pass. Default: none.
     pub origins: Vec<String>,
-    /// Upgrades that one address may ask for in a minute, and at once. Default 6,000.
+    /// Upgrades, and documents of shares, that one address may ask for in a minute, and at once. Default 6,000.
     pub upgrades_per_minute: NonZeroU32,
     /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
@@ -78,9 +79,12 @@ pub struct Doors {
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
     /// By account, likewise.
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
+    /// Pages and pictures of shares.
+    pub(super) pages: Pages,
 }
 
-/// The address that a request came from, put into its extensions by whoever accepted the socket.
+/// The address that a request came from, behind whatever [proxies](super::forwarded) are trusted; put into its extensions by
+/// whoever accepted the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
@@ -91,7 +95,8 @@ impl Doors {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
         let (members, streams, posts) = (Arc::default(), Streams::new(), Arc::new(Semaphore::new(POSTS_MAX)));
-        Arc::new(Self { hub, members, streams, viewer, posts, workers, settings, upgrades, account_upgrades })
+        let pages = Pages::default();
+        Arc::new(Self { hub, members, streams, viewer, posts, workers, settings, upgrades, account_upgrades, pages })
     }
 
     /// Cuts off the streams that nobody reads: to be called about once a second.
@@ -110,6 +115,14 @@ impl Doors {
     /// The first questions, the same at every door.
     pub(super) fn check_comer(&self, request: &Parts) -> Result<(), Refusal> {
         self.check_origin(&request.headers)?;
+        if let Some(Peer(address)) = request.extensions.get::<Peer>() {
+            self.check_rate(address.ip())?;
+        }
+        check_query(request.uri.query().unwrap_or_default())
+    }
+
+    /// The first questions to who asks for a document of a share.
+    pub(super) fn knock_for_document(&self, request: &Parts) -> Result<(), Refusal> {
         if let Some(Peer(address)) = request.extensions.get::<Peer>() {
             self.check_rate(address.ip())?;
         }
@@ -258,6 +271,7 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
+/// The credential that a request shows, whatever it is worth.
 pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.

@@ -250,8 +250,7 @@ impl share_writer::Server for ShareObject {
         let set = self.show_to(visibility).await;
         drop(begun);
         if let Ok(visibility) = &set {
-            let who = self.caller.entry.identity();
-            audit::visibility_set(By::Connection(&self.caller.entry, who.as_ref()), self.room.id(), *visibility);
+            audit::visibility_set(self.by(), self.room.id(), *visibility);
         }
         write_visibility_set(&set, results.get().init_result());
         Ok(())

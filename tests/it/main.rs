@@ -4,10 +4,12 @@
 
 mod access;
 mod architecture;
+mod browser;
 mod calls;
 mod cli;
 mod client;
 mod crash;
+mod documents;
 mod doors;
 mod expiry;
 mod grants;
@@ -19,6 +21,7 @@ mod limits;
 mod pushes;
 mod quota;
 mod real;
+mod redact;
 mod registry;
 mod schema;
 mod share;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use capshare::host::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::hub::access::Scopes;
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ pub(crate) struct ServeSettings {
     pub(crate) tokens: Setting<bool>,
     pub(crate) signed: Signed,
     pub(crate) origins: Setting<Vec<String>>,
+    pub(crate) trusted_proxies: Setting<Vec<ProxyNet>>,
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
     pub(crate) linger: Setting<Duration>,
@@ -95,6 +97,13 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))
         .unwrap_or_else(|| Setting::by_default(String::new()))
         .read("origins such as https://example.org", |text| text.split_whitespace().map(web_url).collect())?;
+    let proxies = (!args.trusted_proxies.is_empty()).then(|| args.trusted_proxies.join(" "));
+    let (variables, written) = (&["CAPSHARE_TRUSTED_PROXIES"], file.trusted_proxies.map(|list| list.join(" ")));
+    let trusted_proxies = find("--trusted-proxy", proxies, variables, "trusted_proxies", written)
+        .unwrap_or_else(|| Setting::by_default(String::new()))
+        .read("IP addresses or networks, such as 10.0.0.7 or 10.0.0.0/8", |text| {
+            text.split_whitespace().map(|net| net.parse().ok()).collect()
+        })?;
     let log = find("--log", common.log.clone(), &["CAPSHARE_LOG"], "log", file.log)
         .unwrap_or_else(|| Setting::by_default("info".to_owned()));
     let log_format = log_format(common, environment, file.log_format)?;
@@ -125,6 +134,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         tokens,
         signed,
         origins,
+        trusted_proxies,
         open,
         single_writer,
         linger,
@@ -205,6 +215,11 @@ impl ServeSettings {
             ("keys", json!(keys), &self.keys.from),
             ("tokens", json!(self.tokens.value), &self.tokens.from),
             ("origins", json!(self.origins.value), &self.origins.from),
+            (
+                "trusted_proxies",
+                json!(self.trusted_proxies.value.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                &self.trusted_proxies.from,
+            ),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
             ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),

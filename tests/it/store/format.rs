@@ -172,8 +172,8 @@ async fn format_1_has_tokens() {
     let revoked = store.revoke_token(&id, Timestamp(1_796_000_001_000)).await.unwrap();
     assert_eq!(text(&bucket, &format!("token/{id}")).await, TOKEN);
     assert_eq!(store.token(&id).await.unwrap(), revoked);
-    assert_eq!(store.tokens(None).await.unwrap(), Vec::from_iter(revoked));
-    assert_eq!(store.tokens(Some(&account("bob"))).await.unwrap(), []);
+    assert_eq!(store.tokens(None).await.unwrap().tokens, Vec::from_iter(revoked));
+    assert_eq!(store.tokens(Some(&account("bob"))).await.unwrap().tokens, []);
     let other = TokenId::from_bits(2);
     bucket.put(&Path::from(format!("token/{other}")), PutPayload::from_static(TOKEN.as_bytes())).await.unwrap();
     assert!(matches!(store.token(&other).await, Err(StoreError::Corrupt { .. })));
