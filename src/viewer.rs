@@ -11,13 +11,13 @@ pub mod command;
 pub mod frame;
 pub mod manifest;
 pub mod member;
+pub mod page;
+pub mod render;
 pub mod shapes;
 pub mod sse;
 pub mod streams;
 pub mod typescript;
 pub mod uplink;
-pub mod page;
-pub mod render;
 pub mod ws;
 
 /// How viewers are kept.
