@@ -27,8 +27,8 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
-pub mod forwarded;
 pub mod assets;
+pub mod forwarded;
 pub mod page;
 pub mod reply;
 pub mod upgrade;

@@ -27,8 +27,8 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 
+use crate::http::assets;
 use crate::http::upgrade::{self, Doors, Peer};
 use crate::hub::registry::Door;
 use crate::hub::room::Room;
@@ -41,6 +41,8 @@ use crate::share::visibility::Visibility;
 use crate::viewer::render::Document;
 
 pub use making::Pages;
+
+use making::Made;
 
 /// A form in which a share is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,7 +106,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(HeaderName::from_static("x-robots-tag"), "noindex");
-    set(header::VARY, "accept, authorization");
+    set(header::VARY, "accept, accept-encoding, authorization");
     response
 }
 
@@ -119,8 +121,8 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
         Body::empty().into_response()
     } else {
         match form {
-            Form::Html => made(doors.pages.page(doors, &viewing.room).await?),
-            Form::Picture => made(doors.pages.picture(&viewing.room).await?),
+            Form::Html => made(doors.pages.page(doors, &viewing.room).await?, &request.headers),
+            Form::Picture => made(doors.pages.picture(&viewing.room).await?, &request.headers),
             Form::Json => stream::whole(doors, viewing, Document::json).await?,
             Form::Markdown => stream::whole(doors, viewing, Document::markdown).await?,
         }
@@ -156,11 +158,17 @@ async fn enter(doors: &Doors, request: &Parts, id: &str) -> Result<Viewing, Refu
     doors.hub.failures().guard(address, is_shown, entering).await
 }
 
-/// A document that was made, with the revision that it was made of, which may be a later one than was looked at.
-fn made((revision, bytes): (Revision, Bytes)) -> Response {
-    let mut response = Body::from(bytes).into_response();
-    if let Ok(etag) = HeaderValue::from_str(&etag(revision)) {
-        response.headers_mut().insert(header::ETAG, etag);
+/// A document that was made, packed for those who take that.
+fn made(made: Made, asker: &HeaderMap) -> Response {
+    let packed = made.gzip.filter(|_| assets::takes_gzip(asker));
+    let is_packed = packed.is_some();
+    let mut response = Body::from(packed.unwrap_or(made.bytes)).into_response();
+    let headers = response.headers_mut();
+    if is_packed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Ok(etag) = HeaderValue::from_str(&etag(made.revision)) {
+        headers.insert(header::ETAG, etag);
     }
     response
 }

@@ -45,7 +45,10 @@ async fn what_is_not_there_is_no_route() {
     let served = Served::open().await;
     for path in ["/assets/app.js", "/assets/", "/assets/..%2fclient.js", "/client.ts", "/assets/%00"] {
         let answer = served.request(&format!("GET {path} HTTP/1.1")).await;
-        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains(r#""code":"RouteMismatch""#), "{path}: {answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 404 ") && answer.contains(r#""code":"RouteMismatch""#),
+            "{path}: {answer}"
+        );
     }
     let posted = served.request("POST /client.js HTTP/1.1\r\nContent-Length: 0").await;
     assert!(posted.starts_with("HTTP/1.1 404 "), "{posted}");
