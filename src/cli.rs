@@ -30,6 +30,8 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use capshare::viewer::manifest::manifest;
+use capshare::viewer::typescript;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command, Common};
@@ -92,6 +94,10 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         Command::Visibility(args) => run_client(&common, environment, shares::show_to(args, environment, output)),
         Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
         Command::Admin(args) => run_client(&common, environment, admin::run(args.command, environment, output)),
+        Command::Manifest(args) => {
+            let manifest = manifest();
+            if args.typescript { output.text(&typescript::types(&manifest)) } else { output.object(&manifest) }
+        }
         Command::Probe(args) => run_client(&common, environment, probe::run(args, environment, output)),
     }
 }

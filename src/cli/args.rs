@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Write a share as an OpenCode export, as JSON lines of {"type", "data"} (push reads both), or as Markdown
     #[command(after_help = exit::HELP)]
     Export(Export),
+    /// Print what is spoken on the viewer channel: commands, events and their JSON schemas, as at GET /manifest.json
+    #[command(after_help = exit::HELP)]
+    Manifest(Manifest),
     /// List the account's shares
     #[command(after_help = exit::HELP)]
     Ls(List),
@@ -317,6 +320,14 @@ pub(crate) enum ExportFormat {
     Jsonl,
     /// To be read
     Markdown,
+}
+
+/// Prints the manifest.
+#[derive(Args)]
+pub(crate) struct Manifest {
+    /// As types of TypeScript
+    #[arg(long)]
+    pub(crate) typescript: bool,
 }
 
 /// Lists shares.

@@ -11,3 +11,4 @@ pub(crate) mod moto;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod sink;
+pub(crate) mod sse;

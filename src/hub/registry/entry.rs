@@ -39,11 +39,13 @@ pub enum Door {
     Rpc,
     /// `/ws/{id}`.
     Viewer,
+    /// `/events/{id}`.
+    Sse,
 }
 
 impl Door {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rpc, Self::Viewer];
+    pub const ALL: [Self; 3] = [Self::Rpc, Self::Viewer, Self::Sse];
 
     /// Its name in logs, listings and metrics.
     #[must_use]
@@ -51,6 +53,7 @@ impl Door {
         match self {
             Self::Rpc => "rpc",
             Self::Viewer => "viewer",
+            Self::Sse => "sse",
         }
     }
 }

@@ -272,6 +272,12 @@ async def every_method(world):
         assert facts((answer := await share.setExpiry(ttlMs=0)).result, "expiresAt") == 0
         refusal((answer := await share.setExpiry(ttlMs=2**63)).result, "limitExceeded")
 
+        # Visible to who is granted it, then by its link again.
+        for visibility in ("grant", "link"):
+            told = facts((answer := await share.setVisibility(visibility=visibility)).result, "visibility")
+            assert str(told) == visibility and str((await share.info()).result.info.visibility) == visibility
+        refusal((answer := await share.setVisibility(visibility="unset")).result, "invalidInput")
+
         # Narrowed: a writer cannot read, a view cannot write, and one that has run out does nothing.
         writer = world.seen((narrowed := await share.narrowToWrite()).writer)
         assert facts(narrowed.result, "info").id == id

@@ -75,10 +75,12 @@ export default async function () {
 
   for (const options of [{ viewport: { width: 1280, height: 900 } }, { viewport: { width: 390, height: 844 } }]) {
     const page = await reader(url, options)
+    let seen = false
     for (let tab = 0; tab < 2; tab += 1) {
       // Through all of it, and with all of it open.
       for (let last = -1; ; ) {
         await unfold(page)
+        seen ||= (await page.locator(".row", { hasText: "<script>alert(1)</script>" }).count()) > 0
         const at = await page.evaluate(() => (scrollBy(0, 600), new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(scrollY))))))
         if (at === last) break
         last = at
@@ -102,10 +104,8 @@ export default async function () {
       await page.getByRole("tab", { name: /Changes/ }).click()
       await page.evaluate(() => scrollTo(0, 0))
     }
-    await page.getByRole("tab", { name: /Messages/ }).click()
-    await page.evaluate(() => scrollTo(0, 0))
     // It is there, as text.
-    await page.locator(".row", { hasText: "<script>alert(1)</script>" }).first().waitFor()
+    assert.ok(seen, "no row showed the script")
     assert.ok((await page.getByRole("heading", { level: 1 }).textContent()).startsWith("<script>alert(1)</script>"))
     isWell(page)
     await page.context().close()

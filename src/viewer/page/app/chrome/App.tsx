@@ -198,7 +198,7 @@ export class App extends Component<Props, State> {
     const place = rows.findIndex(row => row.id === from)
     const next = rows[Math.max(0, Math.min(rows.length - 1, this.state.focus === undefined ? place : place + by))]
     if (!next) return
-    this.#jump(next.id)
+    this.setState({ follow: false, focus: next.id, tab: "messages" }, () => this.#list.current?.reveal(next.id))
     // It may have to be drawn first.
     requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-row="${CSS.escape(next.id)}"]`)?.focus({ preventScroll: true }))
   }

@@ -76,6 +76,13 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     this.#settle()
   }
 
+  /** The same, if the row is not visible already. */
+  reveal(id: string): void {
+    const place = this.#heights.place(id)
+    const { top, bottom } = this.#visible()
+    if (place !== undefined && (this.#heights.top(place) < top || this.#heights.top(place + 1) > bottom)) this.jump(id)
+  }
+
   /** The row at the top of what is visible. */
   top(): string | undefined {
     return this.#heights.id(this.#heights.at(this.#visible().top))
@@ -165,14 +172,13 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   }
 
   #scroll(to: number): void {
-    if (Math.abs(scrollY - to) < 0.5) return
-    scrollTo({ top: to, behavior: "instant" })
+    if (Math.abs(scrollY - to) >= 0.5) scrollTo({ top: to, behavior: "instant" })
     this.#at = scrollY
   }
 
   #isElsewhere(): boolean {
     // At the end of a page that became shorter the browser put us, and not the reader.
-    const isPushed = scrollY < this.#at && scrollY >= document.documentElement.scrollHeight - innerHeight - 1
-    return Math.abs(scrollY - this.#at) > 1 && !isPushed
+    if (scrollY < this.#at && scrollY >= document.documentElement.scrollHeight - innerHeight - 1) this.#at = scrollY
+    return Math.abs(scrollY - this.#at) > 1
   }
 }
