@@ -29,12 +29,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse as _, Response};
 
 use crate::http::assets;
-use crate::http::upgrade::{self, Doors, Peer};
+use crate::http::upgrade::{self, Doors};
+use crate::http::viewer;
 use crate::hub::registry::Door;
 use crate::hub::room::Room;
-use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
-use crate::share::grant::GrantToken;
 use crate::share::id::ShareId;
 use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
@@ -112,7 +111,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
 
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
     doors.knock_for_document(request)?;
-    let viewing = enter(doors, request, id).await?;
+    let (viewing, _) = viewer::enter(doors, id, request).await?;
     let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
     let etag = etag(revision);
     let mut response = if has(&request.headers, &etag) {
@@ -137,25 +136,6 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
         headers.insert(header::ETAG, etag);
     }
     Ok(response)
-}
-
-/// Lets the asker see the share, if it may: by a grant's token, as the account of a credential, or as nobody.
-async fn enter(doors: &Doors, request: &Parts, id: &str) -> Result<Viewing, Refusal> {
-    let shown = upgrade::token(&request.headers);
-    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
-    let is_shown = shown.is_some();
-    let entering = async {
-        let (grant, credential) = match shown {
-            Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
-            shown => (None, shown),
-        };
-        let who = match credential {
-            Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
-            None => None,
-        };
-        doors.hub.enter(id, who.as_ref(), grant.as_ref()).await
-    };
-    doors.hub.failures().guard(address, is_shown, entering).await
 }
 
 /// A document that was made, packed for those who take that.
