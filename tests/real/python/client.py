@@ -300,6 +300,7 @@ async def every_method(world):
         refusal((answer := await restored.share.info()).result, "unauthorized")
         refusal((answer := await restored.writer.sync(data=[], stamp={})).result, "unauthorized")
         refusal((answer := await restored.writer.setExpiry(ttlMs=1)).result, "unauthorized")
+        refusal((answer := await restored.writer.setVisibility(visibility="link")).result, "unauthorized")
         refusal((answer := await restored.view.read(since=0, cursor=0)).result, "unauthorized")
         saved = facts((answer_saved := await share.save(label="x", expiresAt=0)).result, "saved")
         grants = facts((answer_grants := await share.grants()).result, "grants")
