@@ -213,7 +213,7 @@ pub async fn describe(method: Method) -> Response {
 
 /// The share, for whoever may see it, and who that is. Whether a viewer needs a credential, its share says; one that shows
 /// some is known by it, and goes when it is revoked.
-async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
+pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
     let shown = token(&request.headers);
     let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
     let entering = async {
