@@ -269,6 +269,7 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
+/// The credential that a request shows, whatever it is worth.
 pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.

@@ -157,13 +157,14 @@ fn message(turn: &Turn, room: &mut Room) -> Shown {
         let _ = write!(html, " <span class=\"model\">{}</span>", escape(&line(&model, 120)));
     }
     html.push_str("</h2>\n");
-    // Its parts have taken theirs.
-    room.take(&html);
+    // The parts have taken theirs.
+    let taken: usize = parts.iter().map(String::len).sum();
     html.extend(parts.into_iter().rev());
     if let Some(error) = message.error_text() {
         let _ = writeln!(html, "<p class=\"error\">{}</p>", escape(&line(&error, 2_000)));
     }
     html.push_str("</article>\n");
+    room.bytes = room.bytes.saturating_sub(html.len() - taken);
     Shown { html, parts: count }
 }
 
