@@ -5,7 +5,7 @@
 //! of a tool at [`BLOCK_BYTES_MAX`], the list of changed files at [`FILES_MAX`]. That bounds a page to about 600 KiB and its
 //! making to some milliseconds, whatever the share holds; the whole is in the JSON and Markdown documents.
 //!
-//! Everything of an item is escaped, or Markdown that was sanitised ([`text`]). There is no script, no style and no foreign
+//! Everything of an item is escaped, or Markdown that was sanitised. There is no script, no style and no foreign
 //! image in it, and no id but those of messages and parts (`msg_...`, `prt_...`), which links may point at.
 
 mod part;
