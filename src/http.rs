@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
+//! | `/api/share...`, `/api/shares...`, `/api/doc` | OpenCode's own share API, by [`opencode`] |
 //! | `/healthz` | 200 while the process serves |
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
@@ -25,6 +26,7 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
+pub mod opencode;
 pub mod reply;
 pub mod upgrade;
 
@@ -33,6 +35,7 @@ pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(upgrade::rpc))
         .route("/ws/{id}", any(upgrade::viewer))
+        .merge(opencode::routes())
         .route("/healthz", get(|| async { axum::Json(json!({ "ok": true })) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -127,6 +127,10 @@ pub(crate) struct Serve {
     /// An origin whose web pages may connect; may be repeated [env: CAPSHARE_ORIGINS, separated by spaces]
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
+    /// Whose shares those are that OpenCode sends without a credential, on a host that needs one: whoever reaches the port may
+    /// then create shares of this account, and nothing else [env: CAPSHARE_OPENCODE_ACCOUNT] [default: they are refused]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) opencode_account: Option<String>,
     /// Without keys, listen beyond this machine all the same: everybody who reaches the port is then one account and may
     /// create, list and change its shares [env: CAPSHARE_OPEN=true]
     #[arg(long)]

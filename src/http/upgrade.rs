@@ -20,10 +20,13 @@ use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
 use crate::http::reply;
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal, failures};
@@ -50,12 +53,19 @@ pub struct DoorSettings {
     pub upgrades_per_minute: NonZeroU32,
     /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
+    /// OpenCode's own API.
+    pub opencode: OpenCodeSettings,
 }
 
 impl Default for DoorSettings {
     fn default() -> Self {
         let often = NonZeroU32::new(6_000).unwrap_or(NonZeroU32::MIN);
-        Self { origins: Vec::new(), upgrades_per_minute: often, account_upgrades_per_minute: often }
+        Self {
+            origins: Vec::new(),
+            upgrades_per_minute: often,
+            account_upgrades_per_minute: often,
+            opencode: OpenCodeSettings::default(),
+        }
     }
 }
 
@@ -71,6 +81,9 @@ pub struct Doors {
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
     /// By account, likewise.
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
+    pub(super) opencode: OpenCode,
+    /// What goes on though nobody waits for its answer any more; a shutdown waits for it.
+    pub(super) tasks: TaskTracker,
 }
 
 /// The address that a request came from, put into its extensions by whoever accepted the socket.
@@ -78,12 +91,19 @@ pub struct Doors {
 pub struct Peer(pub SocketAddr);
 
 impl Doors {
-    /// Doors to a hub.
+    /// Doors to a hub. `tasks` is what its host waits for when it shuts down.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, workers: Workers, settings: DoorSettings, viewer: ViewerSettings) -> Arc<Self> {
+    pub fn new(
+        hub: Arc<Hub>,
+        workers: Workers,
+        settings: DoorSettings,
+        viewer: ViewerSettings,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
-        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades })
+        let opencode = OpenCode::new(&settings.opencode);
+        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades, opencode, tasks })
     }
 
     /// Forgets addresses and accounts that have not been heard of lately: to be called about once a minute.
@@ -92,6 +112,12 @@ impl Doors {
         self.upgrades.shrink_to_fit();
         self.account_upgrades.retain_recent();
         self.account_upgrades.shrink_to_fit();
+        self.opencode.forget();
+    }
+
+    /// The settings of OpenCode's API.
+    pub(super) fn opencode_settings(&self) -> &OpenCodeSettings {
+        &self.settings.opencode
     }
 
     /// The first questions, the same at every door.
@@ -105,7 +131,7 @@ impl Doors {
         Ok(key)
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
         let own = self.hub.public_url();
@@ -122,7 +148,7 @@ impl Doors {
         self.upgrades.check_key(&address).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
     }
 
-    fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
+    pub(super) fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
         let max = self.settings.account_upgrades_per_minute.get() as usize;
         if who.credential == Credential::None || self.account_upgrades.check_key(&who.account).is_ok() {
             return Ok(());
@@ -130,18 +156,44 @@ impl Doors {
         Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
     }
 
-    fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
+    /// Lets somebody in who comes to look at a share: by the id, with what the request shows. Whether that needs to be
+    /// anything, the share says.
+    pub(super) async fn enter(&self, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
+        // One that shows a credential is known by it, and goes when it is revoked.
+        let shown = token(&request.headers);
+        let (grant, credential) = match shown {
+            Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
+            shown => (None, shown),
+        };
+        let principal = match credential {
+            Some(token) => {
+                let authenticating = self.hub.authenticate(Some(&token));
+                Some(self.hub.failures().guard(address(request), true, authenticating).await?)
+            }
+            None => None,
+        };
+        principal.iter().try_for_each(|who| self.check_account(who))?;
+        let viewing = self.hub.enter(id, principal.as_ref(), grant.as_ref()).await?;
+        Ok((viewing, principal))
+    }
+
+    pub(super) fn refuse(&self, door: &str, request: &Parts, refusal: &Refusal) -> Response {
+        self.refuse_with(door, request, refusal, json!({}))
+    }
+
+    /// The same, with further facts.
+    pub(super) fn refuse_with(&self, door: &str, request: &Parts, refusal: &Refusal, facts: Value) -> Response {
         let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
-        audit::refused(from, door.as_str(), refusal);
+        audit::refused(from, door, refusal);
         let reason = frame::code(refusal);
         self.hub.metrics().requests_refused.get_or_create(&ReasonLabel { reason }).inc();
-        let mut response = reply::refused(refusal);
+        let mut response = reply::refused_with(refusal, facts);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             // After this long there is a place for one more.
             let settings = &self.settings;
             let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal {
                 match limit.as_ref() {
-                    failures::LIMIT => *max,
+                    failures::LIMIT | opencode::RATE_LIMIT => *max,
                     "accountUpgradesPerMinute" => u64::from(settings.account_upgrades_per_minute.get()),
                     _ => u64::from(settings.upgrades_per_minute.get()),
                 }
@@ -172,7 +224,7 @@ pub async fn rpc(State(doors): State<Arc<Doors>>, request: Request) -> Response 
             });
             answer
         }
-        Err(refusal) => doors.refuse(Door::Rpc, &request, &refusal),
+        Err(refusal) => doors.refuse(Door::Rpc.as_str(), &request, &refusal),
     }
 }
 
@@ -188,7 +240,7 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
     let token = token(&request.headers);
     // Clients that cannot set headers ask to come in without a credential, and call `authenticate` inside.
     let in_band = query.split('&').any(|pair| pair == "auth=inband");
-    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let address = address(request);
     let introducing = doors.hub.introduce(token.as_ref(), in_band);
     let principal = doors.hub.failures().guard(address, token.is_some(), introducing).await?;
     principal.iter().try_for_each(|who| doors.check_account(who))?;
@@ -213,7 +265,7 @@ pub async fn viewer(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
             });
             switching(&key, false)
         }
-        Err(refusal) => doors.refuse(Door::Viewer, &request, &refusal),
+        Err(refusal) => doors.refuse(Door::Viewer.as_str(), &request, &refusal),
     }
 }
 
@@ -226,24 +278,13 @@ async fn viewer_admission(
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
-    // Whether a viewer needs a credential, its share says. One that shows some is known by it, and goes when it is revoked.
-    let shown = token(&request.headers);
-    let (grant, credential) = match shown {
-        Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
-        shown => (None, shown),
-    };
-    let principal = match credential {
-        Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
-        None => None,
-    };
-    principal.iter().try_for_each(|who| doors.check_account(who))?;
-    let Viewing { room, pass } = doors.hub.enter(id, principal.as_ref(), grant.as_ref()).await?;
+    let (Viewing { room, pass }, principal) = doors.enter(id, request).await?;
     let feed = doors.hub.follow(&room, 0).await?.within(pass);
     Ok((key, doors.hub.register(Door::Viewer, principal)?, feed))
 }
 
 /// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
-fn check_query(query: &str) -> Result<(), Refusal> {
+pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_one = |value: &str| {
@@ -291,7 +332,13 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
-fn token(headers: &HeaderMap) -> Option<Secret> {
+/// Where a request came from; `None`: from within the process.
+pub(super) fn address(request: &Parts) -> Option<IpAddr> {
+    request.extensions.get::<Peer>().map(|Peer(address)| address.ip())
+}
+
+/// The credential that a request shows.
+pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.
     let token = value

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::hub::access::Scopes;
+use capshare::share::id::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Common, Serve};
@@ -33,6 +34,7 @@ pub(crate) struct ServeSettings {
     pub(crate) tokens: Setting<bool>,
     pub(crate) signed: Signed,
     pub(crate) origins: Setting<Vec<String>>,
+    pub(crate) opencode_account: Setting<Option<AccountId>>,
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
     pub(crate) linger: Setting<Duration>,
@@ -95,6 +97,12 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))
         .unwrap_or_else(|| Setting::by_default(String::new()))
         .read("origins such as https://example.org", |text| text.split_whitespace().map(web_url).collect())?;
+    let (flag, variables) = ("--opencode-account", &["CAPSHARE_OPENCODE_ACCOUNT"]);
+    let opencode_account = find(flag, args.opencode_account, variables, "opencode_account", file.opencode_account)
+        .map_or_else(
+            || Ok(Setting::by_default(None)),
+            |said| said.read("an account: 1 to 64 letters, digits or _ . @ -", |text| text.parse().ok().map(Some)),
+        )?;
     let log = find("--log", common.log.clone(), &["CAPSHARE_LOG"], "log", file.log)
         .unwrap_or_else(|| Setting::by_default("info".to_owned()));
     let log_format = log_format(common, environment, file.log_format)?;
@@ -125,6 +133,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         tokens,
         signed,
         origins,
+        opencode_account,
         open,
         single_writer,
         linger,
@@ -205,6 +214,7 @@ impl ServeSettings {
             ("keys", json!(keys), &self.keys.from),
             ("tokens", json!(self.tokens.value), &self.tokens.from),
             ("origins", json!(self.origins.value), &self.origins.from),
+            ("opencode_account", json!(self.opencode_account.value.as_ref().map(AccountId::as_str)), &self.opencode_account.from),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
             ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),
