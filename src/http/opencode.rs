@@ -38,7 +38,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use governor::{DefaultKeyedRateLimiter, RateLimiter};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::contract::sync_data::parse;
 use crate::http::opencode::body::{Budget, Received};
@@ -146,45 +146,31 @@ async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
         #[serde(rename = "sessionID")]
         session: String,
     }
-    let (request, body) = request.into_parts();
-    let created = async {
+    to_its_end(doors, request, |doors, request, body| async move {
         let who = caller::writer(&doors, &request).await?;
         let received = receive(&doors, &request, body, SMALL_BODY_BYTES_MAX).await?;
-        let session: SessionId = parse::<Create>("{sessionID}", received.text()?)?.session.parse()?;
-        let to = Arc::clone(&doors);
-        carry_out(&doors, async move { to.opencode.creates.create(&to.hub, &who, &session).await }).await?
-    };
-    let answer = created.await.map(|created| {
-        json!({ "id": created.id.as_str(), "url": created.url, "secret": created.secret.reveal() })
-    });
-    answered(&doors, &request, answer.map_err(Stopped::from))
+        let session: SessionId =
+            parse::<Create>("{sessionID}", received.text()?)?.session.parse().map_err(Refusal::from)?;
+        let created = doors.tasks.track_future(doors.opencode.creates.create(&doors.hub, &who, &session)).await?;
+        Ok(json!({ "id": created.id.as_str(), "url": created.url, "secret": created.secret.reveal() }))
+    })
+    .await
 }
 
 async fn sync(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
-    let (request, body) = request.into_parts();
-    let synced = async {
+    to_its_end(doors, request, |doors, request, body| async move {
         caller::writer(&doors, &request).await?;
         let share: ShareId = id.parse().map_err(|_| Refusal::not_found(&id))?;
-        let turn = match address(&request) {
+        let _turn = match address(&request) {
             Some(address) => doors.opencode.arrivals.soon((share.clone(), address)).await,
             None => None,
         };
         let received = receive(&doors, &request, body, doors.opencode_settings().request_bytes_max).await?;
-        let to = Arc::clone(&doors);
-        let applying = async move {
-            let synced = intake::apply(&to.hub, &to.opencode.applying, &share, received).await;
-            drop(turn);
-            synced
-        };
-        carry_out(&doors, applying).await?
-    };
-    answered(
-        &doors,
-        &request,
-        synced.await.map(|synced| {
-            json!({ "success": true, "syncCount": synced.sync_count, "revision": synced.revision })
-        }),
-    )
+        let applying = intake::apply(&doors.hub, &doors.opencode.applying, &share, received);
+        let synced = doors.tasks.track_future(applying).await?;
+        Ok(json!({ "success": true, "syncCount": synced.sync_count, "revision": synced.revision }))
+    })
+    .await
 }
 
 async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
@@ -192,15 +178,14 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
     struct Delete {
         secret: String,
     }
-    let (request, body) = request.into_parts();
-    let deleted = async {
+    to_its_end(doors, request, |doors, request, body| async move {
         let who = caller::writer(&doors, &request).await?;
         let received = receive(&doors, &request, body, SMALL_BODY_BYTES_MAX).await?;
         let secret = Secret::from(parse::<Delete>("{secret}", received.text()?)?.secret.as_str());
-        let hub = Arc::clone(&doors.hub);
-        carry_out(&doors, async move { hub.delete(&who, &id, &secret).await }).await?
-    };
-    answered(&doors, &request, deleted.await.map(|()| json!({ "success": true })).map_err(Stopped::from))
+        doors.tasks.track_future(doors.hub.delete(&who, &id, &secret)).await?;
+        Ok(json!({ "success": true }))
+    })
+    .await
 }
 
 async fn read(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
@@ -228,26 +213,26 @@ async fn receive(doors: &Doors, request: &Parts, body: Body, bytes_max: usize) -
     body::receive(&doors.opencode.bodies, &request.headers, body, bytes_max).await
 }
 
-/// Does this to its end, though whoever asked for it may leave before.
-async fn carry_out<T, E>(
-    doors: &Doors,
-    work: impl Future<Output = Result<T, E>> + Send + 'static,
-) -> Result<Result<T, E>, Refusal>
+/// Answers a request on a task of its own: a client that leaves takes with it what it was still sending, and nothing else. A
+/// shutdown waits for what is carried out, and for no body that is still on its way.
+async fn to_its_end<F>(
+    doors: Arc<Doors>,
+    request: Request,
+    answer: impl FnOnce(Arc<Doors>, Arc<Parts>, Body) -> F,
+) -> Response
 where
-    T: Send + 'static,
-    E: Send + 'static,
+    F: Future<Output = Result<Value, Stopped>> + Send + 'static,
 {
-    doors.tasks.spawn(work).await.map_err(|error| {
+    let (request, body) = request.into_parts();
+    let request = Arc::new(request);
+    let answer = tokio::spawn(answer(Arc::clone(&doors), Arc::clone(&request), body)).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request broke off");
-        Refusal::Unspecified { message: "the request broke off: see the host's log".into() }
-    })
-}
-
-fn answered(doors: &Doors, request: &Parts, answer: Result<serde_json::Value, Stopped>) -> Response {
+        Err(Refusal::Unspecified { message: "the request broke off: see the host's log".into() }.into())
+    });
     let mut response = match answer {
         Ok(answer) => axum::Json(answer).into_response(),
-        Err(Stopped { refusal, facts }) => doors.refuse_with(DOOR, request, &refusal, facts),
+        Err(Stopped { refusal, facts }) => doors.refuse_with(DOOR, &request, &refusal, facts),
     };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    cors::allowed(doors, &request.headers, response)
+    cors::allowed(&doors, &request.headers, response)
 }

@@ -214,7 +214,11 @@ impl ServeSettings {
             ("keys", json!(keys), &self.keys.from),
             ("tokens", json!(self.tokens.value), &self.tokens.from),
             ("origins", json!(self.origins.value), &self.origins.from),
-            ("opencode_account", json!(self.opencode_account.value.as_ref().map(AccountId::as_str)), &self.opencode_account.from),
+            (
+                "opencode_account",
+                json!(self.opencode_account.value.as_ref().map(AccountId::as_str)),
+                &self.opencode_account.from,
+            ),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
             ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),

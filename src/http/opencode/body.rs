@@ -31,7 +31,7 @@ pub(super) struct Budget(Arc<Semaphore>);
 impl Budget {
     /// As much as it takes for several bodies, or one of this size.
     pub(super) fn at_least(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.max(BODIES_BYTES_MAX).min(Semaphore::MAX_PERMITS))))
+        Self(Arc::new(Semaphore::new(bytes.clamp(BODIES_BYTES_MAX, Semaphore::MAX_PERMITS))))
     }
 }
 
@@ -90,7 +90,9 @@ impl Intake {
         match encoding.as_deref() {
             None | Some(b"identity" | b"") => Ok(Self::Plain(bounded)),
             Some(b"gzip" | b"x-gzip") => Ok(Self::Packed(Box::new(MultiGzDecoder::new(bounded)))),
-            Some(_) => Err(Refusal::invalid(0, "this content-encoding is not read here: send gzip, or the body as it is")),
+            Some(_) => {
+                Err(Refusal::invalid(0, "this content-encoding is not read here: send gzip, or the body as it is"))
+            }
         }
     }
 

@@ -96,3 +96,46 @@ async fn fresh(hub: &Hub, who: &Principal, session: &SessionId) -> Result<Given,
     let created = hub.create(who, session, None, Terms::default()).await?;
     Ok(Given { id: created.id, url: created.url, secret: created.secret })
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::hub::HubSettings;
+    use crate::hub::access::{Access as _, SingleAccount};
+    use crate::hub::ambient::{Ambient, SeededEntropy, TokioClock};
+    use crate::share::time::Timestamp;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_given_again_for_as_long_as_the_window_and_then_forgotten() {
+        let access = Arc::new(SingleAccount::new("local".parse().unwrap()));
+        let who = access.anonymous().unwrap();
+        let clock = Arc::new(TokioClock::from(Timestamp(0)));
+        let ambient = Ambient { clock, entropy: Arc::new(SeededEntropy::new(1)) };
+        let hub = Hub::new(Arc::new(InMemory::new()), access, ambient, HubSettings::default()).unwrap();
+        let (creates, session) = (Creates::default(), "ses_1".parse().unwrap());
+        let first = creates.create(&hub, &who, &session).await.unwrap();
+        tokio::time::advance(WINDOW - Duration::from_millis(1)).await;
+        creates.forget();
+        assert_eq!(creates.create(&hub, &who, &session).await.unwrap().secret, first.secret);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        let later = creates.create(&hub, &who, &session).await.unwrap();
+        assert!(later.id == first.id && later.secret != first.secret);
+        tokio::time::advance(WINDOW).await;
+        creates.forget();
+        assert!(creates.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_many_sessions_are_remembered_as_may_be() {
+        let creates = Creates::default();
+        let who = SingleAccount::new("local".parse().unwrap()).anonymous().unwrap();
+        let slots: Vec<_> =
+            (0..SESSIONS_MAX).map(|n| creates.slot(&who, &format!("ses_{n}").parse().unwrap()).unwrap()).collect();
+        assert!(creates.slot(&who, &"another".parse().unwrap()).is_none());
+        assert!(creates.slot(&who, &"ses_7".parse().unwrap()).is_some());
+        drop(slots);
+        assert!(creates.slot(&who, &"another".parse().unwrap()).is_some());
+    }
+}

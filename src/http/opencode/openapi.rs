@@ -18,7 +18,8 @@ pub fn document(settings: &OpenCodeSettings, limits: &Limits) -> Value {
                     // Whether a reader needs a credential, the share says.
                     let security = if method == "get" { json!([{}, { "token": [] }]) } else { security.clone() };
                     operation["security"] = security;
-                    operation["operationId"] = json!(format!("{family}.{}", operation["operationId"].as_str().unwrap_or("")));
+                    operation["operationId"] =
+                        json!(format!("{family}.{}", operation["operationId"].as_str().unwrap_or("")));
                 }
             }
             paths.insert(format!("/api/{family}{path}"), operations);
@@ -108,9 +109,7 @@ fn body(schema: &str) -> Value {
 }
 
 fn responses(schema: &str, errors: &[&str]) -> Value {
-    let answer = |description: &str, schema: &str| {
-        json!({ "description": description, "content": { "application/json": { "schema": reference(schema) } } })
-    };
+    let answer = |description: &str, schema: &str| json!({ "description": description, "content": { "application/json": { "schema": reference(schema) } } });
     let mut responses = Map::from_iter([("200".to_owned(), answer("OK", schema))]);
     for status in errors {
         let description = match *status {

@@ -1,0 +1,8 @@
+//! OpenCode's own share API: over real sockets, and with the real client.
+
+mod api;
+mod bad;
+mod carried;
+mod doc;
+mod http;
+mod who;
