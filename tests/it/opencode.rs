@@ -5,4 +5,5 @@ mod bad;
 mod carried;
 mod doc;
 mod http;
+mod real;
 mod who;

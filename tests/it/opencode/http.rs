@@ -39,6 +39,11 @@ impl Api {
         }
     }
 
+    /// The same of another server.
+    pub(crate) fn elsewhere(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// The same with a further header on each request.
     pub(crate) fn with(&self, name: &str, value: &str) -> Self {
         let mut with = self.clone();
