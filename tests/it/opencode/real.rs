@@ -14,12 +14,14 @@ use serde_json::{Value, json};
 
 use self::cli::User;
 use self::model::Model;
+use self::weather::{Proxy, Weather};
 use super::http::{Api, Shared};
 use crate::cli::program::Home;
 use crate::support::door::Served;
 
 mod cli;
 mod model;
+mod weather;
 
 /// How long anything may take that is to come by itself: the client sends once a second.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -120,6 +122,44 @@ async fn a_host_that_is_killed_costs_what_the_client_forgot_until_it_shares_agai
 
     let again = Api::at(server).send("POST", &format!("/session/{}/share", viewer.session()), "").await.ok();
     assert_eq!(again["share"]["url"], format!("{url}/share/{id}"));
+    viewer.until(|state| *state == export.shared_as(state)).await;
+}
+
+/// The same behind a proxy that answers 503 for a while, then cuts, then holds up: what it holds up is not lost.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stderr, reason = "figures, shown with --no-capture")]
+async fn a_bad_network_costs_what_the_client_forgot_until_it_shares_again() {
+    let served = Served::open().await;
+    let proxy = Proxy::to(served.address).await;
+    let model = Model::start(STEPS).await;
+    let user = User::new(&format!("http://{}", proxy.address), &model);
+    let (_server, server) = user.serve().await;
+    let mut run = user.start(&["run", "--attach", &format!("http://{server}"), "Go"]);
+    let id = shared_id(&run.wait_for("/share/").await);
+    let mut viewer = Viewer::of(served.client(None), &id).await;
+    let bad = [(5, Weather::Busy), (12, Weather::Cut), (19, Weather::Slow(Duration::from_millis(700)))];
+    let mut lost = Vec::new();
+    for (begins, weather) in bad {
+        model.allow(begins);
+        model.done(begins).await;
+        viewer.until(|state| state.tools() + lost.len() * 4 + 2 >= begins).await;
+        proxy.becomes(weather);
+        model.allow(begins + 4);
+        model.done(begins + 4).await;
+        proxy.becomes(Weather::Fine);
+        lost.push(weather);
+    }
+    model.allow(usize::MAX);
+    run.end().await;
+    viewer.until(Session::has_ended).await;
+    let export = Session::of_export(&user.export(&viewer.session()).await);
+    let (missing, stale) = export.lost_in(&viewer.state());
+    eprintln!("{lost:?}, 4 steps each: of {} items {missing} are missing and {stale} stale", export.items());
+    // The last weather only held up: what came in it and after it is all there.
+    let late: Vec<_> = export.parts.iter().rev().take(4 * 4).map(|(id, _)| id).collect();
+    assert!(late.iter().all(|id| viewer.state().parts.contains_key(*id)), "{missing} are missing");
+
+    Api::at(server).send("POST", &format!("/session/{}/share", viewer.session()), "").await.ok();
     viewer.until(|state| *state == export.shared_as(state)).await;
 }
 
