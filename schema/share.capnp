@@ -410,6 +410,8 @@ struct Change {
     put @2 :SyncItem;
     removed @3 :Void;
   }
+  first @4 :Rev;
+  # The revision with which the item came, for one that was put. 0: not known.
 }
 
 struct ShareInfo {
@@ -562,6 +564,36 @@ interface Share extends(ShareWriter, ShareView) {
   revokeGrant @4 (grantId :Text) -> (result :DeleteResult);
   # Revokes one saved token, every capability that came through it, and every token that was saved of one of those. They
   # answer `unauthorized` from then on, and their watches end; on other hosts once these have looked, within a second.
+
+  ask @5 (question :Text, choices :List(Text), needed :UInt32, withinMs :UInt64) -> (result :AskResult);
+  # Puts a question to the viewers that follow the share on this host (`schema/viewer.md`), and returns when one of the
+  # choices has `needed` answers, or after `withinMs`. Dropping the call takes the question back. At most 8 are open at once.
+}
+
+struct AskResult {
+  union {
+    settled :group {
+      outcome @0 :AskOutcome;
+      choice @1 :Text;
+      # What was agreed on, else empty.
+      counts @2 :List(ChoiceCount);
+      # Every choice, in no promised order.
+    }
+    refused @3 :Refusal;
+  }
+}
+
+enum AskOutcome {
+  agreed @0;
+  expired @1;
+  # Its time was over.
+  withdrawn @2;
+  # The host is going away.
+}
+
+struct ChoiceCount {
+  choice @0 :Text;
+  count @1 :UInt64;
 }
 
 struct GrantsResult {

@@ -11,6 +11,7 @@ mod connect;
 mod demo;
 pub(crate) mod environment;
 mod exit;
+mod export;
 mod link;
 mod log;
 mod output;
@@ -29,6 +30,8 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use capshare::viewer::manifest::manifest;
+use capshare::viewer::typescript;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command, Common};
@@ -81,15 +84,20 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         }
         Command::Push(args) => run_client(&common, environment, push::run(args, environment, output)),
         Command::Watch(args) => run_client(&common, environment, watch::run(args, environment, output)),
+        Command::Export(args) => run_client(&common, environment, export::run(args, environment, output)),
         Command::Ls(args) => run_client(&common, environment, shares::list(args, environment, output)),
         Command::Rm(args) => run_client(&common, environment, shares::remove(args, environment, output)),
         Command::Expire(args) => run_client(&common, environment, shares::expire(args, environment, output)),
-        Command::Visibility(args) => run_client(&common, environment, shares::show_to(args, environment, output)),
         Command::Link(args) => run_client(&common, environment, link::make(args, environment, output)),
         Command::Links(args) => run_client(&common, environment, link::list(args, environment, output)),
         Command::Unlink(args) => run_client(&common, environment, link::revoke(args, environment, output)),
+        Command::Visibility(args) => run_client(&common, environment, shares::show_to(args, environment, output)),
         Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
         Command::Admin(args) => run_client(&common, environment, admin::run(args.command, environment, output)),
+        Command::Manifest(args) => {
+            let manifest = manifest();
+            if args.typescript { output.text(&typescript::types(&manifest)) } else { output.object(&manifest) }
+        }
         Command::Probe(args) => run_client(&common, environment, probe::run(args, environment, output)),
     }
 }

@@ -27,6 +27,8 @@
 //! [`Client`], [`Share`], [`Writer`], [`View`], [`Watch`] and [`Listing`] is dropped, the driver sends what shares have queued if it can, closes
 //! the connection with a Close frame, and ends, and its thread with it.
 //!
+//! A client that was built with a [`Redact`](redact::Redact) takes out of every value what that finds, before it is queued or sent.
+//!
 //! It refuses on this side what the host would refuse: items that are none, batches past the contract's limits.
 
 mod access;
@@ -45,6 +47,8 @@ mod listing;
 mod push;
 mod queue;
 mod random;
+mod reads;
+pub mod redact;
 mod replica;
 mod share;
 mod state;
@@ -75,6 +79,7 @@ use self::link::Link;
 pub use self::listing::Listing;
 pub use self::push::{Answer, Push, PushHandler};
 pub use self::random::Backoff;
+use self::redact::Redaction;
 pub use self::replica::{Gap, Replica};
 pub use self::share::Share;
 pub use self::state::{ConnectionState, Hello};
@@ -83,6 +88,7 @@ pub use self::verbs::CreateOptions;
 pub use self::view::View;
 pub use self::watch::Watch;
 pub use self::writer::Writer;
+use crate::share::change::Change;
 
 /// A handle on a connection to a host. See the [module](self).
 #[derive(Clone)]
@@ -94,6 +100,7 @@ pub struct Client {
     state: channel::Receiver<ConnectionState>,
     close: CancellationToken,
     limits: QueueSettings,
+    redaction: Redaction,
 }
 
 /// What handles need of the settings.
@@ -126,13 +133,15 @@ impl Client {
         state: channel::Receiver<ConnectionState>,
         close: CancellationToken,
         settings: &builder::Settings,
+        redaction: Redaction,
     ) -> Self {
         let limits = QueueSettings {
             items_max: settings.queue_items_max,
             bytes_max: settings.queue_bytes_max,
             call_timeout: settings.call_timeout,
         };
-        Self { commands, turns: Arc::new(Semaphore::new(defaults::CALLS_AT_ONCE_MAX)), state, close, limits }
+        let turns = Arc::new(Semaphore::new(defaults::CALLS_AT_ONCE_MAX));
+        Self { commands, turns, state, close, limits, redaction }
     }
 
     /// What the connection is doing, to be read and to be watched.
@@ -150,6 +159,11 @@ impl Client {
         // driver is gone, and with it the connection.
         drop(state.wait_for(|state| matches!(state, ConnectionState::Closed(_))).await);
         self.commands.closed().await;
+    }
+
+    /// The changes that items are, without what must not leave.
+    fn redacted(&self, items: Items) -> Result<Vec<Change>, ClientError> {
+        Ok(redact::redacted(&self.redaction, items.into_changes())?)
     }
 
     fn call_timeout(&self) -> Duration {

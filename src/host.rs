@@ -11,16 +11,18 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use object_store::ObjectStore;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::http::forwarded;
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::Access;
 use crate::hub::ambient::{Ambient, NoEntropy};
@@ -33,10 +35,13 @@ use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::secret::Secret;
-use crate::viewer::ws::ViewerSettings;
+use crate::viewer::ViewerSettings;
+use crate::viewer::streams::Cut;
 use crate::wire::duplex;
 
 pub mod storage;
+
+pub use crate::http::forwarded::{BadProxyNet, ProxyNet};
 
 /// How a host behaves.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +59,8 @@ pub struct HostSettings {
     pub viewer: ViewerSettings,
     /// Who may knock.
     pub doors: DoorSettings,
+    /// Proxies whose `X-Forwarded-For` is believed, so that limits by address count the clients behind them. Default: none.
+    pub trusted_proxies: Vec<ProxyNet>,
 }
 
 /// Sockets beyond the admitted connections: requests for pages and metrics, and upgrades that are under way.
@@ -61,6 +68,15 @@ const SOCKETS_BESIDES: usize = 1_024;
 
 /// How long a socket may take to send a request's head, and how long it may idle between two requests.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// What HTTP/1 holds back for a peer that does not read, besides one piece of a stream; also the longest head of a request.
+const HTTP_BUFFER_BYTES: usize = 64 << 10;
+
+/// Requests at once on one connection of HTTP/2: a reverse proxy may bring all its viewers over a few.
+const HTTP2_STREAMS_MAX: u32 = 200;
+
+/// Between two pings on a connection of HTTP/2, which has no end of its own.
+const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 
 /// How long shutdown waits for connections to close and for commits to be answered by the bucket: its retries end by then.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(15);
@@ -132,7 +148,9 @@ impl Host {
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
         self.tend_access();
         self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));
-        self.tasks.spawn(accept(listener, crate::http::routes(doors), sockets, self.stopping.clone()));
+        let trusted = Arc::from(self.settings.trusted_proxies.as_slice());
+        let routes = crate::http::routes(doors);
+        self.tasks.spawn(accept(listener, routes, trusted, sockets, self.stopping.clone()));
         Ok(address)
     }
 
@@ -186,7 +204,7 @@ impl Host {
             self.tasks.wait().await;
             self.hub.finish().await;
         };
-        tokio::time::timeout(SHUTDOWN_WITHIN, all).await.is_ok()
+        timeout(SHUTDOWN_WITHIN, all).await.is_ok()
     }
 }
 
@@ -196,16 +214,22 @@ impl Drop for Host {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, sockets: Arc<Semaphore>, stopping: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    routes: Router,
+    trusted: Arc<[ProxyNet]>,
+    sockets: Arc<Semaphore>,
+    stopping: CancellationToken,
+) {
     loop {
         let socket = tokio::select! {
             () = stopping.cancelled() => return,
             socket = accept_one(&listener, &sockets) => socket,
         };
         if let Some((socket, peer, place)) = socket {
-            let routes = routes.clone();
+            let (routes, trusted) = (routes.clone(), Arc::clone(&trusted));
             tokio::spawn(async move {
-                serve_http(socket, peer, routes).await;
+                serve_http(socket, peer, routes, trusted).await;
                 drop(place);
             });
         }
@@ -229,31 +253,64 @@ async fn accept_one(
     }
 }
 
-async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router) {
+async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted: Arc<[ProxyNet]>) {
     // Small messages go out at once: waiting for the peer's acknowledgement costs 40 ms for each.
     let _ = socket.set_nodelay(true);
+    let is_http2 = match timeout(HEAD_WITHIN, begins_like_http2(&socket)).await {
+        Ok(Ok(is_http2)) => is_http2,
+        Ok(Err(_)) | Err(_) => return,
+    };
+    let cut = Cut::default();
+    let on_http1 = (!is_http2).then(|| cut.clone());
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        // Asked anew at each: a proxy sends the requests of many over one connection.
+        let client = forwarded::client(peer, request.headers(), &trusted);
+        request.extensions_mut().insert(Peer(client));
+        if let Some(cut) = &on_http1 {
+            request.extensions_mut().insert(cut.clone());
+        }
         routes.call(request)
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
-        .serve_connection(TokioIo::new(socket), service)
-        .with_upgrades()
-        .await;
+    let io = TokioIo::new(socket);
+    let served = async {
+        if is_http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY).keep_alive_timeout(HEAD_WITHIN);
+            return builder.max_concurrent_streams(HTTP2_STREAMS_MAX).serve_connection(io, service).await;
+        }
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HTTP_BUFFER_BYTES);
+        builder.serve_connection(io, service).with_upgrades().await
+    };
+    let served = tokio::select! {
+        served = served => served,
+        () = cut.0.cancelled() => {
+            tracing::debug!(%peer, "an HTTP connection was cut off: nobody reads it");
+            return;
+        }
+    };
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "an HTTP connection ended");
     }
 }
 
+/// Whether a connection begins as HTTP/2 does with prior knowledge, told from what comes first: `PRI`, which is no method of
+/// HTTP/1. Nothing is taken out of the socket.
+async fn begins_like_http2(socket: &TcpStream) -> std::io::Result<bool> {
+    let mut first = [0; 3];
+    let count = socket.peek(&mut first).await?;
+    Ok(first[..count] == *b"PRI")
+}
+
 async fn sweep(doors: Arc<Doors>, stopping: CancellationToken) {
     let mut minute = tokio::time::interval(Duration::from_secs(60));
+    let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = minute.tick() => doors.forget_addresses(),
+            _ = second.tick() => doors.sweep_streams(),
         }
     }
 }

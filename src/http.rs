@@ -5,11 +5,15 @@
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/api/share...`, `/api/shares...`, `/api/doc` | OpenCode's own share API, by [`opencode`] |
+//! | `/assets/{name}`, `/client.js`, `/client.d.ts`, `/favicon.svg` | the files of the web page, and the client module |
+//! | `/share/{id}` | the web page of a share; with `.json`, `.md`, `.png` its other documents |
+//! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
+//! | `/manifest.json` | what is spoken on the viewer channel |
 //! | `/healthz` | 200 while the process serves |
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
 //!
-//! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`]; every refusal's status and body
+//! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
 //! in [`reply`].
 
 use std::sync::Arc;
@@ -26,16 +30,27 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
+pub mod assets;
+pub mod forwarded;
 pub mod opencode;
+pub mod page;
 pub mod reply;
 pub mod upgrade;
+pub mod viewer;
 
 /// The routes of a host.
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(upgrade::rpc))
-        .route("/ws/{id}", any(upgrade::viewer))
         .merge(opencode::routes())
+        .route("/assets/{name}", get(assets::serve))
+        .route("/client.js", get(assets::serve))
+        .route("/client.d.ts", get(assets::serve))
+        .route("/favicon.svg", get(assets::serve))
+        .route("/share/{name}", get(page::serve))
+        .route("/ws/{id}", any(viewer::socket))
+        .route("/events/{id}", get(viewer::events).post(viewer::post).options(viewer::preflight))
+        .route("/manifest.json", any(viewer::describe))
         .route("/healthz", get(|| async { axum::Json(json!({ "ok": true })) }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))

@@ -5,6 +5,7 @@
 //! durable; followers are told only what is durable; a share that was deleted stays deleted; a follower that fails fails
 //! nobody else.
 
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -31,13 +32,15 @@ use crate::share::id::ShareId;
 use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
-use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing, Synced};
+use crate::share::view::{Changed, Chunk, Revision, ShareInfo, ShareListing, Synced};
 use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
 pub mod admin;
 pub mod admission;
 pub mod ambient;
+pub mod asks;
+pub mod audience;
 pub mod audit;
 pub mod calls;
 mod create;
@@ -278,6 +281,26 @@ impl Hub {
     pub async fn read(&self, room: &Arc<Room>, since: Revision, cursor: u64) -> Result<Chunk, Refusal> {
         self.refresh_for(room, since).await?;
         room.read(|state| state.read(since, cursor, self.settings.limits.chunk_bytes_max))
+    }
+
+    /// A page of what a share holds, in the order in which it came; see
+    /// [`State::history`](crate::share::state::State::history). Gives the share's revision too.
+    ///
+    /// # Errors
+    /// The share was deleted, or the bucket failed.
+    pub async fn history(
+        &self,
+        room: &Arc<Room>,
+        within: &RangeInclusive<Revision>,
+        cursor: u64,
+        count_max: usize,
+    ) -> Result<(Revision, Vec<Changed>, u64), Refusal> {
+        room.refresh().await?;
+        let bytes_max = self.settings.limits.chunk_bytes_max;
+        room.read(|state| {
+            let (changes, next) = state.history(within, cursor, count_max, bytes_max);
+            (state.revision(), changes, next)
+        })
     }
 
     /// Follows a share from a revision; 0: from the whole state.

@@ -71,7 +71,7 @@ pub use open::{Created, Opened};
 pub use survey::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
 };
-pub use tokens::{TOKEN_LABEL_CHARS_MAX, TOKENS_LISTED_MAX, TokenRecord};
+pub use tokens::{TOKEN_LABEL_CHARS_MAX, TOKENS_LISTED_MAX, TokenListing, TokenRecord};
 
 /// The shares of one bucket. Clones are the same store.
 #[derive(Debug, Clone)]

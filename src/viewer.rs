@@ -1,7 +1,58 @@
-//! The viewer door: following a share with JSON, in a browser or a script.
+//! The viewer door: following a share with JSON, in a browser, a script or with `curl`.
 //!
-//! [`frame`] is what travels (`schema/viewer.md` is its contract), [`ws`] the WebSocket that it travels on. Today the channel
-//! carries the snapshot, the changes and a heartbeat down; commands up are answered that they are not served yet.
+//! `schema/viewer.md` is its contract: [`frame`] is what travels down, [`uplink`] and [`command`] what travels up, and
+//! [`manifest`] says all of that to machines. A viewer comes on a WebSocket ([`ws`]) or takes server-sent events ([`sse`]);
+//! either way it is one of the [`member`]s, and what it is told next is the same. Nobody who watches can change a share.
 
+use std::time::Duration;
+
+mod channel;
+pub mod command;
 pub mod frame;
+pub mod manifest;
+pub mod member;
+pub mod page;
+pub mod render;
+pub mod shapes;
+pub mod sse;
+pub mod streams;
+pub mod typescript;
+pub mod uplink;
 pub mod ws;
+
+/// How viewers are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct ViewerSettings {
+    /// Between heartbeats. Default 30 s.
+    pub heartbeat: Duration,
+    /// How long a WebSocket may be silent after a heartbeat, with which comes a ping, before it is taken for dead. A
+    /// deadline that runs is not put off by the next heartbeat. Default 10 s.
+    pub pong_within: Duration,
+    /// How long a viewer may take no bytes before it is cut off. Default 30 s.
+    pub write_stall: Duration,
+    /// How long a command of a viewer may take. Default 10 s.
+    pub command_within: Duration,
+    /// How long a WebSocket that came in without a credential, to a share that is not for everybody, may take to show one.
+    /// Default 10 s.
+    pub authenticate_within: Duration,
+    /// Server-sent streams that one login session, token or account may have; past it the oldest is closed. Default 64: a
+    /// browser has 6 to a host, so ten of them.
+    pub streams_max: usize,
+    /// The same for one address, for streams without a credential: many people may stand behind one. Default 1,024: of the
+    /// 10,000 connections that a host admits, a tenth.
+    pub address_streams_max: usize,
+}
+
+impl Default for ViewerSettings {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(30),
+            pong_within: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+            command_within: Duration::from_secs(10),
+            authenticate_within: Duration::from_secs(10),
+            streams_max: 64,
+            address_streams_max: 1_024,
+        }
+    }
+}

@@ -7,12 +7,13 @@ mod store;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use capshare::share::visibility::{BadVisibility, Visibility};
+use capshare::share::visibility::Visibility;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::admin::{
     AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where,
 };
+use self::own::visibility;
 pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
 pub(crate) use self::store::{
     StoreArguments, StoreCheck, StoreCommand, StoreGc, TokenArguments, TokenCommand, TokenCreate, TokenList,
@@ -61,6 +62,12 @@ pub(crate) enum Command {
     /// deleted (exit code 3) or Ctrl-C
     #[command(after_help = exit::HELP)]
     Watch(Watch),
+    /// Write a share as an OpenCode export, as JSON lines of {"type", "data"} (push reads both), or as Markdown
+    #[command(after_help = exit::HELP)]
+    Export(Export),
+    /// Print what is spoken on the viewer channel: commands, events and their JSON schemas, as at GET /manifest.json
+    #[command(after_help = exit::HELP)]
+    Manifest(Manifest),
     /// List the account's shares
     #[command(after_help = exit::HELP)]
     Ls(List),
@@ -131,6 +138,10 @@ pub(crate) struct Serve {
     /// then create shares of this account, and nothing else [env: CAPSHARE_OPENCODE_ACCOUNT] [default: they are refused]
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) opencode_account: Option<String>,
+    /// A proxy in front of the host, by its address or network (10.0.0.0/8), whose X-Forwarded-For is believed: limits then
+    /// count the clients behind it; may be repeated [env: CAPSHARE_TRUSTED_PROXIES, separated by spaces]
+    #[arg(long = "trusted-proxy", value_name = "IP|NETWORK")]
+    pub(crate) trusted_proxies: Vec<String>,
     /// Without keys, listen beyond this machine all the same: everybody who reaches the port is then one account and may
     /// create, list and change its shares [env: CAPSHARE_OPEN=true]
     #[arg(long)]
@@ -266,6 +277,10 @@ pub(crate) struct Push {
     /// the host has it; no change if the session was shared before]
     #[arg(long, value_name = "link|account|grant", value_parser = visibility)]
     pub(crate) visibility: Option<Visibility>,
+    /// Send API keys, tokens and private keys as they stand in the file. Else what is known for one by its form is masked
+    /// before it leaves this machine, and what was masked is said at the end, by kind
+    #[arg(long)]
+    pub(crate) no_redact: bool,
     /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,
@@ -282,6 +297,41 @@ pub(crate) struct Watch {
     /// Go on after this revision; 0 begins with the whole state
     #[arg(long, value_name = "REVISION", default_value_t = 0)]
     pub(crate) since: u64,
+}
+
+/// Writes a share.
+#[derive(Args)]
+pub(crate) struct Export {
+    /// The share; or a token that link printed
+    #[arg(value_name = "ID|URL|TOKEN")]
+    pub(crate) share: String,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// As what
+    #[arg(long, value_name = "FORMAT", default_value = "opencode")]
+    pub(crate) format: ExportFormat,
+    /// Into which file, instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What a share is written as.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// An OpenCode export, {"info", "messages"}, with what else there is beside it
+    Opencode,
+    /// JSON lines of {"type", "data"}
+    Jsonl,
+    /// To be read
+    Markdown,
+}
+
+/// Prints the manifest.
+#[derive(Args)]
+pub(crate) struct Manifest {
+    /// As types of TypeScript
+    #[arg(long)]
+    pub(crate) typescript: bool,
 }
 
 /// Lists shares.
@@ -312,10 +362,6 @@ pub(crate) struct Probe {
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) host: Host,
-}
-
-fn visibility(text: &str) -> Result<Visibility, BadVisibility> {
-    text.parse()
 }
 
 fn speed(text: &str) -> Result<f64, String> {

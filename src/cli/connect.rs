@@ -3,6 +3,7 @@
 //! A credential from the environment goes only to the host that the environment (or the default) names: the URL of a share
 //! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says.
 
+use capshare::client::redact::Redactor;
 use capshare::client::{Client, ClientError, Closed, ConnectionState};
 use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
@@ -26,7 +27,12 @@ pub(crate) struct Target {
 impl Target {
     /// The host that the flags and the environment name.
     pub(crate) fn of(args: &args::Host, environment: &Environment) -> Result<Self, Failure> {
-        build(args, environment, None)
+        build(args, environment, None, None)
+    }
+
+    /// The same, by a client that masks what is sent.
+    pub(crate) fn masking(args: &args::Host, environment: &Environment, redactor: Redactor) -> Result<Self, Failure> {
+        build(args, environment, None, Some(redactor))
     }
 
     /// The host of a share, given by its id or its URL, and the token that comes with it: by itself in the place of the id,
@@ -38,7 +44,7 @@ impl Target {
     ) -> Result<(Self, ShareId, Option<GrantToken>), Failure> {
         if share.starts_with(GrantToken::PREFIX) {
             let token = grant_token(share)?;
-            return Ok((build(args, environment, None)?, token.share().clone(), Some(token)));
+            return Ok((build(args, environment, None, None)?, token.share().clone(), Some(token)));
         }
         let (share, token) = match share.split_once("#grant=") {
             Some((share, token)) => (share, Some(grant_token(token)?)),
@@ -58,7 +64,7 @@ impl Target {
         if token.as_ref().is_some_and(|token| *token.share() != id) {
             return Err(Failure::new(Exit::Usage, format!("the token is of another share than {id}")));
         }
-        Ok((build(args, environment, base)?, id, token))
+        Ok((build(args, environment, base, None)?, id, token))
     }
 
     /// What an error of a call means for whoever ran the command.
@@ -118,7 +124,12 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> Failure {
     Failure::new(exit_of_refusal(refusal), refusal.to_string()).refused(refusal)
 }
 
-fn build(args: &args::Host, environment: &Environment, from_share: Option<&str>) -> Result<Target, Failure> {
+fn build(
+    args: &args::Host,
+    environment: &Environment,
+    from_share: Option<&str>,
+    redactor: Option<Redactor>,
+) -> Result<Target, Failure> {
     let usual = environment.get("CAPSHARE_TO").map_or_else(|| format!("http://{LISTEN}"), str::to_owned);
     let url = match (&args.to, from_share) {
         (Some(to), _) => to.clone(),
@@ -132,6 +143,9 @@ fn build(args: &args::Host, environment: &Environment, from_share: Option<&str>)
     let mut builder = Client::builder(url).call_timeout(args.timeout).connect_timeout(args.timeout);
     if let Some(token) = token(args, environment, args.to.is_some() || origin(&usual).as_ref() == Some(&host))? {
         builder = builder.token(token);
+    }
+    if let Some(redactor) = redactor {
+        builder = builder.redact(redactor);
     }
     let client = builder.build().map_err(|error| Failure::of(Exit::Usage, &error))?;
     Ok(Target { client, host })

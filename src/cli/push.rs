@@ -1,13 +1,15 @@
 //! `capshare push`: a file becomes a share, and with `--follow` goes on being one as it grows.
 //!
 //! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
-//! anything is printed, so that whoever sees the share's id can delete it.
+//! anything is printed, so that whoever sees the share's id can delete it. What is known for a credential by its form is
+//! masked on this side, unless `--no-redact` says otherwise; at the end it is said how many there were of which kind.
 
 mod lines;
 mod source;
 
 use std::time::Duration;
 
+use capshare::client::redact::{Masked, Redactor};
 use capshare::client::{ClientError, CreateOptions, Items, Share};
 use capshare::share::id::SessionId;
 use serde_json::json;
@@ -28,7 +30,12 @@ const LINES_UNTIL_SESSION: u64 = 1_000;
 pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
     let session = args.session.as_deref().map(|session| session_id(session, "--session")).transpose()?;
-    let target = Target::of(&args.host, environment)?;
+    let redactor = Redactor::new();
+    let target = if args.no_redact {
+        Target::of(&args.host, environment)?
+    } else {
+        Target::masking(&args.host, environment, redactor.clone())?
+    };
     let secrets = secrets::Secrets::of(environment)?;
     secrets.prepare(&target.host)?;
     let mut source = Source::open(&args.file, args.follow).await?;
@@ -62,12 +69,14 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         Err(failure) => {
             // What stands before the line that cannot be sent is sent.
             let _already_failing = flush(&share, &stop, *output).await;
+            tell_of_masked(&redactor.masked(), output);
             return Err(failure);
         }
     };
     flush(&share, &stop, *output).await.map_err(|error| target.failure(&error))?;
     telling.abort();
-    let reached = *share.progress().borrow();
+    let (reached, masked) = (*share.progress().borrow(), redactor.masked());
+    tell_of_masked(&masked, output);
     output.result(
         format_args!("synced {items} items: syncCount {}, revision {}", reached.sync_count, reached.revision),
         &json!({
@@ -76,6 +85,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "items": items,
             "sync_count": reached.sync_count,
             "revision": reached.revision,
+            "masked": masked.by_rule,
         }),
     )?;
     drop(share);
@@ -84,6 +94,16 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         return Err(Failure::new(Exit::Failed, "stopped before the end of the file: push it again to share the rest"));
     }
     Ok(())
+}
+
+/// Says what was masked, by kind: on stderr, as results may be read by a program.
+fn tell_of_masked(masked: &Masked, output: &mut Output) {
+    let (count, secrets) = match masked.total() {
+        0 => return,
+        1 => (1, "secret was"),
+        count => (count, "secrets were"),
+    };
+    output.note(&format!("{count} {secrets} masked and not sent ({masked}); --no-redact sends all as it is"));
 }
 
 /// Reads until the session is known. `None`: asked to stop before that.

@@ -74,15 +74,7 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
         format_args!(
             "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nexpires   {}\nvisible   {}\nsyncs     {}\n\
              revision  {}\nitems     {}\nbytes     {}",
-            info.id,
-            info.session,
-            info.url,
-            expires.as_deref().unwrap_or("never"),
-            info.visibility,
-            info.sync_count,
-            info.revision,
-            info.item_count,
-            info.byte_count
+            info.id, info.session, info.url, expires.as_deref().unwrap_or("never"), info.visibility, info.sync_count, info.revision, info.item_count, info.byte_count
         ),
         &json!({
             "id": info.id.as_str(),
@@ -137,12 +129,13 @@ pub(crate) async fn show_to(
     let owned = Owned::of(&args.own, environment).await?;
     let set = owned.target.client.set_visibility(&owned.id, &owned.secret, args.visibility).await;
     set.map_err(|error| owned.failure(&error))?;
-    let (id, visibility) = (&owned.id, args.visibility.as_str());
+    let Owned { target, id, .. } = owned;
+    let visibility = args.visibility.as_str();
     output.result(
         format_args!("{id} is visible by {visibility}"),
         &json!({ "event": "visibility", "id": id.as_str(), "visibility": visibility }),
     )?;
-    owned.target.client.close().await;
+    target.client.close().await;
     Ok(())
 }
 

@@ -78,7 +78,7 @@ fn finish<T>(bar: &ProgressBar, done: Result<T, StoreError>) -> Result<T, Failur
 /// Prints what was found. That there is something is a failure, so that a script sees it.
 fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Result<(), Failure> {
     let left = checked.findings.iter().filter(|finding| !finding.mended).count() as u64 + checked.more;
-    let Checked { objects, shares, sessions, findings, more } = checked;
+    let Checked { objects, shares, sessions, tokens, findings, more } = checked;
     let summary = match (checked.is_clean(), findings.len()) {
         (true, 0) => "clean".to_owned(),
         (true, all) => format!("{all} problems, all mended"),
@@ -88,13 +88,14 @@ fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Resul
     for finding in findings {
         text.push_str(&finding_text(finding, repair));
     }
-    let _never = writeln!(text, "{objects} objects, {shares} shares, {sessions} sessions: {summary}");
+    let _never = writeln!(text, "{objects} objects, {shares} shares, {sessions} sessions, {tokens} tokens: {summary}");
     output.result(
         text.trim_end(),
         &json!({
             "objects": objects,
             "shares": shares,
             "sessions": sessions,
+            "tokens": tokens,
             "clean": checked.is_clean(),
             "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
             "more": more,
@@ -135,13 +136,14 @@ fn rows(text: &mut String, rows: &[(&str, Tally)]) {
     }
 }
 
-fn kinds(stats: &Stats) -> [(&'static str, Tally); 7] {
+fn kinds(stats: &Stats) -> [(&'static str, Tally); 8] {
     [
         ("log", stats.segments),
         ("runs", stats.runs),
         ("stubs", stats.stubs),
         ("index", stats.index),
         ("tombstones", stats.tombstones),
+        ("tokens", stats.tokens),
         ("other", stats.other),
         ("all", stats.all),
     ]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use capshare::hub::access::mint;
 use capshare::hub::ambient::{Ambient, NoEntropy};
 use capshare::share::time::Timestamp;
-use capshare::store::{StoreError, TokenRecord, WriterId};
+use capshare::store::{StoreError, TokenListing, TokenRecord, WriterId};
 use serde_json::{Value, json};
 
 use crate::cli::args::{self, TokenCommand};
@@ -34,7 +34,11 @@ pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: 
             output.result(token.reveal(), &object)
         }
         TokenCommand::Ls(args::TokenList { account, .. }) => {
-            let mut tokens = store.tokens(account.as_ref()).await.map_err(failed)?;
+            let TokenListing { mut tokens, unreadable } = store.tokens(account.as_ref()).await.map_err(failed)?;
+            for error in &unreadable {
+                let why = Failure::of(Exit::Store, error);
+                output.note(&format!("{}; the list goes on without it: see capshare store check", why.message()));
+            }
             tokens.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
             if output.is_json() {
                 return tokens.iter().try_for_each(|token| output.object(&shown(token, now)));

@@ -1,5 +1,9 @@
 //! `capshare watch`: a share's steps as they come, in the frames of the viewer channel, one a line.
+//!
+//! It follows over RPC, where the client resumes by revision after each connection that is lost; a step that begins anew
+//! says why, as there. It has no stream that a command could be sent to, so its `ready` names no channel.
 
+use capshare::hub::feed::Resync;
 use capshare::share::error::Refusal;
 use capshare::viewer::frame;
 
@@ -24,7 +28,7 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
     let view = link::view(&target, &id, token).await?;
     let telling = tokio::spawn(target.tell_of_losses(*output));
     let mut watch = view.watch(args.since);
-    let mut is_ready = false;
+    let (mut is_ready, mut stands_at) = (false, args.since);
     let end = loop {
         let step = tokio::select! {
             () = stop.cancelled() => break Ok(()),
@@ -39,10 +43,12 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
                 break Err(target.failure(&error));
             }
             Some(Ok(step)) => {
-                output.text(&format!("{}\n", String::from_utf8_lossy(&frame::step(&step))))?;
+                let resync = Some(Resync::of(stands_at, step.revision)).filter(|_| step.reset && stands_at > 0);
+                stands_at = step.revision;
+                output.text(&format!("{}\n", String::from_utf8_lossy(&frame::step(&step, resync))))?;
                 if !is_ready {
                     is_ready = true;
-                    output.text(&format!("{}\n", frame::ready(step.revision)))?;
+                    output.text(&format!("{}\n", frame::ready(step.revision, None)))?;
                 }
             }
         }

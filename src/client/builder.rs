@@ -16,6 +16,7 @@ use crate::client::dial::{Dial, Url, WebSocketDialer, platform_config};
 use crate::client::driver::Driver;
 use crate::client::link::Link;
 use crate::client::random::Backoff;
+use crate::client::redact::{Redact, Redaction};
 use crate::client::state::ConnectionState;
 
 /// A credential, as a host gave it out. Prints `[token]`.
@@ -93,6 +94,7 @@ pub struct Builder {
     queue_items_max: usize,
     queue_bytes_max: usize,
     seed: Option<u64>,
+    redaction: Redaction,
 }
 
 /// What the driver goes by.
@@ -137,6 +139,7 @@ impl Builder {
             queue_items_max: defaults::QUEUE_ITEMS_MAX,
             queue_bytes_max: defaults::QUEUE_BYTES_MAX,
             seed: None,
+            redaction: None,
         }
     }
 
@@ -207,6 +210,12 @@ impl Builder {
         self
     }
 
+    /// Takes out of every value that is queued or synced what this finds, before anything leaves. Default: nothing is taken out.
+    pub fn redact(mut self, redact: impl Redact + 'static) -> Self {
+        self.redaction = Some(Arc::new(redact));
+        self
+    }
+
     /// Makes delays and producer ids repeatable, for tests only: two clients of one seed would take each other's batches
     /// for their own. Default: randomness of the system.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -242,11 +251,12 @@ impl Builder {
     }
 
     fn into_parts(self) -> Result<(Client, DriverParts), BuildError> {
+        let redaction = self.redaction.clone();
         let settings = Arc::new(self.into_settings()?);
         let (commands, incoming) = mpsc::channel(defaults::COMMANDS_MAX);
         let (state, watched) = watch::channel(ConnectionState::Idle);
         let close = CancellationToken::new();
-        let client = Client::new(commands, watched, close.clone(), &settings);
+        let client = Client::new(commands, watched, close.clone(), &settings, redaction);
         Ok((client, DriverParts { settings, commands: incoming, state, close }))
     }
 

@@ -1,4 +1,5 @@
-//! The client's calls: each verb, with the policy for a connection that is lost while it is on its way.
+//! The client's calls that write, and those that are not about shares: each verb, with the policy for a connection that is lost
+//! while it is on its way. What reads is [beside](super::reads).
 
 use std::fmt;
 use std::rc::Rc;
@@ -8,19 +9,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
-use crate::client::calls::{self, CallError, Measured, Page, ProbeValue};
+use crate::client::calls::{self, CallError, Measured, ProbeValue};
 use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
 use crate::client::items::Items;
 use crate::client::link::{Link, Policy};
-use crate::client::listing::Listing;
 use crate::client::queue::{BatchLimits, Queue, size};
-use crate::client::replica::Replica;
 use crate::client::share::{Facts, Share};
 use crate::client::state::Hello;
 use crate::client::upload::{Progress, Shared, Upload};
-use crate::client::view::View;
-use crate::client::watch::Watch;
 use crate::client::writer::Writer;
 use crate::client::{Client, QueueSettings};
 use crate::contract::sync_data::check_json;
@@ -30,7 +27,6 @@ use crate::share::id::{ProducerId, SessionId, ShareId};
 use crate::share::limits::Limits;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
-use crate::share::view::{Chunk, Revision, ShareInfo};
 use crate::share::visibility::Visibility;
 
 /// How a share is created.
@@ -93,7 +89,7 @@ impl Client {
     ) -> Result<Share, ClientError> {
         let (of, queue) = (of.clone(), self.limits);
         let mut limits = BatchLimits::default();
-        let mut rest = items.map(Items::into_changes);
+        let mut rest = items.map(|items| self.redacted(items)).transpose()?;
         loop {
             let first = rest.as_ref().map(|changes| changes[..limits.prefix(changes).min(changes.len())].to_vec());
             let first_len = first.as_ref().map_or(0, Vec::len);
@@ -200,107 +196,14 @@ impl Client {
         secret: &Secret,
         visibility: Visibility,
     ) -> Result<(), ClientError> {
-        let access = WriteAccess::Full(Owner::of(id, secret));
+        let owner = Owner::of(id, secret);
         self.run(move |link| {
             Box::pin(async move {
-                let set = |session| calls::set_visibility(session, access.clone(), visibility);
+                let set = |session| calls::set_visibility(session, owner.clone(), visibility);
                 link.call(Policy::Again, set).await
             })
         })
         .await
-    }
-
-    /// A share's facts. Whoever may see it may ask.
-    ///
-    /// # Errors
-    /// As every call; [`Refusal::Unauthorized`] for who may not see it.
-    pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
-        self.info_by(ReadAccess::Id(id.clone())).await
-    }
-
-    pub(crate) async fn info_by(&self, access: ReadAccess) -> Result<ShareInfo, ClientError> {
-        self.run(|link| {
-            Box::pin(async move { link.call(Policy::Again, |session| calls::info(session, access.clone())).await })
-        })
-        .await
-    }
-
-    /// A share for reading. Whoever knows the id may read. It asks nothing of the host yet.
-    #[must_use]
-    pub fn view(&self, id: &ShareId) -> View {
-        View::new(self.clone(), ReadAccess::Id(id.clone()))
-    }
-
-    /// The whole state of a share, read in chunks; the call timeout holds for each.
-    ///
-    /// # Errors
-    /// As every call.
-    pub async fn snapshot(&self, id: &ShareId) -> Result<Replica, ClientError> {
-        self.snapshot_by(&ReadAccess::Id(id.clone())).await
-    }
-
-    pub(crate) async fn snapshot_by(&self, access: &ReadAccess) -> Result<Replica, ClientError> {
-        let mut replica = Replica::new();
-        loop {
-            // Chunks are read from the living state: what changed since the first of them is read again.
-            let since = replica.revision();
-            let first = self.read(access, since, 0).await?;
-            let (revision, mut cursor) = (first.revision, first.next_cursor);
-            let was_one = cursor == 0;
-            replica.fold(first.reset || since == 0, &first.changes);
-            while cursor != 0 {
-                let chunk = self.read(access, since, cursor).await?;
-                cursor = chunk.next_cursor;
-                replica.fold(false, &chunk.changes);
-                if chunk.reset && since != 0 {
-                    // What was removed meanwhile is no longer known: once more from the beginning.
-                    replica = Replica::new();
-                    break;
-                }
-            }
-            if cursor == 0 {
-                replica.stand_at(revision, first.sync_count);
-                if was_one {
-                    return Ok(replica);
-                }
-            }
-        }
-    }
-
-    async fn read(&self, access: &ReadAccess, since: Revision, cursor: u64) -> Result<Chunk, ClientError> {
-        let access = access.clone();
-        self.run(move |link| {
-            Box::pin(async move {
-                link.call(Policy::Again, |session| calls::read(session, access.clone(), since, cursor)).await
-            })
-        })
-        .await
-    }
-
-    /// One page of the account's shares; 0 for `limit` is the host's choice. Begin without a cursor.
-    ///
-    /// # Errors
-    /// As every call.
-    pub async fn list_page(&self, cursor: Option<&str>, limit: u32, every_account: bool) -> Result<Page, ClientError> {
-        let cursor = cursor.unwrap_or_default().to_owned();
-        self.run(move |link| {
-            Box::pin(async move {
-                link.call(Policy::Again, |session| calls::list(session, cursor.clone(), limit, every_account)).await
-            })
-        })
-        .await
-    }
-
-    /// The account's shares, page by page behind the scenes; with `every_account` (for administrators) all of them.
-    #[must_use]
-    pub fn list(&self, every_account: bool) -> Listing {
-        Listing::new(self.clone(), every_account)
-    }
-
-    /// Follows a share from a revision on; 0 means from the whole state.
-    #[must_use]
-    pub fn watch(&self, id: &ShareId, since: Revision) -> Watch {
-        Watch::new(self.clone(), ReadAccess::Id(id.clone()), since)
     }
 
     /// Calls what the service around the host serves under this name. `data` is anything whose `Display` is JSON, such as a
@@ -383,16 +286,6 @@ impl Client {
     /// As every call.
     pub async fn ping(&self) -> Result<Duration, ClientError> {
         Ok(self.probe_value(ProbeValue::default()).await?.round_trip)
-    }
-
-    pub(crate) async fn run_watch(&self, task: crate::client::watch::Watcher) -> Result<(), ClientError> {
-        self.run(|link| {
-            Box::pin(async move {
-                link.tasks.spawn_local(task.run(link.clone()));
-                Ok(())
-            })
-        })
-        .await
     }
 }
 

@@ -87,7 +87,7 @@ impl Writer {
     /// The queue has failed, for the reason given.
     pub async fn queue(&self, items: Items) -> Result<(), ClientError> {
         let shared = &self.inner.shared;
-        for change in items.into_changes() {
+        for change in self.inner.client.redacted(items)? {
             loop {
                 let mut room = std::pin::pin!(shared.room.notified());
                 // From here on no notice is missed.
@@ -111,7 +111,7 @@ impl Writer {
     /// # Errors
     /// [`ClientError::QueueFull`], with nothing queued; or the queue has failed, for the reason given.
     pub fn try_queue(&self, items: Items) -> Result<(), ClientError> {
-        let changes = items.into_changes();
+        let changes = self.inner.client.redacted(items)?;
         let mut queue = self.inner.shared.queue();
         queue.has_room_for(&changes)?;
         let now = Instant::now();
@@ -130,7 +130,7 @@ impl Writer {
     /// # Errors
     /// Too many items or bytes for one batch: queue them instead. A refusal. A timeout: it may have been applied.
     pub async fn sync(&self, items: Items) -> Result<Synced, ClientError> {
-        let changes = items.into_changes();
+        let changes = self.inner.client.redacted(items)?;
         crate::client::queue::BatchLimits::default().check(&changes)?;
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + self.inner.client.call_timeout();

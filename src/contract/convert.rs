@@ -303,6 +303,7 @@ fn write_changes(changes: &[Changed], mut to: struct_list::Builder<'_, change::O
         let mut to = to.reborrow().get(at);
         to.set_key(changed.key.as_str());
         to.set_revision(changed.revision);
+        to.set_first(changed.first.unwrap_or_default());
         match &changed.value {
             Some(value) => write_sync_item(&changed.key, Some(value), to.init_put()),
             None => to.set_removed(()),
@@ -316,6 +317,7 @@ fn read_changes(from: struct_list::Reader<'_, change::Owned>) -> Result<Vec<Chan
             Ok(Changed {
                 key: utf8(change.get_key()?)?.parse()?,
                 revision: change.get_revision(),
+                first: Some(change.get_first()).filter(|first| *first != 0),
                 value: match change.which().map_err(capnp::Error::from)? {
                     change::Which::Put(item) => Some(Payload::from_checked_json(utf8(value_text(item?)?)?)),
                     change::Which::Removed(()) => None,

@@ -46,6 +46,7 @@ use crate::http::opencode::creates::Creates;
 use crate::http::opencode::intake::Stopped;
 use crate::http::opencode::turns::Turns;
 use crate::http::upgrade::{Doors, address};
+use crate::http::viewer;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::secret::Secret;
@@ -192,7 +193,7 @@ async fn read(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: 
     let (request, _) = request.into_parts();
     let viewing = async {
         caller::not_too_often(&doors, &request)?;
-        let (viewing, _) = doors.enter(&id, &request).await?;
+        let (viewing, _) = viewer::enter(&doors, &id, &request).await?;
         viewing.room.read(data::tokens)
     };
     let response = match viewing.await {
@@ -200,7 +201,7 @@ async fn read(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: 
             let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, no-store")];
             (headers, data::body(tokens)).into_response()
         }
-        Err(refusal) => doors.refuse(DOOR, &request, &refusal),
+        Err(refusal) => doors.refuse_with(DOOR, &request, &refusal, json!({})),
     };
     cors::public(response)
 }

@@ -2,18 +2,16 @@
 //!
 //! In this order, each with its own answer: is it an upgrade (426), may its origin (403), does it come too often (429), is
 //! this its door and its protocol (400), who is it (401), does its account come too often (429), for viewers: is the share
-//! there (404) and may it be seen (401), and is there room (429). Nothing is registered and no byte of the body is looked at before the last of them.
-//! The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
+//! there (404) and may it be seen (401), and is there room (429). Nothing is registered and no byte of the body is looked at
+//! before the last of them. The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
 //! closed with a code.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
-use async_tungstenite::tungstenite::protocol::Role;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -22,25 +20,26 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_util::compat::TokioAsyncReadCompatExt as _;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
+use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal, failures};
 use crate::hub::audit;
 use crate::hub::metrics::ReasonLabel;
 use crate::hub::registry::{Door, Pending};
-use crate::hub::visibility::Viewing;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
 use crate::share::id::AccountId;
 use crate::share::secret::Secret;
-use crate::viewer::frame;
-use crate::viewer::ws::{self, ViewerSettings};
+use crate::viewer::member::Members;
+use crate::viewer::streams::Streams;
+use crate::viewer::{ViewerSettings, frame};
 
 /// Who may knock.
 #[derive(Debug, Clone)]
@@ -49,7 +48,7 @@ pub struct DoorSettings {
     /// Origins of web pages that may connect, such as `https://example.org`, besides the host's own. Requests without an
     /// `Origin` header come from no web page and pass. Default: none.
     pub origins: Vec<String>,
-    /// Upgrades that one address may ask for in a minute, and at once. Default 6,000.
+    /// Upgrades, and documents of shares, that one address may ask for in a minute, and at once. Default 6,000.
     pub upgrades_per_minute: NonZeroU32,
     /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
@@ -69,24 +68,36 @@ impl Default for DoorSettings {
     }
 }
 
+/// Commands that are posted without a stream and not answered yet: a page of history of 256 KiB each is 16 MiB.
+const POSTS_MAX: usize = 64;
+
 /// The doors of one host.
 #[derive(Debug)]
 pub struct Doors {
     /// Whose shares.
     pub hub: Arc<Hub>,
+    /// The viewers that are being served.
+    pub members: Arc<Members>,
+    /// Those of them that take server-sent events.
+    pub streams: Arc<Streams>,
+    pub(super) viewer: ViewerSettings,
+    /// Bound: [`POSTS_MAX`]; past it a command that is posted without a stream is answered 503.
+    pub(super) posts: Arc<Semaphore>,
     workers: Workers,
     settings: DoorSettings,
-    viewer: ViewerSettings,
     /// By address. Those not heard of lately are forgotten once a minute.
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
     /// By account, likewise.
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
+    /// Pages and pictures of shares.
+    pub(super) pages: Pages,
     pub(super) opencode: OpenCode,
     /// What goes on though nobody waits for its answer any more; a shutdown waits for it.
     pub(super) tasks: TaskTracker,
 }
 
-/// The address that a request came from, put into its extensions by whoever accepted the socket.
+/// The address that a request came from, behind whatever [proxies](super::forwarded) are trusted; put into its extensions by
+/// whoever accepted the socket.
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub SocketAddr);
 
@@ -102,8 +113,27 @@ impl Doors {
     ) -> Arc<Self> {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
-        let opencode = OpenCode::new(&settings.opencode);
-        Arc::new(Self { hub, workers, settings, viewer, upgrades, account_upgrades, opencode, tasks })
+        let (opencode, pages) = (OpenCode::new(&settings.opencode), Pages::default());
+        let (members, streams, posts) = (Arc::default(), Streams::new(), Arc::new(Semaphore::new(POSTS_MAX)));
+        Arc::new(Self {
+            hub,
+            members,
+            streams,
+            viewer,
+            posts,
+            workers,
+            settings,
+            upgrades,
+            account_upgrades,
+            pages,
+            opencode,
+            tasks,
+        })
+    }
+
+    /// Cuts off the streams that nobody reads: to be called about once a second.
+    pub fn sweep_streams(&self) {
+        self.streams.sweep(self.viewer.write_stall);
     }
 
     /// Forgets addresses and accounts that have not been heard of lately: to be called about once a minute.
@@ -121,14 +151,18 @@ impl Doors {
     }
 
     /// The first questions, the same at every door.
-    fn knock(&self, request: &Parts) -> Result<String, Refusal> {
-        let key = upgrade_key(request)?;
+    pub(super) fn check_comer(&self, request: &Parts) -> Result<(), Refusal> {
         self.check_origin(&request.headers)?;
+        self.knock_for_document(request)
+    }
+
+    /// The first questions to who asks for a document of a share: pages of any origin may, for a credential never comes by
+    /// itself.
+    pub(super) fn knock_for_document(&self, request: &Parts) -> Result<(), Refusal> {
         if let Some(Peer(address)) = request.extensions.get::<Peer>() {
             self.check_rate(address.ip())?;
         }
-        check_query(request.uri.query().unwrap_or_default())?;
-        Ok(key)
+        check_query(request.uri.query().unwrap_or_default())
     }
 
     pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -156,32 +190,11 @@ impl Doors {
         Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
     }
 
-    /// Lets somebody in who comes to look at a share: by the id, with what the request shows. Whether that needs to be
-    /// anything, the share says.
-    pub(super) async fn enter(&self, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
-        // One that shows a credential is known by it, and goes when it is revoked.
-        let shown = token(&request.headers);
-        let (grant, credential) = match shown {
-            Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
-            shown => (None, shown),
-        };
-        let principal = match credential {
-            Some(token) => {
-                let authenticating = self.hub.authenticate(Some(&token));
-                Some(self.hub.failures().guard(address(request), true, authenticating).await?)
-            }
-            None => None,
-        };
-        principal.iter().try_for_each(|who| self.check_account(who))?;
-        let viewing = self.hub.enter(id, principal.as_ref(), grant.as_ref()).await?;
-        Ok((viewing, principal))
+    pub(super) fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
+        self.refuse_with(door.as_str(), request, refusal, json!({}))
     }
 
-    pub(super) fn refuse(&self, door: &str, request: &Parts, refusal: &Refusal) -> Response {
-        self.refuse_with(door, request, refusal, json!({}))
-    }
-
-    /// The same, with further facts.
+    /// The same of a door by its name, with further facts.
     pub(super) fn refuse_with(&self, door: &str, request: &Parts, refusal: &Refusal, facts: Value) -> Response {
         let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
         audit::refused(from, door, refusal);
@@ -224,12 +237,13 @@ pub async fn rpc(State(doors): State<Arc<Doors>>, request: Request) -> Response 
             });
             answer
         }
-        Err(refusal) => doors.refuse(Door::Rpc.as_str(), &request, &refusal),
+        Err(refusal) => doors.refuse(Door::Rpc, &request, &refusal),
     }
 }
 
 async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pending), Refusal> {
-    let key = doors.knock(request)?;
+    let key = upgrade_key(request)?;
+    doors.check_comer(request)?;
     let offered = offered(&request.headers);
     let versions: Vec<_> = offered.iter().filter(|name| name.starts_with(SUBPROTOCOL_PREFIX)).copied().collect();
     if !versions.is_empty() && !versions.contains(&SUBPROTOCOL) {
@@ -249,40 +263,6 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
     Ok((key, pending))
 }
 
-/// `/ws/{id}`.
-pub async fn viewer(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
-    let (mut request, _) = request.into_parts();
-    match viewer_admission(&doors, &id, &request).await {
-        Ok((key, pending, feed)) => {
-            let upgrade = request.extensions.remove::<OnUpgrade>();
-            tokio::spawn(async move {
-                if let Some((socket, received)) = upgraded(upgrade).await {
-                    let config = Some(ws::socket_config());
-                    let socket =
-                        WebSocketStream::from_partially_read(socket.compat(), received, Role::Server, config).await;
-                    ws::serve(&doors.hub, pending, feed, socket, doors.viewer).await;
-                }
-            });
-            switching(&key, false)
-        }
-        Err(refusal) => doors.refuse(Door::Viewer.as_str(), &request, &refusal),
-    }
-}
-
-async fn viewer_admission(
-    doors: &Doors,
-    id: &str,
-    request: &Parts,
-) -> Result<(String, Pending, crate::hub::feed::Feed), Refusal> {
-    let key = doors.knock(request)?;
-    if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
-        return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
-    }
-    let (Viewing { room, pass }, principal) = doors.enter(id, request).await?;
-    let feed = doors.hub.follow(&room, 0).await?.within(pass);
-    Ok((key, doors.hub.register(Door::Viewer, principal)?, feed))
-}
-
 /// URLs end up in logs, so no credential is taken from one, and who sends one is told, though it be right.
 pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
@@ -299,7 +279,7 @@ pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
 }
 
 /// The key of a WebSocket upgrade.
-fn upgrade_key(request: &Parts) -> Result<String, Refusal> {
+pub(super) fn upgrade_key(request: &Parts) -> Result<String, Refusal> {
     let headers = &request.headers;
     let names = |header, name: &str| words(headers, header).any(|word| word.eq_ignore_ascii_case(name));
     let key = headers.get(header::SEC_WEBSOCKET_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
@@ -319,7 +299,7 @@ fn upgrade_key(request: &Parts) -> Result<String, Refusal> {
 }
 
 /// The subprotocols that a client offers.
-fn offered(headers: &HeaderMap) -> Vec<&str> {
+pub(super) fn offered(headers: &HeaderMap) -> Vec<&str> {
     words(headers, header::SEC_WEBSOCKET_PROTOCOL).collect()
 }
 
@@ -349,7 +329,7 @@ pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     Some(Secret::from(token.map_or("", |(_, token)| token.trim())))
 }
 
-fn switching(key: &str, subprotocol: bool) -> Response {
+pub(super) fn switching(key: &str, subprotocol: bool) -> Response {
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -364,7 +344,7 @@ fn switching(key: &str, subprotocol: bool) -> Response {
 }
 
 /// The socket itself, and what was read from it beyond the request.
-async fn upgraded(upgrade: Option<OnUpgrade>) -> Option<(TcpStream, Vec<u8>)> {
+pub(super) async fn upgraded(upgrade: Option<OnUpgrade>) -> Option<(TcpStream, Vec<u8>)> {
     let upgraded = match upgrade?.await {
         Ok(upgraded) => upgraded,
         Err(error) => {

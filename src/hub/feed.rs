@@ -3,13 +3,15 @@
 //! A feed has no queue of its own. It holds a cursor; when it is asked, it takes the next event from the few that the room
 //! remembers, or, if it fell behind them, what changed since its cursor merged by key, or the whole state. So a follower
 //! that never asks costs nothing and delays nobody, and one that is slow is late but never wrong: its revisions only rise,
-//! and skip only across a reset.
+//! and skip only across a reset. A reset that it did not ask for says [why](Resync).
 
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::hub::grants::Pass;
 use crate::hub::room::{After, Room};
@@ -22,16 +24,50 @@ const RECENT_MAX: usize = 256;
 /// Bytes of events that a room remembers: 1 MiB. Followers further behind are told what changed, merged by key.
 const RECENT_BYTES_MAX: usize = 1 << 20;
 
-/// A step, shared by all who follow, with room for its encoding: encoded once, when the first follower needs it.
+/// Why a follower that held something must forget it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resync {
+    /// What was removed since its revision is no longer known.
+    RemovalsForgotten,
+    /// It stands at a revision that the share does not have.
+    Ahead,
+}
+
+impl Resync {
+    /// Why a follower at `cursor`, which is not 0, is told the whole state of `revision`.
+    #[must_use]
+    pub fn of(cursor: Revision, revision: Revision) -> Self {
+        if cursor > revision { Self::Ahead } else { Self::RemovalsForgotten }
+    }
+
+    /// Its name in frames.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RemovalsForgotten => "removals-forgotten",
+            Self::Ahead => "ahead",
+        }
+    }
+}
+
+/// A step, shared by all who follow, with room for its encodings: each is made once, when the first follower needs it.
 #[derive(Debug)]
 pub struct Event {
     step: Step,
+    resync: Option<Resync>,
     encoded: OnceLock<Bytes>,
+    framed: OnceLock<Bytes>,
 }
 
 impl Event {
     pub(super) fn new(step: Step) -> Self {
-        Self { step, encoded: OnceLock::new() }
+        Self { step, resync: None, encoded: OnceLock::new(), framed: OnceLock::new() }
+    }
+
+    /// Why the follower must forget what it held; `None` if it held nothing, or is to keep it.
+    #[must_use]
+    pub fn resync(&self) -> Option<Resync> {
+        self.resync
     }
 
     /// The step.
@@ -41,8 +77,13 @@ impl Event {
     }
 
     /// Its encoding: `encode`d if this is the first call, else what the first call made.
-    pub fn encoded(&self, encode: impl FnOnce(&Step) -> Bytes) -> Bytes {
-        self.encoded.get_or_init(|| encode(&self.step)).clone()
+    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.encoded.get_or_init(|| encode(self)).clone()
+    }
+
+    /// The same for a second form, such as the encoding with what another transport puts around it.
+    pub fn framed(&self, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
+        self.framed.get_or_init(|| frame(self)).clone()
     }
 
     fn byte_count(&self) -> usize {
@@ -55,6 +96,8 @@ impl Event {
 pub(super) struct Recent {
     events: VecDeque<Arc<Event>>,
     byte_count: usize,
+    /// The whole state at a revision, in pieces, for as long as somebody is being told it.
+    whole: Option<(Revision, Vec<Weak<Event>>)>,
 }
 
 impl Recent {
@@ -75,6 +118,16 @@ impl Recent {
         (event.step.base == cursor).then(|| Arc::clone(event))
     }
 
+    /// The whole state at this revision, if somebody is being told it: whoever comes at the same time shares it.
+    pub(super) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
+        let (_, pieces) = self.whole.as_ref().filter(|(at, _)| *at == revision)?;
+        pieces.iter().map(Weak::upgrade).collect()
+    }
+
+    pub(super) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
+        self.whole = Some((revision, pieces.iter().map(Arc::downgrade).collect()));
+    }
+
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
@@ -90,12 +143,25 @@ pub struct Feed {
     merging: bool,
     pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
+    /// When it looks for what other hosts wrote.
+    look_at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Feed {
     pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
         let news = room.subscribe();
-        Self { room, news, cursor: since, begun: false, merging: false, pass: None, pieces: VecDeque::new() }
+        Self {
+            room,
+            news,
+            cursor: since,
+            begun: false,
+            merging: false,
+            pass: None,
+            pieces: VecDeque::new(),
+            look_at: None,
+            timer: None,
+        }
     }
 
     /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
@@ -124,10 +190,22 @@ impl Feed {
         self
     }
 
+    /// What lets its follower see the share, if that was said.
+    #[must_use]
+    pub fn pass(&self) -> Option<&Pass> {
+        self.pass.as_ref()
+    }
+
     /// The share that it follows.
     #[must_use]
     pub fn room(&self) -> &Arc<Room> {
         &self.room
+    }
+
+    /// The revision that it has been told of: with what it has still to take, it stands here.
+    #[must_use]
+    pub fn cursor(&self) -> Revision {
+        self.cursor
     }
 
     /// The next event, when there is one. From revision 0 the first is the whole state, also of an empty share. Dropping
@@ -137,50 +215,89 @@ impl Feed {
     /// [`Refusal::NotFound`] once the share was deleted, [`Refusal::Unauthorized`] once the pass is over; then always.
     pub async fn next(&mut self) -> Result<Arc<Event>, Refusal> {
         loop {
-            if let Some(event) = self.pieces.pop_front() {
-                if let Some(pass) = &self.pass {
-                    self.room.read(|state| pass.holds(state, self.room.clock()))??;
-                }
+            if let Some(event) = self.take()? {
                 return Ok(event);
             }
-            // First mark the news as seen, then look: what comes in between is looked at once more.
-            self.news.borrow_and_update();
-            match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
-                After::Ended(refusal) => return Err(refusal),
-                After::Events(events) => {
-                    self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
-                    self.begun = true;
-                    self.pieces = events;
-                }
-                After::Nothing => {
-                    self.begun = true;
-                    self.wait().await;
-                }
-            }
+            self.news(None).await;
         }
     }
 
-    /// Waits for news of this host, looks for those of others, or waits for the end of the pass.
-    async fn wait(&mut self) {
-        let poll = self.room.poll_interval();
-        let left = self.pass.as_ref().and_then(|pass| pass.left(self.room.clock()));
-        // The room holds the sender, and we hold the room.
-        let changed = async { drop(self.news.changed().await) };
-        match poll.into_iter().chain(left).min() {
-            None => changed.await,
-            // News of this host first: always the same, and they need no request.
-            Some(wait) => tokio::select! {
-                biased;
-                () = changed => {}
-                () = tokio::time::sleep(wait) => {
-                    if let Some(poll) = poll {
-                        // A bucket that does not answer is logged where that is noticed; we ask again.
-                        let _ = self.room.catch_up(poll).await;
-                    }
-                }
-            },
+    /// The next event, if there is one now.
+    ///
+    /// # Errors
+    /// As [`Feed::next`].
+    pub fn take(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
+        if let Some(event) = self.pieces.pop_front() {
+            self.check()?;
+            return Ok(Some(event));
+        }
+        // First mark the news as seen, then look: what comes in between is looked at once more.
+        self.news.borrow_and_update();
+        match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
+            After::Ended(refusal) => return Err(refusal),
+            After::Events(events) => {
+                self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
+                self.pieces = events;
+            }
+            After::Nothing => {}
+        }
+        self.begun = true;
+        Ok(self.pieces.pop_front())
+    }
+
+    /// Passes as long as the pass is good, as far as this host knows.
+    ///
+    /// # Errors
+    /// As [`Feed::next`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        match &self.pass {
+            Some(pass) => self.room.read(|state| pass.holds(state, self.room.clock()))?,
+            None => Ok(()),
         }
     }
+
+    /// Waits for news of this host, looks for those of others meanwhile, and ends at `until` or with the pass in any case,
+    /// perhaps earlier. To be called when there was nothing to [take](Feed::take); afterwards there may be. Dropping the
+    /// future loses nothing.
+    pub async fn news(&mut self, until: Option<Instant>) {
+        let Self { room, news, pass, look_at, timer, .. } = self;
+        let poll = room.poll_interval();
+        if let Some(poll) = poll {
+            look_at.get_or_insert_with(|| Instant::now() + poll);
+        }
+        let left = pass.as_ref().and_then(|pass| pass.left(room.clock()));
+        let over_at = left.map(|left| Instant::now() + left);
+        let wake_at = look_at.iter().copied().chain(until).chain(over_at).min();
+        tokio::select! {
+            // News of this host first: always the same, and they need no request. The room holds the sender, and we the room.
+            biased;
+            _ = news.changed() => return,
+            () = reach(timer, wake_at) => {}
+        }
+        let is_due = look_at.is_some_and(|at| at <= Instant::now());
+        if let Some(poll) = poll.filter(|_| is_due) {
+            *look_at = None;
+            let patience = until.into_iter().chain(over_at).min();
+            tokio::select! {
+                biased;
+                _ = news.changed() => {}
+                // A bucket that does not answer is logged where that is noticed; we ask again.
+                _ = room.catch_up(poll) => {}
+                () = reach(timer, patience) => {}
+            }
+        }
+    }
+}
+
+/// Waits for a moment, or for an earlier one that the timer was set to: to set it anew for each event would cost more than
+/// a wake-up for nothing once a second.
+async fn reach(timer: &mut Option<Pin<Box<Sleep>>>, at: Option<Instant>) {
+    let Some(at) = at else { return std::future::pending().await };
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+    if timer.is_elapsed() || timer.deadline() > at {
+        timer.as_mut().reset(at);
+    }
+    timer.as_mut().await;
 }
 
 impl Drop for Feed {
@@ -190,13 +307,14 @@ impl Drop for Feed {
 }
 
 /// Cuts a step into pieces of about `bytes_max`, each with at least one change; at least one piece.
-pub(super) fn pieces(step: Step, bytes_max: usize) -> VecDeque<Arc<Event>> {
+pub(super) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -> VecDeque<Arc<Event>> {
     let Step { base, revision, sync_count, mut reset, changes, .. } = step;
     let mut pieces = VecDeque::new();
     let (mut piece, mut byte_count) = (Vec::new(), 0);
     let mut finish = |changes, more| {
         let reset = std::mem::take(&mut reset);
-        pieces.push_back(Arc::new(Event::new(Step { base, revision, sync_count, reset, more, changes })));
+        let step = Step { base, revision, sync_count, reset, more, changes };
+        pieces.push_back(Arc::new(Event { resync: resync.take(), ..Event::new(step) }));
     };
     for changed in changes {
         let size = changed.byte_count();

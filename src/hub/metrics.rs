@@ -42,6 +42,8 @@ pub struct Metrics {
     pub rooms: Gauge,
     /// Followers of shares, viewers and watches.
     pub followers: Gauge,
+    /// Steps written as frames for viewers: each once, however many are told, and none when nobody is.
+    pub frames_encoded: Counter,
     /// Operations that the bucket did not carry out.
     pub storage_failures: Counter,
     /// From a batch's arrival to the bucket's answer.
@@ -82,6 +84,7 @@ impl Metrics {
             shares_expired: Counter::default(),
             rooms: Gauge::default(),
             followers: Gauge::default(),
+            frames_encoded: Counter::default(),
             storage_failures: Counter::default(),
             // 0.25 ms to 8 s: from a memory store to a bucket at the end of its retries.
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
@@ -114,6 +117,7 @@ impl Metrics {
         to.register("shares_expired", "Shares deleted because their time was over", self.shares_expired.clone());
         to.register("rooms", "Shares held in memory", self.rooms.clone());
         to.register("followers", "Followers of shares", self.followers.clone());
+        to.register("frames_encoded", "Steps written as frames for viewers", self.frames_encoded.clone());
         to.register("storage_failures", "Operations that the bucket did not carry out", self.storage_failures.clone());
         to.register_with_unit(
             "commit",

@@ -10,93 +10,22 @@
 //! begins no call any more, cancels those that run, delivers nothing, and sends the Close frame. A place is given back by a
 //! guard's `Drop` when all of that is done.
 
+mod entry;
+mod place;
+
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
-use tokio_util::sync::CancellationToken;
 
+pub use self::entry::{CloseReason, ConnectionId, Door, Entry};
+use self::place::Place;
+pub use self::place::{Connection, Departure, Pending, TurnedAway};
 use crate::hub::access::{Credential, Principal};
-use crate::hub::admission::ConnectionHooks;
 use crate::hub::audit;
-use crate::hub::push::{Outlet, States};
-use crate::hub::traffic::Traffic;
 use crate::share::error::Refusal;
-use crate::share::id::AccountId;
 use crate::share::time::Timestamp;
-
-/// A connection's name: unique on its host, also across restarts, for logs and administrators.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(String);
-
-impl ConnectionId {
-    /// The name as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Which door a connection came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
-    /// `/rpc/share`, or an in-process pipe.
-    Rpc,
-    /// `/ws/{id}`.
-    Viewer,
-}
-
-impl Door {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rpc, Self::Viewer];
-
-    /// Its name in logs, listings and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rpc => "rpc",
-            Self::Viewer => "viewer",
-        }
-    }
-}
-
-/// Why the host closes a connection: a WebSocket close code and its reason. `schema/share.capnp` says what a client does
-/// on each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloseReason {
-    /// RFC 6455 section 7.4, or 4000 and above for our own.
-    pub code: u16,
-    /// At most 123 bytes.
-    pub reason: &'static str,
-}
-
-impl CloseReason {
-    /// The host is shutting down: come back, here or elsewhere.
-    pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
-    /// A viewer may not see its share any more: do not come back by yourself.
-    pub const HIDDEN: Self =
-        Self { code: 4001, reason: "Unauthorized: the share is not visible to this viewer any more" };
-    /// The credential is not valid any more, or an administrator closed the connection: do not come back by yourself.
-    pub const REVOKED: Self = Self { code: 4001, reason: "revoked: connect again with a credential that is valid" };
-    /// The credential's time is over; as [`REVOKED`](Self::REVOKED).
-    pub const EXPIRED: Self = Self { code: 4001, reason: "the credential has expired: connect again with a newer one" };
-    /// Nothing was heard from the peer: come back.
-    pub const SILENT: Self = Self { code: 4003, reason: "nothing was heard from this side for two ping intervals" };
-    /// The account has more connections than it may, and this was the oldest: do not come back by yourself.
-    pub const TOO_MANY: Self =
-        Self { code: 4004, reason: "the account has more connections than it may, and this was its oldest" };
-    /// The host could not tell whether to let the connection in: come back later.
-    pub const FAULT: Self = Self { code: 1011, reason: "the host failed to admit this connection: see its log" };
-}
 
 /// The connections of one host.
 #[derive(Debug)]
@@ -123,228 +52,6 @@ struct Places {
 struct Slot {
     entry: Arc<Entry>,
     admitted: bool,
-}
-
-/// What the registry knows of a connection.
-#[derive(Debug)]
-pub struct Entry {
-    /// Its name.
-    pub id: ConnectionId,
-    /// Where it came in.
-    pub door: Door,
-    /// Who it was as it came in; `None` for viewers without a credential, and for clients that authenticate in-band. Ask
-    /// [`is_of`](Self::is_of) or [`any_principal`](Self::any_principal) for who it is.
-    pub principal: Option<Principal>,
-    /// Since when.
-    pub since: Timestamp,
-    /// Where its socket comes from; set by its door, not set within the process.
-    pub address: OnceLock<IpAddr>,
-    /// Cancelled when the host closes it.
-    pub closing: CancellationToken,
-    /// The way to its client, if that offered one.
-    pub outlet: Outlet,
-    /// What the service around the host remembers of it.
-    pub states: States,
-    /// What goes over it.
-    pub traffic: Traffic,
-    number: u64,
-    /// Who it authenticated as in-band. At most [`JOINED_MAX`].
-    joined: Mutex<Vec<Principal>>,
-    joins: Notify,
-    reason: OnceLock<CloseReason>,
-}
-
-/// Different principals that one connection may authenticate as in-band: a few accounts of one person.
-const JOINED_MAX: usize = 8;
-
-impl Entry {
-    /// Why the host closes it, once it does.
-    #[must_use]
-    pub fn close_reason(&self) -> Option<&CloseReason> {
-        self.reason.get()
-    }
-
-    /// Whether the host has closed it, so that nothing more may be begun or delivered.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.reason.get().is_some()
-    }
-
-    /// Whether this holds for one of those that it came or authenticated as.
-    #[must_use]
-    pub fn any_principal(&self, fact: impl Fn(&Principal) -> bool) -> bool {
-        self.principal.iter().any(&fact) || self.joined().iter().any(fact)
-    }
-
-    /// All that it came or authenticated as.
-    #[must_use]
-    pub fn principals(&self) -> Vec<Principal> {
-        self.principal.iter().cloned().chain(self.joined().iter().cloned()).collect()
-    }
-
-    /// Whether it has the rights of an account.
-    #[must_use]
-    pub fn is_of(&self, account: &AccountId) -> bool {
-        self.any_principal(|who| who.account == *account)
-    }
-
-    /// Who it is: as it came in, else as it authenticated first.
-    #[must_use]
-    pub fn identity(&self) -> Option<Principal> {
-        self.principal.clone().or_else(|| self.joined().first().cloned())
-    }
-
-    /// When the first of its credentials expires; `None`: never.
-    #[must_use]
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        let joined = self.joined();
-        self.principal.iter().chain(joined.iter()).filter_map(|who| who.expires_at).min()
-    }
-
-    /// Resolves when it authenticates as somebody else.
-    pub(super) fn joined_another(&self) -> Notified<'_> {
-        self.joins.notified()
-    }
-
-    fn joined(&self) -> MutexGuard<'_, Vec<Principal>> {
-        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A place in the registry. Dropping it gives it back.
-#[derive(Debug)]
-struct Place {
-    entry: Arc<Entry>,
-    registry: Arc<Registry>,
-    /// Told when the connection goes; set once its `opened` was begun.
-    hooks: Option<Arc<dyn ConnectionHooks>>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        {
-            let mut places = self.registry.lock();
-            // Not there any more if it was closed.
-            places.slots.remove(&self.entry.number);
-            places.taken -= 1;
-        }
-        self.entry.outlet.end();
-        self.entry.states.end();
-        self.registry.left.notify_waiters();
-        if let Some(hooks) = &self.hooks {
-            hooks.tell_closed(&self.entry);
-        }
-    }
-}
-
-/// A connection that has a place and is not admitted yet.
-#[derive(Debug)]
-#[must_use = "dropping it gives the place back"]
-pub struct Pending(Place);
-
-/// An admitted connection. Dropping it takes it out of the registry.
-#[derive(Debug)]
-pub struct Connection(Place);
-
-/// A connection that was not admitted. It keeps its place until its door has said why.
-#[derive(Debug)]
-pub struct TurnedAway {
-    /// What to close with.
-    pub reason: CloseReason,
-    place: Place,
-}
-
-impl Connection {
-    /// What the registry knows of it, to be kept beside it.
-    #[must_use]
-    pub fn entry(&self) -> &Arc<Entry> {
-        &self.0.entry
-    }
-}
-
-impl TurnedAway {
-    /// For a transport that has no close codes.
-    #[must_use]
-    pub fn into_refusal(self) -> Refusal {
-        match self.reason.code {
-            4001 => Refusal::Unauthorized { reason: self.reason.reason.into() },
-            _ => Refusal::Unavailable { retry_after_ms: 1_000 },
-        }
-    }
-
-    /// Which connection it was.
-    #[must_use]
-    pub fn entry(&self) -> &Arc<Entry> {
-        &self.place.entry
-    }
-}
-
-impl std::ops::Deref for Pending {
-    type Target = Arc<Entry>;
-
-    fn deref(&self) -> &Arc<Entry> {
-        &self.0.entry
-    }
-}
-
-impl std::ops::Deref for Connection {
-    type Target = Arc<Entry>;
-
-    fn deref(&self) -> &Arc<Entry> {
-        &self.0.entry
-    }
-}
-
-impl Pending {
-    /// Admits it. If its account has more connections than it may now, the oldest of them are closed.
-    ///
-    /// # Errors
-    /// It was closed meanwhile.
-    pub fn admit(self) -> Result<Connection, TurnedAway> {
-        let Self(place) = self;
-        let registry = Arc::clone(&place.registry);
-        let surplus = {
-            let mut places = registry.lock();
-            match places.slots.get_mut(&place.entry.number) {
-                Some(slot) => slot.admitted = true,
-                None => {
-                    let reason = place.entry.close_reason().cloned().unwrap_or(CloseReason::REVOKED);
-                    return Err(TurnedAway { reason, place });
-                }
-            }
-            let who = place.entry.principal.as_ref();
-            who.map(|who| registry.take_surplus(&mut places, who, place.entry.number)).unwrap_or_default()
-        };
-        close_surplus(&surplus);
-        Ok(Connection(place))
-    }
-
-    /// Closes it before it was admitted.
-    #[must_use]
-    pub fn turn_away(self, reason: CloseReason) -> TurnedAway {
-        self.0.turn_away(reason)
-    }
-}
-
-impl Connection {
-    /// Closes it before its door served it.
-    #[must_use]
-    pub fn turn_away(self, reason: CloseReason) -> TurnedAway {
-        self.0.turn_away(reason)
-    }
-
-    /// From now on these are told when it goes.
-    pub(super) fn set_hooks(&mut self, hooks: Option<Arc<dyn ConnectionHooks>>) {
-        self.0.hooks = hooks;
-    }
-}
-
-impl Place {
-    fn turn_away(self, reason: CloseReason) -> TurnedAway {
-        self.registry.close_matching(reason.clone(), |entry| entry.number == self.entry.number);
-        let reason = self.entry.close_reason().cloned().unwrap_or(reason);
-        TurnedAway { reason, place: self }
-    }
 }
 
 impl Registry {
@@ -376,21 +83,8 @@ impl Registry {
         places.taken += 1;
         places.numbered += 1;
         let number = places.numbered;
-        let entry = Arc::new(Entry {
-            id: ConnectionId(format!("{:08x}-{number}", self.incarnation)),
-            door,
-            principal,
-            since,
-            address: OnceLock::new(),
-            closing: CancellationToken::new(),
-            outlet: Outlet::default(),
-            states: States::default(),
-            traffic: Traffic::default(),
-            number,
-            joined: Mutex::default(),
-            joins: Notify::new(),
-            reason: OnceLock::new(),
-        });
+        let id = ConnectionId(format!("{:08x}-{number}", self.incarnation));
+        let entry = Arc::new(Entry::new(id, number, door, principal, since));
         places.slots.insert(number, Slot { entry: Arc::clone(&entry), admitted: false });
         Ok(Pending(Place { entry, registry: Arc::clone(self), hooks: None }))
     }
@@ -405,15 +99,7 @@ impl Registry {
             if !places.slots.contains_key(&entry.number) {
                 return Err(Refusal::Unauthorized { reason: "this connection was closed by the host".into() });
             }
-            let mut joined = entry.joined();
-            if !joined.contains(who) {
-                if joined.len() >= JOINED_MAX {
-                    return Err(Refusal::limit("principalsMax", JOINED_MAX, JOINED_MAX + 1));
-                }
-                joined.push(who.clone());
-            }
-            drop(joined);
-            entry.joins.notify_waiters();
+            entry.join(who)?;
             self.take_surplus(&mut places, who, entry.number)
         };
         close_surplus(&surplus);
@@ -583,16 +269,5 @@ impl Places {
         let entry = self.slots.remove(&number)?.entry;
         let _first = entry.reason.set(reason.clone());
         Some(entry)
-    }
-}
-
-/// A connection that closed itself and whose answer is on its way. Dropping it tells the door to close.
-#[derive(Debug)]
-#[must_use = "dropping it closes the connection at once"]
-pub struct Departure(Arc<Entry>);
-
-impl Drop for Departure {
-    fn drop(&mut self) {
-        self.0.closing.cancel();
     }
 }

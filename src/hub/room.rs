@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::ambient::Clock;
-use crate::hub::feed::{Event, Feed, Recent};
+use crate::hub::audience::Audience;
+use crate::hub::feed::{Event, Feed, Recent, Resync};
 use crate::hub::grants::Pass;
 use crate::hub::metrics::Metrics;
 use crate::hub::quota::Quotas;
@@ -84,6 +85,8 @@ pub struct Room {
     /// Rises when somebody may have lost what let them see the share: a grant, the visibility, the share.
     losses: watch::Sender<u64>,
     followers: AtomicUsize,
+    /// Who watches, and what they are asked.
+    audience: Audience,
     /// What lingers need not any more.
     hurry: Notify,
     /// For the task that waits for it.
@@ -153,6 +156,7 @@ impl Room {
             news: watch::Sender::new(0),
             losses: watch::Sender::new(0),
             followers: AtomicUsize::new(0),
+            audience: Audience::default(),
             hurry: Notify::new(),
             expiry: watch::Sender::new(None),
         });
@@ -243,6 +247,15 @@ impl Room {
         }
     }
 
+    pub(super) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// Makes the followers look, though the state is what it was.
+    pub(super) fn stir(&self) {
+        self.news.send_modify(|news| *news += 1);
+    }
+
     /// Rises when a pass may have come to its end. Does not count as following.
     pub(super) fn losses(&self) -> watch::Receiver<u64> {
         self.losses.subscribe()
@@ -278,17 +291,27 @@ impl Room {
         {
             return After::Events(VecDeque::from([event]));
         }
+        let revision = state.revision();
+        let from_nothing = cursor == 0;
+        if from_nothing && let Some(whole) = inner.recent.whole(revision) {
+            return After::Events(whole);
+        }
         let (reset, changes) = state.changes_since(cursor);
+        let resync = (reset && !from_nothing).then(|| Resync::of(cursor, revision));
         let base = if reset { 0 } else { cursor };
-        let step =
-            Step { base, revision: state.revision(), sync_count: state.sync_count(), reset, more: false, changes };
-        After::Events(crate::hub::feed::pieces(step, self.context.chunk_bytes_max))
+        let step = Step { base, revision, sync_count: state.sync_count(), reset, more: false, changes };
+        let pieces = crate::hub::feed::pieces(step, resync, self.context.chunk_bytes_max);
+        if from_nothing {
+            inner.recent.set_whole(revision, &pieces);
+        }
+        After::Events(pieces)
     }
 
-    /// When it was last used, and the bytes it holds; `None` while it works.
+    /// When it was last used, and the bytes it holds; `None` while it works, or waits for answers of its audience.
     pub(super) fn idle(&self) -> Option<(Instant, usize)> {
+        let is_asking = self.audience.is_asked();
         let inner = self.lock();
-        inner.log.is_some().then(|| (inner.used_at, inner.state.byte_count()))
+        (inner.log.is_some() && !is_asking).then(|| (inner.used_at, inner.state.byte_count()))
     }
 
     /// Takes in what the log holds beyond the state, and tells the followers.

@@ -57,8 +57,12 @@ impl Hub {
         if account != Some(&who.account) {
             who.may_administer()?;
         }
-        let tokens = self.store.tokens(account).await;
-        let mut tokens = tokens.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
+        let listing = self.store.tokens(account).await;
+        let listing = listing.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
+        for error in &listing.unreadable {
+            tracing::error!(error = %chain(error), "a token's record cannot be read; the listing goes on without it");
+        }
+        let mut tokens = listing.tokens;
         tokens.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(tokens)
     }

@@ -114,6 +114,7 @@ impl share::Server for Refused {
         remove(share::RemoveParams, share::RemoveResults);
         grants(share::GrantsParams, share::GrantsResults);
         revoke_grant(share::RevokeGrantParams, share::RevokeGrantResults);
+        ask(share::AskParams, share::AskResults);
     }
     refuse_with! {
         narrow_to_write(share::NarrowToWriteParams, share::NarrowToWriteResults) set_writer;

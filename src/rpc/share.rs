@@ -12,11 +12,12 @@ use std::sync::Arc;
 use capnp::Error;
 use tokio::sync::{Notify, SemaphorePermit};
 
-use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
+use crate::contract::convert::{ReadError, read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
 use crate::contract::visibility::{read_visibility, write_visibility_set};
 use crate::hub::access::Principal;
+use crate::hub::asks::{Outcome, Question, Settled};
 use crate::hub::audit::{self, By};
 use crate::hub::grants::Pass;
 use crate::hub::room::Room;
@@ -26,10 +27,11 @@ use crate::rpc::refused::Refused;
 use crate::rpc::watch::watch_object;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
+use crate::share::limits::ASK_CHOICES_MAX;
 use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
 use crate::share::visibility::Visibility;
-use crate::share_capnp::{delete_result, saved, share, share_view, share_writer};
+use crate::share_capnp::{AskOutcome, ask_result, delete_result, saved, share, share_view, share_writer};
 use crate::wire::guard::guard;
 
 /// The full capability on a share.
@@ -161,6 +163,21 @@ impl ShareObject {
         Ok(visibility)
     }
 
+    /// The question is taken back when this is dropped.
+    async fn ask_viewers(&self, params: share::AskParams) -> Answer<Settled> {
+        self.admit().await?;
+        let params = params.get()?;
+        let choices = params.get_choices()?;
+        if choices.len() as usize > ASK_CHOICES_MAX {
+            return Err(Refusal::limit("askChoicesMax", ASK_CHOICES_MAX, choices.len() as usize).into());
+        }
+        let read = |choice: capnp::Result<capnp::text::Reader<'_>>| Ok::<_, ReadError>(text(choice?)?.to_owned());
+        let choices = choices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let (needed, within_ms) = (params.get_needed() as usize, params.get_within_ms());
+        let question = Question::new(text(params.get_question()?)?, &choices, needed, within_ms)?;
+        Ok(self.caller.hub.ask(&self.room, question)?.settled().await)
+    }
+
     async fn revoke(&self, params: share::RevokeGrantParams) -> Answer<()> {
         self.admit().await?;
         let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
@@ -233,8 +250,7 @@ impl share_writer::Server for ShareObject {
         let set = self.show_to(visibility).await;
         drop(begun);
         if let Ok(visibility) = &set {
-            let who = self.caller.entry.identity();
-            audit::visibility_set(By::Connection(&self.caller.entry, who.as_ref()), self.room.id(), *visibility);
+            audit::visibility_set(self.by(), self.room.id(), *visibility);
         }
         write_visibility_set(&set, results.get().init_result());
         Ok(())
@@ -382,6 +398,35 @@ impl share::Server for ShareObject {
         let revoked = refusal_or_fault(self.revoke(params).await)?;
         write_deleted(&revoked, results.get().init_result());
         Ok(())
+    }
+
+    async fn ask(self: Rc<Self>, params: share::AskParams, mut results: share::AskResults) -> Result<(), Error> {
+        let settled = refusal_or_fault(self.ask_viewers(params).await)?;
+        write_settled(&settled, results.get().init_result());
+        Ok(())
+    }
+}
+
+/// Writes how a question ended.
+fn write_settled(result: &Result<Settled, Refusal>, mut to: ask_result::Builder<'_>) {
+    let Settled { outcome, counts, .. } = match result {
+        Ok(settled) => settled,
+        Err(refusal) => return write_refusal(refusal, to.init_refused()),
+    };
+    let mut to = to.reborrow().init_settled();
+    match outcome {
+        Outcome::Agreed(choice) => {
+            to.set_outcome(AskOutcome::Agreed);
+            to.set_choice(choice.as_str());
+        }
+        Outcome::Expired => to.set_outcome(AskOutcome::Expired),
+        Outcome::Withdrawn => to.set_outcome(AskOutcome::Withdrawn),
+    }
+    let mut list = to.init_counts(u32::try_from(counts.len()).unwrap_or(u32::MAX));
+    for (at, (choice, count)) in (0..).zip(counts) {
+        let mut to = list.reborrow().get(at);
+        to.set_choice(choice.as_str());
+        to.set_count(*count as u64);
     }
 }
 

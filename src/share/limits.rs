@@ -77,6 +77,30 @@ pub const CASTS_IN_FLIGHT_MAX: usize = 128;
 /// Names of states that one connection may have. They are the embedder's own; thousands would be a leak.
 pub const STATES_MAX: usize = 64;
 
+/// Bytes of the name that a viewer shows to the others: a full name.
+pub const VIEWER_NAME_BYTES_MAX: usize = 64;
+
+/// Names of viewers that are told; the others are counted. With the longest names, a frame of 7 kB.
+pub const VIEWER_NAMES_MAX: usize = 100;
+
+/// Questions that one share has open: each has a card on every viewer's screen.
+pub const ASKS_OPEN_MAX: usize = 8;
+
+/// Bytes of a question: a paragraph.
+pub const ASK_QUESTION_BYTES_MAX: usize = 2 << 10;
+
+/// Choices of a question; each is a button of at most [`ASK_CHOICE_BYTES_MAX`].
+pub const ASK_CHOICES_MAX: usize = 8;
+
+/// Bytes of a choice: what fits on a button.
+pub const ASK_CHOICE_BYTES_MAX: usize = 64;
+
+/// Answers that a question may need, and that are counted: as many as a host has connections by default.
+pub const ASK_ANSWERS_MAX: usize = 10_000;
+
+/// Milliseconds that a question may be open: a day.
+pub const ASK_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
 /// What one host enforces: the contract's limits, or lower ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

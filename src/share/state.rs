@@ -4,9 +4,9 @@
 //! refuses, what deletion ends. It is deterministic and knows no configuration, so that all hosts of one bucket, and the
 //! same host after a restart, hold the same state.
 //!
-//! Items keep the order in which they first came. Each knows the revision that gave it its value, and what was removed is
-//! remembered for a while, so a follower that stands at any revision can be told what came after it
-//! ([`State::changes_since`]) merged by key, without a history being kept.
+//! Items keep the order in which they first came. Each knows the revision with which that was and the one that gave it
+//! its value, and what was removed is remembered for a while, so a follower that stands at any revision can be told what
+//! came after it ([`State::changes_since`]) merged by key, without a history being kept.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,6 +22,7 @@ use crate::share::view::{Changed, Chunk, Revision};
 use crate::share::visibility::Visibility;
 
 mod grants;
+mod history;
 mod items;
 mod producers;
 mod saved;
@@ -294,14 +295,15 @@ impl State {
         for Change { key, value } in changes {
             match value {
                 Some(value) => {
-                    if self.items.put(key, value, revision) {
-                        changed.push(Changed { key: key.clone(), revision, value: Some(value.clone()) });
+                    if let Some(first) = self.items.put(key, value, revision) {
+                        let (key, value) = (key.clone(), Some(value.clone()));
+                        changed.push(Changed { key, revision, first: Some(first), value });
                     }
                 }
                 None => {
                     for key in self.items.remove_with_parts(key) {
                         self.removed.push(revision, key.clone());
-                        changed.push(Changed { key, revision, value: None });
+                        changed.push(Changed { key, revision, first: None, value: None });
                     }
                 }
             }
@@ -322,6 +324,6 @@ impl State {
             .iter()
             .take(known)
             .filter(move |(revision, key)| *revision > since && self.get(key).is_none())
-            .map(|(revision, key)| Changed { key: key.clone(), revision: *revision, value: None })
+            .map(|(revision, key)| Changed { key: key.clone(), revision: *revision, first: None, value: None })
     }
 }

@@ -55,6 +55,8 @@ pub struct Changed {
     pub key: ItemKey,
     /// The revision that brought it to this value.
     pub revision: Revision,
+    /// The revision with which it came; `None`: it was removed, or that is not known.
+    pub first: Option<Revision>,
     /// Its value; `None`: removed.
     pub value: Option<Payload>,
 }

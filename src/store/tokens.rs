@@ -22,6 +22,15 @@ pub const TOKEN_LABEL_CHARS_MAX: usize = 128;
 /// Tokens that a listing gives: at about 400 bytes each, 4 MB, and a GET for each, 16 at a time.
 pub const TOKENS_LISTED_MAX: usize = 10_000;
 
+/// The tokens that a listing found.
+#[derive(Debug, Default)]
+pub struct TokenListing {
+    /// Those that could be read, in no promised order.
+    pub tokens: Vec<TokenRecord>,
+    /// Why others could not, with their keys; whose they are is not known.
+    pub unreadable: Vec<StoreError>,
+}
+
 /// What is known of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
@@ -83,18 +92,25 @@ impl Store {
         Ok(Some(record))
     }
 
-    /// The tokens of an account, or of everybody; revoked and expired ones too. At most [`TOKENS_LISTED_MAX`] are read,
-    /// in no promised order.
+    /// The tokens of an account, or of everybody; revoked and expired ones too. At most [`TOKENS_LISTED_MAX`] are read. A
+    /// record that holds something else hides none of the others.
     ///
     /// # Errors
-    /// What the bucket said, or a record cannot be read.
-    pub async fn tokens(&self, account: Option<&AccountId>) -> Result<Vec<TokenRecord>, StoreError> {
+    /// What the bucket said.
+    pub async fn tokens(&self, account: Option<&AccountId>) -> Result<TokenListing, StoreError> {
         let listed = self.bucket.list(&key::tokens(), None).take(TOKENS_LISTED_MAX);
         let ids = listed.try_filter_map(|listed| std::future::ready(Ok(key::token_of(&listed.key))));
         let ids: Vec<TokenId> = ids.try_collect().await?;
-        let reading = ids.iter().map(|id| self.token(id));
-        let records = stream::iter(reading).buffer_unordered(REQUESTS_AT_ONCE);
+        let mut records = stream::iter(ids.iter().map(|id| self.token(id))).buffer_unordered(REQUESTS_AT_ONCE);
         let of_account = |record: &TokenRecord| account.is_none_or(|account| record.account == *account);
-        records.try_filter_map(|record| std::future::ready(Ok(record.filter(of_account)))).try_collect().await
+        let mut listing = TokenListing::default();
+        while let Some(record) = records.next().await {
+            match record {
+                Ok(record) => listing.tokens.extend(record.filter(of_account)),
+                Err(error @ StoreError::Corrupt { .. }) => listing.unreadable.push(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listing)
     }
 }

@@ -3,40 +3,54 @@
 //! Written by hand around texts that are JSON already, so that an item's value is copied once and never parsed.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use serde::Serialize;
 
+use crate::hub::audience::Notice;
+use crate::hub::feed::Resync;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
 use crate::share::view::{Changed, Revision, Step};
+use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape};
 
-/// A piece of the state or of a change: `snapshot` if the viewer is to forget what it holds, else `changes`.
+/// A piece of the state or of a change: `snapshot` if the viewer is to forget what it holds, else `changes`. `resync` says why,
+/// to one that held something.
 ///
 /// A piece of a snapshot after its first says `snapshot` no more: it is told by `changes` whose `base` is 0.
 #[must_use]
-pub fn step(step: &Step) -> Bytes {
-    let size: usize = step.changes.iter().map(|changed| 80 + changed.byte_count()).sum();
-    let mut frame = BytesMut::with_capacity(128 + size);
+pub fn step(step: &Step, resync: Option<Resync>) -> Bytes {
+    let size: usize = step.changes.iter().map(|changed| 96 + changed.byte_count()).sum();
+    let mut frame = BytesMut::with_capacity(160 + size);
     let event = if step.reset { "snapshot" } else { "changes" };
     let Step { base, revision, sync_count, more, .. } = step;
     frame.put_slice(
         format!(
-            r#"{{"event":"{event}","payload":{{"base":{base},"revision":{revision},"syncCount":{sync_count},"more":{more},"changes":["#
+            r#"{{"event":"{event}","payload":{{"base":{base},"revision":{revision},"syncCount":{sync_count},"more":{more},"#
         )
         .as_bytes(),
     );
-    for (at, changed) in step.changes.iter().enumerate() {
-        if at > 0 {
-            frame.put_u8(b',');
-        }
-        put_changed(&mut frame, changed);
+    if let Some(resync) = resync {
+        frame.put_slice(format!(r#""resync":"{}","#, resync.as_str()).as_bytes());
     }
-    frame.put_slice(b"]}}");
+    frame.put_slice(b"\"changes\":");
+    put_changes(&mut frame, &step.changes);
+    frame.put_slice(b"}}");
     frame.freeze()
 }
 
-/// The viewer stands at this revision; from here on it is live.
+/// The viewer stands at this revision; from here on it is live. `channel` names its stream, if it has one.
 #[must_use]
-pub fn ready(revision: Revision) -> String {
-    format!(r#"{{"event":"ready","payload":{{"revision":{revision}}}}}"#)
+pub fn ready(revision: Revision, channel: Option<&str>) -> String {
+    event("ready", &Ready::new(revision, channel))
+}
+
+/// What a viewer is told besides the share.
+#[must_use]
+pub fn notice(notice: Notice) -> String {
+    match notice {
+        Notice::Watching(watching) => event("presence", &Presence::from(watching)),
+        Notice::Asked(asked) => event("ask", &Ask::from(asked)),
+        Notice::Settled(settled) => event("settled", &SettledShape::from(settled)),
+    }
 }
 
 /// The connection lives.
@@ -45,21 +59,68 @@ pub const HEARTBEAT: &str = r#"{"heartbeat":true}"#;
 /// The last frame before the channel closes.
 #[must_use]
 pub fn ended(refusal: &Refusal) -> String {
-    serde_json::json!({ "event": "__error", "payload": error(refusal) }).to_string()
+    event("__error", &ErrorShape::from(refusal))
+}
+
+/// The answer to a frame of the viewer whose `data` is this JSON text; `id` is that of the frame.
+#[must_use]
+pub fn answered(id: &serde_json::Value, data: &str) -> String {
+    format!(r#"{{"id":{id},"ok":true,"data":{data}}}"#)
 }
 
 /// The answer to a frame of the viewer that is refused; `id` is that of the frame, or null.
 #[must_use]
 pub fn refused(id: &serde_json::Value, refusal: &Refusal) -> String {
-    serde_json::json!({ "id": id, "ok": false, "error": error(refusal) }).to_string()
+    format!(r#"{{"id":{id},"ok":false,"error":{}}}"#, json(&ErrorShape::from(refusal)))
 }
 
-fn error(refusal: &Refusal) -> serde_json::Value {
-    serde_json::json!({
-        "code": code(refusal),
-        "message": refusal.to_string(),
-        "transient": refusal.is_transient(),
-    })
+/// A page of what a share holds: the data of an answer.
+#[must_use]
+pub fn history(revision: Revision, changes: &[Changed], next: u64) -> String {
+    let mut data = BytesMut::new();
+    data.put_slice(format!(r#"{{"revision":{revision},"changes":"#).as_bytes());
+    put_changes(&mut data, changes);
+    let next = if next == 0 { "null".to_owned() } else { format!(r#""{next}""#) };
+    data.put_slice(format!(r#","next":{next}}}"#).as_bytes());
+    // It is made of texts.
+    String::from_utf8(data.into()).unwrap_or_default()
+}
+
+/// An event frame as a server-sent event: `id` if it is given, `event`, and the payload as `data`, line by line.
+#[must_use]
+pub fn server_sent(frame: &[u8], id: Option<Revision>) -> Bytes {
+    const BEFORE: &[u8] = br#"{"event":""#;
+    const BETWEEN: &[u8] = br#"","payload":"#;
+    // Every event frame is made here, and looks like this.
+    let rest = frame.get(BEFORE.len()..frame.len().saturating_sub(1)).unwrap_or_default();
+    let name_len = memchr::memchr(b'"', rest).unwrap_or_default();
+    let (name, payload) = (&rest[..name_len], rest.get(name_len + BETWEEN.len()..).unwrap_or_default());
+    let mut out = BytesMut::with_capacity(payload.len() + 64);
+    if let Some(id) = id {
+        out.put_slice(format!("id: {id}\n").as_bytes());
+    }
+    out.put_slice(b"event: ");
+    out.put_slice(name);
+    out.put_slice(b"\ndata: ");
+    // An item is JSON as its producer wrote it, perhaps over several lines: between its words, so they may end anywhere.
+    let mut from = 0;
+    for at in memchr::memchr2_iter(b'\n', b'\r', payload) {
+        out.put_slice(&payload[from..at]);
+        out.put_slice(b"\ndata: ");
+        from = at + 1;
+    }
+    out.put_slice(&payload[from..]);
+    out.put_slice(b"\n\n");
+    out.freeze()
+}
+
+fn event(name: &str, payload: &impl Serialize) -> String {
+    format!(r#"{{"event":"{name}","payload":{}}}"#, json(payload))
+}
+
+pub(super) fn json(value: &impl Serialize) -> String {
+    // Texts, numbers and maps by text have a JSON.
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
 /// A refusal's name: the same in every JSON answer.
@@ -82,10 +143,24 @@ pub fn code(refusal: &Refusal) -> &'static str {
     }
 }
 
+fn put_changes(frame: &mut BytesMut, changes: &[Changed]) {
+    frame.put_u8(b'[');
+    for (at, changed) in changes.iter().enumerate() {
+        if at > 0 {
+            frame.put_u8(b',');
+        }
+        put_changed(frame, changed);
+    }
+    frame.put_u8(b']');
+}
+
 fn put_changed(frame: &mut BytesMut, changed: &Changed) {
     frame.put_slice(b"{\"key\":");
     put_text(frame, changed.key.as_str());
     frame.put_slice(format!(",\"revision\":{}", changed.revision).as_bytes());
+    if let Some(first) = changed.first.filter(|first| *first != changed.revision) {
+        frame.put_slice(format!(",\"first\":{first}").as_bytes());
+    }
     match &changed.value {
         Some(value) => {
             frame.put_slice(b",\"type\":");
@@ -113,32 +188,31 @@ fn put_text(frame: &mut BytesMut, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::asks::{Asked, Outcome, Settled};
+    use crate::hub::audience::Watching;
     use crate::share::item::{ItemKey, Payload};
+    use crate::share::time::Timestamp;
 
     fn golden(name: &str) -> String {
         let path = format!("{}/schema/viewer/{name}.json", env!("CARGO_MANIFEST_DIR"));
         std::fs::read_to_string(&path).expect(&path).trim_end().to_owned()
     }
 
-    fn put(key: ItemKey, revision: Revision, json: &str) -> Changed {
-        Changed { key, revision, value: Some(Payload::from_checked_json(json)) }
+    fn put(key: ItemKey, revision: Revision, first: Revision, json: &str) -> Changed {
+        Changed { key, revision, first: Some(first), value: Some(Payload::from_checked_json(json)) }
+    }
+
+    fn snapshot() -> Step {
+        let changes = vec![
+            put(ItemKey::session(), 3, 1, r#"{"id":"ses_1","title":"A \"quoted\" title"}"#),
+            put(ItemKey::model("p", "a/b").unwrap(), 2, 2, r#"{"id":"a/b","providerID":"p"}"#),
+            put(ItemKey::other("note", None).unwrap(), 3, 3, "17"),
+        ];
+        Step { base: 0, revision: 3, sync_count: 4, reset: true, more: false, changes }
     }
 
     #[test]
     fn frames_are_those_of_the_golden_files() {
-        let snapshot = Step {
-            base: 0,
-            revision: 3,
-            sync_count: 4,
-            reset: true,
-            more: false,
-            changes: vec![
-                put(ItemKey::session(), 1, r#"{"id":"ses_1","title":"A \"quoted\" title"}"#),
-                put(ItemKey::model("p", "a/b").unwrap(), 2, r#"{"id":"a/b","providerID":"p"}"#),
-                put(ItemKey::other("note", None).unwrap(), 3, "17"),
-            ],
-        };
-        assert_eq!(std::str::from_utf8(&step(&snapshot)).unwrap(), golden("snapshot"));
         let changes = Step {
             base: 3,
             revision: 4,
@@ -146,18 +220,50 @@ mod tests {
             reset: false,
             more: false,
             changes: vec![
-                put(ItemKey::part("msg_1", "prt_1").unwrap(), 4, r#"{"id":"prt_1","messageID":"msg_1"}"#),
-                Changed { key: ItemKey::message("msg_0").unwrap(), revision: 4, value: None },
+                put(ItemKey::part("msg_1", "prt_1").unwrap(), 4, 4, r#"{"id":"prt_1","messageID":"msg_1"}"#),
+                Changed { key: ItemKey::message("msg_0").unwrap(), revision: 4, first: None, value: None },
             ],
         };
-        assert_eq!(std::str::from_utf8(&step(&changes)).unwrap(), golden("changes"));
-        assert_eq!(ready(4), golden("ready"));
-        assert_eq!(HEARTBEAT, golden("heartbeat"));
-        assert_eq!(ended(&Refusal::not_found("abc")), golden("error"));
-        let refusal = Refusal::NotYet { feature: "commands".into() };
-        assert_eq!(refused(&7.into(), &refusal), golden("refused"));
-        for name in ["snapshot", "changes", "ready", "heartbeat", "error", "refused"] {
-            serde_json::from_str::<serde_json::Value>(&golden(name)).expect(name);
+        let counts = |approve| [("approve".to_owned(), approve), ("deny".to_owned(), 0)].into();
+        let asked = Asked {
+            ask: "5f".into(),
+            question: "Deploy?".into(),
+            choices: vec!["approve".into(), "deny".into()],
+            needed: 2,
+            deadline: Timestamp(1_796_000_060_000),
+            counts: counts(1),
+        };
+        let settled = |outcome| Notice::Settled(Settled { ask: "5f".into(), outcome, counts: counts(2) });
+        let watching = Watching { viewers: 3, names: vec!["Ann".into()] };
+        let text = |bytes: Bytes| String::from_utf8(bytes.into()).unwrap();
+        let frames = [
+            ("snapshot", text(step(&snapshot(), None))),
+            ("resync", text(step(&snapshot(), Some(Resync::RemovalsForgotten)))),
+            ("changes", text(step(&changes, None))),
+            ("ready", ready(4, Some("3c9ad1f2"))),
+            ("presence", notice(Notice::Watching(watching))),
+            ("ask", notice(Notice::Asked(asked))),
+            ("settled", notice(settled(Outcome::Agreed("approve".into())))),
+            ("settled-expired", notice(settled(Outcome::Expired))),
+            ("heartbeat", HEARTBEAT.to_owned()),
+            ("error", ended(&Refusal::not_found("abc"))),
+            ("answered", answered(&7.into(), r#"{"at":1796000000000}"#)),
+            ("refused", refused(&"a".into(), &Refusal::invalid(0, "share.pong is no command"))),
+            ("history", answered(&8.into(), &history(3, &snapshot().changes[..2], 3))),
+        ];
+        for (name, frame) in frames {
+            serde_json::from_str::<serde_json::Value>(&frame).expect(name);
+            assert_eq!(frame, golden(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_server_sent_event_has_the_payload_as_it_is_line_by_line() {
+        let text = |bytes: Bytes| String::from_utf8(bytes.into()).unwrap();
+        assert_eq!(text(server_sent(br#"{"event":"a","payload":{"x":1}}"#, None)), "event: a\ndata: {\"x\":1}\n\n");
+        assert_eq!(
+            text(server_sent(b"{\"event\":\"b\",\"payload\":{\"x\":\r\n1}}", Some(7))),
+            "id: 7\nevent: b\ndata: {\"x\":\ndata: \ndata: 1}\n\n"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod demo;
+mod export;
 mod follow;
 mod link;
 pub(crate) mod program;

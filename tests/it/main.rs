@@ -4,10 +4,12 @@
 
 mod access;
 mod architecture;
+mod browser;
 mod calls;
 mod cli;
 mod client;
 mod crash;
+mod documents;
 mod doors;
 mod expiry;
 mod grants;
@@ -20,6 +22,7 @@ mod opencode;
 mod pushes;
 mod quota;
 mod real;
+mod redact;
 mod registry;
 mod schema;
 mod share;

@@ -3,6 +3,7 @@
 pub(crate) mod bucket;
 pub(crate) mod desk;
 pub(crate) mod door;
+pub(crate) mod http;
 pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod memory;
@@ -10,3 +11,4 @@ pub(crate) mod moto;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod sink;
+pub(crate) mod sse;

@@ -26,6 +26,7 @@ use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
+use crate::cli::program::{EXPORT, Home};
 use crate::support::bucket::{TestBucket, dump};
 use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, close_frame, keys, next_json};
 use crate::support::items::part;
@@ -369,4 +370,51 @@ async fn a_host_without_credentials_keeps_out_viewers_who_show_nothing() {
     let open = Served::over(store, Arc::new(open), |_| {}).await;
     let refused = open.client(None).info(share.id()).await.unwrap_err();
     assert!(matches!(refused.refusal(), Some(Refusal::Unauthorized { .. })), "{refused}");
+}
+
+#[test]
+fn a_producer_says_who_may_see_its_share_and_hands_it_to_a_stranger() {
+    let home = Home::new();
+    let anns = format!("ann={ANNS_KEY}");
+    let bobs = format!("bob={BOBS_KEY}");
+    let keys = ["--key", &anns, "--key", &bobs, "--visibility", "account", "--log-format", "json"];
+    let host = home.serve(&keys);
+    let as_account = |key: &str| Home::new().set("CAPSHARE_TO", &host.url).set("CAPSHARE_TOKEN", key);
+    let (ann, bob) = (as_account(ANNS_KEY), as_account(BOBS_KEY));
+    let info = |home: &Home, share: &str, exit| {
+        let ran = home.run(&["info", share, "--json"]).ends_with(exit);
+        if exit == 0 { ran.objects()[0]["visibility"].clone() } else { ran.error()["code"].clone() }
+    };
+    let id = ann.run(&["push", EXPORT, "--json"]).ends_with(0).objects()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!((info(&ann, &id, 0), info(&bob, &id, 0)), ("account".into(), "account".into()), "as the host has it");
+    let set = ann.run(&["visibility", &id, "grant", "--json"]).ends_with(0).objects().remove(0);
+    assert_eq!((&set["event"], &set["visibility"]), (&"visibility".into(), &"grant".into()));
+    assert_eq!((info(&ann, &id, 0), info(&bob, &id, 4)), ("grant".into(), "Unauthorized".into()));
+    bob.run(&["watch", &id]).ends_with(4);
+    bob.run(&["visibility", &id, "link"]).ends_with(4);
+    let handed = ann.run(&["link", &id, "--json"]).ends_with(0).objects().remove(0);
+    let url = handed["url"].as_str().unwrap();
+    assert_eq!(info(&bob, url, 0), "grant");
+    let mut watch = bob.start(&["watch", url]);
+    watch.stdout.wait_for(|line| line.contains(r#""ready""#));
+
+    assert!(ann.run(&["push", EXPORT, "--json"]).ends_with(0).objects()[0]["existed"].as_bool().unwrap());
+    assert_eq!(info(&bob, &id, 4), "Unauthorized", "pushed again it stays what it is");
+    ann.run(&["push", EXPORT, "--visibility", "link"]).ends_with(0);
+    assert_eq!(info(&bob, &id, 0), "link");
+    let people = ann.run(&["info", &id]).ends_with(0);
+    assert!(people.stdout.contains("visible   link"), "{}", people.stdout);
+    ann.run(&["visibility", &id, "everybody"]).ends_with(2);
+    ann.run(&["push", EXPORT, "--visibility", ""]).ends_with(2);
+    home.run(&["serve", "--check", "--visibility", "public"]).ends_with(2);
+    drop(watch);
+
+    host.program.signal("-TERM");
+    let said = host.program.wait().ends_with(0).everything();
+    let lines = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let lines = lines.filter(|line| line["target"] == "audit").map(|line| line["fields"].clone());
+    let set: Vec<_> = lines.filter(|line| line["event"] == "visibility_set").collect();
+    assert!(set.iter().all(|line| line["share"] == id.as_str() && line["account"] == "ann"), "{set:?}");
+    let set: Vec<_> = set.iter().map(|line| line["visibility"].as_str().unwrap()).collect();
+    assert_eq!(set, ["account", "grant", "link"]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use capshare::share::error::Refusal;
 use capshare::share::grant::{GrantToken, Label};
 use capshare::share::id::{BadName, GrantId};
-use capshare::share::visibility::Visibility;
+use capshare::share::visibility::{BadVisibility, Visibility};
 use clap::Args;
 
 use crate::cli::args::Host;
@@ -40,7 +40,7 @@ pub(crate) struct SetVisibility {
     #[command(flatten)]
     pub(crate) own: Own,
     /// Whoever knows the link, whoever has an account at the host, or its owner and who is granted it
-    #[arg(value_name = "link|account|grant", value_parser = super::visibility)]
+    #[arg(value_name = "link|account|grant", value_parser = visibility)]
     pub(crate) visibility: Visibility,
 }
 
@@ -82,6 +82,10 @@ pub(crate) struct Unlink {
     /// Which token: its id, as links shows it, or itself
     #[arg(value_name = "GRANT", value_parser = grant)]
     pub(crate) grant: GrantId,
+}
+
+pub(super) fn visibility(text: &str) -> Result<Visibility, BadVisibility> {
+    text.parse()
 }
 
 fn label(text: &str) -> Result<Label, Refusal> {

@@ -1,6 +1,7 @@
 //! What a file holds: an OpenCode export, or JSON lines. Which of them is found out from its beginning.
 //!
-//! An export is one JSON document, `{"info": SESSION, "messages": [{"info": MESSAGE, "parts": [PART]}]}`, and is read whole.
+//! An export is one JSON document, `{"info": SESSION, "messages": [{"info": MESSAGE, "parts": [PART]}]}`, and is read whole;
+//! with it what `capshare export` puts beside these, `models`, `session_diff` and `other`.
 //! Lines are `{"type", "data"}`, or a recorded request whose `body` has `data`, a list of these; they are read one by one.
 
 use std::collections::VecDeque;
@@ -239,6 +240,13 @@ struct Export<'a> {
     info: &'a RawValue,
     #[serde(borrow)]
     messages: Vec<ExportMessage<'a>>,
+    #[serde(borrow, default)]
+    models: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    session_diff: Option<&'a RawValue>,
+    /// Each `{"type", "data"}`.
+    #[serde(borrow, default)]
+    other: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -258,7 +266,9 @@ fn read_export(text: &str) -> Result<VecDeque<(Piece, u64)>, Failure> {
     })?;
     let mut pieces = VecDeque::with_capacity(1 + export.messages.len());
     let mut first = Piece::default();
-    first.items.put("session", export.info.get()).map_err(|refusal| of_refusal(&refusal))?;
+    if export.info.get() != "null" {
+        first.items.put("session", export.info.get()).map_err(|refusal| of_refusal(&refusal))?;
+    }
     first.session = serde_json::from_str::<Origin>(export.info.get()).ok().and_then(|origin| origin.id);
     pieces.push_back((first, export.info.get().len() as u64));
     for (n, message) in export.messages.iter().enumerate() {
@@ -274,6 +284,16 @@ fn read_export(text: &str) -> Result<VecDeque<(Piece, u64)>, Failure> {
         };
         read().map_err(|refusal| of_refusal(&refusal).saying(format!("message {}: {}", n + 1, reason(&refusal))))?;
         pieces.push_back((piece, bytes as u64));
+    }
+    let mut last = Piece::default();
+    let mut read = || -> Result<(), Refusal> {
+        export.models.iter().try_for_each(|model| last.items.put("model", model.get()))?;
+        export.session_diff.iter().try_for_each(|diff| last.items.put("session_diff", diff.get()))?;
+        export.other.iter().try_for_each(|item| last.items.sync_data(item.get()))
+    };
+    read().map_err(|refusal| of_refusal(&refusal).saying(format!("beside the messages: {}", reason(&refusal))))?;
+    if !last.items.is_empty() {
+        pieces.push_back((last, 0));
     }
     Ok(pieces)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use capshare::host::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::hub::access::Scopes;
 use capshare::share::id::AccountId;
@@ -35,6 +36,7 @@ pub(crate) struct ServeSettings {
     pub(crate) signed: Signed,
     pub(crate) origins: Setting<Vec<String>>,
     pub(crate) opencode_account: Setting<Option<AccountId>>,
+    pub(crate) trusted_proxies: Setting<Vec<ProxyNet>>,
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
     pub(crate) linger: Setting<Duration>,
@@ -103,6 +105,13 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
             || Ok(Setting::by_default(None)),
             |said| said.read("an account: 1 to 64 letters, digits or _ . @ -", |text| text.parse().ok().map(Some)),
         )?;
+    let proxies = (!args.trusted_proxies.is_empty()).then(|| args.trusted_proxies.join(" "));
+    let (variables, written) = (&["CAPSHARE_TRUSTED_PROXIES"], file.trusted_proxies.map(|list| list.join(" ")));
+    let trusted_proxies = find("--trusted-proxy", proxies, variables, "trusted_proxies", written)
+        .unwrap_or_else(|| Setting::by_default(String::new()))
+        .read("IP addresses or networks, such as 10.0.0.7 or 10.0.0.0/8", |text| {
+            text.split_whitespace().map(|net| net.parse().ok()).collect()
+        })?;
     let log = find("--log", common.log.clone(), &["CAPSHARE_LOG"], "log", file.log)
         .unwrap_or_else(|| Setting::by_default("info".to_owned()));
     let log_format = log_format(common, environment, file.log_format)?;
@@ -134,6 +143,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         signed,
         origins,
         opencode_account,
+        trusted_proxies,
         open,
         single_writer,
         linger,
@@ -218,6 +228,11 @@ impl ServeSettings {
                 "opencode_account",
                 json!(self.opencode_account.value.as_ref().map(AccountId::as_str)),
                 &self.opencode_account.from,
+            ),
+            (
+                "trusted_proxies",
+                json!(self.trusted_proxies.value.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                &self.trusted_proxies.from,
             ),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),

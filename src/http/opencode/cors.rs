@@ -23,7 +23,7 @@ pub(super) async fn preflight(State(doors): State<Arc<Doors>>, request: Request)
     let (request, _) = request.into_parts();
     match doors.check_origin(&request.headers) {
         Ok(()) => allowed(&doors, &request.headers, granted()),
-        Err(refusal) => doors.refuse(DOOR, &request, &refusal),
+        Err(refusal) => doors.refuse_with(DOOR, &request, &refusal, serde_json::json!({})),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A guess costs the guesser the time to the next. An address that has used up its failures is refused before its
 //! credential is looked at, a right one too: otherwise it could go on guessing. Behind a proxy all clients have the
-//! proxy's address, so there the proxy should be the one that limits, and the host's limit be set high.
+//! proxy's address, unless the host is told to trust the proxy's word for theirs.
 
 use std::collections::HashMap;
 use std::fmt;

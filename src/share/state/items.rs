@@ -23,11 +23,14 @@ pub(super) struct Item {
     pub(super) key: ItemKey,
     pub(super) value: Payload,
     pub(super) revision: Revision,
+    /// With which it came.
+    pub(super) first: Revision,
 }
 
 impl Item {
     pub(super) fn to_changed(&self) -> Changed {
-        Changed { key: self.key.clone(), revision: self.revision, value: Some(self.value.clone()) }
+        let Self { key, value, revision, first } = self;
+        Changed { key: key.clone(), revision: *revision, first: Some(*first), value: Some(value.clone()) }
     }
 }
 
@@ -36,22 +39,24 @@ impl Items {
         self.by_order.get(self.order_of.get(key)?)
     }
 
-    /// Sets an item; false if it had this value.
-    pub(super) fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> bool {
+    /// Sets an item, and gives the revision with which it first came; `None` if it had this value.
+    pub(super) fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> Option<Revision> {
         if let Some(item) = self.order_of.get(key).and_then(|order| self.by_order.get_mut(order)) {
             if item.value == *value {
-                return false;
+                return None;
             }
             self.byte_count = self.byte_count - item.value.as_str().len() + value.as_str().len();
             item.value = value.clone();
             item.revision = revision;
+            Some(item.first)
         } else {
             self.last_order += 1;
             self.byte_count += size(key, value);
             self.order_of.insert(key.clone(), self.last_order);
-            self.by_order.insert(self.last_order, Item { key: key.clone(), value: value.clone(), revision });
+            let item = Item { key: key.clone(), value: value.clone(), revision, first: revision };
+            self.by_order.insert(self.last_order, item);
+            Some(revision)
         }
-        true
     }
 
     /// Removes an item and, if it is a message, its parts; gives the keys that were there.

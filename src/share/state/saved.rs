@@ -65,6 +65,8 @@ pub struct SavedItem {
     pub order: u64,
     /// The revision that gave it its value.
     pub revision: Revision,
+    /// The revision with which it came. Runs that were written before this was kept say the one above.
+    pub first: Revision,
     /// Its value.
     pub value: Payload,
 }
@@ -78,7 +80,8 @@ impl State {
             return None;
         }
         let items = self.items.by_order.iter().filter(|(_, item)| item.revision > since).map(|(order, item)| {
-            SavedItem { key: item.key.clone(), order: *order, revision: item.revision, value: item.value.clone() }
+            let Item { key, value, revision, first } = item.clone();
+            SavedItem { key, order: *order, revision, first, value }
         });
         Some(Saved {
             opened: self.opened.clone()?,
@@ -124,11 +127,11 @@ impl State {
 impl Items {
     /// Puts an item into its place, from wherever it was.
     fn place(&mut self, item: SavedItem) {
-        let SavedItem { key, order, revision, value } = item;
+        let SavedItem { key, order, revision, first, value } = item;
         self.remove(&key);
         self.byte_count += size(&key, &value);
         self.order_of.insert(key.clone(), order);
-        self.by_order.insert(order, Item { key, value, revision });
+        self.by_order.insert(order, Item { key, value, revision, first });
     }
 }
 

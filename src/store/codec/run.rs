@@ -114,6 +114,9 @@ struct ItemLine<'a> {
     key: Cow<'a, str>,
     order: u64,
     revision: Revision,
+    /// Absent: the same.
+    #[serde(default)]
+    first: Option<Revision>,
     #[serde(borrow)]
     value: &'a RawValue,
 }
@@ -152,11 +155,14 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
         put_json(&mut line, &RemovedLine { removed: key.as_str().into(), revision: *revision });
         end_line(&mut line);
     }
-    for SavedItem { key, order, revision, value } in &saved.items {
+    for SavedItem { key, order, revision, first, value } in &saved.items {
         line.extend_from_slice(b"{\"key\":");
         put_json(&mut line, key.as_str());
         super::put_field(&mut line, "order", order);
         super::put_field(&mut line, "revision", revision);
+        if first != revision {
+            super::put_field(&mut line, "first", first);
+        }
         line.extend_from_slice(b",\"value\":");
         line.extend_from_slice(value.as_str().as_bytes());
         line.push(b'}');
@@ -200,7 +206,8 @@ pub(in crate::store) fn decode_run(
         let line: ItemLine<'_> = parse(key, "an item", lines.next()?)?;
         let key: ItemKey = line.key.parse().map_err(bad_key)?;
         let value = Payload::from_checked_json(line.value.get());
-        saved.items.push(SavedItem { key, order: line.order, revision: line.revision, value });
+        let (order, revision, first) = (line.order, line.revision, line.first.unwrap_or(line.revision));
+        saved.items.push(SavedItem { key, order, revision, first, value });
     }
     lines.end()?;
     Ok((header, saved))

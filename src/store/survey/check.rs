@@ -66,6 +66,8 @@ pub struct Checked {
     pub shares: u64,
     /// Sessions that are or were shared.
     pub sessions: u64,
+    /// Tokens, revoked and expired ones too.
+    pub tokens: u64,
     /// What should not be so, at most 10,000, by key.
     pub findings: Vec<Finding>,
     /// How many more there were.
@@ -128,13 +130,36 @@ impl Store {
         }
         drop(judging);
         self.check_tombstones(&mut checked, progress).await?;
+        self.check_tokens(&mut checked, progress).await?;
         checked.findings.sort_by(|a, b| (&a.key, a.problem).cmp(&(&b.key, b.problem)));
         Ok(checked)
     }
 
+    /// A record that cannot be read is that of a token which no host takes any more.
+    async fn check_tokens(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
+        let mut reading = self
+            .bucket
+            .list(&key::tokens(), None)
+            .map_ok(|listed| async move {
+                let Some(id) = key::token_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
+                match self.token(&id).await {
+                    Ok(_) => Ok(None),
+                    Err(error) => unreadable(&listed.key, error).map(Some),
+                }
+            })
+            .try_buffer_unordered(REQUESTS_AT_ONCE);
+        while let Some(finding) = reading.try_next().await? {
+            progress(1);
+            checked.objects += 1;
+            checked.tokens += 1;
+            checked.add(finding.into_iter().collect());
+        }
+        Ok(())
+    }
+
     /// Keys that begin with nothing that the store knows.
     async fn check_strays(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let known = BTreeSet::from([key::index(), key::shares(), key::tombstones(), key::probes()]);
+        let known = BTreeSet::from([key::index(), key::shares(), key::tombstones(), key::tokens(), key::probes()]);
         let (folders, objects) = self.bucket.folders(&Path::default()).await?;
         progress(objects.len() as u64);
         checked.objects += objects.len() as u64;

@@ -74,8 +74,8 @@ impl Problem {
         match self {
             Self::Unreadable => (
                 "unreadable",
-                "it does not hold what the store writes; the share cannot be opened if it is needed for that",
-                "restore it from a backup, upgrade if its format is newer, or give the share up",
+                "it does not hold what the store writes; a share that needs it cannot be opened, a token of it is not taken",
+                "restore it from a backup, upgrade if its format is newer, or give the share or the token up",
             ),
             Self::MissingSegment => (
                 "missing-segment",

@@ -48,6 +48,8 @@ pub struct Stats {
     pub index: Tally,
     /// Tombstones.
     pub tombstones: Tally,
+    /// Records of tokens, revoked and expired ones too.
+    pub tokens: Tally,
     /// What start-up probes left, and what is not the store's.
     pub other: Tally,
     /// The largest shares, at most ten, the largest first.
@@ -126,9 +128,15 @@ impl Store {
             while let Some(listed) = listing.try_next().await? {
                 progress(1);
                 stats.all.add(&listed);
-                let is_tombstone = key::tombstone_of(&listed.key).is_some();
-                stats.deleted += u64::from(is_tombstone);
-                if is_tombstone { &mut stats.tombstones } else { &mut stats.other }.add(&listed);
+                let kind = if key::tombstone_of(&listed.key).is_some() {
+                    stats.deleted += 1;
+                    &mut stats.tombstones
+                } else if key::token_of(&listed.key).is_some() {
+                    &mut stats.tokens
+                } else {
+                    &mut stats.other
+                };
+                kind.add(&listed);
             }
         }
         Ok(stats)

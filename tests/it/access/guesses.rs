@@ -40,6 +40,42 @@ async fn an_address_that_guesses_is_refused_before_it_is_looked_at() {
     assert_eq!(served.refused("/rpc/share", &[]).await.0, 401);
 }
 
+/// S8: behind a proxy that is trusted, limits by address count the clients, by what that proxy says and not by what they say
+/// themselves.
+#[tokio::test]
+async fn behind_a_trusted_proxy_each_client_is_counted_by_itself() {
+    let behind = Served::over(Arc::new(InMemory::new()), keys(), |settings| {
+        settings.hub.failed_credentials_per_minute = NonZeroU32::new(3).unwrap();
+        settings.doors.upgrades_per_minute = NonZeroU32::new(8).unwrap();
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let knock = async |client: &str, token: &str| {
+        let headers = [("X-Forwarded-For", client), ("Authorization", &bearer(token))];
+        behind.knock("/rpc/share", &headers).await.map_or_else(|response| response.status().as_u16(), |_| 101)
+    };
+    for forged in ["203.0.113.1", "1.1.1.1, 203.0.113.1", "203.0.113.2, 203.0.113.1"] {
+        assert_eq!(knock(forged, "not-the-key-0123456").await, 401);
+    }
+    assert_eq!(knock("203.0.113.1", ANNS_KEY).await, 429, "it has guessed too often");
+    for _ in 0..8 {
+        assert_eq!(knock("203.0.113.2", ANNS_KEY).await, 101);
+    }
+    assert_eq!(knock("203.0.113.2", ANNS_KEY).await, 429, "it has come too often");
+    assert_eq!(knock("203.0.113.3", ANNS_KEY).await, 101);
+}
+
+/// Without such a proxy the header is anybody's, and nothing is made of it.
+#[tokio::test]
+async fn whoever_says_that_he_is_a_proxy_is_not_believed() {
+    let served = host().await;
+    for n in 1..=4 {
+        let headers = [("X-Forwarded-For", format!("203.0.113.{n}")), ("Authorization", bearer("not-the-key-0123456"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_eq!(served.refused("/rpc/share", &headers).await.0, if n <= 3 { 401 } else { 429 });
+    }
+}
+
 /// Right credentials cost nothing, however many.
 #[tokio::test]
 async fn right_credentials_are_not_counted() {

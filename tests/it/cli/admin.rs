@@ -53,11 +53,11 @@ async fn an_administrator_tells_an_account_and_everybody_something() {
     let home = Home::new();
     let host = home.serve(&[]);
     let client = capshare::Client::builder(&host.url).build().unwrap();
-    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    let (heard, mut hearing) = tokio::sync::mpsc::channel(16);
     let hear = move |push: Push| {
         let heard = heard.clone();
         async move {
-            heard.send(push).unwrap();
+            heard.try_send(push).unwrap();
             Ok::<_, String>(Answer::Done)
         }
     };

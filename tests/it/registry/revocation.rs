@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use capshare::client::{ClientError, Closed};
 use capshare::hub::access::Scopes;
+use capshare::hub::ambient::Ambient;
 use capshare::share::admin::CloseWhich;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, run};
@@ -238,4 +239,24 @@ fn an_expired_credential_closes_its_connections() {
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         assert_eq!(registry.count(), 1);
     });
+}
+
+/// Viewers too, on a real socket: their credential's end closes them with 4001.
+#[tokio::test]
+async fn an_expired_credential_closes_its_viewers() {
+    let in_a_second = Timestamp(Ambient::system().clock.now().0 + 1_000);
+    let desk = Desk::of([("short", desk::until(token("ann", "t1", Scopes::SHARE), in_a_second)), ("ever", key("ann"))]);
+    let served = serve(&desk).await;
+    let share = served.client(Some("ever")).create(&"ses_1".parse().unwrap(), None).await.unwrap();
+    let mut stays = viewer_socket(&served, share.id().as_str(), Some("ever")).await;
+    let mut nobodys = viewer_socket(&served, share.id().as_str(), None).await;
+    let mut viewer = viewer_socket(&served, share.id().as_str(), Some("short")).await;
+    let (code, reason) = close_frame(&mut viewer).await;
+    assert_eq!(code, 4001, "{reason}");
+    assert!(reason.contains("expired"), "{reason}");
+    assert!(Ambient::system().clock.now() >= in_a_second);
+    share.sync(part("p", "1")).await.unwrap();
+    for socket in [&mut stays, &mut nobodys] {
+        while next_json(socket).await["event"] != "changes" {}
+    }
 }

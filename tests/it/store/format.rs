@@ -31,6 +31,7 @@ const VISIBLE: &str = include_str!("../../data/store/format-1-segment-visibility
 const RUN_WITH_VISIBILITY: &str = include_str!("../../data/store/format-1-run-visibility.jsonl");
 const GRANTS: &str = include_str!("../../data/store/format-1-segment-grants.jsonl");
 const RUN_WITH_GRANTS: &str = include_str!("../../data/store/format-1-run-grants.jsonl");
+const RUN_WITH_FIRST: &str = include_str!("../../data/store/format-1-run-first.jsonl");
 const CLAIM: &str = include_str!("../../data/store/format-1-claim.json");
 const ABOUT: &str = include_str!("../../data/store/format-1-about.json");
 const TOKEN: &str = include_str!("../../data/store/format-1-token.json");
@@ -171,8 +172,8 @@ async fn format_1_has_tokens() {
     let revoked = store.revoke_token(&id, Timestamp(1_796_000_001_000)).await.unwrap();
     assert_eq!(text(&bucket, &format!("token/{id}")).await, TOKEN);
     assert_eq!(store.token(&id).await.unwrap(), revoked);
-    assert_eq!(store.tokens(None).await.unwrap(), Vec::from_iter(revoked));
-    assert_eq!(store.tokens(Some(&account("bob"))).await.unwrap(), []);
+    assert_eq!(store.tokens(None).await.unwrap().tokens, Vec::from_iter(revoked));
+    assert_eq!(store.tokens(Some(&account("bob"))).await.unwrap().tokens, []);
     let other = TokenId::from_bits(2);
     bucket.put(&Path::from(format!("token/{other}")), PutPayload::from_static(TOKEN.as_bytes())).await.unwrap();
     assert!(matches!(store.token(&other).await, Err(StoreError::Corrupt { .. })));
@@ -229,6 +230,45 @@ async fn format_1_has_visibilities() {
     put(&bucket, &segment_key(1), VISIBLE.replace("\"account\"}", "\"team\"}")).await;
     let Err(error) = self::host(&bucket, 5).open_log(&share(1)).await else { panic!() };
     assert!(error.to_string().contains("unknown visibility team"), "{error}");
+}
+
+/// A run says with which revision an item came, if that is not the one of its value. One of before that was kept says the latter.
+#[tokio::test]
+async fn format_1_has_the_revision_with_which_an_item_came() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let host = self::host(&bucket, 0xfeed);
+    let key = ItemKey::part("msg_1", "prt_1").unwrap();
+    let sync = |at, key: &ItemKey, value| {
+        let batch = Batch { stamp: None, changes: vec![Change { key: key.clone(), value: json(value) }] };
+        Entry::Sync { at: Timestamp(at), batch }
+    };
+    let going_on = [
+        sync(1_796_000_001_000, &key, "1"),
+        sync(1_796_000_002_000, &ItemKey::session(), "2"),
+        sync(1_796_000_003_000, &key, "3"),
+    ];
+    let mut log = created(&host, &share(1), &[golden().0.remove(0)]).await;
+    log.append(&going_on).await.unwrap();
+    let Opened::Open(_, news) = self::host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+    let state = news.into_state();
+    let (folded, _) = log.fold(Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    log.folded(&folded);
+    assert_eq!(text_of(bucket.as_ref(), &Path::parse(run_key()).unwrap()).await, RUN_WITH_FIRST);
+    bucket.delete(&Path::parse(segment_key(1)).unwrap()).await.unwrap();
+    let read = async || {
+        let Opened::Open(_, news) = self::host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+        news.into_state()
+    };
+    assert_eq!(read().await, state);
+    let came = |state: &State| -> Vec<_> {
+        state.changes_since(0).1.iter().map(|changed| (changed.revision, changed.first)).collect()
+    };
+    assert_eq!(came(&state), [(3, Some(1)), (2, Some(2))]);
+
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(RUN_WITH_FIRST.replace(",\"first\":1", "").as_bytes()).unwrap();
+    put(&bucket, &run_key(), packed.finish().unwrap()).await;
+    assert_eq!(came(&read().await), [(3, Some(3)), (2, Some(2))]);
 }
 
 /// Grants stand in the log, and in a run until they are revoked.

@@ -117,8 +117,21 @@ pub(crate) fn keys() -> Arc<SharedKeys> {
     Arc::new(SharedKeys::new(keys.map(|(name, key)| (name.parse().unwrap(), Secret::from(key), Scopes::SHARE))))
 }
 
-/// The next text frame, as JSON.
+/// The next text frame, as JSON, but for who watches.
 pub(crate) async fn next_json<S>(socket: &mut WebSocketStream<S>) -> serde_json::Value
+where
+    S: futures::AsyncRead + futures::AsyncWrite + Unpin,
+{
+    loop {
+        let frame = next_frame(socket).await;
+        if frame["event"] != "presence" {
+            return frame;
+        }
+    }
+}
+
+/// The next text frame, as JSON.
+pub(crate) async fn next_frame<S>(socket: &mut WebSocketStream<S>) -> serde_json::Value
 where
     S: futures::AsyncRead + futures::AsyncWrite + Unpin,
 {

@@ -346,6 +346,14 @@ class Client {
     CHECK(get(expiring_soon.send()).getResult().getExpiresAt() > 0);
     CHECK(get(share.setExpiryRequest().send()).getResult().getExpiresAt() == 0);
 
+    // To be seen by its own account alone, which this is, and again by everybody who has the link.
+    for (auto visibility : {Visibility::GRANT, Visibility::LINK}) {
+      auto visible = share.setVisibilityRequest();
+      visible.setVisibility(visibility);
+      CHECK(get(visible.send()).getResult().getVisibility() == visibility);
+      CHECK(get(share.infoRequest().send()).getResult().getInfo().getVisibility() == visibility);
+    }
+
     // Narrowed.
     auto narrowed = get(share.narrowToWriteRequest().send());
     CHECK(narrowed.getResult().getInfo().getId() == id);

@@ -272,6 +272,12 @@ async def every_method(world):
         assert facts((answer := await share.setExpiry(ttlMs=0)).result, "expiresAt") == 0
         refusal((answer := await share.setExpiry(ttlMs=2**63)).result, "limitExceeded")
 
+        # Visible to who is granted it, then by its link again.
+        for visibility in ("grant", "link"):
+            told = facts((answer := await share.setVisibility(visibility=visibility)).result, "visibility")
+            assert str(told) == visibility and str((await share.info()).result.info.visibility) == visibility
+        refusal((answer := await share.setVisibility(visibility="unset")).result, "invalidInput")
+
         # Narrowed: a writer cannot read, a view cannot write, and one that has run out does nothing.
         writer = world.seen((narrowed := await share.narrowToWrite()).writer)
         assert facts(narrowed.result, "info").id == id
@@ -294,6 +300,7 @@ async def every_method(world):
         refusal((answer := await restored.share.info()).result, "unauthorized")
         refusal((answer := await restored.writer.sync(data=[], stamp={})).result, "unauthorized")
         refusal((answer := await restored.writer.setExpiry(ttlMs=1)).result, "unauthorized")
+        refusal((answer := await restored.writer.setVisibility(visibility="link")).result, "unauthorized")
         refusal((answer := await restored.view.read(since=0, cursor=0)).result, "unauthorized")
         saved = facts((answer_saved := await share.save(label="x", expiresAt=0)).result, "saved")
         grants = facts((answer_grants := await share.grants()).result, "grants")

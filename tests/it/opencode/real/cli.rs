@@ -3,16 +3,21 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
 
 use super::model::Model;
 use crate::support::install;
 
 const VERSION: &str = "1.18.33";
+
+/// How long it may be silent while it works, on a machine that has other work: its first start makes its database.
+const WITHIN: Duration = Duration::from_secs(120);
 
 /// A user of OpenCode: a home, and a project with a settings file.
 pub(crate) struct User {
@@ -23,7 +28,7 @@ pub(crate) struct User {
 /// A process of OpenCode, ended when dropped, and what it says.
 pub(crate) struct Running {
     child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    lines: Lines<BufReader<Receiver>>,
     said: String,
 }
 
@@ -69,10 +74,11 @@ impl User {
 
     /// Begins a command.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        // Some of what it says goes to one, some to the other.
-        let log = std::fs::File::create(self.folder.path().join("stderr")).unwrap();
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Some of what it says goes to one output, some to the other.
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = self.command(arguments);
+        let child = command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap();
+        let lines = BufReader::new(Receiver::from_owned_fd(reader.into()).unwrap()).lines();
         Running { child, lines, said: String::new() }
     }
 
@@ -96,20 +102,15 @@ impl User {
     pub(crate) async fn export(&self, session: &str) -> Value {
         serde_json::from_str(&self.run(&["export", session]).await).unwrap()
     }
-
-    /// What the last command that was begun said of its troubles.
-    pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
-    }
 }
 
 impl Running {
     /// The next line that has this in it.
     pub(crate) async fn wait_for(&mut self, what: &str) -> String {
         loop {
-            match self.lines.next_line().await.unwrap() {
+            match self.next_line().await {
                 Some(line) if line.contains(what) => return line,
-                Some(line) => self.said.push_str(&format!("{line}\n")),
+                Some(_) => {}
                 None => panic!("it ended without saying {what}:\n{}", self.said),
             }
         }
@@ -117,11 +118,16 @@ impl Running {
 
     /// Waits until it has ended well.
     pub(crate) async fn end(mut self) {
-        while let Some(line) = self.lines.next_line().await.unwrap() {
-            self.said.push_str(&format!("{line}\n"));
-        }
+        while self.next_line().await.is_some() {}
         let status = self.child.wait().await.unwrap();
         assert!(status.success(), "{status}:\n{}", self.said);
+    }
+
+    async fn next_line(&mut self) -> Option<String> {
+        let line = tokio::time::timeout(WITHIN, self.lines.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("it says nothing more:\n{}", self.said)).unwrap()?;
+        self.said.push_str(&format!("{line}\n"));
+        Some(line)
     }
 }
 

@@ -1,0 +1,90 @@
+//! `capshare export`: a share as a document, in a file or on stdout.
+//!
+//! The share is read whole, at one revision, before a byte is written; a file that is there already is replaced. What it
+//! writes as `opencode` or `jsonl` is what `push` reads, and the share that becomes of it holds the same items.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use capshare::contract::sync_data::write_sync_data;
+use capshare::share::error::Refusal;
+use capshare::share::view::{Changed, Step};
+use capshare::viewer::render::Document;
+use serde_json::json;
+
+use crate::cli::args;
+use crate::cli::connect::{Target, of_refusal};
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::link;
+use crate::cli::output::Output;
+use crate::cli::stop;
+
+/// Writes a share.
+pub(crate) async fn run(args: args::Export, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
+    let stop = stop::on_signal()?;
+    let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+    // Reading waits for a host for ever; there must be one to begin with.
+    target.client.hello().await.map_err(|error| target.failure(&error))?;
+    let view = link::view(&target, &id, token).await?;
+    let telling = tokio::spawn(target.tell_of_losses(*output));
+    let mut watch = view.watch(0);
+    let step = tokio::select! {
+        () = stop.cancelled() => return Err(Failure::new(Exit::Failed, "stopped before the share was read")),
+        step = watch.next() => step,
+    };
+    telling.abort();
+    // A watch that ends without a word was of a share that is not there any more.
+    let step = step.ok_or_else(|| of_refusal(&Refusal::not_found(id.as_str())))?;
+    let step = step.map_err(|error| target.failure(&error))?;
+    drop((watch, view));
+    let (revision, items) = (step.revision, step.changes.len());
+    let pieces = document(step, args.format);
+    match &args.output {
+        None => {
+            for piece in pieces {
+                output.text(&piece)?;
+            }
+        }
+        Some(path) => {
+            write(path, pieces).map_err(|error| {
+                Failure::new(Exit::Failed, format!("{} cannot be written: {error}", path.display()))
+            })?;
+            output.result(
+                format_args!("{items} items at revision {revision} written to {}", path.display()),
+                &json!({
+                    "event": "exported",
+                    "id": id.as_str(),
+                    "file": path.display().to_string(),
+                    "items": items,
+                    "revision": revision,
+                }),
+            )?;
+        }
+    }
+    target.client.close().await;
+    Ok(())
+}
+
+/// The document of a whole state, piece by piece.
+fn document(step: Step, format: args::ExportFormat) -> Box<dyn Iterator<Item = String>> {
+    let changes = step.changes.into_iter();
+    let gather = |changes: std::vec::IntoIter<Changed>| {
+        Document::gather(changes.filter_map(|Changed { key, value, .. }| Some((key, value?))))
+    };
+    match format {
+        args::ExportFormat::Opencode => Box::new(gather(changes).json()),
+        args::ExportFormat::Markdown => Box::new(gather(changes).markdown()),
+        args::ExportFormat::Jsonl => {
+            Box::new(changes.map(|changed| format!("{}\n", write_sync_data(&changed.into_change()))))
+        }
+    }
+}
+
+fn write(path: &Path, pieces: impl Iterator<Item = String>) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    for piece in pieces {
+        file.write_all(piece.as_bytes())?;
+    }
+    file.flush()
+}

@@ -1,0 +1,119 @@
+//! The client's calls that read, each with the policy for a connection that is lost while it is on its way. All of them may
+//! be made again.
+
+use crate::client::Client;
+use crate::client::access::ReadAccess;
+use crate::client::calls::{self, Page};
+use crate::client::error::ClientError;
+use crate::client::link::Policy;
+use crate::client::listing::Listing;
+use crate::client::replica::Replica;
+use crate::client::view::View;
+use crate::client::watch::{Watch, Watcher};
+use crate::share::id::ShareId;
+use crate::share::view::{Chunk, Revision, ShareInfo};
+
+impl Client {
+    /// A share's facts. Whoever may see it may ask.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) for who may not see it.
+    pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
+        self.info_by(ReadAccess::Id(id.clone())).await
+    }
+
+    pub(crate) async fn info_by(&self, access: ReadAccess) -> Result<ShareInfo, ClientError> {
+        self.run(|link| {
+            Box::pin(async move { link.call(Policy::Again, |session| calls::info(session, access.clone())).await })
+        })
+        .await
+    }
+
+    /// A share for reading, by its id. It asks nothing of the host yet; its calls are refused to who may not see it.
+    #[must_use]
+    pub fn view(&self, id: &ShareId) -> View {
+        View::new(self.clone(), ReadAccess::Id(id.clone()))
+    }
+
+    /// The whole state of a share, read in chunks; the call timeout holds for each.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn snapshot(&self, id: &ShareId) -> Result<Replica, ClientError> {
+        self.snapshot_by(&ReadAccess::Id(id.clone())).await
+    }
+
+    pub(crate) async fn snapshot_by(&self, access: &ReadAccess) -> Result<Replica, ClientError> {
+        let mut replica = Replica::new();
+        loop {
+            // Chunks are read from the living state: what changed since the first of them is read again.
+            let since = replica.revision();
+            let first = self.read(access, since, 0).await?;
+            let (revision, mut cursor) = (first.revision, first.next_cursor);
+            let was_one = cursor == 0;
+            replica.fold(first.reset || since == 0, &first.changes);
+            while cursor != 0 {
+                let chunk = self.read(access, since, cursor).await?;
+                cursor = chunk.next_cursor;
+                replica.fold(false, &chunk.changes);
+                if chunk.reset && since != 0 {
+                    // What was removed meanwhile is no longer known: once more from the beginning.
+                    replica = Replica::new();
+                    break;
+                }
+            }
+            if cursor == 0 {
+                replica.stand_at(revision, first.sync_count);
+                if was_one {
+                    return Ok(replica);
+                }
+            }
+        }
+    }
+
+    async fn read(&self, access: &ReadAccess, since: Revision, cursor: u64) -> Result<Chunk, ClientError> {
+        let access = access.clone();
+        self.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| calls::read(session, access.clone(), since, cursor)).await
+            })
+        })
+        .await
+    }
+
+    /// One page of the account's shares; 0 for `limit` is the host's choice. Begin without a cursor.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn list_page(&self, cursor: Option<&str>, limit: u32, every_account: bool) -> Result<Page, ClientError> {
+        let cursor = cursor.unwrap_or_default().to_owned();
+        self.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| calls::list(session, cursor.clone(), limit, every_account)).await
+            })
+        })
+        .await
+    }
+
+    /// The account's shares, page by page behind the scenes; with `every_account` (for administrators) all of them.
+    #[must_use]
+    pub fn list(&self, every_account: bool) -> Listing {
+        Listing::new(self.clone(), every_account)
+    }
+
+    /// Follows a share from a revision on; 0 means from the whole state.
+    #[must_use]
+    pub fn watch(&self, id: &ShareId, since: Revision) -> Watch {
+        Watch::new(self.clone(), ReadAccess::Id(id.clone()), since)
+    }
+
+    pub(crate) async fn run_watch(&self, task: Watcher) -> Result<(), ClientError> {
+        self.run(|link| {
+            Box::pin(async move {
+                link.tasks.spawn_local(task.run(link.clone()));
+                Ok(())
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,245 @@
+//! The documents of a share: `GET` and `HEAD` of `/share/{id}`, and of the same with `.json`, `.md` and `.png`.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/share/{id}` | the web page: the newest of the share as HTML, and the script that makes it live; for `Accept: text/markdown` or `application/json` that asks for no HTML, those |
+//! | `/share/{id}.json` | the whole share in the shape of an OpenCode export |
+//! | `/share/{id}.md` | the whole share as Markdown |
+//! | `/share/{id}.png` | a picture for previews of links; only with the feature `card` |
+//!
+//! What they hold is made by [`render`](crate::viewer::render). Here is who may have it, and how it travels: every answer has
+//! the revision as its entity tag and must be asked for again each time (`no-cache`), so that a change is seen and a deletion
+//! shows at once; asking again costs a 304. Pages and pictures are [made once](making) for a revision; the whole documents
+//! [stream](stream). Nothing runs in a document but our own script, and nobody may frame one or index it.
+//!
+//! Whoever may see the share may have them, by `Authorization: Bearer` where it is private. A browser cannot say that when it
+//! opens a page, so it gets an empty one of a private share, whose script asks the viewer channel. Any other refusal is a page
+//! for a browser, and JSON for everybody else. A credential in the query is refused, though it be right.
+
+mod making;
+mod shell;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+
+use crate::http::upgrade::{self, Doors, Peer};
+use crate::hub::registry::Door;
+use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
+use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
+use crate::share::id::ShareId;
+use crate::share::view::Revision;
+use crate::share::visibility::Visibility;
+use crate::viewer::render::Document;
+
+pub use making::Pages;
+
+/// A form in which a share is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Form {
+    Html,
+    Json,
+    Markdown,
+    Picture,
+}
+
+impl Form {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Markdown => "text/markdown; charset=utf-8",
+            Self::Picture => "image/png",
+        }
+    }
+
+    /// What a document of this form may do in a browser.
+    fn policy(self) -> &'static str {
+        match self {
+            Self::Html => {
+                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                 img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            }
+            Self::Json | Self::Markdown | Self::Picture => "default-src 'none'; frame-ancestors 'none'; sandbox",
+        }
+    }
+}
+
+/// Answers for `/share/{name}`, where the name is an id, perhaps with the ending of a form.
+pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    // Not decoded: no character of an id needs to be encoded.
+    let name = request.uri.path().trim_start_matches("/share/");
+    let (id, form) = match name.rsplit_once('.') {
+        Some((id, "json")) => (id, Form::Json),
+        Some((id, "md")) => (id, Form::Markdown),
+        Some((id, "png")) if cfg!(feature = "card") => (id, Form::Picture),
+        Some(_) | None => (name, asked_for(&request.headers)),
+    };
+    let mut response = match answer(&doors, &request, id, form).await {
+        Ok(response) => response,
+        Err(Refusal::Unauthorized { .. })
+            if form == Form::Html && id.parse::<ShareId>().is_ok() && is_as_browsers_ask(&request) =>
+        {
+            private(id)
+        }
+        Err(refusal) => {
+            if let (Refusal::NotFound { .. }, Ok(id)) = (&refusal, id.parse()) {
+                doors.pages.forget(&id);
+            }
+            refused(&doors, &request, form, &refusal)
+        }
+    };
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value| drop(headers.insert(name, HeaderValue::from_static(value)));
+    set(header::CONTENT_SECURITY_POLICY, form.policy());
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(HeaderName::from_static("x-robots-tag"), "noindex");
+    set(header::VARY, "accept, authorization");
+    response
+}
+
+async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
+    doors.knock_for_document(request)?;
+    let viewing = enter(doors, request, id).await?;
+    let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
+    let etag = etag(revision);
+    let mut response = if has(&request.headers, &etag) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else if request.method == Method::HEAD && !matches!(form, Form::Html | Form::Picture) {
+        Body::empty().into_response()
+    } else {
+        match form {
+            Form::Html => made(doors.pages.page(doors, &viewing.room).await?),
+            Form::Picture => made(doors.pages.picture(&viewing.room).await?),
+            Form::Json => stream::whole(doors, viewing, Document::json).await?,
+            Form::Markdown => stream::whole(doors, viewing, Document::markdown).await?,
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+    let caching = if visibility == Visibility::Link { "no-cache" } else { "no-store" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    if !headers.contains_key(header::ETAG)
+        && let Ok(etag) = HeaderValue::from_str(&etag)
+    {
+        headers.insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// Lets the asker see the share, if it may: by a grant's token, as the account of a credential, or as nobody.
+async fn enter(doors: &Doors, request: &Parts, id: &str) -> Result<Viewing, Refusal> {
+    let shown = upgrade::token(&request.headers);
+    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let is_shown = shown.is_some();
+    let entering = async {
+        let (grant, credential) = match shown {
+            Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
+            shown => (None, shown),
+        };
+        let who = match credential {
+            Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
+            None => None,
+        };
+        doors.hub.enter(id, who.as_ref(), grant.as_ref()).await
+    };
+    doors.hub.failures().guard(address, is_shown, entering).await
+}
+
+/// A document that was made, with the revision that it was made of, which may be a later one than was looked at.
+fn made((revision, bytes): (Revision, Bytes)) -> Response {
+    let mut response = Body::from(bytes).into_response();
+    if let Ok(etag) = HeaderValue::from_str(&etag(revision)) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+/// The tag of what this version of the program makes of a revision. Weak, because nobody promises the same bytes.
+fn etag(revision: Revision) -> String {
+    format!("W/\"{revision}-{}\"", shell::version())
+}
+
+/// Whether the asker has what bears this tag.
+fn has(headers: &HeaderMap, etag: &str) -> bool {
+    let tags = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|value| value.split(',')).map(str::trim).any(|tag| tag == etag || tag == "*")
+}
+
+/// The form that fits a request for the share itself: HTML, unless something else is asked for and HTML is not.
+fn asked_for(headers: &HeaderMap) -> Form {
+    let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    let types = values.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    let mut form = Form::Html;
+    for kind in types {
+        match kind {
+            "text/html" | "application/xhtml+xml" => return Form::Html,
+            "text/markdown" if form == Form::Html => form = Form::Markdown,
+            "application/json" if form == Form::Html => form = Form::Json,
+            _ => {}
+        }
+    }
+    form
+}
+
+/// Whether a request shows no credential, in its header or, where none belongs, in its query.
+fn is_as_browsers_ask(request: &Parts) -> bool {
+    !request.headers.contains_key(header::AUTHORIZATION)
+        && upgrade::check_query(request.uri.query().unwrap_or_default()).is_ok()
+}
+
+/// The empty page of a private share: nothing of the share but its id, which the asker knows, and the script.
+fn private(id: &str) -> Response {
+    let caching = [(header::CONTENT_TYPE, Form::Html.content_type()), (header::CACHE_CONTROL, "no-store")];
+    (caching, shell::private(id)).into_response()
+}
+
+/// Says no: in a page where one was asked for, else in JSON.
+fn refused(doors: &Doors, request: &Parts, form: Form, refusal: &Refusal) -> Response {
+    let mut response = doors.refuse(Door::Viewer, request, refusal);
+    if form == Form::Html {
+        *response.body_mut() = Body::from(shell::refused(response.status(), refusal));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    response
+}
+
+/// A share's items at one revision. The lock is held for as long as it takes to count the texts up, and copies none.
+fn document(room: &Room) -> Result<(Revision, Document), Refusal> {
+    let (revision, items) = room.read(|state| {
+        let items: Vec<_> = state.items().map(|(key, value)| (key.clone(), value.clone())).collect();
+        (state.revision(), items)
+    })?;
+    Ok((revision, Document::gather(items)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(accept: &'static str) -> Form {
+        asked_for(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]))
+    }
+
+    #[test]
+    fn a_browser_gets_a_page_and_an_agent_what_it_asks_for() {
+        assert_eq!(asked("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Html);
+        assert_eq!(asked("*/*"), Form::Html);
+        assert_eq!(asked("text/markdown, text/plain;q=0.9, */*;q=0.1"), Form::Markdown);
+        assert_eq!(asked("application/json"), Form::Json);
+        assert_eq!(asked("application/json, text/html"), Form::Html);
+        assert_eq!(asked_for(&HeaderMap::new()), Form::Html);
+    }
+}

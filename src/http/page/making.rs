@@ -1,0 +1,143 @@
+//! Pages and pictures: made once for a revision, by a few threads at a time, and kept while there is room.
+//!
+//! A page takes some milliseconds to make and a picture about twenty, so a share that many look at is made once: whoever comes
+//! while it is made waits for it. What is kept is asked for only after the share was found to be there, and is dropped when
+//! it was found to be gone.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
+
+use crate::http::page::stream::Streams;
+use crate::http::page::{Form, document, shell};
+use crate::http::upgrade::Doors;
+use crate::hub::room::Room;
+use crate::share::error::Refusal;
+use crate::share::id::ShareId;
+use crate::share::state::State;
+use crate::share::view::Revision;
+use crate::viewer::render::Document;
+
+/// Bytes of pages and pictures that are kept: 32 MiB, fifty of the largest pages or some thousand usual ones.
+const KEPT_BYTES_MAX: u64 = 32 << 20;
+
+/// How many pages and pictures may be kept.
+const KEPT_MAX: usize = 10_000;
+
+/// How many are made at once: as many as keep the cores of a small machine busy.
+const MAKING_MAX: usize = 4;
+
+/// The pages and pictures of one host.
+#[derive(Debug)]
+pub struct Pages {
+    kept: Cache<(ShareId, Form), Made, Bytewise>,
+    making: Arc<Semaphore>,
+    pub(super) streams: Streams,
+    #[cfg(feature = "card")]
+    card: Option<Arc<crate::viewer::render::Card>>,
+}
+
+#[derive(Debug, Clone)]
+struct Made {
+    revision: Revision,
+    bytes: Bytes,
+}
+
+#[derive(Debug, Clone)]
+struct Bytewise;
+
+impl Weighter<(ShareId, Form), Made> for Bytewise {
+    fn weight(&self, _: &(ShareId, Form), made: &Made) -> u64 {
+        // The key, the entry and the handle are about 200 bytes.
+        200 + made.bytes.len() as u64
+    }
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self {
+            kept: Cache::with_weighter(KEPT_MAX, KEPT_BYTES_MAX, Bytewise),
+            making: Arc::new(Semaphore::new(MAKING_MAX)),
+            streams: Streams::default(),
+            #[cfg(feature = "card")]
+            card: crate::viewer::render::Card::new().map(Arc::new).ok(),
+        }
+    }
+}
+
+impl Pages {
+    /// The page of a share, and its revision.
+    ///
+    /// # Errors
+    /// The share was deleted.
+    pub(super) async fn page(&self, doors: &Arc<Doors>, room: &Arc<Room>) -> Result<(Revision, Bytes), Refusal> {
+        let (public_url, id) = (doors.hub.public_url().to_owned(), room.id().clone());
+        self.make(room, Form::Html, move |revision, document| {
+            Some(shell::page(&public_url, &id, revision, &document).into())
+        })
+        .await
+    }
+
+    /// The picture of a share, and its revision.
+    ///
+    /// # Errors
+    /// The share was deleted, or it could not be drawn.
+    #[cfg(feature = "card")]
+    pub(super) async fn picture(&self, room: &Arc<Room>) -> Result<(Revision, Bytes), Refusal> {
+        let card = self.card.clone();
+        self.make(room, Form::Picture, move |_, document| {
+            let drawn = card?.draw(&crate::viewer::render::About::of(&document));
+            drawn.inspect_err(|error| tracing::error!(%error, "no picture of a share")).ok().map(Bytes::from)
+        })
+        .await
+    }
+
+    /// There is none: it is made with the feature `card`, and not asked for without it.
+    #[cfg(not(feature = "card"))]
+    pub(super) async fn picture(&self, room: &Arc<Room>) -> Result<(Revision, Bytes), Refusal> {
+        Err(Refusal::not_found(room.id().as_str()))
+    }
+
+    /// Drops what is kept of a share.
+    pub(super) fn forget(&self, id: &ShareId) {
+        for form in [Form::Html, Form::Picture] {
+            self.kept.remove(&(id.clone(), form));
+        }
+    }
+
+    async fn make(
+        &self,
+        room: &Arc<Room>,
+        form: Form,
+        make: impl FnOnce(Revision, Document) -> Option<Bytes> + Send + 'static,
+    ) -> Result<(Revision, Bytes), Refusal> {
+        let key = (room.id().clone(), form);
+        let kept = || -> Result<Option<(Revision, Bytes)>, Refusal> {
+            let revision = room.read(State::revision)?;
+            let kept = self.kept.get(&key).filter(|made| made.revision == revision);
+            Ok(kept.map(|made| (made.revision, made.bytes)))
+        };
+        if let Some(kept) = kept()? {
+            return Ok(kept);
+        }
+        let failed = || Refusal::Unspecified { message: "this document could not be made: see the host's log".into() };
+        let place = Arc::clone(&self.making).acquire_owned().await.map_err(|_| failed())?;
+        // Somebody else may have made it while we waited for a place.
+        if let Some(kept) = kept()? {
+            return Ok(kept);
+        }
+        let from = Arc::clone(room);
+        let made = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let (revision, document) = document(&from)?;
+            Ok::<_, Refusal>((revision, make(revision, document)))
+        });
+        let (revision, bytes) = made.await.map_err(|_panicked| failed())??;
+        let bytes = bytes.ok_or_else(failed)?;
+        self.kept.insert(key, Made { revision, bytes: bytes.clone() });
+        Ok((revision, bytes))
+    }
+}

@@ -1,0 +1,111 @@
+//! The HTML around a share: its head, for browsers and for those who preview links, and the pages that say no.
+
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::LazyLock;
+
+use axum::http::StatusCode;
+
+use crate::share::error::Refusal;
+use crate::share::id::ShareId;
+use crate::share::view::Revision;
+use crate::viewer::page::{Entry, entry};
+use crate::viewer::render::html::escape;
+use crate::viewer::render::{About, Document};
+
+/// What entity tags have besides the revision: the page changes with the program, and with the script that it names.
+pub(super) fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let Entry { style, script } = entry();
+        let mut names = DefaultHasher::new();
+        (style, script).hash(&mut names);
+        format!("{}-{:08x}", env!("CARGO_PKG_VERSION"), names.finish() as u32)
+    });
+    &VERSION
+}
+
+/// The page of a share.
+pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document: &Document) -> String {
+    let about = About::of(document);
+    let url = format!("{public_url}/share/{id}");
+    let (title, description) = (escape(&about.title), about.description());
+    let description = escape(&description);
+    let mut meta = format!(
+        "<title>{title} · capshare</title>\n\
+         <meta name=\"description\" content=\"{description}\">\n\
+         <meta property=\"og:type\" content=\"article\">\n\
+         <meta property=\"og:site_name\" content=\"capshare\">\n\
+         <meta property=\"og:title\" content=\"{title}\">\n\
+         <meta property=\"og:description\" content=\"{description}\">\n\
+         <meta property=\"og:url\" content=\"{url}\">\n",
+        url = escape(&url),
+    );
+    if cfg!(feature = "card") {
+        let _ = write!(
+            meta,
+            "<meta property=\"og:image\" content=\"{url}.png\">\n\
+             <meta property=\"og:image:type\" content=\"image/png\">\n\
+             <meta property=\"og:image:width\" content=\"1200\">\n\
+             <meta property=\"og:image:height\" content=\"630\">\n\
+             <meta property=\"og:image:alt\" content=\"{title}\">\n\
+             <meta name=\"twitter:card\" content=\"summary_large_image\">\n",
+            url = escape(&url),
+        );
+    }
+    let path = format!("/share/{id}");
+    let _ = write!(
+        meta,
+        "<link rel=\"alternate\" type=\"application/json\" href=\"{path}.json\">\n\
+         <link rel=\"alternate\" type=\"text/markdown\" href=\"{path}.md\">\n"
+    );
+    shell(&meta, true, &format!(" data-share=\"{id}\" data-revision=\"{revision}\""), &document.html(&path))
+}
+
+/// The page of a share that is not for everybody: its script shows it to whoever it is for.
+pub(super) fn private(id: &str) -> String {
+    let content = "<header class=\"share private\">\n<h1>A private share</h1>\n<p>Open it with the whole link that you were \
+                   given, in a browser with JavaScript. Programs ask for it with <code>Authorization: Bearer TOKEN</code>.</p>\n\
+                   </header>\n";
+    shell("<title>A private share · capshare</title>\n", true, &format!(" data-share=\"{}\"", escape(id)), content)
+}
+
+/// A page that says no. It has no script: there is nothing to follow.
+pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
+    let title = match refusal {
+        Refusal::NotFound { .. } => "This share is gone",
+        Refusal::Unauthorized { .. } | Refusal::InvalidSecret { .. } => "This share is not for everybody",
+        Refusal::LimitExceeded { .. } => "Too often",
+        Refusal::StorageFailure { .. } | Refusal::Unavailable { .. } => "Not now",
+        Refusal::RouteMismatch { .. }
+        | Refusal::ProtocolMismatch { .. }
+        | Refusal::UpgradeFailed { .. }
+        | Refusal::InvalidInput { .. }
+        | Refusal::StaleProducer { .. }
+        | Refusal::NotYet { .. }
+        | Refusal::Unspecified { .. } => "That cannot be",
+    };
+    let message = refusal.to_string();
+    let mut message = message.chars();
+    // A sentence for people.
+    let message: String = message.next().map(char::to_uppercase).into_iter().flatten().chain(message).collect();
+    let content = format!(
+        "<header class=\"share refused\">\n<h1>{title}</h1>\n<p>{}.</p>\n<p class=\"status\">{}</p>\n</header>\n",
+        escape(&message),
+        status.as_u16(),
+    );
+    shell(&format!("<title>{title} · capshare</title>\n"), false, "", &content)
+}
+
+fn shell(meta: &str, is_live: bool, data: &str, content: &str) -> String {
+    let Entry { style, script } = entry();
+    let script = if is_live { format!("<script type=\"module\" src=\"{script}\"></script>\n") } else { String::new() };
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"robots\" content=\"noindex\">\n\
+         <link rel=\"icon\" type=\"image/svg+xml\" href=\"/favicon.svg\">\n\
+         {meta}<link rel=\"stylesheet\" href=\"{style}\">\n{script}</head>\n\
+         <body{data}>\n<main id=\"app\">\n{content}</main>\n</body>\n</html>\n"
+    )
+}

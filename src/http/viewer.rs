@@ -1,0 +1,253 @@
+//! The viewers' doors: `/ws/{id}` for WebSockets, `/events/{id}` for server-sent events and for the commands of those who take
+//! them, and `/manifest.json`, which says what is spoken there.
+//!
+//! The questions are those of [`upgrade`](crate::http::upgrade), in its order, and the same on both paths. A web page of
+//! another origin that may connect is told so in the headers of every answer that it reads.
+
+use std::sync::Arc;
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::protocol::Role;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use hyper::upgrade::OnUpgrade;
+use serde::Deserialize;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+use crate::contract::SUBPROTOCOL_PREFIX;
+use crate::http::reply;
+use crate::http::upgrade::{Doors, Peer, check_query, offered, switching, token, upgrade_key, upgraded};
+use crate::hub::access::Principal;
+use crate::hub::registry::{Door, Pending};
+use crate::hub::visibility::Viewing;
+use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
+use crate::share::view::Revision;
+use crate::viewer::command::{Caller, Needs};
+use crate::viewer::frame;
+use crate::viewer::manifest::manifest;
+use crate::viewer::sse::Stream;
+use crate::viewer::streams::Cut;
+use crate::viewer::uplink::{Defaults, UPLINK_BYTES_MAX, Uplink, read_defaults};
+use crate::viewer::ws;
+
+/// Where a stream that was cut off goes on; a browser sends it by itself.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The query of a stream.
+#[derive(Deserialize)]
+struct Params {
+    #[serde(default)]
+    cursor: Option<Revision>,
+    #[serde(default)]
+    input: Option<String>,
+    /// `inband`: a WebSocket that cannot set headers shows its credential in its first frame.
+    #[serde(default)]
+    auth: Option<String>,
+}
+
+/// `/ws/{id}`.
+pub async fn socket(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
+    let (mut request, _) = request.into_parts();
+    match socket_admission(&doors, &id, &request).await {
+        Ok((key, pending, asked)) => {
+            let upgrade = request.extensions.remove::<OnUpgrade>();
+            tokio::spawn(async move {
+                if let Some((socket, received)) = upgraded(upgrade).await {
+                    let config = Some(ws::socket_config());
+                    let socket =
+                        WebSocketStream::from_partially_read(socket.compat(), received, Role::Server, config).await;
+                    ws::serve(&doors.hub, &doors.members, pending, asked, socket, doors.viewer).await;
+                }
+            });
+            switching(&key, false)
+        }
+        Err(refusal) => doors.refuse(Door::Viewer, &request, &refusal),
+    }
+}
+
+async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(String, Pending, ws::Asked), Refusal> {
+    let key = upgrade_key(request)?;
+    doors.check_comer(request)?;
+    if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
+        return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
+    }
+    let Params { cursor, input, auth } = params(&request.uri)?;
+    let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
+    let is_in_band = auth.as_deref() == Some("inband") && token(&request.headers).is_none();
+    let (feed, principal) = match enter(doors, id, request).await {
+        Ok((Viewing { room, pass }, principal)) => {
+            (Some(doors.hub.follow(&room, cursor).await?.within(pass)), principal)
+        }
+        Err(Refusal::Unauthorized { .. }) if is_in_band => (None, None),
+        Err(refusal) => return Err(refusal),
+    };
+    let pending = register(doors, Door::Viewer, principal, request)?;
+    Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, feed, defaults }))
+}
+
+/// `GET /events/{id}`.
+pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    let mut response = match begin_stream(&doors, &id, &request).await {
+        Ok(stream) => {
+            let bytes = futures::stream::unfold(stream, async |mut stream| {
+                let bytes = stream.next().await?;
+                Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+            });
+            let mut response = Body::from_stream(bytes).into_response();
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+            response
+        }
+        Err(refusal) => doors.refuse(Door::Sse, &request, &refusal),
+    };
+    allow_origin(&doors, &request.headers, &mut response);
+    response
+}
+
+async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<Stream, Refusal> {
+    doors.check_comer(request)?;
+    let Params { cursor, input, .. } = params(&request.uri)?;
+    // Taken with each post; here it is only looked at, so that who gets it wrong hears of it now.
+    defaults(input)?;
+    // One that is no number is another server's.
+    let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
+    let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
+    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass);
+    let pending = register(doors, Door::Sse, principal, request)?;
+    let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
+    let cut = request.extensions.get::<Cut>().cloned();
+    let place = doors.streams.enter(doors.hub.registry(), connection.entry(), cut, &doors.viewer);
+    Stream::new(&doors.hub, &doors.members, connection, feed, place, doors.viewer)
+}
+
+/// `POST /events/{id}`: one command, answered in the same frame as on a WebSocket. A frame that is refused is an answer too, with
+/// status 200; any other status is about the request around it.
+pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
+    let (request, body) = request.into_parts();
+    let mut response = match run_posted(&doors, &id, &request, body).await {
+        Ok(answer) => {
+            let json = [
+                (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ];
+            (json, answer).into_response()
+        }
+        Err(refusal) => doors.refuse(Door::Sse, &request, &refusal),
+    };
+    allow_origin(&doors, &request.headers, &mut response);
+    response
+}
+
+async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -> Result<String, Refusal> {
+    doors.check_comer(request)?;
+    let defaults = defaults(params(&request.uri)?.input)?;
+    let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
+    let too_long = |_| Refusal::limit("uplinkBytesMax", UPLINK_BYTES_MAX, 0);
+    let body: Bytes = to_bytes(body, UPLINK_BYTES_MAX).await.map_err(too_long)?;
+    let uplink = match Uplink::read(&body, &defaults) {
+        Ok(uplink) => uplink,
+        Err((id, refusal)) => return Ok(frame::refused(&id, &refusal)),
+    };
+    let member = match &uplink.channel {
+        None => None,
+        Some(channel) => match doors.members.get(channel, &room) {
+            None => {
+                let reason =
+                    "there is no stream of this channel: it has ended, or is another host's or another share's";
+                return Ok(frame::refused(&uplink.id, &Refusal::invalid(0, reason)));
+            }
+            member => member,
+        },
+    };
+    let leave = match (&member, uplink.command.needs()) {
+        (Some(member), _) => member.begin_command().map_err(Some),
+        (None, Needs::Nothing | Needs::Owner | Needs::Stream | Needs::Socket) => {
+            // Whoever has no stream shares a few places with all who have none.
+            Arc::clone(&doors.posts).try_acquire_owned().map_err(|_| None)
+        }
+    };
+    let leave = match leave {
+        Ok(leave) => leave,
+        Err(Some(refusal)) => return Ok(frame::refused(&uplink.id, &refusal)),
+        Err(None) => return Err(Refusal::Unavailable { retry_after_ms: 1_000 }),
+    };
+    let caller = Caller { hub: Arc::clone(&doors.hub), room, pass, member, principal, is_on_socket: false };
+    let answer = uplink.answer(&caller, doors.viewer.command_within).await;
+    drop(leave);
+    Ok(answer)
+}
+
+/// `OPTIONS /events/{id}`: a browser asks whether a page of another origin may.
+pub async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if let Err(refusal) = doors.check_comer(&request) {
+        return doors.refuse(Door::Sse, &request, &refusal);
+    }
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+    let allowed = HeaderValue::from_static("authorization, content-type, last-event-id");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    allow_origin(&doors, &request.headers, &mut response);
+    response
+}
+
+/// `GET /manifest.json`.
+pub async fn describe(method: Method) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return reply::refused(&Refusal::RouteMismatch { route: "/manifest.json".into() });
+    }
+    // It has nothing of anybody, so every page may read it.
+    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], axum::Json(manifest())).into_response()
+}
+
+/// The share, for whoever may see it, and who that is. Whether a viewer needs a credential, its share says; one that shows
+/// some is known by it, and goes when it is revoked.
+pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
+    let shown = token(&request.headers);
+    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let entering = async {
+        if let Some(grant) = shown.as_ref().filter(|token| token.reveal().starts_with(GrantToken::PREFIX)) {
+            return Ok((doors.hub.enter(id, None, Some(grant)).await?, None));
+        }
+        let Some(token) = &shown else { return Ok((doors.hub.enter(id, None, None).await?, None)) };
+        let who = doors.hub.authenticate(Some(token)).await?;
+        doors.check_account(&who)?;
+        Ok((doors.hub.enter(id, Some(&who), None).await?, Some(who)))
+    };
+    doors.hub.failures().guard(address, shown.is_some(), entering).await
+}
+
+fn register(doors: &Doors, door: Door, principal: Option<Principal>, request: &Parts) -> Result<Pending, Refusal> {
+    let pending = doors.hub.register(door, principal)?;
+    if let Some(Peer(address)) = request.extensions.get::<Peer>() {
+        let _first = pending.address.set(address.ip());
+    }
+    Ok(pending)
+}
+
+fn params(uri: &Uri) -> Result<Params, Refusal> {
+    check_query(uri.query().unwrap_or_default())?;
+    let params = Query::<Params>::try_from_uri(uri).map_err(|error| Refusal::invalid(0, error.to_string()))?;
+    Ok(params.0)
+}
+
+fn defaults(input: Option<String>) -> Result<Defaults, Refusal> {
+    input.map_or_else(|| Ok(Defaults::new()), |input| read_defaults(&input))
+}
+
+fn allow_origin(doors: &Doors, request: &HeaderMap, response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = request.get(header::ORIGIN).filter(|_| doors.check_origin(request).is_ok()) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+}

@@ -1,0 +1,216 @@
+//! A connection as the registry knows it: its name and door, who it is, the ways to its client, and why it was closed.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::access::Principal;
+use crate::hub::push::{Outlet, States};
+use crate::hub::traffic::Traffic;
+use crate::share::error::Refusal;
+use crate::share::id::AccountId;
+use crate::share::time::Timestamp;
+
+/// A connection's name: unique on its host, also across restarts, for logs and administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub(super) String);
+
+impl ConnectionId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which door a connection came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// `/rpc/share`, or an in-process pipe.
+    Rpc,
+    /// `/ws/{id}`.
+    Viewer,
+    /// `/events/{id}`.
+    Sse,
+}
+
+impl Door {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rpc, Self::Viewer, Self::Sse];
+
+    /// Its name in logs, listings and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rpc => "rpc",
+            Self::Viewer => "viewer",
+            Self::Sse => "sse",
+        }
+    }
+}
+
+/// Why the host closes a connection: a WebSocket close code and its reason. `schema/share.capnp` says what a client does
+/// on each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseReason {
+    /// RFC 6455 section 7.4, or 4000 and above for our own.
+    pub code: u16,
+    /// At most 123 bytes.
+    pub reason: &'static str,
+}
+
+impl CloseReason {
+    /// The host is shutting down: come back, here or elsewhere.
+    pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
+    /// A viewer may not see its share any more: do not come back by yourself.
+    pub const HIDDEN: Self =
+        Self { code: 4001, reason: "Unauthorized: the share is not visible to this viewer any more" };
+    /// The credential is not valid any more, or an administrator closed the connection: do not come back by yourself.
+    pub const REVOKED: Self = Self { code: 4001, reason: "revoked: connect again with a credential that is valid" };
+    /// The credential's time is over; as [`REVOKED`](Self::REVOKED).
+    pub const EXPIRED: Self = Self { code: 4001, reason: "the credential has expired: connect again with a newer one" };
+    /// Nothing was heard from the peer: come back.
+    pub const SILENT: Self = Self { code: 4003, reason: "nothing was heard from this side for two ping intervals" };
+    /// The account has more connections than it may, and this was the oldest: do not come back by yourself.
+    pub const TOO_MANY: Self =
+        Self { code: 4004, reason: "the account has more connections than it may, and this was its oldest" };
+    /// The host could not tell whether to let the connection in: come back later.
+    pub const FAULT: Self = Self { code: 1011, reason: "the host failed to admit this connection: see its log" };
+}
+
+/// What the registry knows of a connection.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Where it came in.
+    pub door: Door,
+    /// Who it was as it came in; `None` for viewers without a credential, and for clients that authenticate in-band. Ask
+    /// [`is_of`](Self::is_of) or [`any_principal`](Self::any_principal) for who it is.
+    pub principal: Option<Principal>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Where its socket comes from; set by its door, not set within the process.
+    pub address: OnceLock<IpAddr>,
+    /// Cancelled when the host closes it.
+    pub closing: CancellationToken,
+    /// The way to its client, if that offered one.
+    pub outlet: Outlet,
+    /// What the service around the host remembers of it.
+    pub states: States,
+    /// What goes over it.
+    pub traffic: Traffic,
+    pub(super) number: u64,
+    /// Who it authenticated as in-band. At most [`JOINED_MAX`].
+    joined: Mutex<Vec<Principal>>,
+    joins: Notify,
+    pub(super) reason: OnceLock<CloseReason>,
+}
+
+/// Different principals that one connection may authenticate as in-band: a few accounts of one person.
+const JOINED_MAX: usize = 8;
+
+impl Entry {
+    /// What is known of a connection as it comes.
+    pub(super) fn new(
+        id: ConnectionId,
+        number: u64,
+        door: Door,
+        principal: Option<Principal>,
+        since: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            door,
+            principal,
+            since,
+            address: OnceLock::new(),
+            closing: CancellationToken::new(),
+            outlet: Outlet::default(),
+            states: States::default(),
+            traffic: Traffic::default(),
+            number,
+            joined: Mutex::default(),
+            joins: Notify::new(),
+            reason: OnceLock::new(),
+        }
+    }
+
+    /// Notes somebody whom it authenticated as.
+    ///
+    /// # Errors
+    /// It has authenticated as too many.
+    pub(super) fn join(&self, who: &Principal) -> Result<(), Refusal> {
+        let mut joined = self.joined();
+        if !joined.contains(who) {
+            if joined.len() >= JOINED_MAX {
+                return Err(Refusal::limit("principalsMax", JOINED_MAX, JOINED_MAX + 1));
+            }
+            joined.push(who.clone());
+        }
+        drop(joined);
+        self.joins.notify_waiters();
+        Ok(())
+    }
+
+    /// Why the host closes it, once it does.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.get()
+    }
+
+    /// Whether the host has closed it, so that nothing more may be begun or delivered.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.reason.get().is_some()
+    }
+
+    /// Whether this holds for one of those that it came or authenticated as.
+    #[must_use]
+    pub fn any_principal(&self, fact: impl Fn(&Principal) -> bool) -> bool {
+        self.principal.iter().any(&fact) || self.joined().iter().any(fact)
+    }
+
+    /// All that it came or authenticated as.
+    #[must_use]
+    pub fn principals(&self) -> Vec<Principal> {
+        self.principal.iter().cloned().chain(self.joined().iter().cloned()).collect()
+    }
+
+    /// Whether it has the rights of an account.
+    #[must_use]
+    pub fn is_of(&self, account: &AccountId) -> bool {
+        self.any_principal(|who| who.account == *account)
+    }
+
+    /// Who it is: as it came in, else as it authenticated first.
+    #[must_use]
+    pub fn identity(&self) -> Option<Principal> {
+        self.principal.clone().or_else(|| self.joined().first().cloned())
+    }
+
+    /// When the first of its credentials expires; `None`: never.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let joined = self.joined();
+        self.principal.iter().chain(joined.iter()).filter_map(|who| who.expires_at).min()
+    }
+
+    /// Resolves when it authenticates as somebody else.
+    pub(in crate::hub) fn joined_another(&self) -> Notified<'_> {
+        self.joins.notified()
+    }
+
+    fn joined(&self) -> MutexGuard<'_, Vec<Principal>> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

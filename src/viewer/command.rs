@@ -1,0 +1,349 @@
+//! What a viewer may ask of the host: one type for each command's input and output, read from the same JSON whether it came
+//! in a frame or was posted, and listed in the manifest by the same table. So what the manifest says is what is accepted.
+//!
+//! A command runs beside the events, with a deadline, and changes nothing but who watches and what they answer.
+
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::hub::Hub;
+use crate::hub::access::Principal;
+use crate::hub::asks::Question;
+use crate::hub::grants::Pass;
+use crate::hub::registry::Entry;
+use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
+use crate::share::error::Refusal;
+use crate::share::grant::GrantToken;
+use crate::share::secret::Secret;
+use crate::viewer::frame::{self, json};
+use crate::viewer::member::Member;
+use crate::viewer::shapes::{AskNamed, Authenticated, Counted, HistoryShape, Info, Pong, Presence};
+
+/// What a command needs besides a share that may be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it may be posted by itself.
+    Nothing,
+    /// A stream that is open: it is about the viewer at its other end.
+    Stream,
+    /// A WebSocket that is open.
+    Socket,
+    /// To be the share's owner.
+    Owner,
+}
+
+impl Needs {
+    /// Its name in the manifest.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Stream => "stream",
+            Self::Socket => "socket",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+/// A command, for the manifest.
+#[derive(Debug)]
+pub struct Described {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    /// What it takes.
+    pub input: Schema,
+    /// What it gives.
+    pub output: Schema,
+}
+
+/// The table of commands: name, input, output, what it needs. Everything else about them is made from it.
+macro_rules! commands {
+    ($($description:literal $name:literal $variant:ident($input:ty) -> $output:ty, $needs:ident;)*) => {
+        /// A command, read.
+        #[derive(Debug)]
+        pub enum Command {
+            $(#[doc = $description] $variant($input),)*
+        }
+
+        impl Command {
+            /// The names of all commands.
+            pub const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// Reads the input of a command; `None`: there is none of this name.
+            fn read_input(name: &str, input: Value) -> Option<Result<Self, serde_json::Error>> {
+                match name {
+                    $($name => Some(serde_json::from_value(input).map(Self::$variant)),)*
+                    _ => None,
+                }
+            }
+
+            /// What it needs.
+            #[must_use]
+            pub fn needs(&self) -> Needs {
+                match self {
+                    $(Self::$variant(_) => Needs::$needs,)*
+                }
+            }
+
+            /// All commands, with their schemas.
+            pub fn describe(schemas: &mut SchemaGenerator) -> Vec<Described> {
+                vec![$(Described {
+                    name: $name,
+                    description: $description,
+                    needs: Needs::$needs,
+                    input: schemas.subschema_for::<$input>(),
+                    output: schemas.subschema_for::<$output>(),
+                }),*]
+            }
+        }
+    };
+}
+
+commands! {
+    "The share's facts."
+    "share.info" Info(NoInput) -> Info, Nothing;
+    "A page of what the share holds, in the order in which it first came."
+    "share.history" History(HistoryInput) -> HistoryShape, Nothing;
+    "Who watches on this host; with `name`, shows that name to the others, or with null none any more."
+    "share.presence" Presence(PresenceInput) -> Presence, Nothing;
+    "The host's clock."
+    "share.ping" Ping(NoInput) -> Pong, Nothing;
+    "Puts a question to everybody who watches on this host, for so many of them to decide."
+    "share.ask" Ask(AskInput) -> AskNamed, Owner;
+    "Answers a question that is open; the viewer's latest answer counts."
+    "share.answer" Answer(AnswerInput) -> Counted, Stream;
+    "Shows a token after the socket was opened: one of an account, or one of a grant on the share."
+    "share.authenticate" Authenticate(AuthenticateInput) -> Authenticated, Socket;
+}
+
+/// Nothing.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub struct NoInput {}
+
+/// Which page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct HistoryInput {
+    /// Only what got its value with this revision or a later one. Default: the first.
+    #[serde(default)]
+    pub from: Option<u64>,
+    /// Only what got its value with this revision or an earlier one. Default: the latest.
+    #[serde(default)]
+    pub to: Option<u64>,
+    /// How many at most, 1 to 1,000. Default 200. A page also ends at 256 KiB.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u64>,
+    /// The `next` of the page before.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+/// A name to show, or none.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct PresenceInput {
+    /// At most 64 bytes; null: show none any more; absent: as it was. Needs a stream.
+    #[serde(default, deserialize_with = "given")]
+    pub name: Option<Option<String>>,
+}
+
+/// A question.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AskInput {
+    /// At most 2 KiB.
+    pub question: String,
+    /// 1 to 8 different ones, each of at most 64 bytes.
+    pub choices: Vec<String>,
+    /// So many answers of one choice settle it: 1 to 10,000.
+    pub needed: u64,
+    /// How long it is open, in milliseconds; at most a day.
+    pub within_ms: u64,
+    /// The share's secret, or the token of a grant on it that gives more than reading; not needed by a connection of the
+    /// owner's account.
+    #[serde(default, deserialize_with = "hidden_or_none")]
+    #[schemars(with = "Option<String>")]
+    pub secret: Option<Secret>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct AnswerInput {
+    /// Which question.
+    pub ask: String,
+    /// One of its choices.
+    pub choice: String,
+}
+
+/// A token.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct AuthenticateInput {
+    /// The token's text.
+    #[serde(deserialize_with = "hidden")]
+    #[schemars(with = "String")]
+    pub token: Secret,
+}
+
+/// Who runs a command, and on what.
+#[derive(Debug)]
+pub struct Caller {
+    /// Whose shares.
+    pub hub: Arc<Hub>,
+    /// The share.
+    pub room: Arc<Room>,
+    /// What lets the viewer see it.
+    pub pass: Pass,
+    /// The viewer whose stream is open, if it has one.
+    pub member: Option<Arc<Member>>,
+    /// Who posted it, if a credential came with it.
+    pub principal: Option<Principal>,
+    /// It came over the viewer's own socket.
+    pub is_on_socket: bool,
+}
+
+/// Pages of a history when the viewer does not say how long.
+const HISTORY_PAGE_DEFAULT: u64 = 200;
+
+/// Items in a page of a history.
+const HISTORY_PAGE_MAX: u64 = 1_000;
+
+impl Command {
+    /// Reads a command of the channel `share` from its name and input.
+    ///
+    /// # Errors
+    /// There is no such command, or the input is not one of it.
+    pub fn read(name: &str, input: Value) -> Result<Self, Refusal> {
+        let shown: String = name.chars().take(64).collect();
+        let refuse = |reason: String| Err(Refusal::invalid(0, reason));
+        let names = || Self::NAMES.join(", ");
+        match Self::read_input(name, input) {
+            Some(Ok(command)) => Ok(command),
+            Some(Err(error)) => refuse(format!("the input of {name} is wrong: {error}")),
+            None if name == "share.events" => {
+                refuse("share.events is this stream itself: it needs no command".to_owned())
+            }
+            None if !name.starts_with("share.") => {
+                refuse(format!("{shown} is not of this channel, whose commands begin with share.: {}", names()))
+            }
+            None => refuse(format!("there is no command {shown}; there are {}", names())),
+        }
+    }
+
+    /// Runs it; gives the JSON text of what it came to.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn run(self, caller: &Caller) -> Result<String, Refusal> {
+        let Caller { hub, room, .. } = caller;
+        hub.check_pass(room, &caller.pass).await?;
+        match self {
+            Self::Info(NoInput {}) => {
+                room.refresh().await?;
+                Ok(json(&Info::from(hub.info(room)?)))
+            }
+            Self::History(input) => input.run(caller).await,
+            Self::Presence(PresenceInput { name }) => {
+                if let Some(name) = name {
+                    caller.member()?.seat.set_name(name.as_deref())?;
+                }
+                Ok(json(&Presence::from(room.watching())))
+            }
+            Self::Ping(NoInput {}) => Ok(json(&Pong { at: hub.ambient().clock.now().0 })),
+            Self::Ask(AskInput { question, choices, needed, within_ms, secret }) => {
+                hub.may_ask(room, &caller.principals(), secret.as_ref()).await?;
+                let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+                let asking = hub.ask(room, Question::new(&question, &choices, needed, within_ms)?)?;
+                let ask = (**asking.name()).into();
+                asking.leave();
+                Ok(json(&AskNamed { ask }))
+            }
+            Self::Answer(AnswerInput { ask, choice }) => {
+                let counts = hub.answer(&caller.member()?.seat, &caller.principals(), &ask, &choice)?;
+                Ok(json(&Counted { counts }))
+            }
+            Self::Authenticate(AuthenticateInput { token }) => {
+                let member = caller.member().ok().filter(|_| caller.is_on_socket);
+                let Some(member) = member else {
+                    let reason =
+                        "a token is shown in-band over a WebSocket: here, send it as Authorization: Bearer TOKEN";
+                    return Err(Refusal::invalid(0, reason));
+                };
+                let (_, shown) = introduce(hub, &member.entry, room.id().as_str(), &token).await?;
+                Ok(json(&shown))
+            }
+        }
+    }
+}
+
+/// Takes a token that a viewer shows in-band on its socket: the share as that lets it see it, and whose token it is.
+///
+/// # Errors
+/// It is wrong, or does not let anybody see this share.
+pub(super) async fn introduce(
+    hub: &Hub,
+    entry: &Entry,
+    id: &str,
+    token: &Secret,
+) -> Result<(Viewing, Authenticated), Refusal> {
+    let introducing = async {
+        if token.reveal().starts_with(GrantToken::PREFIX) {
+            return Ok((hub.enter(id, None, Some(token)).await?, Authenticated { account: None }));
+        }
+        let who = hub.authenticate_within(entry, token).await?;
+        let account = Some(who.account.as_str().to_owned());
+        Ok((hub.enter(id, Some(&who), None).await?, Authenticated { account }))
+    };
+    hub.failures().guard(entry.address.get().copied(), true, introducing).await
+}
+
+impl HistoryInput {
+    async fn run(self, Caller { hub, room, .. }: &Caller) -> Result<String, Refusal> {
+        let limit = self.limit.unwrap_or(HISTORY_PAGE_DEFAULT);
+        if limit == 0 || limit > HISTORY_PAGE_MAX {
+            return Err(Refusal::invalid(0, "limit is 1 to 1,000"));
+        }
+        let cursor = match self.cursor.as_deref() {
+            None => 0,
+            Some(cursor) => {
+                let wrong = || Refusal::invalid(0, "cursor is the next of the page before, or absent");
+                cursor.parse().ok().filter(|cursor| *cursor > 0).ok_or_else(wrong)?
+            }
+        };
+        let within = self.from.unwrap_or(1)..=self.to.unwrap_or(u64::MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (revision, changes, next) = hub.history(room, &within, cursor, limit).await?;
+        Ok(frame::history(revision, &changes, next))
+    }
+}
+
+impl Caller {
+    fn member(&self) -> Result<&Arc<Member>, Refusal> {
+        let reason = "this is about a viewer whose stream is open: send it with the channel that its ready event names";
+        self.member.as_ref().ok_or_else(|| Refusal::invalid(0, reason))
+    }
+
+    fn principals(&self) -> Vec<Principal> {
+        let streams = self.member.iter().flat_map(|member| member.entry.principals());
+        self.principal.iter().cloned().chain(streams).collect()
+    }
+}
+
+/// Tells null from absent.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+fn hidden<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(|text| Secret::from(text.as_str()))
+}
+
+fn hidden_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(|text| Secret::from(text.as_str())))
+}

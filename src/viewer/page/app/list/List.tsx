@@ -1,0 +1,184 @@
+import { Component, type ComponentChildren, createRef } from "preact"
+import { Heights } from "./heights"
+
+interface Props<R extends { id: string }> {
+  rows: readonly R[]
+  render(row: R, place: number): ComponentChildren
+  guess(row: R): number
+  /** Keep the end in view. */
+  follow: boolean
+  /** The reader scrolled to the end, or away from it. */
+  onEnd(atEnd: boolean): void
+  /** How much of the window's top and bottom is covered. */
+  inset: { top: number; bottom: number }
+}
+
+/** Beyond the window, above and below it, in pixels. */
+const OVERSCAN = 500
+/** So near to its end counts as there. */
+const END = 48
+
+/**
+ * A list of which only what is in the window is in the document: a few dozen rows, whatever there are.
+ *
+ * It scrolls with the window. The row at the top of the window stays where it is when rows above it come, go or turn out to
+ * be higher than was guessed; with `follow`, the end does.
+ */
+export class List<R extends { id: string }> extends Component<Props<R>, { from: number; to: number }> {
+  override state = { from: 0, to: 30 }
+  #box = createRef<HTMLDivElement>()
+  #byId = new Map<string, R>()
+  #heights = new Heights(id => {
+    const row = this.#byId.get(id)
+    return row ? this.props.guess(row) : 0
+  })
+  #rows: readonly R[] = []
+  /** The row that stays, and how far below the top of what is visible it begins. */
+  #anchor: { id: string; below: number } | undefined
+  /** Where the window stood when we last knew. If it stands elsewhere, the reader scrolled, and we hear of it next frame. */
+  #at = 0
+  /** The reader scrolled away from the end, and whoever says `follow` may not know it yet. */
+  #away = false
+  #resized = new ResizeObserver(() => this.#settle())
+  #width = 0
+  #frame = 0
+  #rounds = 0
+
+  override componentDidMount(): void {
+    addEventListener("scroll", this.#scrolled, { passive: true })
+    addEventListener("resize", this.#scrolled)
+    this.#at = scrollY
+    this.#settle()
+  }
+
+  override componentWillUnmount(): void {
+    removeEventListener("scroll", this.#scrolled)
+    removeEventListener("resize", this.#scrolled)
+    cancelAnimationFrame(this.#frame)
+    this.#resized.disconnect()
+  }
+
+  override componentDidUpdate(before: Props<R>): void {
+    if (this.props.follow && !before.follow) {
+      this.#anchor = undefined
+      this.#away = false
+    }
+    this.#settle()
+  }
+
+  /** Brings a row to the top of what is visible. */
+  jump(id: string): void {
+    if (this.#heights.place(id) === undefined) return
+    this.#anchor = { id, below: 12 }
+    this.#away = true
+    this.#at = scrollY
+    this.#rounds = 0
+    this.#settle()
+  }
+
+  /** The same, if the row is not visible already. */
+  reveal(id: string): void {
+    const place = this.#heights.place(id)
+    const { top, bottom } = this.#visible()
+    if (place !== undefined && (this.#heights.top(place) < top || this.#heights.top(place + 1) > bottom)) this.jump(id)
+  }
+
+  /** The row at the top of what is visible. */
+  top(): string | undefined {
+    return this.#heights.id(this.#heights.at(this.#visible().top))
+  }
+
+  override render({ rows, render }: Props<R>): ComponentChildren {
+    if (rows !== this.#rows) {
+      this.#rows = rows
+      this.#byId = new Map(rows.map(row => [row.id, row]))
+      this.#heights.list(rows.map(row => row.id))
+    }
+    const from = Math.min(this.state.from, rows.length)
+    const to = Math.min(this.state.to, rows.length)
+    const style = {
+      paddingTop: `${this.#heights.top(from)}px`,
+      paddingBottom: `${this.#heights.total - this.#heights.top(to)}px`,
+    }
+    return (
+      <div class="list" role="feed" aria-label="Messages" ref={this.#box} style={style}>
+        {rows.slice(from, to).map((row, index) => render(row, from + index))}
+      </div>
+    )
+  }
+
+  /** What of the list is visible, in its own measure. */
+  #visible(): { top: number; bottom: number } {
+    const box = this.#box.current
+    if (!box) return { top: 0, bottom: innerHeight }
+    const above = box.getBoundingClientRect().top
+    const { inset } = this.props
+    return { top: inset.top - above, bottom: innerHeight - inset.bottom - above }
+  }
+
+  #scrolled = (): void => {
+    this.#rounds = 0
+    if (this.#isElsewhere()) {
+      this.#at = scrollY
+      const { top } = this.#visible()
+      const place = this.#heights.at(top)
+      const id = this.#heights.id(place)
+      this.#anchor = id !== undefined && top > 0 ? { id, below: this.#heights.top(place) - top } : undefined
+      this.#away = document.documentElement.scrollHeight - innerHeight - scrollY > END
+      this.props.onEnd(!this.#away)
+    }
+    cancelAnimationFrame(this.#frame)
+    this.#frame = requestAnimationFrame(() => this.#settle())
+  }
+
+  /** Measures what is shown, keeps what is to stay where it is, and shows what is to be seen. */
+  #settle(): void {
+    const box = this.#box.current
+    if (!box) return
+    if (box.clientWidth !== this.#width) {
+      this.#width = box.clientWidth
+      this.#heights.forget()
+    }
+    this.#resized.disconnect()
+    for (const child of box.children as Iterable<HTMLElement> & HTMLCollection) {
+      const id = child.dataset["row"]
+      if (id !== undefined) this.#heights.measured(id, child.getBoundingClientRect().height)
+      this.#resized.observe(child)
+    }
+    const { from, to } = this.state
+    box.style.paddingTop = `${this.#heights.top(from)}px`
+    box.style.paddingBottom = `${this.#heights.total - this.#heights.top(to)}px`
+    if (!this.#isElsewhere()) {
+      if (this.props.follow && !this.#away) this.#scroll(document.documentElement.scrollHeight - innerHeight)
+      else this.#stay()
+    }
+    const { top, bottom } = this.#visible()
+    const next = { from: this.#heights.at(top - OVERSCAN), to: this.#heights.at(bottom + OVERSCAN) + 1 }
+    // Guesses may be wrong a few times over; they are not wrong for ever.
+    if ((next.from !== from || next.to !== to) && this.#rounds < 12) {
+      this.#rounds += 1
+      this.setState(next)
+    } else {
+      this.#rounds = 0
+    }
+  }
+
+  #stay(): void {
+    const anchor = this.#anchor
+    const place = anchor && this.#heights.place(anchor.id)
+    if (!anchor || place === undefined) return
+    const by = this.#heights.top(place) - anchor.below - this.#visible().top
+    if (Math.abs(by) >= 0.5) this.#scroll(scrollY + by)
+  }
+
+  #scroll(to: number): void {
+    if (Math.abs(scrollY - to) >= 0.5) scrollTo({ top: to, behavior: "instant" })
+    this.#at = scrollY
+  }
+
+  #isElsewhere(): boolean {
+    // At the end of a page that became shorter the browser put us, and not the reader.
+    if (scrollY < this.#at && scrollY >= document.documentElement.scrollHeight - innerHeight - 1) this.#at = scrollY
+    return Math.abs(scrollY - this.#at) > 1
+  }
+}

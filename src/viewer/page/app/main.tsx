@@ -1,0 +1,46 @@
+/**
+ * The page of a share: `GET /share/{id}` brings a document with the content as it was, and this makes it live.
+ *
+ * What the host wrote into `<main id="app">` stays until the first state has come over the channel. Nothing here loads from
+ * another origin, runs what a share holds, or keeps anything but the reader's colours and, for this tab, a private share's
+ * grant.
+ */
+import { render } from "preact"
+import { App } from "./chrome/App"
+import { restoreTheme } from "./chrome/theme"
+import { takeGrant } from "./model/grant"
+import { Live } from "./model/live"
+import "./style/page.css"
+import "./style/parts.css"
+import "./style/code.css"
+import "./style/plain.css"
+
+restoreTheme()
+const main = document.getElementById("app")
+const share = document.body.dataset["share"]
+if (main && share) start(main, share)
+
+function start(main: HTMLElement, share: string): void {
+  const grant = takeGrant(share)
+  const revision = Number(new URLSearchParams(location.search).get("revision") ?? Number.NaN)
+  const anchor = decodeURIComponent(location.hash.slice(1))
+  let turn = 0
+  const draw = () => {
+    // The end of a channel is worth telling, the way to its first state is not.
+    if (turn === 0 && live.replica.items.size === 0 && !live.ready && live.state.name !== "closed") return
+    if (turn === 0) main.replaceChildren()
+    turn += 1
+    main.classList.add("is-live")
+    render(<App live={live} turn={turn} anchor={anchor} revision={Number.isInteger(revision) ? revision : undefined} />, main)
+  }
+  const live = new Live(share, grant, draw)
+  // For tests, and for whoever opens the console.
+  Object.assign(globalThis, {
+    capshare: Object.freeze({
+      items: () => [...live.replica.items.values()].map(({ key, revision }) => ({ key, revision })),
+      revision: () => live.replica.revision,
+      state: () => live.state.name,
+      ready: () => live.ready,
+    }),
+  })
+}

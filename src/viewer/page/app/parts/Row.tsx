@@ -1,0 +1,107 @@
+import { Component, type ComponentChildren, type JSX } from "preact"
+import { time } from "../model/format"
+import { at, json, number, text } from "../model/read"
+import { type Head, type PartRow, type Row as AnyRow, who } from "../model/rows"
+import { Code } from "./Code"
+import { Icon } from "./icons"
+import { Part, partIcon } from "./Part"
+
+interface Props {
+  row: AnyRow
+  place: number
+  total: number
+  folder: string
+  focused: boolean
+  onLink(id: string): void
+}
+
+/** One row of the list: drawn again only when it is another, and harmless if what it holds cannot be drawn. */
+export class Row extends Component<Props, { failed: boolean }> {
+  override state = { failed: false }
+
+  override shouldComponentUpdate(next: Props, state: { failed: boolean }): boolean {
+    const { row, place, total, focused } = this.props
+    return next.row !== row || next.place !== place || next.total !== total || next.focused !== focused || state.failed !== this.state.failed
+  }
+
+  override componentDidCatch(): void {
+    this.setState({ failed: true })
+  }
+
+  override componentWillReceiveProps(next: Props): void {
+    if (next.row !== this.props.row && this.state.failed) this.setState({ failed: false })
+  }
+
+  override render({ row, place, total, folder, focused, onLink }: Props): ComponentChildren {
+    const classes = ["row", `from-${row.role}`, row.kind, row.undone ? "undone" : "", focused ? "focused" : ""]
+    if (row.kind === "part" && row.last) classes.push("last")
+    if (row.kind === "head" && row.bare) classes.push("bare")
+    const icon = row.kind === "part" && row.role === "assistant" ? partIcon(row) : undefined
+    return (
+      <article
+        class={classes.filter(Boolean).join(" ")}
+        data-row={row.id}
+        tabIndex={-1}
+        aria-posinset={place + 1}
+        aria-setsize={total}
+        aria-label={row.kind === "head" ? undefined : label(row)}
+      >
+        <div class="gutter" aria-hidden="true">{icon && <Icon name={icon} />}</div>
+        <div class="content">
+          {this.state.failed ? <Raw row={row} /> : row.kind === "head" ? <HeadOf row={row} /> : <Part row={row} folder={folder} />}
+        </div>
+        <a
+          class="anchor"
+          href={`#${encodeURIComponent(row.id)}`}
+          aria-label={row.kind === "head" ? "Copy a link to this message" : "Copy a link to this part"}
+          title="Copy link"
+          onClick={event => {
+            event.preventDefault()
+            onLink(row.id)
+          }}
+        >
+          <Icon name="link" size={14} />
+        </a>
+      </article>
+    )
+  }
+}
+
+function HeadOf({ row }: { row: Head }): JSX.Element {
+  const { message, role } = row
+  const created = number(message, "time", "created")
+  const error = at(message, "error")
+  const agent = text(message, "agent")
+  return (
+    <>
+      <h2 class="head-line">
+        <span class={`face face-${role}`} aria-hidden="true" />
+        <span class="speaker">{role === "user" ? "User" : who(message) || "Assistant"}</span>
+        {role === "assistant" && agent && <span class="chip">{agent}</span>}
+        {row.undone && <span class="chip">undone</span>}
+        {created !== undefined && <time class="when" dateTime={stamp(created)}>{time(created)}</time>}
+      </h2>
+      {error !== undefined && (
+        <p class="bad">
+          <Icon name="warn" /> {text(error, "name") === "MessageAbortedError" ? "interrupted" : text(error, "data", "message") || text(error, "message") || text(error, "name") || "failed"}
+        </p>
+      )}
+    </>
+  )
+}
+
+/** What cannot be drawn is shown as what it is. */
+function Raw({ row }: { row: AnyRow }): JSX.Element {
+  const value = row.kind === "head" ? row.message : row.item.value
+  return <Code name={`${row.id}/raw`} text={json(value)} language="json" label="Value" />
+}
+
+function label({ item, role }: PartRow): string {
+  const type = text(item.value, "type")
+  if (type === "tool") return `tool ${text(item.value, "tool")}, ${text(item.value, "state", "title") || text(item.value, "state", "status")}`
+  return `${type || "part"} of the ${role}`
+}
+
+function stamp(ms: number): string {
+  return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : ""
+}

@@ -1,0 +1,118 @@
+/**
+ * The frames of the viewer channel, as types. `schema/viewer.md` is their contract; this is what a program sees of it.
+ */
+
+/** A change of one item: its new value, or that it is gone. */
+export type Change = Put | Removal
+
+/** An item has this value now. */
+export interface Put {
+  /** Such as `session`, `message/<id>`, `part/<messageID>/<id>`, `model/<provider>/<id>`, `other/<type>/<id>`. */
+  key: string
+  /** The revision with which it got this value. */
+  revision: number
+  /** The revision with which it first came; left out when that is `revision`. */
+  first?: number
+  /** `session`, `message`, `part`, `session_diff`, `model`, or what the producer called it. */
+  type: string
+  value: unknown
+}
+
+/** An item is gone. */
+export interface Removal {
+  key: string
+  revision: number
+  removed: true
+}
+
+/** The way from revision `base` to `revision`; there is more of it in the next step if `more`. */
+export interface Step {
+  base: number
+  revision: number
+  syncCount: number
+  more: boolean
+  changes: Change[]
+  /** On a snapshot that replaces what a viewer held: why it could not go on from there. */
+  resync?: string
+}
+
+/** Why something was refused; `transient` says that trying again may help. */
+export interface RefusalFrame {
+  code: string
+  message: string
+  transient?: boolean
+}
+
+export interface Ready {
+  revision: number
+  /** Names this stream towards the host. */
+  channel?: string
+}
+
+/** Who watches, of those who are with the same host. */
+export interface Presence {
+  viewers: number
+  names: string[]
+}
+
+/** A question of the producer to its viewers: `needed` equal answers before `deadline` (ms since 1970) settle it. */
+export interface Ask {
+  ask: string
+  question: string
+  choices: string[]
+  needed: number
+  deadline: number
+  counts: Record<string, number>
+}
+
+export interface Settled {
+  ask: string
+  outcome: "agreed" | "expired" | "withdrawn"
+  choice: string | null
+  counts: Record<string, number>
+}
+
+/**
+ * Where a channel stands.
+ *
+ * - `connecting`: a connection is being made, or its first step is on the way;
+ * - `live`: all is here, and changes come as they happen;
+ * - `waiting`: the connection was lost; the next attempt begins in `retryInMs`;
+ * - `closed`: for good, by `close()` or because the host said no (`error`).
+ */
+export type State =
+  | { name: "connecting"; transport: Transport }
+  | { name: "live"; transport: Transport }
+  | { name: "waiting"; retryInMs: number; attempt: number }
+  | { name: "closed"; error?: ChannelError }
+
+export type Transport = "websocket" | "sse"
+
+/** What each event gives its listeners; other names of the host's are passed on with their payload as it is. */
+export interface Events {
+  snapshot: Step
+  changes: Step
+  ready: Ready
+  presence: Presence
+  ask: Ask
+  settled: Settled
+  state: State
+}
+
+/** A refusal of the host, or that the channel could not do what was asked of it. */
+export class ChannelError extends Error {
+  override name = "ChannelError"
+  constructor(
+    /** A refusal's name, such as `NotFound`; or `Disconnected`, `Closed`, `Timeout`, `TooManyCalls`. */
+    readonly code: string,
+    message: string,
+    /** Trying again may help. */
+    readonly transient: boolean,
+  ) {
+    super(message)
+  }
+
+  static from(frame: Partial<RefusalFrame> | undefined): ChannelError {
+    return new ChannelError(frame?.code ?? "Unspecified", frame?.message ?? "the host gave no reason", frame?.transient ?? false)
+  }
+}

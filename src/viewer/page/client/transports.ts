@@ -1,0 +1,174 @@
+import type { Transport } from "./frames"
+
+/** What a transport tells the channel that opened it; after `ended`, nothing. */
+export interface Wire {
+  /** The connection can take frames. */
+  opened(): void
+  /** A frame came, parsed; or any sign of life, without one. */
+  received(frame?: unknown): void
+  /** It is over. `refused` when the host said no for good, in its words if it had any. */
+  ended(end: { refused?: unknown; final?: boolean }): void
+}
+
+/** One connection. */
+export interface Link {
+  readonly transport: Transport
+  /** Sends a frame up; the answer comes as a frame down, on both transports. */
+  send(frame: { id: number; procedure: string; input?: unknown }): void
+  /** Ends it; `ended` is not called any more. */
+  cut(): void
+}
+
+/** Where and as whom to connect. */
+export interface Address {
+  /** The host's origin and the path before its doors, without a slash at the end. */
+  base: string
+  id: string
+  query: URLSearchParams
+  token: string | undefined
+  /** How the host named the stream, once it did. */
+  channel(): string | undefined
+  WebSocket: typeof globalThis.WebSocket | undefined
+  fetch: typeof globalThis.fetch
+}
+
+/** Close codes after which coming back is of no use: gone, not allowed, not there. */
+const FINAL: ReadonlySet<number> = new Set([1000, 4001, 4004])
+
+/** HTTP statuses after which asking again is of no use. */
+const FINAL_STATUS: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 410])
+
+/** Opens `/ws/{id}`. A token goes in the channel's first frame: browsers cannot set the header. */
+export function webSocket(address: Address, wire: Wire): Link {
+  let over = false
+  const end = (how: Parameters<Wire["ended"]>[0]) => {
+    if (over) return
+    over = true
+    wire.ended(how)
+  }
+  const Socket = address.WebSocket
+  if (!Socket) {
+    queueMicrotask(() => end({}))
+    return { transport: "websocket", send() {}, cut: () => void (over = true) }
+  }
+  const socket = new Socket(`${address.base.replace(/^http/, "ws")}/ws/${encodeURIComponent(address.id)}${ask(address)}`)
+  socket.onopen = () => over || wire.opened()
+  socket.onmessage = message => {
+    if (over) return
+    const frame = typeof message.data === "string" ? parsed(message.data) : undefined
+    wire.received(frame)
+  }
+  socket.onclose = close => end({ final: FINAL.has(close.code), ...words(close.code) })
+  socket.onerror = () => {}
+  return {
+    transport: "websocket",
+    send: frame => socket.send(JSON.stringify(frame)),
+    cut() {
+      over = true
+      socket.onopen = socket.onmessage = socket.onclose = null
+      socket.close()
+    },
+  }
+}
+
+/** Opens `/events/{id}` by `fetch`, which unlike `EventSource` can show a token; frames up go by POST. */
+export function sse(address: Address, wire: Wire): Link {
+  const stop = new AbortController()
+  const url = `${address.base}/events/${encodeURIComponent(address.id)}`
+  const headers: Record<string, string> = address.token ? { authorization: `Bearer ${address.token}` } : {}
+  const over = () => stop.signal.aborted
+  const follow = async () => {
+    const response = await address.fetch(url + ask(address), {
+      headers: { accept: "text/event-stream", ...headers },
+      cache: "no-store",
+      signal: stop.signal,
+    })
+    if (!response.ok || !response.body) {
+      const body = await response.json().catch(() => undefined)
+      return { refused: body?.error, final: FINAL_STATUS.has(response.status) }
+    }
+    wire.opened()
+    const reader = response.body.getReader()
+    const decoder = new TextDecoder()
+    const lines = new Lines()
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done || over()) return {}
+      const frames = lines.push(decoder.decode(value, { stream: true }))
+      if (frames.length === 0) wire.received()
+      for (const frame of frames) if (!over()) wire.received(frame)
+    }
+  }
+  const post = async (frame: { id: number; procedure: string; input?: unknown }) => {
+    const channel = address.channel()
+    const response = await address.fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(channel === undefined ? frame : { ...frame, channel }),
+      signal: stop.signal,
+    })
+    const body = await response.json()
+    return body && typeof body === "object" && "ok" in body ? body : { id: frame.id, ok: false, error: body?.error }
+  }
+  follow()
+    .catch(() => ({}))
+    .then(end => over() || wire.ended(end))
+  return {
+    transport: "sse",
+    send: frame =>
+      void post(frame)
+        .catch(() => ({ id: frame.id, ok: false, error: { code: "Disconnected", message: "the host was not reached", transient: true } }))
+        .then(answer => over() || wire.received({ ...answer, id: frame.id })),
+    cut: () => stop.abort(),
+  }
+}
+
+/** Server-sent events, cut anywhere, put together again. A comment is a sign of life and no frame. */
+class Lines {
+  #rest = ""
+  #event = ""
+  #data: string[] = []
+
+  push(text: string): unknown[] {
+    const lines = (this.#rest + text).split(/\r\n|\n/)
+    this.#rest = lines.pop() ?? ""
+    const frames: unknown[] = []
+    for (const line of lines) {
+      if (line === "") {
+        const payload = this.#data.length > 0 ? parsed(this.#data.join("\n")) : undefined
+        if (payload !== undefined) frames.push({ event: this.#event || "message", payload })
+        this.#event = ""
+        this.#data = []
+      } else if (line.startsWith("event:")) {
+        this.#event = line.slice(6).trim()
+      } else if (line.startsWith("data:")) {
+        this.#data.push(line.slice(line[5] === " " ? 6 : 5))
+      }
+    }
+    return frames
+  }
+}
+
+function ask({ query }: Address): string {
+  const text = query.toString()
+  return text ? `?${text}` : ""
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function words(code: number): { refused?: unknown } {
+  switch (code) {
+    case 4001:
+      return { refused: { code: "Unauthorized", message: "this share is private", transient: false } }
+    case 4004:
+      return { refused: { code: "NotFound", message: "there is no such share", transient: false } }
+    default:
+      return {}
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The client of a share's viewer channel, for web pages and scripts; no framework, no dependency.
+ *
+ * ```js
+ * import { connect, Replica } from "https://share.example.org/client.js"
+ *
+ * const channel = connect("https://share.example.org/share/au26ltyxbkisobbywenbs6tb2g")
+ * const replica = new Replica()
+ * channel.on("snapshot", step => replica.apply("snapshot", step))
+ * channel.on("changes", step => replica.apply("changes", step))
+ * channel.on("ready", () => console.log(replica.items.get("session").value.title))
+ * console.log(await channel.call("share.ping"))
+ * ```
+ *
+ * One channel holds one connection, however many listeners and calls it has. It comes back by itself, and goes on from
+ * the revision that it reached; it tells where it stands by the event `state`.
+ */
+
+/**
+ * The frames of the viewer channel, as types. `schema/viewer.md` is their contract; this is what a program sees of it.
+ */
+/** A change of one item: its new value, or that it is gone. */
+export type Change = Put | Removal;
+/** An item has this value now. */
+export interface Put {
+    /** Such as `session`, `message/<id>`, `part/<messageID>/<id>`, `model/<provider>/<id>`, `other/<type>/<id>`. */
+    key: string;
+    /** The revision with which it got this value. */
+    revision: number;
+    /** The revision with which it first came; left out when that is `revision`. */
+    first?: number;
+    /** `session`, `message`, `part`, `session_diff`, `model`, or what the producer called it. */
+    type: string;
+    value: unknown;
+}
+/** An item is gone. */
+export interface Removal {
+    key: string;
+    revision: number;
+    removed: true;
+}
+/** The way from revision `base` to `revision`; there is more of it in the next step if `more`. */
+export interface Step {
+    base: number;
+    revision: number;
+    syncCount: number;
+    more: boolean;
+    changes: Change[];
+    /** On a snapshot that replaces what a viewer held: why it could not go on from there. */
+    resync?: string;
+}
+/** Why something was refused; `transient` says that trying again may help. */
+export interface RefusalFrame {
+    code: string;
+    message: string;
+    transient?: boolean;
+}
+export interface Ready {
+    revision: number;
+    /** Names this stream towards the host. */
+    channel?: string;
+}
+/** Who watches, of those who are with the same host. */
+export interface Presence {
+    viewers: number;
+    names: string[];
+}
+/** A question of the producer to its viewers: `needed` equal answers before `deadline` (ms since 1970) settle it. */
+export interface Ask {
+    ask: string;
+    question: string;
+    choices: string[];
+    needed: number;
+    deadline: number;
+    counts: Record<string, number>;
+}
+export interface Settled {
+    ask: string;
+    outcome: "agreed" | "expired" | "withdrawn";
+    choice: string | null;
+    counts: Record<string, number>;
+}
+/**
+ * Where a channel stands.
+ *
+ * - `connecting`: a connection is being made, or its first step is on the way;
+ * - `live`: all is here, and changes come as they happen;
+ * - `waiting`: the connection was lost; the next attempt begins in `retryInMs`;
+ * - `closed`: for good, by `close()` or because the host said no (`error`).
+ */
+export type State = {
+    name: "connecting";
+    transport: Transport;
+} | {
+    name: "live";
+    transport: Transport;
+} | {
+    name: "waiting";
+    retryInMs: number;
+    attempt: number;
+} | {
+    name: "closed";
+    error?: ChannelError;
+};
+export type Transport = "websocket" | "sse";
+/** What each event gives its listeners; other names of the host's are passed on with their payload as it is. */
+export interface Events {
+    snapshot: Step;
+    changes: Step;
+    ready: Ready;
+    presence: Presence;
+    ask: Ask;
+    settled: Settled;
+    state: State;
+}
+/** A refusal of the host, or that the channel could not do what was asked of it. */
+export declare class ChannelError extends Error {
+    /** A refusal's name, such as `NotFound`; or `Disconnected`, `Closed`, `Timeout`, `TooManyCalls`. */
+    readonly code: string;
+    /** Trying again may help. */
+    readonly transient: boolean;
+    name: string;
+    constructor(
+    /** A refusal's name, such as `NotFound`; or `Disconnected`, `Closed`, `Timeout`, `TooManyCalls`. */
+    code: string, message: string, 
+    /** Trying again may help. */
+    transient: boolean);
+    static from(frame: Partial<RefusalFrame> | undefined): ChannelError;
+}
+
+/** An item as a replica holds it. */
+export interface Item {
+    readonly key: string;
+    readonly type: string;
+    readonly value: unknown;
+    /** The revision with which it got this value. */
+    readonly revision: number;
+    /** The revision with which it first came. */
+    readonly first: number;
+    /** Its place in the order in which items came here: the first is 0. */
+    readonly order: number;
+}
+/** Which keys a step touched; `all` when what was held before is forgotten. */
+export interface Touched {
+    readonly all: boolean;
+    readonly keys: ReadonlySet<string>;
+}
+/**
+ * A copy of a share, folded from the steps of its channel.
+ *
+ * A snapshot that replaces a copy is gathered aside until it is whole, so that what is shown never shrinks to its first
+ * piece. A change that is older than what is held is left out: a step that was cut and is sent again does no harm.
+ */
+export declare class Replica {
+    #private;
+    /** The revision of the last step that is here in full; 0 before the first. */
+    revision: number;
+    syncCount: number;
+    /** Every item by its key, in the order in which they came. */
+    get items(): ReadonlyMap<string, Item>;
+    /** Folds one step in, and tells what it touched. */
+    apply(event: "snapshot" | "changes", step: Step): Touched;
+}
+
+/** How to connect. Everything may be left out. */
+export interface Options {
+    /** The revision that the caller holds: what comes begins after it. Default: from nothing. */
+    cursor?: number;
+    /** Merged under the input of each call by the host; a call's own keys win. */
+    input?: Record<string, unknown>;
+    /** A grant or an account's token, for a private share. It travels in-band or in a header, never in a URL. */
+    token?: string;
+    /** Which transport: `auto` begins with WebSocket, and changes over after 5 attempts in a row without a frame. */
+    transport?: "auto" | Transport;
+    /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */
+    backoffMs?: number;
+    /** The longest wait between attempts. Default 30,000 ms. */
+    backoffMaxMs?: number;
+    /** How long a call may take. Default 30,000 ms. */
+    callTimeoutMs?: number;
+    /** A connection that is silent for this long is given up; the host says something every 30 s. Default 75,000 ms. */
+    silenceMs?: number;
+    /** Instead of the global one; for runtimes that have none. */
+    WebSocket?: typeof globalThis.WebSocket;
+    /** Instead of the global one. */
+    fetch?: typeof globalThis.fetch;
+}
+/** A channel. */
+export interface Channel {
+    /** The share's id. */
+    readonly id: string;
+    /** Where it stands; the event `state` tells of each change. */
+    readonly state: State;
+    /** The revision up to which everything was told to the listeners; 0 while nothing is whole. */
+    readonly revision: number;
+    /** Calls `fn` with each such event, until the function that this returns is called. */
+    on<E extends keyof Events>(event: E, fn: (payload: Events[E]) => void): () => void;
+    on(event: string, fn: (payload: unknown) => void): () => void;
+    /**
+     * Calls a command, such as `share.ping`, and gives what the host answers. Made while no connection stands, it waits for
+     * the next.
+     *
+     * @throws ChannelError with the host's refusal; `Disconnected` if the connection was lost before the answer, which may
+     * or may not have been carried out then; `Timeout`; `TooManyCalls` beyond 64 at a time; `Closed`.
+     */
+    call<T = unknown>(command: string, input?: Record<string, unknown>): Promise<T>;
+    /** Ends it for good. */
+    close(): void;
+}
+/** Opens a channel to a share: its page's URL, or its id if this page is the host's own. */
+export declare function connect(share: string | URL, options?: Options): Channel;

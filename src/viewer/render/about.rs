@@ -1,0 +1,153 @@
+//! A few words about a share: what a link to it shows before anybody has opened it.
+
+use crate::viewer::render::document::Document;
+use crate::viewer::render::read::{self, Message, ModelName, Part, Session, duration};
+
+/// A title's characters, and a description's: more is cut by whoever shows previews.
+const TITLE_CHARS_MAX: usize = 120;
+const DESCRIPTION_CHARS_MAX: usize = 240;
+
+/// Messages and parts that are looked at for the first thing that a user said.
+const LOOKED_AT_MAX: usize = 50;
+
+/// What a share is about, as far as it says so. Plain text of one line each, nothing of it escaped.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct About {
+    /// The session's title, or what stands for one; at most 120 characters.
+    pub title: String,
+    /// What was asked first; at most 240 characters. `None` if no user said anything.
+    pub first: Option<String>,
+    /// The models that were used, as `provider/model`, without repetition.
+    pub models: Vec<String>,
+    /// The client's version.
+    pub version: Option<String>,
+    /// How many messages there are.
+    pub messages: usize,
+    /// How many parts they have.
+    pub parts: usize,
+    /// Files changed, lines added, lines removed.
+    pub changes: Option<(u64, u64, u64)>,
+    /// What it cost, in US dollars.
+    pub cost: Option<f64>,
+    /// Tokens that went in and came out.
+    pub tokens: Option<(u64, u64)>,
+    /// How long it took, such as `3 min 5 s`.
+    pub duration: Option<String>,
+}
+
+impl About {
+    /// What a document is about.
+    #[must_use]
+    pub fn of(document: &Document) -> Self {
+        let session =
+            document.session.as_ref().map(|session| read::item::<Session>(session.as_str())).unwrap_or_default();
+        let mut models: Vec<String> = Vec::new();
+        let mut used = |model: Option<String>| {
+            if let Some(model) = model.filter(|model| !models.contains(model)) {
+                models.push(line(&model, TITLE_CHARS_MAX));
+            }
+        };
+        for model in &document.models {
+            used(read::item::<ModelName>(model.as_str()).label());
+        }
+        used(session.model.as_ref().and_then(ModelName::label));
+        let (cost, tokens) = (session.cost, session.tokens.as_ref());
+        let count = |n: Option<f64>| n.unwrap_or_default().max(0.0) as u64;
+        Self {
+            title: title(&session),
+            first: first_words(document),
+            models,
+            version: session.version.as_deref().map(|version| line(version, 32)).filter(|version| !version.is_empty()),
+            messages: document.message_count(),
+            parts: document.part_count(),
+            changes: session
+                .summary
+                .files
+                .filter(|files| *files > 0.0)
+                .map(|files| (files as u64, count(session.summary.additions), count(session.summary.deletions))),
+            cost: cost.filter(|cost| *cost > 0.0),
+            tokens: tokens.map(|tokens| (tokens.input.max(0.0) as u64, tokens.output.max(0.0) as u64)),
+            duration: duration(&session.time),
+        }
+    }
+
+    /// Its facts, for a line under the title: models, counts, cost.
+    #[must_use]
+    pub fn facts(&self) -> Vec<String> {
+        let mut facts = Vec::new();
+        match &self.models[..] {
+            [] => {}
+            [one] => facts.push(one.clone()),
+            [one, other] => facts.push(format!("{one} & {other}")),
+            [one, others @ ..] => facts.push(format!("{one} & {} others", others.len())),
+        }
+        facts.push(counted(self.messages as u64, "message", "messages"));
+        if let Some((files, added, removed)) = self.changes {
+            facts.push(format!("{} +{added} −{removed}", counted(files, "file", "files")));
+        }
+        if let Some((input, output)) = self.tokens.filter(|(input, output)| input + output > 0) {
+            facts.push(format!("{} tokens", short(input + output)));
+        }
+        facts.extend(self.cost.map(|cost| format!("${cost:.2}")));
+        facts.extend(self.duration.clone());
+        facts
+    }
+
+    /// Its description, for previews: what was asked first, and the facts.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let facts = self.facts().join(" · ");
+        let description = match &self.first {
+            Some(first) => format!("“{}” — {facts}", line(first, DESCRIPTION_CHARS_MAX - 80)),
+            None => facts,
+        };
+        line(&description, DESCRIPTION_CHARS_MAX)
+    }
+}
+
+fn title(session: &Session) -> String {
+    let title = session.title.as_deref().map(|title| line(title, TITLE_CHARS_MAX)).filter(|title| !title.is_empty());
+    title.unwrap_or_else(|| match &session.id {
+        Some(id) if !id.trim().is_empty() => format!("Session {}", line(id, TITLE_CHARS_MAX / 2)),
+        Some(_) | None => "A shared session".to_owned(),
+    })
+}
+
+fn first_words(document: &Document) -> Option<String> {
+    let mut turns = document.messages.iter().take(LOOKED_AT_MAX);
+    let first = turns.find(|turn| read::item::<Message>(turn.message.as_str()).role.as_deref() == Some("user"))?;
+    let texts = first.parts.iter().take(LOOKED_AT_MAX).filter_map(|part| match Part::of(part.as_str()).1 {
+        Part::Text(text) => Some(line(&text, DESCRIPTION_CHARS_MAX)).filter(|text| !text.is_empty()),
+        Part::Reasoning(_)
+        | Part::Tool(_)
+        | Part::File(_)
+        | Part::Patch(_)
+        | Part::Note(_)
+        | Part::Hidden
+        | Part::Unknown => None,
+    });
+    // The client puts a command line's words between quotes.
+    texts.map(|text| text.trim_matches('"').to_owned()).next()
+}
+
+/// Text as one line of at most so many characters, without control characters.
+pub(super) fn line(text: &str, chars_max: usize) -> String {
+    // What is looked at is bounded as well: a word may have megabytes.
+    let text: String = text.chars().take(chars_max * 8).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() > chars_max { line.chars().take(chars_max - 1).chain(['…']).collect() } else { line }
+}
+
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// A count for people: 950, 27.5k, 1.2M.
+fn short(n: u64) -> String {
+    match n {
+        0..1_000 => n.to_string(),
+        1_000..1_000_000 => format!("{:.1}k", n as f64 / 1e3),
+        _ => format!("{:.1}M", n as f64 / 1e6),
+    }
+}

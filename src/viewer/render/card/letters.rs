@@ -1,0 +1,169 @@
+//! Text on a picture: lines that fit, and their letters as shapes.
+
+use skrifa::instance::{LocationRef, Size};
+use skrifa::outline::{DrawSettings, OutlinePen};
+use skrifa::raw::ReadError;
+use skrifa::{FontRef, GlyphId, MetadataProvider as _};
+use tiny_skia::{FillRule, PathBuilder, Pixmap, Rect, Transform};
+
+use super::paint;
+
+/// Letters of a word that is rather left out than cut.
+const WORD_LETTERS: usize = 12;
+
+/// A font that lives as long as the program.
+#[derive(Clone)]
+pub(super) struct Font(FontRef<'static>);
+
+impl std::fmt::Debug for Font {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Font")
+    }
+}
+
+/// Letters that fit on a line.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    letters: Vec<Letter>,
+    size: f32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Letter {
+    /// `None`: the font has none for it.
+    glyph: Option<GlyphId>,
+    advance: f32,
+    is_space: bool,
+}
+
+impl Line {
+    /// In pixels.
+    pub(super) fn width(&self) -> f32 {
+        self.letters.iter().map(|letter| letter.advance).sum()
+    }
+}
+
+impl Font {
+    pub(super) fn new(bytes: &'static [u8]) -> Result<Self, ReadError> {
+        Ok(Self(FontRef::new(bytes)?))
+    }
+
+    /// The text in at most so many lines, broken between words, or within one that is wider than a line. What does not fit
+    /// ends in an ellipsis.
+    pub(super) fn lines(&self, text: &str, size: f32, width: f32, lines_max: usize) -> Vec<Line> {
+        // No line has more letters than this, whatever they are.
+        let mut letters: Vec<_> = text.chars().take(1_000).filter_map(|c| self.letter(c, size)).collect();
+        let mut lines = Vec::new();
+        while !letters.is_empty() && lines.len() < lines_max {
+            let mut end = fitting(&letters, width);
+            if end < letters.len() {
+                if lines.len() + 1 == lines_max {
+                    let ellipsis = self.letter('…', size);
+                    let room = width - ellipsis.map_or(0.0, |letter| letter.advance);
+                    letters.truncate(fitting(&letters, room));
+                    // Between words, if one ends near.
+                    let near = letters.len().saturating_sub(WORD_LETTERS);
+                    let space = letters[near..].iter().rposition(|letter| letter.is_space);
+                    letters.truncate(space.map_or(letters.len(), |space| near + space));
+                    letters.extend(ellipsis);
+                    end = letters.len();
+                } else if let Some(space) = letters[..=end].iter().rposition(|letter| letter.is_space) {
+                    end = space;
+                }
+            }
+            let rest = letters.split_off(end.max(1).min(letters.len()));
+            lines.push(Line { letters, size });
+            letters = rest.into_iter().skip_while(|letter| letter.is_space).collect();
+        }
+        lines
+    }
+
+    /// Draws a line with its baseline here.
+    pub(super) fn draw(&self, picture: &mut Pixmap, line: &Line, mut x: f32, baseline: f32, ink: [u8; 3]) {
+        let paint = paint(ink);
+        let outlines = self.0.outline_glyphs();
+        for letter in &line.letters {
+            let path = match letter.glyph {
+                Some(glyph) => outlines.get(glyph).and_then(|outline| {
+                    let mut pen = Pen(PathBuilder::new());
+                    let settings = DrawSettings::unhinted(Size::new(line.size), LocationRef::default());
+                    outline.draw(settings, &mut pen).ok()?;
+                    pen.0.finish()
+                }),
+                None => missing(letter.advance, line.size),
+            };
+            if let Some(path) = path {
+                let place = Transform::from_translate(x, baseline);
+                picture.fill_path(&path, &paint, FillRule::Winding, place, None);
+            }
+            x += letter.advance;
+        }
+    }
+
+    fn letter(&self, c: char, size: f32) -> Option<Letter> {
+        if is_invisible(c) {
+            return None;
+        }
+        let c = if c.is_whitespace() { ' ' } else { c };
+        let glyph = self.0.charmap().map(c).filter(|glyph| *glyph != GlyphId::NOTDEF);
+        let metrics = self.0.glyph_metrics(Size::new(size), LocationRef::default());
+        let advance = glyph.and_then(|glyph| metrics.advance_width(glyph)).unwrap_or(size * 0.9);
+        Some(Letter { glyph, advance, is_space: c == ' ' })
+    }
+}
+
+/// How many letters fit.
+fn fitting(letters: &[Letter], width: f32) -> usize {
+    let mut taken = 0.0;
+    letters
+        .iter()
+        .position(|letter| {
+            taken += letter.advance;
+            taken > width
+        })
+        .unwrap_or(letters.len())
+}
+
+/// Joiners, marks that change the letter before, and what steers a terminal or the direction of text.
+fn is_invisible(c: char) -> bool {
+    (c.is_control() && !c.is_whitespace())
+        || matches!(c, '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e01ef}')
+}
+
+/// A box, for a letter that the font does not have.
+fn missing(advance: f32, size: f32) -> Option<tiny_skia::Path> {
+    let (left, right, top, width) = (size * 0.08, advance - size * 0.08, -size * 0.72, size * 0.05);
+    let mut path = PathBuilder::new();
+    // Four bars: two boxes within one another would be filled as one.
+    path.push_rect(Rect::from_ltrb(left, top, right, top + width)?);
+    path.push_rect(Rect::from_ltrb(left, -width, right, 0.0)?);
+    path.push_rect(Rect::from_ltrb(left, top, left + width, 0.0)?);
+    path.push_rect(Rect::from_ltrb(right - width, top, right, 0.0)?);
+    path.finish()
+}
+
+/// Takes an outline, whose y grows upwards, to a path, whose y grows downwards.
+struct Pen(PathBuilder);
+
+impl OutlinePen for Pen {
+    fn move_to(&mut self, x: f32, y: f32) {
+        self.0.move_to(x, -y);
+    }
+
+    fn line_to(&mut self, x: f32, y: f32) {
+        self.0.line_to(x, -y);
+    }
+
+    fn quad_to(&mut self, cx: f32, cy: f32, x: f32, y: f32) {
+        self.0.quad_to(cx, -cy, x, -y);
+    }
+
+    fn curve_to(&mut self, c0x: f32, c0y: f32, c1x: f32, c1y: f32, x: f32, y: f32) {
+        self.0.cubic_to(c0x, -c0y, c1x, -c1y, x, -y);
+    }
+
+    fn close(&mut self) {
+        self.0.close();
+    }
+}

@@ -1,0 +1,197 @@
+//! The Markdown document: a session to be read by people and by machines that read like people.
+//!
+//! A title and its facts; then each message under a heading with its speaker, its parts in order: texts as they are, thoughts
+//! as quotations, tool calls with what was asked and what came of it in fenced blocks. Files that came along are named, not
+//! held. At the end the files that the session changed. Nothing is cut; only control characters are left out.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::share::item::{ItemKey, ItemKind, Payload};
+use crate::viewer::render::about::{About, line};
+use crate::viewer::render::call::Block;
+use crate::viewer::render::document::{Document, Turn};
+use crate::viewer::render::pieces::{Bit, Pieces};
+use crate::viewer::render::read::{self, File, Message, Part, Tool};
+
+impl Document {
+    /// The Markdown document, piece by piece.
+    pub fn markdown(self) -> impl Iterator<Item = String> + Send {
+        let head = head(&About::of(&self));
+        let Self { messages, session_diff, other, .. } = self;
+        let turns = messages.into_iter().flat_map(|Turn { message, parts }| {
+            let heading = Bit::Made(heading(&message));
+            std::iter::once(heading).chain(parts.into_iter().map(|part| Bit::Made(part_text(&part))))
+        });
+        let changes = session_diff.map(|diff| Bit::Made(changes(&diff)));
+        let other = other.into_iter().map(|(key, value)| Bit::Made(unknown(&key, &value)));
+        Pieces(std::iter::once(Bit::Made(head)).chain(turns).chain(changes).chain(other)).map(without_controls)
+    }
+}
+
+/// Nothing that a terminal would obey: the colours of a tool's output are none in Markdown.
+fn without_controls(mut piece: String) -> String {
+    piece.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    piece
+}
+
+fn head(about: &About) -> String {
+    let mut head = format!("# {}\n", escaped(&about.title));
+    if let Some(first) = about.version.as_ref() {
+        let _ = write!(head, "\n- Version: {}", escaped(first));
+    }
+    for fact in about.facts() {
+        let _ = write!(head, "\n- {}", escaped(&fact));
+    }
+    head.push('\n');
+    head
+}
+
+fn heading(message: &Payload) -> String {
+    let message: Message = read::item(message.as_str());
+    let mut heading = format!("\n## {}", escaped(&line(message.speaker(), 64)));
+    if message.role.as_deref() == Some("assistant")
+        && let Some(model) = message.model_label()
+    {
+        let _ = write!(heading, " · {}", escaped(&line(&model, 120)));
+    }
+    heading.push('\n');
+    if let Some(error) = message.error_text() {
+        let _ = write!(heading, "\n**Error:** {}\n", escaped(&line(&error, 2_000)));
+    }
+    heading
+}
+
+fn part_text(part: &Payload) -> String {
+    match Part::of(part.as_str()).1 {
+        Part::Text(text) => format!("\n{}\n", text.trim_end()),
+        Part::Reasoning(text) => {
+            let quoted: String = text.trim().lines().map(|line| format!("> {line}\n")).collect();
+            if quoted.is_empty() { quoted } else { format!("\n> _Reasoning_\n>\n{quoted}") }
+        }
+        Part::Tool(tool) => call(&tool),
+        Part::File(file) => format!("\n{}\n", attachment(&file)),
+        Part::Patch(files) if files.is_empty() => String::new(),
+        Part::Patch(files) => {
+            let names: Vec<_> = files.iter().map(|file| code_span(&line(file, 1_024))).collect();
+            format!("\n_Changed:_ {}\n", names.join(", "))
+        }
+        Part::Note(note) => format!("\n_{}_\n", escaped(&line(&note, 2_000))),
+        Part::Hidden => String::new(),
+        Part::Unknown => fenced("json", &pretty(part)),
+    }
+}
+
+fn call(tool: &Tool) -> String {
+    let mut text = format!("\n### Tool {}", code_span(&line(&tool.name, 64)));
+    if let Some(subject) = tool.subject() {
+        let _ = write!(text, " · {}", escaped(&subject));
+    }
+    let _ = writeln!(text, " ({})", escaped(&line(&tool.outcome(), 64)));
+    for block in tool.blocks() {
+        match block {
+            Block::Code { language, text: code } => text.push_str(&fenced(language, &code)),
+            Block::Diff(patch) => text.push_str(&fenced("diff", &patch)),
+            Block::Todos(todos) => {
+                text.push('\n');
+                for (todo, what) in todos {
+                    let _ = writeln!(text, "- {} {}", todo.mark(), escaped(&line(&what, 1_000)));
+                }
+            }
+            Block::Error(error) => {
+                let _ = write!(text, "\n**Error:**\n{}", fenced("", &error));
+            }
+            Block::File(file) => {
+                let _ = write!(text, "\n{}\n", attachment(&file));
+            }
+        }
+    }
+    text
+}
+
+/// A file that is named and not held: the document is text.
+fn attachment(file: &File) -> String {
+    let name = code_span(&line(file.filename.as_deref().unwrap_or("a file"), 256));
+    let mime = escaped(&line(file.mime.as_deref().unwrap_or("of no type"), 64));
+    let size = file.url.as_deref().filter(|url| url.starts_with("data:")).map(str::len);
+    // Base64 has four characters for three bytes.
+    let size = size.map(|chars| format!(", about {} bytes", chars * 3 / 4)).unwrap_or_default();
+    format!("_Attached:_ {name} ({mime}{size})")
+}
+
+fn changes(diff: &Payload) -> String {
+    let diffs = read::file_diffs(diff.as_str());
+    if diffs.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n## Changed files\n".to_owned();
+    for diff in diffs {
+        let _ = write!(text, "\n### {} {}\n", code_span(&line(diff.name(), 1_024)), diff.counts());
+        match diff.to_patch() {
+            Some(patch) if !patch.is_empty() => text.push_str(&fenced("diff", &patch)),
+            _ => {}
+        }
+    }
+    text
+}
+
+fn unknown(key: &ItemKey, value: &Payload) -> String {
+    let kind = match key.kind() {
+        ItemKind::Other { kind, .. } => kind,
+        ItemKind::Part { .. } => return part_text(value),
+        ItemKind::Session | ItemKind::SessionDiff | ItemKind::Message { .. } | ItemKind::Model { .. } => String::new(),
+    };
+    format!("\n## {}\n{}", code_span(&line(&kind, 256)), fenced("json", &pretty(value)))
+}
+
+fn pretty(value: &Payload) -> String {
+    let parsed: Result<Value, _> = serde_json::from_str(value.as_str());
+    parsed.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| value.as_str().to_owned())
+}
+
+/// A block that its own content cannot end.
+fn fenced(language: &str, text: &str) -> String {
+    let fence = "`".repeat(longest_run(text).max(2) + 1);
+    let text = text.trim_end_matches('\n');
+    format!("\n{fence}{language}\n{text}\n{fence}\n")
+}
+
+fn code_span(text: &str) -> String {
+    let fence = "`".repeat(longest_run(text) + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    format!("{fence}{space}{text}{space}{fence}")
+}
+
+fn longest_run(text: &str) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for byte in text.bytes() {
+        run = if byte == b'`' { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+/// Text that is text in Markdown too, within a line.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '!') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_is_longer_than_any_within() {
+        assert_eq!(fenced("sh", "a ``` b"), "\n````sh\na ``` b\n````\n");
+        assert_eq!((code_span("a`b").as_str(), code_span("`").as_str()), ("``a`b``", "`` ` ``"));
+        assert_eq!(escaped("a_b <c> [d]"), "a\\_b \\<c\\> \\[d\\]");
+    }
+}

@@ -1,0 +1,263 @@
+//! The shapes of what goes down to a viewer, as types: small payloads are written from them, and the schemas of the
+//! manifest are made from all of them. [`StepShape`] and [`ChangeShape`] are only described here: their frames are written by
+//! hand, around texts that are JSON already, and a test holds those frames against these schemas.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::hub::asks::{Asked, Counts, Outcome, Settled};
+use crate::hub::audience::Watching;
+use crate::share::error::Refusal;
+use crate::share::view::{Revision, ShareInfo};
+use crate::viewer::frame;
+
+/// The way from revision `base` to `revision`: changes to be folded in order.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Step")]
+pub struct StepShape {
+    /// The revision that the viewer must stand at; 0 in a snapshot.
+    pub base: u64,
+    /// The revision that it stands at when it has folded the whole step.
+    pub revision: u64,
+    /// How many syncs the share has accepted.
+    pub sync_count: u64,
+    /// Another piece of the same step follows, as `changes`.
+    pub more: bool,
+    /// In a snapshot, for a viewer that held something: why it must forget that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resync: Option<ResyncShape>,
+    /// What changed.
+    pub changes: Vec<ChangeShape>,
+}
+
+/// Why a viewer must forget what it held.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Resync")]
+pub enum ResyncShape {
+    /// What was removed since its revision is no longer known.
+    RemovalsForgotten,
+    /// It stands at a revision that the share does not have.
+    Ahead,
+}
+
+/// An item as it stands, or the fact that it went.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
+pub struct ChangeShape {
+    /// Its key: `session`, `session_diff`, `message/MSG`, `part/MSG/PRT`, `model/PROVIDER/MODEL` or `other/TYPE[/ID]`.
+    pub key: String,
+    /// The revision that brought it to this value, or removed it.
+    pub revision: u64,
+    /// The revision with which it came, if that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Its type; absent if it was removed.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its value, as the producer sent it; absent if it was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// True if it was removed, else absent.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub removed: bool,
+}
+
+/// The viewer has all there is and is live.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Ready {
+    /// Where it stands.
+    pub revision: u64,
+    /// The name of this stream, for commands that are posted: whoever knows it speaks for this viewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+/// Who watches on this host.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Presence {
+    /// How many.
+    pub viewers: u64,
+    /// The names of those that gave one, at most 100.
+    pub names: Vec<String>,
+}
+
+/// A question of the share's owner, open until one choice has as many answers as it needs, or its time is over.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Ask {
+    /// Its name, for `share.answer`.
+    pub ask: String,
+    /// The question.
+    pub question: String,
+    /// What may be answered.
+    pub choices: Vec<String>,
+    /// So many answers of one choice settle it.
+    pub needed: u64,
+    /// When it is over in any case: milliseconds since 1970.
+    pub deadline: i64,
+    /// Answers by choice.
+    pub counts: Counts,
+}
+
+/// A question is over.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Settled")]
+pub struct SettledShape {
+    /// Its name.
+    pub ask: String,
+    /// How it ended.
+    pub outcome: OutcomeShape,
+    /// What was agreed on, if something was.
+    pub choice: Option<String>,
+    /// Answers by choice at its end.
+    pub counts: Counts,
+}
+
+/// How a question ended.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Outcome")]
+pub enum OutcomeShape {
+    /// So many as were needed gave the same choice.
+    Agreed,
+    /// Its time was over.
+    Expired,
+    /// Whoever asked took it back.
+    Withdrawn,
+}
+
+/// Why something is refused, or why the stream ends.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorShape {
+    /// The refusal's name.
+    pub code: &'static str,
+    /// What to do, for people.
+    pub message: String,
+    /// The same may succeed later.
+    pub transient: bool,
+}
+
+/// A share's facts.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// Its id.
+    pub id: String,
+    /// The session that it shares.
+    pub session_id: String,
+    /// Where people look at it.
+    pub url: String,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// When the newest sync was accepted.
+    pub updated_at: i64,
+    /// From when on it is gone; null: it stays.
+    pub expires_at: Option<i64>,
+    /// How many syncs were accepted.
+    pub sync_count: u64,
+    /// The number of its state.
+    pub revision: u64,
+    /// How many items it holds.
+    pub item_count: u64,
+    /// Bytes of their keys and texts.
+    pub byte_count: u64,
+}
+
+/// The host's clock.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Pong {
+    /// Milliseconds since 1970.
+    pub at: i64,
+}
+
+/// A question that is open now.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct AskNamed {
+    /// Its name.
+    pub ask: String,
+}
+
+/// How a question stands.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Counted {
+    /// Answers by choice.
+    pub counts: Counts,
+}
+
+/// Whose connection it is now.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Authenticated {
+    /// The account; null if the token is one of a share and not of an account.
+    pub account: Option<String>,
+}
+
+/// A page of what a share holds. See `share.history`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "History")]
+pub struct HistoryShape {
+    /// The share's revision now.
+    pub revision: u64,
+    /// In the order in which the items first came.
+    pub changes: Vec<ChangeShape>,
+    /// The cursor of the next page; null after the last.
+    pub next: Option<String>,
+}
+
+impl Ready {
+    pub(super) fn new(revision: Revision, channel: Option<&str>) -> Self {
+        Self { revision, channel: channel.map(str::to_owned) }
+    }
+}
+
+impl From<Watching> for Presence {
+    fn from(Watching { viewers, names }: Watching) -> Self {
+        Self { viewers: viewers as u64, names }
+    }
+}
+
+impl From<Asked> for Ask {
+    fn from(Asked { ask, question, choices, needed, deadline, counts }: Asked) -> Self {
+        Self { ask: (*ask).into(), question, choices, needed: needed as u64, deadline: deadline.0, counts }
+    }
+}
+
+impl From<Settled> for SettledShape {
+    fn from(Settled { ask, outcome, counts }: Settled) -> Self {
+        let (outcome, choice) = match outcome {
+            Outcome::Agreed(choice) => (OutcomeShape::Agreed, Some(choice)),
+            Outcome::Expired => (OutcomeShape::Expired, None),
+            Outcome::Withdrawn => (OutcomeShape::Withdrawn, None),
+        };
+        Self { ask: (*ask).into(), outcome, choice, counts }
+    }
+}
+
+impl From<&Refusal> for ErrorShape {
+    fn from(refusal: &Refusal) -> Self {
+        let message = match refusal {
+            // There is no list here that it could be an item of.
+            Refusal::InvalidInput { reason, .. } => reason.clone().into_owned(),
+            refusal => refusal.to_string(),
+        };
+        Self { code: frame::code(refusal), message, transient: refusal.is_transient() }
+    }
+}
+
+impl From<ShareInfo> for Info {
+    fn from(info: ShareInfo) -> Self {
+        Self {
+            id: info.id.as_str().to_owned(),
+            session_id: info.session.as_str().to_owned(),
+            url: info.url,
+            created_at: info.created_at.0,
+            updated_at: info.updated_at.0,
+            expires_at: info.expires_at.map(|at| at.0),
+            sync_count: info.sync_count,
+            revision: info.revision,
+            item_count: info.item_count,
+            byte_count: info.byte_count,
+        }
+    }
+}

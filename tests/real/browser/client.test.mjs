@@ -1,0 +1,344 @@
+// /client.js as it is shipped, against a server that does what networks do: it refuses, goes silent, cuts, and loses answers.
+// Run by tests/it/browser.rs with the file's URL in CLIENT.
+import assert from "node:assert/strict"
+import { createServer } from "node:http"
+import { afterEach, test } from "node:test"
+import { WebSocket, WebSocketServer } from "ws"
+
+const { ChannelError, Replica, connect } = await import(process.env.CLIENT)
+
+/** Quick enough for a test, slow enough to see the order of things. */
+const QUICK = { WebSocket, backoffMs: 2, backoffMaxMs: 8, callTimeoutMs: 20_000 }
+const open = []
+
+afterEach(async () => {
+  for (const end of open.splice(0).reverse()) await end()
+})
+
+/** A host as the viewer sees it: what it does with each socket, stream and post is the scene's. */
+async function host({ socket, stream, post } = {}) {
+  const seen = { sockets: 0, streams: 0, urls: [], posts: [], live: new Set(), most: 0, headers: [] }
+  const http = createServer(async (request, response) => {
+    if (request.method === "POST") {
+      let body = ""
+      for await (const piece of request) body += piece
+      const frame = JSON.parse(body)
+      seen.posts.push(frame)
+      const answer = post?.(frame, request) ?? { id: frame.id, ok: true, data: frame.input ?? null }
+      response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(answer))
+      return
+    }
+    seen.streams += 1
+    seen.urls.push(request.url)
+    seen.headers.push(request.headers)
+    if (!stream) return void response.writeHead(404, { "content-type": "application/json" }).end('{"error":{"code":"NotFound","message":"gone"}}')
+    response.writeHead(200, { "content-type": "text/event-stream" })
+    stream(response, seen.streams)
+  })
+  const sockets = new WebSocketServer({ noServer: true })
+  http.on("upgrade", (request, raw, head) => {
+    seen.sockets += 1
+    seen.urls.push(request.url)
+    if (!socket) return void raw.destroy()
+    sockets.handleUpgrade(request, raw, head, ws => {
+      seen.live.add(ws)
+      seen.most = Math.max(seen.most, seen.live.size)
+      ws.on("close", () => seen.live.delete(ws))
+      ws.frames = []
+      ws.down = frame => ws.send(JSON.stringify(frame))
+      ws.on("message", data => ws.frames.push(JSON.parse(data)))
+      socket(ws, seen.sockets, request)
+    })
+  })
+  await new Promise(done => http.listen(0, "127.0.0.1", done))
+  open.push(() => new Promise(done => {
+    for (const ws of seen.live) ws.terminate()
+    http.closeAllConnections()
+    http.close(done)
+  }))
+  return { seen, url: `http://127.0.0.1:${http.address().port}/share/abc` }
+}
+
+function channel(url, options) {
+  const channel = connect(url, { ...QUICK, ...options })
+  open.push(() => channel.close())
+  return channel
+}
+
+const once = (channel, event, fits = () => true) =>
+  new Promise(done => {
+    const off = channel.on(event, payload => fits(payload) && (off(), done(payload)))
+  })
+const live = channel => (channel.state.name === "live" ? Promise.resolve() : once(channel, "state", state => state.name === "live"))
+const step = (base, revision, changes, more = false) => ({ base, revision, syncCount: revision, more, changes })
+const put = (key, revision, value = revision) => ({ key, revision, type: "part", value })
+const ready = (revision, channel = "ch1") => ({ event: "ready", payload: { revision, channel } })
+const begin = ws => (ws.down({ event: "snapshot", payload: step(0, 1, [put("a", 1)]) }), ws.down(ready(1)))
+const sse = (response, event, payload, id) => response.write(`event: ${event}\ndata: ${JSON.stringify(payload)}\n${id === undefined ? "" : `id: ${id}\n`}\n`)
+const fact = async (what, holds) => {
+  for (const end = Date.now() + 20_000; !holds(); ) {
+    assert.ok(Date.now() < end, `not within 20 s: ${what}`)
+    await new Promise(done => setImmediate(done))
+  }
+}
+
+test("one handle holds one socket, however many listeners and calls", async () => {
+  const { seen, url } = await host({
+    socket: ws => {
+      begin(ws)
+      ws.on("message", data => {
+        const { id, input } = JSON.parse(data)
+        ws.down({ id, ok: true, data: input })
+      })
+    },
+  })
+  const one = channel(url)
+  let told = 0
+  for (let n = 0; n < 50; n += 1) one.on("snapshot", () => (told += 1))
+  // Calls made before there is a connection wait for it, and start none of their own.
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => one.call("share.echo", { n })))
+  assert.deepEqual(answers.map(({ n }) => n), Array.from({ length: 40 }, (_, n) => n))
+  await fact("all heard the snapshot", () => told === 50)
+  assert.deepEqual([seen.sockets, seen.most], [1, 1])
+})
+
+test("after 5 attempts without a frame it falls back to SSE and POST, and keeps its listeners", async () => {
+  let response
+  const { seen, url } = await host({
+    stream: (to, n) => {
+      response = to
+      to.write(": hello\n\n")
+      sse(to, "snapshot", step(0, 3, [put("a", 2), put("b", 3)]))
+      sse(to, "ready", { revision: 3, channel: `stream-${n}` }, 3)
+    },
+  })
+  const one = channel(url, { token: "capgrant_x", input: { room: "r" } })
+  const replica = new Replica()
+  one.on("snapshot", payload => replica.apply("snapshot", payload))
+  one.on("changes", payload => replica.apply("changes", payload))
+  const states = []
+  one.on("state", state => states.push(state.name === "connecting" ? state.transport : state.name))
+  await live(one)
+  assert.deepEqual([seen.sockets, seen.streams], [5, 1])
+  assert.deepEqual(states.filter(state => state !== "waiting"), [...Array(5).fill("websocket"), "sse", "live"])
+  // The same listeners hear what comes now.
+  sse(response, "changes", step(3, 4, [put("a", 4)]), 4)
+  await fact("the change came", () => replica.revision === 4)
+  assert.equal(replica.items.get("a").value, 4)
+  // Calls go by POST, and name the stream; the token is in a header and in no URL.
+  assert.deepEqual(await one.call("share.echo", { x: 1 }), { x: 1 })
+  assert.equal(seen.posts[0].channel, "stream-1")
+  assert.equal(seen.headers[0].authorization, "Bearer capgrant_x")
+  assert.ok(seen.urls.every(url => !url.includes("capgrant")), seen.urls.join())
+  assert.deepEqual(JSON.parse(new URL(seen.urls[0], url).searchParams.get("input")), { room: "r" })
+})
+
+test("a host that is away for long is found again, whichever way it opens first", async () => {
+  let up = false
+  const { seen, url } = await host({ socket: ws => (up ? begin(ws) : ws.terminate()), stream: response => (up ? sse(response, "ready", { revision: 0 }) : response.destroy()) })
+  const one = channel(url)
+  await fact("both ways were tried", () => seen.sockets >= 7 && seen.streams >= 2)
+  up = true
+  await live(one)
+})
+
+test("it goes on from the revision that it reached", async () => {
+  const { seen, url } = await host({
+    socket: (ws, n) => {
+      if (n === 1) {
+        begin(ws)
+        ws.down({ event: "changes", payload: step(1, 5, [put("b", 5)]) })
+        // Half of a step is nothing to go on from.
+        ws.send(JSON.stringify({ event: "changes", payload: step(5, 9, [put("c", 6)], true) }), () => ws.terminate())
+      } else {
+        ws.down({ event: "changes", payload: step(5, 9, [put("c", 6), put("d", 9)]) })
+        ws.down(ready(9))
+      }
+    },
+  })
+  const one = channel(url)
+  const replica = new Replica()
+  one.on("snapshot", payload => replica.apply("snapshot", payload))
+  one.on("changes", payload => replica.apply("changes", payload))
+  await fact("all of it is here", () => replica.revision === 9)
+  assert.deepEqual([...replica.items.keys()], ["a", "b", "c", "d"])
+  assert.deepEqual(seen.urls, ["/ws/abc", "/ws/abc?cursor=5"])
+})
+
+test("half a snapshot is begun again from nothing", async () => {
+  const { seen, url } = await host({
+    socket: (ws, n) => {
+      if (n === 1) ws.send(JSON.stringify({ event: "snapshot", payload: step(0, 9, [put("a", 1)], true) }), () => ws.terminate())
+      else begin(ws)
+    },
+  })
+  const one = channel(url, { cursor: 4 })
+  await live(one)
+  assert.deepEqual(seen.urls, ["/ws/abc?cursor=4", "/ws/abc"])
+})
+
+test("a call whose connection is lost is rejected, and one after it is served", async () => {
+  const { url } = await host({
+    socket: (ws, n) => {
+      begin(ws)
+      ws.on("message", data => (n === 1 ? ws.terminate() : ws.down({ id: JSON.parse(data).id, ok: true, data: "served" })))
+    },
+  })
+  const one = channel(url)
+  await live(one)
+  await assert.rejects(one.call("share.ping"), error => error instanceof ChannelError && error.code === "Disconnected" && error.transient)
+  assert.equal(await one.call("share.ping"), "served")
+})
+
+test("a refusal of the host rejects its call with the host's words", async () => {
+  const { url } = await host({
+    socket: ws => {
+      begin(ws)
+      ws.on("message", data => ws.down({ id: JSON.parse(data).id, ok: false, error: { code: "InvalidInput", message: "no such choice", transient: false } }))
+    },
+  })
+  const one = channel(url)
+  await assert.rejects(one.call("share.answer", {}), error => error.code === "InvalidInput" && error.message === "no such choice")
+  assert.notEqual(one.state.name, "closed")
+})
+
+test("a private share's token is the first thing said on a socket, before calls that waited", async () => {
+  let socket
+  const { url } = await host({
+    socket: ws => {
+      socket = ws
+      ws.on("message", data => {
+        ws.down({ id: JSON.parse(data).id, ok: true, data: null })
+        if (ws.frames.length === 1) begin(ws)
+      })
+    },
+  })
+  const one = channel(url, { token: "capgrant_x" })
+  await one.call("share.info")
+  assert.deepEqual(socket.frames.map(({ procedure, input }) => [procedure, input]), [["share.authenticate", { token: "capgrant_x" }], ["share.info", undefined]])
+})
+
+test("a token that is refused ends the channel", async () => {
+  const { seen, url } = await host({
+    socket: ws => ws.on("message", data => ws.down({ id: JSON.parse(data).id, ok: false, error: { code: "Unauthorized", message: "no", transient: false } })),
+  })
+  const one = channel(url, { token: "wrong" })
+  const { error } = await once(one, "state", state => state.name === "closed")
+  assert.equal(error.code, "Unauthorized")
+  assert.equal(seen.sockets, 1)
+})
+
+for (const [code, name] of [[1000, "Unspecified"], [4001, "Unauthorized"], [4004, "NotFound"]]) {
+  test(`after close code ${code} it does not come back`, async () => {
+    const { seen, url } = await host({ socket: ws => (begin(ws), ws.close(code)) })
+    const one = channel(url)
+    const { error } = await once(one, "state", state => state.name === "closed")
+    assert.equal(error.code, name)
+    assert.equal(seen.sockets, 1)
+    await assert.rejects(one.call("share.ping"), { code: "Closed" })
+  })
+}
+
+test("an error of the host that may pass is an end of the connection, one that stays an end of the channel", async () => {
+  const { seen, url } = await host({
+    socket: (ws, n) => {
+      begin(ws)
+      ws.down({ event: "__error", payload: n === 1 ? { code: "StorageFailure", message: "", transient: true } : { code: "NotFound", message: "deleted", transient: false } })
+    },
+  })
+  const one = channel(url)
+  const { error } = await once(one, "state", state => state.name === "closed")
+  assert.deepEqual([error.code, error.message, seen.sockets], ["NotFound", "deleted", 2])
+})
+
+test("close rejects what waits, and nothing comes after it", async () => {
+  const { seen, url } = await host({ socket: begin })
+  const one = channel(url)
+  await live(one)
+  const call = one.call("share.ping")
+  const states = []
+  one.on("state", state => states.push(state.name))
+  one.close()
+  await assert.rejects(call, { code: "Closed" })
+  await fact("the socket is gone", () => seen.live.size === 0)
+  one.close()
+  assert.deepEqual(states, ["closed"])
+  assert.equal(seen.sockets, 1)
+})
+
+test("calls have a bound, and a time", async () => {
+  const { url } = await host({ socket: begin })
+  const one = channel(url, { callTimeoutMs: 50 })
+  const calls = Array.from({ length: 64 }, () => one.call("share.ping"))
+  await assert.rejects(one.call("share.ping"), { code: "TooManyCalls" })
+  for (const end of await Promise.allSettled(calls)) assert.equal(end.reason.code, "Timeout")
+})
+
+test("a connection that is silent is given up", async () => {
+  const { seen, url } = await host({ socket: (ws, n) => n > 1 && begin(ws) })
+  await live(channel(url, { silenceMs: 40 }))
+  assert.equal(seen.sockets, 2)
+})
+
+test("the waits double up to their longest, with jitter", async () => {
+  const { url } = await host({})
+  const one = channel(url, { backoffMs: 4, backoffMaxMs: 20, transport: "websocket" })
+  const waits = []
+  one.on("state", state => state.name === "waiting" && waits.push(state.retryInMs))
+  await fact("eight attempts", () => waits.length >= 8)
+  waits.slice(0, 8).forEach((wait, n) => {
+    const longest = Math.min(20, 4 * 2 ** n)
+    assert.ok(wait >= Math.floor(longest / 2) && wait <= longest, `${waits}`)
+  })
+})
+
+test("it comes back at once when the network does", async () => {
+  const listeners = {}
+  globalThis.addEventListener = (name, fn) => (listeners[name] = fn)
+  globalThis.removeEventListener = () => {}
+  open.push(() => (delete globalThis.addEventListener, delete globalThis.removeEventListener))
+  const { seen, url } = await host({ socket: (ws, n) => (n === 1 ? ws.terminate() : begin(ws)) })
+  const one = channel(url, { backoffMs: 60_000, backoffMaxMs: 60_000 })
+  await once(one, "state", state => state.name === "waiting")
+  listeners.online()
+  // While an attempt is under way another word of it starts none.
+  listeners.online()
+  await live(one)
+  assert.equal(seen.sockets, 2)
+})
+
+test("a listener that throws harms neither the others nor the channel", async () => {
+  const { url } = await host({ socket: begin })
+  const one = channel(url)
+  const thrown = new Promise(done => (globalThis.reportError = done))
+  open.push(() => delete globalThis.reportError)
+  one.on("snapshot", () => {
+    throw new Error("mine")
+  })
+  const heard = once(one, "snapshot")
+  await heard
+  await live(one)
+  assert.equal((await thrown).message, "mine")
+})
+
+test("a replica forgets nothing before the new state is whole", () => {
+  const replica = new Replica()
+  replica.apply("snapshot", step(0, 2, [put("a", 1), put("b", 2)]))
+  replica.apply("snapshot", { ...step(0, 9, [put("a", 8)], true), resync: "removals-forgotten" })
+  assert.deepEqual([...replica.items.keys(), replica.revision], ["a", "b", 2])
+  const touched = replica.apply("changes", step(0, 9, [put("c", 9)]))
+  assert.deepEqual([...replica.items.keys(), replica.revision, touched.all], ["a", "c", 9, true])
+  replica.apply("changes", step(9, 10, [{ key: "a", revision: 10, removed: true }, { ...put("d", 10), first: 4 }]))
+  assert.deepEqual([...replica.items.keys()], ["c", "d"])
+  assert.equal(replica.items.get("d").first, 4)
+})
+
+test("addresses: a page's, a socket's, below a path; and what is none", () => {
+  for (const [text, id] of [["http://h/share/abc", "abc"], ["wss://h/deep/er/ws/abc", "abc"], ["https://h/x/events/abc/", "abc"]]) {
+    const one = connect(text, QUICK)
+    assert.equal(one.id, id)
+    one.close()
+  }
+  assert.throws(() => connect("http://h/elsewhere", QUICK), TypeError)
+  assert.throws(() => connect("abc", QUICK), TypeError)
+})

@@ -1,0 +1,24 @@
+// The page of a share in a real Chromium, against the built program. Plays the scene that SCENE names, and ends
+// with code 0 if all held. Started by tests/it/browser.rs.
+import { endAll } from "./lib.mjs"
+
+const SCENES = {
+  grows: () => import("./scenes/grows.mjs"),
+  gaps: () => import("./scenes/gaps.mjs"),
+  hostile: () => import("./scenes/hostile.mjs"),
+  kinds: () => import("./scenes/kinds.mjs"),
+  access: () => import("./scenes/access.mjs"),
+  replay: () => import("./scenes/replay.mjs"),
+  large: () => import("./scenes/large.mjs"),
+  pictures: () => import("./scenes/pictures.mjs"),
+}
+
+const scene = SCENES[process.env.SCENE]
+if (!scene) throw new Error(`which scene? ${Object.keys(SCENES).join(", ")}`)
+try {
+  const { default: play } = await scene()
+  await play()
+} finally {
+  await endAll()
+}
+process.exit(0)

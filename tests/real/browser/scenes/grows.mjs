@@ -1,0 +1,44 @@
+// The recorded session grows while it is watched.
+import assert from "node:assert/strict"
+import { fact, held, host, isWell, producer, reader, recording, shown } from "../lib.mjs"
+
+export default async function () {
+  const served = await host()
+  const { session, syncs } = recording()
+  const share = await producer(served, session, syncs[0])
+  const page = await reader(share.url)
+  await page.getByText("live", { exact: true }).waitFor()
+  const parts = () => page.locator(".row.part").count()
+  const before = await parts()
+
+  // It was opened at its end, and stays there as it grows.
+  for (const sync of syncs.slice(1)) {
+    share.send(sync)
+    const last = sync.filter(item => item.type === "part").pop()
+    if (!last) continue
+    const key = `part/${last.data.messageID}/${last.data.id}`
+    await page.waitForFunction(key => globalThis.capshare.items().some(item => item.key === key), key)
+  }
+  assert.ok((await parts()) > before, "parts appeared")
+  await fact("page and store hold the same", async () => JSON.stringify(await shown(page)) === JSON.stringify(await held(served, share.id)))
+  assert.equal((await shown(page)).length, 138)
+
+  // What it is about: title, model, tokens, and the newest in view.
+  await page.getByRole("heading", { level: 1, name: "Scripted session notes" }).waitFor()
+  assert.equal(await page.title(), "Scripted session notes · capshare")
+  assert.equal(await page.locator(".chip-model").textContent(), "fake")
+  assert.match(await page.locator(".figure", { hasText: "Tokens" }).textContent(), /24k in 1\.4k out/)
+  const left = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight - scrollY)
+  assert.ok(left < 2, `the newest is in view: ${left} px below`)
+
+  // A reader who scrolled away is left where they are, is told that there is more, and can follow again.
+  await page.evaluate(() => scrollTo(0, 0))
+  await page.waitForFunction(() => scrollY === 0)
+  const more = { ...syncs.flat().find(item => item.type === "part" && item.data.type === "text").data, id: "prt_ffffffffffffffffffffffffff", text: "One more thing." }
+  share.send([{ type: "part", data: more }])
+  await page.getByRole("button", { name: /1 change, follow/ }).waitFor()
+  assert.equal(await page.evaluate(() => scrollY), 0)
+  await page.getByRole("button", { name: /follow/ }).click()
+  await page.waitForFunction(() => document.documentElement.scrollHeight - innerHeight - scrollY < 2)
+  isWell(page)
+}
