@@ -107,7 +107,7 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
     let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
     let of_another = token(hub, &other, Right::Read, None).await;
     let visitors = visitors(hub, &room, of_another).await;
-    let path = format!("/ws/{}", share.id());
+    let path = format!("/ws/{}?auth=inband", share.id());
     let always = ["owner", "a token that reads", "a token for everything"];
     for (visibility, besides) in [
         (Visibility::Link, &["nobody", "another account", "another account that may not read"][..]),

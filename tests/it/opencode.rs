@@ -1,0 +1,9 @@
+//! OpenCode's own share API: over real sockets, and with the real client.
+
+mod api;
+mod bad;
+mod carried;
+mod doc;
+mod http;
+mod real;
+mod who;
