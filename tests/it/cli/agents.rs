@@ -340,7 +340,7 @@ fn a_transcript_that_is_pushed_again_makes_nothing_twice() {
     }
 }
 
-/// S90: what is known for a credential by its form is masked here as in every push.
+/// S17: what is known for a credential by its form is masked here as in every push.
 #[test]
 fn a_key_in_a_transcript_does_not_leave_the_machine() {
     let scene = Scene::new();
