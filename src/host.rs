@@ -143,7 +143,8 @@ impl Host {
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let workers = if self.settings.workers == 0 { cores() } else { self.settings.workers };
         let workers = Workers::new(workers, self.settings.rpc);
-        let doors = Doors::new(Arc::clone(&self.hub), workers, self.settings.doors.clone(), self.settings.viewer);
+        let (doors, viewer) = (self.settings.doors.clone(), self.settings.viewer);
+        let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.tasks.clone());
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
         self.tend_access();
         self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/ws/{id}` | upgrade to the viewer channel |
+//! | `/api/share...`, `/api/shares...`, `/api/doc` | OpenCode's own share API, by [`opencode`] |
 //! | `/assets/{name}`, `/client.js`, `/client.d.ts`, `/favicon.svg` | the files of the web page, and the client module |
 //! | `/share/{id}` | the web page of a share; with `.json`, `.md`, `.png` its other documents |
 //! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
@@ -31,6 +32,7 @@ use crate::share::error::Refusal;
 
 pub mod assets;
 pub mod forwarded;
+pub mod opencode;
 pub mod page;
 pub mod reply;
 pub mod upgrade;
@@ -40,6 +42,7 @@ pub mod viewer;
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(upgrade::rpc))
+        .merge(opencode::routes())
         .route("/assets/{name}", get(assets::serve))
         .route("/client.js", get(assets::serve))
         .route("/client.d.ts", get(assets::serve))

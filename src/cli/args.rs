@@ -135,6 +135,10 @@ pub(crate) struct Serve {
     /// An origin whose web pages may connect; may be repeated [env: CAPSHARE_ORIGINS, separated by spaces]
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub(crate) origins: Vec<String>,
+    /// Whose shares those are that OpenCode sends without a credential, on a host that needs one: whoever reaches the port may
+    /// then create shares of this account, and nothing else [env: CAPSHARE_OPENCODE_ACCOUNT] [default: they are refused]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) opencode_account: Option<String>,
     /// A proxy in front of the host, by its address or network (10.0.0.0/8), whose X-Forwarded-For is believed: limits then
     /// count the clients behind it; may be repeated [env: CAPSHARE_TRUSTED_PROXIES, separated by spaces]
     #[arg(long = "trusted-proxy", value_name = "IP|NETWORK")]

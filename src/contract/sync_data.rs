@@ -68,6 +68,15 @@ pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Chan
 /// # Errors
 /// As [`read_item`].
 pub fn read_sync_data(json: &str, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Refusal> {
+    let (kind, data) = split_sync_data(json)?;
+    read_item(&kind, data, limits, changes)
+}
+
+/// The type and the data of a `SyncData` object.
+///
+/// # Errors
+/// The text is no JSON, or no object with the two.
+pub fn split_sync_data(json: &str) -> Result<(Cow<'_, str>, &str), Refusal> {
     #[derive(Deserialize)]
     struct SyncData<'a> {
         #[serde(borrow, rename = "type")]
@@ -75,23 +84,36 @@ pub fn read_sync_data(json: &str, limits: &Limits, changes: &mut Vec<Change>) ->
         #[serde(borrow)]
         data: &'a RawValue,
     }
-    let item: SyncData<'_> = parse("SyncData", json)?;
-    read_item(&item.kind, item.data.get(), limits, changes)
+    let SyncData { kind, data } = parse("SyncData", json)?;
+    Ok((kind, data.get()))
 }
 
 /// Writes a change as one `SyncData` object.
 #[must_use]
 pub fn write_sync_data(change: &Change) -> String {
-    let (kind, json) = match (&change.value, change.key.kind()) {
-        (None, _) => return format!(r#"{{"type":"remove","data":{}}}"#, text(change.key.as_str())),
-        (Some(value), ItemKind::Session) => (Cow::from("\"session\""), Cow::from(value.as_str())),
-        (Some(value), ItemKind::SessionDiff) => ("\"session_diff\"".into(), value.as_str().into()),
-        (Some(value), ItemKind::Message { .. }) => ("\"message\"".into(), value.as_str().into()),
-        (Some(value), ItemKind::Part { .. }) => ("\"part\"".into(), value.as_str().into()),
-        (Some(value), ItemKind::Model { .. }) => ("\"model\"".into(), format!("[{}]", value.as_str()).into()),
-        (Some(value), ItemKind::Other { kind, .. }) => (text(&kind).into(), value.as_str().into()),
+    let Some(value) = &change.value else {
+        return format!(r#"{{"type":"remove","data":{}}}"#, text(change.key.as_str()));
     };
-    format!(r#"{{"type":{kind},"data":{json}}}"#)
+    let (kind, value) = (change.key.kind(), value.as_str());
+    let name = type_name(&kind);
+    if matches!(kind, ItemKind::Model { .. }) {
+        format!(r#"{{"type":{name},"data":[{value}]}}"#)
+    } else {
+        format!(r#"{{"type":{name},"data":{value}}}"#)
+    }
+}
+
+/// The name of an item's type, as a JSON text.
+#[must_use]
+pub fn type_name(kind: &ItemKind) -> Cow<'static, str> {
+    Cow::from(match kind {
+        ItemKind::Session => "\"session\"",
+        ItemKind::SessionDiff => "\"session_diff\"",
+        ItemKind::Message { .. } => "\"message\"",
+        ItemKind::Part { .. } => "\"part\"",
+        ItemKind::Model { .. } => "\"model\"",
+        ItemKind::Other { kind, .. } => return text(kind).into(),
+    })
 }
 
 /// The members of an item that the host reads.
@@ -139,7 +161,8 @@ fn needed<'a>(kind: &str, name: &str, value: Option<Cow<'a, str>>) -> Result<Cow
     value.ok_or_else(|| Refusal::invalid(0, format!("a {kind} needs the text member {name}")))
 }
 
-fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result<T, Refusal> {
+/// Reads a JSON text as a value of this type; `kind` is what it is to be, for people. Errors repeat nothing of the text.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result<T, Refusal> {
     serde_json::from_str(json).map_err(|error| {
         let at = (error.line(), error.column());
         Refusal::invalid(

@@ -36,17 +36,22 @@ pub async fn serve(request: Request) -> Response {
 }
 
 fn content(asset: &'static Asset, headers: &HeaderMap) -> Response {
-    // A quality of zero is the one way to say no that is in use.
-    let packed = says(headers, header::ACCEPT_ENCODING, |coding| {
-        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
-        name.trim() == "gzip" && !matches!(quality.trim(), "q=0" | "q=0.0")
-    });
+    let packed = takes_gzip(headers);
     let bytes = if packed { asset.gzip() } else { asset.bytes };
     let mut response = ([(header::CONTENT_TYPE, asset.content_type)], bytes).into_response();
     if packed {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+/// Whether the asker takes what is packed with gzip.
+pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+    // A quality of zero is the one way to say no that is in use.
+    says(headers, header::ACCEPT_ENCODING, |coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim() == "gzip" && !matches!(quality.trim(), "q=0" | "q=0.0")
+    })
 }
 
 /// Whether one of the header's comma-separated values fits.

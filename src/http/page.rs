@@ -9,8 +9,8 @@
 //!
 //! What they hold is made by [`render`](crate::viewer::render). Here is who may have it, and how it travels: every answer has
 //! the revision as its entity tag and must be asked for again each time (`no-cache`), so that a change is seen and a deletion
-//! shows at once; asking again costs a 304. Pages and pictures are [made once](making) for a revision; the whole documents
-//! [stream](stream). Nothing runs in a document but our own script, and nobody may frame one or index it.
+//! shows at once; asking again costs a 304. Pages and pictures are made once for a revision; the whole documents
+//! stream. Nothing runs in a document but our own script, and nobody may frame one or index it.
 //!
 //! Whoever may see the share may have them, by `Authorization: Bearer` where it is private. A browser cannot say that when it
 //! opens a page, so it gets an empty one of a private share, whose script asks the viewer channel. Any other refusal is a page
@@ -27,20 +27,21 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
 
-use crate::http::upgrade::{self, Doors, Peer};
+use crate::http::assets;
+use crate::http::upgrade::{self, Doors};
+use crate::http::viewer;
 use crate::hub::registry::Door;
 use crate::hub::room::Room;
-use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
-use crate::share::grant::GrantToken;
 use crate::share::id::ShareId;
 use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
 use crate::viewer::render::Document;
 
 pub use making::Pages;
+
+use making::Made;
 
 /// A form in which a share is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -104,13 +105,13 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(HeaderName::from_static("x-robots-tag"), "noindex");
-    set(header::VARY, "accept, authorization");
+    set(header::VARY, "accept, accept-encoding, authorization");
     response
 }
 
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
     doors.knock_for_document(request)?;
-    let viewing = enter(doors, request, id).await?;
+    let (viewing, _) = viewer::enter(doors, id, request).await?;
     let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
     let etag = etag(revision);
     let mut response = if has(&request.headers, &etag) {
@@ -119,8 +120,8 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
         Body::empty().into_response()
     } else {
         match form {
-            Form::Html => made(doors.pages.page(doors, &viewing.room).await?),
-            Form::Picture => made(doors.pages.picture(&viewing.room).await?),
+            Form::Html => made(doors.pages.page(doors, &viewing.room).await?, &request.headers),
+            Form::Picture => made(doors.pages.picture(&viewing.room).await?, &request.headers),
             Form::Json => stream::whole(doors, viewing, Document::json).await?,
             Form::Markdown => stream::whole(doors, viewing, Document::markdown).await?,
         }
@@ -137,30 +138,17 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
     Ok(response)
 }
 
-/// Lets the asker see the share, if it may: by a grant's token, as the account of a credential, or as nobody.
-async fn enter(doors: &Doors, request: &Parts, id: &str) -> Result<Viewing, Refusal> {
-    let shown = upgrade::token(&request.headers);
-    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
-    let is_shown = shown.is_some();
-    let entering = async {
-        let (grant, credential) = match shown {
-            Some(token) if token.reveal().starts_with(GrantToken::PREFIX) => (Some(token), None),
-            shown => (None, shown),
-        };
-        let who = match credential {
-            Some(token) => Some(doors.hub.authenticate(Some(&token)).await?),
-            None => None,
-        };
-        doors.hub.enter(id, who.as_ref(), grant.as_ref()).await
-    };
-    doors.hub.failures().guard(address, is_shown, entering).await
-}
-
-/// A document that was made, with the revision that it was made of, which may be a later one than was looked at.
-fn made((revision, bytes): (Revision, Bytes)) -> Response {
-    let mut response = Body::from(bytes).into_response();
-    if let Ok(etag) = HeaderValue::from_str(&etag(revision)) {
-        response.headers_mut().insert(header::ETAG, etag);
+/// A document that was made, packed for those who take that.
+fn made(made: Made, asker: &HeaderMap) -> Response {
+    let packed = made.gzip.filter(|_| assets::takes_gzip(asker));
+    let is_packed = packed.is_some();
+    let mut response = Body::from(packed.unwrap_or(made.bytes)).into_response();
+    let headers = response.headers_mut();
+    if is_packed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if let Ok(etag) = HeaderValue::from_str(&etag(made.revision)) {
+        headers.insert(header::ETAG, etag);
     }
     response
 }

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use crate::http::opencode;
 use crate::hub::access::failures;
 use crate::share::error::Refusal;
 use crate::viewer::frame;
@@ -11,14 +12,21 @@ use crate::viewer::frame;
 /// The answer that says this refusal.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Response {
+    refused_with(refusal, json!({}))
+}
+
+/// The same, with further members of the error: an object of facts.
+#[must_use]
+pub fn refused_with(refusal: &Refusal, further: Value) -> Response {
     let mut error = json!({
         "code": frame::code(refusal),
         "message": refusal.to_string(),
         "transient": refusal.is_transient(),
     });
     let (status, facts) = status_and_facts(refusal);
-    if let (Value::Object(error), Value::Object(facts)) = (&mut error, facts) {
+    if let (Value::Object(error), Value::Object(facts), Value::Object(further)) = (&mut error, facts, further) {
         error.extend(facts);
+        error.extend(further);
     }
     let mut response = (status, axum::Json(json!({ "error": error }))).into_response();
     let headers = response.headers_mut();
@@ -51,9 +59,11 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
         }
         Refusal::LimitExceeded { limit, max, got } => {
             let status = match limit.as_ref() {
-                "upgradesPerMinute" | "accountUpgradesPerMinute" | "connectionsMax" | failures::LIMIT => {
-                    StatusCode::TOO_MANY_REQUESTS
-                }
+                "upgradesPerMinute"
+                | "accountUpgradesPerMinute"
+                | "connectionsMax"
+                | failures::LIMIT
+                | opencode::RATE_LIMIT => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, json!({ "limit": limit, "max": max, "got": got }))

@@ -18,10 +18,13 @@ use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
 use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
@@ -49,12 +52,19 @@ pub struct DoorSettings {
     pub upgrades_per_minute: NonZeroU32,
     /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
+    /// OpenCode's own API.
+    pub opencode: OpenCodeSettings,
 }
 
 impl Default for DoorSettings {
     fn default() -> Self {
         let often = NonZeroU32::new(6_000).unwrap_or(NonZeroU32::MIN);
-        Self { origins: Vec::new(), upgrades_per_minute: often, account_upgrades_per_minute: often }
+        Self {
+            origins: Vec::new(),
+            upgrades_per_minute: often,
+            account_upgrades_per_minute: often,
+            opencode: OpenCodeSettings::default(),
+        }
     }
 }
 
@@ -81,6 +91,9 @@ pub struct Doors {
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
     /// Pages and pictures of shares.
     pub(super) pages: Pages,
+    pub(super) opencode: OpenCode,
+    /// What goes on though nobody waits for its answer any more; a shutdown waits for it.
+    pub(super) tasks: TaskTracker,
 }
 
 /// The address that a request came from, behind whatever [proxies](super::forwarded) are trusted; put into its extensions by
@@ -89,14 +102,33 @@ pub struct Doors {
 pub struct Peer(pub SocketAddr);
 
 impl Doors {
-    /// Doors to a hub.
+    /// Doors to a hub. `tasks` is what its host waits for when it shuts down.
     #[must_use]
-    pub fn new(hub: Arc<Hub>, workers: Workers, settings: DoorSettings, viewer: ViewerSettings) -> Arc<Self> {
+    pub fn new(
+        hub: Arc<Hub>,
+        workers: Workers,
+        settings: DoorSettings,
+        viewer: ViewerSettings,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
-        let pages = Pages::default();
+        let (opencode, pages) = (OpenCode::new(&settings.opencode), Pages::default());
         let (members, streams, posts) = (Arc::default(), Streams::new(), Arc::new(Semaphore::new(POSTS_MAX)));
-        Arc::new(Self { hub, members, streams, viewer, posts, workers, settings, upgrades, account_upgrades, pages })
+        Arc::new(Self {
+            hub,
+            members,
+            streams,
+            viewer,
+            posts,
+            workers,
+            settings,
+            upgrades,
+            account_upgrades,
+            pages,
+            opencode,
+            tasks,
+        })
     }
 
     /// Cuts off the streams that nobody reads: to be called about once a second.
@@ -110,6 +142,12 @@ impl Doors {
         self.upgrades.shrink_to_fit();
         self.account_upgrades.retain_recent();
         self.account_upgrades.shrink_to_fit();
+        self.opencode.forget();
+    }
+
+    /// The settings of OpenCode's API.
+    pub(super) fn opencode_settings(&self) -> &OpenCodeSettings {
+        &self.settings.opencode
     }
 
     /// The first questions, the same at every door.
@@ -153,17 +191,22 @@ impl Doors {
     }
 
     pub(super) fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
+        self.refuse_with(door.as_str(), request, refusal, json!({}))
+    }
+
+    /// The same of a door by its name, with further facts.
+    pub(super) fn refuse_with(&self, door: &str, request: &Parts, refusal: &Refusal, facts: Value) -> Response {
         let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
-        audit::refused(from, door.as_str(), refusal);
+        audit::refused(from, door, refusal);
         let reason = frame::code(refusal);
         self.hub.metrics().requests_refused.get_or_create(&ReasonLabel { reason }).inc();
-        let mut response = reply::refused(refusal);
+        let mut response = reply::refused_with(refusal, facts);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             // After this long there is a place for one more.
             let settings = &self.settings;
             let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal {
                 match limit.as_ref() {
-                    failures::LIMIT => *max,
+                    failures::LIMIT | opencode::RATE_LIMIT => *max,
                     "accountUpgradesPerMinute" => u64::from(settings.account_upgrades_per_minute.get()),
                     _ => u64::from(settings.upgrades_per_minute.get()),
                 }
@@ -211,7 +254,7 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
     let token = token(&request.headers);
     // Clients that cannot set headers ask to come in without a credential, and call `authenticate` inside.
     let in_band = query.split('&').any(|pair| pair == "auth=inband");
-    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
+    let address = address(request);
     let introducing = doors.hub.introduce(token.as_ref(), in_band);
     let principal = doors.hub.failures().guard(address, token.is_some(), introducing).await?;
     principal.iter().try_for_each(|who| doors.check_account(who))?;
@@ -269,6 +312,12 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
         .map(str::trim)
 }
 
+/// Where a request came from; `None`: from within the process.
+pub(super) fn address(request: &Parts) -> Option<IpAddr> {
+    request.extensions.get::<Peer>().map(|Peer(address)| address.ip())
+}
+
+/// The credential that a request shows.
 pub(super) fn token(headers: &HeaderMap) -> Option<Secret> {
     let value = headers.get(header::AUTHORIZATION)?;
     // Another scheme, or one that is not text, is a credential all the same: a wrong one.

@@ -77,7 +77,9 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
     }
     let Params { cursor, input, auth } = params(&request.uri)?;
     let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
-    let is_in_band = auth.as_deref() == Some("inband") && token(&request.headers).is_none();
+    // A page cannot set headers, and one that has a credential shows it in its first frame.
+    let is_page = request.headers.contains_key(header::ORIGIN);
+    let is_in_band = (is_page || auth.as_deref() == Some("inband")) && token(&request.headers).is_none();
     let (feed, principal) = match enter(doors, id, request).await {
         Ok((Viewing { room, pass }, principal)) => {
             (Some(doors.hub.follow(&room, cursor).await?.within(pass)), principal)
@@ -211,7 +213,7 @@ pub async fn describe(method: Method) -> Response {
 
 /// The share, for whoever may see it, and who that is. Whether a viewer needs a credential, its share says; one that shows
 /// some is known by it, and goes when it is revoked.
-async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
+pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
     let shown = token(&request.headers);
     let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
     let entering = async {

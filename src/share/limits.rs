@@ -1,7 +1,8 @@
 //! Every limit of a share and of a connection, with its arithmetic.
 //!
-//! The constants are the contract's: those of `schema/share.capnp` by the same names, which a test compares. A host may
-//! be configured lower ([`Limits`]), never higher, so that what one host accepted every other host can hold.
+//! The constants are the contract's: those of `schema/share.capnp` by the same names, which a test compares, and for viewers
+//! those of `schema/viewer.md`. A host may be configured lower ([`Limits`]), never higher, so that what one host accepted
+//! every other host can hold.
 
 /// One RPC message, and so one WebSocket frame: 4 MiB. A connection's buffers grow to its largest message, so this times
 /// the connections that just moved one is what a host must be able to hold.

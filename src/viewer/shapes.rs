@@ -236,10 +236,11 @@ impl From<Settled> for SettledShape {
 
 impl From<&Refusal> for ErrorShape {
     fn from(refusal: &Refusal) -> Self {
-        let message = match refusal {
-            // There is no list here that it could be an item of.
-            Refusal::InvalidInput { reason, .. } => reason.clone().into_owned(),
-            refusal => refusal.to_string(),
+        // There is no list here that it could be an item of.
+        let message = if let Refusal::InvalidInput { reason, .. } = refusal {
+            reason.clone().into_owned()
+        } else {
+            refusal.to_string()
         };
         Self { code: frame::code(refusal), message, transient: refusal.is_transient() }
     }

@@ -60,10 +60,9 @@ fn of(schema: &Value, indent: &str) -> String {
     if let Some(schemas) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) {
         return union(schemas);
     }
-    match &schema["type"] {
-        Value::Array(kinds) => kinds.iter().map(|kind| of_kind(kind, schema, indent)).collect::<Vec<_>>().join(" | "),
-        kind => of_kind(kind, schema, indent),
-    }
+    let kind = &schema["type"];
+    let kinds = kind.as_array().map_or(std::slice::from_ref(kind), Vec::as_slice);
+    kinds.iter().map(|kind| of_kind(kind, schema, indent)).collect::<Vec<_>>().join(" | ")
 }
 
 fn of_kind(kind: &Value, schema: &Value, indent: &str) -> String {

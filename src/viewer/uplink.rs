@@ -63,7 +63,9 @@ impl Uplink {
         let id = match take("id") {
             id @ Value::Number(_) => id,
             Value::String(id) if id.len() <= ID_BYTES_MAX => id.into(),
-            _ => return refuse(Value::Null, "a frame needs an id, a number or a text of at most 128 bytes".to_owned()),
+            Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                return refuse(Value::Null, "a frame needs an id, a number or a text of at most 128 bytes".to_owned());
+            }
         };
         let Value::String(procedure) = take("procedure") else {
             return refuse(id, "a frame names its procedure, such as share.ping".to_owned());
@@ -75,12 +77,16 @@ impl Uplink {
                 merged.extend(input);
                 merged
             }
-            _ => return refuse(id, "input is an object".to_owned()),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                return refuse(id, "input is an object".to_owned());
+            }
         };
         let channel = match take("channel") {
             Value::Null => None,
             Value::String(channel) => Some(channel),
-            _ => return refuse(id, "channel is the text that the ready event gave".to_owned()),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                return refuse(id, "channel is the text that the ready event gave".to_owned());
+            }
         };
         match Command::read(&procedure, Value::Object(input)) {
             Ok(command) => Ok(Self { id, command, channel }),

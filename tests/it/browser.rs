@@ -5,6 +5,7 @@
 
 mod assets;
 mod build;
+mod npm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,7 @@ const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 /// handle holds one socket, whatever is called and heard on it.
 #[test]
 fn the_client_module_keeps_one_connection_and_finds_its_way() {
-    node(Path::new("client.test.mjs"), &["--test"], &[]);
+    node(Path::new("client.test.mjs"), &["--test", "--test-timeout=60000"], &[]);
 }
 
 /// S73: the recorded session grows on the page as it is sent; the newest stays in view unless the reader scrolled away.
@@ -55,6 +56,18 @@ fn the_page_is_for_everybody() {
 #[test]
 fn the_page_replays_a_session_from_its_beginning() {
     scene("replay");
+}
+
+/// A private share is shown to who has its link with the grant, which no URL that is asked for ever has, and until it is revoked.
+#[test]
+fn a_private_share_is_shown_by_the_grant_in_its_link() {
+    scene("private");
+}
+
+/// Who watches is counted and named; a question of the producer is answered on the page, by as many as it needs.
+#[test]
+fn those_who_watch_are_counted_and_asked() {
+    scene("asks");
 }
 
 /// Of 5,000 parts the document holds what is in view, wherever the reader is.
@@ -94,6 +107,6 @@ fn packages() -> PathBuf {
     debian(&["node", "--version"], &["nodejs"]);
     debian(&["npm", "--version"], &["npm"]);
     let (folder, _lock) = install::folder("browser");
-    install::npm(&Path::new(PACKAGE).join("tests/real/browser"), &folder);
+    npm::install(&Path::new(PACKAGE).join("tests/real/browser"), &folder);
     folder
 }

@@ -290,6 +290,23 @@ async fn an_agent_that_asks_for_markdown_or_json_gets_it_from_the_link_itself() 
     assert!(markdown.header("vary").contains("accept"));
 }
 
+#[tokio::test]
+async fn a_page_travels_packed_to_those_who_take_that_and_is_the_same() {
+    let served = Served::open().await;
+    let share = served.client(None).create(&"ses_1".parse().unwrap(), Some(exported())).await.unwrap();
+    let plain = served.get(&path(&share, "")).await;
+    let packed = served.get_with(&path(&share, ""), &[("Accept-Encoding", "br, gzip")]).await;
+    assert_eq!((plain.header("content-encoding"), packed.header("content-encoding")), ("", "gzip"));
+    assert!(packed.body.len() * 3 < plain.body.len(), "{} {}", packed.body.len(), plain.body.len());
+    assert!(packed.header("vary").contains("accept-encoding"));
+    assert_eq!(plain.header("etag"), packed.header("etag"));
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed.body[..]), &mut unpacked).unwrap();
+    assert_eq!(unpacked, plain.body);
+    let refused = served.get_with(&path(&share, ""), &[("Accept-Encoding", "gzip;q=0")]).await;
+    assert_eq!(refused.header("content-encoding"), "");
+}
+
 /// S17: no page holds a secret or a token. (Logs, metrics and the channel: tests/it/cli and tests/it/doors.)
 #[tokio::test]
 async fn no_document_holds_a_secret_or_its_hash() {

@@ -18,6 +18,7 @@ mod hub;
 mod in_process;
 mod lifecycle;
 mod limits;
+mod opencode;
 mod pushes;
 mod quota;
 mod real;

@@ -1,12 +1,15 @@
 //! Who may see a share: by its link, with an account, or by a grant; at the doors of viewers and of clients.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_tungstenite::tungstenite::Message;
 use capshare::client::{ClientError, CreateOptions};
 use capshare::contract::convert::ReadError;
 use capshare::contract::visibility::{read_visibility_set, write_visibility};
+use capshare::host::HostSettings;
 use capshare::hub::access::{Scopes, SharedKeys, SingleAccount};
 use capshare::hub::grants::Pass;
 use capshare::hub::room::Room;
@@ -25,6 +28,7 @@ use capshare::share_capnp::share_writer;
 use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use serde_json::json;
 
 use crate::cli::program::{EXPORT, Home};
 use crate::support::bucket::{TestBucket, dump};
@@ -92,7 +96,9 @@ async fn visitors(hub: &Hub, room: &Arc<Room>, of_another: String) -> BTreeMap<&
 
 #[tokio::test]
 async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
-    let served = Served::over(Arc::new(InMemory::new()), people(), |_| {}).await;
+    let many = NonZeroU32::new(10_000).unwrap();
+    let change = |settings: &mut HostSettings| settings.hub.failed_credentials_per_minute = many;
+    let served = Served::over(Arc::new(InMemory::new()), people(), change).await;
     let hub = served.host.hub();
     let client = served.client(Some(ANNS_KEY));
     let share = client.create(&session(), Some(part("p", "x"))).await.unwrap();
@@ -101,6 +107,7 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
     let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
     let of_another = token(hub, &other, Right::Read, None).await;
     let visitors = visitors(hub, &room, of_another).await;
+    let path = format!("/ws/{}?auth=inband", share.id());
     let always = ["owner", "a token that reads", "a token for everything"];
     for (visibility, besides) in [
         (Visibility::Link, &["nobody", "another account", "another account that may not read"][..]),
@@ -112,7 +119,14 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
             let bearer = shows.as_ref().map(|shown| format!("Bearer {shown}"));
             let headers: Vec<_> = bearer.iter().map(|bearer| ("Authorization", bearer.as_str())).collect();
             let may = always.contains(who) || besides.contains(who);
-            match served.knock(&format!("/ws/{}", share.id()), &headers).await {
+            let is_open = visibility == Visibility::Link;
+            match served.knock(&path, &headers).await {
+                // Who shows nothing at the door of what is not for everybody is to show it inside.
+                Ok(mut viewer) if shows.is_none() && !is_open => {
+                    viewer.send(Message::text(r#"{"id":1,"procedure":"share.info","input":{}}"#)).await.unwrap();
+                    assert_eq!(next_json(&mut viewer).await["error"]["code"], "Unauthorized");
+                    assert_eq!(close_frame(&mut viewer).await.0, 4001);
+                }
                 Ok(mut viewer) => {
                     assert!(may, "{who} sees what is visible by {visibility}");
                     assert_eq!(next_json(&mut viewer).await["event"], "snapshot");
@@ -123,6 +137,21 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
                     assert!(body.contains("Unauthorized") && !body.contains("capgr_"), "{body}");
                 }
             }
+            if let Some(shown) = shows.as_ref().filter(|_| !is_open) {
+                let mut viewer = served.knock(&path, &[]).await.unwrap();
+                let shows = json!({ "id": 1, "procedure": "share.authenticate", "input": { "token": shown } });
+                viewer.send(Message::text(shows.to_string())).await.unwrap();
+                assert_eq!(next_json(&mut viewer).await["ok"], may, "{who} at {visibility}");
+                if may {
+                    assert_eq!(next_json(&mut viewer).await["event"], "snapshot");
+                } else {
+                    assert_eq!(close_frame(&mut viewer).await.0, 4001);
+                }
+            }
+            let shown = bearer.map(|bearer| format!("\r\nAuthorization: {bearer}")).unwrap_or_default();
+            let answer = served.request(&format!("GET /share/{}.json HTTP/1.1{shown}", share.id())).await;
+            let status = if may { "HTTP/1.1 200 " } else { "HTTP/1.1 401 " };
+            assert!(answer.starts_with(status), "{who} at {visibility}: {answer}");
             // And by RPC, with what a connection can show.
             if let Some(key) = shows.as_deref().filter(|shown| !shown.starts_with("capgr_")) {
                 let client = served.client(Some(key));
@@ -360,7 +389,8 @@ async fn a_host_without_credentials_keeps_out_viewers_who_show_nothing() {
     let options = CreateOptions::visible_to(Visibility::Grant);
     let share = client.create_with(&session(), Some(part("p", "x")), options).await.unwrap();
     assert_eq!(share.info().await.unwrap().visibility, Visibility::Grant);
-    assert_eq!(served.refused(&format!("/ws/{}", share.id()), &[]).await.0, 401);
+    let answer = served.request(&format!("GET /share/{}.json HTTP/1.1", share.id())).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     // Nor is it another account's that kept its shares in the same bucket.
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let anns = Served::over(Arc::clone(&store), keys(), |_| {}).await;

@@ -18,6 +18,7 @@ pub(crate) struct FileSettings {
     pub(crate) keys: Option<Vec<Hidden>>,
     pub(crate) key_file: Option<String>,
     pub(crate) origins: Option<Vec<String>>,
+    pub(crate) opencode_account: Option<String>,
     pub(crate) trusted_proxies: Option<Vec<String>>,
     pub(crate) tokens: Option<bool>,
     pub(crate) open: Option<bool>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use capshare::host::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::hub::access::Scopes;
+use capshare::share::id::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Common, Serve};
@@ -34,6 +35,7 @@ pub(crate) struct ServeSettings {
     pub(crate) tokens: Setting<bool>,
     pub(crate) signed: Signed,
     pub(crate) origins: Setting<Vec<String>>,
+    pub(crate) opencode_account: Setting<Option<AccountId>>,
     pub(crate) trusted_proxies: Setting<Vec<ProxyNet>>,
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
@@ -97,6 +99,12 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))
         .unwrap_or_else(|| Setting::by_default(String::new()))
         .read("origins such as https://example.org", |text| text.split_whitespace().map(web_url).collect())?;
+    let (flag, variables) = ("--opencode-account", &["CAPSHARE_OPENCODE_ACCOUNT"]);
+    let opencode_account = find(flag, args.opencode_account, variables, "opencode_account", file.opencode_account)
+        .map_or_else(
+            || Ok(Setting::by_default(None)),
+            |said| said.read("an account: 1 to 64 letters, digits or _ . @ -", |text| text.parse().ok().map(Some)),
+        )?;
     let proxies = (!args.trusted_proxies.is_empty()).then(|| args.trusted_proxies.join(" "));
     let (variables, written) = (&["CAPSHARE_TRUSTED_PROXIES"], file.trusted_proxies.map(|list| list.join(" ")));
     let trusted_proxies = find("--trusted-proxy", proxies, variables, "trusted_proxies", written)
@@ -134,6 +142,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         tokens,
         signed,
         origins,
+        opencode_account,
         trusted_proxies,
         open,
         single_writer,
@@ -215,6 +224,11 @@ impl ServeSettings {
             ("keys", json!(keys), &self.keys.from),
             ("tokens", json!(self.tokens.value), &self.tokens.from),
             ("origins", json!(self.origins.value), &self.origins.from),
+            (
+                "opencode_account",
+                json!(self.opencode_account.value.as_ref().map(AccountId::as_str)),
+                &self.opencode_account.from,
+            ),
             (
                 "trusted_proxies",
                 json!(self.trusted_proxies.value.iter().map(ToString::to_string).collect::<Vec<_>>()),

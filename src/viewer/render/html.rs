@@ -5,7 +5,7 @@
 //! of a tool at [`BLOCK_BYTES_MAX`], the list of changed files at [`FILES_MAX`]. That bounds a page to about 600 KiB and its
 //! making to some milliseconds, whatever the share holds; the whole is in the JSON and Markdown documents.
 //!
-//! Everything of an item is escaped, or Markdown that was sanitised ([`text`]). There is no script, no style and no foreign
+//! Everything of an item is escaped, or Markdown that was sanitised. There is no script, no style and no foreign
 //! image in it, and no id but those of messages and parts (`msg_...`, `prt_...`), which links may point at.
 
 mod part;
@@ -157,13 +157,14 @@ fn message(turn: &Turn, room: &mut Room) -> Shown {
         let _ = write!(html, " <span class=\"model\">{}</span>", escape(&line(&model, 120)));
     }
     html.push_str("</h2>\n");
-    // Its parts have taken theirs.
-    room.take(&html);
+    // The parts have taken theirs.
+    let taken: usize = parts.iter().map(String::len).sum();
     html.extend(parts.into_iter().rev());
     if let Some(error) = message.error_text() {
         let _ = writeln!(html, "<p class=\"error\">{}</p>", escape(&line(&error, 2_000)));
     }
     html.push_str("</article>\n");
+    room.bytes = room.bytes.saturating_sub(html.len() - taken);
     Shown { html, parts: count }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::PACKAGE;
+use super::{PACKAGE, npm};
 use crate::support::install::{self, debian};
 
 /// The program has in it what the sources say, and nothing else that somebody built.
@@ -18,7 +18,7 @@ fn the_page_is_built_from_its_sources() {
         // What was a source and is none any more.
         drop(std::fs::remove_dir_all(folder.join(sources)));
     }
-    install::npm(&sources, &folder);
+    npm::install(&sources, &folder);
     install::run(Command::new("npm").args(["run", "build", "--silent"]).current_dir(&folder));
     let (built, kept) = (files(&folder.join("dist")), files(&sources.join("dist")));
     let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();

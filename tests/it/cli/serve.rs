@@ -40,6 +40,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
     let home = Home::new()
         .set("CAPSHARE_STORE", "s3://variable/prefix")
         .set("CAPSHARE_LISTEN", "127.0.0.1:2")
+        .set("CAPSHARE_OPENCODE_ACCOUNT", "ann")
         .set("AWS_ACCESS_KEY_ID", "id")
         .set("AWS_SECRET_ACCESS_KEY", KEY)
         .set("AWS_ENDPOINT_URL", "http://127.0.0.1:9000");
@@ -54,6 +55,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         ("store", json!("s3://variable/prefix"), "CAPSHARE_STORE"),
         ("workers", json!(3), "workers in the file"),
         ("open", json!(false), "default"),
+        ("opencode_account", json!("ann"), "CAPSHARE_OPENCODE_ACCOUNT"),
         ("single_writer", json!(false), "default"),
         ("linger", json!("0s"), "default"),
         ("share_ttl", json!("7days"), "share_ttl in the file"),
@@ -92,6 +94,7 @@ fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
         (vec!["--config", &number], "line 2"),
         (vec!["--config", &unknown], "sotre"),
         (vec!["--workers", "many"], "--workers"),
+        (vec!["--opencode-account", "../x"], "--opencode-account"),
         (vec!["--linger", "11s"], "--linger"),
         (vec!["--account-bytes-max", "7 apples"], "--account-bytes-max"),
         (vec!["--share-ttl", "7"], "--share-ttl"),

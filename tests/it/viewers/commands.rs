@@ -187,8 +187,15 @@ async fn a_page_shows_its_credential_in_its_first_frame() {
     let show =
         |token: &str| json!({ "id": 1, "procedure": "share.authenticate", "input": { "token": token } }).to_string();
 
-    for (shown, account) in [(grant.reveal(), Value::Null), (crate::support::door::ANNS_KEY, json!("ann"))] {
-        let mut viewer = served.knock(&path, &[]).await.unwrap();
+    let plain = format!("/ws/{}", share.id());
+    let origin = format!("http://{}", served.address);
+    let of_a_page = [("Origin", origin.as_str())];
+    for (path, headers, shown, account) in [
+        (&path, &[][..], grant.reveal(), Value::Null),
+        (&path, &[][..], crate::support::door::ANNS_KEY, json!("ann")),
+        (&plain, &of_a_page[..], grant.reveal(), Value::Null),
+    ] {
+        let mut viewer = served.knock(path, headers).await.unwrap();
         viewer.send(Message::text(show(shown))).await.unwrap();
         assert_eq!(next_json(&mut viewer).await, json!({ "id": 1, "ok": true, "data": { "account": account } }));
         assert_eq!(next_json(&mut viewer).await["event"], "snapshot");

@@ -202,12 +202,18 @@ test("a refusal of the host rejects its call with the host's words", async () =>
   assert.notEqual(one.state.name, "closed")
 })
 
-test("a private share's token is the first thing said on a socket, before calls that waited", async () => {
+test("a private share's token is the first thing said on a socket, and calls wait until it is answered", async () => {
   let socket
+  let told
   const { url } = await host({
-    socket: ws => {
+    socket: (ws, _, request) => {
       socket = ws
-      ws.on("message", data => {
+      told = request.url
+      ws.on("message", async data => {
+        // Whatever is said before the answer comes too early.
+        if (ws.frames.length === 1) await new Promise(done => setImmediate(() => setImmediate(done)))
+        if (ws.frames[0].procedure !== "share.authenticate" || (ws.frames.length > 1 && !ws.known)) return ws.close(4001)
+        ws.known = true
         ws.down({ id: JSON.parse(data).id, ok: true, data: null })
         if (ws.frames.length === 1) begin(ws)
       })
@@ -216,6 +222,7 @@ test("a private share's token is the first thing said on a socket, before calls 
   const one = channel(url, { token: "capgrant_x" })
   await one.call("share.info")
   assert.deepEqual(socket.frames.map(({ procedure, input }) => [procedure, input]), [["share.authenticate", { token: "capgrant_x" }], ["share.info", undefined]])
+  assert.equal(told, "/ws/abc?auth=inband")
 })
 
 test("a token that is refused ends the channel", async () => {
@@ -228,7 +235,7 @@ test("a token that is refused ends the channel", async () => {
   assert.equal(seen.sockets, 1)
 })
 
-for (const [code, name] of [[1000, "Unspecified"], [4001, "Unauthorized"], [4004, "NotFound"]]) {
+for (const [code, name] of [[1000, "NotFound"], [4001, "Unauthorized"], [4004, "LimitExceeded"]]) {
   test(`after close code ${code} it does not come back`, async () => {
     const { seen, url } = await host({ socket: ws => (begin(ws), ws.close(code)) })
     const one = channel(url)

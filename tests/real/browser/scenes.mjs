@@ -9,6 +9,8 @@ const SCENES = {
   kinds: () => import("./scenes/kinds.mjs"),
   access: () => import("./scenes/access.mjs"),
   replay: () => import("./scenes/replay.mjs"),
+  private: () => import("./scenes/private.mjs"),
+  asks: () => import("./scenes/asks.mjs"),
   large: () => import("./scenes/large.mjs"),
   pictures: () => import("./scenes/pictures.mjs"),
 }

@@ -144,14 +144,19 @@ class Connection implements Channel {
     if (this.#calls.size >= CALLS_MAX) {
       return Promise.reject(new ChannelError("TooManyCalls", `${CALLS_MAX} calls wait for their answers`, true))
     }
+    // By SSE a stream has its name only when it is live.
+    const isNow = this.#open && (this.#transport === "websocket" || this.state.name === "live")
+    return this.#ask<T>(command, input, isNow)
+  }
+
+  #ask<T>(procedure: string, input: Record<string, unknown> | undefined, isNow: boolean): Promise<T> {
     const id = ++this.#lastCall
     return new Promise<T>((resolve, reject) => {
-      const late = () => this.#settle(id)?.reject(new ChannelError("Timeout", `${command} was not answered in time`, true))
+      const late = () => this.#settle(id)?.reject(new ChannelError("Timeout", `${procedure} was not answered in time`, true))
       const timer = setTimeout(late, this.#options.callTimeoutMs ?? 30_000)
-      const frame = input === undefined ? { id, procedure: command } : { id, procedure: command, input }
-      this.#calls.set(id, { frame, sent: false, resolve: data => resolve(data as T), reject, timer })
-      // By SSE a stream has its name only when it is live.
-      if (this.#open && (this.#transport === "websocket" || this.state.name === "live")) this.#send()
+      const frame = input === undefined ? { id, procedure } : { id, procedure, input }
+      this.#calls.set(id, { frame, sent: isNow, resolve: data => resolve(data as T), reject, timer })
+      if (isNow) this.#link?.send(frame)
     })
   }
 
@@ -165,6 +170,7 @@ class Connection implements Channel {
     clearTimeout(this.#retry)
     const query = new URLSearchParams()
     if (this.revision > 0) query.set("cursor", String(this.revision))
+    if (this.#transport === "websocket" && this.#options.token) query.set("auth", "inband")
     if (this.#options.input) query.set("input", JSON.stringify(this.#options.input))
     const address = {
       base: this.#base,
@@ -192,22 +198,33 @@ class Connection implements Channel {
   }
 
   #opened(): void {
-    this.#open = true
     this.#listen()
-    if (this.#transport === "sse") return
+    const link = this.#link
     const { token } = this.#options
-    if (token) {
-      const no = (error: ChannelError) => error.transient || this.#end(error)
-      this.call("share.authenticate", { token }).catch(no)
+    if (!token || this.#transport === "sse") {
+      this.#open = true
+      if (this.#transport === "websocket") this.#send()
+      return
     }
-    this.#send()
+    // An introduction comes before all else, and is answered before anything else is said.
+    this.#ask("share.authenticate", { token }, true).then(
+      () => {
+        if (this.#link !== link) return
+        this.#open = true
+        this.#send()
+      },
+      (error: ChannelError) => {
+        if (this.#link !== link) return
+        if (error.transient) this.#lost()
+        else this.#end(error)
+      },
+    )
   }
 
-  /** Sends what has not been sent, an introduction before all else. */
+  /** Sends what has not been sent. */
   #send(): void {
-    const waiting = [...this.#calls.values()].filter(call => !call.sent)
-    const first = (call: Call) => (call.frame.procedure === "share.authenticate" ? 0 : 1)
-    for (const call of waiting.sort((a, b) => first(a) - first(b))) {
+    for (const call of this.#calls.values()) {
+      if (call.sent) continue
       call.sent = true
       this.#link?.send(call.frame)
     }
@@ -249,7 +266,7 @@ class Connection implements Channel {
     this.#tell(event, payload)
     if (event === "ready" && this.#link) {
       this.#become({ name: "live", transport: this.#transport })
-      this.#send()
+      if (this.#open) this.#send()
     }
   }
 
@@ -263,7 +280,9 @@ class Connection implements Channel {
       this.#mute = ATTEMPTS - 1
     }
     const { backoffMs = 1_000, backoffMaxMs = 30_000 } = this.#options
-    const longest = Math.min(backoffMaxMs, backoffMs * 2 ** (this.#failures - 1))
+    // Another way is worth an attempt soon: what was waited for so far was this one.
+    const doublings = this.#failures === ATTEMPTS && this.#mute === ATTEMPTS - 1 ? 0 : this.#failures - 1
+    const longest = Math.min(backoffMaxMs, backoffMs * 2 ** doublings)
     const retryInMs = Math.round(longest * (0.5 + Math.random() / 2))
     this.#retry = setTimeout(() => this.#connect(), retryInMs)
     this.#become({ name: "waiting", retryInMs, attempt: this.#failures })

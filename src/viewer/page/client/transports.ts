@@ -32,7 +32,7 @@ export interface Address {
   fetch: typeof globalThis.fetch
 }
 
-/** Close codes after which coming back is of no use: gone, not allowed, not there. */
+/** Close codes after which coming back is of no use: gone, not allowed, too many. */
 const FINAL: ReadonlySet<number> = new Set([1000, 4001, 4004])
 
 /** HTTP statuses after which asking again is of no use. */
@@ -58,7 +58,7 @@ export function webSocket(address: Address, wire: Wire): Link {
     const frame = typeof message.data === "string" ? parsed(message.data) : undefined
     wire.received(frame)
   }
-  socket.onclose = close => end({ final: FINAL.has(close.code), ...words(close.code) })
+  socket.onclose = close => end({ final: FINAL.has(close.code), ...words(close) })
   socket.onerror = () => {}
   return {
     transport: "websocket",
@@ -162,12 +162,15 @@ function parsed(text: string): unknown {
   }
 }
 
-function words(code: number): { refused?: unknown } {
+/** What a host that closes for good means by it. */
+function words({ code, reason }: CloseEvent): { refused?: unknown } {
   switch (code) {
     case 4001:
-      return { refused: { code: "Unauthorized", message: "this share is private", transient: false } }
+      return { refused: { code: "Unauthorized", message: reason || "this share is not for everybody", transient: false } }
     case 4004:
-      return { refused: { code: "NotFound", message: "there is no such share", transient: false } }
+      return { refused: { code: "LimitExceeded", message: reason || "too many connections", transient: false } }
+    case 1000:
+      return { refused: { code: "NotFound", message: reason || "the share is gone", transient: false } }
     default:
       return {}
   }

@@ -47,10 +47,10 @@ export default async function () {
 
   // A link at a part brings it to the top, under the bar; a link at a message that is told with another, its first part.
   const parts = syncs.slice(0, 12).flat().filter(item => item.type === "part" && item.data.type === "tool").map(item => item.data)
-  for (const anchor of [parts[1].id, parts[2].messageID]) {
+  for (const anchor of [parts[3].id, parts[4].messageID]) {
     const linked = await reader(`${share.url}#${anchor}`)
     const top = () => linked.locator(".row.focused").evaluate(row => row.getBoundingClientRect().top)
-    await fact(`${anchor} is in view`, async () => (await linked.locator(".row.focused").count()) === 1 && (await top()) >= 0 && (await top()) < 860)
+    await fact(`${anchor} is in view`, async () => (await linked.locator(".row.focused").count()) === 1 && (await top()) >= 40 && (await top()) < 120)
     isWell(linked)
     await linked.context().close()
   }

@@ -1,4 +1,4 @@
-import { Component, type ComponentChildren, createRef } from "preact"
+import { Component, type ComponentChildren } from "preact"
 import { List } from "../list/List"
 import { plural } from "../model/format"
 import { type Live, said } from "../model/live"
@@ -46,7 +46,7 @@ export class App extends Component<Props, State> {
   override state: State = { tab: "messages", follow: false, help: false, focus: undefined, note: "" }
   readonly player = new Player(this.props.live, () => this.setState({}))
   #rows = new Rows()
-  #list = createRef<List<AnyRow>>()
+  #list: List<AnyRow> | undefined
   #shown: { version: number; at: number | undefined; view: View; rows: AnyRow[] } | undefined
   #met = false
   #seen = 0
@@ -110,7 +110,7 @@ export class App extends Component<Props, State> {
                 <p class="empty">{live.ready ? "Nothing has been said yet." : "Loading…"}</p>
               ) : (
                 <List
-                  ref={this.#list}
+                  handle={list => (this.#list = list)}
                   rows={rows}
                   guess={guess}
                   follow={follow || player.playing}
@@ -189,16 +189,16 @@ export class App extends Component<Props, State> {
     const { view, rows } = this.#now()
     const id = rowOf(rows, view.messages, anchor)
     if (id === undefined) return
-    this.setState({ follow: false, focus: id, tab: "messages" }, () => this.#list.current?.jump(id))
+    this.setState({ follow: false, focus: id, tab: "messages" }, () => this.#list?.jump(id))
   }
 
   #step(by: 1 | -1): void {
     const { rows } = this.#now()
-    const from = this.state.focus ?? this.#list.current?.top()
+    const from = this.state.focus ?? this.#list?.top()
     const place = rows.findIndex(row => row.id === from)
     const next = rows[Math.max(0, Math.min(rows.length - 1, this.state.focus === undefined ? place : place + by))]
     if (!next) return
-    this.setState({ follow: false, focus: next.id, tab: "messages" }, () => this.#list.current?.reveal(next.id))
+    this.setState({ follow: false, focus: next.id, tab: "messages" }, () => this.#list?.reveal(next.id))
     // It may have to be drawn first.
     requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-row="${CSS.escape(next.id)}"]`)?.focus({ preventScroll: true }))
   }

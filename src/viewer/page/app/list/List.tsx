@@ -9,6 +9,8 @@ interface Props<R extends { id: string }> {
   follow: boolean
   /** The reader scrolled to the end, or away from it. */
   onEnd(atEnd: boolean): void
+  /** Gets the list itself, for as long as it is in the document. */
+  handle(list: List<R> | undefined): void
   /** How much of the window's top and bottom is covered. */
   inset: { top: number; bottom: number }
 }
@@ -45,6 +47,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #rounds = 0
 
   override componentDidMount(): void {
+    this.props.handle(this)
     addEventListener("scroll", this.#scrolled, { passive: true })
     addEventListener("resize", this.#scrolled)
     this.#at = scrollY
@@ -52,6 +55,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   }
 
   override componentWillUnmount(): void {
+    this.props.handle(undefined)
     removeEventListener("scroll", this.#scrolled)
     removeEventListener("resize", this.#scrolled)
     cancelAnimationFrame(this.#frame)
