@@ -159,7 +159,7 @@ fn codex_becomes_turns_and_what_its_events_repeat_is_there_once() {
     let texts: Vec<_> = shared.held.values().filter(|value| value["type"] == "text").collect();
     assert_eq!(texts.len(), 5, "{texts:?}");
     // The second turn's message was ended by its user.
-    let (turn, ended) = (&shared.held["message/msg_8"], &shared.held["message/msg_32"]);
+    let (turn, ended) = (&shared.held["message/msg_8"], &shared.held["message/msg_33"]);
     assert_eq!(
         (&turn["modelID"], &turn["parentID"], &turn["error"]),
         (&json!("gpt-5.6"), &json!("msg_6"), &Value::Null)
@@ -188,7 +188,7 @@ fn codex_becomes_turns_and_what_its_events_repeat_is_there_once() {
     assert_eq!(shared.call("websearch")["input"]["query"], "rust trim");
     assert_eq!(shared.call("capy_search")["output"], "nothing found");
     let file = shared.held.values().find(|value| value["type"] == "file").unwrap();
-    assert_eq!((&file["mime"], &file["messageID"]), (&json!("image/png"), &json!("msg_31")));
+    assert_eq!((&file["mime"], &file["messageID"]), (&json!("image/png"), &json!("msg_32")));
     let other = json!({ "codex.response_item.message": 2, "codex.response_item.reasoning": 1, "codex.world_state": 1 });
     assert_eq!(shared.synced["other"], other);
 }
