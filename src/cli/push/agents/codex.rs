@@ -268,7 +268,7 @@ fn texts(content: &Value) -> Vec<String> {
             let texts = pieces.iter().map(|piece| text(piece, "text")).filter(|said| !said.is_empty());
             texts.map(str::to_owned).collect()
         }
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 use super::{CLAUDE, CODEX, GEMINI, Scene, TERMINAL};
 
 impl Scene {
-    /// A file that was written to so many seconds ago.
+    /// A file that was written to so many seconds before a certain time.
     fn left(&self, path: &str, text: &str, seconds: u64) {
         fs::create_dir_all(self.home.path(path).parent().unwrap()).unwrap();
         let file = self.home.write(path, text);
-        let time = SystemTime::now() - Duration::from_secs(seconds);
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000 - seconds);
         fs::File::options().append(true).open(file).unwrap().set_modified(time).unwrap();
     }
 
