@@ -35,7 +35,6 @@ fn a_transcript_is_followed_as_it_grows_is_cut_and_is_rotated() {
     append(&file, &whole[5][40..]);
     let done = sees("toolu_01Read");
     assert!(done.contains("\"completed\"") && done.contains("fn parse"), "{done}");
-    append(&file, "no JSON\n");
     // Cut, and written anew; then another file under its name.
     std::fs::write(&file, "").unwrap();
     push.stderr.wait_for(|line| line.contains("was cut"));
@@ -46,7 +45,7 @@ fn a_transcript_is_followed_as_it_grows_is_cut_and_is_rotated() {
     std::fs::write(&file, user("s", "after-the-rotation")).unwrap();
     push.stderr.wait_for(|line| line.contains("another file"));
     sees("message/after-the-rotation");
-    append(&file, &user("s", "the-last"));
+    append(&file, &format!("no JSON\n{}", user("s", "the-last")));
     push.signal("-INT");
     let ended = push.wait().ends_with(0);
     let synced: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
