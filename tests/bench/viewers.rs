@@ -109,13 +109,7 @@ async fn run() {
     process.wait().unwrap();
 }
 
-async fn measure(
-    scene: &Scene,
-    process: &Child,
-    share: &Share,
-    arrived: &mut mpsc::Receiver<Duration>,
-    what: &str,
-) {
+async fn measure(scene: &Scene, process: &Child, share: &Share, arrived: &mut mpsc::Receiver<Duration>, what: &str) {
     let cpu = cpu_time(process);
     let mut ticks = tokio::time::interval(EVERY);
     for _ in 0..EVENTS {
