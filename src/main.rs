@@ -17,6 +17,8 @@ fn main() -> ExitCode {
     let environment = Environment {
         variables: variables.collect(),
         temporary_folder: std::env::temp_dir(),
+        home_folder: folders.as_ref().map(|folders| folders.home_dir().to_owned()),
+        current_folder: std::env::current_dir().ok(),
         data_folder: folders.as_ref().map(|folders| folders.data_dir().join("capshare")),
         state_folder: folders.and_then(|folders| folders.state_dir()).map(|folder| folder.join("capshare")),
     };

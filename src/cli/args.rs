@@ -22,6 +22,7 @@ pub(crate) use self::store::{
 
 use crate::cli::exit;
 use crate::cli::log::LogFormat;
+use crate::cli::push::Agent;
 
 /// Share a live agent session.
 #[derive(Parser)]
@@ -55,7 +56,7 @@ pub(crate) enum Command {
     /// Play a recorded session into a host of its own, follow it, and compare
     #[command(after_help = exit::HELP)]
     Demo(Demo),
-    /// Share a file: an OpenCode export, or JSON lines of {"type", "data"}
+    /// Share a file: an OpenCode export, JSON lines of {"type", "data"}, or what another agent left on disk
     #[command(after_help = exit::HELP)]
     Push(Push),
     /// Follow a share: prints the frames of the viewer channel (schema/viewer.md), one JSON object a line, until it is
@@ -262,8 +263,16 @@ pub(crate) struct Host {
 /// Shares a file.
 #[derive(Args)]
 pub(crate) struct Push {
-    /// The file: an export ({"info", "messages"}), or JSON lines of {"type", "data"}; which of them is found out
-    pub(crate) file: PathBuf,
+    /// The file: an export ({"info", "messages"}), JSON lines of {"type", "data"}, or a transcript of another agent; which of them
+    /// is found out
+    #[arg(required_unless_present = "latest", conflicts_with = "latest")]
+    pub(crate) file: Option<PathBuf>,
+    /// Whose transcript it is [default: found out]
+    #[arg(long)]
+    pub(crate) agent: Option<Agent>,
+    /// The transcript that this agent wrote to last, of the folder that this runs in if the agent keeps them by folder
+    #[arg(long, requires = "agent")]
+    pub(crate) latest: bool,
     #[command(flatten)]
     pub(crate) host: Host,
     /// Which session it is [default: as the file says]
@@ -281,7 +290,7 @@ pub(crate) struct Push {
     /// before it leaves this machine, and what was masked is said at the end, by kind
     #[arg(long)]
     pub(crate) no_redact: bool,
-    /// Go on as the file of JSON lines grows, until Ctrl-C. A line that is no item is then said and skipped
+    /// Go on as the file grows, until Ctrl-C; an export does not grow. A line that is no item is then said and skipped
     #[arg(long)]
     pub(crate) follow: bool,
 }

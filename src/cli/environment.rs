@@ -9,6 +9,10 @@ pub(crate) struct Environment {
     pub(crate) variables: HashMap<String, String>,
     /// Where files go that nobody keeps.
     pub(crate) temporary_folder: PathBuf,
+    /// The user's home.
+    pub(crate) home_folder: Option<PathBuf>,
+    /// Where the program runs.
+    pub(crate) current_folder: Option<PathBuf>,
     /// Where data is kept for this user, by the XDG rules; `None` without a home.
     pub(crate) data_folder: Option<PathBuf>,
     /// Where state is kept for this user.

@@ -2,11 +2,15 @@
 //!
 //! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
 //! anything is printed, so that whoever sees the share's id can delete it. What is known for a credential by its form is
-//! masked on this side, unless `--no-redact` says otherwise; at the end it is said how many there were of which kind.
+//! masked on this side, unless `--no-redact` says otherwise; at the end it is said how many there were of which kind. So is what of
+//! another agent's transcript has no place in a conversation.
 
+mod agents;
+mod export;
 mod lines;
 mod source;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use capshare::client::redact::{Masked, Redactor};
@@ -20,6 +24,7 @@ use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+pub(crate) use crate::cli::push::agents::Agent;
 use crate::cli::push::source::{Piece, Source};
 use crate::cli::{progress, secrets, stop};
 
@@ -38,8 +43,9 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     };
     let secrets = secrets::Secrets::of(environment)?;
     secrets.prepare(&target.host)?;
-    let mut source = Source::open(&args.file, args.follow).await?;
-    let Some((session, first)) = begin(&mut source, session, &args, &stop, *output).await? else { return Ok(()) };
+    let path = path(&args, environment, output)?;
+    let mut source = Source::open(&path, args.agent, args.follow).await?;
+    let Some((session, first)) = begin(&mut source, session, &path, &stop, *output).await? else { return Ok(()) };
 
     let mut options = CreateOptions::default();
     options.ttl = args.expires;
@@ -60,6 +66,8 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "session": session.as_str(),
             "url": url,
             "existed": share.existed(),
+            "agent": source.transcript().map(|transcript| transcript.agent().name()),
+            "file": path,
         }),
     )?;
     let telling = tokio::spawn(target.tell_of_losses(*output));
@@ -70,6 +78,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             // What stands before the line that cannot be sent is sent.
             let _already_failing = flush(&share, &stop, *output).await;
             tell_of_masked(&redactor.masked(), output);
+            tell_of_transcript(&source, output);
             return Err(failure);
         }
     };
@@ -77,6 +86,8 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     telling.abort();
     let (reached, masked) = (*share.progress().borrow(), redactor.masked());
     tell_of_masked(&masked, output);
+    tell_of_transcript(&source, output);
+    let report = source.transcript().map(agents::Transcript::report);
     output.result(
         format_args!("synced {items} items: syncCount {}, revision {}", reached.sync_count, reached.revision),
         &json!({
@@ -86,6 +97,8 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "sync_count": reached.sync_count,
             "revision": reached.revision,
             "masked": masked.by_rule,
+            "other": report.map(|report| &report.other),
+            "left_out": report.map(|report| &report.left_out),
         }),
     )?;
     drop(share);
@@ -106,11 +119,34 @@ fn tell_of_masked(masked: &Masked, output: &mut Output) {
     output.note(&format!("{count} {secrets} masked and not sent ({masked}); --no-redact sends all as it is"));
 }
 
+/// Says what of a transcript is not shown.
+fn tell_of_transcript(source: &Source, output: &mut Output) {
+    if let Some(report) = source.transcript().map(agents::Transcript::report).filter(|report| !report.is_empty()) {
+        output.note(&report.to_string());
+    }
+}
+
+/// The file: the one that is named, or the newest of the agent's.
+fn path(args: &args::Push, environment: &Environment, output: &mut Output) -> Result<PathBuf, Failure> {
+    match (&args.file, args.agent) {
+        (Some(file), _) => Ok(file.clone()),
+        (None, Some(agent)) => {
+            let found = agents::latest(agent, environment)?;
+            let shown = found.path.display();
+            let elsewhere =
+                if found.is_elsewhere { "; it is of another folder, as there is none of this one" } else { "" };
+            output.note(&format!("{shown} is the newest of {}{elsewhere}", agent.title()));
+            Ok(found.path)
+        }
+        (None, None) => Err(Failure::new(Exit::Usage, "say which file, or --agent AGENT --latest")),
+    }
+}
+
 /// Reads until the session is known. `None`: asked to stop before that.
 async fn begin(
     source: &mut Source,
     mut session: Option<SessionId>,
-    args: &args::Push,
+    path: &Path,
     stop: &CancellationToken,
     mut output: Output,
 ) -> Result<Option<(SessionId, Vec<Items>)>, Failure> {
@@ -124,7 +160,7 @@ async fn begin(
             piece = source.next(&mut output) => piece?,
         };
         let Some(Piece { items, session: said }) = piece.filter(|_| source.lines_read() <= LINES_UNTIL_SESSION) else {
-            let shown = args.file.display();
+            let shown = path.display();
             return Err(Failure::new(
                 Exit::Usage,
                 format!("{shown} does not say which session it is: say it by --session ID"),
@@ -159,6 +195,10 @@ async fn push(
                 // What stands in the file by now belongs to it.
                 if args.follow {
                     while let Some(piece) = source.next_at_hand(&mut output).await? {
+                        count += piece.items.len();
+                        share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+                    }
+                    if let Some(piece) = source.end() {
                         count += piece.items.len();
                         share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
                     }

@@ -12,14 +12,14 @@
 //! [`http`](crate::http). It calls the verbs of the [`Hub`](crate::hub::Hub) that every door calls and knows no rule of its own
 //! of what a share is; what it adds is what this client needs:
 //!
-//! - It sends its first create twice at once: both get one answer ([`creates`]).
+//! - It sends its first create twice at once: both get one answer (`creates`).
 //! - It puts into one request whatever has gathered, so a request may have 64 MiB and is applied as several syncs, one after
-//!   the other; whichever does not fit says what was applied before it ([`intake`]).
+//!   the other; whichever does not fit says what was applied before it (`intake`).
 //! - It forgets what it has sent before it is answered and never sends it again. So a request whose body is here is carried
 //!   out whether or not somebody waits for the answer, a shutdown waits for it, and what the bucket or the queue refuses for
 //!   the moment is tried again here, for up to [`TRY_WITHIN`].
 //! - It sends the next request without waiting for the last: those of one address for one share are taken in the order in which
-//!   they began ([`turns`]), else an older value could come to stand over a newer one.
+//!   they began (`turns`), else an older value could come to stand over a newer one.
 //!
 //! Refuses by the one map of [`reply`](crate::http::reply), with the same order of questions as the other doors: may the origin
 //! (403), too often (429), who is it (401), and only then the body (400, 413), the share (404) and its secret (403).

@@ -217,16 +217,15 @@ pub async fn describe(method: Method) -> Response {
 pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
     let shown = token(&request.headers);
     let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
-    let entering = async {
-        if let Some(grant) = shown.as_ref().filter(|token| token.reveal().starts_with(GrantToken::PREFIX)) {
-            return Ok((doors.hub.enter(id, None, Some(grant)).await?, None));
-        }
-        let Some(token) = &shown else { return Ok((doors.hub.enter(id, None, None).await?, None)) };
-        let who = doors.hub.authenticate(Some(token)).await?;
-        doors.check_account(&who)?;
-        Ok((doors.hub.enter(id, Some(&who), None).await?, Some(who)))
-    };
-    doors.hub.failures().guard(address, shown.is_some(), entering).await
+    let (hub, failures) = (&doors.hub, doors.hub.failures());
+    let Some(token) = &shown else { return Ok((hub.enter(id, None, None).await?, None)) };
+    if token.reveal().starts_with(GrantToken::PREFIX) {
+        return Ok((failures.guard(address, true, hub.enter(id, None, Some(token))).await?, None));
+    }
+    let who = failures.guard(address, true, hub.authenticate(Some(token))).await?;
+    doors.check_account(&who)?;
+    // A credential that is right was not guessed, though it does not let its account see this share.
+    Ok((hub.enter(id, Some(&who), None).await?, Some(who)))
 }
 
 fn register(doors: &Doors, door: Door, principal: Option<Principal>, request: &Parts) -> Result<Pending, Refusal> {

@@ -26,7 +26,7 @@ pub struct Watching {
     /// How many.
     pub viewers: usize,
     /// The names of those that gave one, in the order in which they came; at most
-    /// [`VIEWER_NAMES_MAX`](crate::share::limits::VIEWER_NAMES_MAX).
+    /// [`VIEWER_NAMES_MAX`].
     pub names: Vec<String>,
 }
 
@@ -175,7 +175,7 @@ impl Seat {
     /// Shows a name to the others; `None`: none any more.
     ///
     /// # Errors
-    /// It is empty, longer than [`VIEWER_NAME_BYTES_MAX`](crate::share::limits::VIEWER_NAME_BYTES_MAX), or has control
+    /// It is empty, longer than [`VIEWER_NAME_BYTES_MAX`], or has control
     /// characters.
     pub fn set_name(&self, name: Option<&str>) -> Result<(), Refusal> {
         let name = name.map(str::trim);

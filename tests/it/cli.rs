@@ -1,6 +1,7 @@
 //! The program, run as a user runs it: a process, with a home of its own.
 
 mod admin;
+mod agents;
 mod demo;
 mod export;
 mod follow;

@@ -6,4 +6,5 @@ mod carried;
 mod doc;
 mod http;
 mod real;
+mod replay;
 mod who;

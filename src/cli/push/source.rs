@@ -1,8 +1,8 @@
-//! What a file holds: an OpenCode export, or JSON lines. Which of them is found out from its beginning.
+//! What a file holds: an OpenCode export, JSON lines, or the transcript of another agent. Which of them is found out from its
+//! beginning.
 //!
-//! An export is one JSON document, `{"info": SESSION, "messages": [{"info": MESSAGE, "parts": [PART]}]}`, and is read whole;
-//! with it what `capshare export` puts beside these, `models`, `session_diff` and `other`.
-//! Lines are `{"type", "data"}`, or a recorded request whose `body` has `data`, a list of these; they are read one by one.
+//! An export is one JSON document and is read whole ([`export`](super::export)). A transcript is read by its agent's reader
+//! ([`agents`](super::agents)). Lines are `{"type", "data"}`, or a recorded request whose `body` has `data`, a list of these; they are read one by one.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,12 @@ use serde_json::value::RawValue;
 use crate::cli::connect::of_refusal;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::push::agents::{self, Agent, Document, Shape, Transcript};
+use crate::cli::push::export::read_export;
 use crate::cli::push::lines::{Change, Lines};
 
 /// The largest export that is read: a full share, and as much again for white space.
-const EXPORT_BYTES_MAX: u64 = 2 * SHARE_BYTES_MAX as u64;
+pub(super) const EXPORT_BYTES_MAX: u64 = 2 * SHARE_BYTES_MAX as u64;
 
 /// A file on its way into a share.
 pub(super) struct Source {
@@ -32,7 +34,8 @@ pub(super) struct Source {
 
 enum Form {
     Export(VecDeque<(Piece, u64)>),
-    Lines { lines: Lines, is_over: bool },
+    Lines { lines: Lines, is_over: bool, transcript: Option<Transcript> },
+    Document(Document),
 }
 
 /// Some of it: what one line, or one message of an export, holds.
@@ -44,17 +47,25 @@ pub(super) struct Piece {
 }
 
 impl Source {
-    pub(super) async fn open(path: &Path, follow: bool) -> Result<Self, Failure> {
+    /// Opens a file. `agent`: whose transcript it is said to be.
+    pub(super) async fn open(path: &Path, agent: Option<Agent>, follow: bool) -> Result<Self, Failure> {
         let cannot = |error: std::io::Error| cannot_read(path, &error);
         let total = tokio::fs::metadata(path).await.map_err(cannot)?.len();
-        let is_lines = follow || begins_with_an_item(path).await.map_err(cannot)?;
-        let form = if is_lines {
-            Form::Lines { lines: Lines::open(path).await.map_err(cannot)?, is_over: false }
-        } else if total > EXPORT_BYTES_MAX {
-            return Err(Failure::new(Exit::Limit, format!("{} is larger than any share may be", path.display())));
-        } else {
-            let text = tokio::fs::read_to_string(path).await.map_err(cannot)?;
-            Form::Export(read_export(&text).map_err(|failure| failure.about(path))?)
+        let lines = async |transcript| {
+            let lines = Lines::open(path).await.map_err(cannot)?;
+            Ok::<_, Failure>(Form::Lines { lines, is_over: false, transcript })
+        };
+        let form = match agents::sniff(path, agent, follow).await.map_err(cannot)? {
+            Shape::Lines => lines(None).await?,
+            Shape::Transcript(agent) => lines(Some(Transcript::of(agent, path))).await?,
+            Shape::Document(agent) => Form::Document(Document::of(agent, path)),
+            Shape::Export if total > EXPORT_BYTES_MAX => {
+                return Err(Failure::new(Exit::Limit, format!("{} is larger than any share may be", path.display())));
+            }
+            Shape::Export => {
+                let text = tokio::fs::read_to_string(path).await.map_err(cannot)?;
+                Form::Export(read_export(&text).map_err(|failure| failure.about(path))?)
+            }
         };
         Ok(Self { path: path.to_owned(), form, follow, total, read: 0 })
     }
@@ -72,8 +83,25 @@ impl Source {
     /// Lines that were given out; of an export, 0.
     pub(super) fn lines_read(&self) -> u64 {
         match &self.form {
-            Form::Export(_) => 0,
+            Form::Export(_) | Form::Document(_) => 0,
             Form::Lines { lines, .. } => lines.number(),
+        }
+    }
+
+    /// Whose transcript it is, and what of it is not shown, so far.
+    pub(super) fn transcript(&self) -> Option<&Transcript> {
+        match &self.form {
+            Form::Export(_) => None,
+            Form::Document(document) => Some(document.transcript()),
+            Form::Lines { transcript, .. } => transcript.as_ref(),
+        }
+    }
+
+    /// What waits for more, when nothing more is to be read.
+    pub(super) fn end(&mut self) -> Option<Piece> {
+        match &mut self.form {
+            Form::Lines { transcript: Some(transcript), .. } => transcript.settle(true),
+            Form::Export(_) | Form::Document(_) | Form::Lines { transcript: None, .. } => None,
         }
     }
 
@@ -83,23 +111,30 @@ impl Source {
             if let Some(piece) = self.next_at_hand(output).await? {
                 return Ok(Some(piece));
             }
-            let Form::Lines { lines, .. } = &mut self.form else { return Ok(None) };
             if !self.follow {
                 return Ok(None);
             }
-            let rest = match lines.change().await.map_err(|error| cannot_read(&self.path, &error))? {
-                Change::Grown => None,
-                Change::Truncated => {
-                    output.note(&format!("{} was cut: reading it from its start", self.path.display()));
-                    None
+            let (lines, transcript) = match &mut self.form {
+                Form::Export(_) => return Ok(None),
+                Form::Document(document) => {
+                    document.wait().await;
+                    continue;
                 }
-                Change::Rotated(rest) => {
-                    output.note(&format!("{} is another file now: reading it from its start", self.path.display()));
-                    rest
-                }
+                Form::Lines { lines, transcript, .. } => (lines, transcript),
             };
-            if let Some(piece) = rest.and_then(|line| self.read_line(&line, output).transpose()) {
-                return piece.map(Some);
+            let number = lines.number();
+            let (what, rest) = match lines.change().await.map_err(|error| cannot_read(&self.path, &error))? {
+                Change::Grown => continue,
+                Change::Truncated => ("was cut", None),
+                Change::Rotated(rest) => ("is another file now", rest),
+            };
+            output.note(&format!("{} {what}: reading it from its start", self.path.display()));
+            let piece = match transcript {
+                Some(transcript) => transcript.begin_anew(rest.as_deref(), number + 1),
+                None => rest.map(|line| self.read_line(&line, output)).transpose()?.flatten(),
+            };
+            if piece.is_some() {
+                return Ok(piece);
             }
         }
     }
@@ -113,25 +148,40 @@ impl Source {
                     self.read += bytes;
                     return Ok(Some(piece));
                 }
-                Form::Lines { is_over: true, .. } => return Ok(None),
-                Form::Lines { lines, is_over } => {
+                Form::Document(document) => {
+                    let piece = document.next_at_hand(self.follow).await?;
+                    self.read = self.total;
+                    return Ok(piece);
+                }
+                Form::Lines { is_over: true, transcript, .. } => {
+                    return Ok(transcript.as_mut().and_then(|transcript| transcript.settle(true)));
+                }
+                Form::Lines { lines, is_over, transcript } => {
                     let line = lines.next().await.map_err(|error| cannot_read(&self.path, &error))?;
                     self.read = lines.offset();
                     self.total = self.total.max(self.read);
                     match line {
                         Some(line) => line,
                         // Somebody may still be writing it.
-                        None if self.follow => return Ok(None),
+                        None if self.follow => {
+                            return Ok(transcript.as_mut().and_then(|transcript| transcript.settle(false)));
+                        }
                         None => {
                             *is_over = true;
-                            let Some(rest) = lines.take_rest() else { return Ok(None) };
+                            let Some(rest) = lines.take_rest() else { continue };
                             rest
                         }
                     }
                 }
             };
-            if let Some(piece) = self.read_line(&line, output)? {
-                return Ok(Some(piece));
+            let piece = match &mut self.form {
+                Form::Lines { lines, transcript: Some(transcript), .. } => transcript.line(&line, lines.number()),
+                Form::Export(_) | Form::Document(_) | Form::Lines { transcript: None, .. } => {
+                    self.read_line(&line, output)?
+                }
+            };
+            if piece.is_some() {
+                return Ok(piece);
             }
         }
     }
@@ -157,25 +207,6 @@ impl Source {
     }
 }
 
-/// Whether the first line that says something is an item by itself.
-async fn begins_with_an_item(path: &Path) -> std::io::Result<bool> {
-    let mut lines = Lines::open(path).await?;
-    loop {
-        let line = match lines.next().await? {
-            Some(line) => line,
-            None => match lines.take_rest() {
-                Some(rest) => rest,
-                None => return Ok(true),
-            },
-        };
-        if !line.trim_ascii().is_empty() {
-            return Ok(
-                serde_json::from_slice::<Line<'_>>(&line).is_ok_and(|line| line.kind.is_some() || line.body.is_some())
-            );
-        }
-    }
-}
-
 /// A line: an item, or a recorded request.
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -197,8 +228,8 @@ struct Body<'a> {
 
 /// What an item says of its session.
 #[derive(Deserialize)]
-struct Origin {
-    id: Option<String>,
+pub(super) struct Origin {
+    pub(super) id: Option<String>,
     #[serde(rename = "sessionID")]
     session: Option<String>,
 }
@@ -234,75 +265,11 @@ fn session_of(line: &Line<'_>) -> Option<String> {
     }
 }
 
-#[derive(Deserialize)]
-struct Export<'a> {
-    #[serde(borrow)]
-    info: &'a RawValue,
-    #[serde(borrow)]
-    messages: Vec<ExportMessage<'a>>,
-    #[serde(borrow, default)]
-    models: Vec<&'a RawValue>,
-    #[serde(borrow)]
-    session_diff: Option<&'a RawValue>,
-    /// Each `{"type", "data"}`.
-    #[serde(borrow, default)]
-    other: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ExportMessage<'a> {
-    #[serde(borrow)]
-    info: &'a RawValue,
-    #[serde(borrow)]
-    parts: Vec<&'a RawValue>,
-}
-
-fn read_export(text: &str) -> Result<VecDeque<(Piece, u64)>, Failure> {
-    let export: Export<'_> = serde_json::from_str(text).map_err(|error| {
-        let message = format!(
-            "neither an export ({{\"info\", \"messages\"}}: {error}) nor JSON lines of {{\"type\", \"data\"}} from its first line on"
-        );
-        Failure::new(Exit::Failed, message)
-    })?;
-    let mut pieces = VecDeque::with_capacity(1 + export.messages.len());
-    let mut first = Piece::default();
-    if export.info.get() != "null" {
-        first.items.put("session", export.info.get()).map_err(|refusal| of_refusal(&refusal))?;
-    }
-    first.session = serde_json::from_str::<Origin>(export.info.get()).ok().and_then(|origin| origin.id);
-    pieces.push_back((first, export.info.get().len() as u64));
-    for (n, message) in export.messages.iter().enumerate() {
-        let mut piece = Piece::default();
-        let mut bytes = message.info.get().len();
-        let mut read = || -> Result<(), Refusal> {
-            piece.items.put("message", message.info.get())?;
-            for part in &message.parts {
-                bytes += part.get().len();
-                piece.items.put("part", part.get())?;
-            }
-            Ok(())
-        };
-        read().map_err(|refusal| of_refusal(&refusal).saying(format!("message {}: {}", n + 1, reason(&refusal))))?;
-        pieces.push_back((piece, bytes as u64));
-    }
-    let mut last = Piece::default();
-    let mut read = || -> Result<(), Refusal> {
-        export.models.iter().try_for_each(|model| last.items.put("model", model.get()))?;
-        export.session_diff.iter().try_for_each(|diff| last.items.put("session_diff", diff.get()))?;
-        export.other.iter().try_for_each(|item| last.items.sync_data(item.get()))
-    };
-    read().map_err(|refusal| of_refusal(&refusal).saying(format!("beside the messages: {}", reason(&refusal))))?;
-    if !last.items.is_empty() {
-        pieces.push_back((last, 0));
-    }
-    Ok(pieces)
-}
-
 /// Why an item is none, without its place in a list that the reader does not see.
-fn reason(refusal: &Refusal) -> String {
+pub(super) fn reason(refusal: &Refusal) -> String {
     if let Refusal::InvalidInput { reason, .. } = refusal { reason.to_string() } else { refusal.to_string() }
 }
 
-fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn cannot_read(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("{} cannot be read: {error}", path.display()))
 }

@@ -4,13 +4,15 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
+use capshare::client::CreateOptions;
 use capshare::hub::access::{Access as _, Scopes, SharedKeys};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
+use capshare::share::visibility::Visibility;
 use object_store::memory::InMemory;
 
 use super::bearer;
-use crate::support::door::{ANNS_KEY, Served, keys};
+use crate::support::door::{ANNS_KEY, BOBS_KEY, Served, keys};
 
 async fn host() -> Served {
     Served::over(Arc::new(InMemory::new()), keys(), |settings| {
@@ -83,6 +85,24 @@ async fn right_credentials_are_not_counted() {
     for _ in 0..10 {
         drop(served.knock("/rpc/share", &[("Authorization", &bearer(ANNS_KEY))]).await.unwrap());
     }
+}
+
+/// Nor is one that is right and does not let its account see a private share; a token of a grant that is guessed is.
+#[tokio::test]
+async fn a_viewer_who_may_not_see_a_share_has_guessed_nothing_unless_it_shows_a_wrong_token() {
+    let served = host().await;
+    let options = CreateOptions::visible_to(Visibility::Grant);
+    let share = served.client(Some(ANNS_KEY)).create_with(&"ses_1".parse().unwrap(), None, options).await.unwrap();
+    let path = format!("/ws/{}", share.id());
+    for _ in 0..10 {
+        assert_eq!(served.refused(&path, &[("Authorization", &bearer(BOBS_KEY))]).await.0, 401);
+    }
+    let token = share.save(&Default::default(), None).await.unwrap();
+    let wrong = format!("{}x", &token.reveal()[..token.reveal().len() - 1]);
+    for _ in 0..3 {
+        assert_eq!(served.refused(&path, &[("Authorization", &bearer(&wrong))]).await.0, 401);
+    }
+    assert_eq!(served.refused(&path, &[("Authorization", &bearer(token.reveal()))]).await.0, 429);
 }
 
 /// In-band, too, and over all connections of an address.

@@ -278,6 +278,12 @@ async def every_method(world):
             assert str(told) == visibility and str((await share.info()).result.info.visibility) == visibility
         refusal((answer := await share.setVisibility(visibility="unset")).result, "invalidInput")
 
+        # Nobody answers a question that is over at once; one without choices is none.
+        settled = facts((answer := await share.ask(question="Go on?", choices=["yes", "no"], needed=1, withinMs=1)).result, "settled")
+        assert str(settled.outcome) == "expired" and not settled.choice
+        assert {each.choice: each.count for each in settled.counts} == {"yes": 0, "no": 0}
+        refusal((answer := await share.ask(question="Go on?", choices=[], needed=1, withinMs=1)).result, "invalidInput")
+
         # Narrowed: a writer cannot read, a view cannot write, and one that has run out does nothing.
         writer = world.seen((narrowed := await share.narrowToWrite()).writer)
         assert facts(narrowed.result, "info").id == id

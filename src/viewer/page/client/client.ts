@@ -280,7 +280,9 @@ class Connection implements Channel {
       this.#mute = ATTEMPTS - 1
     }
     const { backoffMs = 1_000, backoffMaxMs = 30_000 } = this.#options
-    const longest = Math.min(backoffMaxMs, backoffMs * 2 ** (this.#failures - 1))
+    // Another way is worth an attempt soon: what was waited for so far was this one.
+    const doublings = this.#failures === ATTEMPTS && this.#mute === ATTEMPTS - 1 ? 0 : this.#failures - 1
+    const longest = Math.min(backoffMaxMs, backoffMs * 2 ** doublings)
     const retryInMs = Math.round(longest * (0.5 + Math.random() / 2))
     this.#retry = setTimeout(() => this.#connect(), retryInMs)
     this.#become({ name: "waiting", retryInMs, attempt: this.#failures })

@@ -84,10 +84,15 @@ impl User {
 
     /// Runs a command that must succeed, and gives what it printed.
     pub(crate) async fn run(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments).output().await.unwrap();
-        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {}{}", said(&output.stdout), said(&output.stderr));
-        said(&output.stdout)
+        // To a file: of what it prints to a pipe it loses what the pipe does not hold when it ends.
+        let path = self.folder.path().join("stdout");
+        let file = std::fs::File::create(&path).unwrap();
+        let output = self.command(arguments).stdout(file).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().await.unwrap();
+        let printed = std::fs::read_to_string(&path).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {printed}{said}");
+        printed
     }
 
     /// Starts the server that sessions run in, and gives its address: one that outlives them, so that what they send last is

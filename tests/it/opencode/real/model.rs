@@ -85,7 +85,7 @@ fn call(step: usize) -> (&'static str, Value) {
         1 => ("read", json!({ "filePath": file })),
         2 => ("edit", json!({ "filePath": file, "oldString": "line 7 of", "newString": "line seven of" })),
         3 => ("bash", json!({ "command": format!("wc {file} && seq {step} 400"), "description": "Count" })),
-        _ => ("glob", json!({ "pattern": "*.md" })),
+        _ => ("bash", json!({ "command": "ls -la", "description": "List" })),
     }
 }
 

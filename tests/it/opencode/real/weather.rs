@@ -25,6 +25,8 @@ pub(crate) enum Weather {
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     weather: Arc<watch::Sender<Weather>>,
+    /// Connections that came since the weather changed.
+    met: Arc<watch::Sender<usize>>,
 }
 
 impl Proxy {
@@ -32,12 +34,14 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let weather = Arc::new(watch::Sender::new(Weather::Fine));
-        let changes = Arc::clone(&weather);
+        let met = Arc::new(watch::Sender::new(0));
+        let (changes, meets) = (Arc::clone(&weather), Arc::clone(&met));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let mut changes = changes.subscribe();
+                let weather = *changes.borrow_and_update();
+                meets.send_modify(|met| *met += 1);
                 tokio::spawn(async move {
-                    let weather = *changes.borrow_and_update();
                     // What is open when the weather changes is cut, so that everything meets the new one.
                     tokio::select! {
                         () = pass(client, host, weather) => {}
@@ -46,11 +50,17 @@ impl Proxy {
                 });
             }
         });
-        Self { address, weather }
+        Self { address, weather, met }
     }
 
     pub(crate) fn becomes(&self, weather: Weather) {
         self.weather.send_replace(weather);
+        self.met.send_replace(0);
+    }
+
+    /// Waits until somebody came who met this weather.
+    pub(crate) async fn has_met_somebody(&self) {
+        self.met.subscribe().wait_for(|met| *met > 0).await.unwrap();
     }
 }
 

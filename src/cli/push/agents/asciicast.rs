@@ -1,0 +1,237 @@
+//! asciicast, versions 2 and 3: what a terminal showed, as asciinema records it into a `.cast` file.
+//!
+//! After <https://docs.asciinema.org/manual/asciicast/v2> and `/v3`, read in November 2026. The first line is the header, an object;
+//! each further one is an event, `[time, code, data]`: `o` output, `i` input, `r` a new size, `m` a mark, `x` the end. Times are
+//! seconds since the beginning, in version 3 since the event before.
+//!
+//! The recording becomes one message, and its output calls of `bash` of at most [`CHUNK_BYTES`], or as much more as the line
+//! takes, a minute, or what is between two marks, whichever comes first; so while a recording grows, only the last of them is sent
+//! anew. Escapes are taken out: they move a cursor that nobody has. A line is given out when it is whole, or nothing more
+//! comes, so that a key in it is known for one and masked. What was typed is left out and counted: it holds the
+//! passwords that no terminal shows, one letter at a time, in which no rule finds them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::items::{Call, Outcome, Place, Session, Title, Turn};
+use super::{Out, Reader, Record, text};
+
+/// Output of one call: some hundred lines. It ends at the next line break.
+const CHUNK_BYTES: usize = 16 << 10;
+
+/// Where no line ends, as in what fills a screen: four times that. It ends at a blank, if there is one.
+const LINE_BYTES_MAX: usize = 4 * CHUNK_BYTES;
+
+/// Milliseconds of one call.
+const CHUNK_MS: i64 = 60_000;
+
+pub(super) struct Asciicast {
+    path: PathBuf,
+    session: Session,
+    version: u64,
+    command: String,
+    /// Milliseconds since 1970 at which it began, and since then.
+    began: i64,
+    at: i64,
+    escape: Escape,
+    chunk: Chunk,
+    chunks: usize,
+    exit: Option<i64>,
+}
+
+/// Output that is not yet all given out.
+#[derive(Default)]
+struct Chunk {
+    title: String,
+    output: String,
+    began: Option<i64>,
+}
+
+/// Where in an escape the output stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Escape {
+    None,
+    Begun,
+    /// `ESC [`, until a letter.
+    Control,
+    /// `ESC ]` and its like, until a bell or `ESC \`.
+    Text,
+    TextEnds,
+    /// One more character.
+    One,
+}
+
+impl Asciicast {
+    pub(super) fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            session: Session::default(),
+            version: 0,
+            command: String::new(),
+            began: 0,
+            at: 0,
+            escape: Escape::None,
+            chunk: Chunk::default(),
+            chunks: 0,
+            exit: None,
+        }
+    }
+
+    fn header(&mut self, header: &Value, raw: &str) {
+        self.version = header["version"].as_u64().unwrap_or_default();
+        self.began = header["timestamp"].as_i64().unwrap_or_default().saturating_mul(1_000);
+        // It has no id. Its header is one if it says when; else the file is the only thing that tells it from others.
+        let mut digest = Sha256::new().chain_update(raw);
+        if self.began == 0 {
+            let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+            digest.update(path.to_string_lossy().as_bytes());
+        }
+        let id: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        self.session.id = Some(format!("asciicast-{id}"));
+        let shell = text(&header["env"], "SHELL");
+        let said = [text(header, "command"), shell, "terminal"].into_iter().find(|said| !said.is_empty());
+        said.unwrap_or_default().clone_into(&mut self.command);
+        let size = match (&header["width"], &header["term"]["cols"], &header["height"], &header["term"]["rows"]) {
+            (Value::Number(width), _, Value::Number(height), _)
+            | (_, Value::Number(width), _, Value::Number(height)) => {
+                format!(" ({width}×{height})")
+            }
+            _ => String::new(),
+        };
+        self.session.title(Title::Prompt, &format!("{}{size}", self.command));
+        let title = text(header, "title");
+        if !title.is_empty() {
+            self.session.title(Title::Given, &format!("{title}{size}"));
+        }
+        self.session.version = Some(format!("asciicast {}", self.version));
+        self.session.at(Some(self.began));
+    }
+
+    fn show(&mut self, said: &str, out: &mut Out) {
+        for c in said.chars() {
+            if let Some(c) = self.escape.next(c) {
+                self.chunk.output.push(c);
+            }
+            let length = self.chunk.output.len();
+            if (c == '\n' && length >= CHUNK_BYTES) || length >= LINE_BYTES_MAX {
+                self.close(length >= LINE_BYTES_MAX, out);
+            }
+        }
+    }
+
+    /// Ends a call. `at_blank`: what follows the last blank is left to the next.
+    fn close(&mut self, at_blank: bool, out: &mut Out) {
+        let blank = self.chunk.output.rfind(char::is_whitespace).filter(|_| at_blank);
+        let rest = blank.map(|at| self.chunk.output.split_off(at + 1)).unwrap_or_default();
+        let to = self.chunk.output.len();
+        self.tell(to, out);
+        self.chunks += 1;
+        self.chunk = Chunk { output: rest, ..Chunk::default() };
+    }
+
+    /// Gives out the call, with so many bytes of its output.
+    fn tell(&self, to: usize, out: &mut Out) {
+        let (Some(session), Some(start)) = (self.session.id.clone(), self.chunk.began) else { return };
+        if to == 0 {
+            return;
+        }
+        let message = "recording".to_owned();
+        let turn =
+            Turn { id: message.clone(), created: Some(self.began), completed: Some(self.now()), ..Turn::default() };
+        out.put("message", &turn.item(&session));
+        let seconds = (start - self.began) / 1_000;
+        let title = match &self.chunk.title {
+            title if title.is_empty() => format!("from {}:{:02}", seconds / 60, seconds % 60),
+            title => title.clone(),
+        };
+        let id = format!("output-{}", self.chunks);
+        let call = Call {
+            place: Place { session, message, id: id.clone() },
+            id,
+            tool: "bash".to_owned(),
+            input: json!({ "command": self.command, "description": title }),
+            start: Some(start),
+        };
+        let output = self.chunk.output[..to].replace("\r\n", "\n");
+        let mut outcome = Outcome { output, end: Some(self.now()), ..Outcome::default() };
+        if let Some(exit) = self.exit {
+            outcome.metadata.insert("exit".to_owned(), json!(exit));
+        }
+        out.put("part", &call.done(&outcome));
+    }
+
+    fn now(&self) -> i64 {
+        self.began.saturating_add(self.at)
+    }
+}
+
+impl Reader for Asciicast {
+    fn record(&mut self, record: &Record<'_>, out: &mut Out) {
+        if self.version == 0 && record.value["version"].is_u64() {
+            return self.header(&record.value, record.raw);
+        }
+        let id = format!("line-{}", record.line);
+        let event = record.value.as_array().map(Vec::as_slice);
+        let Some([Value::Number(time), Value::String(code), Value::String(data)]) = event else {
+            return out.other("record", &id, record.raw);
+        };
+        let ms = (time.as_f64().unwrap_or_default() * 1_000.0) as i64;
+        self.at = if self.version == 3 { self.at.saturating_add(ms.max(0)) } else { self.at.max(ms) };
+        self.session.at(Some(self.now()));
+        match code.as_str() {
+            "o" => {
+                if self.chunk.began.is_some_and(|began| self.now() - began >= CHUNK_MS)
+                    && self.chunk.output.ends_with('\n')
+                {
+                    self.close(false, out);
+                }
+                self.chunk.began.get_or_insert(self.began.saturating_add(self.at));
+                self.show(data, out);
+                self.chunk.began.get_or_insert(self.began.saturating_add(self.at));
+            }
+            "i" => out.report.leave_out("typed input"),
+            "m" => {
+                self.close(false, out);
+                data.clone_into(&mut self.chunk.title);
+            }
+            "x" => self.exit = data.parse().ok(),
+            code => out.other(code, &id, record.raw),
+        }
+    }
+
+    fn settle(&mut self, is_over: bool, out: &mut Out) {
+        // What is not whole may be the beginning of a key.
+        let whole = self.chunk.output.rfind('\n').map_or(0, |at| at + 1);
+        self.tell(if is_over { self.chunk.output.len() } else { whole }, out);
+        if let Some(session) = self.session.item("asciinema") {
+            out.put("session", &session);
+        }
+    }
+
+    fn session(&self) -> Option<&str> {
+        self.session.id.as_deref()
+    }
+}
+
+impl Escape {
+    /// What of the next character is seen.
+    fn next(&mut self, c: char) -> Option<char> {
+        let (next, seen) = match (*self, c) {
+            (Self::None, '\u{1b}') => (Self::Begun, None),
+            (Self::None, '\n' | '\r' | '\t') => (Self::None, Some(c)),
+            (Self::None, c) => (Self::None, (!c.is_control()).then_some(c)),
+            (Self::Begun, '[') => (Self::Control, None),
+            (Self::Begun, ']' | 'P' | '_' | '^' | 'X') => (Self::Text, None),
+            (Self::Begun, '(' | ')' | '*' | '+' | '#' | '%' | ' ') => (Self::One, None),
+            (Self::Control, '@'..='~') | (Self::Text, '\u{7}') | (Self::Begun | Self::One | Self::TextEnds, _) => {
+                (Self::None, None)
+            }
+            (Self::Text, '\u{1b}') => (Self::TextEnds, None),
+            (Self::Control | Self::Text, _) => (*self, None),
+        };
+        *self = next;
+        seen
+    }
+}

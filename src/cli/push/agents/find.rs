@@ -1,0 +1,126 @@
+//! Where agents leave their transcripts, and which of them is the newest.
+//!
+//! The newest is the one that was written to last. Where an agent keeps them by folder, those of the folder that the
+//! program runs in come first, so that nobody shares another project by mistake without being told.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Agent;
+use crate::cli::environment::Environment;
+use crate::cli::exit::{Exit, Failure};
+
+/// Entries of folders that are looked at: years of sessions.
+const ENTRIES_MAX: usize = 100_000;
+
+/// A transcript that was found.
+pub(in crate::cli::push) struct Found {
+    pub(in crate::cli::push) path: PathBuf,
+    /// Whether it is of another folder than this one, for want of one of it.
+    pub(in crate::cli::push) is_elsewhere: bool,
+}
+
+/// The transcript of an agent that was written to last.
+pub(in crate::cli::push) fn latest(agent: Agent, environment: &Environment) -> Result<Found, Failure> {
+    let here = environment.current_folder.as_deref();
+    let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "a home folder that is not known"))?;
+    let mut looked = Looked { agent, left: ENTRIES_MAX, newest: None };
+    if let Some(here) = here {
+        for folder in of_project(agent, &root, here) {
+            looked.walk(&folder, 0);
+        }
+    }
+    let is_elsewhere = looked.newest.is_none();
+    if is_elsewhere {
+        looked.walk(&root, depth);
+    }
+    // Codex keeps its sessions by day, asciinema where it is told to.
+    let is_by_folder = matches!(agent, Agent::Claude | Agent::Gemini);
+    let (_, path) = looked.newest.ok_or_else(|| none(agent, &root.display().to_string()))?;
+    Ok(Found { path, is_elsewhere: is_elsewhere && is_by_folder })
+}
+
+fn none(agent: Agent, place: &str) -> Failure {
+    let message = format!("no transcript of {} in {place}: name the file", agent.title());
+    Failure::new(Exit::Failed, message)
+}
+
+/// Where an agent's transcripts are, and how many folders deep.
+fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
+    let home = |variable: &str, name: &str| {
+        let said = environment.get(variable).map(PathBuf::from);
+        said.or_else(|| Some(environment.home_folder.as_ref()?.join(name)))
+    };
+    Some(match agent {
+        Agent::Claude => (home("CLAUDE_CONFIG_DIR", ".claude")?.join("projects"), 1),
+        Agent::Codex => (home("CODEX_HOME", ".codex")?.join("sessions"), 3),
+        Agent::Gemini => (home("GEMINI_CLI_HOME", "")?.join(".gemini").join("tmp"), 2),
+        Agent::Asciicast => (environment.current_folder.clone()?, 0),
+    })
+}
+
+/// The folders that hold what an agent keeps of a project.
+fn of_project(agent: Agent, root: &Path, here: &Path) -> Vec<PathBuf> {
+    let text = here.to_string_lossy();
+    match agent {
+        Agent::Claude => {
+            let name = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
+            vec![root.join(name.collect::<String>())]
+        }
+        Agent::Gemini => {
+            let digest = Sha256::digest(text.as_bytes());
+            let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            // Newer versions name it after the project, and say inside which one that is.
+            let entries = fs::read_dir(root).into_iter().flatten().take(ENTRIES_MAX).flatten();
+            let is_it = |folder: &PathBuf| {
+                let said = fs::read_to_string(folder.join(".project_root")).unwrap_or_default();
+                folder.ends_with(&hash) || said.trim() == text
+            };
+            entries.map(|entry| entry.path()).filter(is_it).map(|folder| folder.join("chats")).collect()
+        }
+        Agent::Codex | Agent::Asciicast => Vec::new(),
+    }
+}
+
+struct Looked {
+    agent: Agent,
+    left: usize,
+    newest: Option<(SystemTime, PathBuf)>,
+}
+
+impl Looked {
+    fn walk(&mut self, folder: &Path, depth: usize) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if self.left == 0 {
+                return;
+            }
+            self.left -= 1;
+            let path = entry.path();
+            let Ok(about) = fs::metadata(&path) else { continue };
+            if about.is_dir() && depth > 0 {
+                self.walk(&path, depth - 1);
+            } else if about.is_file()
+                && self.is_transcript(&path)
+                && let Ok(time) = about.modified()
+                // Of two of one time, always the same.
+                && self.newest.as_ref().is_none_or(|newest| (time, &path) > (newest.0, &newest.1))
+            {
+                self.newest = Some((time, path));
+            }
+        }
+    }
+
+    /// Those of whole sessions: an agent's own agents write beside them.
+    fn is_transcript(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match self.agent {
+            Agent::Claude => name.ends_with(".jsonl") && !name.starts_with("agent-"),
+            Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
+            Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
+            Agent::Asciicast => name.ends_with(".cast"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Whose file it is, found out from its beginning.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Agent, text};
+use crate::cli::push::lines::Lines;
+
+/// Records that are looked at: agents begin with one that tells, or with a handful that do not.
+const RECORDS_LOOKED_AT: usize = 20;
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli::push) enum Shape {
+    /// Lines of `{"type", "data"}`, or nothing yet.
+    Lines,
+    /// One JSON document that is no agent's: an export.
+    Export,
+    /// Lines of an agent's records.
+    Transcript(Agent),
+    /// One JSON document of an agent's.
+    Document(Agent),
+}
+
+/// Looks at a file. `agent`: whose it is said to be. `follow`: what is not known may become lines.
+pub(in crate::cli::push) async fn sniff(path: &Path, agent: Option<Agent>, follow: bool) -> std::io::Result<Shape> {
+    let mut lines = Lines::open(path).await?;
+    let mut looked_at = 0;
+    let mut first = None;
+    while looked_at < RECORDS_LOOKED_AT {
+        let (line, is_whole) = match lines.next().await? {
+            Some(line) => (line, true),
+            None => match lines.take_rest() {
+                Some(rest) => (rest, false),
+                None => break,
+            },
+        };
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        looked_at += 1;
+        let Ok(record) = serde_json::from_slice::<Value>(&line) else {
+            if looked_at > 1 {
+                continue;
+            }
+            // Of a document the first line is no JSON by itself; but a line of a transcript may be broken, or not whole yet.
+            let is_document = line.trim_ascii().starts_with(b"{") && (is_whole || !follow);
+            return match agent {
+                Some(Agent::Gemini) if is_document => Ok(Shape::Document(Agent::Gemini)),
+                Some(agent) => Ok(Shape::Transcript(agent)),
+                None if is_document && is_gemini_document(path).await? => Ok(Shape::Document(Agent::Gemini)),
+                None if follow => Ok(Shape::Lines),
+                None => Ok(Shape::Export),
+            };
+        };
+        let shape = shape(&record);
+        if agent.is_none_or(|agent| shape == Some(Shape::Document(agent))) && shape.is_some() {
+            return Ok(shape.unwrap_or(Shape::Lines));
+        }
+        first.get_or_insert(record);
+    }
+    Ok(match (agent, first) {
+        (Some(Agent::Gemini), None) if path.extension().is_some_and(|extension| extension == "json") => {
+            Shape::Document(Agent::Gemini)
+        }
+        (Some(agent), _) => Shape::Transcript(agent),
+        (None, None) => Shape::Lines,
+        (None, Some(record)) if follow || record.get("type").is_some() || record.get("body").is_some() => Shape::Lines,
+        (None, Some(_)) => Shape::Export,
+    })
+}
+
+/// What a record tells of its file.
+fn shape(record: &Value) -> Option<Shape> {
+    let is = |name: &str| record.get(name).is_some_and(Value::is_string);
+    let kind = text(record, "type");
+    if record["version"].is_u64() && (record["width"].is_u64() || record["term"].is_object()) {
+        return Some(Shape::Transcript(Agent::Asciicast));
+    }
+    if record["sessionId"].is_string() && record["messages"].is_array() {
+        return Some(Shape::Document(Agent::Gemini));
+    }
+    if is("sessionId") && is("projectHash") {
+        return Some(Shape::Transcript(Agent::Gemini));
+    }
+    if is("timestamp") && record["payload"].is_object() && !kind.is_empty() {
+        return Some(Shape::Transcript(Agent::Codex));
+    }
+    // Before Codex had an envelope.
+    if is("id") && is("timestamp") && record.get("instructions").is_some() {
+        return Some(Shape::Transcript(Agent::Codex));
+    }
+    if !kind.is_empty() && (is("sessionId") || is("leafUuid") || (is("messageId") && record["snapshot"].is_object())) {
+        return Some(Shape::Transcript(Agent::Claude));
+    }
+    // An item by itself, or a recorded request.
+    ((record.get("data").is_some() && !kind.is_empty()) || record["body"].is_object()).then_some(Shape::Lines)
+}
+
+/// Whether a document of several lines is Gemini's: an export has neither of its members.
+async fn is_gemini_document(path: &Path) -> std::io::Result<bool> {
+    let mut lines = Lines::open(path).await?;
+    // Both stand before the messages.
+    let mut head = Vec::new();
+    while let Some(line) = lines.next().await?
+        && head.len() < 4_096
+    {
+        head.extend(line);
+    }
+    let head = String::from_utf8_lossy(&head);
+    Ok(head.contains("\"sessionId\"") && head.contains("\"projectHash\""))
+}
