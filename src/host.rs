@@ -277,7 +277,9 @@ async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted
         if is_http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY).keep_alive_timeout(HEAD_WITHIN);
-            return builder.max_concurrent_streams(HTTP2_STREAMS_MAX).serve_connection(io, service).await;
+            builder.max_concurrent_streams(HTTP2_STREAMS_MAX);
+            // Boxed: a proxy has a few of these, and each viewer by itself would take their room.
+            return Box::pin(builder.serve_connection(io, service)).await;
         }
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HTTP_BUFFER_BYTES);

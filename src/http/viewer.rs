@@ -96,7 +96,8 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
     let (request, _) = request.into_parts();
     let mut response = match begin_stream(&doors, &id, &request).await {
         Ok(stream) => {
-            let bytes = futures::stream::unfold(stream, async |mut stream| {
+            // Boxed: what is handed on from one piece to the next would take the room of three.
+            let bytes = futures::stream::unfold(Box::new(stream), async |mut stream| {
                 let bytes = stream.next().await?;
                 Some((Ok::<_, std::convert::Infallible>(bytes), stream))
             });

@@ -32,12 +32,17 @@ use crate::viewer::frame;
 use crate::viewer::member::Members;
 use crate::viewer::uplink::{Defaults, UPLINK_BYTES_MAX, Uplink};
 
-/// The configuration of a viewer's socket: small frames in, and buffers of 4 KiB.
+/// What is read from a viewer at once: 1 KiB, kept for each viewer that waits. A pong takes 6 bytes of it and a command some
+/// 200; the longest command, of 64 KiB, takes 64 reads.
+const READ_BYTES: usize = 1 << 10;
+
+/// The configuration of a viewer's socket: small frames in, few bytes kept, and what goes out is in no buffer first.
 #[must_use]
 pub fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(4 << 10)
-        .write_buffer_size(4 << 10)
+        .read_buffer_size(READ_BYTES)
+        // Each frame is sent at once, so to gather some would only keep them.
+        .write_buffer_size(0)
         .max_message_size(Some(UPLINK_BYTES_MAX))
         .max_frame_size(Some(UPLINK_BYTES_MAX))
 }
@@ -94,7 +99,9 @@ where
         let feed = match feed {
             Some(feed) => feed,
             None => {
-                let shown = timeout(settings.authenticate_within, show(hub, &entry, &id, cursor, socket)).await;
+                // Boxed, as it is for a moment and the viewer for hours.
+                let shown = Box::pin(show(hub, &entry, &id, cursor, socket));
+                let shown = timeout(settings.authenticate_within, shown).await;
                 shown.unwrap_or(Err(Some(farewell(&UNSHOWN))))?
             }
         };

@@ -8,6 +8,7 @@ mod heartbeats;
 mod manifest;
 mod resume;
 mod streams;
+mod weight;
 
 use crate::support::door::{Served, close_frame, next_json};
 use crate::support::items::part;
