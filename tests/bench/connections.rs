@@ -19,7 +19,7 @@
 //! cargo bench --bench connections --features bin,testing
 //! ```
 //!
-//! Wanted: 100 ms for a revocation (S60), 50 ms for a broadcast.
+//! Wanted: 100 ms for a revocation, 50 ms for a broadcast.
 #![expect(clippy::unwrap_used, reason = "a bench that meets an error has failed")]
 #![expect(clippy::print_stdout, reason = "the figures are what it is for, and how its two processes talk")]
 
