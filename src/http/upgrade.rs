@@ -3,8 +3,8 @@
 //! In this order, each with its own answer: is it an upgrade (426), may its origin (403), does it come too often (429), is
 //! this its door and its protocol (400), who is it (401), does its account come too often (429), for viewers: is the share
 //! there (404) and may it be seen (401), and is there room (429). Nothing is registered and no byte of the body is looked at
-//! before the last of them. The connection is then pending, and admitted by what serves it, on the socket: whoever may not come in after all is
-//! closed with a code.
+//! before the last of them. The connection is then pending, and admitted by what serves it, on the socket: whoever may not come
+//! in after all is closed with a code.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
@@ -159,8 +159,8 @@ impl Doors {
     /// The first questions to who asks for a document of a share: pages of any origin may, for a credential never comes by
     /// itself.
     pub(super) fn knock_for_document(&self, request: &Parts) -> Result<(), Refusal> {
-        if let Some(Peer(address)) = request.extensions.get::<Peer>() {
-            self.check_rate(address.ip())?;
+        if let Some(address) = address(request) {
+            self.check_rate(address)?;
         }
         check_query(request.uri.query().unwrap_or_default())
     }

@@ -19,14 +19,14 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use crate::contract::SUBPROTOCOL_PREFIX;
 use crate::http::reply;
-use crate::http::upgrade::{Doors, Peer, check_query, offered, switching, token, upgrade_key, upgraded};
+use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded};
 use crate::hub::access::Principal;
 use crate::hub::registry::{Door, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
 use crate::share::view::Revision;
-use crate::viewer::command::{Caller, Needs};
+use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::manifest::manifest;
 use crate::viewer::sse::Stream;
@@ -169,22 +169,18 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -
             member => member,
         },
     };
-    let leave = match (&member, uplink.command.needs()) {
-        (Some(member), _) => member.begin_command().map_err(Some),
-        (None, Needs::Nothing | Needs::Owner | Needs::Stream | Needs::Socket) => {
-            // Whoever has no stream shares a few places with all who have none.
-            Arc::clone(&doors.posts).try_acquire_owned().map_err(|_| None)
+    let _leave = match &member {
+        Some(member) => match member.begin_command() {
+            Ok(leave) => leave,
+            Err(refusal) => return Ok(frame::refused(&uplink.id, &refusal)),
+        },
+        // Whoever has no stream shares a few places with all who have none.
+        None => {
+            Arc::clone(&doors.posts).try_acquire_owned().map_err(|_| Refusal::Unavailable { retry_after_ms: 1_000 })?
         }
     };
-    let leave = match leave {
-        Ok(leave) => leave,
-        Err(Some(refusal)) => return Ok(frame::refused(&uplink.id, &refusal)),
-        Err(None) => return Err(Refusal::Unavailable { retry_after_ms: 1_000 }),
-    };
     let caller = Caller { hub: Arc::clone(&doors.hub), room, pass, member, principal, is_on_socket: false };
-    let answer = uplink.answer(&caller, doors.viewer.command_within).await;
-    drop(leave);
-    Ok(answer)
+    Ok(uplink.answer(&caller, doors.viewer.command_within).await)
 }
 
 /// `OPTIONS /events/{id}`: a browser asks whether a page of another origin may.
@@ -216,8 +212,7 @@ pub async fn describe(method: Method) -> Response {
 /// some is known by it, and goes when it is revoked.
 pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
     let shown = token(&request.headers);
-    let address = request.extensions.get::<Peer>().map(|Peer(address)| address.ip());
-    let (hub, failures) = (&doors.hub, doors.hub.failures());
+    let (address, hub, failures) = (address(request), &doors.hub, doors.hub.failures());
     let Some(token) = &shown else { return Ok((hub.enter(id, None, None).await?, None)) };
     if token.reveal().starts_with(GrantToken::PREFIX) {
         return Ok((failures.guard(address, true, hub.enter(id, None, Some(token))).await?, None));
@@ -230,14 +225,11 @@ pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(V
 
 fn register(doors: &Doors, door: Door, principal: Option<Principal>, request: &Parts) -> Result<Pending, Refusal> {
     let pending = doors.hub.register(door, principal)?;
-    if let Some(Peer(address)) = request.extensions.get::<Peer>() {
-        let _first = pending.address.set(address.ip());
-    }
+    address(request).map(|address| pending.address.set(address));
     Ok(pending)
 }
 
 fn params(uri: &Uri) -> Result<Params, Refusal> {
-    check_query(uri.query().unwrap_or_default())?;
     let params = Query::<Params>::try_from_uri(uri).map_err(|error| Refusal::invalid(0, error.to_string()))?;
     Ok(params.0)
 }

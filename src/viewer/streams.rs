@@ -58,8 +58,8 @@ pub struct Place {
 /// A stream is being asked for bytes. Dropping it says that it gave some.
 #[derive(Debug)]
 pub(super) struct Waiting {
+    streams: Arc<Streams>,
     live: Arc<Live>,
-    began: Instant,
 }
 
 impl Streams {
@@ -128,7 +128,7 @@ impl Streams {
 impl Place {
     pub(super) fn waits(&self) -> Waiting {
         self.live.gave_at.store(0, Ordering::Relaxed);
-        Waiting { live: Arc::clone(&self.live), began: self.streams.began }
+        Waiting { streams: Arc::clone(&self.streams), live: Arc::clone(&self.live) }
     }
 }
 
@@ -146,8 +146,7 @@ impl Drop for Place {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        self.live.gave_at.store(now, Ordering::Relaxed);
+        self.live.gave_at.store(self.streams.now(), Ordering::Relaxed);
     }
 }
 

@@ -16,6 +16,7 @@ use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncWrite, StreamExt as _};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -179,8 +180,10 @@ struct Viewer<'a, S> {
     socket: &'a mut WebSocketStream<S>,
     channel: Channel,
     defaults: Defaults,
-    /// At most [`COMMANDS_IN_FLIGHT_MAX`](crate::viewer::member::COMMANDS_IN_FLIGHT_MAX); dropping this ends them.
-    commands: JoinSet<String>,
+    /// Those that run, and the answers that are not in the socket yet: at most
+    /// [`COMMANDS_IN_FLIGHT_MAX`](crate::viewer::member::COMMANDS_IN_FLIGHT_MAX), for each keeps its leave until then. Dropping
+    /// this ends them.
+    commands: JoinSet<(String, OwnedSemaphorePermit)>,
     settings: ViewerSettings,
     /// Something must be heard until then.
     pong_by: Option<Instant>,
@@ -202,7 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<'_, S> {
                 () = silence(self.pong_by) => return Some(farewell(&CloseReason::SILENT)),
                 // Answers before events: there are few of them, and somebody waits.
                 Some(answer) = self.commands.join_next(), if !self.commands.is_empty() => match answer {
-                    Ok(answer) => self.send(text(answer)).await,
+                    Ok((answer, _leave)) => self.send(text(answer)).await,
                     // It was aborted, and then so is all of this.
                     Err(_) => true,
                 },
@@ -211,7 +214,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<'_, S> {
                     Err(refusal) => {
                         self.send(text(frame::ended(&refusal))).await;
                         let may_not = matches!(refusal, Refusal::Unauthorized { .. });
-                        return Some(if may_not { farewell(&CloseReason::HIDDEN) } else { (CloseCode::Normal, "the share is gone") });
+                        let gone = (CloseCode::Normal, "the share is gone");
+                        return Some(if may_not { farewell(&CloseReason::HIDDEN) } else { gone });
                     }
                 },
             };
@@ -281,11 +285,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Viewer<'_, S> {
             is_on_socket: true,
         };
         let within = self.settings.command_within;
-        self.commands.spawn(async move {
-            let answer = uplink.answer(&caller, within).await;
-            drop(leave);
-            answer
-        });
+        self.commands.spawn(async move { (uplink.answer(&caller, within).await, leave) });
         Ok(())
     }
 
