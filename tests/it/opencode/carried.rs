@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use capshare::host::HostSettings;
 use capshare::hub::access::SingleAccount;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -91,10 +93,13 @@ async fn a_later_request_does_not_overtake_an_earlier_one() {
     assert_eq!(text(&api.data(&share).await.ok()), "new");
 }
 
-/// S15: large requests for one share at once are each applied as one, whatever they are split into.
+/// S15: large requests for one share at once are each applied as one, whatever they are split into. The host pauses between
+/// its writes, so that the second request is there long before the first is done.
 #[tokio::test]
 async fn large_requests_do_not_mix() {
-    let served = over(Arc::new(InMemory::new())).await;
+    let access = Arc::new(SingleAccount::new("local".parse().unwrap()));
+    let lingers = |settings: &mut HostSettings| settings.hub.linger = Duration::from_secs(1);
+    let served = Served::over(Arc::new(InMemory::new()), access, lingers).await;
     let api = Api::at(served.address);
     let share = api.create("ses_1").await;
     // Three syncs each.

@@ -128,7 +128,7 @@ async fn a_host_that_is_killed_costs_what_the_client_forgot_until_it_shares_agai
 /// The same behind a proxy that answers 503 for a while, then cuts, then holds up: what it holds up is not lost.
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stderr, reason = "figures, shown with --no-capture")]
-async fn a_bad_network_costs_what_the_client_forgot_until_it_shares_again() {
+async fn a_bad_network_costs_what_the_client_forgot_until_its_export_is_pushed() {
     let served = Served::open().await;
     let proxy = Proxy::to(served.address).await;
     let model = Model::start(STEPS).await;
@@ -165,7 +165,11 @@ async fn a_bad_network_costs_what_the_client_forgot_until_it_shares_again() {
     eprintln!("{lost:?}, 4 steps each: of {} items {missing} are missing and {stale} stale", export.items());
     assert!(missing > 0, "the client has learned to send again: say so in the README");
 
-    Api::at(server).send("POST", &format!("/session/{}/share", viewer.session()), "").await.ok();
+    // The session of the same account: what the client exports goes to the same share.
+    let home = Home::new();
+    let file = home.write("session.json", &user.export(&viewer.session()).await.to_string());
+    let pushed = ["push", &file, "--to", &format!("http://{}", served.address)];
+    tokio::task::block_in_place(|| drop(home.run(&pushed).ends_with(0)));
     viewer.until(|state| *state == export.shared_as(state)).await;
 }
 
