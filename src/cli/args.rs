@@ -158,6 +158,10 @@ pub(crate) struct Serve {
     /// Threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,
+    /// Connections that the host has at once, of all accounts and viewers; each needs a file descriptor (ulimit -n)
+    /// [env: CAPSHARE_CONNECTIONS_MAX] [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub(crate) connections_max: Option<String>,
     /// The endpoint of an S3 service that is not AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,

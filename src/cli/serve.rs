@@ -54,6 +54,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     let mut host_settings = HostSettings::default();
     host_settings.public_url.clone_from(&settings.public_url.value);
     host_settings.workers = settings.workers.value;
+    host_settings.hub.connections_max = settings.connections_max.value;
     host_settings.doors.origins.clone_from(&settings.origins.value);
     host_settings.doors.opencode.account.clone_from(&settings.opencode_account.value);
     host_settings.trusted_proxies.clone_from(&settings.trusted_proxies.value);

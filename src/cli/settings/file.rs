@@ -25,6 +25,7 @@ pub(crate) struct FileSettings {
     pub(crate) single_writer: Option<bool>,
     pub(crate) linger: Option<String>,
     pub(crate) workers: Option<usize>,
+    pub(crate) connections_max: Option<usize>,
     pub(crate) visibility: Option<String>,
     pub(crate) share_ttl: Option<String>,
     pub(crate) share_ttl_max: Option<String>,

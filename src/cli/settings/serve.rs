@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use capshare::host::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
+use capshare::hub::HubSettings;
 use capshare::hub::access::Scopes;
 use capshare::share::id::AccountId;
 use serde_json::{Value, json};
@@ -26,6 +27,10 @@ pub(crate) const LISTEN: &str = "127.0.0.1:7420";
 /// The longest that a sync may be kept back: a third of what a producer waits for an answer.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 
+/// The most connections that may be asked for: at 14 kB each, 14 GB.
+const CONNECTIONS_MAX: usize = 1_000_000;
+const CONNECTIONS: &str = "a number of connections, from 1 to 1000000";
+
 /// What `serve` goes by.
 pub(crate) struct ServeSettings {
     pub(crate) listen: Setting<SocketAddr>,
@@ -41,6 +46,7 @@ pub(crate) struct ServeSettings {
     pub(crate) single_writer: Setting<bool>,
     pub(crate) linger: Setting<Duration>,
     pub(crate) workers: Setting<usize>,
+    pub(crate) connections_max: Setting<usize>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
     pub(crate) granted: Granted,
@@ -95,6 +101,12 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         .read("a number of threads, at most 256, or 0 for one for each core", |text| {
             text.parse().ok().filter(|workers| *workers <= 256)
         })?;
+    let (flag, variables) = ("--connections-max", &["CAPSHARE_CONNECTIONS_MAX"]);
+    let connections_max =
+        find(flag, args.connections_max, variables, "connections_max", file.connections_max.map(text)).map_or_else(
+            || Ok(Setting::by_default(HubSettings::default().connections_max)),
+            |said| said.read(CONNECTIONS, |text| text.parse().ok().filter(|max| (1..=CONNECTIONS_MAX).contains(max))),
+        )?;
     let origins = (!args.origins.is_empty()).then(|| args.origins.join(" "));
     let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))
         .unwrap_or_else(|| Setting::by_default(String::new()))
@@ -148,6 +160,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         single_writer,
         linger,
         workers,
+        connections_max,
         endpoint,
         region,
         granted,
@@ -238,6 +251,7 @@ impl ServeSettings {
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
             ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),
             ("workers", json!(self.workers.value), &self.workers.from),
+            ("connections_max", json!(self.connections_max.value), &self.connections_max.from),
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
         ];

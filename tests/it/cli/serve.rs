@@ -46,7 +46,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         .set("AWS_ENDPOINT_URL", "http://127.0.0.1:9000");
     let file = home.write(
         "host.toml",
-        "listen = '127.0.0.1:3'\nstore = 'memory:'\nworkers = 3\nshare_ttl = '7d'\nkeys = ['bob=another-key-of-the-file']\n[quota]\nbytes_max = '1KiB'\nshares_max = 3\n[s3]\nregion = 'mars'\n",
+        "listen = '127.0.0.1:3'\nstore = 'memory:'\nworkers = 3\nconnections_max = 20000\nshare_ttl = '7d'\nkeys = ['bob=another-key-of-the-file']\n[quota]\nbytes_max = '1KiB'\nshares_max = 3\n[s3]\nregion = 'mars'\n",
     );
     let ran = home.run(&["serve", "--check", "--json", "--config", &file, "--listen", "127.0.0.1:1"]).ends_with(0);
     let shown = &ran.objects()[0];
@@ -54,6 +54,7 @@ fn a_flag_wins_over_a_variable_that_over_the_file_and_check_says_which() {
         ("listen", json!("127.0.0.1:1"), "--listen"),
         ("store", json!("s3://variable/prefix"), "CAPSHARE_STORE"),
         ("workers", json!(3), "workers in the file"),
+        ("connections_max", json!(20_000), "connections_max in the file"),
         ("open", json!(false), "default"),
         ("opencode_account", json!("ann"), "CAPSHARE_OPENCODE_ACCOUNT"),
         ("single_writer", json!(false), "default"),
@@ -94,6 +95,7 @@ fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
         (vec!["--config", &number], "line 2"),
         (vec!["--config", &unknown], "sotre"),
         (vec!["--workers", "many"], "--workers"),
+        (vec!["--connections-max", "0"], "--connections-max"),
         (vec!["--opencode-account", "../x"], "--opencode-account"),
         (vec!["--linger", "11s"], "--linger"),
         (vec!["--account-bytes-max", "7 apples"], "--account-bytes-max"),
