@@ -1,0 +1,21 @@
+//! The drivers: each asks one question, of every system in the same way.
+
+mod start;
+
+use crate::aims::Aim;
+use crate::context::Context;
+use crate::scene::Scene;
+
+/// All scenes there are.
+///
+/// # Errors
+///
+/// One cannot be set up.
+pub(crate) fn scenes(context: &Context) -> anyhow::Result<Vec<Scene>> {
+    Ok(vec![start::scene(context)])
+}
+
+/// What capshare must reach in them.
+pub(crate) fn aims() -> Vec<Aim> {
+    [start::AIMS].concat()
+}
