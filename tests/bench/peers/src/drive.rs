@@ -1,5 +1,9 @@
 //! The drivers: each asks one question, of every system in the same way.
 
+mod fanout;
+mod followed;
+mod idle;
+mod soak;
 mod start;
 
 use crate::aims::Aim;
@@ -12,10 +16,10 @@ use crate::scene::Scene;
 ///
 /// One cannot be set up.
 pub(crate) fn scenes(context: &Context) -> anyhow::Result<Vec<Scene>> {
-    Ok(vec![start::scene(context)])
+    Ok(vec![fanout::scene(context), idle::scene(context), soak::scene(context), start::scene(context)])
 }
 
 /// What capshare must reach in them.
 pub(crate) fn aims() -> Vec<Aim> {
-    [start::AIMS].concat()
+    [fanout::AIMS, idle::AIMS, soak::AIMS, start::AIMS].concat()
 }

@@ -15,6 +15,9 @@ mod context;
 mod drive;
 mod figure;
 mod install;
+mod kernel;
+mod metrics;
+mod publish;
 mod report;
 mod rounds;
 mod running;
@@ -22,6 +25,7 @@ mod scene;
 mod stats;
 mod systems;
 mod versions;
+mod viewers;
 
 use std::process::ExitCode;
 

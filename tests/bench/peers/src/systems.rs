@@ -1,6 +1,10 @@
 //! The systems: how each is had and started. What drives them is in [`drive`](crate::drive).
 
 pub(crate) mod capshare;
+pub(crate) mod durable_streams;
+pub(crate) mod nats;
+pub(crate) mod nchan;
+pub(crate) mod socketio;
 
 use std::net::SocketAddr;
 
