@@ -31,14 +31,16 @@ use crate::running::Running;
 use crate::scene::{Contender, Scene};
 use crate::viewers::pool::Pool;
 
+const MOST: &str = "18,000 connections";
+
 /// Connections, in lines of the table. A process may have 20,000 descriptors here, and this one has the other ends.
-const STEPS: [(usize, &str); 4] = [
+static STEPS: [(usize, &str); 4] = [
     (1_000, "1,000 connections"),
     (5_000, "5,000 connections"),
     (10_000, "10,000 connections"),
-    (18_000, "18,000 connections"),
+    (18_000, MOST),
 ];
-const QUICK: [(usize, &str); 1] = [STEPS[0]];
+static QUICK: [(usize, &str); 1] = [(1_000, "1,000 connections")];
 const BASE: &str = "no connection";
 const EACH: &str = "bytes/connection";
 const ALONE: &str = "private MB";
@@ -54,19 +56,19 @@ pub(crate) const AIMS: &[Aim] = &[
     Aim {
         key: "idle",
         work: "memory of a WebSocket viewer, bytes",
-        ours: Pick { scene: STEPS[3].1, system: Followed::Capshare.name(), metric: EACH },
+        ours: Pick { scene: MOST, system: Followed::Capshare.name(), metric: EACH },
         bound: Bound::AtMost(6_000.0),
     },
     Aim {
         key: "idle",
         work: "memory of a viewer by server-sent events, bytes",
-        ours: Pick { scene: STEPS[3].1, system: Followed::CapshareEvents.name(), metric: EACH },
+        ours: Pick { scene: MOST, system: Followed::CapshareEvents.name(), metric: EACH },
         bound: Bound::AtMost(2_000.0),
     },
     Aim {
         key: "idle",
         work: "memory of an RPC connection, bytes",
-        ours: Pick { scene: STEPS[3].1, system: RPC, metric: EACH },
+        ours: Pick { scene: MOST, system: RPC, metric: EACH },
         bound: Bound::AtMost(14_000.0),
     },
     Aim {
@@ -92,7 +94,7 @@ fn viewers(context: &Context, running: &Running, system: Followed) -> anyhow::Re
         let pool = Arc::new(Pool::start()?);
         let before = settled(context, running).await?;
         let mut there = 0;
-        for (count, line) in steps(context) {
+        for &(count, line) in steps(context) {
             let topics = std::iter::repeat_n(&publisher.topics()[0], count - there);
             pool.open(wanted(system, running, topics));
             there = count;
@@ -102,7 +104,7 @@ fn viewers(context: &Context, running: &Running, system: Followed) -> anyhow::Re
             if pool.lost() > 0 || pool.ready() < count * 95 / 100 {
                 bail!("only {} of {count} viewers are still there: {}", pool.ready(), pool.why());
             }
-            figures.push(Figure::lower(*line, system.name(), EACH, bytes as f64 / count as f64));
+            figures.push(Figure::lower(line, system.name(), EACH, bytes as f64 / count as f64));
         }
         Ok(figures)
     })
@@ -114,8 +116,8 @@ fn callers(context: &Context, running: &Running) -> anyhow::Result<Vec<Figure>> 
         let mut figures = Vec::new();
         let mut clients: Vec<Client> = Vec::new();
         let before = settled(context, running).await?;
-        for (count, line) in steps(context) {
-            let more = stream::iter(clients.len()..*count).map(|at| connect(running, at)).buffer_unordered(CONNECTING);
+        for &(count, line) in steps(context) {
+            let more = stream::iter(clients.len()..count).map(|at| connect(running, at)).buffer_unordered(CONNECTING);
             for client in more.collect::<Vec<_>>().await {
                 clients.push(client?);
             }
@@ -124,7 +126,7 @@ fn callers(context: &Context, running: &Running) -> anyhow::Result<Vec<Figure>> 
             if lost > 0 {
                 bail!("{lost} of {count} clients have lost their connections");
             }
-            figures.push(Figure::lower(*line, RPC, EACH, bytes as f64 / *count as f64));
+            figures.push(Figure::lower(line, RPC, EACH, bytes as f64 / count as f64));
         }
         Ok(figures)
     })
@@ -141,7 +143,7 @@ async fn connect(running: &Running, at: usize) -> anyhow::Result<Client> {
 }
 
 fn steps(context: &Context) -> &'static [(usize, &'static str)] {
-    context.pick(&STEPS, &QUICK)
+    context.pick(STEPS.as_slice(), QUICK.as_slice())
 }
 
 /// The memory of a system that nobody has come to.
