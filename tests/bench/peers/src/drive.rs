@@ -1,5 +1,6 @@
 //! The drivers: each asks one question, of every system in the same way.
 
+mod calls;
 mod start;
 
 use crate::aims::Aim;
@@ -12,10 +13,10 @@ use crate::scene::Scene;
 ///
 /// One cannot be set up.
 pub(crate) fn scenes(context: &Context) -> anyhow::Result<Vec<Scene>> {
-    Ok(vec![start::scene(context)])
+    Ok(vec![calls::scene(context), start::scene(context)])
 }
 
 /// What capshare must reach in them.
 pub(crate) fn aims() -> Vec<Aim> {
-    [start::AIMS].concat()
+    [calls::AIMS, start::AIMS].concat()
 }
