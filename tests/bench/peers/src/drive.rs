@@ -1,6 +1,11 @@
 //! The drivers: each asks one question, of every system in the same way.
 
+mod caller;
 mod calls;
+mod capnp;
+mod durable;
+mod http;
+mod open;
 mod start;
 
 use crate::aims::Aim;
@@ -13,10 +18,10 @@ use crate::scene::Scene;
 ///
 /// One cannot be set up.
 pub(crate) fn scenes(context: &Context) -> anyhow::Result<Vec<Scene>> {
-    Ok(vec![calls::scene(context), start::scene(context)])
+    Ok(vec![calls::scene(context), durable::scene(context), open::scene(context), start::scene(context)])
 }
 
 /// What capshare must reach in them.
 pub(crate) fn aims() -> Vec<Aim> {
-    [calls::AIMS, start::AIMS].concat()
+    [calls::AIMS, durable::AIMS, open::AIMS, start::AIMS].concat()
 }

@@ -18,6 +18,7 @@ mod install;
 mod report;
 mod rounds;
 mod running;
+mod s3;
 mod scene;
 mod stats;
 mod systems;

@@ -8,6 +8,7 @@ pub(crate) mod capnweb;
 pub(crate) mod capshare;
 pub(crate) mod grpc;
 pub(crate) mod jsonrpc;
+pub(crate) mod s2;
 
 use std::io::Read as _;
 use std::net::SocketAddr;

@@ -11,8 +11,6 @@
 //! **Noise.** Driver, system and kernel share the cores, and the driver is most of the work for the fastest systems: compare
 //! systems within a line. `cpu us/call` is the kernel's account of the system's processes alone; it bears a busy machine.
 
-mod caller;
-mod capnp;
 mod capnweb;
 mod grpc;
 mod jsonrpc;
@@ -20,7 +18,8 @@ mod linked;
 
 use crate::aims::{Aim, Bound, Pick};
 use crate::context::Context;
-use crate::drive::calls::caller::{Cell, Work};
+use crate::drive::caller::{Caller, Cell, Work};
+use crate::drive::capnp;
 use crate::figure::Figure;
 use crate::running::Running;
 use crate::scene::{Contender, Scene};
@@ -76,7 +75,9 @@ pub(crate) const AIMS: &[Aim] = &[
 pub(crate) fn scene(_context: &Context) -> Scene {
     let contenders = vec![
         Contender::new(Capshare::new("capshare"), |context, running| {
-            cells(context, running, true, async |_| capnp::Bare::web_socket(running.address).await)
+            cells(context, running, true, async |_| {
+                capnp::Bare::web_socket(running.address, &["ses_1".to_owned()]).await
+            })
         }),
         Contender::new(Capshare::new("capshare, linked"), |context, running| {
             cells(context, running, true, async |connection| linked::Linked::connect(running.address, connection).await)
@@ -101,7 +102,7 @@ pub(crate) fn scene(_context: &Context) -> Scene {
 }
 
 /// One round on one system: all cells, on connections that are made once.
-fn cells<C: caller::Caller>(
+fn cells<C: Caller>(
     context: &Context,
     running: &Running,
     calls_back: bool,

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 
-use crate::drive::calls::caller::Caller;
+use crate::drive::caller::Caller;
 
 type Socket = TokioAdapter<TcpStream>;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::bail;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::drive::calls::caller::Caller;
+use crate::drive::caller::Caller;
 use crate::systems::grpc::SyncRequest;
 use crate::systems::grpc::generated::shares_client::SharesClient;
 

@@ -7,7 +7,7 @@ use jsonrpsee::core::client::ClientT as _;
 use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 
-use crate::drive::calls::caller::Caller;
+use crate::drive::caller::Caller;
 
 /// A connection.
 pub(crate) struct JsonRpc(WsClient);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use capshare::Client;
 use capshare::client::{Items, Share};
 
-use crate::drive::calls::caller::Caller;
+use crate::drive::caller::Caller;
 
 /// Lanes of the first connection and of each further one: 256 in flight on one, or on sixteen together.
 const LANES: (usize, usize) = (256, 16);

@@ -13,27 +13,27 @@ use capshare::wire::vat::{self, VatLimits};
 use capshare::wire::websocket::{PipeOptions, pipe, socket_config};
 use tokio::net::TcpStream;
 
-use crate::drive::calls::caller::Caller;
+use crate::drive::caller::Caller;
 use crate::systems::capnp_tcp;
 
 /// One message at most, as the contract has it.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
-/// A root, and the one share that all connections sync.
+/// A root, and the shares that are synced: lane 0 syncs the first, and so on around.
 pub(crate) struct Bare {
     root: share_rpc::Client,
-    id: String,
-    secret: String,
+    /// Their ids and secrets.
+    shares: Vec<(String, String)>,
     callback: probe_callback::Client,
 }
 
 impl Bare {
-    /// To a host of capshare.
+    /// To a host of capshare, with a share for each of these sessions.
     ///
     /// # Errors
     ///
     /// There is no connection, or no share.
-    pub(crate) async fn web_socket(address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) async fn web_socket(address: SocketAddr, sessions: &[String]) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let url = format!("ws://{address}/rpc/share");
@@ -46,7 +46,7 @@ impl Bare {
             let _control = control;
             vat.await
         });
-        Self::with_share(root).await
+        Self::with_shares(root, sessions).await
     }
 
     /// To the floor.
@@ -59,27 +59,41 @@ impl Bare {
         let mut rpc = RpcSystem::new(capnp_tcp::network(stream, Side::Client)?, None);
         let root = rpc.bootstrap(Side::Server);
         tokio::task::spawn_local(rpc);
-        Self::with_share(root).await
+        Self::with_shares(root, &["ses_1".to_owned()]).await
     }
 
-    /// Sharing a session again gives the same share, so each connection asks for it.
-    async fn with_share(root: share_rpc::Client) -> anyhow::Result<Self> {
-        let mut request = root.create_share_request();
-        request.get().set_session_id("ses_1");
-        let response = request.send().promise.await?;
-        let create_result::Which::Created(created) = response.get()?.get_result()?.which()? else {
-            bail!("the host refused to share")
-        };
-        let (id, secret) = (created.get_id()?.to_string()?, created.get_secret()?.to_string()?);
-        Ok(Self { root, id, secret, callback: capnp_rpc::new_client(Callback) })
+    /// What it calls.
+    pub(crate) fn root(&self) -> &share_rpc::Client {
+        &self.root
+    }
+
+    /// The id of its first share.
+    pub(crate) fn id(&self) -> &str {
+        self.shares.first().map_or("", |(id, _)| id)
+    }
+
+    /// Sharing a session again gives the same share, so each connection asks for those that it syncs.
+    async fn with_shares(root: share_rpc::Client, sessions: &[String]) -> anyhow::Result<Self> {
+        let mut shares = Vec::new();
+        for session in sessions {
+            let mut request = root.create_share_request();
+            request.get().set_session_id(session.as_str());
+            let response = request.send().promise.await?;
+            let create_result::Which::Created(created) = response.get()?.get_result()?.which()? else {
+                bail!("the host refused to share")
+            };
+            shares.push((created.get_id()?.to_string()?, created.get_secret()?.to_string()?));
+        }
+        Ok(Self { root, shares, callback: capnp_rpc::new_client(Callback) })
     }
 }
 
 impl Caller for Bare {
-    async fn sync(&self, _lane: usize, part: String) -> anyhow::Result<u64> {
+    async fn sync(&self, lane: usize, part: String) -> anyhow::Result<u64> {
+        let (id, secret) = &self.shares[lane % self.shares.len()];
         let mut request = self.root.sync_share_request();
-        request.get().set_share_id(self.id.as_str());
-        request.get().set_secret(self.secret.as_str());
+        request.get().set_share_id(id.as_str());
+        request.get().set_secret(secret.as_str());
         request.get().init_data(1).get(0).set_part(part.as_str());
         let response = request.send().promise.await?;
         Ok(read_synced(response.get()?.get_result()?)?.sync_count)

@@ -1,11 +1,15 @@
 //! What calls have in common: somebody who makes one, and the loop that keeps many in flight.
 
 use std::cell::RefCell;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::running::Running;
 use crate::stats::percentile;
+
+/// Parts that a share has after a while: each sync replaces one.
+const PARTS: u64 = 500;
 
 /// One connection to a system.
 pub(crate) trait Caller {
@@ -38,6 +42,9 @@ pub(crate) struct Cell {
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) per_second: f64,
+    /// How many calls were answered in the time that counts.
+    pub(crate) calls: usize,
+    pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     /// The system's processor time for each call.
     pub(crate) cpu_us: f64,
@@ -61,7 +68,7 @@ impl Cell {
                 loop {
                     let called = Instant::now();
                     match self.work {
-                        Work::Sync(bytes) => _ = caller.sync(lane, part(bytes)).await?,
+                        Work::Sync(bytes) => _ = caller.sync(lane, part(bytes, PARTS)).await?,
                         Work::Callback => caller.callback().await?,
                     }
                     let answered = Instant::now();
@@ -86,19 +93,48 @@ impl Cell {
         Ok(Measured {
             per_second: times.len() as f64 / self.time.as_secs_f64(),
             cpu_us: cpu.as_secs_f64() * 1_000_000.0 / times.len() as f64,
+            calls: times.len(),
+            p50_ms: percentile(&mut times, 50.0),
             p99_ms: percentile(&mut times, 99.0),
         })
     }
 }
 
-/// A part that differs from every other of the run, with one of 500 ids.
-pub(crate) fn part(bytes: usize) -> String {
+/// A part that differs from every other of the run, with one of so many ids. Its text packs as badly as random letters do.
+pub(crate) fn part(bytes: usize, ids: u64) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    static LETTERS: LazyLock<String> = LazyLock::new(|| {
+        let mut state = 1_u64;
+        let mut letter = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ."[(state >> 58) as usize])
+        };
+        (0..LETTERS_COUNT).map(|_| letter()).collect()
+    });
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    let head = format!(r#"{{"id":"prt_{}","messageID":"msg_1","n":"{n:012}","text":""#, n % 500);
+    let head = format!(r#"{{"id":"prt_{}","messageID":"msg_1","n":"{n:012}","text":""#, n % ids);
+    let length = bytes.saturating_sub(head.len() + 2).min(LETTERS_COUNT);
+    let from = n as usize * 7_919 % (LETTERS_COUNT - length + 1);
     let mut part = String::with_capacity(bytes);
     part.push_str(&head);
-    part.extend(std::iter::repeat_n('x', bytes.saturating_sub(head.len() + 2)));
+    part.push_str(&LETTERS[from..from + length]);
     part.push_str("\"}");
     part
+}
+
+/// From where parts take their texts: more than the largest part.
+const LETTERS_COUNT: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+
+    #[test]
+    fn a_part_has_the_size_that_was_asked_for_and_is_json() {
+        for bytes in [256, 65_536] {
+            let part = part(bytes, 500);
+            assert_eq!(part.len(), bytes);
+            assert!(serde_json::from_str::<serde_json::Value>(&part).is_ok());
+        }
+    }
 }
