@@ -42,8 +42,6 @@ pub(crate) struct Cell {
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) per_second: f64,
-    /// How many calls were answered in the time that counts.
-    pub(crate) calls: usize,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
     /// The system's processor time for each call.
@@ -93,7 +91,6 @@ impl Cell {
         Ok(Measured {
             per_second: times.len() as f64 / self.time.as_secs_f64(),
             cpu_us: cpu.as_secs_f64() * 1_000_000.0 / times.len() as f64,
-            calls: times.len(),
             p50_ms: percentile(&mut times, 50.0),
             p99_ms: percentile(&mut times, 99.0),
         })
