@@ -16,6 +16,7 @@ pub(crate) struct Pick {
 
 /// What is wanted of a figure.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::enum_variant_names, reason = "an aim reads as a sentence")]
 pub(crate) enum Bound {
     /// At least so many times that one.
     AtLeastOf(f64, Pick),

@@ -1,8 +1,14 @@
 //! The drivers: each asks one question, of every system in the same way.
 
+mod caller;
+mod calls;
+mod capnp;
+mod durable;
 mod fanout;
 mod followed;
+mod http;
 mod idle;
+mod open;
 mod soak;
 mod start;
 
@@ -16,10 +22,18 @@ use crate::scene::Scene;
 ///
 /// One cannot be set up.
 pub(crate) fn scenes(context: &Context) -> anyhow::Result<Vec<Scene>> {
-    Ok(vec![fanout::scene(context), idle::scene(context), soak::scene(context), start::scene(context)])
+    Ok(vec![
+        calls::scene(context),
+        fanout::scene(context),
+        idle::scene(context),
+        durable::scene(context),
+        open::scene(context),
+        start::scene(context),
+        soak::scene(context),
+    ])
 }
 
 /// What capshare must reach in them.
 pub(crate) fn aims() -> Vec<Aim> {
-    [fanout::AIMS, idle::AIMS, soak::AIMS, start::AIMS].concat()
+    [calls::AIMS, fanout::AIMS, idle::AIMS, durable::AIMS, open::AIMS, start::AIMS, soak::AIMS].concat()
 }

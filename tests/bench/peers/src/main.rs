@@ -21,6 +21,7 @@ mod publish;
 mod report;
 mod rounds;
 mod running;
+mod s3;
 mod scene;
 mod stats;
 mod systems;

@@ -43,7 +43,7 @@ fn run(context: &Context, system: &Capshare) -> anyhow::Result<Vec<Figure>> {
     let mut times = Vec::new();
     for _ in 0..context.pick(STARTS, 3) {
         let address = free_address()?;
-        let mut command = system.command(context, address);
+        let mut command = system.command(context, address)?;
         let began = Instant::now();
         let running = Running::spawn(context, "capshare start", &mut command, address)?;
         while !is_ready(address) {

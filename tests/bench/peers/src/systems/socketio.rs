@@ -9,7 +9,7 @@ use crate::scene::System;
 use crate::versions;
 
 /// The server's program.
-const PROGRAM: &str = include_str!("../node/socketio.js");
+const PROGRAM: &str = include_str!("../../node/socketio.mjs");
 
 /// A server.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl System for SocketIo {
         let folder = install::npm(context, "socket.io", versions::SOCKET_IO)?;
         let address = free_address()?;
         // Beside `node_modules`, where Node looks for what it imports.
-        let program = folder.join("server.js");
+        let program = folder.join("server.mjs");
         std::fs::write(&program, PROGRAM)?;
         let mut command = Command::new("node");
         command.arg(&program).arg(address.port().to_string()).current_dir(&folder);
