@@ -16,6 +16,8 @@ mod grpc;
 mod jsonrpc;
 mod linked;
 
+use std::time::Duration;
+
 use crate::aims::{Aim, Bound, Pick};
 use crate::context::Context;
 use crate::drive::caller::{Caller, Cell, Work};
@@ -30,6 +32,8 @@ use crate::systems::{Own, capnp_tcp, grpc as grpc_system, jsonrpc as jsonrpc_sys
 /// The most connections of a cell.
 const CONNECTIONS_MAX: usize = 16;
 const KIB: usize = 1_024;
+/// How long a cell counts.
+const TIME: Duration = Duration::from_millis(1_500);
 
 /// What is driven: (what, connections, in flight).
 const CELLS: &[(Work, usize, usize)] = &[
@@ -119,7 +123,7 @@ fn cells<C: Caller>(
             if work == Work::Callback && !calls_back {
                 continue;
             }
-            let cell = Cell { work, in_flight: in_flight / connections, time: context.seconds(1.5) };
+            let cell = Cell { work, in_flight: in_flight / connections, time: context.pick(TIME, TIME / 4) };
             let measured = cell.run(&callers[..connections], running).await?;
             let what = match work {
                 Work::Sync(bytes) if bytes < KIB => format!("{bytes} B"),
@@ -129,8 +133,11 @@ fn cells<C: Caller>(
             let plural = if connections == 1 { "" } else { "s" };
             let line = format!("{what}, {in_flight} in flight, {connections} connection{plural}");
             figures.push(Figure::higher(&line, &running.name, "calls/s", measured.per_second));
-            figures.push(Figure::lower(&line, &running.name, "p99 ms", measured.p99_ms));
-            figures.push(Figure::lower(&line, &running.name, "cpu us/call", measured.cpu_us));
+            // Of no answer there is no more to say.
+            if measured.per_second > 0.0 {
+                figures.push(Figure::lower(&line, &running.name, "p99 ms", measured.p99_ms));
+                figures.push(Figure::lower(&line, &running.name, "cpu us/call", measured.cpu_us));
+            }
         }
         Ok(figures)
     })

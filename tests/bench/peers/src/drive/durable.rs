@@ -107,11 +107,9 @@ fn round<C: Caller>(
                 ("200 shares, 8 in flight each", &many[..], IN_FLIGHT),
             ] {
                 let cell = Cell { work: Work::Sync(PART_BYTES), in_flight, time: context.seconds(5.0) };
-                // Those of the warm-up count for the bucket too, so they are taken for calls of the same kind.
                 bucket.take_counts();
-                let began = Instant::now();
                 let measured = cell.run(callers, running).await?;
-                let calls = measured.per_second * began.elapsed().as_secs_f64();
+                let calls = measured.answered.max(1) as f64;
                 let counts = bucket.take_counts();
                 let line = format!("{put_ms} ms PUT, {shares}");
                 let name = &running.name;

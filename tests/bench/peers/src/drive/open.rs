@@ -116,8 +116,8 @@ fn first_byte(running: &Running, id: &str) -> anyhow::Result<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let host = Bare::web_socket(running.address, &[]).await?;
-        let hello = host.root().hello_request();
-        hello.send().promise.await?;
+        // The connection is there, and the host has answered on it.
+        host.root().probe_value_request().send().promise.await?;
         let began = Instant::now();
         let mut request = host.root().view_share_request();
         request.get().set_share_id(id);
