@@ -5,8 +5,13 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
+
 use crate::running::Running;
 use crate::stats::percentile;
+
+/// A system that leaves a call open for longer has failed.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Parts that a share has after a while: each sync replaces one.
 const PARTS: u64 = 500;
@@ -90,7 +95,9 @@ impl Cell {
             tokio::time::sleep_until(end.into()).await;
             Ok(running.cpu().saturating_sub(before))
         };
-        let (_, cpu) = futures::try_join!(futures::future::try_join_all(loops), account)?;
+        let driven = async { futures::try_join!(futures::future::try_join_all(loops), account) };
+        let driven = tokio::time::timeout(ANSWERED_WITHIN + 2 * self.time, driven).await;
+        let (_, cpu) = driven.with_context(|| format!("calls without an answer for {ANSWERED_WITHIN:?}"))??;
         let mut times = times.into_inner();
         Ok(Measured {
             per_second: times.len() as f64 / self.time.as_secs_f64(),

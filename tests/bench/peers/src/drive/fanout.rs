@@ -156,11 +156,7 @@ async fn measure(
 }
 
 /// Viewers of these topics, from enough addresses.
-pub(crate) fn wanted<'a>(
-    system: Followed,
-    running: &Running,
-    topics: impl Iterator<Item = &'a String>,
-) -> Vec<Wanted> {
+pub(crate) fn wanted<'a>(system: Followed, running: &Running, topics: impl Iterator<Item = &'a String>) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     let mut last: Option<(&String, Arc<_>)> = None;
     for (at, topic) in topics.enumerate() {
