@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::figure::Figure;
 use crate::publish::http::Http;
 use crate::publish::shares::Shares;
-use crate::publish::{Publisher, nats, names};
+use crate::publish::{Publisher, names, nats};
 use crate::running::Running;
 use crate::scene::Contender;
 use crate::systems::capshare::Capshare;
@@ -90,12 +90,10 @@ impl Followed {
                     .then(b"PONG", Vec::new())
                     .answering(b"PING\r\n", frames::binary(b"PONG\r\n"))
             }
-            Self::SocketIo => {
-                Script::web_socket(&format!("/socket.io/?EIO=4&transport=websocket&room={topic}"), "")
-                    .then(b"0{", frames::text(b"40"))
-                    .then(b"40{", Vec::new())
-                    .answering(b"2", frames::text(b"3"))
-            }
+            Self::SocketIo => Script::web_socket(&format!("/socket.io/?EIO=4&transport=websocket&room={topic}"), "")
+                .then(b"0{", frames::text(b"40"))
+                .then(b"40{", Vec::new())
+                .answering(b"2", frames::text(b"3")),
             Self::DurableStreams => {
                 let script = Script::events(&format!("/{topic}?offset=now&live=sse"));
                 Script { comes_back: true, ..script.then(b"event: control", Vec::new()) }

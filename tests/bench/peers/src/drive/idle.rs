@@ -34,12 +34,8 @@ use crate::viewers::pool::Pool;
 const MOST: &str = "18,000 connections";
 
 /// Connections, in lines of the table. A process may have 20,000 descriptors here, and this one has the other ends.
-static STEPS: [(usize, &str); 4] = [
-    (1_000, "1,000 connections"),
-    (5_000, "5,000 connections"),
-    (10_000, "10,000 connections"),
-    (18_000, MOST),
-];
+static STEPS: [(usize, &str); 4] =
+    [(1_000, "1,000 connections"), (5_000, "5,000 connections"), (10_000, "10,000 connections"), (18_000, MOST)];
 static QUICK: [(usize, &str); 1] = [(1_000, "1,000 connections")];
 const BASE: &str = "no connection";
 const EACH: &str = "bytes/connection";
@@ -122,7 +118,10 @@ fn callers(context: &Context, running: &Running) -> anyhow::Result<Vec<Figure>> 
                 clients.push(client?);
             }
             let bytes = settled(context, running).await?.saturating_sub(before);
-            let lost = clients.iter().filter(|client| !matches!(*client.state().borrow(), ConnectionState::Connected(_))).count();
+            let lost = clients
+                .iter()
+                .filter(|client| !matches!(*client.state().borrow(), ConnectionState::Connected(_)))
+                .count();
             if lost > 0 {
                 bail!("{lost} of {count} clients have lost their connections");
             }
@@ -154,7 +153,7 @@ async fn base(context: &Context, running: &Running, name: &str) -> anyhow::Resul
 
 /// Waits until the memory written to is the same, within 1 in 200, for so many seconds in a row; or gives up waiting.
 async fn settled(context: &Context, running: &Running) -> anyhow::Result<u64> {
-    let (calm, most) = context.pick((4, Duration::from_secs(40)), (1, Duration::from_secs(5)));
+    let (calm, most) = context.pick((3, Duration::from_secs(40)), (1, Duration::from_secs(5)));
     let (began, mut last, mut same) = (Instant::now(), written_bytes(running)?, 0);
     while same < calm && began.elapsed() < most {
         sleep(Duration::from_secs(1)).await;

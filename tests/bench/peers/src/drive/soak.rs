@@ -53,12 +53,8 @@ const LASTS: Duration = Duration::from_secs(600);
 /// blocked lives for 10 s, and the kernel's own time.
 const GONE_WITHIN: Duration = Duration::from_secs(90);
 /// What counts who is there.
-const GAUGES: [&str; 4] = [
-    "capshare_connections_open",
-    "capshare_followers",
-    "capshare_calls_in_flight",
-    "capshare_capabilities_held",
-];
+const GAUGES: [&str; 4] =
+    ["capshare_connections_open", "capshare_followers", "capshare_calls_in_flight", "capshare_capabilities_held"];
 
 const fn ours(metric: &'static str) -> Pick {
     Pick { scene: LINE, system: NAME, metric }

@@ -67,7 +67,14 @@ impl Connection {
         }
         let socket = TcpStream::from_std(socket.into());
         let script = Arc::clone(&wanted.script);
-        Ok(Self { socket, dead: wanted.dead, wanted: wanted.clone(), script, stage: Stage::Connecting, rest: Vec::new() })
+        Ok(Self {
+            socket,
+            dead: wanted.dead,
+            wanted: wanted.clone(),
+            script,
+            stage: Stage::Connecting,
+            rest: Vec::new(),
+        })
     }
 
     pub(crate) fn is_connecting(&self) -> bool {

@@ -24,9 +24,9 @@ pub(crate) fn read(text: &[u8], mut heard: impl FnMut(Duration)) -> usize {
         let Some(mark) = text.get(at..at + BYTES) else { return at };
         let digits = &mark[1..BYTES - 1];
         if mark[BYTES - 1] == b'@' && digits.iter().all(u8::is_ascii_digit) {
-            let number = digits.iter().fold(0_u64, |number, digit| {
-                number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
-            });
+            let number = digits
+                .iter()
+                .fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
             heard(Duration::from_micros(number));
             done = at + BYTES;
         } else {

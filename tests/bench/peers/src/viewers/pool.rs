@@ -234,7 +234,9 @@ impl Worker {
     fn close(&mut self, mut count: usize, dead: bool) {
         let mut kept = VecDeque::new();
         while let Some(at) = self.ages.pop_front() {
-            let Some(connection) = self.connections.get(at).filter(|connection| connection.is_ready()) else { continue };
+            let Some(connection) = self.connections.get(at).filter(|connection| connection.is_ready()) else {
+                continue;
+            };
             if count == 0 || connection.dead != dead {
                 kept.push_back(at);
                 continue;
