@@ -1,6 +1,9 @@
 // capnweb on Node with ws: a counter in memory. Ends with its standard input.
 import { RpcTarget, newWebSocketRpcSession } from "capnweb";
-import { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
+
+// Node has none of its own before 22, and capnweb reads its constants.
+globalThis.WebSocket ??= WebSocket;
 
 let count = 0;
 
