@@ -132,13 +132,13 @@ async fn measure(
     pool.open(wanted(system, running, topics));
     wait_ready(&pool, line.topics * line.viewers_each).await?;
     // Until what is announced to those who are there is over, and until each code path was taken once.
-    sleep(context.pick(Duration::from_secs(2), Duration::from_millis(500))).await;
+    sleep(context.pick(Duration::from_millis(1_500), Duration::from_millis(500))).await;
     let warm = publish(&pool, &publisher, line, Duration::from_secs(1)).await?;
     arrivals(&pool, warm * line.viewers_each).await;
     pool.latencies();
 
     let (heard, before) = (pool.heard(), Cpu::of(running));
-    let window = context.pick(Duration::from_secs(6), Duration::from_secs(1));
+    let window = context.pick(Duration::from_secs(5), Duration::from_secs(1));
     let expected = publish(&pool, &publisher, line, window).await? * line.viewers_each;
     arrivals(&pool, usize::try_from(heard)? + expected).await;
     let cpu = Cpu::of(running).since(before);

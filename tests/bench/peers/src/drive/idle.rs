@@ -153,7 +153,7 @@ async fn base(context: &Context, running: &Running, name: &str) -> anyhow::Resul
 
 /// Waits until the memory written to is the same, within 1 in 200, for so many seconds in a row; or gives up waiting.
 async fn settled(context: &Context, running: &Running) -> anyhow::Result<u64> {
-    let (calm, most) = context.pick((4, Duration::from_secs(40)), (1, Duration::from_secs(5)));
+    let (calm, most) = context.pick((3, Duration::from_secs(40)), (1, Duration::from_secs(5)));
     let (began, mut last, mut same) = (Instant::now(), written_bytes(running)?, 0);
     while same < calm && began.elapsed() < most {
         sleep(Duration::from_secs(1)).await;

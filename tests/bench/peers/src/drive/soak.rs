@@ -1,8 +1,8 @@
 //! Does a host under a mixed load for a long time stay as it was, and keep what it acknowledged?
 //!
 //! **Scene.** `cargo bench-peers --only soak --rounds 1`, 10 minutes: a host over a directory; 500 producers, linked clients on
-//! connections of their own, each of which syncs an item of 256 bytes of its share once a second, and comes back as another client
-//! every one to two minutes; 5,000 viewers of their shares, half by either door, of which 50 come and go each second, and 1 % are
+//! connections of their own, each of which syncs an item of 256 bytes of its share every 0.7 s, and comes back as another client
+//! after 60 to 119 of them; 5,000 viewers of their shares, half by either door, of which 50 come and go each second, and 1 % are
 //! dead: they never read, and have the smallest buffer that the kernel gives. Then all leave, the host is killed (SIGKILL), and
 //! another one is started over the directory. `--quick` takes a fifth of everybody for 20 seconds.
 //!

@@ -1,4 +1,4 @@
-//! A producer of the soak: syncs once a second, remembers what was acknowledged, and now and then comes back as another client.
+//! A producer of the soak: syncs all the time, remembers what was acknowledged, and now and then comes back as another client.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -17,7 +17,8 @@ use crate::viewers::pool::Pool;
 
 /// Items of a share: each sync replaces one, so that a share does not grow.
 const ITEMS: u64 = 20;
-const EVERY: Duration = Duration::from_secs(1);
+/// A room remembers its last 256 changes for those who fall behind: it has them after 180 s, before the second third of the time.
+const EVERY: Duration = Duration::from_millis(700);
 const ITEM_BYTES: usize = 256;
 /// Producers behind one address, as the proxy says that they are.
 const OF_AN_ADDRESS: usize = 100;
@@ -68,7 +69,7 @@ impl Producer {
         pool: &Pool,
         stopping: &Rc<Cell<bool>>,
     ) -> anyhow::Result<Kept> {
-        // Not all in the same moment; and each stays for another time, from one to two minutes.
+        // Not all in the same moment; and each stays for another time, from 60 to 119 syncs.
         let offset = EVERY.mul_f64((self.number % 100) as f64 / 100.0);
         let stays = 60 + self.number as u64 % 60;
         let mut ticks = interval_at(Instant::now() + offset, EVERY);
