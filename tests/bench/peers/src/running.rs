@@ -74,7 +74,7 @@ impl Running {
             .stdout(out.try_clone()?)
             .stderr(out)
             .spawn()
-            .with_context(|| format!("{command:?}"))?;
+            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
         Ok(Self { name: name.to_owned(), address, doors: BTreeMap::new(), folder: None, log, child })
     }
 
