@@ -1,7 +1,6 @@
-//! A producer of the soak: syncs all the time, remembers what was acknowledged, and now and then comes back as another client.
+//! A producer of the soak: syncs once a second, remembers what was acknowledged, and now and then comes back as another client.
 
 use std::cell::Cell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -17,8 +16,10 @@ use crate::viewers::pool::Pool;
 
 /// Items of a share: each sync replaces one, so that a share does not grow.
 const ITEMS: u64 = 20;
-/// A room remembers its last 256 changes for those who fall behind: it has them after 180 s, before the second third of the time.
-const EVERY: Duration = Duration::from_millis(700);
+const EVERY: Duration = Duration::from_secs(1);
+/// Syncs that are made at once, without a pause: a room remembers its last 256 changes for those who fall behind, and its memory
+/// grows until it has them.
+pub(super) const FILLING: u64 = 256;
 const ITEM_BYTES: usize = 256;
 /// Producers behind one address, as the proxy says that they are.
 const OF_AN_ADDRESS: usize = 100;
@@ -37,6 +38,16 @@ pub(super) struct Kept {
 pub(super) struct Producer {
     pub(super) url: String,
     pub(super) number: usize,
+    /// How many syncs it makes without a pause before it goes on with one a second.
+    pub(super) filling: u64,
+}
+
+/// What all producers know of one another.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Producers that have made their first syncs.
+    pub(super) filled: Cell<usize>,
+    pub(super) stopping: Cell<bool>,
 }
 
 impl Producer {
@@ -67,7 +78,7 @@ impl Producer {
         &self,
         (mut client, mut share, mut kept): (Client, Share, Kept),
         pool: &Pool,
-        stopping: &Rc<Cell<bool>>,
+        progress: &Progress,
     ) -> anyhow::Result<Kept> {
         // Not all in the same moment; and each stays for another time, from 60 to 119 syncs.
         let offset = EVERY.mul_f64((self.number % 100) as f64 / 100.0);
@@ -75,8 +86,13 @@ impl Producer {
         let mut ticks = interval_at(Instant::now() + offset, EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut leaves = self.number as u64 % stays;
-        while !stopping.get() {
-            ticks.tick().await;
+        while !progress.stopping.get() {
+            if kept.acknowledged == self.filling {
+                progress.filled.update(|filled| filled + 1);
+            }
+            if kept.acknowledged >= self.filling {
+                ticks.tick().await;
+            }
             let number = kept.acknowledged;
             let mut items = Items::new();
             items.put("part", &item(number, pool.now()))?;
