@@ -129,7 +129,7 @@ async fn measure(
     let publisher: Rc<dyn Publisher> = system.publisher(running, &format!("line{at}"), line.topics).await?.into();
     let pool = Arc::new(Pool::start()?);
     let topics = publisher.topics().iter().flat_map(|topic| std::iter::repeat_n(topic, line.viewers_each));
-    pool.open(wanted(system, running, topics));
+    pool.open(wanted(system, running, topics, 0));
     wait_ready(&pool, line.topics * line.viewers_each).await?;
     // Until what is announced to those who are there is over, and until each code path was taken once.
     sleep(context.pick(Duration::from_millis(1_500), Duration::from_millis(500))).await;
@@ -155,8 +155,13 @@ async fn measure(
     ])
 }
 
-/// Viewers of these topics, from enough addresses.
-pub(crate) fn wanted<'a>(system: Followed, running: &Running, topics: impl Iterator<Item = &'a String>) -> Vec<Wanted> {
+/// Viewers of these topics, from enough addresses; so many are there already.
+pub(crate) fn wanted<'a>(
+    system: Followed,
+    running: &Running,
+    topics: impl Iterator<Item = &'a String>,
+    there: usize,
+) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     let mut last: Option<(&String, Arc<_>)> = None;
     for (at, topic) in topics.enumerate() {
@@ -165,7 +170,7 @@ pub(crate) fn wanted<'a>(system: Followed, running: &Running, topics: impl Itera
             Some(_) | None => Arc::new(system.script(topic)),
         };
         last = Some((topic, Arc::clone(&script)));
-        all.push(Wanted { to: system.address(running), from: address(at), script, dead: false });
+        all.push(Wanted { to: system.address(running), from: address(there + at), script, dead: false });
     }
     all
 }

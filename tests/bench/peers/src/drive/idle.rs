@@ -92,7 +92,7 @@ fn viewers(context: &Context, running: &Running, system: Followed) -> anyhow::Re
         let mut there = 0;
         for &(count, line) in steps(context) {
             let topics = std::iter::repeat_n(&publisher.topics()[0], count - there);
-            pool.open(wanted(system, running, topics));
+            pool.open(wanted(system, running, topics, there));
             there = count;
             wait_ready(&pool, count).await?;
             let bytes = settled(context, running).await?.saturating_sub(before);
