@@ -10,7 +10,8 @@ use crate::running::Running;
 ///
 /// Of what `smaps_rollup` says, `Private_Dirty` and `Private_Clean`, and what was swapped out. It is what would be free if the
 /// system ended: pages that it wrote, the program's own pages that it touched, none of the C library's that others use too. The
-/// resident set would count those, and swings with what the page cache has of the program.
+/// resident set would count those, and swings with what the page cache has of the program. A second process of the same program,
+/// such as one that an interrupted run left behind, makes the program's own pages shared ones: there must be none.
 ///
 /// # Errors
 ///
