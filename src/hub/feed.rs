@@ -6,14 +6,13 @@
 //! and skip only across a reset. A reset that it did not ask for says [why](Resync).
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::hub::grants::Pass;
+use crate::hub::news::News;
 use crate::hub::room::{After, Room};
 use crate::share::error::Refusal;
 use crate::share::view::{Changed, Revision, Step};
@@ -136,32 +135,19 @@ impl Recent {
 /// One follower of one share. Dropping it ends the following.
 #[derive(Debug)]
 pub struct Feed {
-    room: Arc<Room>,
-    news: watch::Receiver<u64>,
+    news: News,
     cursor: Revision,
     begun: bool,
     merging: bool,
     pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
-    /// When it looks for what other hosts wrote.
-    look_at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Feed {
-    pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
-        let news = room.subscribe();
-        Self {
-            room,
-            news,
-            cursor: since,
-            begun: false,
-            merging: false,
-            pass: None,
-            pieces: VecDeque::new(),
-            look_at: None,
-            timer: None,
-        }
+    pub(super) fn new(room: &Arc<Room>, since: Revision) -> Self {
+        room.subscribe();
+        let (news, pieces) = (News::of(room), VecDeque::new());
+        Self { news, cursor: since, begun: false, merging: false, pass: None, pieces }
     }
 
     /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
@@ -199,7 +185,7 @@ impl Feed {
     /// The share that it follows.
     #[must_use]
     pub fn room(&self) -> &Arc<Room> {
-        &self.room
+        self.news.room()
     }
 
     /// The revision that it has been told of: with what it has still to take, it stands here.
@@ -227,13 +213,26 @@ impl Feed {
     /// # Errors
     /// As [`Feed::next`].
     pub fn take(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
+        self.see();
+        self.look()
+    }
+
+    /// Marks the news as seen: what comes after this is looked at once more.
+    pub fn see(&mut self) {
+        self.news.see();
+    }
+
+    /// As [`take`](Feed::take), for a follower that looks at more than events, and marked the news as [seen](Feed::see)
+    /// before all of it.
+    ///
+    /// # Errors
+    /// As [`Feed::next`].
+    pub fn look(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
         if let Some(event) = self.pieces.pop_front() {
             self.check()?;
             return Ok(Some(event));
         }
-        // First mark the news as seen, then look: what comes in between is looked at once more.
-        self.news.borrow_and_update();
-        match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
+        match self.room().after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
             After::Ended(refusal) => return Err(refusal),
             After::Events(events) => {
                 self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
@@ -251,58 +250,29 @@ impl Feed {
     /// As [`Feed::next`].
     pub fn check(&self) -> Result<(), Refusal> {
         match &self.pass {
-            Some(pass) => self.room.read(|state| pass.holds(state, self.room.clock()))?,
+            Some(pass) => self.room().read(|state| pass.holds(state, self.room().clock()))?,
             None => Ok(()),
         }
     }
 
-    /// Waits for news of this host, looks for those of others meanwhile, and ends at `until` or with the pass in any case,
-    /// perhaps earlier. To be called when there was nothing to [take](Feed::take); afterwards there may be. Dropping the
-    /// future loses nothing.
+    /// Waits for news, as [`News::wait`], and ends with the pass in any case. To be called when there was nothing to
+    /// [take](Feed::take); afterwards there may be.
     pub async fn news(&mut self, until: Option<Instant>) {
-        let Self { room, news, pass, look_at, timer, .. } = self;
-        let poll = room.poll_interval();
-        if let Some(poll) = poll {
-            look_at.get_or_insert_with(|| Instant::now() + poll);
-        }
-        let left = pass.as_ref().and_then(|pass| pass.left(room.clock()));
-        let over_at = left.map(|left| Instant::now() + left);
-        let wake_at = look_at.iter().copied().chain(until).chain(over_at).min();
-        tokio::select! {
-            // News of this host first: always the same, and they need no request. The room holds the sender, and we the room.
-            biased;
-            _ = news.changed() => return,
-            () = reach(timer, wake_at) => {}
-        }
-        let is_due = look_at.is_some_and(|at| at <= Instant::now());
-        if let Some(poll) = poll.filter(|_| is_due) {
-            *look_at = None;
-            let patience = until.into_iter().chain(over_at).min();
-            tokio::select! {
-                biased;
-                _ = news.changed() => {}
-                // A bucket that does not answer is logged where that is noticed; we ask again.
-                _ = room.catch_up(poll) => {}
-                () = reach(timer, patience) => {}
-            }
-        }
+        let until = until.into_iter().chain(self.over_at()).min();
+        self.news.wait(until).await;
     }
-}
 
-/// Waits for a moment, or for an earlier one that the timer was set to: to set it anew for each event would cost more than
-/// a wake-up for nothing once a second.
-async fn reach(timer: &mut Option<Pin<Box<Sleep>>>, at: Option<Instant>) {
-    let Some(at) = at else { return std::future::pending().await };
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-    if timer.is_elapsed() || timer.deadline() > at {
-        timer.as_mut().reset(at);
+    /// When the pass is to be looked at again because it may be over; `None`: only time does not end it.
+    #[must_use]
+    pub fn over_at(&self) -> Option<Instant> {
+        let left = self.pass.as_ref()?.left(self.room().clock())?;
+        Some(Instant::now() + left)
     }
-    timer.as_mut().await;
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.room.unsubscribe();
+        self.room().unsubscribe();
     }
 }
 

@@ -224,7 +224,7 @@ impl Room {
     /// Follows the share from a revision; 0: from the whole state.
     #[must_use]
     pub fn follow(self: &Arc<Self>, since: Revision) -> Feed {
-        Feed::new(Arc::clone(self), since)
+        Feed::new(self, since)
     }
 
     /// How many follow it.
@@ -233,9 +233,13 @@ impl Room {
         self.followers.load(Ordering::Relaxed)
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+    pub(super) fn subscribe(&self) {
         self.followers.fetch_add(1, Ordering::Relaxed);
         self.context.metrics.followers.inc();
+    }
+
+    /// Rises when followers are to look.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
 
