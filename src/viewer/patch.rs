@@ -92,7 +92,8 @@ impl Patch {
         }
         let before = (self.operations.len(), self.count);
         let parent = self.step(name);
-        if !self.enter(old, new) || self.operations.len() - before.0 > new.len() + self.path.len() {
+        let whole = r#"{"path":"","value":}"#.len() + self.path.len() + new.len();
+        if !self.enter(old, new) || self.operations.len() - before.0 > whole {
             self.operations.truncate(before.0);
             self.count = before.1;
             self.operation("value", new);

@@ -6,6 +6,7 @@ mod commands;
 mod events;
 mod heartbeats;
 mod manifest;
+mod operations;
 mod patches;
 mod resume;
 mod streams;
