@@ -14,6 +14,7 @@ pub mod gallery;
 pub mod manifest;
 pub mod member;
 pub mod page;
+pub mod patch;
 pub mod render;
 pub mod shapes;
 pub mod sse;

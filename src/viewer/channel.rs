@@ -129,14 +129,15 @@ impl Channel {
     }
 
     fn message(&self, event: &Event) -> Bytes {
-        event.encoded(|event| {
+        let values = self.feed.values();
+        event.encoded(values, |event| {
             self.hub.metrics().frames_encoded.inc();
-            transport::message(&frame::step(event.step(), event.resync()))
+            transport::message(&frame::step(event.step(), event.resync(), event.replaced(values)))
         })
     }
 
     fn chunk(&self, event: &Event) -> Bytes {
-        event.framed(|event| {
+        event.framed(self.feed.values(), |event| {
             let text = transport::text_of(&self.message(event));
             transport::chunk(&frame::server_sent(&text, stands_at(event)))
         })

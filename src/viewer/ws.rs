@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use crate::hub::Hub;
-use crate::hub::feed::Feed;
+use crate::hub::feed::{Feed, Values};
 use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
@@ -37,6 +37,8 @@ pub struct Asked {
     pub id: String,
     /// From where on.
     pub cursor: Revision,
+    /// How it wants values told.
+    pub values: Values,
     /// The share itself; `None`: it is to show a credential first.
     pub feed: Option<Feed>,
     /// What its commands' inputs begin with.
@@ -66,7 +68,12 @@ pub async fn serve(
     let Ok(member) = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed) else {
         return say_goodbye(&mut socket, Some(&CloseReason::FAULT)).await;
     };
-    let channel = Channel::new(Arc::clone(galleries.hub()), member, feed, galleries.settings().heartbeat);
+    let channel = Channel::new(
+        Arc::clone(galleries.hub()),
+        member,
+        feed.telling(asked.values),
+        galleries.settings().heartbeat,
+    );
     attend(Viewer::new(Transport::Socket(socket), channel, asked.defaults, galleries, connection)).await;
 }
 
