@@ -10,6 +10,7 @@ mod operations;
 mod patches;
 mod resume;
 mod streams;
+mod waiting;
 mod weight;
 
 use crate::support::door::{Served, close_frame, next_json};
