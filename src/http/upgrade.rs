@@ -23,8 +23,8 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
-use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
 use crate::http::handover::Socket;
+use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
 use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;

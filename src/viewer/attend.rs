@@ -24,7 +24,7 @@ use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
 use crate::viewer::sse;
 use crate::viewer::streams::Place;
-use crate::viewer::transport::{Heard, Transport};
+use crate::viewer::transport::{Form, Heard, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
 
 /// A viewer, and all that it has. Boxed wherever it goes.
@@ -62,13 +62,16 @@ enum Ended {
 type Commands = JoinSet<(String, OwnedSemaphorePermit)>;
 
 /// What a binary frame is told.
-pub(super) const BINARY: CloseReason = CloseReason { code: 1003, reason: "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share" };
-const TOO_LONG: CloseReason = CloseReason { code: 1009, reason: "LimitExceeded: a frame of more than 64 KiB" };
-const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
+pub(super) const BINARY: CloseReason =
+    CloseReason { code: 1003, reason: "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share" };
+pub(super) const TOO_LONG: CloseReason =
+    CloseReason { code: 1009, reason: "LimitExceeded: a frame of more than 64 KiB" };
+pub(super) const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
 const GONE: CloseReason = CloseReason { code: 1000, reason: "the share is gone" };
 
 /// Attends to a viewer until there is nothing to do for it, or it ends.
 pub(super) async fn attend(mut viewer: Box<Viewer>) {
+    viewer.transport = viewer.transport.wake().await;
     let ended = {
         let (entry, galleries) = (Arc::clone(viewer.connection.entry()), Arc::clone(&viewer.galleries));
         tokio::select! {
@@ -79,7 +82,10 @@ pub(super) async fn attend(mut viewer: Box<Viewer>) {
         }
     };
     match ended {
-        None => Galleries::enter(viewer),
+        None => {
+            viewer.transport = viewer.transport.rest();
+            Galleries::enter(viewer);
+        }
         Some(ended) => viewer.leave(ended).await,
     }
 }
@@ -141,7 +147,7 @@ impl Viewer {
     /// What it is told next, begun: what its socket does not take at once is left in `torn`.
     pub(super) fn begin(&mut self, down: &Down) {
         self.begin_bytes(self.channel.written(down, self.transport.form()));
-        if matches!((down, &self.transport), (Down::Heartbeat, Transport::Socket(_))) {
+        if matches!((down, self.transport.form()), (Down::Heartbeat, Form::Message)) {
             let limit = self.galleries.settings().pong_within;
             self.pong_by.get_or_insert_with(|| Instant::now() + limit);
         }
@@ -253,7 +259,7 @@ impl Viewer {
         };
         // A stream has no close codes, and is told in words.
         let refusal = match self.transport {
-            Transport::Socket(_) => refusal,
+            Transport::Socket(_) | Transport::Quiet(_) => refusal,
             Transport::Events(_) => refusal.or_else(|| Some(sse::refusal(&reason))),
         };
         let goodbye = async {

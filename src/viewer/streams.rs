@@ -37,12 +37,7 @@ pub struct Place {
 impl Streams {
     /// Gives a stream that was admitted its place. If its scope has more than it may now, the oldest are closed with 4004.
     #[must_use]
-    pub fn enter(
-        self: &Arc<Self>,
-        registry: &Registry,
-        entry: &Arc<Entry>,
-        settings: &ViewerSettings,
-    ) -> Place {
+    pub fn enter(self: &Arc<Self>, registry: &Registry, entry: &Arc<Entry>, settings: &ViewerSettings) -> Place {
         let scope = scope(entry);
         let max = match scope {
             Scope::Login(_) => settings.streams_max,

@@ -5,26 +5,27 @@
 //! which also answers pings and Close frames; its own output is flushed before ours begins, so that no frame gets into another.
 
 use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use async_tungstenite::WebSocketStream;
-use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{AsyncRead, AsyncWrite, SinkExt as _, StreamExt as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio_util::compat::Compat;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
 use crate::hub::registry::CloseReason;
 use crate::viewer::frame;
 use crate::viewer::uplink::UPLINK_BYTES_MAX;
 
-/// What is read from a viewer at once: 1 KiB, kept for each WebSocket. A pong takes 6 bytes of it and a command some 200; the
+/// What is read from a viewer at once: 1 KiB, while it is attended to. A pong takes 6 bytes of it and a command some 200; the
 /// longest command, of 64 KiB, takes 64 reads.
 const READ_BYTES: usize = 1 << 10;
 
-/// The configuration of a viewer's socket: small frames in, few bytes kept.
+/// The configuration of a viewer's socket: small frames in, and no buffer of their own for what goes out.
 #[must_use]
 pub fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
@@ -36,13 +37,24 @@ pub fn socket_config() -> WebSocketConfig {
 }
 
 /// A viewer's socket.
-pub type Socket = WebSocketStream<Compat<TcpStream>>;
+pub type Socket = WebSocketStream<Counted>;
+
+/// A socket that counts what was read from it, so that it is known when there is nothing of it in the library.
+#[derive(Debug)]
+pub struct Counted {
+    socket: Compat<TcpStream>,
+    read: u64,
+    /// The bytes of what was heard, each frame in its shortest form.
+    heard: u64,
+}
 
 /// What a viewer is reached by.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// Boxed: a stream of events needs a tenth of its room.
+    /// With the library's state. Boxed: it takes ten times the room of the others.
     Socket(Box<Socket>),
+    /// The same between two frames of the viewer, when there is nothing in that state.
+    Quiet(TcpStream),
     /// The answer's head has been sent, and says that its body comes in chunks.
     Events(TcpStream),
 }
@@ -76,15 +88,15 @@ pub(super) enum Heard {
 impl Transport {
     pub(super) fn form(&self) -> Form {
         match self {
-            Self::Socket(_) => Form::Message,
+            Self::Socket(_) | Self::Quiet(_) => Form::Message,
             Self::Events(_) => Form::Chunk,
         }
     }
 
     fn tcp(&self) -> &TcpStream {
         match self {
-            Self::Socket(socket) => socket.get_ref().get_ref(),
-            Self::Events(tcp) => tcp,
+            Self::Socket(socket) => socket.get_ref().socket.get_ref(),
+            Self::Quiet(tcp) | Self::Events(tcp) => tcp,
         }
     }
 
@@ -117,16 +129,9 @@ impl Transport {
     /// What the viewer says next. Dropping the future loses nothing.
     pub(super) async fn hear(&mut self) -> Heard {
         match self {
-            Self::Socket(socket) => match socket.next().await {
-                Some(Ok(Message::Text(text))) => Heard::Text(text),
-                Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes.len()),
-                Some(Ok(other @ (Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)))) => {
-                    Heard::Life(other.len())
-                }
-                Some(Err(WsError::Capacity(_))) => Heard::TooLong,
-                Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => Heard::Garbage,
-                Some(Err(_)) | None => Heard::Gone,
-            },
+            Self::Socket(socket) => hear(socket).await,
+            // It is woken first.
+            Self::Quiet(_) => std::future::pending().await,
             // Its request was whole before the answer began; who sends more wants something else of this connection.
             Self::Events(tcp) => {
                 let _any = tcp.read(&mut [0; 1]).await;
@@ -139,7 +144,26 @@ impl Transport {
     pub(super) async fn flush(&mut self) -> bool {
         match self {
             Self::Socket(socket) => socket.flush().await.is_ok(),
-            Self::Events(_) => true,
+            Self::Quiet(_) | Self::Events(_) => true,
+        }
+    }
+
+    /// For being heard, and for control frames.
+    pub(super) async fn wake(self) -> Self {
+        match self {
+            Self::Quiet(tcp) => Self::Socket(Box::new(socket(tcp, Vec::new()).await)),
+            other @ (Self::Socket(_) | Self::Events(_)) => other,
+        }
+    }
+
+    /// For waiting: if all that was read was heard, as it nearly always is, the library's state need not be kept. To be called
+    /// when its output was [flushed](Self::flush).
+    pub(super) fn rest(self) -> Self {
+        match self {
+            Self::Socket(socket) if socket.get_ref().read == socket.get_ref().heard => {
+                Self::Quiet(socket.into_inner().socket.into_inner())
+            }
+            other @ (Self::Socket(_) | Self::Quiet(_) | Self::Events(_)) => other,
         }
     }
 
@@ -151,11 +175,65 @@ impl Transport {
                 // A viewer that does not take it is gone all the same.
                 let _ = (**socket).close(Some(reason)).await;
             }
+            Self::Quiet(_) => {}
             Self::Events(_) => {
                 let mut last = Bytes::from_static(LAST_CHUNK);
                 while matches!(self.try_write(&mut last), Ok(false)) && self.writable().await.is_ok() {}
             }
         }
+    }
+}
+
+/// A viewer's socket after its upgrade, with which `received` came.
+pub(super) async fn socket(tcp: TcpStream, received: Vec<u8>) -> Socket {
+    let counted = Counted { socket: tcp.compat(), read: received.len() as u64, heard: 0 };
+    Socket::from_partially_read(counted, received, Role::Server, Some(socket_config())).await
+}
+
+/// What a viewer says next on its socket. Dropping the future loses nothing.
+pub(super) async fn hear(socket: &mut Socket) -> Heard {
+    let heard = match socket.next().await {
+        Some(Ok(Message::Text(text))) => Heard::Text(text),
+        Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes.len()),
+        Some(Ok(other @ (Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)))) => {
+            Heard::Life(other.len())
+        }
+        Some(Err(WsError::Capacity(_))) => Heard::TooLong,
+        Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => Heard::Garbage,
+        Some(Err(_)) | None => Heard::Gone,
+    };
+    let length = match &heard {
+        Heard::Text(text) => text.len(),
+        Heard::Life(length) | Heard::Binary(length) => *length,
+        Heard::TooLong | Heard::Garbage | Heard::Gone => 0,
+    };
+    // RFC 6455 section 5.2, with a mask. A frame in parts or with a longer length has more: then never is all of it heard.
+    let header = if length < 126 { 6 } else { 8 };
+    socket.get_mut().heard += header + length as u64;
+    heard
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        if let Poll::Ready(Ok(count)) = read {
+            self.read += count as u64;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(cx)
     }
 }
 
@@ -233,7 +311,6 @@ pub(super) fn content_of(chunk: &Bytes) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use async_tungstenite::tungstenite::protocol::Role;
     use async_tungstenite::tungstenite::protocol::WebSocket;
 
     use super::*;

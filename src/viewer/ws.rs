@@ -8,12 +8,10 @@
 
 use std::sync::Arc;
 
-use async_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use async_tungstenite::tungstenite::protocol::CloseFrame;
 use async_tungstenite::tungstenite::{Message, Utf8Bytes};
-use futures::StreamExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use crate::hub::Hub;
 use crate::hub::feed::{Feed, Values};
@@ -21,13 +19,13 @@ use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
-use crate::viewer::attend::{BINARY, GOODBYE_WITHIN, Viewer, attend};
+use crate::viewer::attend::{BINARY, GARBAGE, GOODBYE_WITHIN, TOO_LONG, Viewer, attend};
 use crate::viewer::channel::Channel;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};
 use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
 use crate::viewer::member::Members;
-use crate::viewer::transport::{Socket, Transport, socket_config};
+use crate::viewer::transport::{self, Heard, Socket, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
 
 /// What a viewer came for.
@@ -54,9 +52,7 @@ pub async fn serve(
     socket: TcpStream,
     received: Vec<u8>,
 ) {
-    let config = Some(socket_config());
-    let socket = Socket::from_partially_read(socket.compat(), received, Role::Server, config).await;
-    let mut socket = Box::new(socket);
+    let mut socket = Box::new(transport::socket(socket, received).await);
     let connection = match galleries.hub().admit(pending).await {
         Ok(connection) => connection,
         Err(turned_away) => return say_goodbye(&mut socket, Some(&turned_away.reason)).await,
@@ -68,12 +64,8 @@ pub async fn serve(
     let Ok(member) = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed) else {
         return say_goodbye(&mut socket, Some(&CloseReason::FAULT)).await;
     };
-    let channel = Channel::new(
-        Arc::clone(galleries.hub()),
-        member,
-        feed.telling(asked.values),
-        galleries.settings().heartbeat,
-    );
+    let channel =
+        Channel::new(Arc::clone(galleries.hub()), member, feed.telling(asked.values), galleries.settings().heartbeat);
     attend(Viewer::new(Transport::Socket(socket), channel, asked.defaults, galleries, connection)).await;
 }
 
@@ -121,11 +113,13 @@ async fn show(
     socket: &mut Socket,
 ) -> Result<Feed, Option<CloseReason>> {
     let sent = loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(sent))) => break sent,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Binary(_))) => return Err(Some(BINARY)),
-            Some(Ok(Message::Close(_) | Message::Frame(_)) | Err(_)) | None => return Err(None),
+        match transport::hear(socket).await {
+            Heard::Text(sent) => break sent,
+            Heard::Life(_) => {}
+            Heard::Binary(_) => return Err(Some(BINARY)),
+            Heard::TooLong => return Err(Some(TOO_LONG)),
+            Heard::Garbage => return Err(Some(GARBAGE)),
+            Heard::Gone => return Err(None),
         }
     };
     entry.traffic.received(sent.len());
@@ -149,4 +143,3 @@ async fn show(
     socket.send(Message::Text(answer.into())).await.map_err(|_| None)?;
     feed
 }
-
