@@ -12,6 +12,7 @@ pub mod frame;
 pub mod manifest;
 pub mod member;
 pub mod page;
+pub mod patch;
 pub mod render;
 pub mod shapes;
 pub mod sse;

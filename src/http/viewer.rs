@@ -21,6 +21,7 @@ use crate::contract::SUBPROTOCOL_PREFIX;
 use crate::http::reply;
 use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded};
 use crate::hub::access::Principal;
+use crate::hub::feed::Values;
 use crate::hub::registry::{Door, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
@@ -47,6 +48,28 @@ struct Params {
     /// `inband`: a WebSocket that cannot set headers shows its credential in its first frame.
     #[serde(default)]
     auth: Option<String>,
+    #[serde(default)]
+    values: Wanted,
+}
+
+/// How a viewer wants an item told that it holds.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum Wanted {
+    /// By what is different, where that is less.
+    #[default]
+    Patched,
+    /// By its whole value.
+    Whole,
+}
+
+impl From<Wanted> for Values {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Patched => Self::Patched,
+            Wanted::Whole => Self::Whole,
+        }
+    }
 }
 
 /// `/ws/{id}`.
@@ -75,7 +98,7 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
-    let Params { cursor, input, auth } = params(&request.uri)?;
+    let Params { cursor, input, auth, values } = params(&request.uri)?;
     let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
     // A page cannot set headers, and one that has a credential shows it in its first frame.
     let is_page = request.headers.contains_key(header::ORIGIN);
@@ -88,7 +111,7 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
         Err(refusal) => return Err(refusal),
     };
     let pending = register(doors, Door::Viewer, principal, request)?;
-    Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, feed, defaults }))
+    Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, values: values.into(), feed, defaults }))
 }
 
 /// `GET /events/{id}`.
@@ -116,13 +139,13 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
 
 async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<Stream, Refusal> {
     doors.check_comer(request)?;
-    let Params { cursor, input, .. } = params(&request.uri)?;
+    let Params { cursor, input, values, .. } = params(&request.uri)?;
     // Taken with each post; here it is only looked at, so that who gets it wrong hears of it now.
     defaults(input)?;
     // One that is no number is another server's.
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
-    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass);
+    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
     let pending = register(doors, Door::Sse, principal, request)?;
     let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
     let cut = request.extensions.get::<Cut>().cloned();

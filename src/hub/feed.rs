@@ -4,25 +4,27 @@
 //! remembers, or, if it fell behind them, what changed since its cursor merged by key, or the whole state. So a follower
 //! that never asks costs nothing and delays nobody, and one that is slow is late but never wrong: its revisions only rise,
 //! and skip only across a reset. A reset that it did not ask for says [why](Resync).
+//!
+//! Whoever is told a single sync's event stood at the revision before it, and so holds the values that it
+//! [replaced](Event::replaced): of these it may be told what is different, unless it [wants](Feed::telling) them whole. Merged
+//! steps and states know nothing of what their follower holds, and carry values.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::hub::grants::Pass;
 use crate::hub::room::{After, Room};
 use crate::share::error::Refusal;
-use crate::share::view::{Changed, Revision, Step};
+use crate::share::view::{Revision, Step};
 
-/// How many events a room remembers for its followers.
-const RECENT_MAX: usize = 256;
+mod event;
 
-/// Bytes of events that a room remembers: 1 MiB. Followers further behind are told what changed, merged by key.
-const RECENT_BYTES_MAX: usize = 1 << 20;
+pub(super) use event::Recent;
+pub use event::{Event, Values};
 
 /// Why a follower that held something must forget it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,89 +52,6 @@ impl Resync {
     }
 }
 
-/// A step, shared by all who follow, with room for its encodings: each is made once, when the first follower needs it.
-#[derive(Debug)]
-pub struct Event {
-    step: Step,
-    resync: Option<Resync>,
-    encoded: OnceLock<Bytes>,
-    framed: OnceLock<Bytes>,
-}
-
-impl Event {
-    pub(super) fn new(step: Step) -> Self {
-        Self { step, resync: None, encoded: OnceLock::new(), framed: OnceLock::new() }
-    }
-
-    /// Why the follower must forget what it held; `None` if it held nothing, or is to keep it.
-    #[must_use]
-    pub fn resync(&self) -> Option<Resync> {
-        self.resync
-    }
-
-    /// The step.
-    #[must_use]
-    pub fn step(&self) -> &Step {
-        &self.step
-    }
-
-    /// Its encoding: `encode`d if this is the first call, else what the first call made.
-    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.encoded.get_or_init(|| encode(self)).clone()
-    }
-
-    /// The same for a second form, such as the encoding with what another transport puts around it.
-    pub fn framed(&self, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.framed.get_or_init(|| frame(self)).clone()
-    }
-
-    fn byte_count(&self) -> usize {
-        self.step.changes.iter().map(Changed::byte_count).sum()
-    }
-}
-
-/// What happened lately, for followers that keep up.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    events: VecDeque<Arc<Event>>,
-    byte_count: usize,
-    /// The whole state at a revision, in pieces, for as long as somebody is being told it.
-    whole: Option<(Revision, Vec<Weak<Event>>)>,
-}
-
-impl Recent {
-    pub(super) fn push(&mut self, event: Arc<Event>) {
-        self.byte_count += event.byte_count();
-        self.events.push_back(event);
-        while self.events.len() > RECENT_MAX || self.byte_count > RECENT_BYTES_MAX {
-            let Some(event) = self.events.pop_front() else { break };
-            self.byte_count -= event.byte_count();
-        }
-    }
-
-    /// The event that takes a follower on from this revision, if it is remembered.
-    pub(super) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
-        let first = self.events.front()?.step.base;
-        // Each event raises the revision by one, so the position is the distance.
-        let event = self.events.get(usize::try_from(cursor.checked_sub(first)?).ok()?)?;
-        (event.step.base == cursor).then(|| Arc::clone(event))
-    }
-
-    /// The whole state at this revision, if somebody is being told it: whoever comes at the same time shares it.
-    pub(super) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
-        let (_, pieces) = self.whole.as_ref().filter(|(at, _)| *at == revision)?;
-        pieces.iter().map(Weak::upgrade).collect()
-    }
-
-    pub(super) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
-        self.whole = Some((revision, pieces.iter().map(Arc::downgrade).collect()));
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
 /// One follower of one share. Dropping it ends the following.
 #[derive(Debug)]
 pub struct Feed {
@@ -141,6 +60,7 @@ pub struct Feed {
     cursor: Revision,
     begun: bool,
     merging: bool,
+    values: Values,
     pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
     /// When it looks for what other hosts wrote.
@@ -157,6 +77,7 @@ impl Feed {
             cursor: since,
             begun: false,
             merging: false,
+            values: Values::default(),
             pass: None,
             pieces: VecDeque::new(),
             look_at: None,
@@ -170,6 +91,19 @@ impl Feed {
     pub fn merging(mut self) -> Self {
         self.merging = true;
         self
+    }
+
+    /// The same feed, for a follower that wants values told like this.
+    #[must_use]
+    pub fn telling(mut self, values: Values) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// How its follower wants values told.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        self.values
     }
 
     /// The same feed for as long as this pass is good, which lets the follower see the share. Nothing is told after a host
@@ -236,7 +170,7 @@ impl Feed {
         match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
             After::Ended(refusal) => return Err(refusal),
             After::Events(events) => {
-                self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
+                self.cursor = events.back().map_or(self.cursor, |event| event.step().revision);
                 self.pieces = events;
             }
             After::Nothing => {}
@@ -313,8 +247,9 @@ pub(super) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -
     let (mut piece, mut byte_count) = (Vec::new(), 0);
     let mut finish = |changes, more| {
         let reset = std::mem::take(&mut reset);
-        let step = Step { base, revision, sync_count, reset, more, changes };
-        pieces.push_back(Arc::new(Event { resync: resync.take(), ..Event::new(step) }));
+        let mut event = Event::new(Step { base, revision, sync_count, reset, more, changes });
+        event.resync = resync.take();
+        pieces.push_back(Arc::new(event));
     };
     for changed in changes {
         let size = changed.byte_count();

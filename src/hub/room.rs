@@ -285,9 +285,11 @@ impl Room {
         if cursor == state.revision() && (begun || cursor > 0) {
             return After::Nothing;
         }
-        if begun
+        // Who comes back is told what it missed in one, whoever is merging as well; who keeps up, each event. Nobody who begins
+        // at 0 holds the empty state: it is told that first.
+        if (begun || cursor > 0)
             && let Some(event) = inner.recent.after(cursor)
-            && !(merging && event.step().revision < state.revision())
+            && (event.step().revision == state.revision() || (begun && !merging))
         {
             return After::Events(VecDeque::from([event]));
         }
@@ -338,7 +340,7 @@ impl Room {
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             let outcome = inner.state.apply(entry);
-            if let Outcome::Synced { sync_count, revision, changed } = &outcome
+            if let Outcome::Synced { sync_count, revision, changed, replaced } = &outcome
                 && !changed.is_empty()
                 && followed
             {
@@ -350,7 +352,7 @@ impl Room {
                     more: false,
                     changes: changed.clone(),
                 };
-                inner.recent.push(Arc::new(Event::new(step)));
+                inner.recent.push(Arc::new(Event::live(step, replaced.clone())));
             }
             outcomes.push(outcome);
         }

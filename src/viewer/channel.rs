@@ -105,15 +105,16 @@ impl Channel {
 
     /// The frame of an event: written once, for all who follow.
     pub(super) fn encoded(&self, event: &Event) -> Bytes {
-        event.encoded(|event| {
+        let values = self.feed.values();
+        event.encoded(values, |event| {
             self.hub.metrics().frames_encoded.inc();
-            frame::step(event.step(), event.resync())
+            frame::step(event.step(), event.resync(), event.replaced(values))
         })
     }
 
     /// The same as a server-sent event.
     pub(super) fn framed(&self, event: &Event) -> Bytes {
-        event.framed(|event| frame::server_sent(&self.encoded(event), stands_at(event)))
+        event.framed(self.feed.values(), |event| frame::server_sent(&self.encoded(event), stands_at(event)))
     }
 }
 

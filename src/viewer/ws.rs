@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::hub::Hub;
-use crate::hub::feed::Feed;
+use crate::hub::feed::{Feed, Values};
 use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
@@ -55,6 +55,8 @@ pub struct Asked {
     pub id: String,
     /// From where on.
     pub cursor: Revision,
+    /// How it wants values told.
+    pub values: Values,
     /// The share itself; `None`: it is to show a credential first.
     pub feed: Option<Feed>,
     /// What its commands' inputs begin with.
@@ -96,7 +98,7 @@ where
 {
     let entry = Arc::clone(connection.entry());
     let serving = async {
-        let Asked { id, cursor, feed, defaults } = asked;
+        let Asked { id, cursor, values, feed, defaults } = asked;
         let feed = match feed {
             Some(feed) => feed,
             None => {
@@ -109,7 +111,7 @@ where
         let Ok(member) = members.enter(hub, Arc::clone(&entry), &feed) else {
             return Err(Some(farewell(&CloseReason::FAULT)));
         };
-        let channel = Channel::new(Arc::clone(hub), member, feed, settings.heartbeat);
+        let channel = Channel::new(Arc::clone(hub), member, feed.telling(values), settings.heartbeat);
         let (entry, commands) = (Arc::clone(&entry), JoinSet::new());
         let mut viewer = Viewer { entry, socket, channel, defaults, commands, settings, pong_by: None };
         Ok(viewer.run().await)

@@ -8,6 +8,7 @@ pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;
+pub(crate) mod patch;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod sink;

@@ -6,6 +6,8 @@ mod commands;
 mod events;
 mod heartbeats;
 mod manifest;
+mod operations;
+mod patches;
 mod resume;
 mod streams;
 mod weight;
