@@ -149,3 +149,41 @@ impl Recent {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::share::item::{ItemKey, Payload};
+
+    /// One part's way from a value to the next, of so many bytes each.
+    fn event(revision: Revision, before: usize, after: usize) -> Arc<Event> {
+        let value = |bytes| Payload::from_checked_json(&format!("\"{}\"", "x".repeat(bytes - 2)));
+        let key = ItemKey::part("m", "p").unwrap();
+        let changed = Changed { key, revision, first: Some(1), value: Some(value(after)) };
+        let replaced = Replaced { at: 0, revision: revision - 1, value: value(before) };
+        let base = revision - 1;
+        let step = Step { base, revision, sync_count: revision, reset: false, more: false, changes: vec![changed] };
+        Arc::new(Event::live(step, vec![replaced]))
+    }
+
+    #[test]
+    fn as_much_is_remembered_as_the_larger_of_each_two_values_is() {
+        const KEY: usize = "part/m/p".len();
+        for (before, after, count) in [
+            // A text that grows costs what it is, though each event holds it twice: the one before it has the same.
+            ((64 << 10) - KEY, (64 << 10) - KEY, 16),
+            ((64 << 10) - KEY, 10, 16),
+            (10, (64 << 10) - KEY, 16),
+            (10, (64 << 10) - KEY + 1, 15),
+            (10, RECENT_BYTES_MAX, 0),
+            (10, 10, RECENT_MAX),
+        ] {
+            let mut recent = Recent::default();
+            (1..=300).for_each(|revision| recent.push(event(revision, before, after)));
+            assert_eq!(recent.events.len(), count, "{before} and {after}");
+            let oldest = 300 - count as u64;
+            assert_eq!(recent.after(oldest).is_some(), count > 0);
+            assert!(recent.after(oldest - 1).is_none() && recent.after(300).is_none());
+        }
+    }
+}

@@ -21,10 +21,13 @@ struct Held {
     items: BTreeMap<String, (Value, u64)>,
     revision: u64,
     patches: usize,
+    /// What it was told, in bytes of JSON.
+    bytes: usize,
 }
 
 impl Held {
     fn fold(&mut self, event: &str, payload: &Value) {
+        self.bytes += payload.to_string().len();
         if event == "snapshot" {
             self.items.clear();
         }
@@ -104,6 +107,7 @@ fn words(bytes: usize) -> String {
 /// A text that grows to 64 KiB in 64 steps, each time sent whole, reaches a viewer about once: over a socket, as events, and
 /// after the state that it began with. Who wants values whole gets 32 times as much.
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "figures, shown with --no-capture")]
 async fn a_text_that_grows_travels_as_it_grows() {
     const FULL: usize = 64 << 10;
     const STEPS: usize = 64;
@@ -138,6 +142,7 @@ async fn a_text_that_grows_travels_as_it_grows() {
     let full = json!(text).to_string().len();
     for (_, held, relay, is_patched) in viewers {
         let told = relay.answered();
+        eprintln!("a text of {full} bytes in {STEPS} steps: {told} bytes, {} patches", held.patches);
         if is_patched {
             assert_eq!(held.patches, STEPS - 1);
             assert!(told < full * 3 / 2 + 300 * STEPS, "{told} bytes for {full}");
@@ -154,6 +159,7 @@ async fn a_text_that_grows_travels_as_it_grows() {
 /// The recorded session, as the real client sends it: whoever folds patches holds at each revision what those hold who are
 /// told values, and in the end what the share does.
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "figures, shown with --no-capture")]
 async fn a_session_told_in_patches_is_the_session() {
     let served = Served::open().await;
     let api = Api::at(served.address);
@@ -179,7 +185,8 @@ async fn a_session_told_in_patches_is_the_session() {
         assert_eq!((whole.1.patches, &whole.1.items), (0, &patched.1.items));
         assert_eq!(patched.1, streamed.1);
     }
-    let [_, (_, held), _] = viewers;
+    let [(_, whole), (_, held), _] = viewers;
+    eprintln!("a session: {} bytes in values, {} with {} patches", whole.bytes, held.bytes, held.patches);
     assert!(held.patches > 50, "{}", held.patches);
     let state = client.snapshot(&share.id.parse().unwrap()).await.unwrap();
     let state = state.iter().map(|(key, value)| (key.to_string(), serde_json::from_str(value.as_str()).unwrap()));
