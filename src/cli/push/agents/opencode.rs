@@ -235,7 +235,7 @@ impl Database {
     /// The session's own record, with the names and the shape that it has outside.
     fn session(&self) -> rusqlite::Result<Option<Value>> {
         let mut statement = self.connection.prepare("SELECT * FROM session WHERE id = ?1")?;
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([&self.session])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Map::new();
