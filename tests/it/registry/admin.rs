@@ -113,6 +113,8 @@ fn a_drain_spares_calls_until_its_deadline() {
         state.wait_for(lost).await.unwrap();
         assert!(hub.ambient().clock.now().0 < BEGINNING.0 + 20_000);
         until(|| hub.registry().taken() == 0).await;
-        assert!(hub.ambient().clock.now().0 >= BEGINNING.0 + 20_000);
+        // At once, and not when the call would have ended by itself.
+        let late = hub.ambient().clock.now().0 - (BEGINNING.0 + 20_000);
+        assert!((0..1_000).contains(&late), "{late}");
     });
 }
