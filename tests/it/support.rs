@@ -3,6 +3,7 @@
 pub(crate) mod bucket;
 pub(crate) mod desk;
 pub(crate) mod door;
+pub(crate) mod hearing;
 pub(crate) mod http;
 pub(crate) mod install;
 pub(crate) mod items;
