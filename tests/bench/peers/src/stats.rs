@@ -38,6 +38,7 @@ mod tests {
         assert_eq!(percentile(&mut values, 50.0), 100.0);
         assert_eq!(percentile(&mut values, 99.0), 198.0);
         assert_eq!(percentile(&mut values, 100.0), 200.0);
+        assert_eq!(percentile(&mut [3.0, 1.0, 2.0], 50.0), 2.0);
         assert_eq!(percentile(&mut [7.0], 99.0), 7.0);
         assert_eq!(percentile(&mut [], 99.0), 0.0);
     }
