@@ -96,8 +96,7 @@ impl Vat {
         W: AsyncWrite + Unpin + 'static,
     {
         let meter = VatMeter::new();
-        let network =
-            Network::new(reader, writer, side, limits.reader_options(), &meter, limits.queued_bytes_max);
+        let network = Network::new(reader, writer, side, limits.reader_options(), &meter, limits.queued_bytes_max);
         let rpc = RpcSystem::new(Box::new(network), bootstrap);
         Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter }
     }

@@ -34,11 +34,11 @@ const MESSAGE_BYTES_MAX: usize = 1 << 20;
 const AT_ONCE: usize = 64;
 const ROUNDS: usize = 10;
 
-/// Allocations of a call and its answer, of both ends together: counted 0.
-const CALL_ALLOCATIONS_MAX: u64 = 1;
+/// Allocations of a call and its answer, of both ends together: counted 99, most of them capnp-rpc's.
+const CALL_ALLOCATIONS_MAX: u64 = 103;
 /// Allocations of a sync of one item through the linked client, the client's, the host's and the memory store's together:
-/// counted 0.
-const SYNC_ALLOCATIONS_MAX: u64 = 1;
+/// counted 151.
+const SYNC_ALLOCATIONS_MAX: u64 = 156;
 /// Calls that one write carries at least, and answers, when so many are made at once.
 const CALLS_A_WRITE_MIN: usize = 6;
 
@@ -56,7 +56,7 @@ fn a_call_takes_few_allocations() {
 #[test]
 fn a_sync_takes_few_allocations() {
     let (runtime, local) = thread();
-    let share = local.block_on(&runtime, async {
+    let (_scene, share) = local.block_on(&runtime, async {
         let scene = Scene::builder().build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         (scene, share)
@@ -64,10 +64,12 @@ fn a_sync_takes_few_allocations() {
     let sync = |n: usize| {
         let mut items = Items::new();
         items.put("part", &format!(r#"{{"id":"prt_{}","messageID":"msg_1","text":"{n}"}}"#, n % 10)).unwrap();
-        local.block_on(&runtime, async { share.1.sync(items).await.unwrap() })
+        local.block_on(&runtime, async {
+            share.sync(items).await.unwrap();
+        });
     };
-    (0..100).for_each(|n| drop(sync(n).sync_count));
-    let counted = measure(|| (100..200).for_each(|n| drop(sync(n).sync_count)));
+    (0..100).for_each(sync);
+    let counted = measure(|| (100..200).for_each(sync));
     let each = counted.count_total / 100;
     assert!(each <= SYNC_ALLOCATIONS_MAX, "{each} allocations a sync");
 }

@@ -122,10 +122,7 @@ impl Calls {
             let calls = futures::stream::iter((0..CALLS).map(&self.call));
             calls.buffer_unordered(in_flight).for_each(|()| async {}).await;
             let (cpu, took) = (cpu_ns() - cpu, begun.elapsed());
-            Figure {
-                calls_per_second: CALLS as f64 / took.as_secs_f64(),
-                cpu_us: cpu as f64 / 1_000.0 / CALLS as f64,
-            }
+            Figure { calls_per_second: CALLS as f64 / took.as_secs_f64(), cpu_us: cpu as f64 / 1_000.0 / CALLS as f64 }
         })
     }
 }

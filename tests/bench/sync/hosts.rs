@@ -5,17 +5,18 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-use async_tungstenite::tokio::client_async_with_config;
+use async_tungstenite::client_async_with_config;
 use capshare::host::{Host, HostSettings};
 use capshare::hub::access::SingleAccount;
 use capshare::hub::ambient::Ambient;
 use capshare::share_capnp::{create_result, share, share_rpc};
 use capshare::wire::vat::{self, VatLimits};
-use capshare::wire::websocket::{PipeOptions, pipe, socket_config};
+use capshare::wire::websocket::{PipeOptions, ReadAhead, pipe, socket_config};
 use object_store::memory::InMemory;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 pub(crate) fn thread() -> (Runtime, LocalSet) {
     (tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap(), LocalSet::new())
@@ -47,6 +48,7 @@ pub(crate) async fn connect(address: SocketAddr) -> share_rpc::Client {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let url = format!("ws://{address}/rpc/share");
+    let stream = ReadAhead::new(stream.compat());
     let (socket, _) = client_async_with_config(url, stream, Some(socket_config(4 << 20))).await.unwrap();
     let options = PipeOptions { message_bytes_max: 4 << 20, close_within: std::time::Duration::from_secs(1) };
     let (reader, writer, control) = pipe(socket, options);

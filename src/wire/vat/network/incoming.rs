@@ -27,7 +27,11 @@ enum Part {
     /// How many segments there are, and the length of the first.
     Head([u8; 8]),
     /// The lengths of the others.
-    Table { first: usize, rest: Vec<u8>, others: usize },
+    Table {
+        first: usize,
+        rest: Vec<u8>,
+        others: usize,
+    },
     Body(OwnedSegments),
 }
 
