@@ -6,7 +6,7 @@
 //! the [`Vat`] is dropped or its task aborted. By then all waiting calls have failed as disconnected, the futures of all
 //! running methods are dropped, and every exported object is released.
 //!
-//! The vat counts what it has not yet written ([`VatMeter`]), because capnp-rpc's queue has no bound of its own: it grows
+//! The vat queues and counts what it has not yet written ([`VatMeter`]), because capnp-rpc bounds nothing: the queue grows
 //! with every answer to a peer that does not read. The bound is [`VatLimits::queued_bytes_max`]; the policy is to take no
 //! further request while more than that is waiting. Calls already running may add their answers to it.
 //!
