@@ -31,7 +31,7 @@ struct Queue {
     /// The waiting messages and their bytes, oldest first; the first may be half written. Its bound is the vat's policy.
     messages: RefCell<VecDeque<(Message, u64)>>,
     /// Nothing is sent any more; what the writer ends with once the rest is out, and whom it tells.
-    last: RefCell<Option<(Result<(), Error>, oneshot::Sender<()>)>>,
+    last: RefCell<Option<Last>>,
     /// The network's two tasks, when they wait.
     writer: Cell<Option<Waker>>,
     reader: Cell<Option<Waker>>,
@@ -46,6 +46,8 @@ struct Queue {
     /// The vat has disconnected: nothing that still comes in is taken.
     closed: Cell<bool>,
 }
+
+type Last = (Result<(), Error>, oneshot::Sender<()>);
 
 impl VatMeter {
     pub(super) fn new() -> Self {
