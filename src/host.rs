@@ -5,8 +5,11 @@
 //! [`Host::shutdown`] ends it: no new connections, a Close frame to those there are, and what was begun is committed.
 //! Dropping the host without it cuts the connections; what was acknowledged is in the bucket all the same.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Once};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::http::forwarded;
+use crate::http::handover::{self, Handover};
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::Access;
 use crate::hub::ambient::{Ambient, NoEntropy};
@@ -36,7 +40,6 @@ use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::secret::Secret;
 use crate::viewer::ViewerSettings;
-use crate::viewer::streams::Cut;
 use crate::wire::duplex;
 
 pub mod storage;
@@ -147,7 +150,7 @@ impl Host {
         let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.tasks.clone());
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
         self.tend_access();
-        self.tasks.spawn(sweep(Arc::clone(&doors), self.stopping.clone()));
+        self.tasks.spawn(tend_doors(Arc::clone(&doors), self.stopping.clone()));
         let trusted = Arc::from(self.settings.trusted_proxies.as_slice());
         let routes = crate::http::routes(doors);
         self.tasks.spawn(accept(listener, routes, trusted, sockets, self.stopping.clone()));
@@ -260,36 +263,41 @@ async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted
         Ok(Ok(is_http2)) => is_http2,
         Ok(Err(_)) | Err(_) => return,
     };
-    let cut = Cut::default();
-    let on_http1 = (!is_http2).then(|| cut.clone());
-    let routes = TowerToHyperService::new(routes);
+    let handover = (!is_http2).then(Handover::default);
+    let (routes, offered) = (TowerToHyperService::new(routes), handover.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         // Asked anew at each: a proxy sends the requests of many over one connection.
         let client = forwarded::client(peer, request.headers(), &trusted);
         request.extensions_mut().insert(Peer(client));
-        if let Some(cut) = &on_http1 {
-            request.extensions_mut().insert(cut.clone());
+        if let Some(handover) = &offered {
+            request.extensions_mut().insert(handover.clone());
         }
         routes.call(request)
     });
-    let io = TokioIo::new(socket);
-    let served = async {
-        if is_http2 {
+    let served = match handover {
+        None => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY).keep_alive_timeout(HEAD_WITHIN);
             builder.max_concurrent_streams(HTTP2_STREAMS_MAX);
             // Boxed: a proxy has a few of these, and each viewer by itself would take their room.
-            return Box::pin(builder.serve_connection(io, service)).await;
+            Box::pin(builder.serve_connection(TokioIo::new(socket), service)).await
         }
-        let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HTTP_BUFFER_BYTES);
-        builder.serve_connection(io, service).with_upgrades().await
-    };
-    let served = tokio::select! {
-        served = served => served,
-        () = cut.0.cancelled() => {
-            tracing::debug!(%peer, "an HTTP connection was cut off: nobody reads it");
-            return;
+        Some(handover) => {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HTTP_BUFFER_BYTES);
+            let socket = handover::Socket::new(socket, handover.clone());
+            let mut connection = builder.serve_connection(socket, service).with_upgrades();
+            let served = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+                Poll::Pending if handover.is_due() => Poll::Ready(Ok(())),
+                polled => polled,
+            });
+            let served = served.await;
+            if handover.is_due()
+                && let Some(parts) = connection.into_parts()
+            {
+                handover.complete(parts.io);
+            }
+            served
         }
     };
     if let Err(error) = served {
@@ -305,14 +313,12 @@ async fn begins_like_http2(socket: &TcpStream) -> std::io::Result<bool> {
     Ok(first[..count] == *b"PRI")
 }
 
-async fn sweep(doors: Arc<Doors>, stopping: CancellationToken) {
+async fn tend_doors(doors: Arc<Doors>, stopping: CancellationToken) {
     let mut minute = tokio::time::interval(Duration::from_secs(60));
-    let mut second = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
             _ = minute.tick() => doors.forget_addresses(),
-            _ = second.tick() => doors.sweep_streams(),
         }
     }
 }

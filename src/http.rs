@@ -32,6 +32,7 @@ use crate::share::error::Refusal;
 
 pub mod assets;
 pub mod forwarded;
+pub mod handover;
 pub mod opencode;
 pub mod page;
 pub mod reply;

@@ -48,6 +48,7 @@ mod expiry;
 pub mod feed;
 pub mod grants;
 pub mod metrics;
+pub mod news;
 pub mod push;
 pub mod quota;
 pub mod registry;

@@ -6,19 +6,26 @@
 
 use std::time::Duration;
 
+mod attend;
 mod channel;
 pub mod command;
 pub mod frame;
+pub mod gallery;
 pub mod manifest;
 pub mod member;
 pub mod page;
+pub mod patch;
 pub mod render;
 pub mod shapes;
 pub mod sse;
 pub mod streams;
+pub mod transport;
 pub mod typescript;
 pub mod uplink;
 pub mod ws;
+
+/// What the host holds of each viewer that waits, besides its socket and its entries: bytes.
+pub const WAITING_BYTES: usize = size_of::<attend::Viewer>();
 
 /// How viewers are kept.
 #[derive(Debug, Clone, Copy)]

@@ -265,7 +265,7 @@ pub(crate) struct Host {
 pub(crate) struct Push {
     /// The file: an export ({"info", "messages"}), JSON lines of {"type", "data"}, or a transcript of another agent; which of them
     /// is found out
-    #[arg(required_unless_present = "latest", conflicts_with = "latest")]
+    #[arg(required_unless_present_any = ["latest", "session"], conflicts_with = "latest")]
     pub(crate) file: Option<PathBuf>,
     /// Whose transcript it is [default: found out]
     #[arg(long)]
@@ -275,7 +275,7 @@ pub(crate) struct Push {
     pub(crate) latest: bool,
     #[command(flatten)]
     pub(crate) host: Host,
-    /// Which session it is [default: as the file says]
+    /// Which session it is [default: as the file says]; with --agent opencode, which of its sessions
     #[arg(long, value_name = "ID")]
     pub(crate) session: Option<String>,
     /// After what time the share is gone, such as 7d or 12h [default: as the host has it; no change if the session was

@@ -55,7 +55,7 @@ pub(crate) async fn list(args: args::Own, environment: &Environment, output: &mu
     let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
     let grants = share.grants().await.map_err(|error| owned.failure(&error))?;
     if !output.is_json() && !grants.is_empty() {
-        output.text(&format!("{:26}  {:5}  {:24}  {:24}  LABEL\n", "GRANT", "RIGHT", "CREATED", "EXPIRES"))?;
+        output.text(&format!("{:16}  {:5}  {:24}  {:24}  LABEL\n", "GRANT", "RIGHT", "CREATED", "EXPIRES"))?;
     }
     for grant in grants {
         let (right, created, expires) = (grant.right, time(grant.created_at), grant.expires_at.map(time));

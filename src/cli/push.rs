@@ -34,7 +34,7 @@ const LINES_UNTIL_SESSION: u64 = 1_000;
 /// Shares a file.
 pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
-    let session = args.session.as_deref().map(|session| session_id(session, "--session")).transpose()?;
+    let mut session = args.session.as_deref().map(|session| session_id(session, "--session")).transpose()?;
     let redactor = Redactor::new();
     let target = if args.no_redact {
         Target::of(&args.host, environment)?
@@ -43,8 +43,10 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     };
     let secrets = secrets::Secrets::of(environment)?;
     secrets.prepare(&target.host)?;
-    let path = path(&args, environment, output)?;
-    let mut source = Source::open(&path, args.agent, args.follow).await?;
+    let (path, latest) = path(&args, environment, output)?;
+    session = session
+        .map_or_else(|| latest.map(|latest| session_id(&latest, "the newest")).transpose(), |one| Ok(Some(one)))?;
+    let mut source = Source::open(&path, args.agent, session.as_ref(), args.follow).await?;
     let Some((session, first)) = begin(&mut source, session, &path, &stop, *output).await? else { return Ok(()) };
 
     let mut options = CreateOptions::default();
@@ -66,7 +68,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "session": session.as_str(),
             "url": url,
             "existed": share.existed(),
-            "agent": source.transcript().map(|transcript| transcript.agent().name()),
+            "agent": source.report().map(|(agent, _)| agent.name()),
             "file": path,
         }),
     )?;
@@ -87,7 +89,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let (reached, masked) = (*share.progress().borrow(), redactor.masked());
     tell_of_masked(&masked, output);
     tell_of_transcript(&source, output);
-    let report = source.transcript().map(agents::Transcript::report);
+    let report = source.report().map(|(_, report)| report);
     output.result(
         format_args!("synced {items} items: syncCount {}, revision {}", reached.sync_count, reached.revision),
         &json!({
@@ -121,24 +123,30 @@ fn tell_of_masked(masked: &Masked, output: &mut Output) {
 
 /// Says what of a transcript is not shown.
 fn tell_of_transcript(source: &Source, output: &mut Output) {
-    if let Some(report) = source.transcript().map(agents::Transcript::report).filter(|report| !report.is_empty()) {
+    if let Some((_, report)) = source.report().filter(|(_, report)| !report.is_empty()) {
         output.note(&report.to_string());
     }
 }
 
-/// The file: the one that is named, or the newest of the agent's.
-fn path(args: &args::Push, environment: &Environment, output: &mut Output) -> Result<PathBuf, Failure> {
+/// The file: the one that is named, or the newest of the agent's; and of a file with many sessions the newest.
+fn path(
+    args: &args::Push,
+    environment: &Environment,
+    output: &mut Output,
+) -> Result<(PathBuf, Option<String>), Failure> {
     match (&args.file, args.agent) {
-        (Some(file), _) => Ok(file.clone()),
-        (None, Some(agent)) => {
+        (Some(file), _) => Ok((file.clone(), None)),
+        (None, Some(Agent::OpenCode)) if args.session.is_some() => Ok((agents::database(environment)?, None)),
+        (None, Some(agent)) if args.latest => {
             let found = agents::latest(agent, environment)?;
             let shown = found.path.display();
+            let which = found.session.as_ref().map(|session| format!("{session} in ")).unwrap_or_default();
             let elsewhere =
                 if found.is_elsewhere { "; it is of another folder, as there is none of this one" } else { "" };
-            output.note(&format!("{shown} is the newest of {}{elsewhere}", agent.title()));
-            Ok(found.path)
+            output.note(&format!("{which}{shown} is the newest of {}{elsewhere}", agent.title()));
+            Ok((found.path, found.session))
         }
-        (None, None) => Err(Failure::new(Exit::Usage, "say which file, or --agent AGENT --latest")),
+        (None, _) => Err(Failure::new(Exit::Usage, "say which file, or --agent AGENT --latest")),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
             Some(Ok(step)) => {
                 let resync = Some(Resync::of(stands_at, step.revision)).filter(|_| step.reset && stands_at > 0);
                 stands_at = step.revision;
-                output.text(&format!("{}\n", String::from_utf8_lossy(&frame::step(&step, resync))))?;
+                output.text(&format!("{}\n", String::from_utf8_lossy(&frame::step(&step, resync, &[]))))?;
                 if !is_ready {
                     is_ready = true;
                     output.text(&format!("{}\n", frame::ready(step.revision, None)))?;

@@ -17,13 +17,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::handover::Socket;
 use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
 use crate::http::page::Pages;
 use crate::http::reply;
@@ -37,6 +37,7 @@ use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
 use crate::share::id::AccountId;
 use crate::share::secret::Secret;
+use crate::viewer::gallery::Galleries;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Streams;
 use crate::viewer::{ViewerSettings, frame};
@@ -80,6 +81,8 @@ pub struct Doors {
     pub members: Arc<Members>,
     /// Those of them that take server-sent events.
     pub streams: Arc<Streams>,
+    /// Where they wait.
+    pub galleries: Arc<Galleries>,
     pub(super) viewer: ViewerSettings,
     /// Bound: [`POSTS_MAX`]; past it a command that is posted without a stream is answered 503.
     pub(super) posts: Arc<Semaphore>,
@@ -114,11 +117,13 @@ impl Doors {
         let upgrades = RateLimiter::keyed(Quota::per_minute(settings.upgrades_per_minute));
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
         let (opencode, pages) = (OpenCode::new(&settings.opencode), Pages::default());
-        let (members, streams, posts) = (Arc::default(), Streams::new(), Arc::new(Semaphore::new(POSTS_MAX)));
+        let (members, streams, posts) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(POSTS_MAX)));
+        let galleries = Galleries::new(Arc::clone(&hub), viewer);
         Arc::new(Self {
             hub,
             members,
             streams,
+            galleries,
             viewer,
             posts,
             workers,
@@ -129,11 +134,6 @@ impl Doors {
             opencode,
             tasks,
         })
-    }
-
-    /// Cuts off the streams that nobody reads: to be called about once a second.
-    pub fn sweep_streams(&self) {
-        self.streams.sweep(self.viewer.write_stall);
     }
 
     /// Forgets addresses and accounts that have not been heard of lately: to be called about once a minute.
@@ -352,7 +352,7 @@ pub(super) async fn upgraded(upgrade: Option<OnUpgrade>) -> Option<(TcpStream, V
             return None;
         }
     };
-    match upgraded.downcast::<TokioIo<TcpStream>>() {
+    match upgraded.downcast::<Socket>() {
         Ok(parts) => Some((parts.io.into_inner(), parts.read_buf.to_vec())),
         Err(_) => {
             tracing::error!("an upgrade on something that is not a TCP socket");

@@ -6,21 +6,20 @@
 
 use std::sync::Arc;
 
-use async_tungstenite::WebSocketStream;
-use async_tungstenite::tungstenite::protocol::Role;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::upgrade::OnUpgrade;
 use serde::Deserialize;
-use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use crate::contract::SUBPROTOCOL_PREFIX;
+use crate::http::handover::Handover;
 use crate::http::reply;
 use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded};
 use crate::hub::access::Principal;
+use crate::hub::feed::Values;
 use crate::hub::registry::{Door, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
@@ -29,8 +28,7 @@ use crate::share::view::Revision;
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::manifest::manifest;
-use crate::viewer::sse::Stream;
-use crate::viewer::streams::Cut;
+use crate::viewer::sse::{Admitted, Stream};
 use crate::viewer::uplink::{Defaults, UPLINK_BYTES_MAX, Uplink, read_defaults};
 use crate::viewer::ws;
 
@@ -47,6 +45,28 @@ struct Params {
     /// `inband`: a WebSocket that cannot set headers shows its credential in its first frame.
     #[serde(default)]
     auth: Option<String>,
+    #[serde(default)]
+    values: Wanted,
+}
+
+/// How a viewer wants an item told that it holds.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum Wanted {
+    /// By what is different, where that is less.
+    #[default]
+    Patched,
+    /// By its whole value.
+    Whole,
+}
+
+impl From<Wanted> for Values {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Patched => Self::Patched,
+            Wanted::Whole => Self::Whole,
+        }
+    }
 }
 
 /// `/ws/{id}`.
@@ -57,10 +77,8 @@ pub async fn socket(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
             let upgrade = request.extensions.remove::<OnUpgrade>();
             tokio::spawn(async move {
                 if let Some((socket, received)) = upgraded(upgrade).await {
-                    let config = Some(ws::socket_config());
-                    let socket =
-                        WebSocketStream::from_partially_read(socket.compat(), received, Role::Server, config).await;
-                    ws::serve(&doors.hub, &doors.members, pending, asked, socket, doors.viewer).await;
+                    let (galleries, members) = (Arc::clone(&doors.galleries), Arc::clone(&doors.members));
+                    ws::serve(galleries, members, pending, asked, socket, received).await;
                 }
             });
             switching(&key, false)
@@ -75,7 +93,7 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
-    let Params { cursor, input, auth } = params(&request.uri)?;
+    let Params { cursor, input, auth, values } = params(&request.uri)?;
     let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
     // A page cannot set headers, and one that has a credential shows it in its first frame.
     let is_page = request.headers.contains_key(header::ORIGIN);
@@ -88,20 +106,15 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
         Err(refusal) => return Err(refusal),
     };
     let pending = register(doors, Door::Viewer, principal, request)?;
-    Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, feed, defaults }))
+    Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, values: values.into(), feed, defaults }))
 }
 
 /// `GET /events/{id}`.
 pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let mut response = match begin_stream(&doors, &id, &request).await {
-        Ok(stream) => {
-            // Boxed: what is handed on from one piece to the next would take the room of three.
-            let bytes = futures::stream::unfold(Box::new(stream), async |mut stream| {
-                let bytes = stream.next().await?;
-                Some((Ok::<_, std::convert::Infallible>(bytes), stream))
-            });
-            let mut response = Body::from_stream(bytes).into_response();
+        Ok(admitted) => {
+            let mut response = Response::new(stream_body(&doors, admitted, &request));
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -114,20 +127,35 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
     response
 }
 
-async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<Stream, Refusal> {
+/// The body of a stream: nothing, where its socket is had, else the stream itself.
+fn stream_body(doors: &Arc<Doors>, admitted: Admitted, request: &Parts) -> Body {
+    let galleries = Arc::clone(&doors.galleries);
+    // The answer to HEAD has no body, and one of HTTP/1.0 no chunks.
+    let has_chunks = request.method == Method::GET && request.version == Version::HTTP_11;
+    if let Some(handover) = request.extensions.get::<Handover>().filter(|_| has_chunks) {
+        return Body::new(handover.leave(|socket| drop(tokio::spawn(admitted.attend(galleries, socket)))));
+    }
+    // Boxed: what is handed on from one piece to the next would take the room of three.
+    let stream = Box::new(Stream::new(&galleries, admitted));
+    Body::from_stream(futures::stream::unfold(stream, async |mut stream| {
+        let bytes = stream.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(bytes), stream))
+    }))
+}
+
+async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<Admitted, Refusal> {
     doors.check_comer(request)?;
-    let Params { cursor, input, .. } = params(&request.uri)?;
+    let Params { cursor, input, values, .. } = params(&request.uri)?;
     // Taken with each post; here it is only looked at, so that who gets it wrong hears of it now.
     defaults(input)?;
     // One that is no number is another server's.
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
-    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass);
+    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
     let pending = register(doors, Door::Sse, principal, request)?;
     let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
-    let cut = request.extensions.get::<Cut>().cloned();
-    let place = doors.streams.enter(doors.hub.registry(), connection.entry(), cut, &doors.viewer);
-    Stream::new(&doors.hub, &doors.members, connection, feed, place, doors.viewer)
+    let place = doors.streams.enter(doors.hub.registry(), connection.entry(), &doors.viewer);
+    Admitted::new(&doors.galleries, &doors.members, connection, feed, place)
 }
 
 /// `POST /events/{id}`: one command, answered in the same frame as on a WebSocket. A frame that is refused is an answer too, with

@@ -146,25 +146,31 @@ impl Hub {
 
     /// Waits until a credential of this connection expires, and then closes it with 4001. To be run beside what serves it.
     pub async fn close_when_expired(&self, entry: &Entry) {
-        let clock = &self.ambient().clock;
         loop {
             let joined = entry.joined_another();
-            let Some(at) = entry.expires_at() else {
+            let Some(left) = self.good_for(entry) else {
                 joined.await;
                 continue;
             };
-            let left = at.0.saturating_sub(clock.now().0);
-            let Ok(left @ 1..) = u64::try_from(left) else {
+            if left.is_zero() {
                 let closed = self.registry().close_matching(CloseReason::EXPIRED, |other| other.id == entry.id);
                 if closed > 0 {
                     audit::expired(entry);
                 }
                 return;
-            };
+            }
             tokio::select! {
                 () = joined => {}
-                () = sleep(Duration::from_millis(left).min(EXPIRY_SLEEP_MAX)) => {}
+                () = sleep(left) => {}
             }
         }
+    }
+
+    /// How long it is until the first of a connection's credentials expires, or is to be looked at again: at most a minute, as
+    /// the clock may be set. `None`: none expires.
+    #[must_use]
+    pub fn good_for(&self, entry: &Entry) -> Option<Duration> {
+        let left = entry.expires_at()?.0.saturating_sub(self.ambient().clock.now().0);
+        Some(Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(EXPIRY_SLEEP_MAX))
     }
 }

@@ -4,25 +4,26 @@
 //! remembers, or, if it fell behind them, what changed since its cursor merged by key, or the whole state. So a follower
 //! that never asks costs nothing and delays nobody, and one that is slow is late but never wrong: its revisions only rise,
 //! and skip only across a reset. A reset that it did not ask for says [why](Resync).
+//!
+//! Whoever is told a single sync's event stood at the revision before it, and so holds the values that it
+//! [replaced](Event::replaced): of these it may be told what is different, unless it [wants](Feed::telling) them whole. Merged
+//! steps and states know nothing of what their follower holds, and carry values.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use crate::hub::grants::Pass;
+use crate::hub::news::News;
 use crate::hub::room::{After, Room};
 use crate::share::error::Refusal;
-use crate::share::view::{Changed, Revision, Step};
+use crate::share::view::{Revision, Step};
 
-/// How many events a room remembers for its followers.
-const RECENT_MAX: usize = 256;
+mod event;
 
-/// Bytes of events that a room remembers: 1 MiB. Followers further behind are told what changed, merged by key.
-const RECENT_BYTES_MAX: usize = 1 << 20;
+pub(super) use event::Recent;
+pub use event::{Event, Values};
 
 /// Why a follower that held something must forget it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,118 +51,23 @@ impl Resync {
     }
 }
 
-/// A step, shared by all who follow, with room for its encodings: each is made once, when the first follower needs it.
-#[derive(Debug)]
-pub struct Event {
-    step: Step,
-    resync: Option<Resync>,
-    encoded: OnceLock<Bytes>,
-    framed: OnceLock<Bytes>,
-}
-
-impl Event {
-    pub(super) fn new(step: Step) -> Self {
-        Self { step, resync: None, encoded: OnceLock::new(), framed: OnceLock::new() }
-    }
-
-    /// Why the follower must forget what it held; `None` if it held nothing, or is to keep it.
-    #[must_use]
-    pub fn resync(&self) -> Option<Resync> {
-        self.resync
-    }
-
-    /// The step.
-    #[must_use]
-    pub fn step(&self) -> &Step {
-        &self.step
-    }
-
-    /// Its encoding: `encode`d if this is the first call, else what the first call made.
-    pub fn encoded(&self, encode: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.encoded.get_or_init(|| encode(self)).clone()
-    }
-
-    /// The same for a second form, such as the encoding with what another transport puts around it.
-    pub fn framed(&self, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
-        self.framed.get_or_init(|| frame(self)).clone()
-    }
-
-    fn byte_count(&self) -> usize {
-        self.step.changes.iter().map(Changed::byte_count).sum()
-    }
-}
-
-/// What happened lately, for followers that keep up.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    events: VecDeque<Arc<Event>>,
-    byte_count: usize,
-    /// The whole state at a revision, in pieces, for as long as somebody is being told it.
-    whole: Option<(Revision, Vec<Weak<Event>>)>,
-}
-
-impl Recent {
-    pub(super) fn push(&mut self, event: Arc<Event>) {
-        self.byte_count += event.byte_count();
-        self.events.push_back(event);
-        while self.events.len() > RECENT_MAX || self.byte_count > RECENT_BYTES_MAX {
-            let Some(event) = self.events.pop_front() else { break };
-            self.byte_count -= event.byte_count();
-        }
-    }
-
-    /// The event that takes a follower on from this revision, if it is remembered.
-    pub(super) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
-        let first = self.events.front()?.step.base;
-        // Each event raises the revision by one, so the position is the distance.
-        let event = self.events.get(usize::try_from(cursor.checked_sub(first)?).ok()?)?;
-        (event.step.base == cursor).then(|| Arc::clone(event))
-    }
-
-    /// The whole state at this revision, if somebody is being told it: whoever comes at the same time shares it.
-    pub(super) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
-        let (_, pieces) = self.whole.as_ref().filter(|(at, _)| *at == revision)?;
-        pieces.iter().map(Weak::upgrade).collect()
-    }
-
-    pub(super) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
-        self.whole = Some((revision, pieces.iter().map(Arc::downgrade).collect()));
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
 /// One follower of one share. Dropping it ends the following.
 #[derive(Debug)]
 pub struct Feed {
-    room: Arc<Room>,
-    news: watch::Receiver<u64>,
+    news: News,
     cursor: Revision,
     begun: bool,
     merging: bool,
+    values: Values,
     pass: Option<Pass>,
     pieces: VecDeque<Arc<Event>>,
-    /// When it looks for what other hosts wrote.
-    look_at: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Feed {
-    pub(super) fn new(room: Arc<Room>, since: Revision) -> Self {
-        let news = room.subscribe();
-        Self {
-            room,
-            news,
-            cursor: since,
-            begun: false,
-            merging: false,
-            pass: None,
-            pieces: VecDeque::new(),
-            look_at: None,
-            timer: None,
-        }
+    pub(super) fn new(room: &Arc<Room>, since: Revision) -> Self {
+        room.subscribe();
+        let (news, pieces) = (News::of(room), VecDeque::new());
+        Self { news, cursor: since, begun: false, merging: false, values: Values::default(), pass: None, pieces }
     }
 
     /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
@@ -170,6 +76,19 @@ impl Feed {
     pub fn merging(mut self) -> Self {
         self.merging = true;
         self
+    }
+
+    /// The same feed, for a follower that wants values told like this.
+    #[must_use]
+    pub fn telling(mut self, values: Values) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// How its follower wants values told.
+    #[must_use]
+    pub fn values(&self) -> Values {
+        self.values
     }
 
     /// The same feed for as long as this pass is good, which lets the follower see the share. Nothing is told after a host
@@ -199,7 +118,7 @@ impl Feed {
     /// The share that it follows.
     #[must_use]
     pub fn room(&self) -> &Arc<Room> {
-        &self.room
+        self.news.room()
     }
 
     /// The revision that it has been told of: with what it has still to take, it stands here.
@@ -227,16 +146,29 @@ impl Feed {
     /// # Errors
     /// As [`Feed::next`].
     pub fn take(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
+        self.see();
+        self.look()
+    }
+
+    /// Marks the news as seen: what comes after this is looked at once more.
+    pub fn see(&mut self) {
+        self.news.see();
+    }
+
+    /// As [`take`](Feed::take), for a follower that looks at more than events, and marked the news as [seen](Feed::see)
+    /// before all of it.
+    ///
+    /// # Errors
+    /// As [`Feed::next`].
+    pub fn look(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
         if let Some(event) = self.pieces.pop_front() {
             self.check()?;
             return Ok(Some(event));
         }
-        // First mark the news as seen, then look: what comes in between is looked at once more.
-        self.news.borrow_and_update();
-        match self.room.after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
+        match self.room().after(self.cursor, self.begun, self.merging, self.pass.as_ref()) {
             After::Ended(refusal) => return Err(refusal),
             After::Events(events) => {
-                self.cursor = events.back().map_or(self.cursor, |event| event.step.revision);
+                self.cursor = events.back().map_or(self.cursor, |event| event.step().revision);
                 self.pieces = events;
             }
             After::Nothing => {}
@@ -251,58 +183,29 @@ impl Feed {
     /// As [`Feed::next`].
     pub fn check(&self) -> Result<(), Refusal> {
         match &self.pass {
-            Some(pass) => self.room.read(|state| pass.holds(state, self.room.clock()))?,
+            Some(pass) => self.room().read(|state| pass.holds(state, self.room().clock()))?,
             None => Ok(()),
         }
     }
 
-    /// Waits for news of this host, looks for those of others meanwhile, and ends at `until` or with the pass in any case,
-    /// perhaps earlier. To be called when there was nothing to [take](Feed::take); afterwards there may be. Dropping the
-    /// future loses nothing.
+    /// Waits for news, as [`News::wait`], and ends with the pass in any case. To be called when there was nothing to
+    /// [take](Feed::take); afterwards there may be.
     pub async fn news(&mut self, until: Option<Instant>) {
-        let Self { room, news, pass, look_at, timer, .. } = self;
-        let poll = room.poll_interval();
-        if let Some(poll) = poll {
-            look_at.get_or_insert_with(|| Instant::now() + poll);
-        }
-        let left = pass.as_ref().and_then(|pass| pass.left(room.clock()));
-        let over_at = left.map(|left| Instant::now() + left);
-        let wake_at = look_at.iter().copied().chain(until).chain(over_at).min();
-        tokio::select! {
-            // News of this host first: always the same, and they need no request. The room holds the sender, and we the room.
-            biased;
-            _ = news.changed() => return,
-            () = reach(timer, wake_at) => {}
-        }
-        let is_due = look_at.is_some_and(|at| at <= Instant::now());
-        if let Some(poll) = poll.filter(|_| is_due) {
-            *look_at = None;
-            let patience = until.into_iter().chain(over_at).min();
-            tokio::select! {
-                biased;
-                _ = news.changed() => {}
-                // A bucket that does not answer is logged where that is noticed; we ask again.
-                _ = room.catch_up(poll) => {}
-                () = reach(timer, patience) => {}
-            }
-        }
+        let until = until.into_iter().chain(self.over_at()).min();
+        self.news.wait(until).await;
     }
-}
 
-/// Waits for a moment, or for an earlier one that the timer was set to: to set it anew for each event would cost more than
-/// a wake-up for nothing once a second.
-async fn reach(timer: &mut Option<Pin<Box<Sleep>>>, at: Option<Instant>) {
-    let Some(at) = at else { return std::future::pending().await };
-    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-    if timer.is_elapsed() || timer.deadline() > at {
-        timer.as_mut().reset(at);
+    /// When the pass is to be looked at again because it may be over; `None`: only time does not end it.
+    #[must_use]
+    pub fn over_at(&self) -> Option<Instant> {
+        let left = self.pass.as_ref()?.left(self.room().clock())?;
+        Some(Instant::now() + left)
     }
-    timer.as_mut().await;
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.room.unsubscribe();
+        self.room().unsubscribe();
     }
 }
 
@@ -313,8 +216,9 @@ pub(super) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -
     let (mut piece, mut byte_count) = (Vec::new(), 0);
     let mut finish = |changes, more| {
         let reset = std::mem::take(&mut reset);
-        let step = Step { base, revision, sync_count, reset, more, changes };
-        pieces.push_back(Arc::new(Event { resync: resync.take(), ..Event::new(step) }));
+        let mut event = Event::new(Step { base, revision, sync_count, reset, more, changes });
+        event.resync = resync.take();
+        pieces.push_back(Arc::new(event));
     };
     for changed in changes {
         let size = changed.byte_count();

@@ -129,7 +129,7 @@ impl Registry {
     /// when this returns; each door sends its Close frame by itself, so that none waits for, or fails with, another.
     pub fn close_matching(&self, reason: CloseReason, matches: impl Fn(&Entry) -> bool) -> usize {
         let taken = self.take_matching(&reason, matches);
-        taken.iter().for_each(|entry| entry.closing.cancel());
+        taken.iter().for_each(|entry| entry.tell_door());
         taken.len()
     }
 
@@ -147,7 +147,7 @@ impl Registry {
             if entry.id == *own {
                 departure = Some(Departure(Arc::clone(entry)));
             } else {
-                entry.closing.cancel();
+                entry.tell_door();
             }
         }
         (taken.len(), departure)
@@ -258,7 +258,7 @@ impl Registry {
 
 fn close_surplus(surplus: &[Arc<Entry>]) {
     for entry in surplus {
-        entry.closing.cancel();
+        entry.tell_door();
         audit::over_cap(entry);
     }
 }

@@ -224,7 +224,7 @@ impl Room {
     /// Follows the share from a revision; 0: from the whole state.
     #[must_use]
     pub fn follow(self: &Arc<Self>, since: Revision) -> Feed {
-        Feed::new(Arc::clone(self), since)
+        Feed::new(self, since)
     }
 
     /// How many follow it.
@@ -233,9 +233,13 @@ impl Room {
         self.followers.load(Ordering::Relaxed)
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+    pub(super) fn subscribe(&self) {
         self.followers.fetch_add(1, Ordering::Relaxed);
         self.context.metrics.followers.inc();
+    }
+
+    /// Rises when followers are to look.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
 
@@ -285,9 +289,11 @@ impl Room {
         if cursor == state.revision() && (begun || cursor > 0) {
             return After::Nothing;
         }
-        if begun
+        // Who comes back is told what it missed in one, whoever is merging as well; who keeps up, each event. Nobody who begins
+        // at 0 holds the empty state: it is told that first.
+        if (begun || cursor > 0)
             && let Some(event) = inner.recent.after(cursor)
-            && !(merging && event.step().revision < state.revision())
+            && (event.step().revision == state.revision() || (begun && !merging))
         {
             return After::Events(VecDeque::from([event]));
         }
@@ -338,7 +344,7 @@ impl Room {
         let mut outcomes = Vec::with_capacity(entries.len());
         for entry in entries {
             let outcome = inner.state.apply(entry);
-            if let Outcome::Synced { sync_count, revision, changed } = &outcome
+            if let Outcome::Synced { sync_count, revision, changed, replaced } = &outcome
                 && !changed.is_empty()
                 && followed
             {
@@ -350,7 +356,7 @@ impl Room {
                     more: false,
                     changes: changed.clone(),
                 };
-                inner.recent.push(Arc::new(Event::new(step)));
+                inner.recent.push(Arc::new(Event::live(step, replaced.clone())));
             }
             outcomes.push(outcome);
         }

@@ -28,10 +28,11 @@ mod producers;
 mod saved;
 mod slim;
 
+pub use items::Replaced;
 pub use saved::{Saved, SavedItem, SavedProducer};
 
 use grants::Grants;
-use items::{Item, Items, Removed, size};
+use items::{Item, Items, Placed, Removed, size};
 use producers::{Heard, Producers};
 
 /// A share's state. Begins empty and unopened; the first entry opens it.
@@ -77,6 +78,9 @@ pub enum Outcome {
         revision: Revision,
         /// What it changed, in order; empty if it changed nothing, and then the revision is the one before.
         changed: Vec<Changed>,
+        /// The values that these took the place of, in the same order: none for what is new, went, or was changed by this
+        /// sync before.
+        replaced: Vec<Replaced>,
     },
     /// The sync had been applied before; the numbers are those of its first time.
     Duplicate {
@@ -279,23 +283,26 @@ impl State {
         }
         self.sync_count += 1;
         self.updated_at = self.updated_at.max(at);
-        let changed = self.change(&batch.changes);
+        let (changed, replaced) = self.change(&batch.changes);
         if !changed.is_empty() {
             self.revision += 1;
         }
         if let Some(stamp) = &batch.stamp {
             self.producers.remember(stamp, self.sync_count, self.revision);
         }
-        Outcome::Synced { sync_count: self.sync_count, revision: self.revision, changed }
+        Outcome::Synced { sync_count: self.sync_count, revision: self.revision, changed, replaced }
     }
 
-    fn change(&mut self, changes: &[Change]) -> Vec<Changed> {
+    fn change(&mut self, changes: &[Change]) -> (Vec<Changed>, Vec<Replaced>) {
         let revision = self.revision + 1;
-        let mut changed = Vec::with_capacity(changes.len());
+        let (mut changed, mut replaced) = (Vec::with_capacity(changes.len()), Vec::new());
         for Change { key, value } in changes {
             match value {
                 Some(value) => {
-                    if let Some(first) = self.items.put(key, value, revision) {
+                    if let Some(Placed { first, before }) = self.items.put(key, value, revision) {
+                        if let Some((since, value)) = before.filter(|(since, _)| *since < revision) {
+                            replaced.push(Replaced { at: changed.len(), revision: since, value });
+                        }
                         let (key, value) = (key.clone(), Some(value.clone()));
                         changed.push(Changed { key, revision, first: Some(first), value });
                     }
@@ -308,7 +315,7 @@ impl State {
                 }
             }
         }
-        changed
+        (changed, replaced)
     }
 
     /// Whether a follower at `since` must start over, and the revision to tell it from.

@@ -2,8 +2,8 @@
 //! they are asked, and that the connection lives.
 //!
 //! A [`Channel`] is asked for the next of these when the last one was taken. It has no queue, so a viewer that is slow costs
-//! what its transport holds, and is told less often and more at once. It waits for one thing only, the room's news, with
-//! one timer beside it: a thousand viewers of a share wake up once each for an event.
+//! what its transport holds, and is told less often and more at once. It has no timer either: whoever asks says what time it
+//! is, and one that waits with a thousand of them needs one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::share::error::Refusal;
 use crate::share::view::Revision;
 use crate::viewer::frame;
 use crate::viewer::member::Member;
+use crate::viewer::transport::{self, Form};
 
 /// One viewer's.
 #[derive(Debug)]
@@ -62,8 +63,9 @@ impl Channel {
         &self.member
     }
 
-    pub(super) fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    /// When it is to be looked at though there are no news: for its heartbeat, or because its pass may be over.
+    pub(super) fn due_at(&self) -> Instant {
+        self.feed.over_at().map_or(self.heartbeat_at, |over_at| over_at.min(self.heartbeat_at))
     }
 
     /// The next thing to tell, when there is one. Dropping the future loses nothing.
@@ -72,48 +74,73 @@ impl Channel {
     /// The share is gone, or may not be seen any more.
     pub(super) async fn next(&mut self) -> Result<Down, Refusal> {
         loop {
-            let now = Instant::now();
-            if now >= self.heartbeat_at {
-                self.heartbeat_at = now + self.heartbeat;
-                return Ok(Down::Heartbeat);
+            if let Some(down) = self.take(Instant::now())? {
+                return Ok(down);
             }
-            if self.stage == Stage::Caught {
-                self.stage = Stage::Ready;
-                let revision = self.feed.cursor();
-                return Ok(Down::Frame(frame::ready(revision, Some(&self.member.channel)), Some(revision)));
-            }
-            if self.stage == Stage::Ready
-                && let Some(notice) = self.member.seat.look(&mut self.told)
-            {
-                self.feed.check()?;
-                return Ok(Down::Frame(frame::notice(notice), None));
-            }
-            if let Some(event) = self.feed.take()? {
-                if self.stage == Stage::Catching && !event.step().more {
-                    self.stage = Stage::Caught;
-                }
-                return Ok(Down::Event(event));
-            }
-            if self.stage == Stage::Catching {
-                // It has missed nothing.
-                self.stage = Stage::Caught;
-            } else {
-                self.feed.news(Some(self.heartbeat_at)).await;
-            }
+            self.news().await;
         }
     }
 
-    /// The frame of an event: written once, for all who follow.
-    pub(super) fn encoded(&self, event: &Event) -> Bytes {
-        event.encoded(|event| {
+    /// Waits until there may be something to tell.
+    pub(super) async fn news(&mut self) {
+        self.feed.news(Some(self.heartbeat_at)).await;
+    }
+
+    /// The next thing to tell, if there is one now.
+    ///
+    /// # Errors
+    /// As [`Channel::next`].
+    pub(super) fn take(&mut self, now: Instant) -> Result<Option<Down>, Refusal> {
+        self.feed.see();
+        if now >= self.heartbeat_at {
+            self.heartbeat_at = now + self.heartbeat;
+            return Ok(Some(Down::Heartbeat));
+        }
+        if self.stage == Stage::Catching {
+            if let Some(event) = self.feed.look()? {
+                if !event.step().more {
+                    self.stage = Stage::Caught;
+                }
+                return Ok(Some(Down::Event(event)));
+            }
+            // It has missed nothing.
+            self.stage = Stage::Caught;
+        }
+        if self.stage == Stage::Caught {
+            self.stage = Stage::Ready;
+            let revision = self.feed.cursor();
+            return Ok(Some(Down::Frame(frame::ready(revision, Some(&self.member.channel)), Some(revision))));
+        }
+        if let Some(notice) = self.member.seat.look(&mut self.told) {
+            self.feed.check()?;
+            return Ok(Some(Down::Frame(frame::notice(notice), None)));
+        }
+        Ok(self.feed.look()?.map(Down::Event))
+    }
+
+    /// Something to tell, as a transport has it: an event's is made once, for all who follow.
+    pub(super) fn written(&self, down: &Down, form: Form) -> Bytes {
+        match (down, form) {
+            (Down::Event(event), Form::Message) => self.message(event),
+            (Down::Event(event), Form::Chunk) => self.chunk(event),
+            (Down::Frame(text, id), form) => form.of(text, *id),
+            (Down::Heartbeat, form) => form.heartbeat(),
+        }
+    }
+
+    fn message(&self, event: &Event) -> Bytes {
+        let values = self.feed.values();
+        event.encoded(values, |event| {
             self.hub.metrics().frames_encoded.inc();
-            frame::step(event.step(), event.resync())
+            transport::message(&frame::step(event.step(), event.resync(), event.replaced(values)))
         })
     }
 
-    /// The same as a server-sent event.
-    pub(super) fn framed(&self, event: &Event) -> Bytes {
-        event.framed(|event| frame::server_sent(&self.encoded(event), stands_at(event)))
+    fn chunk(&self, event: &Event) -> Bytes {
+        event.framed(self.feed.values(), |event| {
+            let text = transport::text_of(&self.message(event));
+            transport::chunk(&frame::server_sent(&text, stands_at(event)))
+        })
     }
 }
 

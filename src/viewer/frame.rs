@@ -9,16 +9,26 @@ use crate::hub::audience::Notice;
 use crate::hub::feed::Resync;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
+use crate::share::state::Replaced;
 use crate::share::view::{Changed, Revision, Step};
+use crate::viewer::patch::patch;
 use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape};
 
 /// A piece of the state or of a change: `snapshot` if the viewer is to forget what it holds, else `changes`. `resync` says why,
 /// to one that held something.
 ///
 /// A piece of a snapshot after its first says `snapshot` no more: it is told by `changes` whose `base` is 0.
+///
+/// `replaced`: values that the viewer holds, and of which it may be told what is [different](patch()).
 #[must_use]
-pub fn step(step: &Step, resync: Option<Resync>) -> Bytes {
-    let size: usize = step.changes.iter().map(|changed| 96 + changed.byte_count()).sum();
+pub fn step(step: &Step, resync: Option<Resync>, replaced: &[Replaced]) -> Bytes {
+    let mut replaced = replaced.iter().peekable();
+    let changes = step.changes.iter().enumerate().map(|(at, changed)| {
+        let replaced = replaced.next_if(|replaced| replaced.at == at);
+        Told { changed, patch: replaced.and_then(|replaced| Patch::of(changed, replaced)) }
+    });
+    let changes: Vec<_> = changes.collect();
+    let size: usize = changes.iter().map(Told::byte_count).sum();
     let mut frame = BytesMut::with_capacity(160 + size);
     let event = if step.reset { "snapshot" } else { "changes" };
     let Step { base, revision, sync_count, more, .. } = step;
@@ -32,7 +42,7 @@ pub fn step(step: &Step, resync: Option<Resync>) -> Bytes {
         frame.put_slice(format!(r#""resync":"{}","#, resync.as_str()).as_bytes());
     }
     frame.put_slice(b"\"changes\":");
-    put_changes(&mut frame, &step.changes);
+    put_changes(&mut frame, changes);
     frame.put_slice(b"}}");
     frame.freeze()
 }
@@ -79,7 +89,7 @@ pub fn refused(id: &serde_json::Value, refusal: &Refusal) -> String {
 pub fn history(revision: Revision, changes: &[Changed], next: u64) -> String {
     let mut data = BytesMut::new();
     data.put_slice(format!(r#"{{"revision":{revision},"changes":"#).as_bytes());
-    put_changes(&mut data, changes);
+    put_changes(&mut data, changes.iter().map(|changed| Told { changed, patch: None }));
     let next = if next == 0 { "null".to_owned() } else { format!(r#""{next}""#) };
     data.put_slice(format!(r#","next":{next}}}"#).as_bytes());
     // It is made of texts.
@@ -143,18 +153,47 @@ pub fn code(refusal: &Refusal) -> &'static str {
     }
 }
 
-fn put_changes(frame: &mut BytesMut, changes: &[Changed]) {
+/// A change, as a viewer is told it.
+struct Told<'a> {
+    changed: &'a Changed,
+    /// Instead of the value.
+    patch: Option<Patch>,
+}
+
+/// What is different from the value of revision `base`.
+struct Patch {
+    base: Revision,
+    operations: String,
+}
+
+impl Told<'_> {
+    /// About what it takes in a frame.
+    fn byte_count(&self) -> usize {
+        let Self { changed, patch } = self;
+        let told = patch.as_ref().map(|patch| changed.key.as_str().len() + patch.operations.len());
+        112 + told.unwrap_or_else(|| changed.byte_count())
+    }
+}
+
+impl Patch {
+    fn of(changed: &Changed, replaced: &Replaced) -> Option<Self> {
+        let operations = patch(replaced.value.as_str(), changed.value.as_ref()?.as_str())?;
+        Some(Self { base: replaced.revision, operations })
+    }
+}
+
+fn put_changes<'a>(frame: &mut BytesMut, changes: impl IntoIterator<Item = Told<'a>>) {
     frame.put_u8(b'[');
-    for (at, changed) in changes.iter().enumerate() {
+    for (at, changed) in changes.into_iter().enumerate() {
         if at > 0 {
             frame.put_u8(b',');
         }
-        put_changed(frame, changed);
+        put_changed(frame, &changed);
     }
     frame.put_u8(b']');
 }
 
-fn put_changed(frame: &mut BytesMut, changed: &Changed) {
+fn put_changed(frame: &mut BytesMut, Told { changed, patch }: &Told<'_>) {
     frame.put_slice(b"{\"key\":");
     put_text(frame, changed.key.as_str());
     frame.put_slice(format!(",\"revision\":{}", changed.revision).as_bytes());
@@ -172,8 +211,16 @@ fn put_changed(frame: &mut BytesMut, changed: &Changed) {
                 ItemKind::Model { .. } => frame.put_slice(b"\"model\""),
                 ItemKind::Other { kind, .. } => put_text(frame, &kind),
             }
-            frame.put_slice(b",\"value\":");
-            frame.put_slice(value.as_str().as_bytes());
+            match patch {
+                Some(Patch { base, operations }) => {
+                    frame.put_slice(format!(",\"base\":{base},\"patch\":").as_bytes());
+                    frame.put_slice(operations.as_bytes());
+                }
+                None => {
+                    frame.put_slice(b",\"value\":");
+                    frame.put_slice(value.as_str().as_bytes());
+                }
+            }
         }
         None => frame.put_slice(b",\"removed\":true"),
     }
@@ -224,6 +271,22 @@ mod tests {
                 Changed { key: ItemKey::message("msg_0").unwrap(), revision: 4, first: None, value: None },
             ],
         };
+        let text = |text: &str, end: &str| format!(r#"{{"id":"prt_1","messageID":"msg_1","text":"{text}"{end}}}"#);
+        let (before, more) = ("All work and no play. ".repeat(12), r#"It is \"done\"."#);
+        let replaced = Replaced {
+            at: 0,
+            revision: 3,
+            value: Payload::from_checked_json(&text(&before, r#","time":{"start":1}"#)),
+        };
+        let grown = text(&format!("{before}{more}"), r#","time":{"start":1,"end":2}"#);
+        let patched = Step {
+            base: 4,
+            revision: 5,
+            sync_count: 6,
+            changes: vec![put(ItemKey::part("msg_1", "prt_1").unwrap(), 5, 3, &grown)],
+            ..changes.clone()
+        };
+        let replaced = [replaced];
         let counts = |approve| [("approve".to_owned(), approve), ("deny".to_owned(), 0)].into();
         let asked = Asked {
             ask: "5f".into(),
@@ -237,9 +300,10 @@ mod tests {
         let watching = Watching { viewers: 3, names: vec!["Ann".into()] };
         let text = |bytes: Bytes| String::from_utf8(bytes.into()).unwrap();
         let frames = [
-            ("snapshot", text(step(&snapshot(), None))),
-            ("resync", text(step(&snapshot(), Some(Resync::RemovalsForgotten)))),
-            ("changes", text(step(&changes, None))),
+            ("snapshot", text(step(&snapshot(), None, &[]))),
+            ("resync", text(step(&snapshot(), Some(Resync::RemovalsForgotten), &[]))),
+            ("changes", text(step(&changes, None, &[]))),
+            ("patched", text(step(&patched, None, &replaced))),
             ("ready", ready(4, Some("3c9ad1f2"))),
             ("presence", notice(Notice::Watching(watching))),
             ("ask", notice(Notice::Asked(asked))),

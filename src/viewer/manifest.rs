@@ -96,6 +96,7 @@ pub fn manifest() -> Value {
                 "query": {
                     "cursor": { "description": "Only what came after this revision.", "type": "integer", "minimum": 0 },
                     "input": { "description": "A JSON object: what each command's input begins with.", "type": "string" },
+                    "values": { "description": "whole: values and never patches.", "enum": ["patched", "whole"] },
                 },
                 "commands": Command::NAMES,
                 "events": EVENTS.map(|(name, ..)| name),

@@ -22,6 +22,7 @@ mod document;
 pub mod html;
 mod json;
 mod markdown;
+mod newer;
 mod pieces;
 mod read;
 

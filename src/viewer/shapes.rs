@@ -1,5 +1,5 @@
 //! The shapes of what goes down to a viewer, as types: small payloads are written from them, and the schemas of the
-//! manifest are made from all of them. [`StepShape`] and [`ChangeShape`] are only described here: their frames are written by
+//! manifest are made from all of them. [`StepShape`], [`ChangeShape`] and [`OperationShape`] are only described here: their frames are written by
 //! hand, around texts that are JSON already, and a test holds those frames against these schemas.
 
 use schemars::JsonSchema;
@@ -56,12 +56,46 @@ pub struct ChangeShape {
     /// Its type; absent if it was removed.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its value, as the producer sent it; absent if it was removed.
+    /// Its value, as the producer sent it; absent if it was removed, or if there is a patch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<serde_json::Value>,
+    /// With a patch: the revision of the value that it is to be applied to, which the viewer holds; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    /// Instead of the value: what is different from the one of revision `base`. No two operations are about the same place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Vec<OperationShape>>,
     /// True if it was removed, else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub removed: bool,
+}
+
+/// One place of a value and what becomes of it: one of `append`, `value` and `removed`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Operation")]
+pub struct OperationShape {
+    /// The place, as a JSON pointer (RFC 6901); empty: the whole value.
+    pub path: String,
+    /// To be put at the end of the text, or of the list, that is there: a text, or a list of elements.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub append: Option<AppendShape>,
+    /// What is to stand there: another member's or element's value, or a new member's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// True if the member went, else absent.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub removed: bool,
+}
+
+/// What is put at the end.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Append")]
+pub enum AppendShape {
+    /// More of a text.
+    Text(String),
+    /// More elements of a list.
+    Elements(Vec<serde_json::Value>),
 }
 
 /// The viewer has all there is and is live.

@@ -1,4 +1,5 @@
-//! One viewer that takes server-sent events: the same as on a WebSocket, as the body of an HTTP answer.
+//! One viewer that takes server-sent events where HTTP keeps the socket, as HTTP/2 does, whose connections have other requests
+//! too: the same as elsewhere, as the body of an answer. On HTTP/1.1 a stream is [attended](super::attend) to as WebSockets are.
 //!
 //! A [`Stream`] is what the answer's body is made of, and holds all that the viewer has: its place in the registry, in the
 //! audience and among the [`streams`](crate::viewer::streams) of whoever it is. HTTP asks it for the next bytes when there is
@@ -10,27 +11,35 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use tokio::net::TcpStream;
 
-use crate::hub::Hub;
 use crate::hub::feed::Feed;
 use crate::hub::registry::{CloseReason, Connection};
 use crate::share::error::Refusal;
-use crate::viewer::ViewerSettings;
-use crate::viewer::channel::{Channel, Down};
+use crate::viewer::attend::{Viewer, attend};
+use crate::viewer::channel::Channel;
 use crate::viewer::frame;
+use crate::viewer::gallery::Galleries;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Place;
+use crate::viewer::transport::{Form, Transport, chunk, content_of};
+use crate::viewer::uplink::Defaults;
 
 /// What a stream begins with: a comment, and how soon a browser comes back, in milliseconds.
 const OPENING: &[u8] = b": capshare\nretry: 2000\n\n";
 
-/// The connection lives.
-const HEARTBEAT: &[u8] = b": heartbeat\n\n";
+/// A viewer that was admitted to a stream of its own, before it is clear what that travels on.
+#[derive(Debug)]
+pub struct Admitted {
+    channel: Channel,
+    place: Place,
+    connection: Connection,
+}
 
 /// One viewer's stream.
 pub struct Stream {
     channel: Channel,
-    place: Place,
+    _place: Place,
     stage: Stage,
     expiry: Option<BoxFuture<'static, ()>>,
     /// Last, so that its place is given back when all else is.
@@ -44,31 +53,45 @@ enum Stage {
     Ended,
 }
 
-impl Stream {
-    /// The stream of a viewer that was admitted.
+impl Admitted {
+    /// A viewer that was admitted.
     ///
     /// # Errors
     /// The machine has no randomness to give.
     pub fn new(
-        hub: &Arc<Hub>,
+        galleries: &Galleries,
         members: &Arc<Members>,
         connection: Connection,
         feed: Feed,
         place: Place,
-        settings: ViewerSettings,
     ) -> Result<Self, Refusal> {
-        let entry = Arc::clone(connection.entry());
-        let member = members.enter(hub, Arc::clone(&entry), &feed)?;
-        let channel = Channel::new(Arc::clone(hub), member, feed, settings.heartbeat);
+        let member = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed)?;
+        let channel = Channel::new(Arc::clone(galleries.hub()), member, feed, galleries.settings().heartbeat);
+        Ok(Self { channel, place, connection })
+    }
+
+    /// On a socket of its own, after the head of an HTTP/1.1 answer whose body comes in chunks.
+    pub async fn attend(self, galleries: Arc<Galleries>, socket: TcpStream) {
+        let Self { channel, place, connection } = self;
+        let mut viewer = Viewer::new(Transport::Events(socket), channel, Defaults::new(), galleries, connection);
+        viewer.torn = chunk(OPENING);
+        viewer.place = Some(place);
+        attend(viewer).await;
+    }
+}
+
+impl Stream {
+    /// As the body of an answer.
+    #[must_use]
+    pub fn new(galleries: &Galleries, Admitted { channel, place, connection }: Admitted) -> Self {
+        let (entry, hub) = (Arc::clone(connection.entry()), Arc::clone(galleries.hub()));
         let may_expire = entry.principal.is_some();
-        let hub = Arc::clone(hub);
         let expiry: BoxFuture<'static, ()> = Box::pin(async move { hub.close_when_expired(&entry).await });
-        Ok(Self { channel, place, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection })
+        Self { channel, _place: place, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection }
     }
 
     /// The next bytes; `None`: there are no more. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Bytes> {
-        let _waiting = self.place.waits();
         let bytes = match self.stage {
             Stage::Ended => return None,
             Stage::Opening => {
@@ -91,9 +114,7 @@ impl Stream {
         match down {
             // Closed meanwhile: nothing more is told.
             Ok(_) if self.connection.is_closed() => self.end(&self.reason()),
-            Ok(Down::Event(event)) => self.channel.framed(&event),
-            Ok(Down::Frame(text, id)) => frame::server_sent(text.as_bytes(), id),
-            Ok(Down::Heartbeat) => Bytes::from_static(HEARTBEAT),
+            Ok(down) => content_of(&self.channel.written(&down, Form::Chunk)),
             Err(refusal) => self.end(&refusal),
         }
     }
@@ -115,7 +136,7 @@ impl fmt::Debug for Stream {
 }
 
 /// What a WebSocket says by its close code, said in words: transient, if the viewer is to come back by itself.
-fn refusal(reason: &CloseReason) -> Refusal {
+pub(super) fn refusal(reason: &CloseReason) -> Refusal {
     match reason.code {
         4001 => Refusal::Unauthorized { reason: reason.reason.into() },
         4004 => Refusal::Unspecified { message: reason.reason.into() },

@@ -1,17 +1,9 @@
-//! The server-sent streams of one host: how many each viewer may have, and which of them nobody reads.
-//!
-//! HTTP asks a stream for bytes only when there is room for them, so one that nobody reads cannot notice that itself. It
-//! has a [`Place`] here, which knows since when it was not asked; [`Streams::sweep`], called about once a second, cuts off
-//! those that have waited too long, and those that were closed and do not take their farewell.
+//! The server-sent streams of one host: how many each viewer may have. A browser opens a new one without knowing of the old,
+//! so past that number it is the oldest that goes.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::hub::access::Credential;
 use crate::hub::audit;
@@ -27,24 +19,11 @@ enum Scope {
     Address(Option<IpAddr>),
 }
 
-/// How a connection is ended from outside of it. HTTP/2 has none, as others may use the same connection.
-#[derive(Debug, Clone, Default)]
-pub struct Cut(pub CancellationToken);
-
-#[derive(Debug)]
-struct Live {
-    entry: Arc<Entry>,
-    /// When it was last asked for bytes and gave some, in milliseconds since the host began; 0: it is being asked.
-    gave_at: AtomicU64,
-    cut: Option<Cut>,
-}
-
 /// The streams of one host.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Streams {
     /// Oldest first. As many as the registry admits.
-    live: Mutex<HashMap<Scope, Vec<Arc<Live>>>>,
-    began: Instant,
+    live: Mutex<HashMap<Scope, Vec<Arc<Entry>>>>,
 }
 
 /// A stream's place. Dropping it gives it back.
@@ -52,83 +31,37 @@ pub struct Streams {
 pub struct Place {
     streams: Arc<Streams>,
     scope: Scope,
-    live: Arc<Live>,
-}
-
-/// A stream is being asked for bytes. Dropping it says that it gave some.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    streams: Arc<Streams>,
-    live: Arc<Live>,
+    entry: Arc<Entry>,
 }
 
 impl Streams {
-    /// None yet.
-    #[must_use]
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self { live: Mutex::default(), began: Instant::now() })
-    }
-
     /// Gives a stream that was admitted its place. If its scope has more than it may now, the oldest are closed with 4004.
     #[must_use]
-    pub fn enter(
-        self: &Arc<Self>,
-        registry: &Registry,
-        entry: &Arc<Entry>,
-        cut: Option<Cut>,
-        settings: &ViewerSettings,
-    ) -> Place {
+    pub fn enter(self: &Arc<Self>, registry: &Registry, entry: &Arc<Entry>, settings: &ViewerSettings) -> Place {
         let scope = scope(entry);
         let max = match scope {
             Scope::Login(_) => settings.streams_max,
             Scope::Address(_) => settings.address_streams_max,
         };
-        let live = Arc::new(Live { entry: Arc::clone(entry), gave_at: AtomicU64::new(0), cut });
         let surplus: Vec<_> = {
             let mut all = self.live();
             let streams = all.entry(scope.clone()).or_default();
-            streams.push(Arc::clone(&live));
+            streams.push(Arc::clone(entry));
             // Those that were closed are on their way out.
-            let open: Vec<_> = streams.iter().filter(|live| !live.entry.is_closed()).collect();
+            let open: Vec<_> = streams.iter().filter(|entry| !entry.is_closed()).collect();
             let surplus = open.len().saturating_sub(max.max(1));
-            open[..surplus].iter().map(|live| Arc::clone(&live.entry)).collect()
+            open[..surplus].iter().map(|entry| Arc::clone(entry)).collect()
         };
         for oldest in surplus {
             if registry.close_matching(CloseReason::TOO_MANY, |other| other.id == oldest.id) > 0 {
                 audit::over_cap(&oldest);
             }
         }
-        Place { streams: Arc::clone(self), scope, live }
+        Place { streams: Arc::clone(self), scope, entry: Arc::clone(entry) }
     }
 
-    /// Cuts off the streams that took no bytes for so long, and those that were closed a second ago and are still there.
-    pub fn sweep(&self, write_stall: Duration) {
-        let now = self.now();
-        let stalled = |live: &Live| {
-            let gave_at = live.gave_at.load(Ordering::Relaxed);
-            let limit = if live.entry.is_closed() { Duration::from_secs(1) } else { write_stall };
-            gave_at != 0 && u128::from(now.saturating_sub(gave_at)) >= limit.as_millis()
-        };
-        let cut: Vec<_> =
-            self.live().values().flatten().filter(|live| stalled(live)).filter_map(|live| live.cut.clone()).collect();
-        for Cut(connection) in cut {
-            connection.cancel();
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
-    }
-
-    fn live(&self) -> MutexGuard<'_, HashMap<Scope, Vec<Arc<Live>>>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<Scope, Vec<Arc<Entry>>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Place {
-    pub(super) fn waits(&self) -> Waiting {
-        self.live.gave_at.store(0, Ordering::Relaxed);
-        Waiting { streams: Arc::clone(&self.streams), live: Arc::clone(&self.live) }
     }
 }
 
@@ -136,17 +69,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut all = self.streams.live();
         if let Some(streams) = all.get_mut(&self.scope) {
-            streams.retain(|live| !Arc::ptr_eq(live, &self.live));
+            streams.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
             if streams.is_empty() {
                 all.remove(&self.scope);
             }
         }
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.live.gave_at.store(self.streams.now(), Ordering::Relaxed);
     }
 }
 

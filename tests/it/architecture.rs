@@ -126,7 +126,7 @@ fn a_service_that_links_the_default_gets_no_host_and_no_command_line() {
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect::<BTreeSet<_>>()
     };
-    let command_line = ["regex", "clap", "indicatif", "tracing-subscriber", "toml", "etcetera"];
+    let command_line = ["regex", "rusqlite", "clap", "indicatif", "tracing-subscriber", "toml", "etcetera"];
     let server = ["object_store", "axum", "hyper", "hyper-util", "governor", "prometheus-client", "reqwest"];
     let default = crates(&[]);
     for name in command_line.iter().chain(&server) {

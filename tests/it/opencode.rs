@@ -4,7 +4,7 @@ mod api;
 mod bad;
 mod carried;
 mod doc;
-mod http;
+pub(crate) mod http;
 mod real;
 mod replay;
 mod who;

@@ -90,7 +90,7 @@ proptest! {
         for (n, changes) in (1..).zip(&batches) {
             let entry = sync(changes.clone(), stamp(1, n));
             let outcome = once.apply(&entry);
-            let Outcome::Synced { sync_count, revision, changed } = &outcome else { panic!("{outcome:?}") };
+            let Outcome::Synced { sync_count, revision, changed, .. } = &outcome else { panic!("{outcome:?}") };
             prop_assert_eq!(*sync_count, n);
             follow(&mut plain, false, changed);
             prop_assert_eq!(twice.apply(&entry), outcome.clone());
@@ -201,7 +201,7 @@ fn a_value_that_is_there_already_changes_nothing_and_counts() {
     let mut state = opened();
     state.apply(&sync(vec![put(message("m"), "1")], None));
     let outcome = state.apply(&sync(vec![put(message("m"), "1")], None));
-    assert_eq!(outcome, Outcome::Synced { sync_count: 2, revision: 1, changed: vec![] });
+    assert_eq!(outcome, Outcome::Synced { sync_count: 2, revision: 1, changed: vec![], replaced: vec![] });
 }
 
 #[test]

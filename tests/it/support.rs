@@ -3,11 +3,13 @@
 pub(crate) mod bucket;
 pub(crate) mod desk;
 pub(crate) mod door;
+pub(crate) mod hearing;
 pub(crate) mod http;
 pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod memory;
 pub(crate) mod moto;
+pub(crate) mod patch;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod sink;

@@ -6,8 +6,11 @@ mod commands;
 mod events;
 mod heartbeats;
 mod manifest;
+mod operations;
+mod patches;
 mod resume;
 mod streams;
+mod waiting;
 mod weight;
 
 use crate::support::door::{Served, close_frame, next_json};

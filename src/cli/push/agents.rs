@@ -15,6 +15,7 @@ mod document;
 mod find;
 mod gemini;
 mod items;
+mod opencode;
 mod report;
 mod sniff;
 
@@ -29,7 +30,8 @@ use capshare::share::limits::SHARE_ITEMS_MAX;
 use serde_json::{Value, json};
 
 pub(super) use self::document::Document;
-pub(super) use self::find::latest;
+pub(super) use self::find::{database, latest};
+pub(super) use self::opencode::Database;
 pub(super) use self::report::Report;
 pub(super) use self::sniff::{Shape, sniff};
 use crate::cli::push::source::Piece;
@@ -49,6 +51,9 @@ pub(crate) enum Agent {
     Gemini,
     /// A terminal that asciinema recorded: *.cast in the current folder
     Asciicast,
+    /// OpenCode itself: ~/.local/share/opencode/opencode.db
+    #[value(name = "opencode")]
+    OpenCode,
 }
 
 impl Agent {
@@ -59,6 +64,7 @@ impl Agent {
             Self::Codex => "codex",
             Self::Gemini => "gemini",
             Self::Asciicast => "asciicast",
+            Self::OpenCode => "opencode",
         }
     }
 
@@ -69,16 +75,19 @@ impl Agent {
             Self::Codex => "Codex CLI",
             Self::Gemini => "Gemini CLI",
             Self::Asciicast => "asciinema",
+            Self::OpenCode => "OpenCode",
         }
     }
 
-    fn reader(self, path: &Path) -> Box<dyn Reader> {
-        match self {
+    /// What reads its transcripts; OpenCode writes none.
+    fn reader(self, path: &Path) -> Option<Box<dyn Reader>> {
+        Some(match self {
             Self::Claude => Box::new(claude::Claude::default()),
             Self::Codex => Box::new(codex::Codex::default()),
             Self::Gemini => Box::new(gemini::Gemini::default()),
             Self::Asciicast => Box::new(asciicast::Asciicast::of(path)),
-        }
+            Self::OpenCode => return None,
+        })
     }
 }
 
@@ -114,9 +123,10 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    pub(super) fn of(agent: Agent, path: &Path) -> Self {
-        let out = Out { agent: agent.name(), items: Items::new(), said: HashMap::new(), report: Report::default() };
-        Self { agent, path: path.to_owned(), reader: agent.reader(path), out, is_told: false }
+    /// `None` for an agent that writes none.
+    pub(super) fn of(agent: Agent, path: &Path) -> Option<Self> {
+        let reader = agent.reader(path)?;
+        Some(Self { agent, path: path.to_owned(), reader, out: Out::of(agent), is_told: false })
     }
 
     pub(super) fn agent(&self) -> Agent {
@@ -152,7 +162,9 @@ impl Transcript {
             self.take(rest, number);
         }
         self.reader.settle(true, &mut self.out);
-        self.reader = self.agent.reader(&self.path);
+        if let Some(reader) = self.agent.reader(&self.path) {
+            self.reader = reader;
+        }
         self.out.said.clear();
         self.piece()
     }
@@ -187,6 +199,10 @@ struct Out {
 }
 
 impl Out {
+    fn of(agent: Agent) -> Self {
+        Self { agent: agent.name(), items: Items::new(), said: HashMap::new(), report: Report::default() }
+    }
+
     /// An item of a type. One that can be none is left out and counted.
     fn put(&mut self, kind: &str, value: &Value) {
         let key = hash(&[kind, text(value, "providerID"), text(value, "messageID"), text(value, "id")]);
@@ -195,8 +211,12 @@ impl Out {
 
     /// The removal of a message that was given out, and of its parts.
     fn remove(&mut self, message: &str) {
+        self.remove_key(ItemKey::message(message));
+    }
+
+    fn remove_key(&mut self, key: Result<ItemKey, Refusal>) {
         self.said.clear();
-        let removed = ItemKey::message(message).map(|key| self.items.remove(key.as_str()));
+        let removed = key.map(|key| self.items.remove(key.as_str()));
         if !matches!(removed, Ok(Ok(()))) {
             self.report.leave_out("no item");
         }

@@ -1,5 +1,5 @@
-//! What a file holds: an OpenCode export, JSON lines, or the transcript of another agent. Which of them is found out from its
-//! beginning.
+//! What a file holds: an OpenCode export, its database, JSON lines, or the transcript of another agent. Which of them is found out
+//! from its beginning.
 //!
 //! An export is one JSON document and is read whole ([`export`](super::export)). A transcript is read by its agent's reader
 //! ([`agents`](super::agents)). Lines are `{"type", "data"}`, or a recorded request whose `body` has `data`, a list of these; they are read one by one.
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use capshare::client::Items;
 use capshare::share::error::Refusal;
+use capshare::share::id::SessionId;
 use capshare::share::limits::SHARE_BYTES_MAX;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,7 +17,7 @@ use serde_json::value::RawValue;
 use crate::cli::connect::of_refusal;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
-use crate::cli::push::agents::{self, Agent, Document, Shape, Transcript};
+use crate::cli::push::agents::{self, Agent, Database, Document, Report, Shape, Transcript};
 use crate::cli::push::export::read_export;
 use crate::cli::push::lines::{Change, Lines};
 
@@ -36,6 +37,7 @@ enum Form {
     Export(VecDeque<(Piece, u64)>),
     Lines { lines: Lines, is_over: bool, transcript: Option<Transcript> },
     Document(Document),
+    Database(Box<Database>),
 }
 
 /// Some of it: what one line, or one message of an export, holds.
@@ -47,8 +49,13 @@ pub(super) struct Piece {
 }
 
 impl Source {
-    /// Opens a file. `agent`: whose transcript it is said to be.
-    pub(super) async fn open(path: &Path, agent: Option<Agent>, follow: bool) -> Result<Self, Failure> {
+    /// Opens a file. `agent`: whose transcript it is said to be. `session`: which of a database's it is.
+    pub(super) async fn open(
+        path: &Path,
+        agent: Option<Agent>,
+        session: Option<&SessionId>,
+        follow: bool,
+    ) -> Result<Self, Failure> {
         let cannot = |error: std::io::Error| cannot_read(path, &error);
         let total = tokio::fs::metadata(path).await.map_err(cannot)?.len();
         let lines = async |transcript| {
@@ -57,8 +64,18 @@ impl Source {
         };
         let form = match agents::sniff(path, agent, follow).await.map_err(cannot)? {
             Shape::Lines => lines(None).await?,
-            Shape::Transcript(agent) => lines(Some(Transcript::of(agent, path))).await?,
-            Shape::Document(agent) => Form::Document(Document::of(agent, path)),
+            Shape::Transcript(agent) => lines(Transcript::of(agent, path)).await?,
+            Shape::Document(agent) => match Document::of(agent, path) {
+                Some(document) => Form::Document(document),
+                None => lines(None).await?,
+            },
+            Shape::Database => match session {
+                Some(session) => Form::Database(Box::new(Database::open(path, session.as_str())?)),
+                None => {
+                    let message = format!("{} has many sessions: say which by --session ID", path.display());
+                    return Err(Failure::new(Exit::Usage, message));
+                }
+            },
             Shape::Export if total > EXPORT_BYTES_MAX => {
                 return Err(Failure::new(Exit::Limit, format!("{} is larger than any share may be", path.display())));
             }
@@ -83,25 +100,27 @@ impl Source {
     /// Lines that were given out; of an export, 0.
     pub(super) fn lines_read(&self) -> u64 {
         match &self.form {
-            Form::Export(_) | Form::Document(_) => 0,
+            Form::Export(_) | Form::Document(_) | Form::Database(_) => 0,
             Form::Lines { lines, .. } => lines.number(),
         }
     }
 
-    /// Whose transcript it is, and what of it is not shown, so far.
-    pub(super) fn transcript(&self) -> Option<&Transcript> {
-        match &self.form {
+    /// Whose it is, and what of it is not shown, so far. `None` for what holds items as they are.
+    pub(super) fn report(&self) -> Option<(Agent, &Report)> {
+        let transcript = match &self.form {
             Form::Export(_) => None,
+            Form::Database(database) => return Some((Agent::OpenCode, database.report())),
             Form::Document(document) => Some(document.transcript()),
             Form::Lines { transcript, .. } => transcript.as_ref(),
-        }
+        };
+        transcript.map(|transcript| (transcript.agent(), transcript.report()))
     }
 
     /// What waits for more, when nothing more is to be read.
     pub(super) fn end(&mut self) -> Option<Piece> {
         match &mut self.form {
             Form::Lines { transcript: Some(transcript), .. } => transcript.settle(true),
-            Form::Export(_) | Form::Document(_) | Form::Lines { transcript: None, .. } => None,
+            Form::Export(_) | Form::Document(_) | Form::Database(_) | Form::Lines { transcript: None, .. } => None,
         }
     }
 
@@ -118,6 +137,10 @@ impl Source {
                 Form::Export(_) => return Ok(None),
                 Form::Document(document) => {
                     document.wait().await;
+                    continue;
+                }
+                Form::Database(database) => {
+                    database.wait().await;
                     continue;
                 }
                 Form::Lines { lines, transcript, .. } => (lines, transcript),
@@ -153,6 +176,7 @@ impl Source {
                     self.read = self.total;
                     return Ok(piece);
                 }
+                Form::Database(database) => return database.next_at_hand(),
                 Form::Lines { is_over: true, transcript, .. } => {
                     return Ok(transcript.as_mut().and_then(|transcript| transcript.settle(true)));
                 }
@@ -176,7 +200,7 @@ impl Source {
             };
             let piece = match &mut self.form {
                 Form::Lines { lines, transcript: Some(transcript), .. } => transcript.line(&line, lines.number()),
-                Form::Export(_) | Form::Document(_) | Form::Lines { transcript: None, .. } => {
+                Form::Export(_) | Form::Document(_) | Form::Database(_) | Form::Lines { transcript: None, .. } => {
                     self.read_line(&line, output)?
                 }
             };

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 
+use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio_util::sync::CancellationToken;
@@ -109,6 +111,8 @@ pub struct Entry {
     pub states: States,
     /// What goes over it.
     pub traffic: Traffic,
+    /// Whoever waits with this connection, and not for it: woken when it is closed, or is to be looked at.
+    attendant: AtomicWaker,
     pub(super) number: u64,
     /// Who it authenticated as in-band. At most [`JOINED_MAX`].
     joined: Mutex<Vec<Principal>>,
@@ -138,6 +142,7 @@ impl Entry {
             outlet: Outlet::default(),
             states: States::default(),
             traffic: Traffic::default(),
+            attendant: AtomicWaker::new(),
             number,
             joined: Mutex::default(),
             joins: Notify::new(),
@@ -172,6 +177,23 @@ impl Entry {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.reason.get().is_some()
+    }
+
+    /// Tells its door that it was closed.
+    pub(super) fn tell_door(&self) {
+        self.closing.cancel();
+        self.attendant.wake();
+    }
+
+    /// Has this woken when the connection is closed or [nudged](Entry::nudge): the last one that was given. For who waits
+    /// with ten thousand connections at once; anybody else awaits [`closing`](Entry::closing).
+    pub fn attend(&self, waker: &Waker) {
+        self.attendant.register(waker);
+    }
+
+    /// Wakes whoever [attends](Entry::attend) it.
+    pub fn nudge(&self) {
+        self.attendant.wake();
     }
 
     /// Whether this holds for one of those that it came or authenticated as.

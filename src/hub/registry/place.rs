@@ -151,6 +151,6 @@ pub struct Departure(pub(super) Arc<Entry>);
 
 impl Drop for Departure {
     fn drop(&mut self) {
-        self.0.closing.cancel();
+        self.0.tell_door();
     }
 }

@@ -34,28 +34,48 @@ impl Item {
     }
 }
 
+/// The value that a change took the place of, kept so that a follower who holds it can be told what was added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which of the changes did it: its place among them, from 0.
+    pub at: usize,
+    /// The revision that brought the value; always an earlier one than the change's own.
+    pub revision: Revision,
+    /// The value.
+    pub value: Payload,
+}
+
+/// What became of an item that was set.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// The revision with which it first came.
+    pub(super) first: Revision,
+    /// The value that it had, and since when.
+    pub(super) before: Option<(Revision, Payload)>,
+}
+
 impl Items {
     pub(super) fn get(&self, key: &ItemKey) -> Option<&Item> {
         self.by_order.get(self.order_of.get(key)?)
     }
 
-    /// Sets an item, and gives the revision with which it first came; `None` if it had this value.
-    pub(super) fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> Option<Revision> {
+    /// Sets an item; `None` if it had this value.
+    pub(super) fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> Option<Placed> {
         if let Some(item) = self.order_of.get(key).and_then(|order| self.by_order.get_mut(order)) {
             if item.value == *value {
                 return None;
             }
             self.byte_count = self.byte_count - item.value.as_str().len() + value.as_str().len();
-            item.value = value.clone();
-            item.revision = revision;
-            Some(item.first)
+            let since = std::mem::replace(&mut item.revision, revision);
+            let before = std::mem::replace(&mut item.value, value.clone());
+            Some(Placed { first: item.first, before: Some((since, before)) })
         } else {
             self.last_order += 1;
             self.byte_count += size(key, value);
             self.order_of.insert(key.clone(), self.last_order);
             let item = Item { key: key.clone(), value: value.clone(), revision, first: revision };
             self.by_order.insert(self.last_order, item);
-            Some(revision)
+            Some(Placed { first: revision, before: None })
         }
     }
 

@@ -1,6 +1,6 @@
 //! A few words about a share: what a link to it shows before anybody has opened it.
 
-use crate::viewer::render::document::Document;
+use crate::viewer::render::document::{Document, Turn};
 use crate::viewer::render::read::{self, Message, ModelName, Part, Session, duration};
 
 /// A title's characters, and a description's: more is cut by whoever shows previews.
@@ -115,7 +115,7 @@ fn title(session: &Session) -> String {
 }
 
 fn first_words(document: &Document) -> Option<String> {
-    let mut turns = document.messages.iter().take(LOOKED_AT_MAX);
+    let mut turns = document.messages.iter().take(LOOKED_AT_MAX).map(Turn::opened);
     let first = turns.find(|turn| read::item::<Message>(turn.message.as_str()).role.as_deref() == Some("user"))?;
     let texts = first.parts.iter().take(LOOKED_AT_MAX).filter_map(|part| match Part::of(part.as_str()).1 {
         Part::Text(text) => Some(line(&text, DESCRIPTION_CHARS_MAX)).filter(|text| !text.is_empty()),

@@ -11,6 +11,7 @@
 mod part;
 mod text;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::share::item::{ItemKey, ItemKind, Payload};
@@ -122,13 +123,16 @@ fn header(about: &About, whole: &str) -> String {
     header
 }
 
-/// A message on the page, with how many of its parts.
+/// A message on the page, with how many of its parts; of one that was opened, none.
 struct Shown {
     html: String,
     parts: usize,
 }
 
 fn message(turn: &Turn, room: &mut Room) -> Shown {
+    // Of one that is too large nothing is read.
+    let (there, is_small) = (turn.parts.len(), turn.message.as_str().len() <= ITEM_BYTES_MAX);
+    let turn = if is_small { turn.opened() } else { Cow::Borrowed(turn) };
     let mut parts = Vec::new();
     let mut count = 0;
     for payload in turn.parts.iter().rev() {
@@ -165,7 +169,7 @@ fn message(turn: &Turn, room: &mut Room) -> Shown {
     }
     html.push_str("</article>\n");
     room.bytes = room.bytes.saturating_sub(html.len() - taken);
-    Shown { html, parts: count }
+    Shown { html, parts: count.min(there) }
 }
 
 fn other(key: &ItemKey, value: &Payload, room: &mut Room) -> String {

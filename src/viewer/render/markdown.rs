@@ -20,7 +20,8 @@ impl Document {
     pub fn markdown(self) -> impl Iterator<Item = String> + Send {
         let head = head(&About::of(&self));
         let Self { messages, session_diff, other, .. } = self;
-        let turns = messages.into_iter().flat_map(|Turn { message, parts }| {
+        let turns = messages.into_iter().flat_map(|turn| {
+            let Turn { message, parts } = turn.opened().into_owned();
             let heading = Bit::Made(heading(&message));
             std::iter::once(heading).chain(parts.into_iter().map(|part| Bit::Made(part_text(&part))))
         });

@@ -1,9 +1,10 @@
 //! `capshare admin`, and the audit log of the host that it administers.
 
-use capshare::client::{Answer, Push};
+use capshare::client::Push;
 use serde_json::Value;
 
 use super::program::{EXPORT, Home};
+use crate::support::hearing::hearing;
 
 #[test]
 fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
@@ -53,15 +54,7 @@ async fn an_administrator_tells_an_account_and_everybody_something() {
     let home = Home::new();
     let host = home.serve(&[]);
     let client = capshare::Client::builder(&host.url).build().unwrap();
-    let (heard, mut hearing) = tokio::sync::mpsc::channel(16);
-    let hear = move |push: Push| {
-        let heard = heard.clone();
-        async move {
-            heard.try_send(push).unwrap();
-            Ok::<_, String>(Answer::Done)
-        }
-    };
-    client.on_push(hear).await.unwrap();
+    let mut hearing = hearing(&[&client]).await;
     let id = client.hello().await.unwrap().connection_id.clone();
     let reached = |arguments: &[&str]| {
         let ran = home.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);

@@ -2,6 +2,7 @@
 
 mod follow;
 mod latest;
+mod opencode;
 
 use std::collections::BTreeMap;
 

@@ -18,12 +18,21 @@ pub(crate) const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/d
 /// A user's home, with an environment that holds nothing of the machine's.
 pub(crate) struct Home {
     folder: TempDir,
+    /// Where inside programs are run.
+    works_in: String,
     variables: Vec<(String, String)>,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        Self { folder: tempfile::tempdir().unwrap(), works_in: String::new(), variables: Vec::new() }
+    }
+
+    /// Programs are run in a new folder inside.
+    pub(crate) fn working_in(mut self, inside: &str) -> Self {
+        std::fs::create_dir(self.path(inside)).unwrap();
+        self.works_in = inside.to_owned();
+        self
     }
 
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
@@ -44,7 +53,7 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_capshare"));
         command.args(arguments).env_clear().env("HOME", self.folder.path()).env("TMPDIR", self.folder.path());
-        command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.folder.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.path(&self.works_in));
         command
     }
 

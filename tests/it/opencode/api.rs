@@ -136,6 +136,69 @@ async fn a_list_of_messages_replaces_the_messages_of_the_session() {
     assert_eq!(api.data(&share).await.ok(), json!([session, later]));
 }
 
+/// The newer clients' messages hold what others have in parts: documents show it, and the document of data leaves it as it came.
+#[tokio::test]
+async fn a_list_of_messages_is_shown_as_a_session() {
+    let served = Served::open().await;
+    let api = Api::at(served.address);
+    let share = api.create("ses_1").await;
+    let at = |created: u64| json!({ "created": created });
+    let tool = json!({
+        "type": "tool", "id": "call_1", "name": "bash", "time": { "created": 3, "ran": 1_000, "completed": 3_500 },
+        "state": {
+            "status": "completed", "input": { "command": "cargo test" }, "structured": {},
+            "content": [{ "type": "text", "text": "3 <passed>" }, { "type": "file", "mime": "image/png", "name": "plot.png", "uri": "data:image/png;base64,AA==" }],
+        },
+    });
+    let failed = json!({
+        "type": "tool", "id": "call_2", "name": "read", "time": { "created": 3 },
+        "state": { "status": "error", "input": { "path": "gone.rs" }, "structured": {}, "content": [], "error": { "type": "unknown", "message": "no such file" } },
+    });
+    let messages = json!([
+        { "id": "msg_1", "type": "user", "text": "Mend the *queue*", "time": at(1) },
+        { "id": "msg_2", "type": "assistant", "agent": "build", "model": { "id": "m-9", "providerID": "p" }, "time": at(2),
+          "content": [{ "type": "reasoning", "id": "r", "text": "Where is it?" }, tool, failed, { "type": "text", "id": "t", "text": "It was **here**." }] },
+        { "id": "msg_3", "type": "shell", "callID": "c", "command": "git status", "output": "clean", "time": at(3) },
+        { "id": "msg_4", "type": "system", "text": "for the model alone", "time": at(4) },
+        { "id": "msg_5", "type": "compaction", "reason": "auto", "summary": "What was done", "time": at(5) },
+        { "id": "msg_6", "type": "hologram", "beam": 7, "time": at(6) },
+    ]);
+    let session =
+        json!({ "type": "session", "data": { "id": "ses_1", "title": "T", "location": { "directory": "/x" } } });
+    let list = json!({ "type": "messages", "data": { "sessionID": "ses_1", "messages": messages } });
+    api.sync(&share, json!([session, list])).await.ok();
+    let get = async |form: &str| api.send("GET", &format!("/share/{}{form}", share.id), "").await;
+    let markdown = get(".md").await.text;
+    for shown in [
+        "## User\n\nMend the *queue*\n",
+        "## Assistant · p/m-9\n\n> _Reasoning_\n>\n> Where is it?\n",
+        "### Tool `bash` · cargo test (completed, 2.5 s)\n\n```sh\ncargo test\n```\n\n```\n3 <passed>\n```\n",
+        "_Attached:_ `plot.png` (image/png",
+        "### Tool `read` · gone.rs (error)",
+        "**Error:**\n\n```\nno such file\n```",
+        "It was **here**.",
+        "```sh\ngit status\n```\n\n```\nclean\n```",
+        "_The conversation was compacted by itself_\n\nWhat was done",
+        "\"beam\": 7",
+    ] {
+        assert!(markdown.contains(shown), "{shown}\n\n{markdown}");
+    }
+    assert!(!markdown.contains("for the model alone"), "{markdown}");
+    let page = get("").await.text;
+    for shown in [
+        "<p>Mend the <em>queue</em></p>",
+        "<strong>here</strong>",
+        "3 &lt;passed&gt;",
+        "no such file",
+        "What was done",
+        "“Mend the *queue*”",
+    ] {
+        assert!(page.contains(shown), "{shown}\n\n{page}");
+    }
+    let data = get(".json").await.json();
+    assert_eq!(data["messages"][1], json!({ "info": messages[1], "parts": [] }));
+}
+
 /// A part that is sent again each second while it grows costs the viewers and the bucket what is new to them.
 #[tokio::test]
 async fn values_that_are_sent_again_are_dropped() {

@@ -21,6 +21,7 @@ use crate::support::door::Served;
 
 mod cli;
 mod model;
+mod pushed;
 mod weather;
 
 /// How long anything may take that is to come by itself: the client sends once a second.

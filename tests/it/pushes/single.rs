@@ -185,6 +185,7 @@ fn without_a_sink_there_is_no_return_path_and_without_a_connection_nobody() {
         drop(second_kept);
         raw.root.probe_value_request().send().promise.await.unwrap();
         assert_eq!(scene.host().push(&id, notice(), NOW).await, none);
+        assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 0, "nor is it counted");
         // The host has let go of both.
         assert_eq!((std::rc::Rc::strong_count(&first), std::rc::Rc::strong_count(&second)), (1, 1));
 

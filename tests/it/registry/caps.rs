@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use capshare::client::{Client, ClientError, Closed};
 use capshare::hub::access::Scopes;
+use capshare::hub::registry::{CloseReason, Door, Registry};
+use capshare::share::time::Timestamp;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
 
@@ -98,6 +100,19 @@ fn a_pending_connection_evicts_nobody() {
         assert!(second.await.unwrap().is_err());
         first.root.probe_value_request().send().promise.await.unwrap();
     });
+}
+
+/// S50: who is pending is not the oldest yet, and is evicted by nobody; admitted, it counts as the newest.
+#[test]
+fn a_pending_connection_is_evicted_by_nobody() {
+    let registry = Registry::new(1, 10, NonZeroUsize::new(1));
+    let come = || registry.register(Door::Rpc, Some(token("ann", "t1", Scopes::SHARE)), Timestamp(0)).unwrap();
+    let (first, second) = (come(), come());
+    let second = second.admit().unwrap();
+    assert_eq!((registry.count(), registry.count_pending()), (1, 1));
+    let first = first.admit().unwrap();
+    assert_eq!((first.close_reason(), second.close_reason()), (None, Some(&CloseReason::TOO_MANY)));
+    assert_eq!(registry.count(), 1);
 }
 
 /// On a host that needs no credential everybody is one account, and nobody's connection costs another's.

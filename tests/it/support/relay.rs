@@ -1,4 +1,4 @@
-//! A TCP relay before a host: its connections can be cut, and the host's answers lost.
+//! A TCP relay before a host: its connections can be cut, and the host's answers counted and lost.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub(crate) struct Relay {
 #[derive(Default)]
 struct Shared {
     connections: AtomicUsize,
+    answered: AtomicUsize,
     loses_answers: AtomicBool,
     cuts: watch::Sender<usize>,
 }
@@ -41,6 +42,11 @@ impl Relay {
         self.shared.connections.load(Ordering::Relaxed)
     }
 
+    /// Bytes that the host has said so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::Relaxed)
+    }
+
     /// Whether what the host says from now on gets lost.
     pub(crate) fn lose_answers(&self, lose: bool) {
         self.shared.loses_answers.store(lose, Ordering::Relaxed);
@@ -57,16 +63,19 @@ async fn relay(from: TcpStream, host: SocketAddr, shared: Arc<Shared>) {
     let Ok(to) = TcpStream::connect(host).await else { return };
     let ((down_read, down_write), (up_read, up_write)) = (from.into_split(), to.into_split());
     tokio::select! {
-        () = pump(down_read, up_write, || false) => {}
-        () = pump(up_read, down_write, || shared.loses_answers.load(Ordering::Relaxed)) => {}
+        () = pump(down_read, up_write, |_| false) => {}
+        () = pump(up_read, down_write, |bytes| {
+            shared.answered.fetch_add(bytes, Ordering::Relaxed);
+            shared.loses_answers.load(Ordering::Relaxed)
+        }) => {}
         _ = cuts.changed() => {}
     }
 }
 
-async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, is_lost: impl Fn() -> bool) {
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, is_lost: impl Fn(usize) -> bool) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if !is_lost() && to.write_all(&buffer[..read]).await.is_err() {
+        if !is_lost(read) && to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
     }

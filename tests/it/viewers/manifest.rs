@@ -123,6 +123,9 @@ fn the_types_of_typescript_are_those_of_the_manifest() {
         "  first?: number | null;",
         "  counts: Record<string, number>;",
         "  changes: Change[];",
+        "  patch?: Operation[] | null;",
+        "  append?: Append | null;",
+        "export type Append = string | unknown[];",
     ] {
         assert!(types.contains(line), "{line}\n{types}");
     }

@@ -349,3 +349,113 @@ test("addresses: a page's, a socket's, below a path; and what is none", () => {
   assert.throws(() => connect("http://h/elsewhere", QUICK), TypeError)
   assert.throws(() => connect("abc", QUICK), TypeError)
 })
+
+const patch = (key, base, revision, ...patch) => ({ key, revision, type: "part", base, patch })
+const long = "All work and no play makes Jack a dull boy. "
+
+test("a patch makes the new value and leaves what it is not about as it is", () => {
+  const replica = new Replica()
+  const value = { id: "a", text: long, list: [{ x: 1 }, { y: "a~/b" }], state: { "a/b": 1, "~": 2 }, time: { start: 1 } }
+  const before = structuredClone(value)
+  replica.apply("snapshot", step(0, 1, [{ ...put("a", 1, value), first: 1 }]))
+  replica.apply("changes", step(1, 2, [{
+    ...patch("a", 1, 2,
+      { path: "/text", append: "\"more\"" },
+      { path: "/list/1/y", append: "!" },
+      { path: "/list", append: [3, null] },
+      { path: "/state/a~1b", value: null },
+      { path: "/state/~0", removed: true },
+      { path: "/time/end", value: 2 },
+    ),
+    first: 1,
+  }]))
+  const item = replica.items.get("a")
+  assert.deepEqual(item.value, {
+    id: "a", text: `${long}"more"`, list: [{ x: 1 }, { y: "a~/b!" }, 3, null], state: { "a/b": null }, time: { start: 1, end: 2 },
+  })
+  assert.deepEqual([item.revision, item.first, replica.revision], [2, 1, 2])
+  assert.deepEqual(value, before, "what was shown is not changed in place")
+  assert.equal(item.value.list[0], value.list[0])
+  // The value itself may be a text or a list.
+  replica.apply("changes", step(2, 3, [put("b", 3, "a"), put("c", 3, [1])]))
+  replica.apply("changes", step(3, 4, [patch("b", 3, 4, { path: "", append: "b" }), patch("c", 3, 4, { path: "", append: [2] }), patch("a", 2, 4)]))
+  assert.deepEqual(["b", "c"].map(key => replica.items.get(key).value), ["ab", [1, 2]])
+  assert.equal(replica.items.get("a").value, item.value)
+  // What is here already does nothing a second time.
+  replica.apply("changes", step(3, 4, [patch("b", 3, 4, { path: "", append: "b" })]))
+  assert.equal(replica.items.get("b").value, "ab")
+})
+
+test("names that mean something to the language are names like others", () => {
+  const replica = new Replica()
+  const value = JSON.parse('{"__proto__":{"text":"a"},"constructor":"b","in":{}}')
+  replica.apply("snapshot", step(0, 1, [put("a", 1, value)]))
+  replica.apply("changes", step(1, 2, [patch("a", 1, 2,
+    { path: "/__proto__/text", append: "!" },
+    { path: "/constructor", append: "!" },
+    { path: "/toString", value: 1 },
+    { path: "/in/__proto__", value: { x: 1 } },
+  )]))
+  const made = replica.items.get("a").value
+  assert.equal(JSON.stringify(made), '{"__proto__":{"text":"a!"},"constructor":"b!","in":{"__proto__":{"x":1}},"toString":1}')
+  assert.equal(Object.getPrototypeOf(made), Object.prototype)
+  assert.equal(Object.getPrototypeOf(made.in), Object.prototype)
+})
+
+/** Patches that no host makes of what is held: `{ text, list, none }` of revision 1. */
+const WRONG = {
+  "of another revision": patch("a", 3, 4, { path: "/text", append: "!" }),
+  "of an item that is not held": patch("z", 1, 4, { path: "/text", append: "!" }),
+  "to a member that is not there": patch("a", 1, 4, { path: "/gone", append: "!" }),
+  "below one that is not there": patch("a", 1, 4, { path: "/gone/far", value: 1 }),
+  "below a text": patch("a", 1, 4, { path: "/text/0", value: 1 }),
+  "below null": patch("a", 1, 4, { path: "/none/x", value: 1 }),
+  "to an inherited name": patch("a", 1, 4, { path: "/toString/name", append: "!" }),
+  "to the prototype": patch("a", 1, 4, { path: "/__proto__/polluted", value: 1 }),
+  "a list put to a text": patch("a", 1, 4, { path: "/text", append: [1] }),
+  "a text put to a list": patch("a", 1, 4, { path: "/list", append: "!" }),
+  "an element past the end": patch("a", 1, 4, { path: "/list/1", value: 1 }),
+  "an element that is none": patch("a", 1, 4, { path: "/list/length", value: 9 }),
+  "an element taken out": patch("a", 1, 4, { path: "/list/0", removed: true }),
+  "a member taken out that is not there": patch("a", 1, 4, { path: "/gone", removed: true }),
+  "no operation": patch("a", 1, 4, { path: "/text" }),
+  "no place": patch("a", 1, 4, { path: "text", append: "!" }),
+  "no path": patch("a", 1, 4, { append: "!" }),
+  "nothing": { ...patch("a", 1, 4), patch: null },
+}
+
+test("a patch that does not fit is not applied, and the share is told anew", async () => {
+  const wrongs = Object.entries(WRONG)
+  const { seen, url } = await host({
+    socket: (ws, n) => {
+      ws.down({ event: "snapshot", payload: step(0, 1, [put("a", 1, { text: "held", list: [1], none: null })]) })
+      ws.down(ready(1))
+      const wrong = wrongs[n - 1]?.[1]
+      if (!wrong) return
+      ws.down({ event: "changes", payload: step(1, 4, [put("b", 4, n), wrong]) })
+      // What comes after it is not told any more.
+      ws.down({ event: "changes", payload: step(4, 5, [put("after", 5)]) })
+    },
+  })
+  const one = channel(url)
+  const replica = new Replica()
+  const told = []
+  one.on("snapshot", payload => replica.apply("snapshot", payload))
+  one.on("changes", payload => replica.apply("changes", payload))
+  one.on("changes", ({ revision }) => told.push(revision))
+  await fact("each wrong patch was answered by coming again", () => seen.sockets === wrongs.length + 1)
+  await live(one)
+  assert.ok(seen.urls.every(address => address === "/ws/abc"), `from nothing: ${seen.urls}`)
+  assert.deepEqual(told, wrongs.map(() => 4))
+  assert.deepEqual([...replica.items].map(([key, { value }]) => [key, value]), [["a", { text: "held", list: [1], none: null }]])
+  assert.equal(replica.revision, 1)
+  assert.equal({}.polluted, undefined)
+})
+
+test("whoever keeps no values asks for them whole", async () => {
+  const { seen, url } = await host({ socket: ws => (begin(ws), seen.sockets === 1 && ws.terminate()) })
+  const one = channel(url, { values: "whole" })
+  await fact("it came back", () => seen.sockets === 2)
+  await live(one)
+  assert.deepEqual(seen.urls, ["/ws/abc?values=whole", "/ws/abc?cursor=1&values=whole"])
+})

@@ -180,13 +180,13 @@ const FLAGS = [
 ]
 let browser
 
-/** A page of its own, which fails the scene by any error in its console and any breach of its policy. */
+/** A page of its own, which fails the scene by any error in its console and any breach of its policy. `frames` gets what it is told. */
 export async function reader(url, options = {}) {
   if (!browser) {
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS })
     ended.push(() => browser.close())
   }
-  const { expect = [], settle = true, host = new URL(url).host, ...rest } = options
+  const { expect = [], settle = true, host = new URL(url).host, frames, ...rest } = options
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", timezoneId: "UTC", ...rest })
   const page = await context.newPage()
   page.setDefaultTimeout(WITHIN)
@@ -194,6 +194,7 @@ export async function reader(url, options = {}) {
   const wrong = text => expect.some(fits => fits.test(text)) || page.wrong.push(text)
   page.on("console", message => ["error", "warning"].includes(message.type()) && wrong(`${message.type()}: ${message.text()}`))
   page.on("pageerror", error => wrong(`uncaught: ${error.stack}`))
+  if (frames) page.on("websocket", socket => socket.on("framereceived", ({ payload }) => frames.push(JSON.parse(payload))))
   page.on("dialog", dialog => (wrong(`dialog: ${dialog.message()}`), dialog.dismiss()))
   page.on("request", request => {
     if (!/^(data:|blob:)/.test(request.url()) && new URL(request.url()).host !== host) wrong(`left the host: ${request.url()}`)

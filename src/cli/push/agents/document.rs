@@ -19,8 +19,9 @@ pub(in crate::cli::push) struct Document {
 }
 
 impl Document {
-    pub(in crate::cli::push) fn of(agent: Agent, path: &Path) -> Self {
-        Self { path: path.to_owned(), transcript: Transcript::of(agent, path), seen: None }
+    /// `None` for an agent that writes none.
+    pub(in crate::cli::push) fn of(agent: Agent, path: &Path) -> Option<Self> {
+        Some(Self { path: path.to_owned(), transcript: Transcript::of(agent, path)?, seen: None })
     }
 
     pub(in crate::cli::push) fn transcript(&self) -> &Transcript {

@@ -1,7 +1,8 @@
 //! Where agents leave their transcripts, and which of them is the newest.
 //!
 //! The newest is the one that was written to last. Where an agent keeps them by folder, those of the folder that the
-//! program runs in come first, so that nobody shares another project by mistake without being told.
+//! program runs in come first, so that nobody shares another project by mistake without being told. OpenCode keeps all of them in
+//! one database, which knows.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use super::Agent;
+use super::{Agent, opencode};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 
@@ -19,6 +20,8 @@ const ENTRIES_MAX: usize = 100_000;
 /// A transcript that was found.
 pub(in crate::cli::push) struct Found {
     pub(in crate::cli::push) path: PathBuf,
+    /// Which of the sessions in it, where it holds many.
+    pub(in crate::cli::push) session: Option<String>,
     /// Whether it is of another folder than this one, for want of one of it.
     pub(in crate::cli::push) is_elsewhere: bool,
 }
@@ -26,6 +29,11 @@ pub(in crate::cli::push) struct Found {
 /// The transcript of an agent that was written to last.
 pub(in crate::cli::push) fn latest(agent: Agent, environment: &Environment) -> Result<Found, Failure> {
     let here = environment.current_folder.as_deref();
+    if agent == Agent::OpenCode {
+        let path = database(environment)?;
+        let (session, is_elsewhere) = opencode::latest(&path, here)?;
+        return Ok(Found { path, session: Some(session), is_elsewhere });
+    }
     let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "a home folder that is not known"))?;
     let mut looked = Looked { agent, left: ENTRIES_MAX, newest: None };
     if let Some(here) = here {
@@ -40,7 +48,16 @@ pub(in crate::cli::push) fn latest(agent: Agent, environment: &Environment) -> R
     // Codex keeps its sessions by day, asciinema where it is told to.
     let is_by_folder = matches!(agent, Agent::Claude | Agent::Gemini);
     let (_, path) = looked.newest.ok_or_else(|| none(agent, &root.display().to_string()))?;
-    Ok(Found { path, is_elsewhere: is_elsewhere && is_by_folder })
+    Ok(Found { path, session: None, is_elsewhere: is_elsewhere && is_by_folder })
+}
+
+/// OpenCode's database.
+pub(in crate::cli::push) fn database(environment: &Environment) -> Result<PathBuf, Failure> {
+    // Beside ours, by the same rules.
+    let folder = environment.data_folder.as_ref().and_then(|ours| ours.parent());
+    let folder = folder.ok_or_else(|| none(Agent::OpenCode, "a home folder that is not known"))?.join("opencode");
+    let path = folder.join(environment.get("OPENCODE_DB").unwrap_or("opencode.db"));
+    if path.is_file() { Ok(path) } else { Err(none(Agent::OpenCode, &folder.display().to_string())) }
 }
 
 fn none(agent: Agent, place: &str) -> Failure {
@@ -59,6 +76,7 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
         Agent::Codex => (home("CODEX_HOME", ".codex")?.join("sessions"), 3),
         Agent::Gemini => (home("GEMINI_CLI_HOME", "")?.join(".gemini").join("tmp"), 2),
         Agent::Asciicast => (environment.current_folder.clone()?, 0),
+        Agent::OpenCode => return None,
     })
 }
 
@@ -81,7 +99,7 @@ fn of_project(agent: Agent, root: &Path, here: &Path) -> Vec<PathBuf> {
             };
             entries.map(|entry| entry.path()).filter(is_it).map(|folder| folder.join("chats")).collect()
         }
-        Agent::Codex | Agent::Asciicast => Vec::new(),
+        Agent::Codex | Agent::Asciicast | Agent::OpenCode => Vec::new(),
     }
 }
 
@@ -121,6 +139,7 @@ impl Looked {
             Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
             Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
             Agent::Asciicast => name.ends_with(".cast"),
+            Agent::OpenCode => false,
         }
     }
 }

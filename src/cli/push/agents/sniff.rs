@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 use super::{Agent, text};
 use crate::cli::push::lines::Lines;
@@ -21,10 +22,22 @@ pub(in crate::cli::push) enum Shape {
     Transcript(Agent),
     /// One JSON document of an agent's.
     Document(Agent),
+    /// A database: OpenCode's.
+    Database,
 }
+
+/// What a SQLite database begins with.
+const SQLITE: &[u8] = b"SQLite format 3\0";
 
 /// Looks at a file. `agent`: whose it is said to be. `follow`: what is not known may become lines.
 pub(in crate::cli::push) async fn sniff(path: &Path, agent: Option<Agent>, follow: bool) -> std::io::Result<Shape> {
+    let mut head = Vec::new();
+    tokio::fs::File::open(path).await?.take(SQLITE.len() as u64).read_to_end(&mut head).await?;
+    if head == SQLITE {
+        return Ok(Shape::Database);
+    }
+    // What OpenCode itself writes out is an export.
+    let agent = agent.filter(|agent| *agent != Agent::OpenCode);
     let mut lines = Lines::open(path).await?;
     let mut looked_at = 0;
     let mut first = None;

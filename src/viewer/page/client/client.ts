@@ -18,6 +18,7 @@
 import {
   ChannelError,
   type Events,
+  OutOfStep,
   type Ready,
   type RefusalFrame,
   type State,
@@ -26,9 +27,9 @@ import {
 } from "./frames"
 import { type Link, sse, webSocket } from "./transports"
 
-export { ChannelError } from "./frames"
+export { ChannelError, OutOfStep } from "./frames"
 export type {
-  Ask, Change, Events, Presence, Put, Ready, RefusalFrame, Removal, Settled, State, Step, Transport,
+  Ask, Change, Events, Operation, Patch, Presence, Put, Ready, RefusalFrame, Removal, Settled, State, Step, Transport,
 } from "./frames"
 export { Replica } from "./replica"
 export type { Item, Touched } from "./replica"
@@ -41,6 +42,8 @@ export interface Options {
   input?: Record<string, unknown>
   /** A grant or an account's token, for a private share. It travels in-band or in a header, never in a URL. */
   token?: string
+  /** `whole`: items come with their values and never as patches, for listeners that keep no `Replica`. */
+  values?: "whole"
   /** Which transport: `auto` begins with WebSocket, and changes over after 5 attempts in a row without a frame. */
   transport?: "auto" | Transport
   /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */
@@ -171,6 +174,7 @@ class Connection implements Channel {
     const query = new URLSearchParams()
     if (this.revision > 0) query.set("cursor", String(this.revision))
     if (this.#transport === "websocket" && this.#options.token) query.set("auth", "inband")
+    if (this.#options.values) query.set("values", this.#options.values)
     if (this.#options.input) query.set("input", JSON.stringify(this.#options.input))
     const address = {
       base: this.#base,
@@ -263,7 +267,13 @@ class Connection implements Channel {
       this.#failures = 0
       this.revision = Math.max(this.revision, ready.revision)
     }
-    this.#tell(event, payload)
+    const inStep = this.#tell(event, payload)
+    // A listener may have closed the channel.
+    if (!inStep && this.#link) {
+      this.revision = 0
+      this.#lost()
+      return
+    }
     if (event === "ready" && this.#link) {
       this.#become({ name: "live", transport: this.#transport })
       if (this.#open) this.#send()
@@ -336,17 +346,24 @@ class Connection implements Channel {
     this.#tell("state", state)
   }
 
-  #tell(event: string, payload: unknown): void {
+  /** Tells the listeners; whether none of them is out of step. */
+  #tell(event: string, payload: unknown): boolean {
+    let inStep = true
     for (const fn of [...(this.#listeners.get(event) ?? [])]) {
       try {
         fn(payload as never)
       } catch (error) {
+        if (error instanceof OutOfStep) {
+          inStep = false
+          continue
+        }
         // One listener's mistake is not another's.
         const report = globalThis.reportError as ((error: unknown) => void) | undefined
         if (report) report(error)
         else queueMicrotask(() => Promise.reject(error))
       }
     }
+    return inStep
   }
 }
 

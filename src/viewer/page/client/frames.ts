@@ -2,8 +2,8 @@
  * The frames of the viewer channel, as types. `schema/viewer.md` is their contract; this is what a program sees of it.
  */
 
-/** A change of one item: its new value, or that it is gone. */
-export type Change = Put | Removal
+/** A change of one item: its new value, what is different from the one that a viewer holds, or that it is gone. */
+export type Change = Put | Patch | Removal
 
 /** An item has this value now. */
 export interface Put {
@@ -17,6 +17,22 @@ export interface Put {
   type: string
   value: unknown
 }
+
+/** An item has another value now: the one of revision `base` with these operations. Applied by `Replica`. */
+export interface Patch {
+  key: string
+  revision: number
+  first?: number
+  type: string
+  base: number
+  patch: Operation[]
+}
+
+/** One place of a value, as a JSON pointer, and what becomes of it: more at its end, another value, or nothing. */
+export type Operation =
+  | { path: string; append: string | unknown[] }
+  | { path: string; value: unknown }
+  | { path: string; removed: true }
 
 /** An item is gone. */
 export interface Removal {
@@ -97,6 +113,14 @@ export interface Events {
   ask: Ask
   settled: Settled
   state: State
+}
+
+/**
+ * A change does not fit what is held. A listener of `snapshot` or `changes` that throws this is told everything anew: the
+ * channel drops its connection, and comes back from nothing.
+ */
+export class OutOfStep extends Error {
+  override name = "OutOfStep"
 }
 
 /** A refusal of the host, or that the channel could not do what was asked of it. */

@@ -19,8 +19,8 @@
 /**
  * The frames of the viewer channel, as types. `schema/viewer.md` is their contract; this is what a program sees of it.
  */
-/** A change of one item: its new value, or that it is gone. */
-export type Change = Put | Removal;
+/** A change of one item: its new value, what is different from the one that a viewer holds, or that it is gone. */
+export type Change = Put | Patch | Removal;
 /** An item has this value now. */
 export interface Put {
     /** Such as `session`, `message/<id>`, `part/<messageID>/<id>`, `model/<provider>/<id>`, `other/<type>/<id>`. */
@@ -33,6 +33,26 @@ export interface Put {
     type: string;
     value: unknown;
 }
+/** An item has another value now: the one of revision `base` with these operations. Applied by `Replica`. */
+export interface Patch {
+    key: string;
+    revision: number;
+    first?: number;
+    type: string;
+    base: number;
+    patch: Operation[];
+}
+/** One place of a value, as a JSON pointer, and what becomes of it: more at its end, another value, or nothing. */
+export type Operation = {
+    path: string;
+    append: string | unknown[];
+} | {
+    path: string;
+    value: unknown;
+} | {
+    path: string;
+    removed: true;
+};
 /** An item is gone. */
 export interface Removal {
     key: string;
@@ -113,6 +133,13 @@ export interface Events {
     settled: Settled;
     state: State;
 }
+/**
+ * A change does not fit what is held. A listener of `snapshot` or `changes` that throws this is told everything anew: the
+ * channel drops its connection, and comes back from nothing.
+ */
+export declare class OutOfStep extends Error {
+    name: string;
+}
 /** A refusal of the host, or that the channel could not do what was asked of it. */
 export declare class ChannelError extends Error {
     /** A refusal's name, such as `NotFound`; or `Disconnected`, `Closed`, `Timeout`, `TooManyCalls`. */
@@ -149,7 +176,8 @@ export interface Touched {
  * A copy of a share, folded from the steps of its channel.
  *
  * A snapshot that replaces a copy is gathered aside until it is whole, so that what is shown never shrinks to its first
- * piece. A change that is older than what is held is left out: a step that was cut and is sent again does no harm.
+ * piece. A change that is older than what is held is left out: a step that was cut and is sent again does no harm. Values
+ * are never changed in place: what a patch is not about stays the same object.
  */
 export declare class Replica {
     #private;
@@ -158,7 +186,11 @@ export declare class Replica {
     syncCount: number;
     /** Every item by its key, in the order in which they came. */
     get items(): ReadonlyMap<string, Item>;
-    /** Folds one step in, and tells what it touched. */
+    /**
+     * Folds one step in, and tells what it touched.
+     *
+     * @throws OutOfStep if a patch is not for the value that is held, which the channel that tells the step answers.
+     */
     apply(event: "snapshot" | "changes", step: Step): Touched;
 }
 
@@ -170,6 +202,8 @@ export interface Options {
     input?: Record<string, unknown>;
     /** A grant or an account's token, for a private share. It travels in-band or in a header, never in a URL. */
     token?: string;
+    /** `whole`: items come with their values and never as patches, for listeners that keep no `Replica`. */
+    values?: "whole";
     /** Which transport: `auto` begins with WebSocket, and changes over after 5 attempts in a row without a frame. */
     transport?: "auto" | Transport;
     /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */

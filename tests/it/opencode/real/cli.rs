@@ -6,12 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
 use super::model::Model;
+use crate::cli::program::Home;
 use crate::support::install;
 
 const VERSION: &str = "1.18.33";
@@ -21,7 +21,8 @@ const WITHIN: Duration = Duration::from_secs(120);
 
 /// A user of OpenCode: a home, and a project with a settings file.
 pub(crate) struct User {
-    folder: TempDir,
+    /// Where our own program runs as this user, in the project.
+    pub(crate) home: Home,
     program: PathBuf,
 }
 
@@ -35,11 +36,17 @@ pub(crate) struct Running {
 impl User {
     /// One who shares to this host, with this model. The file is the README's, and a provider on loopback.
     pub(crate) fn new(host: &str, model: &Model) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = json!({
+        Self::with(model, json!({ "enterprise": { "url": host }, "share": "auto" }))
+    }
+
+    /// One whose OpenCode shares nothing by itself.
+    pub(crate) fn who_does_not_share(model: &Model) -> Self {
+        Self::with(model, json!({ "share": "disabled" }))
+    }
+
+    fn with(model: &Model, sharing: Value) -> Self {
+        let mut settings = json!({
             "$schema": "https://opencode.ai/config.json",
-            "enterprise": { "url": host },
-            "share": "auto",
             "autoupdate": false,
             "permission": "allow",
             "model": "scripted/scripted",
@@ -50,19 +57,20 @@ impl User {
                 "models": { "scripted": {} },
             } },
         });
-        std::fs::create_dir(folder.path().join("project")).unwrap();
-        std::fs::write(folder.path().join("project/opencode.json"), settings.to_string()).unwrap();
-        Self { folder, program: program() }
+        settings.as_object_mut().unwrap().extend(sharing.as_object().unwrap().clone());
+        let home = Home::new().working_in("project");
+        home.write("project/opencode.json", &settings.to_string());
+        Self { home, program: program() }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
-            .current_dir(self.folder.path().join("project"))
+            .current_dir(self.home.path("project"))
             // Without the environment, which may have settings of its own.
             .env_clear()
-            .env("HOME", self.folder.path())
+            .env("HOME", self.home.path(""))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("OPENCODE_DISABLE_AUTOUPDATE", "1")
             .env("OPENCODE_DISABLE_MODELS_FETCH", "1")
@@ -85,7 +93,7 @@ impl User {
     /// Runs a command that must succeed, and gives what it printed.
     pub(crate) async fn run(&self, arguments: &[&str]) -> String {
         // To a file: of what it prints to a pipe it loses what the pipe does not hold when it ends.
-        let path = self.folder.path().join("stdout");
+        let path = self.home.path("stdout");
         let file = std::fs::File::create(&path).unwrap();
         let output = self.command(arguments).stdout(file).stderr(Stdio::piped()).spawn().unwrap();
         let output = output.wait_with_output().await.unwrap();

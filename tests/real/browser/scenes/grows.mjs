@@ -40,5 +40,26 @@ export default async function () {
   assert.equal(await page.evaluate(() => scrollY), 0)
   await page.getByRole("button", { name: /follow/ }).click()
   await page.waitForFunction(() => document.documentElement.scrollHeight - innerHeight - scrollY < 2)
-  isWell(page)
+
+  // A text that is typed: each time it is sent whole, and the page is told what was added, which it shows at the end of what it had.
+  const frames = []
+  const other = await reader(share.url, { frames })
+  const typed = { ...more, id: `${more.id}1`, text: "A sentence that is typed. ".repeat(20) }
+  const key = `part/${typed.messageID}/${typed.id}`
+  const told = () => frames.flatMap(frame => frame.payload?.changes ?? []).filter(change => change.key === key)
+  const row = () => other.locator(".row.part", { hasText: typed.text.trim() })
+  const step = async end => {
+    typed.text += end
+    share.send([{ type: "part", data: typed }])
+    await row().waitFor()
+  }
+  await step("It begins. ")
+  for (let n = 1; n <= 8; n += 1) await step(`Word ${n} of the rest. `)
+  assert.deepEqual(told().map(({ patch, value }) => [patch?.length, value?.text.length]), [[undefined, 531], ...Array(8).fill([1, undefined])])
+  assert.ok(JSON.stringify(told().slice(1)).length < 8 * 300, JSON.stringify(told().slice(1)))
+  assert.equal(await row().count(), 1)
+  for (const one of [page, other]) {
+    await fact("page and store hold the same", async () => JSON.stringify(await shown(one)) === JSON.stringify(await held(served, share.id)))
+    isWell(one)
+  }
 }

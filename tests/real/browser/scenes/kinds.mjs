@@ -55,4 +55,24 @@ export default async function () {
     assert.deepEqual([await section.locator(".diff-add").count(), await section.locator(".diff-del").count()], [added, removed], file)
   }
   isWell(page)
+
+  // Messages of OpenCode's newer form hold what others have in parts.
+  const newer = share(served, "ses_newer", [
+    { type: "session", data: { id: "ses_newer", title: "Newer", location: { directory: "/x" } } },
+    { type: "message", data: { id: "msg_1", type: "user", text: "Mend the *queue*", time: { created: 1 } } },
+    { type: "message", data: { id: "msg_2", type: "assistant", agent: "build", model: { id: "m-9", providerID: "p" }, time: { created: 2 }, content: [
+      { type: "reasoning", id: "r", text: "Where is it?" },
+      { type: "tool", id: "c", name: "bash", time: { created: 3, completed: 2503 }, state: { status: "completed", input: { command: "cargo test" }, structured: {}, content: [{ type: "text", text: "3 passed" }] } },
+      { type: "text", id: "t", text: "It was **here**." },
+    ] } },
+    { type: "message", data: { id: "msg_3", type: "hologram", beam: 7, time: { created: 4 } } },
+  ])
+  const later = await reader(newer.url)
+  await later.locator(".row.from-user em", { hasText: "queue" }).waitFor()
+  await later.locator(".speaker", { hasText: "m-9" }).first().waitFor()
+  await later.locator(".row.from-assistant strong", { hasText: "here" }).waitFor()
+  await later.locator(".row", { hasText: "cargo test" }).getByText("3 passed").waitFor()
+  await later.getByRole("button", { name: /Thought/ }).waitFor()
+  await later.getByRole("button", { name: "hologram" }).waitFor()
+  isWell(later)
 }

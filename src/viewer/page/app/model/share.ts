@@ -1,4 +1,5 @@
 import type { Item, Replica } from "/client.js"
+import { opened } from "./newer"
 import { byId, byTime } from "./order"
 import { type Fields, at, decoded, fields, flag, list, number, text } from "./read"
 import { type Moment, type Recording, cameBy, record } from "./replay"
@@ -62,7 +63,7 @@ export function view(replica: Replica, place?: { recording: Recording; at: numbe
   let undone = false
   const messages = arranged(all).map(({ id, item, parts }) => {
     undone ||= undoneFrom !== "" && id === undoneFrom
-    return { id, value: fields(item?.value), parts, undone }
+    return { id, ...((parts.length === 0 && item && opened(id, item)) || { value: fields(item?.value), parts }), undone }
   })
   const of = (prefix: string) => all.filter(item => item.key.startsWith(prefix))
   return {

@@ -1,0 +1,313 @@
+//! OpenCode: its database, `opencode.db`, in which all of its sessions are, and where everything is written as it happens, however
+//! it is run. What is made of it is what `opencode export` prints, which reads the same tables.
+//!
+//! After version 1.18.33 (its schema, and what it exports, in November 2026). Of `message` and `part` the column `data` is the item
+//! without its ids; of `session` each column is a member. Columns that are not known are passed over, those that are missing are
+//! members that are not there. Sessions of its version 2, which are in `session_message`, are counted and not read.
+//!
+//! Nothing else that OpenCode offers loses nothing: its events are told to who listens at the time, by a server that `opencode
+//! run` does not have, and an export takes seconds of a core each time. The database is opened for reading, and each read is over
+//! when it returns, so OpenCode waits for nothing and nothing is left behind. Whether somebody wrote costs a look at a counter;
+//! if so, the ids, times and sizes of the session's rows are compared with those of before, and the rows that are others are read.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use capshare::share::item::ItemKey;
+use capshare::share::limits::SHARE_ITEMS_MAX;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use serde_json::{Map, Value, json};
+
+use super::items::object;
+use super::{Agent, Out, Report, hash};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::push::source::Piece;
+
+/// Between two looks at whether somebody wrote.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a read waits for the one moment in which a database cannot be read: after a crash it is put in order first.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Rows and bytes that are read at a time; the last row may go past the bytes.
+const PIECE_ROWS: usize = 100;
+const PIECE_BYTES: usize = 1 << 20;
+
+/// Rows of each table: what a share holds. The host refuses what is past that.
+const ROWS_MAX: i64 = SHARE_ITEMS_MAX as i64;
+
+/// A row whose time is less than this before the newest may be written again with the same time: it is read again. A
+/// thousand times the clock's step.
+const SETTLED_MS: i64 = 1_000;
+
+/// A session in the database, and how far it was read.
+pub(in crate::cli::push) struct Database {
+    path: PathBuf,
+    connection: Connection,
+    session: String,
+    /// The database's counter when it was looked through last.
+    counter: Option<i64>,
+    /// What was there then: as many rows as a share holds.
+    known: HashMap<Row, Version>,
+    newest: i64,
+    /// Rows that are to be read: some of those.
+    waiting: VecDeque<Row>,
+    /// Messages of version 2 that were counted.
+    newer: u64,
+    out: Out,
+}
+
+/// A message, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Row {
+    message: String,
+    part: Option<String>,
+}
+
+/// What changes with a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    time: i64,
+    bytes: i64,
+}
+
+/// The session that was written to last and is nobody's sub-session, of this folder or else of any, and whether it is of another.
+pub(super) fn latest(path: &Path, here: Option<&Path>) -> Result<(String, bool), Failure> {
+    let connection = open(path)?;
+    let here = here.map(|here| here.to_string_lossy().into_owned());
+    let newest = "SELECT id, directory = ?1 FROM session WHERE parent_id IS NULL \
+                  ORDER BY directory = ?1 DESC, time_updated DESC, id LIMIT 1";
+    let found = connection.query_row(newest, [&here], |row| Ok((row.get(0)?, !row.get(1).unwrap_or(false)))).optional();
+    found
+        .map_err(|error| cannot(path, &error))?
+        .ok_or_else(|| Failure::new(Exit::Failed, format!("no session in {}", path.display())))
+}
+
+fn open(path: &Path) -> Result<Connection, Failure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags);
+    connection
+        .and_then(|connection| connection.busy_timeout(BUSY).map(|()| connection))
+        .map_err(|error| cannot(path, &error))
+}
+
+fn cannot(path: &Path, error: &rusqlite::Error) -> Failure {
+    let what = "it is not the database of an OpenCode that is known";
+    let help = "`opencode export ID > s.json` and `capshare push s.json` do without it";
+    Failure::new(Exit::Failed, format!("{}: {error}: {what}; {help}", path.display()))
+}
+
+impl Database {
+    pub(in crate::cli::push) fn open(path: &Path, session: &str) -> Result<Self, Failure> {
+        let database = Self {
+            path: path.to_owned(),
+            connection: open(path)?,
+            session: session.to_owned(),
+            counter: None,
+            known: HashMap::new(),
+            newest: 0,
+            waiting: VecDeque::new(),
+            newer: 0,
+            out: Out::of(Agent::OpenCode),
+        };
+        match database.session().map_err(|error| cannot(path, &error))? {
+            Some(_) => Ok(database),
+            None => Err(database.gone()),
+        }
+    }
+
+    pub(in crate::cli::push) fn report(&self) -> &Report {
+        &self.out.report
+    }
+
+    /// What is new, without waiting.
+    pub(in crate::cli::push) fn next_at_hand(&mut self) -> Result<Option<Piece>, Failure> {
+        let is_there = self.look().map_err(|error| cannot(&self.path, &error))?;
+        if !is_there {
+            return Err(self.gone());
+        }
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < PIECE_ROWS
+            && bytes < PIECE_BYTES
+            && let Some(row) = self.waiting.pop_front()
+        {
+            rows += 1;
+            bytes += self.read(&row).map_err(|error| cannot(&self.path, &error))?;
+        }
+        let items = std::mem::take(&mut self.out.items);
+        Ok((rows > 0 || !items.is_empty()).then(|| Piece { items, session: Some(self.session.clone()) }))
+    }
+
+    /// Waits until it is worth looking again. May be dropped.
+    pub(in crate::cli::push) async fn wait(&self) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+
+    fn gone(&self) -> Failure {
+        let (path, session) = (self.path.display(), &self.session);
+        Failure::new(Exit::Failed, format!("no session {session} in {path}; if it was shared, that share stays"))
+    }
+
+    /// If somebody wrote: what is another now is to be read, and what is gone is removed. `false` if the session is gone.
+    fn look(&mut self) -> rusqlite::Result<bool> {
+        let counter = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
+        if !self.waiting.is_empty() || self.counter == Some(counter) {
+            return Ok(true);
+        }
+        let Some(session) = self.session()? else { return Ok(false) };
+        self.out.put("session", &session);
+        let there = self.there()?;
+        let settled = self.newest - SETTLED_MS;
+        for (row, version) in &there {
+            if self.known.get(row) != Some(version) || version.time >= settled {
+                self.waiting.push_back(row.clone());
+            }
+            self.newest = self.newest.max(version.time);
+        }
+        let there: HashMap<Row, Version> = there.into_iter().collect();
+        let gone: HashSet<Row> = self.known.keys().filter(|row| !there.contains_key(*row)).cloned().collect();
+        for row in &gone {
+            match &row.part {
+                None => self.out.remove(&row.message),
+                // With its message it is removed as it is.
+                Some(part) if !gone.contains(&Row { message: row.message.clone(), part: None }) => {
+                    self.out.remove_key(ItemKey::part(&row.message, part));
+                }
+                Some(_) => {}
+            }
+        }
+        self.known = there;
+        self.count_newer();
+        self.counter = Some(counter);
+        Ok(true)
+    }
+
+    fn count_newer(&mut self) {
+        let count = "SELECT count(*) FROM session_message WHERE session_id = ?1";
+        // Earlier databases have no such table.
+        let newer = self.connection.query_row(count, [&self.session], |row| row.get::<_, i64>(0)).unwrap_or(0);
+        while self.newer < newer.unsigned_abs() {
+            self.newer += 1;
+            self.out.report.leave_out("of OpenCode's version 2");
+        }
+    }
+
+    /// The rows that there are: messages as they were begun, then parts.
+    fn there(&self) -> rusqlite::Result<Vec<(Row, Version)>> {
+        let queries = [
+            "SELECT id, NULL, time_updated, octet_length(data) FROM message WHERE session_id = ?1 ORDER BY time_created, id LIMIT ?2",
+            "SELECT message_id, id, time_updated, octet_length(data) FROM part WHERE session_id = ?1 ORDER BY time_created, id LIMIT ?2",
+        ];
+        let mut there = Vec::new();
+        for query in queries {
+            let mut statement = self.connection.prepare(query)?;
+            let rows = statement.query_map((&self.session, ROWS_MAX), |row| {
+                let version = Version { time: row.get(2)?, bytes: row.get(3)? };
+                Ok((Row { message: row.get(0)?, part: row.get(1)? }, version))
+            })?;
+            for row in rows {
+                there.push(row?);
+            }
+        }
+        Ok(there)
+    }
+
+    /// Reads a row, and gives how many bytes it has. One that is gone meanwhile will be missed.
+    fn read(&mut self, row: &Row) -> rusqlite::Result<usize> {
+        let (table, id) = row.part.as_ref().map_or(("message", &row.message), |part| ("part", part));
+        let query = format!("SELECT data FROM {table} WHERE id = ?1");
+        let data: Option<String> = self.connection.query_row(&query, [id], |row| row.get(0)).optional()?;
+        let Some(data) = data else { return Ok(0) };
+        let mut ids = vec![("id", id), ("sessionID", &self.session)];
+        ids.extend(row.part.as_ref().map(|_| ("messageID", &row.message)));
+        // Spliced, so that its numbers stay as they are written.
+        let members: Vec<_> = ids.iter().map(|(name, id)| format!("{}:{}", json!(name), json!(id))).collect();
+        let inside = data.trim().strip_prefix('{').unwrap_or(&data).trim_start();
+        let comma = if inside.starts_with('}') { "" } else { "," };
+        let item = format!("{{{}{comma}{inside}", members.join(","));
+        let key = hash(&[table, "", if row.part.is_some() { &row.message } else { "" }, id]);
+        self.out.add(table, &item, key);
+        Ok(data.len())
+    }
+
+    /// The session's own record, with the names and the shape that it has outside.
+    fn session(&self) -> rusqlite::Result<Option<Value>> {
+        let mut statement = self.connection.prepare("SELECT * FROM session WHERE id = ?1")?;
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let mut rows = statement.query([&self.session])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Map::new();
+        for (n, name) in names.into_iter().enumerate() {
+            let value = match row.get_ref(n)? {
+                ValueRef::Integer(number) => json!(number),
+                ValueRef::Real(number) => whole(number),
+                ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
+                ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+            };
+            columns.insert(name, value);
+        }
+        Ok(Some(session(&columns)))
+    }
+}
+
+/// A number as JavaScript writes it.
+fn whole(number: f64) -> Value {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within what both hold")]
+    if number.fract() == 0.0 && number.abs() < EXACT { json!(number as i64) } else { json!(number) }
+}
+
+fn session(columns: &Map<String, Value>) -> Value {
+    let column = |name: &str| columns.get(name).cloned().unwrap_or_default();
+    let parsed =
+        |name: &str| column(name).as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let count = |name: &str| columns.get(name).filter(|value| !value.is_null()).cloned().unwrap_or(json!(0));
+    let is_summed =
+        ["summary_additions", "summary_deletions", "summary_files"].iter().any(|name| !column(name).is_null());
+    let summary = object([
+        ("additions", count("summary_additions")),
+        ("deletions", count("summary_deletions")),
+        ("files", count("summary_files")),
+        ("diffs", parsed("summary_diffs")),
+    ]);
+    let share = column("share_url").as_str().filter(|url| !url.is_empty()).map(|url| json!({ "url": url }));
+    object([
+        ("id", column("id")),
+        ("slug", column("slug")),
+        ("projectID", column("project_id")),
+        ("workspaceID", column("workspace_id")),
+        ("directory", column("directory")),
+        ("path", column("path")),
+        ("parentID", column("parent_id")),
+        ("title", column("title")),
+        ("agent", column("agent")),
+        ("model", parsed("model")),
+        ("version", column("version")),
+        ("summary", if is_summed { summary } else { Value::Null }),
+        ("cost", count("cost")),
+        (
+            "tokens",
+            json!({
+                "input": count("tokens_input"),
+                "output": count("tokens_output"),
+                "reasoning": count("tokens_reasoning"),
+                "cache": { "read": count("tokens_cache_read"), "write": count("tokens_cache_write") },
+            }),
+        ),
+        ("share", share.unwrap_or_default()),
+        ("metadata", parsed("metadata")),
+        ("revert", parsed("revert")),
+        ("permission", parsed("permission")),
+        (
+            "time",
+            object([
+                ("created", column("time_created")),
+                ("updated", column("time_updated")),
+                ("compacting", column("time_compacting")),
+                ("archived", column("time_archived")),
+            ]),
+        ),
+    ])
+}

@@ -1,0 +1,148 @@
+//! Sockets that HTTP/1.1 gives away: an answer without end needs none of what HTTP holds for a connection (two buffers of 8 KiB
+//! and a task), only its socket.
+//!
+//! Whoever serves a connection puts a [`Handover`] into each request's extensions. A handler that wants the socket leaves there
+//! what is to become of it, and gives [`Endless`] as its body. When the head of that answer is in the kernel, the connection is
+//! taken apart and the socket handed over; the chunks of the body are the new owner's to write. A handler that finds no
+//! handover, as on HTTP/2, has to answer in another way. Dropping a handover drops what was left in it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::body::{Bytes, HttpBody};
+use hyper::body::Frame;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// What is to become of a connection's socket. Clones are of the same connection.
+#[derive(Clone, Default)]
+pub struct Handover(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// How far it is: it only goes up.
+    stage: AtomicU8,
+    then: Mutex<Option<Then>>,
+}
+
+type Then = Box<dyn FnOnce(TcpStream) + Send>;
+
+/// HTTP has the socket.
+const KEPT: u8 = 0;
+/// It has asked for the body, so the head is written as far as it is concerned.
+const ANSWERED: u8 = 1;
+/// And all that it has written is in the kernel.
+const FLUSHED: u8 = 2;
+
+impl Handover {
+    /// Leaves what is to be done with the socket, and gives the body of the answer.
+    pub fn leave(&self, then: impl FnOnce(TcpStream) + Send + 'static) -> Endless {
+        *self.then() = Some(Box::new(then));
+        Endless(self.clone())
+    }
+
+    /// Whether the head of such an answer has left.
+    pub fn is_due(&self) -> bool {
+        self.0.stage.load(Ordering::Relaxed) == FLUSHED
+    }
+
+    /// Hands the socket over, if somebody wants it.
+    pub fn complete(&self, socket: Socket) {
+        let then = self.then().take();
+        if let Some(then) = then {
+            then(socket.io.into_inner());
+        }
+    }
+
+    fn then(&self) -> MutexGuard<'_, Option<Then>> {
+        self.0.then.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn goes_from(&self, from: u8, to: u8) {
+        let _other = self.0.stage.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Handover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handover").field("stage", &self.0.stage).finish_non_exhaustive()
+    }
+}
+
+/// A body that HTTP never gets anything of.
+#[derive(Debug)]
+pub struct Endless(Handover);
+
+impl HttpBody for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.goes_from(KEPT, ANSWERED);
+        Poll::Pending
+    }
+}
+
+/// A socket that HTTP writes to, and that knows when all of it has left.
+#[derive(Debug)]
+pub struct Socket {
+    io: TokioIo<TcpStream>,
+    handover: Handover,
+}
+
+impl Socket {
+    /// A socket that may be handed over.
+    #[must_use]
+    pub fn new(socket: TcpStream, handover: Handover) -> Self {
+        Self { io: TokioIo::new(socket), handover }
+    }
+
+    /// The socket itself.
+    #[must_use]
+    pub fn into_inner(self) -> TcpStream {
+        self.io.into_inner()
+    }
+}
+
+impl Read for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // HTTP flushes the socket when its own buffer is empty.
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            self.handover.goes_from(ANSWERED, FLUSHED);
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+    }
+}

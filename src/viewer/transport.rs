@@ -1,0 +1,346 @@
+//! What a viewer's frames travel on: a WebSocket, or the body of an HTTP/1.1 answer whose socket is ours from its first event on.
+//!
+//! What goes down is put into its transport's own form once, for all viewers of that kind, and written to the socket as it is:
+//! no transport has a buffer in which it would lie a second time. What a viewer sends up is read by the WebSocket library,
+//! which also answers pings and Close frames; its own output is flushed before ours begins, so that no frame gets into another.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use async_tungstenite::WebSocketStream;
+use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures::{AsyncRead, AsyncWrite, SinkExt as _, StreamExt as _};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
+
+use crate::hub::registry::CloseReason;
+use crate::viewer::frame;
+use crate::viewer::uplink::UPLINK_BYTES_MAX;
+
+/// What is read from a viewer at once: 1 KiB, while it is attended to. A pong takes 6 bytes of it and a command some 200; the
+/// longest command, of 64 KiB, takes 64 reads.
+const READ_BYTES: usize = 1 << 10;
+
+/// The configuration of a viewer's socket: small frames in, and no buffer of their own for what goes out.
+#[must_use]
+pub fn socket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        // Only answers to pings and Close frames go through it.
+        .write_buffer_size(0)
+        .max_message_size(Some(UPLINK_BYTES_MAX))
+        .max_frame_size(Some(UPLINK_BYTES_MAX))
+}
+
+/// A viewer's socket.
+pub type Socket = WebSocketStream<Counted>;
+
+/// A socket that counts what was read from it, so that it is known when there is nothing of it in the library.
+#[derive(Debug)]
+pub struct Counted {
+    socket: Compat<TcpStream>,
+    read: u64,
+    /// The bytes of what was heard, each frame in its shortest form.
+    heard: u64,
+}
+
+/// What a viewer is reached by.
+#[derive(Debug)]
+pub(super) enum Transport {
+    /// With the library's state. Boxed: it takes ten times the room of the others.
+    Socket(Box<Socket>),
+    /// The same between two frames of the viewer, when there is nothing in that state.
+    Quiet(TcpStream),
+    /// The answer's head has been sent, and says that its body comes in chunks.
+    Events(TcpStream),
+}
+
+/// Which transport, for what is written in its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A text message of a WebSocket, header included.
+    Message,
+    /// A server-sent event in a chunk of HTTP/1.1.
+    Chunk,
+}
+
+/// What was heard from a viewer.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// A text frame.
+    Text(Utf8Bytes),
+    /// A sign of life, of this many bytes.
+    Life(usize),
+    /// A binary frame, of this many bytes.
+    Binary(usize),
+    /// A frame of more than [`UPLINK_BYTES_MAX`].
+    TooLong,
+    /// Not the protocol.
+    Garbage,
+    /// Nobody is there any more.
+    Gone,
+}
+
+impl Transport {
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Self::Socket(_) | Self::Quiet(_) => Form::Message,
+            Self::Events(_) => Form::Chunk,
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Socket(socket) => socket.get_ref().socket.get_ref(),
+            Self::Quiet(tcp) | Self::Events(tcp) => tcp,
+        }
+    }
+
+    /// Writes as much as the socket takes now, and says whether that is all; what is left stays in `bytes`.
+    pub(super) fn try_write(&self, bytes: &mut Bytes) -> io::Result<bool> {
+        while !bytes.is_empty() {
+            match self.tcp().try_write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Lets go of what it was a part of.
+        *bytes = Bytes::new();
+        Ok(true)
+    }
+
+    /// Until the socket takes bytes again.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.tcp().writable().await
+    }
+
+    /// Whether there is something to hear.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.tcp().poll_read_ready(cx).map(drop)
+    }
+
+    /// What the viewer says next. Dropping the future loses nothing.
+    pub(super) async fn hear(&mut self) -> Heard {
+        match self {
+            Self::Socket(socket) => hear(socket).await,
+            // It is woken first.
+            Self::Quiet(_) => std::future::pending().await,
+            // Its request was whole before the answer began; who sends more wants something else of this connection.
+            Self::Events(tcp) => {
+                let _any = tcp.read(&mut [0; 1]).await;
+                Heard::Gone
+            }
+        }
+    }
+
+    /// Until what the library answered by itself is in the socket.
+    pub(super) async fn flush(&mut self) -> bool {
+        match self {
+            Self::Socket(socket) => socket.flush().await.is_ok(),
+            Self::Quiet(_) | Self::Events(_) => true,
+        }
+    }
+
+    /// For being heard, and for control frames.
+    pub(super) async fn wake(self) -> Self {
+        match self {
+            Self::Quiet(tcp) => Self::Socket(Box::new(socket(tcp, Vec::new()).await)),
+            other @ (Self::Socket(_) | Self::Events(_)) => other,
+        }
+    }
+
+    /// For waiting: if all that was read was heard, as it nearly always is, the library's state need not be kept. To be called
+    /// when its output was [flushed](Self::flush).
+    pub(super) fn rest(self) -> Self {
+        match self {
+            Self::Socket(socket) if socket.get_ref().read == socket.get_ref().heard => {
+                Self::Quiet(socket.into_inner().socket.into_inner())
+            }
+            other @ (Self::Socket(_) | Self::Quiet(_) | Self::Events(_)) => other,
+        }
+    }
+
+    /// Says goodbye, once all that was begun is written.
+    pub(super) async fn close(&mut self, reason: &CloseReason) {
+        match self {
+            Self::Socket(socket) => {
+                let reason = CloseFrame { code: reason.code.into(), reason: Utf8Bytes::from_static(reason.reason) };
+                // A viewer that does not take it is gone all the same.
+                let _ = (**socket).close(Some(reason)).await;
+            }
+            Self::Quiet(_) => {}
+            Self::Events(_) => {
+                let mut last = Bytes::from_static(LAST_CHUNK);
+                while matches!(self.try_write(&mut last), Ok(false)) && self.writable().await.is_ok() {}
+            }
+        }
+    }
+}
+
+/// A viewer's socket after its upgrade, with which `received` came.
+pub(super) async fn socket(tcp: TcpStream, received: Vec<u8>) -> Socket {
+    let counted = Counted { socket: tcp.compat(), read: received.len() as u64, heard: 0 };
+    Socket::from_partially_read(counted, received, Role::Server, Some(socket_config())).await
+}
+
+/// What a viewer says next on its socket. Dropping the future loses nothing.
+pub(super) async fn hear(socket: &mut Socket) -> Heard {
+    let heard = match socket.next().await {
+        Some(Ok(Message::Text(text))) => Heard::Text(text),
+        Some(Ok(Message::Binary(bytes))) => Heard::Binary(bytes.len()),
+        Some(Ok(other @ (Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)))) => {
+            Heard::Life(other.len())
+        }
+        Some(Err(WsError::Capacity(_))) => Heard::TooLong,
+        Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => Heard::Garbage,
+        Some(Err(_)) | None => Heard::Gone,
+    };
+    let length = match &heard {
+        Heard::Text(text) => text.len(),
+        Heard::Life(length) | Heard::Binary(length) => *length,
+        Heard::TooLong | Heard::Garbage | Heard::Gone => 0,
+    };
+    // RFC 6455 section 5.2, with a mask. A frame in parts or with a longer length has more: then never is all of it heard.
+    let header = if length < 126 { 6 } else { 8 };
+    socket.get_mut().heard += header + length as u64;
+    heard
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let read = Pin::new(&mut self.socket).poll_read(cx, buffer);
+        if let Poll::Ready(Ok(count)) = read {
+            self.read += count as u64;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(cx)
+    }
+}
+
+/// The heartbeat, and a ping that is to be answered: two frames in one write.
+const HEARTBEAT_MESSAGE: &[u8] = b"\x81\x12{\"heartbeat\":true}\x89\x00";
+
+/// A comment of 13 bytes.
+const HEARTBEAT_CHUNK: &[u8] = b"d\r\n: heartbeat\n\n\r\n";
+
+/// An HTTP body ends.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+impl Form {
+    /// A frame that only this viewer is told, as its transport has it; `id`: where it stands with it.
+    pub(super) fn of(self, text: &str, id: Option<u64>) -> Bytes {
+        match self {
+            Self::Message => message(text.as_bytes()),
+            Self::Chunk => chunk(&frame::server_sent(text.as_bytes(), id)),
+        }
+    }
+
+    /// The connection lives.
+    pub(super) fn heartbeat(self) -> Bytes {
+        Bytes::from_static(match self {
+            Self::Message => HEARTBEAT_MESSAGE,
+            Self::Chunk => HEARTBEAT_CHUNK,
+        })
+    }
+}
+
+/// A text as a message of a WebSocket that a server sends: RFC 6455 section 5.2, final, not masked.
+pub(super) fn message(text: &[u8]) -> Bytes {
+    const TEXT: u8 = 0x81;
+    let mut out = BytesMut::with_capacity(10 + text.len());
+    out.put_u8(TEXT);
+    match (u8::try_from(text.len()), u16::try_from(text.len())) {
+        (Ok(length @ ..126), _) => out.put_u8(length),
+        (_, Ok(length)) => {
+            out.put_u8(126);
+            out.put_u16(length);
+        }
+        (_, Err(_)) => {
+            out.put_u8(127);
+            out.put_u64(text.len() as u64);
+        }
+    }
+    out.put_slice(text);
+    out.freeze()
+}
+
+/// The text of a [`message`].
+pub(super) fn text_of(message: &Bytes) -> Bytes {
+    let header = match message.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    message.slice(header.min(message.len())..)
+}
+
+/// Bytes as a chunk of an HTTP/1.1 body: RFC 9112 section 7.1.
+pub(super) fn chunk(bytes: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(12 + bytes.len());
+    out.put_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    out.put_slice(bytes);
+    out.put_slice(b"\r\n");
+    out.freeze()
+}
+
+/// What is in a [`chunk`].
+pub(super) fn content_of(chunk: &Bytes) -> Bytes {
+    let begins = memchr::memchr(b'\n', chunk).map_or(0, |at| at + 1);
+    chunk.slice(begins..chunk.len().saturating_sub(2).max(begins))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_tungstenite::tungstenite::protocol::WebSocket;
+
+    use super::*;
+
+    /// Reads what was written as a client does; a server's frames are not masked.
+    fn read(bytes: &[u8]) -> Vec<Message> {
+        let mut socket = WebSocket::from_raw_socket(io::Cursor::new(bytes.to_vec()), Role::Client, None);
+        std::iter::from_fn(|| socket.read().ok()).collect()
+    }
+
+    #[test]
+    fn messages_are_what_a_websocket_client_reads() {
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 300_000] {
+            let text = "x".repeat(length);
+            let message = message(text.as_bytes());
+            assert_eq!(read(&message), [Message::text(text.as_str())], "{length}");
+            assert_eq!(text_of(&message), text.as_bytes(), "{length}");
+        }
+        let beat = [Message::text(frame::HEARTBEAT), Message::Ping(Bytes::new())];
+        assert_eq!(read(HEARTBEAT_MESSAGE), beat);
+    }
+
+    #[test]
+    fn chunks_have_their_length_before_them() {
+        assert_eq!(chunk(b": heartbeat\n\n"), HEARTBEAT_CHUNK);
+        for length in [1, 15, 16, 70_000] {
+            let bytes = vec![b'\n'; length];
+            let chunk = chunk(&bytes);
+            assert!(chunk.starts_with(format!("{length:x}\r\n").as_bytes()) && chunk.ends_with(b"\n\r\n"));
+            assert_eq!(content_of(&chunk), bytes, "{length}");
+        }
+    }
+}
