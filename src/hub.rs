@@ -160,7 +160,7 @@ impl Hub {
     ) -> impl Future<Output = Result<Synced, Refusal>> + Send + use<> {
         let quotas = &self.context.quotas;
         let foreseen = room.read(|state| match (state.foresee(&batch), state.opened()) {
-            (None, Some(opened)) => {
+            (None, Some(opened)) if quotas.counts_bytes(&opened.account) => {
                 let (bytes, growth) = (batch.byte_count() as u64, state.growth(&batch) as u64);
                 quotas.charge(&opened.account, bytes, growth).map(|taken| (None, taken))
             }

@@ -150,12 +150,18 @@ impl Quotas {
         Ok(self.charge(of, bytes, bytes))
     }
 
+    /// Whether there is a quota on what the account sends.
+    pub(super) fn counts_bytes(&self, of: &AccountId) -> bool {
+        let quota = self.settings.of(of);
+        quota.bytes_max.is_some() || quota.bytes_per_day_max.is_some()
+    }
+
     /// Takes a batch of so many bytes, which makes a share larger by `growth`; or says why not.
     pub(super) fn charge(self: &Arc<Self>, of: &AccountId, bytes: u64, growth: u64) -> Result<Option<Charge>, Refusal> {
-        let quota = self.settings.of(of);
-        if quota.bytes_max.is_none() && quota.bytes_per_day_max.is_none() {
+        if !self.counts_bytes(of) {
             return Ok(None);
         }
+        let quota = self.settings.of(of);
         let mut accounts = self.accounts();
         let account = self.account(&mut accounts, of);
         if let Some(max) = quota.bytes_max
@@ -185,7 +191,7 @@ impl Quotas {
         if self.settings.of(of).bytes_max.is_none() || self.account(&mut self.accounts(), of).read_at.is_some() {
             return Ok(());
         }
-        self.read(of).await.map(drop)
+        Box::pin(self.read(of)).await.map(drop)
     }
 
     /// A share in memory holds so many bytes now. `grown`: it held fewer or more when this was last said; else it was just

@@ -37,9 +37,13 @@ impl Rooms {
     where
         F: Future<Output = Result<Arc<Room>, Refusal>>,
     {
+        if let Some(room) = self.cells().get(id).and_then(|cell| cell.get()) {
+            return Ok(Arc::clone(room));
+        }
         let cell = Arc::clone(self.cells().entry(id.clone()).or_default());
         let load = async || {
-            let room = load().await?;
+            // Boxed, because every call on a share has room for this, and hardly one needs it.
+            let room = Box::pin(load()).await?;
             self.drop_idle();
             Ok(room)
         };

@@ -16,7 +16,7 @@ use tokio_util::task::LocalPoolHandle;
 use crate::hub::Hub;
 use crate::hub::registry::Pending;
 use crate::rpc::{RpcSettings, serve_websocket};
-use crate::wire::websocket::socket_config;
+use crate::wire::websocket::{ReadAhead, socket_config};
 
 /// The worker threads of one host.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl Workers {
             let config = Some(socket_config(hub.settings().limits.message_bytes_max));
             match tokio::net::TcpStream::from_std(socket) {
                 Ok(socket) => {
-                    let socket = socket.compat();
+                    let socket = ReadAhead::new(socket.compat());
                     let socket = WebSocketStream::from_partially_read(socket, received, Role::Server, config).await;
                     serve_websocket(hub, pending, socket, settings).await;
                 }

@@ -157,7 +157,8 @@ impl Log {
         let half = self.store.settings.lease / 2;
         let fresh = self.tail.confirmed.is_some_and(|confirmed| confirmed.elapsed() <= half);
         if self.unsettled || !fresh {
-            let look = self.look().await?;
+            // Boxed, here and below: an append has no other use for several kilobytes.
+            let look = Box::pin(self.look()).await?;
             let news = self.accept(look);
             if !news.is_empty() {
                 return Ok(Appended::Behind(news));
@@ -220,7 +221,7 @@ impl Log {
             // A host that writes the log in turn with another is one segment behind, and need not look for a second; one
             // that meets another's again reads on to the end.
             let reach = if self.was_behind { Reach::End } else { Reach::Next };
-            let failure = match self.look_for(reach).await {
+            let failure = match Box::pin(self.look_for(reach)).await {
                 Ok(look) if look.base.is_some() => {
                     // Ours may be in what was folded meanwhile, and its numbers cannot be told from there, ever.
                     return Err(failure.unwrap_or_else(|| {

@@ -6,7 +6,7 @@
 //! the [`Vat`] is dropped or its task aborted. By then all waiting calls have failed as disconnected, the futures of all
 //! running methods are dropped, and every exported object is released.
 //!
-//! The vat counts what it has not yet written ([`VatMeter`]), because capnp-rpc's queue has no bound of its own: it grows
+//! The vat queues and counts what it has not yet written ([`VatMeter`]), because capnp-rpc bounds nothing: the queue grows
 //! with every answer to a peer that does not read. The bound is [`VatLimits::queued_bytes_max`]; the policy is to take no
 //! further request while more than that is waiting. Calls already running may add their answers to it.
 //!
@@ -25,12 +25,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use capnp::capability::{Client, FromClientHook};
 use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_twoparty_capnp::Side;
-use capnp_rpc::{Disconnector, RpcSystem, twoparty};
+use capnp_rpc::{Disconnector, RpcSystem};
 use futures::{AsyncRead, AsyncWrite};
 
-use self::meter::MeteredWriter;
 pub use self::meter::VatMeter;
-use self::network::MeteredNetwork;
+use self::network::Network;
 
 /// What one vat takes from its peer.
 #[derive(Clone, Copy, Debug)]
@@ -97,9 +96,7 @@ impl Vat {
         W: AsyncWrite + Unpin + 'static,
     {
         let meter = VatMeter::new();
-        let writer = MeteredWriter::new(writer, meter.clone());
-        let network = twoparty::VatNetwork::new(reader, writer, side, limits.reader_options());
-        let network = MeteredNetwork::new(network, meter.clone(), limits.queued_bytes_max);
+        let network = Network::new(reader, writer, side, limits.reader_options(), &meter, limits.queued_bytes_max);
         let rpc = RpcSystem::new(Box::new(network), bootstrap);
         Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter }
     }

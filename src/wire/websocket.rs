@@ -14,13 +14,14 @@
 //! control share one state, and the first [`PipeEnd`] that any of them meets ends all three. The socket is dropped with
 //! the last of them; dropping it before [`PipeControl::close`] cuts the connection without a word.
 //!
-//! At rest a pipe holds no buffer of its own. It keeps at most one received message until that has been read. The socket's
-//! two buffers below it do not shrink: each stays as large as the largest message that it has carried, so send large
+//! At rest a pipe holds no buffer of its own. It keeps at most one received message until that has been read, and below the
+//! socket a [`ReadAhead`] what of one read is left. The socket's two buffers do not shrink: each stays as large as the largest message that it has carried, so send large
 //! states in chunks.
 
 mod control;
 mod end;
 mod framing;
+mod read_ahead;
 mod shared;
 
 use std::cell::RefCell;
@@ -36,6 +37,7 @@ use futures::{AsyncRead, AsyncWrite};
 
 pub use self::control::{KeepAlive, PipeControl, PipeCounts};
 pub use self::end::PipeEnd;
+pub use self::read_ahead::ReadAhead;
 use self::shared::{BATCH_BYTES_MAX, Shared};
 
 /// What one pipe allows.
@@ -48,9 +50,10 @@ pub struct PipeOptions {
 }
 
 /// The configuration of a socket for [`pipe`]: one message, and so one frame, of at most `message_bytes_max` bytes, and
-/// buffers of 4 KiB, which keeps an idle connection at some 13 KiB in all.
+/// a buffer of 1 KiB to read into, which keeps an idle connection at some 13 KiB in all. Put the stream below the socket into a
+/// [`ReadAhead`], or each message costs a read or two.
 pub fn socket_config(message_bytes_max: usize) -> WebSocketConfig {
-    const BUFFER_BYTES: usize = 4096;
+    const BUFFER_BYTES: usize = 1 << 10;
     // A pipe buffers a batch of small messages, or one message after those before it were sent; the rest is for frame
     // headers and control frames.
     let write_bytes_max = message_bytes_max.saturating_add(2 * BATCH_BYTES_MAX);

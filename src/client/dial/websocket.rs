@@ -27,7 +27,7 @@ use crate::client::defaults::{
 };
 use crate::contract::{RPC_PATH, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::share::error::Refusal;
-use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
+use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, ReadAhead, pipe, socket_config};
 
 /// Where a host is: `ws` or `wss` (`http` and `https` are read as these), host, port and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,12 +108,12 @@ impl WebSocketDialer {
         let tcp = TcpStream::connect((self.url.host.as_str(), self.url.port)).await.map_err(DialError::unreachable)?;
         tcp.set_nodelay(true).map_err(DialError::unreachable)?;
         if !self.url.secure {
-            return upgrade_over(tcp.compat(), upgrade, request).await;
+            return upgrade_over(ReadAhead::new(tcp.compat()), upgrade, request).await;
         }
         let tls = self.tls.clone().ok_or_else(|| DialError::unreachable("no TLS settings"))?;
         let name = ServerName::try_from(self.url.host.clone()).map_err(DialError::unreachable)?;
         let stream = TlsConnector::from(tls).connect(name, tcp).await.map_err(DialError::unreachable)?;
-        upgrade_over(stream.compat(), upgrade, request).await
+        upgrade_over(ReadAhead::new(stream.compat()), upgrade, request).await
     }
 
     fn upgrade_request(&self, request: &DialRequest) -> Result<Request, DialError> {

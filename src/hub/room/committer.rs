@@ -42,7 +42,8 @@ impl Committer {
         self.linger().await;
         while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
             let begun = Instant::now();
-            let result = if waiting.is_empty() { self.catch_up().await } else { self.commit(waiting).await };
+            // What is done seldom is boxed: a committer is made for each batch where batches do not come at once.
+            let result = if waiting.is_empty() { Box::pin(self.catch_up()).await } else { self.commit(waiting).await };
             self.room.context.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
             if result.is_ok() {
                 self.room.lock().fresh_at = begun;
@@ -133,7 +134,7 @@ impl Committer {
         };
         // Whoever deletes is answered when the content is gone, also if an earlier attempt got only half way.
         let deletes = entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
-        let erased = if deletes { self.erase().await } else { Ok(false) };
+        let erased = if deletes { Box::pin(self.erase()).await } else { Ok(false) };
         let finished_earlier = erased.is_ok_and(|erased| erased) && !outcomes.contains(&Outcome::Deleted);
         for ((answer, outcome), entry) in answers.into_iter().zip(outcomes).zip(&entries) {
             let is_delete = matches!(entry, Entry::Delete { .. });

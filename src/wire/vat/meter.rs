@@ -1,28 +1,42 @@
-//! How much a vat has still to write.
+//! What a vat has still to write, and how much that is.
 //!
-//! Every outgoing message is entered here when capnp-rpc queues it, and struck off when the stream below has flushed it;
-//! capnp-rpc flushes after every message, in order. The host reads the figure for its limits and its registry.
+//! Every outgoing message is entered here when capnp-rpc sends it, and struck off when the stream below has flushed it, one
+//! by one and in order. It has no bound of its own: the vat's policy is to take no further request while too much is
+//! waiting. The host reads the figure for its limits and its registry.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Waker};
 
-use futures::AsyncWrite;
+use capnp::Error;
+use capnp::message::{Builder, HeapAllocator};
+use futures::channel::oneshot;
 use tokio::sync::Notify;
 
 /// A cheap handle on one vat's outgoing queue. After the vat's end it keeps the last figures.
 #[derive(Clone, Debug)]
 pub struct VatMeter(Rc<Queue>);
 
-#[derive(Debug, Default)]
+/// Places that an empty queue keeps: those of a short burst, 768 bytes.
+const MESSAGES_KEPT: usize = 32;
+
+/// A message on its way out.
+pub(super) type Message = Rc<Builder<HeapAllocator>>;
+
+#[derive(Default)]
 struct Queue {
-    /// The sizes of the waiting messages, oldest first. As long as capnp-rpc's own queue, whose bound is its doing.
-    sizes: RefCell<VecDeque<u64>>,
+    /// The waiting messages and their bytes, oldest first; the first may be half written. Its bound is the vat's policy.
+    messages: RefCell<VecDeque<(Message, u64)>>,
+    /// Nothing is sent any more; what the writer ends with once the rest is out, and whom it tells.
+    last: RefCell<Option<Last>>,
+    /// The network's two tasks, when they wait.
+    writer: Cell<Option<Waker>>,
+    reader: Cell<Option<Waker>>,
+    /// The reader waits until no more than this is queued.
+    reader_wants: Cell<Option<u64>>,
     /// Shared with whoever reads it from another thread.
     bytes: Arc<AtomicU64>,
     peak_bytes: Cell<u64>,
@@ -32,6 +46,8 @@ struct Queue {
     /// The vat has disconnected: nothing that still comes in is taken.
     closed: Cell<bool>,
 }
+
+type Last = (Result<(), Error>, oneshot::Sender<()>);
 
 impl VatMeter {
     pub(super) fn new() -> Self {
@@ -55,93 +71,127 @@ impl VatMeter {
 
     /// Messages that are queued and not yet flushed.
     pub fn queued_messages(&self) -> usize {
-        self.0.sizes.borrow().len()
+        self.0.messages.borrow().len()
     }
 
     /// Waits until at most `bytes` are queued, or nothing more will be written. With 0 it waits until everything said so
     /// far is out, such as before a close.
     pub async fn room(&self, bytes: u64) {
-        self.until(|queue| queue.bytes.load(Ordering::Relaxed) <= bytes || queue.broken.get() || queue.closed.get())
-            .await;
-    }
-
-    /// Waits until a write has failed.
-    pub(super) async fn broken(&self) {
-        self.until(|queue| queue.broken.get()).await;
-    }
-
-    async fn until(&self, fact: impl Fn(&Queue) -> bool) {
         loop {
             let changed = self.0.changed.notified();
-            if fact(&self.0) {
+            if self.has_room(bytes) {
                 return;
             }
             changed.await;
         }
     }
 
-    pub(super) fn enter(&self, bytes: u64) {
-        self.0.sizes.borrow_mut().push_back(bytes);
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.queued_bytes() <= bytes || self.is_broken() || self.is_closed()
+    }
+
+    /// Enters a message. After a failed write, or the last message, it is dropped.
+    pub(super) fn enter(&self, message: Message) {
+        if self.is_broken() || self.0.last.borrow().is_some() {
+            return;
+        }
+        let bytes = (message.size_in_words() as u64).saturating_mul(8);
+        self.0.messages.borrow_mut().push_back((message, bytes));
         let queued = self.queued_bytes() + bytes;
         self.0.bytes.store(queued, Ordering::Relaxed);
         self.0.peak_bytes.set(self.peak_bytes().max(queued));
+        wake(&self.0.writer);
+    }
+
+    /// No message comes after those that are queued. What this gives resolves when they are out.
+    pub(super) fn end(&self, result: Result<(), Error>) -> oneshot::Receiver<()> {
+        let (done, when_done) = oneshot::channel();
+        if !self.is_broken() {
+            *self.0.last.borrow_mut() = Some((result, done));
+            wake(&self.0.writer);
+        }
+        when_done
+    }
+
+    /// The message to write next; it stays queued until it is [struck off](Self::strike_off).
+    pub(super) fn next(&self) -> Option<Message> {
+        self.0.messages.borrow().front().map(|(message, _)| message.clone())
+    }
+
+    /// What the writer ends with, once it has written all.
+    pub(super) fn ended(&self) -> Option<Result<(), Error>> {
+        let (result, done) = self.0.last.borrow_mut().take()?;
+        // Whoever asked may be gone.
+        let _ = done.send(());
+        Some(result)
+    }
+
+    /// The first message has been flushed.
+    pub(super) fn strike_off(&self) {
+        let mut messages = self.0.messages.borrow_mut();
+        let Some((_, bytes)) = messages.pop_front() else { return };
+        if messages.is_empty() && messages.capacity() > MESSAGES_KEPT {
+            *messages = VecDeque::new();
+        }
+        drop(messages);
+        self.0.bytes.store(self.queued_bytes() - bytes, Ordering::Relaxed);
+        if self.0.reader_wants.get().is_some_and(|bytes| self.has_room(bytes)) {
+            wake(&self.0.reader);
+        }
+        self.0.changed.notify_waiters();
+    }
+
+    /// A write has failed: what is queued will never go out. The figures stay.
+    pub(super) fn fail(&self) {
+        self.0.broken.set(true);
+        drop(self.0.messages.take());
+        drop(self.0.last.take());
+        self.changed();
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.broken.get()
     }
 
     pub(super) fn close(&self) {
         self.0.closed.set(true);
-        self.0.changed.notify_waiters();
+        self.changed();
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.0.closed.get()
     }
 
-    fn strike_off(&self) {
-        let Some(bytes) = self.0.sizes.borrow_mut().pop_front() else { return };
-        self.0.bytes.store(self.queued_bytes() - bytes, Ordering::Relaxed);
+    /// The writer waits for something to write.
+    pub(super) fn wake_writer(&self, cx: &Context<'_>) {
+        self.0.writer.set(Some(cx.waker().clone()));
+    }
+
+    /// The reader waits for the end, and for room if it wants any.
+    pub(super) fn wake_reader(&self, cx: &Context<'_>, wants: Option<u64>) {
+        self.0.reader_wants.set(wants);
+        self.0.reader.set(Some(cx.waker().clone()));
+    }
+
+    fn changed(&self) {
+        wake(&self.0.reader);
         self.0.changed.notify_waiters();
     }
 }
 
-/// The stream below a vat, telling the meter of each flushed message.
-pub(super) struct MeteredWriter<W> {
-    inner: W,
-    meter: VatMeter,
-    /// Something was written since the last flush.
-    dirty: bool,
-}
-
-impl<W> MeteredWriter<W> {
-    pub(super) fn new(inner: W, meter: VatMeter) -> Self {
-        Self { inner, meter, dirty: false }
-    }
-
-    fn noting_failure<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if result.is_err() {
-            self.meter.0.broken.set(true);
-            self.meter.0.changed.notify_waiters();
-        }
-        result
+fn wake(waker: &Cell<Option<Waker>>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
     }
 }
 
-impl<W: AsyncWrite + Unpin> AsyncWrite for MeteredWriter<W> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.dirty = true;
-        let written = ready!(Pin::new(&mut self.inner).poll_write(cx, bytes));
-        Poll::Ready(self.noting_failure(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = ready!(Pin::new(&mut self.inner).poll_flush(cx));
-        self.noting_failure(flushed)?;
-        if std::mem::take(&mut self.dirty) {
-            self.meter.strike_off();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue")
+            .field("bytes", &self.bytes)
+            .field("peak_bytes", &self.peak_bytes)
+            .field("broken", &self.broken)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 }

@@ -1,88 +1,133 @@
-//! capnp-rpc's two-party network with a meter on what goes out and a gate on what comes in.
+//! The network of a vat: one peer, at the other end of a byte stream.
 //!
-//! Everything is handed on to `twoparty::VatNetwork`; only two things are added. A message that is sent is entered in the
-//! [`VatMeter`], and while more than the bound is waiting there, no further message is taken from the peer.
+//! capnp-rpc comes with one of its own, whose queue wakes a task and makes three allocations for each message; with the meter
+//! and the gate that a vat needs around it, that was a good part of what a call costs. Here a message that is sent is entered
+//! in the [`VatMeter`], which is the queue, and one task writes what is there; after each it flushes, which says to the
+//! stream where a message ends. While more than the bound is waiting there, no further message is taken from the peer.
+//!
+//! It ends as capnp-rpc expects it: a failed write ends the connection as disconnected and the network with the error; else
+//! everything that was sent is written before the network ends with what it was shut down with. It does not close the stream.
 
-use std::rc::Rc;
+mod incoming;
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::rc::{Rc, Weak};
+use std::task::Poll;
 
 use capnp::capability::Promise;
-use capnp::message::{Builder, HeapAllocator};
-use capnp::{Error, ErrorKind, any_pointer};
+use capnp::message::{Builder, HeapAllocator, ReaderOptions};
+use capnp::{Error, ErrorKind, OutputSegments, any_pointer};
 use capnp_rpc::rpc_twoparty_capnp::Side;
-use capnp_rpc::{Connection, FlowController, IncomingMessage, OutgoingMessage, VatNetwork};
+use capnp_rpc::{Connection, IncomingMessage, OutgoingMessage, VatNetwork};
+use futures::channel::oneshot;
+use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-use super::meter::VatMeter;
+use self::incoming::Incoming;
+use super::meter::{Message, VatMeter};
 
-pub(super) struct MeteredNetwork<N> {
-    inner: N,
-    meter: VatMeter,
-    queued_bytes_max: Option<u64>,
+pub(super) struct Network<R> {
+    side: Side,
+    /// For whoever accepts first, and for those who connect.
+    accepted: Option<Rc<Peer<R>>>,
+    peer: Weak<Peer<R>>,
+    driver: Option<Promise<(), Error>>,
 }
 
-impl<N> MeteredNetwork<N> {
-    pub(super) fn new(inner: N, meter: VatMeter, queued_bytes_max: Option<u64>) -> Self {
-        Self { inner, meter, queued_bytes_max }
+/// The peer, for as long as the RPC system holds the connection to it.
+struct Peer<R> {
+    side: Side,
+    incoming: RefCell<Incoming<R>>,
+    meter: VatMeter,
+    queued_bytes_max: Option<u64>,
+    /// Dropped with the connection, which the driver waits for.
+    _held: oneshot::Sender<()>,
+}
+
+impl<R: AsyncRead + Unpin + 'static> Network<R> {
+    pub(super) fn new<W: AsyncWrite + Unpin + 'static>(
+        reader: R,
+        writer: W,
+        side: Side,
+        options: ReaderOptions,
+        meter: &VatMeter,
+        queued_bytes_max: Option<u64>,
+    ) -> Self {
+        let (held, let_go) = oneshot::channel();
+        let peer = Rc::new(Peer {
+            side,
+            incoming: RefCell::new(Incoming::new(reader, options)),
+            meter: meter.clone(),
+            queued_bytes_max,
+            _held: held,
+        });
+        let meter = meter.clone();
+        let driver = Promise::from_future(async move {
+            let result = write_all(writer, &meter).await;
+            let _dropped = let_go.await;
+            result
+        });
+        Self { side, peer: Rc::downgrade(&peer), accepted: Some(peer), driver: Some(driver) }
     }
 }
 
-impl<N: VatNetwork<Side>> VatNetwork<Side> for MeteredNetwork<N> {
+impl<R: AsyncRead + Unpin + 'static> VatNetwork<Side> for Network<R> {
     fn connect(&mut self, host_id: Side) -> Option<Box<dyn Connection<Side>>> {
-        let inner = self.inner.connect(host_id)?;
-        Some(Box::new(Metered { inner, meter: self.meter.clone(), queued_bytes_max: self.queued_bytes_max }))
+        if host_id == self.side {
+            return None;
+        }
+        Some(Box::new(Link(self.peer.upgrade()?)))
     }
 
     fn accept(&mut self) -> Promise<Box<dyn Connection<Side>>, Error> {
-        let (accepted, meter, queued_bytes_max) = (self.inner.accept(), self.meter.clone(), self.queued_bytes_max);
-        Promise::from_future(async move {
-            let inner = accepted.await?;
-            Ok(Box::new(Metered { inner, meter, queued_bytes_max }) as Box<dyn Connection<Side>>)
-        })
+        match self.accepted.take() {
+            Some(peer) => Promise::ok(Box::new(Link(peer)) as Box<dyn Connection<Side>>),
+            None => Promise::from_future(std::future::pending()),
+        }
     }
 
     fn drive_until_shutdown(&mut self) -> Promise<(), Error> {
-        self.inner.drive_until_shutdown()
+        self.driver.take().unwrap_or_else(|| Promise::from_future(std::future::pending()))
     }
 }
 
-struct Metered<T> {
-    inner: T,
-    meter: VatMeter,
-    queued_bytes_max: Option<u64>,
-}
+struct Link<R>(Rc<Peer<R>>);
 
-impl Connection<Side> for Metered<Box<dyn Connection<Side>>> {
+impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
     fn get_peer_vat_id(&self) -> Side {
-        self.inner.get_peer_vat_id()
+        self.0.side
     }
 
     fn new_outgoing_message(&mut self, first_segment_word_size: u32) -> Box<dyn OutgoingMessage> {
-        let inner = self.inner.new_outgoing_message(first_segment_word_size);
-        Box::new(Metered { inner, meter: self.meter.clone(), queued_bytes_max: None })
+        let message = Builder::new(HeapAllocator::new().first_segment_words(first_segment_word_size));
+        Box::new(Outgoing { message, meter: self.0.meter.clone() })
     }
 
     fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, Error> {
-        let incoming = self.inner.receive_incoming_message();
-        let (meter, queued_bytes_max) = (self.meter.clone(), self.queued_bytes_max);
-        Promise::from_future(async move {
-            if let Some(bytes_max) = queued_bytes_max {
-                meter.room(bytes_max).await;
+        let peer = Rc::clone(&self.0);
+        Promise::from_future(poll_fn(move |cx| {
+            let meter = &peer.meter;
+            let wants = peer.queued_bytes_max.filter(|bytes_max| !meter.has_room(*bytes_max));
+            if wants.is_none() {
+                // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
+                if let Poll::Ready(message) = peer.incoming.borrow_mut().poll_message(cx) {
+                    let message = message.map_err(as_fault)?.filter(|_| !meter.is_closed());
+                    return Poll::Ready(Ok(message.map(|message| Box::new(message) as Box<dyn IncomingMessage>)));
+                }
+                if meter.is_broken() {
+                    return Poll::Ready(Err(Error::disconnected("the connection takes no more bytes".into())));
+                }
             }
-            // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
-            let message = tokio::select! {
-                biased;
-                message = incoming => message.map_err(as_fault)?,
-                () = meter.broken() => return Err(Error::disconnected("the connection takes no more bytes".into())),
-            };
-            Ok(message.filter(|_| !meter.is_closed()))
-        })
-    }
-
-    fn new_stream(&mut self) -> (Box<dyn FlowController>, Promise<(), Error>) {
-        self.inner.new_stream()
+            meter.wake_reader(cx, wants);
+            Poll::Pending
+        }))
     }
 
     fn shutdown(&mut self, result: capnp::Result<()>) -> Promise<(), Error> {
-        self.inner.shutdown(result)
+        let when_done = self.0.meter.end(result);
+        Promise::from_future(async move {
+            when_done.await.map_err(|_| Error::disconnected("the connection takes no more bytes".into()))
+        })
     }
 }
 
@@ -101,25 +146,81 @@ pub(super) fn as_fault(error: Error) -> Error {
     }
 }
 
-impl OutgoingMessage for Metered<Box<dyn OutgoingMessage>> {
+struct Outgoing {
+    message: Builder<HeapAllocator>,
+    meter: VatMeter,
+}
+
+impl OutgoingMessage for Outgoing {
     fn get_body(&mut self) -> capnp::Result<any_pointer::Builder<'_>> {
-        self.inner.get_body()
+        self.message.get_root()
     }
 
     fn get_body_as_reader(&self) -> capnp::Result<any_pointer::Reader<'_>> {
-        self.inner.get_body_as_reader()
+        self.message.get_root_as_reader()
     }
 
-    fn send(self: Box<Self>) -> (Promise<(), Error>, Rc<Builder<HeapAllocator>>) {
-        self.meter.enter((self.inner.size_in_words() as u64).saturating_mul(8));
-        self.inner.send()
+    /// What it gives is ready at once: nobody in capnp-rpc waits for it.
+    fn send(self: Box<Self>) -> (Promise<(), Error>, Message) {
+        let message = Rc::new(self.message);
+        self.meter.enter(Rc::clone(&message));
+        (Promise::ok(()), message)
     }
 
     fn take(self: Box<Self>) -> Builder<HeapAllocator> {
-        self.inner.take()
+        self.message
     }
 
     fn size_in_words(&self) -> usize {
-        self.inner.size_in_words()
+        self.message.size_in_words()
     }
+}
+
+/// Writes what is queued, until there is no more to come or a write fails.
+async fn write_all<W: AsyncWrite + Unpin>(mut writer: W, meter: &VatMeter) -> Result<(), Error> {
+    loop {
+        let next = poll_fn(|cx| {
+            if let Some(message) = meter.next() {
+                return Poll::Ready(Ok(message));
+            }
+            if let Some(result) = meter.ended() {
+                return Poll::Ready(Err(result));
+            }
+            meter.wake_writer(cx);
+            Poll::Pending
+        });
+        let message = match next.await {
+            Ok(message) => message,
+            Err(result) => return result,
+        };
+        if let Err(error) = write(&mut writer, message.get_segments_for_output()).await {
+            meter.fail();
+            return Err(error.into());
+        }
+        meter.strike_off();
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, segments: OutputSegments<'_>) -> std::io::Result<()> {
+    if let [segment] = &*segments {
+        let mut table = [0; 8];
+        table[4..].copy_from_slice(&words(segment).to_le_bytes());
+        writer.write_all(&table).await?;
+    } else {
+        let others = u32::try_from(segments.len() - 1).unwrap_or(u32::MAX);
+        let lengths = segments.iter().map(|segment| words(segment));
+        let mut table: Vec<u8> = std::iter::once(others).chain(lengths).flat_map(u32::to_le_bytes).collect();
+        table.resize(table.len().next_multiple_of(8), 0);
+        writer.write_all(&table).await?;
+    }
+    for segment in &*segments {
+        writer.write_all(segment).await?;
+    }
+    writer.flush().await
+}
+
+/// A segment's length for the table. Segments are whole words of 8 bytes, and no message of this host is near the 32 GiB
+/// that the table can say.
+fn words(segment: &[u8]) -> u32 {
+    u32::try_from(segment.len() / 8).unwrap_or(u32::MAX)
 }

@@ -6,6 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker, ready};
 
 use async_tungstenite::WebSocketStream;
@@ -41,6 +42,8 @@ pub(super) struct Shared<S> {
     waker: Waker,
     /// What is left of the message that is being read.
     inbox: Bytes,
+    /// The socket had nothing more to read when it was last asked.
+    drained: bool,
     framing: Framing,
     /// What was written since the last flush: at most one message.
     outbox: Vec<u8>,
@@ -68,6 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             waker: wakers.clone().into(),
             wakers,
             inbox: Bytes::new(),
+            drained: false,
             framing: Framing::new(options.message_bytes_max),
             outbox: Vec::new(),
             unsent_messages: 0,
@@ -89,7 +93,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             if let Some(end) = &self.end {
                 return Poll::Ready(Err(end.to_io_error()));
             }
-            if self.poll_receive().is_pending() {
+            // Woken only to send what was said, it need not ask a socket that it knows to be empty.
+            let is_drained = self.drained && !self.wakers.moved.swap(false, Ordering::Acquire);
+            if is_drained || self.poll_receive().is_pending() {
                 // Nothing more to read, so what was said meanwhile goes out, all of it in one.
                 if self.unsent > 0 {
                     let _on_its_way = self.poll_drain();
@@ -108,7 +114,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     /// Takes frames until there is something to read or the pipe has ended. Ready means one of the two.
     pub(super) fn poll_receive(&mut self) -> Poll<()> {
         while self.inbox.is_empty() && self.end.is_none() {
-            let frame = ready!(Pin::new(&mut self.socket).poll_next(&mut Context::from_waker(&self.waker)));
+            let frame = Pin::new(&mut self.socket).poll_next(&mut Context::from_waker(&self.waker));
+            self.drained = frame.is_pending();
+            let frame = ready!(frame);
             self.last_heard = Instant::now();
             match frame {
                 Some(Ok(Message::Binary(payload))) => {
@@ -147,12 +155,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wakers.writer.register(cx.waker());
         self.still_open()?;
         if !self.outbox.is_empty() {
             if self.unsent + self.outbox.len() > BATCH_BYTES_MAX {
                 // The messages before must have left, or the bound of the socket's own buffer would be met.
-                ready!(self.poll_drain());
+                ready!(self.poll_drain_for(cx));
                 self.still_open()?;
             }
             let payload = Bytes::from(std::mem::take(&mut self.outbox));
@@ -163,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             self.send(Message::Binary(payload));
         }
         if self.unsent >= BATCH_BYTES || self.unsent_messages >= BATCH_MESSAGES {
-            ready!(self.poll_drain());
+            ready!(self.poll_drain_for(cx));
         } else if self.unsent > 0 {
             // Let whoever has more to say say it first: the reader, when it finds nothing to read, sends it all.
             self.wakers.reader.wake();
@@ -199,6 +206,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
                 Poll::Ready(())
             }
         }
+    }
+
+    /// The same for the writer, which is woken when it may go on, and else not for every move of the socket.
+    fn poll_drain_for(&mut self, writer: &Context<'_>) -> Poll<()> {
+        self.wakers.writer.register(writer.waker());
+        ready!(self.poll_drain());
+        drop(self.wakers.writer.take());
+        Poll::Ready(())
     }
 
     /// Ends the pipe, unless it has ended, and puts the Close frame that this end owes the peer on its way.
@@ -287,6 +302,8 @@ pub(super) struct Wakers {
     pub(super) closer: AtomicWaker,
     /// Told when a write gets stuck and when the pipe ends, but not of every move of the socket.
     pub(super) keeper: AtomicWaker,
+    /// The socket has moved since it was last found empty.
+    moved: AtomicBool,
 }
 
 impl Wakers {
@@ -296,6 +313,7 @@ impl Wakers {
     }
 
     fn socket_moved(&self) {
+        self.moved.store(true, Ordering::Release);
         self.reader.wake();
         self.writer.wake();
         self.closer.wake();
