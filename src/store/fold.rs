@@ -81,6 +81,7 @@ pub struct Fold {
     id: ShareId,
     header: RunHeader,
     saved: Saved,
+    in_haste: bool,
     superseded: Vec<Path>,
 }
 
@@ -181,7 +182,9 @@ impl Log {
         // The newest segment that is covered stays; the one that stayed last time goes.
         let segments = (extent.covered().max(1)..tail.seq).map(|number| key::segment(id, number));
         let superseded = runs.chain(segments).collect();
-        Some(Fold { store: store.clone(), id: id.clone(), header, saved, superseded })
+        // Between appends, as time is short and the run will be superseded.
+        let in_haste = occasion == Occasion::Busy;
+        Some(Fold { store: store.clone(), id: id.clone(), header, saved, in_haste, superseded })
     }
 
     /// Takes note of a fold that was written.
@@ -206,11 +209,11 @@ impl Fold {
     /// # Errors
     /// What the bucket said. The run may have been written all the same, which does no harm.
     pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
-        let Self { store, id, header, saved, superseded } = self;
+        let Self { store, id, header, saved, in_haste, superseded } = self;
         let (from, to, revision) = (header.from, header.to, saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
         let log = id.clone();
-        let packed: Bytes = offload(size, move || codec::encode_run(&log, &header, &saved)).await;
+        let packed: Bytes = offload(size, move || codec::encode_run(&log, &header, &saved, in_haste)).await;
         let (key, bytes) = (key::run(&id, from, to), packed.len() as u64);
         match store.bucket.create(&key, packed).await? {
             Created::Yes => {}
