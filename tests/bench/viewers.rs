@@ -92,7 +92,11 @@ async fn run() {
         }
         scene.all_ready(if path == "ws" { count } else { VIEWERS }).await;
         let each = resident_bytes(&process).saturating_sub(before) / count as u64;
-        say(&format!("memory of an idle viewer on /{path}"), "under 10,000 B", &format!("{each} B"));
+        say(
+            &format!("memory of an idle viewer on /{path}"),
+            if path == "ws" { "under 6,000 B" } else { "under 2,000 B" },
+            &format!("{each} B"),
+        );
     }
     let each = resident_bytes(&process).saturating_sub(empty) / VIEWERS as u64;
     say("memory of an idle viewer", "under 10,000 B", &format!("{each} B"));

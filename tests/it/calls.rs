@@ -1,5 +1,6 @@
 //! Calls both ways, pipelined, cancelled and refused: what the contract promises of capabilities, by bare Cap'n Proto.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::contract::convert::{read_chunk, read_synced};
@@ -8,8 +9,10 @@ use capshare::share_capnp::{
     authenticate_result, create_result, hello_result, list_result, open_result, read_result, sync_result,
 };
 use capshare::testing::{Scene, run};
+use object_store::memory::InMemory;
 use tokio::time::Instant;
 
+use crate::support::bucket::TestBucket;
 use crate::support::door::{ANNS_KEY, Served, keys};
 use crate::support::items::part;
 use crate::support::raw::{Raw, callback, change, observer, refusal_in, sync_request, view, with_delay};
@@ -457,4 +460,27 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+}
+
+/// Syncs that were sent together are written together: over a bucket that answers at once, 64 of them are few segments and
+/// not 64.
+#[test]
+fn syncs_in_flight_together_share_their_segments() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let scene = Scene::builder().store(Arc::clone(&bucket) as _).build();
+        let raw = Raw::connect(scene.host(), None).await;
+        let mut request = raw.root.create_share_request();
+        request.get().set_session_id("ses_1");
+        let share = request.send().pipeline.get_share();
+        sync_request(&share, &change("p", "first")).send().promise.await.unwrap();
+        bucket.counts.reset();
+        let syncs = (0..64).map(|n| sync_request(&share, &change("p", &n.to_string())).send().promise);
+        for synced in futures::future::join_all(syncs).await {
+            let synced = read_synced(synced.unwrap().get().unwrap().get_result().unwrap()).unwrap();
+            assert!(synced.sync_count > 1);
+        }
+        let [puts, ..] = bucket.counts.all();
+        assert!(puts <= 8, "{puts} segments of 64 syncs");
+    });
 }

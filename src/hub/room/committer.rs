@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
@@ -13,6 +14,10 @@ use crate::store::{Appended, Log, StoreError};
 /// How often an append may find others' entries in its way before it is given up. Each time means that another host got
 /// on, so this many in a row mean that this host is too slow for the others.
 const BEHIND_MAX: usize = 64;
+
+/// Turns of its runtime that a committer waits before each segment: one in which what sockets have is read, one in which it is
+/// taken for calls and queued.
+const TURNS: usize = 2;
 
 /// Owns the room's log while it runs; dropping it puts the log back and lets everybody who waits know.
 pub(super) struct Committer {
@@ -39,7 +44,7 @@ impl Committer {
     }
 
     pub(super) async fn run(mut self) {
-        self.linger().await;
+        self.gather().await;
         while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
             let begun = Instant::now();
             // What is done seldom is boxed: a committer is made for each batch where batches do not come at once.
@@ -55,7 +60,17 @@ impl Committer {
             if let Some(log) = &mut self.log {
                 self.room.tend(log, tend.then_some(result));
             }
-            self.linger().await;
+            self.gather().await;
+        }
+    }
+
+    /// Lets more come before the next segment is begun.
+    async fn gather(&self) {
+        self.linger().await;
+        // What is in the sockets already costs no time to wait for, and a segment for each of them much: with 64 calls in flight
+        // over memory, one turn makes 1.5 times as many calls, two 1.7 times, and more than two nothing.
+        for _ in 0..TURNS {
+            yield_now().await;
         }
     }
 
