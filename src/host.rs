@@ -289,7 +289,7 @@ async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted
             let mut connection = builder.serve_connection(socket, service).with_upgrades();
             let served = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
                 Poll::Pending if handover.is_due() => Poll::Ready(Ok(())),
-                polled => polled,
+                polled @ (Poll::Ready(_) | Poll::Pending) => polled,
             });
             let served = served.await;
             if handover.is_due()

@@ -10,6 +10,8 @@
 //!
 //! Bound: the viewers that the registry admits. Dropping a gallery's task drops its viewers, which gives back their places.
 
+#![expect(clippy::vec_box, reason = "a viewer goes on from here as it came: in the box that its task had")]
+
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
