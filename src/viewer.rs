@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-mod attend;
+pub mod attend;
 mod channel;
 pub mod command;
 pub mod frame;

@@ -4,7 +4,7 @@
 //! Each is attended to by a task of its own, which ends when nothing is left to do: the viewer then waits in the
 //! [gallery](crate::viewer::gallery) of its share, where it costs no task, and is given a new one when there is. The viewer
 //! pulls: the next thing to tell is taken when the last one is in the socket, so a slow viewer is told less often and more at
-//! once, and one that does not read at all is cut off. Its commands run beside that, and end with it. Dropping a [`Viewer`]
+//! once, and one that does not read at all is cut off. Its commands run beside that, and end with it. Dropping a `Viewer`
 //! gives back all of its places.
 
 use std::sync::Arc;
