@@ -1,9 +1,9 @@
-//! Sockets that HTTP/1.1 gives away: an answer without end needs none of what HTTP holds for a connection (two buffers of 8 KiB
+//! Sockets that HTTP/1 gives away: an answer without end needs none of what HTTP holds for a connection (two buffers of 8 KiB
 //! and a task), only its socket.
 //!
 //! Whoever serves a connection puts a [`Handover`] into each request's extensions. A handler that wants the socket leaves there
 //! what is to become of it, and gives [`Endless`] as its body. When the head of that answer is in the kernel, the connection is
-//! taken apart and the socket handed over; the chunks of the body are the new owner's to write. A handler that finds no
+//! taken apart and the socket handed over; the body is the new owner's to write, in chunks if the head says so. A handler that finds no
 //! handover, as on HTTP/2, has to answer in another way. Dropping a handover drops what was left in it.
 
 use std::convert::Infallible;

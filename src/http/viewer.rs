@@ -130,10 +130,10 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
 /// The body of a stream: nothing, where its socket is had, else the stream itself.
 fn stream_body(doors: &Arc<Doors>, admitted: Admitted, request: &Parts) -> Body {
     let galleries = Arc::clone(&doors.galleries);
-    // The answer to HEAD has no body, and one of HTTP/1.0 no chunks.
-    let has_chunks = request.method == Method::GET && request.version == Version::HTTP_11;
-    if let Some(handover) = request.extensions.get::<Handover>().filter(|_| has_chunks) {
-        return Body::new(handover.leave(|socket| drop(tokio::spawn(admitted.attend(galleries, socket)))));
+    // The answer to HEAD has no body, and to HTTP/1.0 no chunks.
+    let (has_body, in_chunks) = (request.method == Method::GET, request.version == Version::HTTP_11);
+    if let Some(handover) = request.extensions.get::<Handover>().filter(|_| has_body) {
+        return Body::new(handover.leave(move |tcp| drop(tokio::spawn(admitted.attend(galleries, tcp, in_chunks)))));
     }
     // Boxed: what is handed on from one piece to the next would take the room of three.
     let stream = Box::new(Stream::new(&galleries, admitted));

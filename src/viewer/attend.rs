@@ -260,7 +260,7 @@ impl Viewer {
         // A stream has no close codes, and is told in words.
         let refusal = match self.transport {
             Transport::Socket(_) | Transport::Quiet(_) => refusal,
-            Transport::Events(_) => refusal.or_else(|| Some(sse::refusal(&reason))),
+            Transport::Events { .. } => refusal.or_else(|| Some(sse::refusal(&reason))),
         };
         let goodbye = async {
             self.finish().await?;

@@ -123,6 +123,7 @@ impl Channel {
         match (down, form) {
             (Down::Event(event), Form::Message) => self.message(event),
             (Down::Event(event), Form::Chunk) => self.chunk(event),
+            (Down::Event(event), Form::Event) => transport::content_of(&self.chunk(event)),
             (Down::Frame(text, id), form) => form.of(text, *id),
             (Down::Heartbeat, form) => form.heartbeat(),
         }

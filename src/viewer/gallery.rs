@@ -129,8 +129,8 @@ async fn keep(galleries: Arc<Galleries>, gallery: Arc<Gallery>) {
     let mut waiting = FuturesUnordered::new();
     let mut due = None;
     loop {
+        // In no order: viewers who always have something to say must not keep news from the others, nor a busy producer them.
         tokio::select! {
-            biased;
             () = gallery.came.notified() => {
                 let arrivals = std::mem::take(&mut *gallery.arrivals());
                 for viewer in arrivals {

@@ -1,5 +1,5 @@
 //! One viewer that takes server-sent events where HTTP keeps the socket, as HTTP/2 does, whose connections have other requests
-//! too: the same as elsewhere, as the body of an answer. On HTTP/1.1 a stream is [attended](super::attend) to as WebSockets are.
+//! too: the same as elsewhere, as the body of an answer. On HTTP/1 a stream is [attended](super::attend) to as WebSockets are.
 //!
 //! A [`Stream`] is what the answer's body is made of, and holds all that the viewer has: its place in the registry, in the
 //! audience and among the [`streams`](crate::viewer::streams) of whoever it is. HTTP asks it for the next bytes when there is
@@ -22,7 +22,7 @@ use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Place;
-use crate::viewer::transport::{Form, Transport, chunk, content_of};
+use crate::viewer::transport::{Form, Transport, chunk};
 use crate::viewer::uplink::Defaults;
 
 /// What a stream begins with: a comment, and how soon a browser comes back, in milliseconds.
@@ -70,11 +70,12 @@ impl Admitted {
         Ok(Self { channel, place, connection })
     }
 
-    /// On a socket of its own, after the head of an HTTP/1.1 answer whose body comes in chunks.
-    pub async fn attend(self, galleries: Arc<Galleries>, socket: TcpStream) {
+    /// On a socket of its own, after the head of an HTTP/1 answer, whose body comes in chunks or as it is.
+    pub async fn attend(self, galleries: Arc<Galleries>, tcp: TcpStream, in_chunks: bool) {
         let Self { channel, place, connection } = self;
-        let mut viewer = Viewer::new(Transport::Events(socket), channel, Defaults::new(), galleries, connection);
-        viewer.torn = chunk(OPENING);
+        let transport = Transport::Events { tcp, in_chunks };
+        let mut viewer = Viewer::new(transport, channel, Defaults::new(), galleries, connection);
+        viewer.torn = if in_chunks { chunk(OPENING) } else { Bytes::from_static(OPENING) };
         viewer.place = Some(place);
         attend(viewer).await;
     }
@@ -114,7 +115,7 @@ impl Stream {
         match down {
             // Closed meanwhile: nothing more is told.
             Ok(_) if self.connection.is_closed() => self.end(&self.reason()),
-            Ok(down) => content_of(&self.channel.written(&down, Form::Chunk)),
+            Ok(down) => self.channel.written(&down, Form::Event),
             Err(refusal) => self.end(&refusal),
         }
     }

@@ -1,4 +1,4 @@
-//! What a viewer's frames travel on: a WebSocket, or the body of an HTTP/1.1 answer whose socket is ours from its first event on.
+//! What a viewer's frames travel on: a WebSocket, or the body of an HTTP/1 answer whose socket is ours from its first event on.
 //!
 //! What goes down is put into its transport's own form once, for all viewers of that kind, and written to the socket as it is:
 //! no transport has a buffer in which it would lie a second time. What a viewer sends up is read by the WebSocket library,
@@ -55,8 +55,13 @@ pub(super) enum Transport {
     Socket(Box<Socket>),
     /// The same between two frames of the viewer, when there is nothing in that state.
     Quiet(TcpStream),
-    /// The answer's head has been sent, and says that its body comes in chunks.
-    Events(TcpStream),
+    /// The answer's head has been sent; the body comes in chunks, or, to HTTP/1.0, as it is.
+    Events {
+        /// The socket.
+        tcp: TcpStream,
+        /// Whether it comes in chunks.
+        in_chunks: bool,
+    },
 }
 
 /// Which transport, for what is written in its form.
@@ -66,6 +71,8 @@ pub(super) enum Form {
     Message,
     /// A server-sent event in a chunk of HTTP/1.1.
     Chunk,
+    /// A server-sent event.
+    Event,
 }
 
 /// What was heard from a viewer.
@@ -89,14 +96,15 @@ impl Transport {
     pub(super) fn form(&self) -> Form {
         match self {
             Self::Socket(_) | Self::Quiet(_) => Form::Message,
-            Self::Events(_) => Form::Chunk,
+            Self::Events { in_chunks: true, .. } => Form::Chunk,
+            Self::Events { in_chunks: false, .. } => Form::Event,
         }
     }
 
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Socket(socket) => socket.get_ref().socket.get_ref(),
-            Self::Quiet(tcp) | Self::Events(tcp) => tcp,
+            Self::Quiet(tcp) | Self::Events { tcp, .. } => tcp,
         }
     }
 
@@ -133,7 +141,7 @@ impl Transport {
             // It is woken first.
             Self::Quiet(_) => std::future::pending().await,
             // Its request was whole before the answer began; who sends more wants something else of this connection.
-            Self::Events(tcp) => {
+            Self::Events { tcp, .. } => {
                 let _any = tcp.read(&mut [0; 1]).await;
                 Heard::Gone
             }
@@ -144,7 +152,7 @@ impl Transport {
     pub(super) async fn flush(&mut self) -> bool {
         match self {
             Self::Socket(socket) => socket.flush().await.is_ok(),
-            Self::Quiet(_) | Self::Events(_) => true,
+            Self::Quiet(_) | Self::Events { .. } => true,
         }
     }
 
@@ -152,7 +160,7 @@ impl Transport {
     pub(super) async fn wake(self) -> Self {
         match self {
             Self::Quiet(tcp) => Self::Socket(Box::new(socket(tcp, Vec::new()).await)),
-            other @ (Self::Socket(_) | Self::Events(_)) => other,
+            other @ (Self::Socket(_) | Self::Events { .. }) => other,
         }
     }
 
@@ -163,7 +171,7 @@ impl Transport {
             Self::Socket(socket) if socket.get_ref().read == socket.get_ref().heard => {
                 Self::Quiet(socket.into_inner().socket.into_inner())
             }
-            other @ (Self::Socket(_) | Self::Quiet(_) | Self::Events(_)) => other,
+            other @ (Self::Socket(_) | Self::Quiet(_) | Self::Events { .. }) => other,
         }
     }
 
@@ -175,8 +183,9 @@ impl Transport {
                 // A viewer that does not take it is gone all the same.
                 let _ = (**socket).close(Some(reason)).await;
             }
-            Self::Quiet(_) => {}
-            Self::Events(_) => {
+            // The end of the connection is the end of a body without chunks.
+            Self::Quiet(_) | Self::Events { in_chunks: false, .. } => {}
+            Self::Events { in_chunks: true, .. } => {
                 let mut last = Bytes::from_static(LAST_CHUNK);
                 while matches!(self.try_write(&mut last), Ok(false)) && self.writable().await.is_ok() {}
             }
@@ -252,15 +261,17 @@ impl Form {
         match self {
             Self::Message => message(text.as_bytes()),
             Self::Chunk => chunk(&frame::server_sent(text.as_bytes(), id)),
+            Self::Event => frame::server_sent(text.as_bytes(), id),
         }
     }
 
     /// The connection lives.
     pub(super) fn heartbeat(self) -> Bytes {
-        Bytes::from_static(match self {
-            Self::Message => HEARTBEAT_MESSAGE,
-            Self::Chunk => HEARTBEAT_CHUNK,
-        })
+        match self {
+            Self::Message => Bytes::from_static(HEARTBEAT_MESSAGE),
+            Self::Chunk => Bytes::from_static(HEARTBEAT_CHUNK),
+            Self::Event => content_of(&Bytes::from_static(HEARTBEAT_CHUNK)),
+        }
     }
 }
 

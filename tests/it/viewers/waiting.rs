@@ -95,27 +95,41 @@ async fn a_frame_that_was_begun_is_finished_first() {
     panic!("there was no goodbye");
 }
 
-/// Two who watch one share, one of whom sends pings without end: the other is told everything, and both are said goodbye to.
+/// Of those who watch one share some send pings without end: the others are told everything, and all are ended with the share.
 #[tokio::test]
 async fn who_always_has_something_to_say_delays_nobody() {
     let served = Served::open().await;
     let share = served.client(None).create(&"ses_1".parse().unwrap(), None).await.unwrap();
     let path = format!("/ws/{}", share.id());
-    let mut loud = served.knock(&path, &[]).await.unwrap();
     let mut quiet = served.knock(&path, &[]).await.unwrap();
+    let mut loud = Vec::new();
+    for _ in 0..20 {
+        let mut viewer = served.knock(&path, &[]).await.unwrap();
+        loud.push(tokio::spawn(async move {
+            loop {
+                // It reads what it is answered, and asks again at once.
+                if viewer.send(Message::Ping(vec![7].into())).await.is_err() {
+                    return None;
+                }
+                match viewer.next().await?.ok()? {
+                    Message::Close(close) => return close.map(|close| u16::from(close.code)),
+                    _ => continue,
+                }
+            }
+        }));
+    }
     while next_json(&mut quiet).await["event"] != "ready" {}
     for revision in 1..=50_u64 {
-        for _ in 0..20 {
-            loud.send(Message::Ping(vec![7].into())).await.unwrap();
-        }
         share.sync(part("p", &revision.to_string())).await.unwrap();
         while next_json(&mut quiet).await["payload"]["revision"] != revision {}
     }
-    while next_json(&mut loud).await["payload"]["revision"] != 50 {}
     share.delete().await.unwrap();
-    assert_eq!(next_frame(&mut quiet).await["event"], "__error");
+    while next_frame(&mut quiet).await["event"] != "__error" {}
     assert_eq!(close_frame(&mut quiet).await.0, 1000);
-    assert_eq!(close_frame(&mut loud).await.0, 1000);
+    for viewer in loud {
+        // TCP may throw the goodbye away for one that goes on sending.
+        assert!(matches!(viewer.await.unwrap(), None | Some(1000)));
+    }
 }
 
 /// A stream's socket is the host's own from its first event on; the other forms of HTTP are answered as they have to be.
@@ -144,6 +158,12 @@ async fn a_stream_is_http_as_its_client_speaks_it() {
     }
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.contains("\r\n\r\n: capshare\nretry: 2000\n\n") && !answer.contains("chunked"), "{answer}");
+    share.sync(part("p", "to HTTP/1.0")).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}\n\n") || !answer.windows(15).any(|bytes| bytes == b"\nevent: changes") {
+        assert_ne!(old.read_buf(&mut answer).await.unwrap(), 0);
+    }
+    assert!(String::from_utf8(answer).unwrap().contains("to HTTP/1.0"));
     drop(old);
     // After other requests on the same connection; and who then asks for something else does not want the stream any more.
     let mut both = ask("GET /healthz HTTP/1.1\nHost: x\n\n").await;
