@@ -105,6 +105,9 @@ pub struct StoreSettings {
     /// Whether the bucket lists keys in order, so that a page of a listing need not read the listing to its end. Default
     /// false: always right, and slower.
     pub sorted_listings: bool,
+    /// How many objects the bucket tells in a page of a listing. A share is listed no further than to a page's end where runs
+    /// cover what would come next. Default 1,000, as S3 has it.
+    pub listing_page: usize,
     /// A bug to have, for the tests that must find it. Default `None`.
     #[cfg(feature = "mutations")]
     pub mutation: Option<Mutation>,
@@ -123,6 +126,7 @@ impl Default for StoreSettings {
             free_after: Duration::from_secs(120),
             fold_segments: 64,
             sorted_listings: false,
+            listing_page: 1_000,
             #[cfg(feature = "mutations")]
             mutation: None,
             single_writer: false,

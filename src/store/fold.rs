@@ -21,7 +21,7 @@ use super::bucket::Created;
 use super::codec::{self, RunHeader};
 use super::error::{BucketRequest, StoreError};
 use super::free::Frees;
-use super::key::{self, Number};
+use super::key::{self, Number, Stretch};
 use super::log::Log;
 use super::{Mutation, Store};
 use crate::share::id::ShareId;
@@ -65,8 +65,7 @@ pub(super) struct Extent {
 /// A run that is in the bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
-    pub(super) from: Number,
-    pub(super) to: Number,
+    pub(super) stretch: Stretch,
     pub(super) bytes: u64,
     /// The revision at its end.
     pub(super) revision: Revision,
@@ -93,7 +92,7 @@ pub struct Folded(Run);
 impl Extent {
     /// The last segment that a run covers.
     pub(super) fn covered(&self) -> Number {
-        self.runs.last().map_or(0, |run| run.to)
+        self.runs.last().map_or(0, |run| run.stretch.to)
     }
 
     /// Bytes of the segments that no run covers.
@@ -168,7 +167,8 @@ impl Log {
         let loose = tail.seq - extent.covered();
         let first = extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)?;
         let before = first.checked_sub(1).map(|n| extent.runs[n]).filter(|before| before.revision > 0);
-        let (from, mut saved) = match before.and_then(|before| Some((before.to, state.save(before.revision)?))) {
+        let (from, mut saved) = match before.and_then(|before| Some((before.stretch.to, state.save(before.revision)?)))
+        {
             Some(stretch) => stretch,
             // Nothing had changed by then, or what was removed since is no longer known.
             None => (0, state.save(0)?),
@@ -178,7 +178,7 @@ impl Log {
         }
         let (log_bytes, run_bytes) = (extent.log_bytes, extent.run_bytes);
         let header = RunHeader { from, to: tail.seq, this: tail.this?, log_bytes, run_bytes };
-        let runs = extent.runs.iter().filter(|run| run.from >= from).map(|run| key::run(id, run.from, run.to));
+        let runs = extent.runs.iter().filter(|run| run.stretch.from >= from).map(|run| key::run(id, run.stretch));
         // The newest segment that is covered stays; the one that stayed last time goes.
         let segments = (extent.covered().max(1)..tail.seq).map(|number| key::segment(id, number));
         let superseded = runs.chain(segments).collect();
@@ -191,11 +191,11 @@ impl Log {
     pub fn folded(&mut self, folded: &Folded) {
         let run = folded.0;
         // Another one, or a state read anew, may have come between.
-        if run.to <= self.extent.covered() {
+        if run.stretch.to <= self.extent.covered() {
             return;
         }
-        self.extent.runs.retain(|other| other.from < run.from);
-        if self.extent.covered() >= run.from {
+        self.extent.runs.retain(|other| other.stretch.from < run.stretch.from);
+        if self.extent.covered() >= run.stretch.from {
             self.extent.runs.push(run);
         }
         self.extent.run_bytes += run.bytes;
@@ -210,11 +210,11 @@ impl Fold {
     /// What the bucket said. The run may have been written all the same, which does no harm.
     pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
         let Self { store, id, header, saved, in_haste, superseded } = self;
-        let (from, to, revision) = (header.from, header.to, saved.revision);
+        let (stretch, revision) = (Stretch::new(header.from, header.to), saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
         let log = id.clone();
         let packed: Bytes = offload(size, move || codec::encode_run(&log, &header, &saved, in_haste)).await;
-        let (key, bytes) = (key::run(&id, from, to), packed.len() as u64);
+        let (key, bytes) = (key::run(&id, stretch), packed.len() as u64);
         match store.bucket.create(&key, packed).await? {
             Created::Yes => {}
             // The same stretch was folded by another host, or by this one, and its answer was lost.
@@ -232,7 +232,7 @@ impl Fold {
             store.bucket.delete(vec![key]).await?;
             return Ok(None);
         }
-        let run = Run { from, to, bytes, revision, log_bytes: header.log_bytes };
+        let run = Run { stretch, bytes, revision, log_bytes: header.log_bytes };
         Ok(Some((Folded(run), Frees::of(&store, superseded))))
     }
 }

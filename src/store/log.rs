@@ -26,11 +26,12 @@ use crate::share::id::ShareId;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
 
+mod listing;
 mod look;
 
 use look::{Look, Reach};
 
-pub(super) use look::{chain, is_superseded};
+pub(super) use listing::chain;
 
 /// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);

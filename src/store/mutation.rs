@@ -19,6 +19,8 @@ pub enum Mutation {
     ForgetTombstone,
     /// A follower reads the state first, and subscribes later.
     ReadBeforeSubscribe,
+    /// A listing that passed over what runs cover goes on one segment too late.
+    ResumeTooLate,
 }
 
 impl StoreSettings {

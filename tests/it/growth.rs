@@ -36,9 +36,9 @@ fn a_share_that_is_left_alone_becomes_one_object_that_opens_in_three_requests() 
         for n in 1..30 {
             share.sync(part("p", &n.to_string())).await.unwrap();
         }
-        assert_eq!(keys(&bucket, "/snap/").await, [] as [&str; 0], "nothing is folded while it is worked on");
+        assert_eq!(keys(&bucket, "/fold/").await, [] as [&str; 0], "nothing is folded while it is worked on");
         tokio::time::sleep(Duration::from_secs(63)).await;
-        assert_eq!(keys(&bucket, "/snap/").await.len(), 1);
+        assert_eq!(keys(&bucket, "/fold/").await.len(), 1);
         let other = over(&bucket).seed(2).build();
         bucket.counts.reset();
         let replica = other.client().snapshot(share.id()).await.unwrap();
@@ -76,7 +76,7 @@ fn folds_beside_the_syncs_delay_none_and_lose_none() {
             assert!(begun.elapsed() <= Duration::from_secs(8), "one write of its own at most");
             tokio::task::yield_now().await;
         }
-        assert!(!keys(&bucket, "/snap/").await.is_empty());
+        assert!(!keys(&bucket, "/fold/").await.is_empty());
         tokio::time::sleep(Duration::from_secs(10)).await;
         let other = eager(&bucket).seed(2).build();
         let replica = other.client().snapshot(share.id()).await.unwrap();
@@ -129,7 +129,7 @@ fn a_room_that_leaves_memory_is_folded_on_the_way() {
             share.sync(part("p", "y")).await.unwrap();
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
-        let folded = keys(&bucket, "/snap/").await.len();
+        let folded = keys(&bucket, "/fold/").await.len();
         assert!(folded >= 50, "{folded}");
         assert!(scene.host().hub().metrics().rooms.get() <= 4 + 64);
     });
@@ -153,7 +153,7 @@ fn a_room_whose_runtime_ends_is_folded_on_the_next() {
         run(async {
             scene.host().hub().sync_room(&room, batch("more")).await.unwrap();
             tokio::time::sleep(Duration::from_secs(100)).await;
-            let whole = format!("/snap/000000000000-{:012}", syncs + 2);
+            let whole = format!("/fold/000000000000-{:012}", syncs + 2);
             assert_eq!(keys(&bucket, &whole).await.len(), 1, "after {syncs}");
         });
     }
@@ -174,7 +174,7 @@ fn a_host_that_shuts_down_does_not_wait_for_folds() {
             hub.sync_room(&room, batch(&n.to_string())).await.unwrap();
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(bucket.counts.touched().last().unwrap().contains("/snap/"), "the fold has begun");
+        assert!(bucket.counts.touched().last().unwrap().contains("/fold/"), "the fold has begun");
         let begun = Instant::now();
         drop(share);
         assert!(scene.host().shutdown().await);

@@ -429,6 +429,11 @@ fn a_deletion_without_tombstone_is_found() {
 }
 
 #[test]
+fn a_listing_that_goes_on_too_late_is_found() {
+    finds(Mutation::ResumeTooLate);
+}
+
+#[test]
 fn a_follower_that_subscribes_too_late_is_found() {
     finds(Mutation::ReadBeforeSubscribe);
 }

@@ -1,6 +1,6 @@
 //! The store, over every kind of bucket.
 //!
-//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows; `about` is the
+//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows, and `opening` what it takes to open it; `about` is the
 //! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `faults` and `seeds` are what happens when
 //! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `buckets` is about
 //! buckets that are full, closed, down or careless.
@@ -25,6 +25,7 @@ mod buckets;
 mod faults;
 mod folds;
 mod format;
+mod opening;
 mod over;
 mod seeds;
 mod suite;

@@ -25,7 +25,7 @@ use crate::share::time::Timestamp;
 use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
 use crate::store::error::StoreError;
-use crate::store::key::Number;
+use crate::store::key::{Number, Stretch};
 
 /// The longest line that is read: an item of the greatest size and what is around it, or the facts with all their
 /// producers.
@@ -176,7 +176,7 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
 pub(in crate::store) fn decode_run(
     key: &Path,
     log: &ShareId,
-    (from, to): (Number, Number),
+    Stretch { from, to, .. }: Stretch,
     bytes: &[u8],
 ) -> Result<(RunHeader, Saved), StoreError> {
     let corrupt = |reason: String| StoreError::corrupt(key, reason);

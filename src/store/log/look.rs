@@ -2,20 +2,18 @@
 //!
 //! Within the lease a look reads the next number until there is none: no key that a look needs can have been freed so
 //! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. Past the lease it
-//! lists what follows, together with the tombstone, and reads that; an absence proves nothing then. Segments that runs
-//! cover may be gone, so it reads the runs instead, and then the state begins anew from them.
-
-use std::cmp::Reverse;
+//! [lists](super::listing) the share, together with a look for the tombstone, and reads what follows; an absence proves nothing
+//! then. Segments that runs cover may be gone, so it reads the runs instead, and then the state begins anew from them.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
-use super::super::bucket::{Listed, REQUESTS_AT_ONCE};
+use super::super::bucket::REQUESTS_AT_ONCE;
 use super::super::codec::{self, Identity, Segment};
 use super::super::error::{BucketRequest, StoreError};
 use super::super::fold::{Extent, Run};
 use super::super::free::Frees;
-use super::super::key::{self, Number};
+use super::super::key::{self, Number, Stretch};
 use super::{Ended, Log, Tail};
 use crate::share::state::State;
 use crate::share::time::Timestamp;
@@ -57,14 +55,6 @@ enum Place {
     /// Its content was erased.
     Emptied(Timestamp),
     Holds(Segment, u64),
-}
-
-/// What a listing shows of a share.
-struct Shown {
-    segments: Vec<Number>,
-    /// The runs that together cover the log from its beginning, up to as far as can be; may be none.
-    chain: Vec<(Number, Number)>,
-    superseded: Vec<object_store::path::Path>,
 }
 
 impl Look {
@@ -120,34 +110,31 @@ impl Log {
         let bucket = &self.store.bucket;
         let (prefix, tombstone) = (key::share(&self.id), key::tombstone(&self.id));
         let mut gap = None;
-        for _ in 0..LOOKS_MAX {
+        for round in 0..LOOKS_MAX {
             let issued = Instant::now();
-            // Runs sort after all segments.
-            let after = key::segment(&self.id, look.tail.seq);
-            let (deleted, listed) =
-                tokio::try_join!(bucket.written_at(&tombstone), bucket.list_all(&prefix, Some(&after)))?;
+            let listing = self.list(look.tail.seq, round == 0);
+            let (deleted, listing) = tokio::try_join!(bucket.written_at(&tombstone), listing)?;
             if let Some(at) = deleted {
-                look.ended = Some(Ended { at, clean: listed.iter().all(|listed| listed.size == 0) });
+                look.ended = Some(Ended { at, clean: listing.is_clean() });
                 return Ok(look);
             }
-            let mut shown = self.sort(&look, &listed);
-            if !shown.chain.is_empty() {
-                match self.read_runs(&shown.chain).await? {
-                    Some((base, this)) => {
-                        let covered = base.extent.covered();
-                        look.segments.clear();
-                        look.tail = Tail { seq: covered, this: Some(this), confirmed: look.tail.confirmed };
-                        look.base = Some(base);
-                        look.leftovers = self.superseded(std::mem::take(&mut shown.superseded));
-                    }
-                    // Freed meanwhile.
-                    None => continue,
-                }
+            // A segment that a run covers is not read though it is there: it may be about to go.
+            let chain = self.chain_beyond(look.tail.seq, &listing);
+            let (rest, base) = tokio::try_join!(self.list_rest(&listing), self.read_runs(&chain))?;
+            // Freed meanwhile.
+            let Some(base) = base else { continue };
+            if let Some((base, this)) = base {
+                look.segments.clear();
+                look.tail = Tail { seq: base.extent.covered(), this: Some(this), confirmed: look.tail.confirmed };
+                look.base = Some(base);
+            }
+            let mut numbers = self.segments_after(look.tail.seq, &listing, &rest);
+            if !chain.is_empty() {
+                let superseded = self.superseded_by(&chain, listing, rest);
+                look.leftovers = (!superseded.is_empty()).then(|| Frees::of(&self.store, superseded));
             }
             // A gap is a deletion that has begun, a listing that was overtaken, or an object that somebody removed: what
             // is before it stands, and the next round tells.
-            let mut numbers = shown.segments;
-            numbers.retain(|number| *number > look.tail.seq);
             let in_order =
                 (look.tail.seq + 1..).zip(&numbers).take_while(|(expected, number)| expected == *number).count();
             gap = (in_order < numbers.len()).then(|| look.tail.seq + 1 + in_order as Number);
@@ -185,58 +172,29 @@ impl Log {
         })
     }
 
-    /// What there is to read of what was listed: the segments that follow, or first the runs, if they reach beyond the
-    /// tail. A segment that a run covers is not read though it is there: it may be about to go.
-    fn sort(&self, look: &Look, listed: &[Listed]) -> Shown {
-        let mut segments: Vec<_> = listed.iter().filter_map(|l| key::segment_number(&self.id, &l.key)).collect();
-        segments.sort_unstable();
-        let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(&self.id, &l.key)).collect();
-        let chain = chain(runs);
-        let covered = chain.last().map_or(0, |(_, to)| *to);
-        if covered <= look.tail.seq {
-            return Shown { segments, chain: Vec::new(), superseded: Vec::new() };
-        }
-        let superseded = listed.iter().filter(|l| {
-            let passed = key::segment_number(&self.id, &l.key).is_some_and(|number| number < covered);
-            passed || key::run_stretch(&self.id, &l.key).is_some_and(|run| is_superseded(run, &chain))
-        });
-        let superseded = superseded.map(|listed| listed.key.clone()).collect();
-        Shown { segments, chain, superseded }
-    }
-
-    /// Reads the runs of a chain; `None` if one is gone.
-    async fn read_runs(&self, chain: &[(Number, Number)]) -> Result<Option<(Base, Identity)>, StoreError> {
+    /// Reads the runs of a chain, none if it is empty; `None` if one is gone.
+    async fn read_runs(&self, chain: &[Stretch]) -> Result<Option<Option<(Base, Identity)>>, StoreError> {
         let mut reading = stream::iter(chain.to_vec())
-            .map(|(from, to)| async move {
-                let key = key::run(&self.id, from, to);
+            .map(|stretch| async move {
+                let key = key::run(&self.id, stretch);
                 let Some((bytes, _)) = self.store.bucket.read(&key).await? else { return Ok(None) };
                 let (size, id) = (bytes.len() as u64, self.id.clone());
-                let decode = move || codec::decode_run(&key, &id, (from, to), &bytes);
+                let decode = move || codec::decode_run(&key, &id, stretch, &bytes);
                 let (header, saved) = super::super::fold::offload(size as usize * 4, decode).await?;
-                Ok::<_, StoreError>(Some((header, saved, size)))
+                Ok::<_, StoreError>(Some((stretch, header, saved, size)))
             })
             .buffered(REQUESTS_AT_ONCE);
         let (mut state, mut extent, mut last) = (State::default(), Extent::default(), None);
         while let Some(run) = reading.try_next().await? {
-            let Some((header, saved, size)) = run else { return Ok(None) };
-            let run = Run {
-                from: header.from,
-                to: header.to,
-                bytes: size,
-                revision: saved.revision,
-                log_bytes: header.log_bytes,
-            };
+            let Some((stretch, header, saved, size)) = run else { return Ok(None) };
+            let run = Run { stretch, bytes: size, revision: saved.revision, log_bytes: header.log_bytes };
             extent.run_bytes = header.run_bytes + size;
             extent.log_bytes = header.log_bytes;
             extent.runs.push(run);
             last = Some(header.this);
             state.restore(saved);
         }
-        Ok(last.map(|this| (Base { state, extent }, this)))
-    }
-
-    fn superseded(&self, keys: Vec<object_store::path::Path>) -> Option<Frees> {
-        (!keys.is_empty()).then(|| Frees::of(&self.store, keys))
+        Ok(Some(last.map(|this| (Base { state, extent }, this))))
     }
 
     /// Appends a segment to a look, if it is the one that comes next.
@@ -258,22 +216,4 @@ impl Log {
             Some((bytes, _)) => Place::Holds(codec::decode_segment(&key, &self.id, seq, &bytes)?, bytes.len() as u64),
         })
     }
-}
-
-/// The runs that together hold the log from its beginning, as far as can be, and of these the fewest: each begins where the
-/// one before it ends, or within it. Hosts that write one log fold it for themselves, and their runs overlap.
-pub(in crate::store) fn chain(runs: Vec<(Number, Number)>) -> Vec<(Number, Number)> {
-    let (mut way, mut covered) = (Vec::new(), 0);
-    let longest = |covered| runs.iter().filter(move |run| run.0 <= covered).max_by_key(|run| (run.1, Reverse(run.0)));
-    while let Some(&run) = longest(covered).filter(|run| run.1 > covered) {
-        covered = run.1;
-        way.push(run);
-    }
-    way
-}
-
-/// Whether all that a run holds is in another one of these. Only such a run may ever be freed: as long as every run that
-/// goes has a longer one that holds it, no two hosts, whatever runs each knows of, can together free what is nowhere else.
-pub(in crate::store) fn is_superseded(run: (Number, Number), by: &[(Number, Number)]) -> bool {
-    by.iter().any(|other| *other != run && other.0 <= run.0 && run.1 <= other.1)
 }

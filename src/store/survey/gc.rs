@@ -18,8 +18,8 @@ use super::super::bucket::Listed;
 use super::super::codec;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::index::Claims;
-use super::super::key::{self, Indexed, Number};
-use super::super::log::{chain, is_superseded};
+use super::super::key::{self, Indexed, Number, Stretch};
+use super::super::log::chain;
 use super::walk::Group;
 use super::{Groups, Progress, Tally};
 use crate::share::id::ShareId;
@@ -256,7 +256,7 @@ impl Collection<'_> {
     async fn superseded(&mut self, id: &ShareId, listed: &[Listed]) -> Result<(), StoreError> {
         let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(id, &l.key)).collect();
         let way = chain(runs);
-        let Some((_, covered)) = way.last().copied() else { return Ok(()) };
+        let Some(Stretch { to: covered, .. }) = way.last().copied() else { return Ok(()) };
         let is_part = |listed: &&Listed| key::run_stretch(id, &listed.key).is_some_and(|run| way.contains(&run));
         if !listed.iter().filter(is_part).all(|run| self.is_over(run)) {
             return Ok(());
@@ -264,7 +264,7 @@ impl Collection<'_> {
         let superseded: Vec<_> = listed
             .iter()
             .filter(|listed| match key::run_stretch(id, &listed.key) {
-                Some(run) => is_superseded(run, &way),
+                Some(run) => way.iter().any(|other| run.is_superseded_by(other)),
                 None => key::segment_number(id, &listed.key).is_some_and(|number| number < covered),
             })
             .filter(|listed| self.is_over(listed))
@@ -273,10 +273,10 @@ impl Collection<'_> {
         if superseded.is_empty() {
             return Ok(());
         }
-        for (from, to) in &way {
-            let key = key::run(id, *from, *to);
+        for stretch in &way {
+            let key = key::run(id, *stretch);
             let Some((bytes, _)) = self.store.bucket.read(&key).await? else { return Ok(()) };
-            if codec::decode_run(&key, id, (*from, *to), &bytes).is_err() {
+            if codec::decode_run(&key, id, *stretch, &bytes).is_err() {
                 self.freed.passed_over += 1;
                 return Ok(());
             }

@@ -12,7 +12,7 @@ use super::super::Store;
 use super::super::bucket::{Listed, REQUESTS_AT_ONCE};
 use super::super::codec::{self, Identity, RunHeader, Segment};
 use super::super::error::StoreError;
-use super::super::key::{self, Number};
+use super::super::key::{self, Number, Stretch};
 use super::super::log::chain;
 use super::finding::{Finding, Problem};
 use crate::share::entry::Entry;
@@ -31,7 +31,7 @@ pub(super) struct Judged {
     pub(super) moved: bool,
 }
 
-type Runs = BTreeMap<(Number, Number), (RunHeader, Saved)>;
+type Runs = BTreeMap<Stretch, (RunHeader, Saved)>;
 
 /// Where the folding of a log stands.
 struct Walk {
@@ -80,7 +80,7 @@ impl Store {
         numbers.sort_unstable();
         let runs = self.read_runs(id, &stretches, &mut judged).await?;
         let way = chain(runs.keys().copied().collect());
-        let covered = way.last().map_or(0, |(_, to)| *to);
+        let covered = way.last().map_or(0, |stretch| stretch.to);
         let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered };
         judged.ending = numbers.iter().any(|(_, size)| *size == 0);
         let mut reading = stream::iter(numbers.into_iter().filter(|(_, size)| *size > 0))
@@ -116,15 +116,10 @@ impl Store {
         Ok(judged)
     }
 
-    async fn read_runs(
-        &self,
-        id: &ShareId,
-        stretches: &[(Number, Number)],
-        judged: &mut Judged,
-    ) -> Result<Runs, StoreError> {
+    async fn read_runs(&self, id: &ShareId, stretches: &[Stretch], judged: &mut Judged) -> Result<Runs, StoreError> {
         let mut runs = Runs::new();
         for stretch in stretches {
-            let key = key::run(id, stretch.0, stretch.1);
+            let key = key::run(id, *stretch);
             match self.bucket.read(&key).await? {
                 Some((bytes, _)) => match codec::decode_run(&key, id, *stretch, &bytes) {
                     Ok(run) => drop(runs.insert(*stretch, run)),
@@ -168,35 +163,36 @@ impl Walk {
                 state.apply(entry);
             }
         }
-        for (stretch, (header, _)) in runs.iter().filter(|((_, to), _)| *to == number) {
+        for (stretch, (header, _)) in runs.iter().filter(|(stretch, _)| stretch.to == number) {
             let same = header.this == segment.this && self.confirms(*stretch, runs);
             if !same {
-                judged.find(Problem::WrongRun, &key::run(id, stretch.0, stretch.1), None);
+                judged.find(Problem::WrongRun, &key::run(id, *stretch), None);
             }
         }
     }
 
     /// Whether a run that ends here is what was folded; also if that cannot be told.
-    fn confirms(&self, (from, to): (Number, Number), runs: &Runs) -> bool {
+    fn confirms(&self, stretch: Stretch, runs: &Runs) -> bool {
+        let from = stretch.from;
         let Some(walked) = self.state.as_ref().filter(|_| self.since <= from) else { return true };
-        let before = chain(runs.keys().copied().filter(|(_, other)| *other <= from).collect());
-        if from > 0 && before.last().is_none_or(|(_, other)| *other != from) {
+        let before = chain(runs.keys().copied().filter(|other| other.to <= from).collect());
+        if from > 0 && before.last().is_none_or(|other| other.to != from) {
             return true;
         }
-        let way: Vec<_> = before.into_iter().filter(|_| from > 0).chain([(from, to)]).collect();
+        let way: Vec<_> = before.into_iter().filter(|_| from > 0).chain([stretch]).collect();
         restored(&way, runs).save(0) == walked.save(0)
     }
 
     /// Goes on from what runs come to.
-    fn go_on_from(&mut self, way: &[(Number, Number)], runs: &Runs) {
+    fn go_on_from(&mut self, way: &[Stretch], runs: &Runs) {
         let Some(last) = way.last() else { return };
         self.this = runs.get(last).map(|(header, _)| header.this);
-        (self.last, self.since) = (last.1, last.1);
+        (self.last, self.since) = (last.to, last.to);
         self.state = Some(restored(way, runs));
     }
 }
 
-fn restored(way: &[(Number, Number)], runs: &Runs) -> State {
+fn restored(way: &[Stretch], runs: &Runs) -> State {
     let mut state = State::default();
     for (_, saved) in way.iter().filter_map(|stretch| runs.get(stretch)) {
         state.restore(saved.clone());

@@ -176,7 +176,7 @@ impl<'a> Scene<'a> {
             let may_be_empty = ["index/", "share/", "probe/"].iter().any(|begin| key.starts_with(begin));
             assert!(may_be_empty || !bytes.is_empty(), "{key} is empty");
             // What is packed says by itself whether it is whole, to whoever reads it.
-            if bytes.is_empty() || key.contains("/snap/") || key.starts_with("probe/") {
+            if bytes.is_empty() || key.contains("/fold/") || key.starts_with("probe/") {
                 continue;
             }
             let text = std::str::from_utf8(bytes).unwrap();

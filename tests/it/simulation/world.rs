@@ -102,7 +102,7 @@ impl World {
         let result = at_once(self.objects.put_opts(key, payload, opts));
         if result.is_ok() {
             lock(&self.written).insert(key.clone(), self.time());
-            self.folds.fetch_add(u64::from(key.as_ref().contains("/snap/")), Ordering::Relaxed);
+            self.folds.fetch_add(u64::from(key.as_ref().contains("/fold/")), Ordering::Relaxed);
         }
         result
     }

@@ -30,25 +30,25 @@ fn bucket() -> Arc<TestBucket> {
 }
 
 /// A log with the state that it came to.
-struct Held {
-    log: Log,
-    state: State,
+pub(super) struct Held {
+    pub(super) log: Log,
+    pub(super) state: State,
 }
 
 impl Held {
-    async fn create(store: &Store) -> Self {
+    pub(super) async fn create(store: &Store) -> Self {
         let log = created(store, &share(1), &[open_entry()]).await;
         Self { log, state: News::from(vec![open_entry()]).into_state() }
     }
 
-    async fn open(store: &Store) -> Self {
+    pub(super) async fn open(store: &Store) -> Self {
         match store.open_log(&share(1)).await.unwrap() {
             Opened::Open(log, news) => Self { log, state: news.into_state() },
             other @ (Opened::Absent(_) | Opened::Deleted) => panic!("{other:?}"),
         }
     }
 
-    fn learn(&mut self, news: News) {
+    pub(super) fn learn(&mut self, news: News) {
         if let Some(state) = news.state {
             self.state = *state;
         }
@@ -57,7 +57,7 @@ impl Held {
         }
     }
 
-    async fn append(&mut self, entry: Entry) -> Outcome {
+    pub(super) async fn append(&mut self, entry: Entry) -> Outcome {
         loop {
             match self.log.append(std::slice::from_ref(&entry)).await.unwrap() {
                 Appended::Written => return self.state.apply(&entry),
@@ -155,11 +155,11 @@ fn a_long_log_stays_cheap_to_read_and_to_write() {
         assert!(reads.iter().all(|reads| *reads <= 4 * 64 + 16), "{reads:?}");
         held.fold(Occasion::Idle).await;
         let log_bytes = held.log.log_bytes() as f64;
-        let runs = Box::pin(stored(&bucket, "snap")).await;
+        let runs = Box::pin(stored(&bucket, "/fold/")).await;
         assert!(runs as f64 <= 0.25 * log_bytes, "{runs} bytes of runs for {log_bytes} of log");
         tokio::time::sleep(Duration::from_secs(200)).await;
         let left = keys(&bucket, "share/").await;
-        assert_eq!(names(&left), ["log/000000003001", "snap/000000000000-000000003001"]);
+        assert_eq!(names(&left), ["fold/000000000000-000000003001", "log/000000003001"]);
     });
 }
 
@@ -343,7 +343,7 @@ fn superseded_objects_of_a_host_that_stopped_are_freed_by_the_next_that_opens() 
         assert_eq!(leftovers.len(), 6);
         assert!(opened.log.take_leftovers().is_none());
         leftovers.run().await.unwrap();
-        assert_eq!(names(&keys(&bucket, "share/").await), ["log/000000000007", "snap/000000000000-000000000007"]);
+        assert_eq!(names(&keys(&bucket, "share/").await), ["fold/000000000000-000000000007", "log/000000000007"]);
         assert_eq!(Held::open(&host(&bucket, 3)).await.state, opened.state);
     });
 }
@@ -378,7 +378,7 @@ fn a_corrupt_run_is_told_by_its_key_and_hides_nothing() {
             held.append(sync(&n.to_string())).await;
         }
         assert!(held.fold(Occasion::Busy).await);
-        let key = Path::parse(format!("share/{}/snap/000000000000-000000000007", share(1))).unwrap();
+        let key = Path::parse(format!("share/{}/fold/000000000000-000000000007", share(1))).unwrap();
         let whole = bucket.get(&key).await.unwrap().bytes().await.unwrap();
         for (bytes, reason) in [
             (whole.slice(..whole.len() - 9), "unpacked"),
@@ -392,7 +392,7 @@ fn a_corrupt_run_is_told_by_its_key_and_hides_nothing() {
         ] {
             bucket.put(&key, bytes.into()).await.unwrap();
             let failure = host(&bucket, 5).open_log(&share(1)).await.unwrap_err();
-            assert!(matches!(&failure, StoreError::Corrupt { key, .. } if key.contains("snap")), "{failure}");
+            assert!(matches!(&failure, StoreError::Corrupt { key, .. } if key.contains("/fold/")), "{failure}");
             assert!(failure.to_string().contains(reason), "{failure}\ndoes not say: {reason}");
         }
     });

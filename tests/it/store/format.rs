@@ -90,7 +90,7 @@ async fn text(bucket: &TestBucket, key: &str) -> String {
 }
 
 fn run_key() -> String {
-    format!("share/{}/snap/000000000000-000000000002", share(1))
+    format!("share/{}/fold/000000000000-000000000002", share(1))
 }
 
 fn segment_key(number: u64) -> String {
@@ -116,10 +116,14 @@ async fn format_1_stays_readable() {
     // The segments that a run covers are not needed.
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(RUN.as_bytes()).unwrap();
-    put(&bucket, &run_key(), packed.finish().unwrap()).await;
+    let packed = packed.finish().unwrap();
     bucket.delete(&Path::parse(segment_key(1)).unwrap()).await.unwrap();
-    let Opened::Open(_, news) = host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
-    assert_eq!(news.into_state(), News::from([golden().0, golden().1].concat()).into_state());
+    for key in [run_key(), run_key().replace("/fold/", "/snap/")] {
+        put(&bucket, &key, packed.clone()).await;
+        let Opened::Open(_, news) = host(&bucket, 5).open_log(&share(1)).await.unwrap() else { panic!() };
+        assert_eq!(news.into_state(), News::from([golden().0, golden().1].concat()).into_state());
+        bucket.delete(&Path::parse(key).unwrap()).await.unwrap();
+    }
 }
 
 /// What is written is the golden text to the byte, so a change of the format cannot go unseen.

@@ -135,7 +135,7 @@ async fn a_share_is_not_read_if_its_companion_knows_all_of_it() {
         bucket.counts.reset();
         assert_eq!(gc(&collector, |options| options.now = NOW).await.expired_shares, 0);
         let touched = bucket.counts.touched();
-        touched.into_iter().filter(|key| key.contains("/log/") || key.contains("/snap/")).count()
+        touched.into_iter().filter(|key| key.contains("/log/") || key.contains("/fold/")).count()
     };
     assert_eq!(reads().await, 0);
     log.append(&[sync("more")]).await.unwrap();

@@ -155,7 +155,7 @@ async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<
             segment(1, 3)
         }
         Problem::WrongRun => {
-            let runs = keys(bucket, &format!("share/{}/snap/", share(2))).await;
+            let runs = keys(bucket, &format!("share/{}/fold/", share(2))).await;
             let mut lines = String::new();
             GzDecoder::new(&read(bucket, &runs[0]).await[..]).read_to_string(&mut lines).unwrap();
             let mut packed = GzEncoder::new(Vec::new(), Compression::default());
@@ -267,7 +267,7 @@ async fn readable(bucket: &TestBucket) -> Arc<InMemory> {
     let copy = InMemory::new();
     for key in keys(bucket, "").await {
         let bytes = read(bucket, &key).await;
-        let text = if key.contains("/snap/") { bytes.len().to_string().into_bytes() } else { bytes };
+        let text = if key.contains("/fold/") { bytes.len().to_string().into_bytes() } else { bytes };
         copy.put(&Path::from(key), text.into()).await.unwrap();
     }
     Arc::new(copy)
@@ -369,7 +369,7 @@ async fn segments_are_not_freed_for_a_run_that_cannot_be_read() {
         let host = populated(&bucket).await;
         let about = About { segments, ..about(&account("a"), &session("s2"), "title") };
         host.describe(&share(2), &about).await.unwrap();
-        let runs = keys(&bucket, &format!("share/{}/snap/", share(2))).await;
+        let runs = keys(&bucket, &format!("share/{}/fold/", share(2))).await;
         put(&bucket, runs.last().unwrap(), "no run").await;
         bucket.age("share/", Duration::from_secs(3_600));
         let freed = gc(&host, |_| {}).await;

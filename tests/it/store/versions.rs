@@ -61,7 +61,7 @@ async fn the_bucket_of_this_version_can_be_read_and_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
     let facts = lived(directory(folder.path()).await).await;
     let keys = files(folder.path()).iter().map(|path| path.to_str().unwrap().to_owned()).collect::<Vec<_>>();
-    for part in ["/index/", "/log/", "/snap/", "/tomb/"] {
+    for part in ["/index/", "/log/", "/fold/", "/tomb/"] {
         assert!(keys.iter().any(|key| key.contains(part)), "a bucket has no {part}: {keys:?}");
     }
     goes_on(directory(folder.path()).await, &facts).await;

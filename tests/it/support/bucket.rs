@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::TryFutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
@@ -35,6 +36,9 @@ pub(crate) enum Fault {
     Slow(Duration),
 }
 
+/// Objects in one page of a listing, as S3 has it.
+pub(crate) const PAGE: usize = 1_000;
+
 /// How many requests of each kind were made, and under which prefixes.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -60,13 +64,17 @@ impl Counts {
         [&self.puts, &self.gets, &self.lists, &self.deletes].map(|count| count.load(Ordering::Relaxed))
     }
 
-    /// The keys and prefixes asked for.
+    /// The keys and prefixes asked for; of a listing, the prefix for each page.
     pub(crate) fn touched(&self) -> Vec<String> {
         self.touched.lock().unwrap().clone()
     }
 
     fn count(&self, count: &AtomicU64, key: &str) {
         count.fetch_add(1, Ordering::Relaxed);
+        self.touch(key);
+    }
+
+    fn touch(&self, key: &str) {
         self.touched.lock().unwrap().push(key.to_owned());
     }
 }
@@ -89,6 +97,10 @@ pub(crate) struct TestBucket {
     aged: Arc<Mutex<Vec<(String, Duration)>>>,
     /// Answer 503 to reads and listings by the dice too, and delay them.
     reads_too: AtomicBool,
+    /// List in no order.
+    pub(crate) shuffled: AtomicBool,
+    /// How long each read and each page of a listing takes.
+    latency: Mutex<Duration>,
 }
 
 impl TestBucket {
@@ -102,6 +114,8 @@ impl TestBucket {
             careless: AtomicBool::new(false),
             aged: Arc::default(),
             reads_too: AtomicBool::new(false),
+            shuffled: AtomicBool::new(false),
+            latency: Mutex::default(),
         })
     }
 
@@ -130,6 +144,46 @@ impl TestBucket {
         self.aged.lock().unwrap().push((begins.to_owned(), by));
     }
 
+    /// From here on each read and each page of a listing takes this long.
+    pub(crate) fn takes(&self, latency: Duration) {
+        *self.latency.lock().unwrap() = latency;
+    }
+
+    /// A listing in pages, each of which is asked for when its first object is.
+    fn pages(
+        &self,
+        prefix: Option<&Path>,
+        listing: impl FnOnce() -> BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let (counts, prefix) = (self.counts.clone(), prefix.map_or_else(String::new, Path::to_string));
+        counts.count(&counts.lists, &prefix);
+        if let Err(error) = self.up() {
+            return stream::iter([Err(error)]).boxed();
+        }
+        let mut listing = listing();
+        if self.shuffled.load(Ordering::Relaxed) {
+            let in_order = listing.try_collect::<Vec<_>>();
+            let shuffled = in_order.map_ok(|mut all| {
+                all.sort_by_cached_key(|meta| shuffled(&meta.location));
+                stream::iter(all).map(Ok)
+            });
+            listing = shuffled.try_flatten_stream().boxed();
+        }
+        let latency = *self.latency.lock().unwrap();
+        let paged = listing.enumerate().then(move |(n, meta)| {
+            if n > 0 && n % PAGE == 0 {
+                counts.touch(&prefix);
+            }
+            async move {
+                if n % PAGE == 0 && !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                meta
+            }
+        });
+        self.aged(paged.boxed())
+    }
+
     fn aged(&self, listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
         let aged = self.aged.clone();
         listing
@@ -154,6 +208,10 @@ impl TestBucket {
 
     async fn read_fault(&self) -> Result<()> {
         self.up()?;
+        let latency = *self.latency.lock().unwrap();
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         if !self.reads_too.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -267,19 +325,11 @@ impl ObjectStore for TestBucket {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.counts.count(&self.counts.lists, prefix.map_or("", Path::as_ref));
-        match self.up() {
-            Ok(()) => self.aged(self.inner.list(prefix)),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        self.pages(prefix, || self.inner.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.counts.count(&self.counts.lists, prefix.map_or("", Path::as_ref));
-        match self.up() {
-            Ok(()) => self.aged(self.inner.list_with_offset(prefix, offset)),
-            Err(error) => stream::iter([Err(error)]).boxed(),
-        }
+        self.pages(prefix, || self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -290,6 +340,11 @@ impl ObjectStore for TestBucket {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await
     }
+}
+
+/// A place for a key that has nothing to do with its order.
+fn shuffled(key: &Path) -> u64 {
+    key.as_ref().bytes().fold(7, |place: u64, byte| (place ^ u64::from(byte)).wrapping_mul(0x5851_f42d_4c95_7f2d))
 }
 
 /// What an object holds, unpacked if it is packed.

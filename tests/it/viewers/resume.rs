@@ -121,8 +121,8 @@ async fn a_viewer_goes_on_where_it_stood_on_any_host() {
     }
 
     // A third host, which finds it folded; the removal is known there too, and when the items came.
-    let snap = format!("share/{id}/snap").into();
-    while store.list(Some(&snap)).try_collect::<Vec<_>>().await.unwrap().is_empty() {
+    let folder = format!("share/{id}/fold").into();
+    while store.list(Some(&folder)).try_collect::<Vec<_>>().await.unwrap().is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let three = host(&store).await;
