@@ -36,7 +36,8 @@ pub struct HubSettings {
     /// first after a pause, and a deletion, go at once. Default 0; where each write is paid for, 200 ms make an
     /// active share cost a fifth of what it would, and a sync wait for 100 ms more.
     pub linger: Duration,
-    /// How long after its last write a share is folded into one object. Default 60 s.
+    /// How long after its last write a share is folded into one object; one that is small beside its log is after a second.
+    /// Default 60 s.
     pub fold_after: Duration,
     /// Who may see a share if its producer does not say. Default: whoever knows its id.
     pub visibility: Visibility,

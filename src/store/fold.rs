@@ -9,7 +9,8 @@
 //! cover never shrinks, whoever frees, and segments below it may go.
 //!
 //! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a half when it rests,
-//! and a little to begin with. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
+//! and a little to begin with. Where a state is small beside its log, one object costs next to nothing: it is made as soon as the
+//! log pauses, if all runs ever take no more than a twenty-fourth of it. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
 //! left; where it does not suffice for long, because every item is new or cannot be packed, only the newest
 //! stretches are folded, in sizes that double. So the reads of an opening stay bounded whatever comes, and what is
 //! written stays within one and a half of what was sent, unless that is in very small pieces.
@@ -34,6 +35,10 @@ const ALLOWANCE_BYTES: u64 = 32 << 10;
 /// How many times the segments of a fold gather at most, however little may be spent.
 const PATIENCE: u64 = 4;
 
+/// Which part of a log's bytes all its runs may have taken after a fold in a pause: with less, an agent's ordinary session,
+/// whose log is some times as large as its state, would be folded at each pause for breath.
+const PAUSE_SHARE: u64 = 24;
+
 /// JSON is about four times as long as what it packs to.
 const PACKED: u64 = 4;
 
@@ -45,6 +50,8 @@ const OFFLOAD_BYTES: usize = 256 << 10;
 pub enum Occasion {
     /// Between appends: only if enough segments have gathered.
     Busy,
+    /// Nothing was appended for a second or so: one object, if that costs next to nothing beside what was written.
+    Pause,
     /// Nothing was appended for a while: one object is better, if it is affordable.
     Idle,
     /// Nothing was appended for long: one object, whatever it costs.
@@ -106,7 +113,7 @@ impl Extent {
         let all = self.runs.len();
         let worth_it = match occasion {
             Occasion::Busy => loose >= gather,
-            Occasion::Idle | Occasion::Still => self.is_loose(loose),
+            Occasion::Pause | Occasion::Idle | Occasion::Still => self.is_loose(loose),
         };
         if !worth_it {
             return None;
@@ -115,11 +122,16 @@ impl Extent {
             let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.loose_bytes() / PACKED;
             if first == 0 { parts.min(state_bytes / PACKED) } else { parts }
         };
-        let share = if occasion == Occasion::Busy { 6 } else { 2 };
-        let allowed = (self.log_bytes / share + ALLOWANCE_BYTES).saturating_sub(self.run_bytes);
+        let allowance = match occasion {
+            Occasion::Busy => self.log_bytes / 6 + ALLOWANCE_BYTES,
+            // No more than a pause is worth: the next sync makes it loose again.
+            Occasion::Pause => self.log_bytes / PAUSE_SHARE,
+            Occasion::Idle | Occasion::Still => self.log_bytes / 2 + ALLOWANCE_BYTES,
+        };
+        let allowed = allowance.saturating_sub(self.run_bytes);
         match occasion {
             Occasion::Still => Some(0),
-            Occasion::Idle => (packed(0) <= allowed).then_some(0),
+            Occasion::Pause | Occasion::Idle => (packed(0) <= allowed).then_some(0),
             Occasion::Busy => (0..=all).find(|first| packed(*first) <= allowed).or_else(|| {
                 (loose >= PATIENCE * gather).then(|| {
                     let (mut first, mut bytes) = (all, self.loose_bytes() / PACKED);
@@ -152,6 +164,12 @@ impl Log {
         self.tail.this.is_some_and(|this| this.writer == self.store.writer)
     }
 
+    /// Whether there is something to fold as soon as the log pauses, for this host. Asks for no more than a few numbers.
+    #[must_use]
+    pub fn is_worth_a_pause(&self, state: &State) -> bool {
+        self.ended.is_none() && self.is_own() && self.first_to_fold(Occasion::Pause, state).is_some()
+    }
+
     /// A fold of the log, if one is worth it now. `state` is what all entries up to where the log stands came to. `None`
     /// also for a log that is not sure of its tail: such a one looks first ([`Log::catch_up`]).
     #[must_use]
@@ -161,11 +179,10 @@ impl Log {
         if self.ended.is_some() || !self.in_lease() {
             return None;
         }
-        if occasion == Occasion::Busy && !self.is_own() {
+        if matches!(occasion, Occasion::Busy | Occasion::Pause) && !self.is_own() {
             return None;
         }
-        let loose = tail.seq - extent.covered();
-        let first = extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)?;
+        let first = self.first_to_fold(occasion, state)?;
         let before = first.checked_sub(1).map(|n| extent.runs[n]).filter(|before| before.revision > 0);
         let (from, mut saved) = match before.and_then(|before| Some((before.stretch.to, state.save(before.revision)?)))
         {
@@ -185,6 +202,13 @@ impl Log {
         // Between appends, as time is short and the run will be superseded.
         let in_haste = occasion == Occasion::Busy;
         Some(Fold { store: store.clone(), id: id.clone(), header, saved, in_haste, superseded })
+    }
+
+    /// The first of the runs to be folded anew; see [`Extent::choose`].
+    fn first_to_fold(&self, occasion: Occasion, state: &State) -> Option<usize> {
+        let Self { store, tail, extent, .. } = self;
+        let loose = tail.seq - extent.covered();
+        extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)
     }
 
     /// Takes note of a fold that was written.

@@ -19,6 +19,7 @@ mod in_process;
 mod lifecycle;
 mod limits;
 mod opencode;
+mod pauses;
 mod pushes;
 mod quota;
 mod real;

@@ -1,12 +1,14 @@
 //! Tending a room: what is done beside the acknowledgements so that a share stays cheap to read and to list.
 //!
 //! While it is written to, its log is folded whenever enough has gathered; once it has been left alone for a while, it is
-//! folded into one object and its facts go into the index. All of it is derived from the log: what fails, or is lost
+//! folded into one object and its facts go into the index. Where that costs next to nothing beside what was written, a second
+//! is long enough. All of it is derived from the log: what fails, or is lost
 //! with the host, is made up for another time.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -18,6 +20,14 @@ use crate::store::{About, Fold, Folded, Log, Occasion, StoreError};
 
 /// How long a fold that failed is not tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
+
+/// How long a share is left alone before it is folded if that costs next to nothing: longer than a producer that is at work
+/// leaves between two syncs, and not so long that whoever is sent the link finds it as it was. A longer one than
+/// [`fold_after`](crate::hub::HubSettings::fold_after) says nothing.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long one that has had a room tended waits before it does again, whatever became of it.
+const AFTER_TENDING: Duration = Duration::from_secs(1);
 
 /// How many times the idle time a share is left alone before it is folded whatever it costs.
 const STILL: u32 = 10;
@@ -31,6 +41,8 @@ pub(super) struct Tending {
     loose: bool,
     /// This host wrote last. Others leave the share to it for a while longer.
     own: bool,
+    /// One object would cost next to nothing, and is this host's to make.
+    cheap: bool,
     /// The room is about to leave memory, and does not wait to be idle.
     leaving: bool,
     /// A fold, or what a listing says, is being written.
@@ -42,8 +54,16 @@ pub(super) struct Tending {
     deferred: bool,
     /// The state that the index knows of.
     described: Option<Stand>,
-    /// The task that waits for the room to be idle, if there is anything to wait for.
-    waiting: Option<AbortHandle>,
+    /// The task that waits until something is to be done, if there is anything to wait for.
+    waiting: Option<Waiting>,
+}
+
+/// A task that waits, and how it is told that it is to wake up sooner.
+#[derive(Debug)]
+struct Waiting {
+    task: AbortHandle,
+    until: Instant,
+    sooner: Arc<Notify>,
 }
 
 impl Tending {
@@ -53,6 +73,8 @@ impl Tending {
             touched_at: now,
             loose: log.is_loose(),
             own: log.is_own(),
+            // Who opens a log has not written to it.
+            cheap: false,
             leaving: false,
             folding: false,
             folded: None,
@@ -72,6 +94,11 @@ impl Tending {
         }
     }
 
+    /// What the log, and the state that it came to, have to be tended for.
+    fn note(&mut self, log: &Log, state: &State) {
+        (self.loose, self.own, self.cheap) = (log.is_loose(), log.is_own(), log.is_worth_a_pause(state));
+    }
+
     /// The log grew.
     pub(super) fn touched(&mut self, now: Instant) {
         self.touched_at = now;
@@ -89,7 +116,7 @@ fn stand(state: &State) -> Stand {
 impl Inner {
     /// When the room is to be tended next, if nothing comes in between; `None`: there is nothing to do.
     fn tend_at(&self, fold_after: Duration) -> Option<Instant> {
-        let Tending { touched_at, loose, folding, not_before, deferred, described, .. } = &self.tending;
+        let Tending { touched_at, loose, cheap, folding, not_before, deferred, described, .. } = &self.tending;
         if !self.state.is_live() || *folding {
             return None;
         }
@@ -100,7 +127,8 @@ impl Inner {
             (false, _) => None,
         };
         let describe_at = (*described != Some(stand(&self.state))).then_some(idle_at);
-        fold_at.into_iter().chain(describe_at).min().map(|at| at.max(*not_before))
+        let pause_at = cheap.then(|| *touched_at + PAUSE);
+        fold_at.into_iter().chain(pause_at).chain(describe_at).min().map(|at| at.max(*not_before))
     }
 }
 
@@ -116,7 +144,7 @@ impl Room {
         if let Some(folded) = tending.folded.take() {
             log.folded(&folded);
         }
-        (tending.loose, tending.own) = (log.is_loose(), log.is_own());
+        tending.note(log, state);
         let now = Instant::now();
         if looked.is_some_and(|looked| looked.is_err()) {
             tending.not_before = now + AFTER_FAILURE;
@@ -129,9 +157,14 @@ impl Room {
         let occasion = match idle {
             true if alone >= fold_after * STILL => Occasion::Still,
             true => Occasion::Idle,
+            false if looked.is_some() && tending.cheap && alone >= PAUSE => Occasion::Pause,
             false => Occasion::Busy,
         };
         let fold = log.fold(occasion, state);
+        if occasion != Occasion::Busy {
+            // Until there is more to fold.
+            tending.cheap = false;
+        }
         if idle {
             tending.deferred = fold.is_none() && tending.loose;
             if occasion == Occasion::Still && tending.deferred {
@@ -150,16 +183,31 @@ impl Room {
         }
     }
 
-    /// Makes sure that somebody waits for the room to be idle, if there is anything to be done then.
+    /// Makes sure that somebody waits until something is to be done, if there is anything.
     pub(super) fn tend_later(self: &Arc<Self>, inner: &mut Inner) {
+        let Inner { log, state, tending, .. } = &mut *inner;
+        if let Some(log) = log
+            && let Some(folded) = tending.folded.take()
+        {
+            log.folded(&folded);
+            tending.note(log, state);
+        }
+        let Some(at) = inner.tend_at(self.context.fold_after) else { return };
         // The runtime of the one that was to wait may have ended.
-        let waits = inner.tending.waiting.as_ref().is_some_and(|task| !task.is_finished());
-        if waits || inner.tend_at(self.context.fold_after).is_none() {
+        if let Some(waiting) = inner.tending.waiting.as_mut().filter(|waiting| !waiting.task.is_finished()) {
+            // One that wakes up too early looks again, so a room that is written to all the time tells it nothing; nor is one
+            // told that has just had the room tended.
+            if at < waiting.until && waiting.until > Instant::now() + AFTER_TENDING {
+                waiting.until = at;
+                waiting.sooner.notify_one();
+            }
             return;
         }
         // Without a runtime, as when one ends, whoever comes next sees to it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            inner.tending.waiting = Some(runtime.spawn(wait(Arc::downgrade(self))).abort_handle());
+            let sooner = Arc::<Notify>::default();
+            let task = runtime.spawn(wait(Arc::downgrade(self), Arc::clone(&sooner))).abort_handle();
+            inner.tending.waiting = Some(Waiting { task, until: at, sooner });
         }
     }
 
@@ -215,43 +263,42 @@ struct Ends {
 impl Drop for Ends {
     fn drop(&mut self) {
         let mut inner = self.room.lock();
-        let Inner { log, tending, .. } = &mut *inner;
+        let tending = &mut inner.tending;
         tending.folding = false;
         match self.described {
             None => tending.not_before = Instant::now() + AFTER_FAILURE,
             described => tending.described = described,
         }
-        match (self.folded.take(), log) {
-            (None, _) => {}
-            (Some(folded), Some(log)) => {
-                log.folded(&folded);
-                tending.loose = log.is_loose();
-            }
-            // Whoever has it takes note.
-            (folded, None) => tending.folded = folded,
+        // Whoever has the log takes note of it, if it is not here.
+        if let Some(folded) = self.folded.take() {
+            tending.folded = Some(folded);
         }
         self.room.tend_later(&mut inner);
     }
 }
 
-/// Waits until the room is idle, has it tended, and so on until there is nothing more to do. Keeps no room in memory.
-async fn wait(room: Weak<Room>) {
+/// Waits until something is to be done, has the room tended, and so on until there is nothing more to do. Keeps no room in
+/// memory.
+async fn wait(room: Weak<Room>, sooner: Arc<Notify>) {
     loop {
-        let at = {
+        let until = {
             let Some(room) = room.upgrade() else { return };
             let mut inner = room.lock();
-            match inner.tend_at(room.context.fold_after) {
-                Some(at) if at > Instant::now() => at,
-                Some(_) => {
-                    room.queue(inner, Job::Tend);
-                    Instant::now() + Duration::from_secs(1)
-                }
-                None => {
-                    inner.tending.waiting = None;
-                    return;
-                }
+            let now = Instant::now();
+            let Some(at) = inner.tend_at(room.context.fold_after) else {
+                inner.tending.waiting = None;
+                return;
+            };
+            let until = if at > now { at } else { now + AFTER_TENDING };
+            if let Some(waiting) = &mut inner.tending.waiting {
+                waiting.until = until;
             }
+            if at <= now {
+                room.queue(inner, Job::Tend);
+            }
+            until
         };
-        tokio::time::sleep_until(at).await;
+        // Whichever comes first.
+        let _ = tokio::time::timeout_at(until, sooner.notified()).await;
     }
 }

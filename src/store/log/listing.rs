@@ -82,7 +82,7 @@ impl Log {
         (from < to).then_some(Passed { from, to })
     }
 
-    /// Adds what comes after the segments that were passed over.
+    /// What comes after the segments that were passed over; nothing if none were.
     pub(super) async fn list_rest(&self, listing: &Listing) -> Result<Vec<Listed>, StoreError> {
         let Some(Passed { to, .. }) = listing.passed else { return Ok(Vec::new()) };
         let too_late = u64::from(self.store.settings.is_wrong(Mutation::ResumeTooLate));

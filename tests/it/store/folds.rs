@@ -67,7 +67,7 @@ impl Held {
     }
 
     /// Writes the fold that is due, if one is; what it supersedes is freed in time.
-    async fn fold(&mut self, occasion: Occasion) -> bool {
+    pub(super) async fn fold(&mut self, occasion: Occasion) -> bool {
         let Some(fold) = self.log.fold(occasion, &self.state) else { return false };
         let (folded, frees) = fold.run().await.unwrap().unwrap();
         self.log.folded(&folded);

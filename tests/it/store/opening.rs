@@ -197,6 +197,41 @@ fn what_was_passed_over_is_freed_in_bounded_pieces() {
     });
 }
 
+/// S23: a state that is small beside its log costs next to nothing to fold, and is folded by the host that wrote last; in all
+/// pauses together no more than a twenty-fourth of the log is written.
+#[test]
+fn what_is_small_beside_its_log_is_folded_in_a_pause() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let mut held = Held::create(&host(&bucket, 1)).await;
+        let (mut folds, mut spent) = (0, 0);
+        for n in 0..3_000 {
+            held.append(sync(&(n % 9).to_string())).await;
+            if n % 500 == 0 {
+                let other = Held::open(&host(&bucket, 2)).await;
+                assert!(other.log.is_loose() && !other.log.is_worth_a_pause(&other.state), "another host wrote last");
+                assert!(other.log.fold(Occasion::Pause, &other.state).is_none());
+            }
+            let (worth_it, before) = (held.log.is_worth_a_pause(&held.state), bucket.counts.put_bytes());
+            assert_eq!(held.fold(Occasion::Pause).await, worth_it);
+            folds += u64::from(worth_it);
+            spent += bucket.counts.put_bytes() - before;
+        }
+        assert!((10..1_000).contains(&folds), "{folds} folds");
+        // What one comes to is known when it is made.
+        let allowed = held.log.log_bytes() / 24 + 1_000;
+        assert!(spent <= allowed, "{spent} of {allowed} bytes");
+
+        // As much state as log: never.
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let mut held = Held::create(&host(&bucket, 1)).await;
+        for n in 0..1_000 {
+            held.append(sync(&format!("{}{n}", "x".repeat(100)))).await;
+            assert!(!held.fold(Occasion::Pause).await);
+        }
+    });
+}
+
 /// Runs where version 0.1.0 first wrote them, after the segments, are read, superseded and freed.
 #[test]
 fn a_run_in_the_folder_of_old_is_as_good() {

@@ -64,6 +64,10 @@ impl Counts {
         [&self.puts, &self.gets, &self.lists, &self.deletes].map(|count| count.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn put_bytes(&self) -> u64 {
+        self.put_bytes.load(Ordering::Relaxed)
+    }
+
     /// The keys and prefixes asked for; of a listing, the prefix for each page.
     pub(crate) fn touched(&self) -> Vec<String> {
         self.touched.lock().unwrap().clone()
