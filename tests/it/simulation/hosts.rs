@@ -29,7 +29,7 @@ pub(super) fn settings(mutation: Option<Mutation>) -> HubSettings {
     settings.store.free_after = Duration::from_secs(9);
     settings.store.mutation = mutation;
     // Passes over what runs cover all the time, wherever the bucket's own pages end.
-    settings.store.listing_page = 2;
+    settings.store.listing_page = 1;
     // Folds and frees all the time.
     settings.store.fold_segments = 3;
     settings.fold_after = Duration::from_secs(2);
