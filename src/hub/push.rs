@@ -168,7 +168,7 @@ impl Hub {
         let action = Arc::new(action.clone());
         let (mut reached, mut skipped) = (0, 0_usize);
         for entry in self.registry.matching(filter) {
-            if entry.closing.is_cancelled() {
+            if entry.is_closing() {
                 continue;
             }
             match entry.outlet.cast(&action) {
@@ -186,7 +186,7 @@ impl Hub {
 
 /// Pushes to a connection, whose action was checked.
 pub(super) async fn push_to(entry: &Entry, action: Action, within: Duration) -> Result<Answer, PushError> {
-    if entry.closing.is_cancelled() {
+    if entry.is_closing() {
         return Err(PushError::ConnectionGone);
     }
     let action = Arc::new(action);
@@ -194,7 +194,7 @@ pub(super) async fn push_to(entry: &Entry, action: Action, within: Duration) -> 
     let answer = tokio::select! {
         // The end first: what is closed delivers nothing more.
         biased;
-        () = entry.closing.cancelled() => return Err(PushError::ConnectionGone),
+        () = entry.closing() => return Err(PushError::ConnectionGone),
         // An answer that is there counts, though the client left after it.
         answer = answer => answer,
         () = entry.outlet.ended() => return Err(PushError::ConnectionGone),

@@ -93,7 +93,7 @@ async fn see(
     let within = galleries.settings().authenticate_within;
     let shown = tokio::select! {
         biased;
-        () = entry.closing.cancelled() => Err(None),
+        () = entry.closing() => Err(None),
         // Boxed, as it is for a moment and few do it.
         shown = timeout(within, Box::pin(show(hub, entry, &id, cursor, socket))) => shown.unwrap_or(Err(Some(UNSHOWN))),
     };
