@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinSet, consume_budget};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -22,6 +21,7 @@ use crate::viewer::channel::{Channel, Down};
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
+use crate::viewer::member::Leave;
 use crate::viewer::sse;
 use crate::viewer::streams::Place;
 use crate::viewer::transport::{Form, Heard, Transport};
@@ -59,7 +59,7 @@ enum Ended {
 
 /// Answers that are not in the socket yet, and commands that run: at most
 /// [`COMMANDS_IN_FLIGHT_MAX`](crate::viewer::member::COMMANDS_IN_FLIGHT_MAX), for each keeps its leave until then.
-type Commands = JoinSet<(String, OwnedSemaphorePermit)>;
+type Commands = JoinSet<(String, Leave)>;
 
 /// What a binary frame is told.
 pub(super) const BINARY: CloseReason =
@@ -76,7 +76,7 @@ pub(super) async fn attend(mut viewer: Box<Viewer>) {
         let (entry, galleries) = (Arc::clone(viewer.connection.entry()), Arc::clone(&viewer.galleries));
         tokio::select! {
             biased;
-            () = entry.closing.cancelled() => Some(Ended::Closed),
+            () = entry.closing() => Some(Ended::Closed),
             () = galleries.hub().close_when_expired(&entry) => Some(Ended::Closed),
             worked = viewer.work() => worked.err(),
         }
@@ -186,10 +186,7 @@ impl Viewer {
         }
     }
 
-    async fn answer(
-        &mut self,
-        answer: Result<(String, OwnedSemaphorePermit), tokio::task::JoinError>,
-    ) -> Result<(), Ended> {
+    async fn answer(&mut self, answer: Result<(String, Leave), tokio::task::JoinError>) -> Result<(), Ended> {
         match answer {
             Ok((answer, _leave)) => self.send(&answer).await,
             // It was aborted, and then so is all of this.
