@@ -21,6 +21,7 @@ use crate::viewer::channel::{Channel, Down};
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
+use crate::viewer::hangup::hang_up;
 use crate::viewer::member::Leave;
 use crate::viewer::sse;
 use crate::viewer::streams::Place;
@@ -259,12 +260,16 @@ impl Viewer {
             Transport::Socket(_) | Transport::Quiet(_) => refusal,
             Transport::Events { .. } => refusal.or_else(|| Some(sse::refusal(&reason))),
         };
-        let goodbye = async {
+        let goodbye = async move {
             self.finish().await?;
             if let Some(refusal) = refusal {
                 self.send(&frame::ended(&refusal)).await?;
             }
             self.transport.close(&reason).await;
+            // It watches no more, and is a connection until it is closed.
+            let Self { connection: _connection, transport, channel, place, .. } = *self;
+            drop((channel, place));
+            hang_up(transport.into_tcp()).await;
             Ok::<_, Ended>(())
         };
         // A viewer that does not take it is gone all the same.
@@ -272,7 +277,8 @@ impl Viewer {
     }
 }
 
-/// How long a viewer may take to take its farewell. A shutdown waits for it.
+/// How long a viewer may take to take its farewell, and to close its side. Its connection keeps its place in the registry so
+/// long, and a shutdown waits for it.
 pub(super) const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 async fn silence(until: Option<Instant>) {
