@@ -39,6 +39,7 @@ mod expiry;
 mod queue;
 mod tending;
 
+use committer::Company;
 use queue::{Job, NotCommitted};
 use tending::Tending;
 
@@ -87,7 +88,7 @@ pub struct Room {
     followers: AtomicUsize,
     /// Who watches, and what they are asked.
     audience: Audience,
-    /// What lingers need not any more.
+    /// Whoever waits for more to come need not any more.
     hurry: Notify,
     /// For the task that waits for it.
     expiry: watch::Sender<Option<Timestamp>>,
@@ -112,6 +113,9 @@ struct Inner {
     used_at: Instant,
     /// When the last write was begun.
     written_at: Option<Instant>,
+    company: Company,
+    /// As soon as so many jobs wait, the committer waits no longer.
+    awaited: Option<usize>,
     tending: Tending,
 }
 
@@ -147,6 +151,8 @@ impl Room {
             fresh_at: asked,
             used_at: now,
             written_at: None,
+            company: Company::default(),
+            awaited: None,
         };
         let room = Arc::new_cyclic(|this| Self {
             id,

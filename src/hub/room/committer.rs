@@ -1,6 +1,7 @@
 //! The committer: takes what waits, appends it, folds it, answers. One at a time for each room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
@@ -18,6 +19,33 @@ const BEHIND_MAX: usize = 64;
 /// Turns of its runtime that a committer waits before each segment: one in which what sockets have is read, one in which it is
 /// taken for calls and queued.
 const TURNS: usize = 2;
+
+/// The part of a write's time that the next one waits for the company of the last: a twentieth.
+const COMPANY_PART: u32 = 20;
+
+/// It waits no shorter than this, which is what the runtime's timers tell apart, ...
+const COMPANY_TIME_MIN: Duration = Duration::from_millis(1);
+
+/// ... no longer than this, however slow the bucket is, ...
+const COMPANY_TIME_MAX: Duration = Duration::from_millis(10);
+
+/// ... and not at all where a write takes less than this: then waiting costs more than a segment.
+const COMPANY_WORTH: Duration = Duration::from_millis(5);
+
+/// What the last segment was: how many it answered at once, who may well all come again at once, and how long it took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Company {
+    count: usize,
+    took: Duration,
+}
+
+impl Company {
+    /// How long to wait for as many again.
+    fn patience(self) -> Option<Duration> {
+        let worth_it = self.count > 1 && self.took >= COMPANY_WORTH;
+        worth_it.then(|| (self.took / COMPANY_PART).clamp(COMPANY_TIME_MIN, COMPANY_TIME_MAX))
+    }
+}
 
 /// Owns the room's log while it runs; dropping it puts the log back and lets everybody who waits know.
 pub(super) struct Committer {
@@ -47,11 +75,17 @@ impl Committer {
         self.gather().await;
         while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
             let begun = Instant::now();
+            let count = waiting.len();
             // What is done seldom is boxed: a committer is made for each batch where batches do not come at once.
             let result = if waiting.is_empty() { Box::pin(self.catch_up()).await } else { self.commit(waiting).await };
-            self.room.context.metrics.commit_seconds.observe(begun.elapsed().as_secs_f64());
+            let took = begun.elapsed();
+            self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
             if result.is_ok() {
-                self.room.lock().fresh_at = begun;
+                let mut inner = self.room.lock();
+                inner.fresh_at = begun;
+                if count > 0 {
+                    inner.company = Company { count, took };
+                }
             }
             for answer in catch_ups {
                 // Whoever asked may be gone.
@@ -72,6 +106,31 @@ impl Committer {
         for _ in 0..TURNS {
             yield_now().await;
         }
+        self.await_company().await;
+    }
+
+    /// Waits for as many as the last segment answered, if any came: callers that always have a call under way come back one after
+    /// the other, and the first to do so would have a segment to itself, and the others wait for two.
+    async fn await_company(&self) {
+        // From here on no notice to all is missed.
+        let hurry = self.room.hurry.notified();
+        let until = {
+            let mut inner = self.room.lock();
+            let Company { count, .. } = inner.company;
+            let here = inner.jobs.len();
+            let at_once = here == 0
+                || here >= count
+                || inner.queued_bytes >= SEGMENT_BYTES_MAX
+                || inner.jobs.iter().any(Job::is_urgent);
+            let patience = inner.company.patience().filter(|_| !at_once);
+            inner.awaited = patience.and(Some(count));
+            patience.map(|patience| Instant::now() + patience)
+        };
+        if let Some(until) = until {
+            // Whichever comes first.
+            let _ = tokio::time::timeout_at(until, hurry).await;
+            self.room.lock().awaited = None;
+        }
     }
 
     /// Waits until the next write may begin, if one is waiting that need not go at once.
@@ -80,9 +139,8 @@ impl Committer {
         if linger.is_zero() {
             return;
         }
-        let mut hurry = std::pin::pin!(self.room.hurry.notified());
-        // From here on no notice is missed.
-        hurry.as_mut().enable();
+        // From here on no notice to all is missed.
+        let hurry = self.room.hurry.notified();
         let until = {
             let inner = self.room.lock();
             let at_once = inner.queued_bytes == 0

@@ -77,6 +77,7 @@ impl Room {
     pub(super) fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
         let hurries = job.is_urgent() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
         inner.jobs.push_back(job);
+        let hurries = hurries || inner.awaited.is_some_and(|awaited| inner.jobs.len() >= awaited);
         let log = inner.log.take();
         drop(inner);
         if hurries {

@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// Only these systems: a part of the name is enough, such as capshare,tonic.
     #[arg(long, value_delimiter = ',', value_name = "SYSTEM")]
     pub(crate) peers: Vec<String>,
+    /// Only these lines of the scene `calls`, for a profiler: a part of the name is enough.
+    #[arg(long, value_name = "LINE")]
+    pub(crate) line: Option<String>,
     /// How often each system of a scene has its turn.
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,

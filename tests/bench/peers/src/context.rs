@@ -17,6 +17,8 @@ pub(crate) struct Context {
     /// Whether it is only to be seen that everything runs.
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
+    /// A part of the names of the lines that are asked for, where a scene can be asked for some only.
+    pub(crate) line: Option<String>,
 }
 
 impl Context {
@@ -30,7 +32,7 @@ impl Context {
             std::fs::create_dir_all(out.join(folder)).with_context(|| format!("{} cannot be made", out.display()))?;
         }
         let rounds = if args.quick { args.rounds.min(1) } else { args.rounds };
-        Ok(Self { root: root.to_owned(), out, quick: args.quick, rounds })
+        Ok(Self { root: root.to_owned(), out, quick: args.quick, rounds, line: args.line.clone() })
     }
 
     /// One of two: for a run that counts, and for `--quick`.

@@ -33,7 +33,7 @@ pub(crate) fn all(context: &Context, args: &Args, scenes: &[Scene], results: &Re
         println!("## {}: {}\n\n{body}", scene.key, scene.question);
         json::write(context, scene, results, &standings, &machine)?;
         plot::write(context, scene, results)?;
-        if !context.quick && args.peers.is_empty() {
+        if !context.quick && args.peers.is_empty() && args.line.is_none() {
             page::refresh(context, scene, &machine, &body)?;
         }
     }

@@ -123,8 +123,6 @@ fn cells<C: Caller>(
             if work == Work::Callback && !calls_back {
                 continue;
             }
-            let cell = Cell { work, in_flight: in_flight / connections, time: context.pick(TIME, TIME / 4) };
-            let measured = cell.run(&callers[..connections], running).await?;
             let what = match work {
                 Work::Sync(bytes) if bytes < KIB => format!("{bytes} B"),
                 Work::Sync(bytes) => format!("{} KiB", bytes / KIB),
@@ -132,6 +130,11 @@ fn cells<C: Caller>(
             };
             let plural = if connections == 1 { "" } else { "s" };
             let line = format!("{what}, {in_flight} in flight, {connections} connection{plural}");
+            if context.line.as_ref().is_some_and(|part| !line.contains(part)) {
+                continue;
+            }
+            let cell = Cell { work, in_flight: in_flight / connections, time: context.pick(TIME, TIME / 4) };
+            let measured = cell.run(&callers[..connections], running).await?;
             figures.push(Figure::higher(&line, &running.name, "calls/s", measured.per_second));
             // Of no answer there is no more to say.
             if measured.per_second > 0.0 {
