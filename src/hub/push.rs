@@ -46,12 +46,6 @@ impl PushOptions {
     pub const fn within(within: Duration) -> Self {
         Self { within: Some(within) }
     }
-
-    /// The same, but no longer than this: for what a remote caller asks, who can only shorten it.
-    #[must_use]
-    pub fn at_most(self, most: Duration, default: Duration) -> Self {
-        Self { within: Some(self.within.unwrap_or(default).min(most)) }
-    }
 }
 
 /// Why a push came to no answer.
@@ -168,9 +162,6 @@ impl Hub {
         let action = Arc::new(action.clone());
         let (mut reached, mut skipped) = (0, 0_usize);
         for entry in self.registry.matching(filter) {
-            if entry.is_closing() {
-                continue;
-            }
             match entry.outlet.cast(&action) {
                 Ok(()) => reached += 1,
                 Err(PushError::TooManyInFlight { .. }) => skipped += 1,
