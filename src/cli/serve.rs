@@ -89,11 +89,11 @@ pub(crate) async fn open(
         settings.hub.poll = None;
     }
     if in_memory {
-        // No request to it is on its way for long, so what was superseded need not stay for two minutes: with a thousand syncs
-        // of 64 KiB a second that would be 8 GB.
+        // No request to it is ever on its way, so what was superseded need not stay for two minutes: with a thousand syncs of 64 KiB
+        // a second that would be 8 GB. And what comes next is put where that was: in memory that is at hand.
         let store = &mut settings.hub.store;
         (store.lease, store.request_time, store.free_after) =
-            (Duration::from_secs(2), Duration::from_secs(1), Duration::from_secs(3));
+            (Duration::from_millis(200), Duration::from_millis(50), Duration::from_millis(250));
     }
     let objects = storage::open(location, s3).await.map_err(|error| Failure::of(Exit::Store, &error))?;
     let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
