@@ -153,7 +153,7 @@ where
     };
     tokio::select! {
         biased;
-        () = connection.closing.cancelled() => closed(),
+        () = connection.closing() => closed(),
         () = hub.close_when_expired(connection) => closed(),
         () = caller.departed() => {
             // A call closed its own connection. Its answer goes out first; nothing that comes in is begun any more.

@@ -11,6 +11,7 @@ mod channel;
 pub mod command;
 pub mod frame;
 pub mod gallery;
+mod hangup;
 pub mod manifest;
 pub mod member;
 pub mod page;

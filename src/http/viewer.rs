@@ -28,6 +28,7 @@ use crate::share::view::Revision;
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::manifest::manifest;
+use crate::viewer::member::Member;
 use crate::viewer::sse::{Admitted, Stream};
 use crate::viewer::uplink::{Defaults, UPLINK_BYTES_MAX, Uplink, read_defaults};
 use crate::viewer::ws;
@@ -197,16 +198,14 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -
             member => member,
         },
     };
-    let _leave = match &member {
-        Some(member) => match member.begin_command() {
-            Ok(leave) => leave,
-            Err(refusal) => return Ok(frame::refused(&uplink.id, &refusal)),
-        },
-        // Whoever has no stream shares a few places with all who have none.
-        None => {
-            Arc::clone(&doors.posts).try_acquire_owned().map_err(|_| Refusal::Unavailable { retry_after_ms: 1_000 })?
-        }
+    let _leave = match member.as_ref().map(Member::begin_command).transpose() {
+        Ok(leave) => leave,
+        Err(refusal) => return Ok(frame::refused(&uplink.id, &refusal)),
     };
+    // Whoever has no stream shares a few places with all who have none.
+    let place =
+        || Arc::clone(&doors.posts).try_acquire_owned().map_err(|_| Refusal::Unavailable { retry_after_ms: 1_000 });
+    let _place = member.is_none().then(place).transpose()?;
     let caller = Caller { hub: Arc::clone(&doors.hub), room, pass, member, principal, is_on_socket: false };
     Ok(uplink.answer(&caller, doors.viewer.command_within).await)
 }

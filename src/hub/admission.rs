@@ -87,7 +87,7 @@ impl Hub {
             tokio::select! {
                 biased;
                 // Closed meanwhile: `Pending::admit` says why.
-                () = entry.closing.cancelled() => {}
+                () = entry.closing() => {}
                 looked = look => match looked {
                     Ok(Ok(())) => {}
                     Ok(Err(Refusal::Unauthorized { .. })) => return Err(pending.turn_away(CloseReason::REVOKED)),
@@ -112,7 +112,7 @@ impl Hub {
         let failed = tokio::select! {
             biased;
             // Its door sees that at once.
-            () = entry.closing.cancelled() => return Ok(connection),
+            () = entry.closing() => return Ok(connection),
             opened = opened => match opened {
                 Ok(Ok(())) => return Ok(connection),
                 Ok(Err(error)) => chain(error.as_ref()),

@@ -51,8 +51,10 @@ pub(super) struct Audience {
 
 #[derive(Debug, Default)]
 pub(super) struct Inner {
-    /// By number, so in the order in which they came. As many as the registry admits.
-    seats: BTreeMap<u64, Option<String>>,
+    /// How many watch: as many as the registry admits at most.
+    viewers: usize,
+    /// The names of those that gave one, by number, so in the order in which they came.
+    names: BTreeMap<u64, String>,
     seats_taken: u64,
     /// Rises when somebody comes, goes or is named.
     changes: u64,
@@ -86,8 +88,8 @@ impl Room {
     #[must_use]
     pub fn take_seat(self: &Arc<Self>) -> Seat {
         let number = self.audience().change(|inner| {
+            inner.viewers += 1;
             inner.seats_taken += 1;
-            inner.seats.insert(inner.seats_taken, None);
             inner.seats_taken
         });
         self.announce();
@@ -154,8 +156,8 @@ impl Audience {
 
 impl Inner {
     fn watching(&self) -> Watching {
-        let names = self.seats.values().flatten().take(VIEWER_NAMES_MAX).cloned();
-        Watching { viewers: self.seats.len(), names: names.collect() }
+        let names = self.names.values().take(VIEWER_NAMES_MAX).cloned();
+        Watching { viewers: self.viewers, names: names.collect() }
     }
 }
 
@@ -187,7 +189,10 @@ impl Seat {
                 return Err(Refusal::invalid(0, "a name has a character that can be seen, and no control characters"));
             }
         }
-        self.room.audience().change(|inner| inner.seats.insert(self.number, name.map(str::to_owned)));
+        self.room.audience().change(|inner| match name {
+            Some(name) => inner.names.insert(self.number, name.to_owned()),
+            None => inner.names.remove(&self.number),
+        });
         self.room.announce();
         Ok(())
     }
@@ -217,7 +222,8 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.room.audience().change(|inner| {
-            inner.seats.remove(&self.number);
+            inner.viewers -= 1;
+            inner.names.remove(&self.number);
             inner.asks.take_back(self.number);
         });
         self.room.announce();

@@ -161,7 +161,7 @@ impl Feed {
     /// # Errors
     /// As [`Feed::next`].
     pub fn look(&mut self) -> Result<Option<Arc<Event>>, Refusal> {
-        if let Some(event) = self.pieces.pop_front() {
+        if let Some(event) = self.next_piece() {
             self.check()?;
             return Ok(Some(event));
         }
@@ -174,7 +174,16 @@ impl Feed {
             After::Nothing => {}
         }
         self.begun = true;
-        Ok(self.pieces.pop_front())
+        Ok(self.next_piece())
+    }
+
+    fn next_piece(&mut self) -> Option<Arc<Event>> {
+        let piece = self.pieces.pop_front();
+        if self.pieces.is_empty() {
+            // Between two events it keeps no room for pieces.
+            self.pieces = VecDeque::new();
+        }
+        piece
     }
 
     /// Passes as long as the pass is good, as far as this host knows.

@@ -46,12 +46,6 @@ impl PushOptions {
     pub const fn within(within: Duration) -> Self {
         Self { within: Some(within) }
     }
-
-    /// The same, but no longer than this: for what a remote caller asks, who can only shorten it.
-    #[must_use]
-    pub fn at_most(self, most: Duration, default: Duration) -> Self {
-        Self { within: Some(self.within.unwrap_or(default).min(most)) }
-    }
 }
 
 /// Why a push came to no answer.
@@ -168,9 +162,6 @@ impl Hub {
         let action = Arc::new(action.clone());
         let (mut reached, mut skipped) = (0, 0_usize);
         for entry in self.registry.matching(filter) {
-            if entry.closing.is_cancelled() {
-                continue;
-            }
             match entry.outlet.cast(&action) {
                 Ok(()) => reached += 1,
                 Err(PushError::TooManyInFlight { .. }) => skipped += 1,
@@ -186,7 +177,7 @@ impl Hub {
 
 /// Pushes to a connection, whose action was checked.
 pub(super) async fn push_to(entry: &Entry, action: Action, within: Duration) -> Result<Answer, PushError> {
-    if entry.closing.is_cancelled() {
+    if entry.is_closing() {
         return Err(PushError::ConnectionGone);
     }
     let action = Arc::new(action);
@@ -194,7 +185,7 @@ pub(super) async fn push_to(entry: &Entry, action: Action, within: Duration) -> 
     let answer = tokio::select! {
         // The end first: what is closed delivers nothing more.
         biased;
-        () = entry.closing.cancelled() => return Err(PushError::ConnectionGone),
+        () = entry.closing() => return Err(PushError::ConnectionGone),
         // An answer that is there counts, though the client left after it.
         answer = answer => answer,
         () = entry.outlet.ended() => return Err(PushError::ConnectionGone),

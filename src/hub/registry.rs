@@ -5,7 +5,7 @@
 //! ([`Hub::admit`](crate::hub::Hub::admit)), and [`Pending::admit`] lets it in, unless it was closed in between. So whatever
 //! is revoked during an upgrade either meets the entry here, or is seen by the second look.
 //!
-//! Closing takes the entry out first and tells its door then, by the [`closing`](Entry::closing) token: a connection is
+//! Closing takes the entry out first and tells its door then, by [`closing`](Entry::closing): a connection is
 //! counted as closed once, however many close it. From that moment it [is closed](Entry::is_closed): its door
 //! begins no call any more, cancels those that run, delivers nothing, and sends the Close frame. A place is given back by a
 //! guard's `Drop` when all of that is done.
@@ -39,19 +39,15 @@ pub struct Registry {
 
 #[derive(Debug, Default)]
 struct Places {
-    /// By number: the oldest first. At most `connections_max`.
-    slots: BTreeMap<u64, Slot>,
-    /// Guards that are alive: those of `slots`, and of connections that were closed and still say goodbye.
+    /// Those that wait to be admitted, by number.
+    pending: BTreeMap<u64, Arc<Entry>>,
+    /// Those that were, by number: the oldest first. With `pending` at most `connections_max`.
+    admitted: BTreeMap<u64, Arc<Entry>>,
+    /// Guards that are alive: those of both, and of connections that were closed and still say goodbye.
     taken: usize,
     numbered: u64,
     /// From now on nobody is registered.
     shut: bool,
-}
-
-#[derive(Debug)]
-struct Slot {
-    entry: Arc<Entry>,
-    admitted: bool,
 }
 
 impl Registry {
@@ -85,7 +81,7 @@ impl Registry {
         let number = places.numbered;
         let id = ConnectionId(format!("{:08x}-{number}", self.incarnation));
         let entry = Arc::new(Entry::new(id, number, door, principal, since));
-        places.slots.insert(number, Slot { entry: Arc::clone(&entry), admitted: false });
+        places.pending.insert(number, Arc::clone(&entry));
         Ok(Pending(Place { entry, registry: Arc::clone(self), hooks: None }))
     }
 
@@ -96,7 +92,7 @@ impl Registry {
     pub fn join(&self, entry: &Entry, who: &Principal) -> Result<(), Refusal> {
         let surplus = {
             let mut places = self.lock();
-            if !places.slots.contains_key(&entry.number) {
+            if !places.holds(entry.number) {
                 return Err(Refusal::Unauthorized { reason: "this connection was closed by the host".into() });
             }
             entry.join(who)?;
@@ -116,10 +112,8 @@ impl Registry {
         if !counts(who) {
             return Vec::new();
         }
-        let others = places
-            .slots
-            .iter()
-            .filter(|(number, slot)| slot.admitted && **number != newcomer && slot.entry.any_principal(counts));
+        let others =
+            places.admitted.iter().filter(|(number, entry)| **number != newcomer && entry.any_principal(counts));
         let others: Vec<u64> = others.map(|(number, _)| *number).collect();
         let surplus = (others.len() + 1).saturating_sub(max.get());
         others[..surplus].iter().filter_map(|number| places.take(*number, &CloseReason::TOO_MANY)).collect()
@@ -155,7 +149,10 @@ impl Registry {
 
     fn take_matching(&self, reason: &CloseReason, matches: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
         // Matched without the lock, because it is the caller's code; taken out one by one, by whoever comes first.
-        let found = self.snapshot(|_| true);
+        let found: Vec<_> = {
+            let places = self.lock();
+            places.admitted.values().chain(places.pending.values()).cloned().collect()
+        };
         let numbers = found.iter().filter(|entry| matches(entry)).map(|entry| entry.number);
         let numbers: Vec<u64> = numbers.collect();
         let mut places = self.lock();
@@ -165,19 +162,19 @@ impl Registry {
     /// How many connections are admitted, a peer that closed but was not yet taken out included.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.lock().slots.values().filter(|slot| slot.admitted).count()
+        self.lock().admitted.len()
     }
 
     /// How many connections wait to be admitted.
     #[must_use]
     pub fn count_pending(&self) -> usize {
-        self.lock().slots.values().filter(|slot| !slot.admitted).count()
+        self.lock().pending.len()
     }
 
     /// How many admitted connections of a door there are.
     #[must_use]
     pub fn count_of(&self, door: Door) -> usize {
-        self.lock().slots.values().filter(|slot| slot.admitted && slot.entry.door == door).count()
+        self.lock().admitted.values().filter(|entry| entry.door == door).count()
     }
 
     /// How many places are taken: by admitted connections, by pending ones, and by those that were closed and still say
@@ -190,7 +187,7 @@ impl Registry {
     /// The admitted connections that match, the oldest first.
     #[must_use]
     pub fn matching(&self, matches: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
-        let mut found = self.snapshot(|slot| slot.admitted);
+        let mut found = self.connections();
         found.retain(|entry| matches(entry));
         found
     }
@@ -198,7 +195,7 @@ impl Registry {
     /// All admitted connections, the oldest first.
     #[must_use]
     pub fn connections(&self) -> Vec<Arc<Entry>> {
-        self.snapshot(|slot| slot.admitted)
+        self.lock().admitted.values().cloned().collect()
     }
 
     /// The admitted connection of this name.
@@ -206,8 +203,7 @@ impl Registry {
     pub fn get(&self, id: &str) -> Option<Arc<Entry>> {
         let number: u64 = id.rsplit_once('-')?.1.parse().ok()?;
         let places = self.lock();
-        let slot = places.slots.get(&number).filter(|slot| slot.admitted && slot.entry.id.as_str() == id)?;
-        Some(Arc::clone(&slot.entry))
+        places.admitted.get(&number).filter(|entry| entry.id.as_str() == id).cloned()
     }
 
     /// The admitted connections after the one with this number, the oldest first, and the number to go on after; `None`:
@@ -215,8 +211,8 @@ impl Registry {
     #[must_use]
     pub fn page(&self, after: u64, limit: usize) -> (Vec<Arc<Entry>>, Option<u64>) {
         let places = self.lock();
-        let later = places.slots.range(after.saturating_add(1)..).map(|(_, slot)| slot).filter(|slot| slot.admitted);
-        let mut page: Vec<_> = later.take(limit + 1).map(|slot| Arc::clone(&slot.entry)).collect();
+        let later = places.admitted.range(after.saturating_add(1)..).map(|(_, entry)| entry);
+        let mut page: Vec<_> = later.take(limit + 1).cloned().collect();
         let more = page.len() > limit;
         page.truncate(limit);
         let next = page.last().filter(|_| more).map(|entry| entry.number);
@@ -247,10 +243,6 @@ impl Registry {
         }
     }
 
-    fn snapshot(&self, which: impl Fn(&Slot) -> bool) -> Vec<Arc<Entry>> {
-        self.lock().slots.values().filter(|slot| which(slot)).map(|slot| Arc::clone(&slot.entry)).collect()
-    }
-
     fn lock(&self) -> MutexGuard<'_, Places> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -264,9 +256,19 @@ fn close_surplus(surplus: &[Arc<Entry>]) {
 }
 
 impl Places {
+    /// Whether it is there, admitted or not.
+    fn holds(&self, number: u64) -> bool {
+        self.admitted.contains_key(&number) || self.pending.contains_key(&number)
+    }
+
+    /// Takes an entry out, wherever it is.
+    fn remove(&mut self, number: u64) -> Option<Arc<Entry>> {
+        self.admitted.remove(&number).or_else(|| self.pending.remove(&number))
+    }
+
     /// Takes an entry out and says why; its door is still to be told. `None` if somebody else has.
     fn take(&mut self, number: u64, reason: &CloseReason) -> Option<Arc<Entry>> {
-        let entry = self.slots.remove(&number)?.entry;
+        let entry = self.remove(number)?;
         let _first = entry.reason.set(reason.clone());
         Some(entry)
     }

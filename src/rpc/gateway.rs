@@ -362,8 +362,8 @@ impl share_rpc::Server for Gateway {
         mut results: share_rpc::OfferSinkResults,
     ) -> Result<(), Error> {
         let registered = async {
-            let principal = self.principal()?.clone();
-            Ok(register(&self.caller, principal, params.get()?.get_sink()?)?)
+            self.principal()?;
+            Ok(register(&self.caller, params.get()?.get_sink()?)?)
         };
         let mut results = results.get();
         match refusal_or_fault(registered.await)? {

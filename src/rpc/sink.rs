@@ -16,7 +16,6 @@ use tokio::time::timeout;
 
 use crate::contract::convert::ReadError;
 use crate::contract::push::{read_answer, write_action};
-use crate::hub::access::Principal;
 use crate::hub::push::{Answer, Delivery, PushError, SinkNumber};
 use crate::rpc::caller::{Caller, Held};
 use crate::share::error::Refusal;
@@ -24,14 +23,10 @@ use crate::share_capnp::{client_sink, registration};
 use crate::wire::guard::guard;
 
 /// Opens the connection's outlet to this sink; the client withdraws it by dropping what this gives.
-pub(super) fn register(
-    caller: &Rc<Caller>,
-    principal: Principal,
-    sink: client_sink::Client,
-) -> Result<registration::Client, Refusal> {
+pub(super) fn register(caller: &Rc<Caller>, sink: client_sink::Client) -> Result<registration::Client, Refusal> {
     let held = caller.hold()?;
     let pushes_max = caller.hub.settings().limits.pushes_in_flight_max;
-    let (number, deliveries) = caller.entry.outlet.open(principal, pushes_max);
+    let (number, deliveries) = caller.entry.outlet.open(pushes_max);
     drop(caller.set_sink(Some(sink)));
     if let Some(deliveries) = deliveries {
         tokio::task::spawn_local(deliver(Rc::clone(caller), deliveries));
@@ -67,7 +62,7 @@ async fn deliver(caller: Rc<Caller>, mut deliveries: mpsc::Receiver<Delivery>) {
         };
         let Some(delivery) = delivery else { return };
         caller.room().await;
-        if delivery.is_given_up() || caller.entry.closing.is_cancelled() {
+        if delivery.is_given_up() || caller.entry.is_closing() {
             continue;
         }
         // Withdrawn meanwhile: whoever waits finds no return path.

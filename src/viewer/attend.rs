@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinSet, consume_budget};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -22,6 +21,8 @@ use crate::viewer::channel::{Channel, Down};
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
+use crate::viewer::hangup::hang_up;
+use crate::viewer::member::Leave;
 use crate::viewer::sse;
 use crate::viewer::streams::Place;
 use crate::viewer::transport::{Form, Heard, Transport};
@@ -59,7 +60,7 @@ enum Ended {
 
 /// Answers that are not in the socket yet, and commands that run: at most
 /// [`COMMANDS_IN_FLIGHT_MAX`](crate::viewer::member::COMMANDS_IN_FLIGHT_MAX), for each keeps its leave until then.
-type Commands = JoinSet<(String, OwnedSemaphorePermit)>;
+type Commands = JoinSet<(String, Leave)>;
 
 /// What a binary frame is told.
 pub(super) const BINARY: CloseReason =
@@ -76,7 +77,7 @@ pub(super) async fn attend(mut viewer: Box<Viewer>) {
         let (entry, galleries) = (Arc::clone(viewer.connection.entry()), Arc::clone(&viewer.galleries));
         tokio::select! {
             biased;
-            () = entry.closing.cancelled() => Some(Ended::Closed),
+            () = entry.closing() => Some(Ended::Closed),
             () = galleries.hub().close_when_expired(&entry) => Some(Ended::Closed),
             worked = viewer.work() => worked.err(),
         }
@@ -186,10 +187,7 @@ impl Viewer {
         }
     }
 
-    async fn answer(
-        &mut self,
-        answer: Result<(String, OwnedSemaphorePermit), tokio::task::JoinError>,
-    ) -> Result<(), Ended> {
+    async fn answer(&mut self, answer: Result<(String, Leave), tokio::task::JoinError>) -> Result<(), Ended> {
         match answer {
             Ok((answer, _leave)) => self.send(&answer).await,
             // It was aborted, and then so is all of this.
@@ -262,12 +260,16 @@ impl Viewer {
             Transport::Socket(_) | Transport::Quiet(_) => refusal,
             Transport::Events { .. } => refusal.or_else(|| Some(sse::refusal(&reason))),
         };
-        let goodbye = async {
+        let goodbye = async move {
             self.finish().await?;
             if let Some(refusal) = refusal {
                 self.send(&frame::ended(&refusal)).await?;
             }
             self.transport.close(&reason).await;
+            // It watches no more, and is a connection until it is closed.
+            let Self { connection: _connection, transport, channel, place, .. } = *self;
+            drop((channel, place));
+            hang_up(transport.into_tcp()).await;
             Ok::<_, Ended>(())
         };
         // A viewer that does not take it is gone all the same.
@@ -275,7 +277,8 @@ impl Viewer {
     }
 }
 
-/// How long a viewer may take to take its farewell. A shutdown waits for it.
+/// How long a viewer may take to take its farewell, and to close its side. Its connection keeps its place in the registry so
+/// long, and a shutdown waits for it.
 pub(super) const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 async fn silence(until: Option<Instant>) {

@@ -109,7 +109,10 @@ impl Channel {
         if self.stage == Stage::Caught {
             self.stage = Stage::Ready;
             let revision = self.feed.cursor();
-            return Ok(Some(Down::Frame(frame::ready(revision, Some(&self.member.channel)), Some(revision))));
+            return Ok(Some(Down::Frame(
+                frame::ready(revision, Some(&self.member.channel.to_string())),
+                Some(revision),
+            )));
         }
         if let Some(notice) = self.member.seat.look(&mut self.told) {
             self.feed.check()?;

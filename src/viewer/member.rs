@@ -4,9 +4,10 @@
 //! audience and its name. There are as many as the registry admits.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::hub::Hub;
 use crate::hub::audience::Seat;
@@ -19,6 +20,37 @@ use crate::share::error::Refusal;
 /// Commands of one viewer that are not answered yet: a page asks for a few pages of history at once.
 pub const COMMANDS_IN_FLIGHT_MAX: usize = 16;
 
+/// The name of a channel: 128 random bits, written as 32 digits of `0-9a-f`. Whoever has it may command the viewer's stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChannelName([u8; 16]);
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChannelName(..)")
+    }
+}
+
+/// A text is no channel's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a channel's name is 32 digits of 0-9 and a-f")]
+pub struct BadChannelName;
+
+impl FromStr for ChannelName {
+    type Err = BadChannelName;
+
+    fn from_str(text: &str) -> Result<Self, BadChannelName> {
+        let is_name = text.len() == 32 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        let bits = u128::from_str_radix(text, 16).ok().filter(|_| is_name).ok_or(BadChannelName)?;
+        Ok(Self(bits.to_be_bytes()))
+    }
+}
+
 /// A viewer that is being served.
 #[derive(Debug)]
 pub struct Member {
@@ -28,17 +60,22 @@ pub struct Member {
     pub seat: Seat,
     /// What lets it see the share.
     pub pass: Pass,
-    /// The name of its channel: 128 random bits.
-    pub channel: String,
+    /// The name of its channel.
+    pub channel: ChannelName,
     /// Bound: [`COMMANDS_IN_FLIGHT_MAX`]; past it a command is refused.
-    commands: Arc<Semaphore>,
+    commands: AtomicUsize,
     members: Weak<Members>,
 }
+
+/// Leave to run a command. Dropping it gives it back.
+#[derive(Debug)]
+#[must_use = "dropping it gives it back"]
+pub struct Leave(Arc<Member>);
 
 /// The viewers of one host.
 #[derive(Debug, Default)]
 pub struct Members {
-    by_channel: Mutex<HashMap<String, Weak<Member>>>,
+    by_channel: Mutex<HashMap<ChannelName, Weak<Member>>>,
 }
 
 impl Members {
@@ -55,22 +92,22 @@ impl Members {
             entry,
             seat: feed.room().take_seat(),
             pass: feed.pass().cloned().unwrap_or(Pass::VIEWER),
-            channel: format!("{bits:032x}"),
-            commands: Arc::new(Semaphore::new(COMMANDS_IN_FLIGHT_MAX)),
+            channel: ChannelName(bits.to_be_bytes()),
+            commands: AtomicUsize::new(0),
             members: Arc::downgrade(self),
         });
-        self.by_channel().insert(member.channel.clone(), Arc::downgrade(&member));
+        self.by_channel().insert(member.channel, Arc::downgrade(&member));
         Ok(member)
     }
 
     /// The viewer of this channel, which must watch this share.
     #[must_use]
     pub fn get(&self, channel: &str, room: &Room) -> Option<Arc<Member>> {
-        let member = self.by_channel().get(channel)?.upgrade()?;
+        let member = self.by_channel().get(&channel.parse().ok()?)?.upgrade()?;
         (member.seat.room().id() == room.id()).then_some(member)
     }
 
-    fn by_channel(&self) -> MutexGuard<'_, HashMap<String, Weak<Member>>> {
+    fn by_channel(&self) -> MutexGuard<'_, HashMap<ChannelName, Weak<Member>>> {
         self.by_channel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -80,10 +117,19 @@ impl Member {
     ///
     /// # Errors
     /// [`COMMANDS_IN_FLIGHT_MAX`] are running.
-    pub fn begin_command(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub fn begin_command(self: &Arc<Self>) -> Result<Leave, Refusal> {
         let max = COMMANDS_IN_FLIGHT_MAX;
-        let permit = Arc::clone(&self.commands).try_acquire_owned();
-        permit.map_err(|_| Refusal::limit("commandsInFlightMax", max, max + 1))
+        let one_more = |running: usize| (running < max).then_some(running + 1);
+        match self.commands.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
+            Ok(_) => Ok(Leave(Arc::clone(self))),
+            Err(_) => Err(Refusal::limit("commandsInFlightMax", max, max + 1)),
+        }
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.0.commands.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -108,7 +108,7 @@ impl Stream {
     async fn tell(&mut self) -> Bytes {
         let down = tokio::select! {
             biased;
-            () = self.connection.closing.cancelled() => Err(self.reason()),
+            () = self.connection.closing() => Err(self.reason()),
             () = expired(&mut self.expiry) => Err(self.reason()),
             down = self.channel.next() => down,
         };

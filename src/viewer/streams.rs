@@ -30,7 +30,6 @@ pub struct Streams {
 #[derive(Debug)]
 pub struct Place {
     streams: Arc<Streams>,
-    scope: Scope,
     entry: Arc<Entry>,
 }
 
@@ -45,7 +44,7 @@ impl Streams {
         };
         let surplus: Vec<_> = {
             let mut all = self.live();
-            let streams = all.entry(scope.clone()).or_default();
+            let streams = all.entry(scope).or_default();
             streams.push(Arc::clone(entry));
             // Those that were closed are on their way out.
             let open: Vec<_> = streams.iter().filter(|entry| !entry.is_closed()).collect();
@@ -57,7 +56,7 @@ impl Streams {
                 audit::over_cap(&oldest);
             }
         }
-        Place { streams: Arc::clone(self), scope, entry: Arc::clone(entry) }
+        Place { streams: Arc::clone(self), entry: Arc::clone(entry) }
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<Scope, Vec<Arc<Entry>>>> {
@@ -68,10 +67,12 @@ impl Streams {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut all = self.streams.live();
-        if let Some(streams) = all.get_mut(&self.scope) {
+        // Neither its principal nor its address has changed since it came in.
+        let scope = scope(&self.entry);
+        if let Some(streams) = all.get_mut(&scope) {
             streams.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
             if streams.is_empty() {
-                all.remove(&self.scope);
+                all.remove(&scope);
             }
         }
     }

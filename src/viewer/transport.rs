@@ -101,6 +101,14 @@ impl Transport {
         }
     }
 
+    /// The socket alone.
+    pub(super) fn into_tcp(self) -> TcpStream {
+        match self {
+            Self::Socket(socket) => socket.into_inner().socket.into_inner(),
+            Self::Quiet(tcp) | Self::Events { tcp, .. } => tcp,
+        }
+    }
+
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Socket(socket) => socket.get_ref().socket.get_ref(),
@@ -169,7 +177,7 @@ impl Transport {
     pub(super) fn rest(self) -> Self {
         match self {
             Self::Socket(socket) if socket.get_ref().read == socket.get_ref().heard => {
-                Self::Quiet(socket.into_inner().socket.into_inner())
+                Self::Quiet(Self::Socket(socket).into_tcp())
             }
             other @ (Self::Socket(_) | Self::Quiet(_) | Self::Events { .. }) => other,
         }

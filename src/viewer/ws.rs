@@ -8,8 +8,7 @@
 
 use std::sync::Arc;
 
-use async_tungstenite::tungstenite::protocol::CloseFrame;
-use async_tungstenite::tungstenite::{Message, Utf8Bytes};
+use async_tungstenite::tungstenite::Message;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -24,6 +23,7 @@ use crate::viewer::channel::Channel;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};
 use crate::viewer::frame;
 use crate::viewer::gallery::Galleries;
+use crate::viewer::hangup::hang_up;
 use crate::viewer::member::Members;
 use crate::viewer::transport::{self, Heard, Socket, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
@@ -55,14 +55,14 @@ pub async fn serve(
     let mut socket = Box::new(transport::socket(socket, received).await);
     let connection = match galleries.hub().admit(pending).await {
         Ok(connection) => connection,
-        Err(turned_away) => return say_goodbye(&mut socket, Some(&turned_away.reason)).await,
+        Err(turned_away) => return say_goodbye(socket, Some(&turned_away.reason)).await,
     };
     let feed = match see(&galleries, &connection, asked.id, asked.cursor, asked.feed, &mut socket).await {
         Ok(feed) => feed,
-        Err(farewell) => return say_goodbye(&mut socket, farewell.as_ref()).await,
+        Err(farewell) => return say_goodbye(socket, farewell.as_ref()).await,
     };
     let Ok(member) = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed) else {
-        return say_goodbye(&mut socket, Some(&CloseReason::FAULT)).await;
+        return say_goodbye(socket, Some(&CloseReason::FAULT)).await;
     };
     let channel =
         Channel::new(Arc::clone(galleries.hub()), member, feed.telling(asked.values), galleries.settings().heartbeat);
@@ -70,11 +70,15 @@ pub async fn serve(
 }
 
 /// Closes a socket that is not attended to; `None`: it is not there any more, or not worth it.
-async fn say_goodbye(socket: &mut Socket, reason: Option<&CloseReason>) {
-    let Some(CloseReason { code, reason }) = reason else { return };
-    let close = socket.close(Some(CloseFrame { code: (*code).into(), reason: Utf8Bytes::from_static(reason) }));
+async fn say_goodbye(socket: Box<Socket>, reason: Option<&CloseReason>) {
+    let Some(reason) = reason else { return };
+    let mut transport = Transport::Socket(socket);
+    let goodbye = async move {
+        transport.close(reason).await;
+        hang_up(transport.into_tcp()).await;
+    };
     // A viewer that does not take the farewell is gone all the same.
-    let _ = timeout(GOODBYE_WITHIN, close).await;
+    let _ = timeout(GOODBYE_WITHIN, goodbye).await;
 }
 
 /// Gives the share, once it is clear that the viewer may see it.
@@ -93,7 +97,7 @@ async fn see(
     let within = galleries.settings().authenticate_within;
     let shown = tokio::select! {
         biased;
-        () = entry.closing.cancelled() => Err(None),
+        () = entry.closing() => Err(None),
         // Boxed, as it is for a moment and few do it.
         shown = timeout(within, Box::pin(show(hub, entry, &id, cursor, socket))) => shown.unwrap_or(Err(Some(UNSHOWN))),
     };

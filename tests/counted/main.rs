@@ -29,6 +29,8 @@ use tokio::runtime::Runtime;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
+mod waiting;
+
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Calls in flight at once, as the benches have it.
 const AT_ONCE: usize = 64;

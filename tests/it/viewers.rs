@@ -4,6 +4,7 @@ mod asks;
 mod audience;
 mod commands;
 mod events;
+mod goodbye;
 mod heartbeats;
 mod manifest;
 mod operations;

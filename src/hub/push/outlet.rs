@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::access::Principal;
 use crate::hub::push::PushError;
 use crate::share::limits::CASTS_IN_FLIGHT_MAX;
 use crate::share::push::{Action, Answer};
@@ -23,17 +22,17 @@ use crate::share::push::{Action, Answer};
 #[derive(Default)]
 pub struct Outlet {
     state: Mutex<State>,
-    /// Made for the first sink.
-    queue: OnceLock<Queue>,
-    /// The connection is over: every push that waits is settled.
-    ended: CancellationToken,
+    /// Made for the first sink. Boxed, as most connections are viewers', who have none.
+    queue: OnceLock<Box<Queue>>,
+    /// The connection is over: every push that waits is settled. Made for the first who waits for that.
+    ended: OnceLock<CancellationToken>,
 }
 
 #[derive(Default)]
 struct State {
     newest: SinkNumber,
-    /// Whose sink it is, while there is one.
-    open: Option<Principal>,
+    /// Whether there is a sink.
+    is_open: bool,
     has_ended: bool,
 }
 
@@ -80,20 +79,19 @@ impl Delivery {
 }
 
 impl Outlet {
-    /// Opens the way for a sink that `principal` offers, in the place of the one before. The first time it gives the end of
-    /// the queue that the connection's task takes from, until the outlet has [ended](Self::ended). `pushes_max` counts the
-    /// first time.
-    pub fn open(&self, principal: Principal, pushes_max: usize) -> (SinkNumber, Option<mpsc::Receiver<Delivery>>) {
+    /// Opens the way for a sink, in the place of the one before. The first time it gives the end of the queue that the
+    /// connection's task takes from, until the outlet has [ended](Self::ended). `pushes_max` counts the first time.
+    pub fn open(&self, pushes_max: usize) -> (SinkNumber, Option<mpsc::Receiver<Delivery>>) {
         let mut receiver = None;
         self.queue.get_or_init(|| {
             let (deliveries, end) = mpsc::channel(pushes_max + CASTS_IN_FLIGHT_MAX);
             receiver = Some(end);
             let (pushes, casts) = (Semaphore::new(pushes_max), Semaphore::new(CASTS_IN_FLIGHT_MAX));
-            Queue { pushes: Arc::new(pushes), pushes_max, casts: Arc::new(casts), deliveries }
+            Box::new(Queue { pushes: Arc::new(pushes), pushes_max, casts: Arc::new(casts), deliveries })
         });
         let mut state = self.state();
         state.newest.0 += 1;
-        state.open = Some(principal).filter(|_| !state.has_ended);
+        state.is_open = !state.has_ended;
         (state.newest, receiver)
     }
 
@@ -102,7 +100,7 @@ impl Outlet {
         let mut state = self.state();
         let is_newest = state.newest == number;
         if is_newest {
-            state.open = None;
+            state.is_open = false;
         }
         is_newest
     }
@@ -112,26 +110,24 @@ impl Outlet {
     pub fn end(&self) {
         {
             let mut state = self.state();
-            (state.open, state.has_ended) = (None, true);
+            (state.is_open, state.has_ended) = (false, true);
         }
-        self.ended.cancel();
+        // Whoever comes to wait after this sees it in the state.
+        self.ended.get().inspect(|ended| ended.cancel());
     }
 
     /// Whether there is a way to the client now.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.state().open.is_some()
-    }
-
-    /// Who offered the sink.
-    #[must_use]
-    pub fn principal(&self) -> Option<Principal> {
-        self.state().open.clone()
+        self.state().is_open
     }
 
     /// Resolves when the connection is over.
     pub async fn ended(&self) {
-        self.ended.cancelled().await;
+        let ended = self.ended.get_or_init(CancellationToken::new);
+        if !self.state().has_ended {
+            ended.cancelled().await;
+        }
     }
 
     /// Puts an action on its way, at once or not at all.
@@ -158,8 +154,8 @@ impl Outlet {
     ) -> Result<(), PushError> {
         let queue = match &*self.state() {
             State { has_ended: true, .. } => return Err(PushError::ConnectionGone),
-            State { open: Some(_), .. } => self.queue.get().ok_or(PushError::NoReturnPath)?,
-            State { open: None, .. } => return Err(PushError::NoReturnPath),
+            State { is_open: true, .. } => self.queue.get().ok_or(PushError::NoReturnPath)?,
+            State { is_open: false, .. } => return Err(PushError::NoReturnPath),
         };
         let (places, max) = match reply {
             Some(_) => (&queue.pushes, queue.pushes_max),

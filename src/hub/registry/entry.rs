@@ -1,13 +1,13 @@
 //! A connection as the registry knows it: its name and door, who it is, the ways to its client, and why it was closed.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
-use tokio_util::sync::CancellationToken;
 
 use crate::hub::access::Principal;
 use crate::hub::push::{Outlet, States};
@@ -103,8 +103,6 @@ pub struct Entry {
     pub since: Timestamp,
     /// Where its socket comes from; set by its door, not set within the process.
     pub address: OnceLock<IpAddr>,
-    /// Cancelled when the host closes it.
-    pub closing: CancellationToken,
     /// The way to its client, if that offered one.
     pub outlet: Outlet,
     /// What the service around the host remembers of it.
@@ -116,7 +114,10 @@ pub struct Entry {
     pub(super) number: u64,
     /// Who it authenticated as in-band. At most [`JOINED_MAX`].
     joined: Mutex<Vec<Principal>>,
-    joins: Notify,
+    /// Its door is to close it.
+    is_told: AtomicBool,
+    /// It joined another, or its door was told.
+    stirred: Notify,
     pub(super) reason: OnceLock<CloseReason>,
 }
 
@@ -138,14 +139,14 @@ impl Entry {
             principal,
             since,
             address: OnceLock::new(),
-            closing: CancellationToken::new(),
             outlet: Outlet::default(),
             states: States::default(),
             traffic: Traffic::default(),
             attendant: AtomicWaker::new(),
             number,
             joined: Mutex::default(),
-            joins: Notify::new(),
+            is_told: AtomicBool::new(false),
+            stirred: Notify::new(),
             reason: OnceLock::new(),
         }
     }
@@ -163,7 +164,7 @@ impl Entry {
             joined.push(who.clone());
         }
         drop(joined);
-        self.joins.notify_waiters();
+        self.stirred.notify_waiters();
         Ok(())
     }
 
@@ -181,8 +182,27 @@ impl Entry {
 
     /// Tells its door that it was closed.
     pub(super) fn tell_door(&self) {
-        self.closing.cancel();
+        self.is_told.store(true, Ordering::Release);
+        self.stirred.notify_waiters();
         self.attendant.wake();
+    }
+
+    /// Whether its door was told to close it.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.is_told.load(Ordering::Acquire)
+    }
+
+    /// Resolves when its door is to close it. Dropping the future loses nothing.
+    pub async fn closing(&self) {
+        loop {
+            // Whatever stirs after this wakes it.
+            let stirred = self.stirred.notified();
+            if self.is_closing() {
+                return;
+            }
+            stirred.await;
+        }
     }
 
     /// Has this woken when the connection is closed or [nudged](Entry::nudge): the last one that was given. For who waits
@@ -227,9 +247,9 @@ impl Entry {
         self.principal.iter().chain(joined.iter()).filter_map(|who| who.expires_at).min()
     }
 
-    /// Resolves when it authenticates as somebody else.
+    /// Resolves when it authenticates as somebody else, or is closed.
     pub(in crate::hub) fn joined_another(&self) -> Notified<'_> {
-        self.joins.notified()
+        self.stirred.notified()
     }
 
     fn joined(&self) -> MutexGuard<'_, Vec<Principal>> {

@@ -22,7 +22,7 @@ impl Drop for Place {
         {
             let mut places = self.registry.lock();
             // Not there any more if it was closed.
-            places.slots.remove(&self.entry.number);
+            places.remove(self.entry.number);
             places.taken -= 1;
         }
         self.entry.outlet.end();
@@ -102,13 +102,11 @@ impl Pending {
         let registry = Arc::clone(&place.registry);
         let surplus = {
             let mut places = registry.lock();
-            match places.slots.get_mut(&place.entry.number) {
-                Some(slot) => slot.admitted = true,
-                None => {
-                    let reason = place.entry.close_reason().cloned().unwrap_or(CloseReason::REVOKED);
-                    return Err(TurnedAway { reason, place });
-                }
-            }
+            let Some(entry) = places.pending.remove(&place.entry.number) else {
+                let reason = place.entry.close_reason().cloned().unwrap_or(CloseReason::REVOKED);
+                return Err(TurnedAway { reason, place });
+            };
+            places.admitted.insert(entry.number, entry);
             let who = place.entry.principal.as_ref();
             who.map(|who| registry.take_surplus(&mut places, who, place.entry.number)).unwrap_or_default()
         };

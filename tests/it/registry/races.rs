@@ -138,7 +138,7 @@ fn two_revokes_at_once_count_each_connection_once() {
                 (hub.close_account(&"ann".parse().unwrap()), by_token.join().unwrap())
             });
             assert_eq!(by_account + by_token, 16, "seed {seed}");
-            assert!(connections.iter().all(|connection| connection.closing.is_cancelled()));
+            assert!(connections.iter().all(|connection| connection.is_closing()));
         });
     }
 }
