@@ -42,8 +42,8 @@ const PAUSE_SHARE: u64 = 24;
 /// JSON is about four times as long as what it packs to.
 const PACKED: u64 = 4;
 
-/// From how many bytes on packing and unpacking leave the runtime's thread: 256 KiB, some milliseconds.
-const OFFLOAD_BYTES: usize = 256 << 10;
+/// From how many bytes on packing and unpacking leave the runtime's thread: 32 KiB, a fifth of a millisecond.
+const OFFLOAD_BYTES: usize = 32 << 10;
 
 /// When a fold is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

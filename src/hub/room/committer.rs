@@ -20,6 +20,10 @@ const BEHIND_MAX: usize = 64;
 /// taken for calls and queued.
 const TURNS: usize = 2;
 
+/// So many are answered before their answers are on their way: a caller that has its answer works on while the others are
+/// still given theirs. With 64 calls in flight over memory and all answered in one, the two ends would work in turn.
+const ANSWERS_AT_ONCE: usize = 16;
+
 /// The part of a write's time that the next one waits for the company of the last: a twentieth.
 const COMPANY_PART: u32 = 20;
 
@@ -209,7 +213,10 @@ impl Committer {
         let deletes = entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
         let erased = if deletes { Box::pin(self.erase()).await } else { Ok(false) };
         let finished_earlier = erased.is_ok_and(|erased| erased) && !outcomes.contains(&Outcome::Deleted);
-        for ((answer, outcome), entry) in answers.into_iter().zip(outcomes).zip(&entries) {
+        for (n, ((answer, outcome), entry)) in answers.into_iter().zip(outcomes).zip(&entries).enumerate() {
+            if n > 0 && n.is_multiple_of(ANSWERS_AT_ONCE) {
+                yield_now().await;
+            }
             let is_delete = matches!(entry, Entry::Delete { .. });
             let _ = answer.send(match erased {
                 Err(NotCommitted) if is_delete => Err(NotCommitted),
