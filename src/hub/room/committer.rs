@@ -20,9 +20,10 @@ const BEHIND_MAX: usize = 64;
 /// taken for calls and queued.
 const TURNS: usize = 2;
 
-/// So many are answered before their answers are on their way: a caller that has its answer works on while the others are
-/// still given theirs. With 64 calls in flight over memory and all answered in one, the two ends would work in turn.
-const ANSWERS_AT_ONCE: usize = 16;
+/// So many are answered before their answers are on their way, which is what a connection sends in one: a caller that has its
+/// answer works on while the others are still given theirs. Answered all in one, 64 callers of a share in memory and their host
+/// work in turn, and make 60,000 calls a second instead of 105,000 on two cores.
+const ANSWERS_AT_ONCE: usize = 8;
 
 /// The part of a write's time that the next one waits for the company of the last: a twentieth.
 const COMPANY_PART: u32 = 20;
