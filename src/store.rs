@@ -97,7 +97,7 @@ pub struct StoreSettings {
     /// How long an append goes on trying before it gives up with an error. Default 20 s.
     pub append_time: Duration,
     /// How long the emptied keys of a deleted share stay, to stand in the way of writers that know no better. Default
-    /// 120 s; taken as `lease + request_time` if that is longer.
+    /// 60 s, half a minute more than the 35 s of `lease + request_time`; taken as those if they are longer.
     pub free_after: Duration,
     /// Segments that gather before they are folded. Default 64: a log that is read costs at most some 300 small reads, most
     /// of them at once.
@@ -123,7 +123,7 @@ impl Default for StoreSettings {
             lease: Duration::from_secs(20),
             request_time: Duration::from_secs(15),
             append_time: Duration::from_secs(20),
-            free_after: Duration::from_secs(120),
+            free_after: Duration::from_secs(60),
             fold_segments: 64,
             sorted_listings: false,
             listing_page: 1_000,

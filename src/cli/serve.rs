@@ -89,7 +89,7 @@ pub(crate) async fn open(
         settings.hub.poll = None;
     }
     if in_memory {
-        // No request to it is ever on its way, so what was superseded need not stay for two minutes: with a thousand syncs of 64 KiB
+        // No request to it is ever on its way, so what was superseded need not stay for a minute: with a thousand syncs of 64 KiB
         // a second that would be 8 GB. And what comes next is put where that was: in memory that is at hand.
         let store = &mut settings.hub.store;
         (store.lease, store.request_time, store.free_after) =

@@ -46,7 +46,7 @@ fn a_share_that_is_left_alone_becomes_one_object_that_opens_in_three_requests() 
         assert!(puts == 0 && gets + lists <= 3, "{gets} + {lists}");
         assert_eq!(held(&replica), held(&scene.client().snapshot(share.id()).await.unwrap()));
         // What it was folded from goes, but for the newest.
-        tokio::time::sleep(Duration::from_secs(130)).await;
+        tokio::time::sleep(Duration::from_secs(70)).await;
         assert_eq!(keys(&bucket, "/log/").await.len(), 1);
         // And it costs nothing more to be idle.
         bucket.counts.reset();

@@ -30,8 +30,8 @@ use super::super::error::StoreError;
 use super::super::key::{self, Number, Stretch};
 use super::Log;
 
-/// Segments that were passed over are freed without having been listed, at most so many: what a share of 80 segments a second
-/// leaves in the 2 minutes that they stay. The rest is met when the log is opened again.
+/// Segments that were passed over are freed without having been listed, at most so many: what a share of 160 segments a second
+/// leaves in the minute that they stay. The rest is met when the log is opened again.
 const UNLISTED_FREED_MAX: usize = 10_000;
 
 /// What a listing shows of a share.
