@@ -10,7 +10,7 @@ use etcetera::base_strategy::Xdg;
 use crate::cli::environment::Environment;
 
 /// glibc's allocator grows the heaps of the workers' threads by 4 KiB and a system call at a time, and looks long for room: a
-/// quarter of the processor time of a sync. The library leaves the choice to who links it.
+/// third of the processor time of a sync where other work keeps the caches cold. The library leaves the choice to who links it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

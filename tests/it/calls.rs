@@ -9,10 +9,8 @@ use capshare::share_capnp::{
     authenticate_result, create_result, hello_result, list_result, open_result, read_result, sync_result,
 };
 use capshare::testing::{Scene, run};
-use object_store::memory::InMemory;
 use tokio::time::Instant;
 
-use crate::support::bucket::{Fault, TestBucket};
 use crate::support::door::{ANNS_KEY, Served, keys};
 use crate::support::items::part;
 use crate::support::raw::{Raw, callback, change, observer, refusal_in, sync_request, view, with_delay};
@@ -460,74 +458,4 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
-}
-
-/// Syncs that come one right after the other share segments, though the bucket answers at once: what is on its way is gathered
-/// before a segment is begun.
-#[test]
-fn syncs_in_flight_together_share_their_segments() {
-    run(async {
-        let bucket = TestBucket::over(Arc::new(InMemory::new()));
-        let scene = Scene::builder().store(Arc::clone(&bucket) as _).build();
-        let raw = Raw::connect(scene.host(), None).await;
-        let mut request = raw.root.create_share_request();
-        request.get().set_session_id("ses_1");
-        let share = request.send().pipeline.get_share();
-        sync_request(&share, &change("p", "first")).send().promise.await.unwrap();
-        bucket.counts.reset();
-        let mut syncs = Vec::new();
-        for n in 0..64 {
-            syncs.push(tokio::task::spawn_local(sync_request(&share, &change("p", &n.to_string())).send().promise));
-            // The host gets it before the next is sent.
-            tokio::task::yield_now().await;
-        }
-        for synced in syncs {
-            let synced = synced.await.unwrap().unwrap();
-            assert!(read_synced(synced.get().unwrap().get_result().unwrap()).unwrap().sync_count > 1);
-        }
-        let [puts, ..] = bucket.counts.all();
-        assert!(puts <= 40, "{puts} segments of 64 syncs");
-    });
-}
-
-/// Callers that come again when they were answered share one segment, though they come one after the other: whoever is first
-/// waits for the others, a small part of what a write takes.
-#[test]
-fn callers_that_are_answered_together_wait_for_each_other() {
-    run(async {
-        const CALLERS: usize = 24;
-        const CALLS: usize = 8;
-        let write = Duration::from_millis(20);
-        let bucket = TestBucket::over(Arc::new(InMemory::new()));
-        bucket.roll(move || Some(Fault::Slow(write)));
-        let scene = Scene::builder().store(Arc::clone(&bucket) as _).build();
-        let raw = Raw::connect(scene.host(), None).await;
-        let mut request = raw.root.create_share_request();
-        request.get().set_session_id("ses_1");
-        let share = request.send().pipeline.get_share();
-        sync_request(&share, &change("p", "first")).send().promise.await.unwrap();
-        bucket.counts.reset();
-        let begun = Instant::now();
-        let callers = (0..CALLERS).map(|caller| {
-            let share = share.clone();
-            tokio::task::spawn_local(async move {
-                for n in 0..CALLS {
-                    // As many turns as others take to come.
-                    for _ in 0..caller {
-                        tokio::task::yield_now().await;
-                    }
-                    sync_request(&share, &change("p", &n.to_string())).send().promise.await.unwrap();
-                }
-            })
-        });
-        for caller in callers.collect::<Vec<_>>() {
-            caller.await.unwrap();
-        }
-        // The first call of the first caller found nobody to wait for.
-        let [puts, ..] = bucket.counts.all();
-        assert_eq!(puts as usize, CALLS + 1);
-        // A twentieth of each write, on a clock of milliseconds.
-        let most = write * (CALLS as u32 + 1) + Duration::from_millis(2) * CALLS as u32;
-        assert!(begun.elapsed() <= most, "{:?}", begun.elapsed());
-    });
 }

@@ -26,6 +26,7 @@ mod real;
 mod redact;
 mod registry;
 mod schema;
+mod segments;
 mod share;
 mod simulation;
 mod store;

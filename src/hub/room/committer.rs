@@ -80,17 +80,10 @@ impl Committer {
         self.gather().await;
         while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
             let begun = Instant::now();
-            let count = waiting.len();
             // What is done seldom is boxed: a committer is made for each batch where batches do not come at once.
             let result = if waiting.is_empty() { Box::pin(self.catch_up()).await } else { self.commit(waiting).await };
-            let took = begun.elapsed();
-            self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
             if result.is_ok() {
-                let mut inner = self.room.lock();
-                inner.fresh_at = begun;
-                if count > 0 {
-                    inner.company = Company { count, took };
-                }
+                self.room.lock().fresh_at = begun;
             }
             for answer in catch_ups {
                 // Whoever asked may be gone.
@@ -105,32 +98,14 @@ impl Committer {
 
     /// Lets more come before the next segment is begun.
     async fn gather(&self) {
-        self.linger().await;
         // What is in the sockets already costs no time to wait for, and a segment for each of them much: with 64 calls in flight
         // over memory, one turn makes 1.5 times as many calls, two 1.7 times, and more than two nothing.
         for _ in 0..TURNS {
             yield_now().await;
         }
-        self.await_company().await;
-    }
-
-    /// Waits for as many as the last segment answered, if any came: callers that always have a call under way come back one after
-    /// the other, and the first to do so would have a segment to itself, and the others wait for two.
-    async fn await_company(&self) {
         // From here on no notice to all is missed.
         let hurry = self.room.hurry.notified();
-        let until = {
-            let mut inner = self.room.lock();
-            let Company { count, .. } = inner.company;
-            let here = inner.jobs.len();
-            let at_once = here == 0
-                || here >= count
-                || inner.queued_bytes >= SEGMENT_BYTES_MAX
-                || inner.jobs.iter().any(Job::is_urgent);
-            let patience = inner.company.patience().filter(|_| !at_once);
-            inner.awaited = patience.and(Some(count));
-            patience.map(|patience| Instant::now() + patience)
-        };
+        let until = self.wait_until();
         if let Some(until) = until {
             // Whichever comes first.
             let _ = tokio::time::timeout_at(until, hurry).await;
@@ -138,24 +113,23 @@ impl Committer {
         }
     }
 
-    /// Waits until the next write may begin, if one is waiting that need not go at once.
-    async fn linger(&self) {
+    /// Until when the next write is to wait, if one is waiting that need not go at once: where writes are paid for, for the
+    /// linger; else for as many as the last segment answered. Callers that always have a call under way come back one after the
+    /// other, and the first to do so would have a segment to itself, and the others wait for two.
+    fn wait_until(&self) -> Option<Instant> {
         let linger = self.room.context.linger;
-        if linger.is_zero() {
-            return;
-        }
-        // From here on no notice to all is missed.
-        let hurry = self.room.hurry.notified();
-        let until = {
-            let inner = self.room.lock();
-            let at_once = inner.queued_bytes == 0
-                || inner.queued_bytes >= SEGMENT_BYTES_MAX
-                || inner.jobs.iter().any(Job::is_urgent);
-            inner.written_at.filter(|_| !at_once).map(|written_at| written_at + linger)
-        };
-        if let Some(until) = until {
-            // Whichever comes first.
-            let _ = tokio::time::timeout_at(until, hurry).await;
+        let mut inner = self.room.lock();
+        let at_once =
+            inner.queued_bytes == 0 || inner.queued_bytes >= SEGMENT_BYTES_MAX || inner.jobs.iter().any(Job::is_urgent);
+        if at_once {
+            None
+        } else if linger.is_zero() {
+            let Company { count, .. } = inner.company;
+            let patience = inner.company.patience().filter(|_| inner.jobs.len() < count)?;
+            inner.awaited = Some(count);
+            Some(Instant::now() + patience)
+        } else {
+            inner.written_at.map(|written_at| written_at + linger)
         }
     }
 
@@ -229,6 +203,7 @@ impl Committer {
     }
 
     async fn append(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, NotCommitted> {
+        let begun = Instant::now();
         for _ in 0..BEHIND_MAX {
             if self.room.lock().state.is_deleted() {
                 return Ok(entries.iter().map(|_| Outcome::Void).collect());
@@ -240,7 +215,13 @@ impl Committer {
                 inner.state.without_known(entries)
             };
             match log.append(&slim).await {
-                Ok(Appended::Written) => return Ok(self.room.fold(&slim)),
+                Ok(Appended::Written) => {
+                    // What answering takes says nothing of the bucket.
+                    let took = begun.elapsed();
+                    self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
+                    self.room.lock().company = Company { count: entries.len(), took };
+                    return Ok(self.room.fold(&slim));
+                }
                 Ok(Appended::Behind(others)) => self.room.learn(others),
                 Err(error) => return Err(self.failed("append", &error)),
             }

@@ -75,9 +75,11 @@ impl Room {
     /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
     /// runtime that is ending the committer is dropped at once, and puts the log back.
     pub(super) fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
-        let hurries = job.is_urgent() || inner.queued_bytes >= SEGMENT_BYTES_MAX;
+        let is_urgent = job.is_urgent();
         inner.jobs.push_back(job);
-        let hurries = hurries || inner.awaited.is_some_and(|awaited| inner.jobs.len() >= awaited);
+        let hurries = is_urgent
+            || inner.queued_bytes >= SEGMENT_BYTES_MAX
+            || inner.awaited.is_some_and(|awaited| inner.jobs.len() >= awaited);
         let log = inner.log.take();
         drop(inner);
         if hurries {
