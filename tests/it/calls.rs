@@ -1,6 +1,5 @@
 //! Calls both ways, pipelined, cancelled and refused: what the contract promises of capabilities, by bare Cap'n Proto.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::contract::convert::{read_chunk, read_synced};
