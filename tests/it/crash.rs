@@ -1,6 +1,7 @@
 //! Hosts that are killed: the real program by `kill -9`, over a directory and over an S3 server.
 //!
-//! `kills` kills a host at random moments while producers sync without pause, and looks afterwards at what they were told;
+//! `kills` kills a host at random moments while producers sync without pause, and looks afterwards at what they were told; `moves`
+//! kills one of two hosts, while producers and a follower go from either to the other;
 //! `answers` loses one answer for certain and has the batch sent again, to the same host and to another. What no kill of a
 //! process shows is a machine that loses power, because the kernel still has what the process wrote: that is what fsync is
 //! for, and `power` looks that it is done.
@@ -21,6 +22,7 @@ use crate::support::moto::Moto;
 
 mod answers;
 mod kills;
+mod moves;
 mod power;
 mod way;
 

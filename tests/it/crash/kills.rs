@@ -1,4 +1,4 @@
-//! Kills at random moments. `CAPSHARE_TEST_KILLS` asks for more of them than the usual 10; `CAPSHARE_TEST_SEED` chooses others.
+//! Kills of one host at random moments. `CAPSHARE_TEST_KILLS` asks for more of them than the usual 10; `CAPSHARE_TEST_SEED` chooses others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::cli::program::{Running, files};
 use crate::support::items::{held, part};
 
 /// Kills of one history, over a store of its own: each host that starts reads what the ones before wrote.
-const KILLS: u64 = 10;
+pub(super) const KILLS: u64 = 10;
 
 /// Producers with a share each, and producers of one share.
 const ALONE: usize = 3;
@@ -47,7 +47,7 @@ async fn nothing_is_lost_or_doubled_when_a_host_over_a_directory_is_killed() {
     run(Place::directory).await;
 }
 
-/// S21, S22, S13: the same.
+/// S21, S22, S13: as over a directory.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_when_a_host_over_an_s3_server_is_killed() {
     run(Place::s3).await;
@@ -55,17 +55,13 @@ async fn nothing_is_lost_or_doubled_when_a_host_over_an_s3_server_is_killed() {
 
 #[expect(clippy::print_stderr, reason = "the figures of a run by hand, shown with --no-capture")]
 async fn run(a_place: fn() -> Place) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let kills = number("CAPSHARE_TEST_KILLS").unwrap_or(KILLS);
-    let seed = number("CAPSHARE_TEST_SEED").unwrap_or(1);
     let mut figures = Figures::default();
-    for history in 0..kills.div_ceil(KILLS) {
-        let seed = seed + history;
+    for (seed, kills) in histories() {
         // Shown when the test fails.
         eprintln!("seed {seed}");
         let place = a_place();
         let mut scene = Scene::begin(&place, Dice(SeededEntropy::new(seed))).await;
-        for _ in 0..KILLS.min(kills - figures.kills) {
+        for _ in 0..kills {
             scene.kill(&mut figures).await;
         }
         scene.end(&mut figures).await;
@@ -73,10 +69,18 @@ async fn run(a_place: fn() -> Place) {
     eprintln!("{figures:?}");
 }
 
-struct Dice(SeededEntropy);
+/// The seed of each history, and the kills in it.
+pub(super) fn histories() -> impl Iterator<Item = (u64, u64)> {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let kills = number("CAPSHARE_TEST_KILLS").unwrap_or(KILLS);
+    let seed = number("CAPSHARE_TEST_SEED").unwrap_or(1);
+    (0..kills.div_ceil(KILLS)).map(move |history| (seed + history, KILLS.min(kills - history * KILLS)))
+}
+
+pub(super) struct Dice(pub(super) SeededEntropy);
 
 impl Dice {
-    fn below(&self, bound: u64) -> u64 {
+    pub(super) fn below(&self, bound: u64) -> u64 {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes).unwrap();
         u64::from_le_bytes(bytes) % bound
@@ -219,7 +223,7 @@ impl<'a> Scene<'a> {
 }
 
 /// Syncs without pause: each time a part of its own, and how far it came. Gives all answers.
-async fn produce(
+pub(super) async fn produce(
     name: String,
     share: Share,
     stop: watch::Receiver<bool>,
@@ -238,7 +242,7 @@ async fn produce(
 
 /// None lost: each sync's part is there, and each producer's last word is its last. None doubled: the counts that were
 /// told are all different, without a gap, and the share's own is how many there are.
-fn holds_what_was_acknowledged(replica: &Replica, of_producers: &[(String, Vec<Synced>)]) {
+pub(super) fn holds_what_was_acknowledged(replica: &Replica, of_producers: &[(String, Vec<Synced>)]) {
     let items: BTreeMap<_, _> = held(replica).into_iter().collect();
     let mut expected = 0;
     for (name, answers) in of_producers {
@@ -260,7 +264,7 @@ fn holds_what_was_acknowledged(replica: &Replica, of_producers: &[(String, Vec<S
 
 /// A port that stays ours while no host listens on it: below those that the system gives to whoever asks for any, which
 /// the connections of this test do all the time. Another process of these tests begins elsewhere.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let first = std::process::id() % 15_000;
     let ports = (0..15_000).map(|n| 15_000 + ((first + n) % 15_000) as u16);
     ports.into_iter().find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
