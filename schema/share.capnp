@@ -745,7 +745,7 @@ struct ConnectionInfo {
   id @0 :Text;
   account @1 :Text;
   credential @2 :Text;
-  # "session", "token", "key" or "none".
+  # "session", "token" or "key"; "machine" for whoever shows nothing on a host for its own machine; "none" for all others.
   door @3 :Text;
   # "rpc", "viewer" or "sse".
   since @4 :Milliseconds;

@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::http::forwarded;
 use crate::http::handover::{self, Handover};
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
-use crate::hub::access::Access;
+use crate::hub::access::{Access, Way};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::audit;
 use crate::hub::calls::Handler;
@@ -44,7 +44,7 @@ use crate::wire::duplex;
 
 pub mod storage;
 
-pub use crate::http::forwarded::{BadProxyNet, ProxyNet};
+pub use crate::http::forwarded::{BadProxyNet, ProxyNet, is_loopback_name};
 
 /// How a host behaves.
 #[derive(Debug, Clone, Default)]
@@ -169,8 +169,10 @@ impl Host {
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
         self.tend_access();
         let connection = async {
-            let principal = self.hub.introduce(token, in_band).await?;
-            self.hub.register(Door::Rpc, principal)
+            let principal = self.hub.introduce(token, in_band, Way::Direct).await?;
+            let pending = self.hub.register(Door::Rpc, principal)?;
+            pending.comes_from(None, Way::Direct);
+            Ok(pending)
         };
         let pending =
             connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::failures::Failures;
-use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens};
+use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens, Way};
 use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::audit::By;
@@ -362,26 +362,40 @@ impl Hub {
         }
     }
 
-    /// The principal of a connection: of the token it showed, or of those that show none.
+    /// The principal of somebody within this process: of the token that it shows, or of those that show none.
     ///
     /// # Errors
     /// A wrong token, or none where one is needed.
     pub async fn authenticate(&self, token: Option<&Secret>) -> Result<Principal, Refusal> {
-        match token {
-            Some(token) => self.access.authenticate(token).await,
+        self.authenticate_from(Way::Direct, token).await
+    }
+
+    /// The principal of somebody who came this way, as [`Hub::authenticate`].
+    ///
+    /// # Errors
+    /// As [`Hub::authenticate`], and that it would be let in for being of this machine, and did not come straight from it.
+    pub async fn authenticate_from(&self, way: Way, token: Option<&Secret>) -> Result<Principal, Refusal> {
+        let who = match token {
+            Some(token) => self.access.authenticate(token).await?,
             None => self.access.anonymous().ok_or_else(|| Refusal::Unauthorized {
                 reason: "this host needs a token: send it as Authorization: Bearer TOKEN, or call authenticate".into(),
-            }),
-        }
+            })?,
+        };
+        way.admit(who)
     }
 
     /// The principal of a connection that comes in: of its token or, without one, of those that need none. `in_band`
     /// lets it in as nobody where a token is needed, because it is going to call `authenticate`.
     ///
     /// # Errors
-    /// As [`Hub::authenticate`].
-    pub async fn introduce(&self, token: Option<&Secret>, in_band: bool) -> Result<Option<Principal>, Refusal> {
-        match self.authenticate(token).await {
+    /// As [`Hub::authenticate_from`].
+    pub async fn introduce(
+        &self,
+        token: Option<&Secret>,
+        in_band: bool,
+        way: Way,
+    ) -> Result<Option<Principal>, Refusal> {
+        match self.authenticate_from(way, token).await {
             Ok(principal) => Ok(Some(principal)),
             Err(Refusal::Unauthorized { .. }) if token.is_none() && in_band => Ok(None),
             Err(refusal) => Err(refusal),

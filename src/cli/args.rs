@@ -143,8 +143,8 @@ pub(crate) struct Serve {
     /// count the clients behind it; may be repeated [env: CAPSHARE_TRUSTED_PROXIES, separated by spaces]
     #[arg(long = "trusted-proxy", value_name = "IP|NETWORK")]
     pub(crate) trusted_proxies: Vec<String>,
-    /// Without keys, listen beyond this machine all the same: everybody who reaches the port is then one account and may
-    /// create, list and change its shares [env: CAPSHARE_OPEN=true]
+    /// Without keys, serve more than the programs of this machine: everybody who reaches the port, also through a proxy, is
+    /// then one account and may create and list its shares. Nobody is an administrator without a token [env: CAPSHARE_OPEN=true]
     #[arg(long)]
     pub(crate) open: bool,
     /// This is the only host of its bucket: a bucket that ignores conditional writes is then not refused, and nobody looks
@@ -178,8 +178,8 @@ pub(crate) struct Serve {
 /// Which credentials a host takes, besides keys.
 #[derive(Args, Default)]
 pub(crate) struct Credentials {
-    /// Take the tokens that `capshare token create` makes in this store [env: CAPSHARE_TOKENS=true|false] [default: if keys or
-    /// signed tokens are taken]
+    /// Ask for a credential, and take the tokens that `capshare token create` makes in this store. A host that asks for none
+    /// takes them too [env: CAPSHARE_TOKENS=true|false] [default: if keys or signed tokens are taken]
     #[arg(long)]
     pub(crate) tokens: bool,
     /// Take tokens (JWT) that are signed with the secret in this file [env: CAPSHARE_JWT_SECRET_FILE]

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: args::Demo, environment: &Environment, output: &mu
         &json!({ "event": "begin", "seconds": takes.as_secs_f64(), "syncs": recording.syncs.len() }),
     )?;
     let (location, temporary) = place(args.store.as_deref(), environment)?;
-    let host = serve::open(&location, &S3Options::default(), serve::everybody()?, HostSettings::default()).await?;
+    let host = serve::open(&location, &S3Options::default(), serve::this_machine()?, HostSettings::default()).await?;
     let (host, address) = serve::listen(host, ([127, 0, 0, 1], 0).into()).await?;
     let url = format!("http://{address}");
     let about = json!({ "event": "listening", "url": url, "store": location.to_string() });

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use capshare::contract::AGENT;
 use capshare::host::storage::{self, StoreLocation};
-use capshare::host::{Host, HostSettings};
+use capshare::host::{Host, HostSettings, is_loopback_name};
 use capshare::hub::access::{Access, AnyOf, SharedKeys, SingleAccount};
 use capshare::hub::ambient::{Ambient, NoEntropy};
+use capshare::share::id::AccountId;
 use capshare::store::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -64,7 +65,8 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.hub.share_ttl_max = settings.granted.share_ttl_max.value;
     host_settings.hub.account_connections_max = settings.granted.connections_max.value;
     host_settings.hub.quotas = settings.granted.quotas();
-    host_settings.hub.stored_tokens = settings.tokens.value;
+    // Where nobody needs a credential, a token of the store still makes an administrator, which nothing else does there.
+    host_settings.hub.stored_tokens = settings.tokens.value || !settings.asks_for_credentials();
     host_settings.hub.linger = settings.linger.value;
     host_settings.hub.store.single_writer = settings.single_writer.value;
     let s3 = settings.s3();
@@ -144,16 +146,20 @@ pub(crate) async fn shut_down(host: &Host) -> Result<(), Failure> {
     }
 }
 
-/// Everybody, as the one account.
-pub(crate) fn everybody() -> Result<Arc<dyn Access>, Failure> {
-    let local = LOCAL.parse().map_err(|error| Failure::of(Exit::Failed, &error))?;
-    Ok(Arc::new(SingleAccount::new(local)))
+/// Every program of this machine, as the one account.
+pub(crate) fn this_machine() -> Result<Arc<dyn Access>, Failure> {
+    Ok(Arc::new(SingleAccount::of_this_machine(local()?)))
 }
 
-/// Who may come in: who has a credential that is taken, or, if none is, everybody. The store's tokens are the hub's.
+fn local() -> Result<AccountId, Failure> {
+    LOCAL.parse().map_err(|error| Failure::of(Exit::Failed, &error))
+}
+
+/// Who may come in: who has a credential that is taken or, if none is asked for, the programs of this machine, and everybody
+/// where that was said. The store's tokens are the hub's.
 fn access(settings: &ServeSettings) -> Result<Arc<dyn Access>, Failure> {
     if !settings.asks_for_credentials() {
-        return everybody();
+        return if settings.open.value { Ok(Arc::new(SingleAccount::new(local()?))) } else { this_machine() };
     }
     let mut all: Vec<Arc<dyn Access>> = Vec::new();
     if let Some(signed) = settings.signed.access(Ambient::system().clock)? {
@@ -168,11 +174,26 @@ fn access(settings: &ServeSettings) -> Result<Arc<dyn Access>, Failure> {
 fn warn_of_what_is_open(settings: &ServeSettings, address: SocketAddr) {
     let wide = !address.ip().is_loopback();
     if wide && !settings.asks_for_credentials() {
-        tracing::warn!(%address, "open: everybody who reaches this port is account {LOCAL} and may change its shares");
+        tracing::warn!(%address, "open: everybody who reaches this port is account {LOCAL} and may create and list its shares");
+    }
+    if !settings.asks_for_credentials()
+        && !settings.open.value
+        && let Some(url) = settings.public_url.value.as_deref().filter(|url| !is_of_this_machine(url))
+    {
+        tracing::warn!(
+            url,
+            "the public URL reaches beyond this machine, and without keys nobody may publish through it: give the host keys \
+             or tokens, or say --open"
+        );
     }
     if address.ip().is_unspecified() && settings.public_url.value.is_none() {
         tracing::warn!(%address, "the URLs of shares will not work from elsewhere: set --public-url");
     }
+}
+
+/// Whether a URL names this machine by a loopback name.
+fn is_of_this_machine(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|url| url.authority().is_some_and(is_loopback_name))
 }
 
 /// Prints every setting, with where it came from. To get here they were all found right.

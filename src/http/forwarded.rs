@@ -7,8 +7,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use axum::http::HeaderMap;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, header};
 use ipnet::IpNet;
+
+use crate::hub::access::Way;
 
 /// The address of a trusted proxy, or a network of them, such as `10.0.0.7`, `10.0.0.0/8` or `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,34 @@ pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> So
     client
 }
 
+/// What proxies write into the head of a request that they pass on.
+const WRITTEN_BY_PROXIES: [&str; 7] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip"];
+
+/// How a request came that this client sent; `None`: it was sent within the process. It came straight from this machine if its
+/// client's address is a loopback one, no proxy wrote into its head, and the host was called by a loopback name. A page that
+/// had its own name point to this machine calls the host by that name, and a proxy that writes nothing into the head as a rule
+/// passes on by which name it was called; one that does neither cannot be told from a program of this machine.
+#[must_use]
+pub fn way(client: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Way {
+    let is_near = client.is_none_or(|address| address.to_canonical().is_loopback());
+    let is_passed_on = WRITTEN_BY_PROXIES.iter().any(|name| headers.contains_key(*name));
+    let mut names = headers.get_all(header::HOST).iter().map(|name| name.as_bytes()).peekable();
+    // HTTP/2 has the name in the URI.
+    let is_named = names.peek().is_some() || uri.authority().is_some();
+    let calls_this_machine = names.all(|name| Authority::try_from(name).is_ok_and(|name| is_loopback_name(&name)))
+        && uri.authority().is_none_or(is_loopback_name);
+    if is_near && !is_passed_on && is_named && calls_this_machine { Way::Direct } else { Way::Relayed }
+}
+
+/// Whether this names the machine that it is said on: `localhost`, or a loopback address, with any port.
+#[must_use]
+pub fn is_loopback_name(name: &Authority) -> bool {
+    let name = name.host();
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|it| it.to_canonical().is_loopback())
+}
+
 /// With a port or brackets, as some proxies write them.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -94,6 +125,41 @@ mod tests {
         }
         for bad in ["", "10.0.0.0/33", "proxy.example", "10.0.0"] {
             assert_eq!(bad.parse::<ProxyNet>(), Err(BadProxyNet), "{bad}");
+        }
+    }
+
+    /// S124: only what comes from a loopback address, under a loopback name and past no proxy comes straight from this machine.
+    #[test]
+    fn whatever_a_proxy_or_another_name_is_between_does_not_come_from_this_machine() {
+        let came = |client: Option<&str>, uri: &str, headers: &[(&'static str, &str)]| {
+            let mut head = HeaderMap::new();
+            for (name, value) in headers {
+                head.append(*name, value.parse().unwrap());
+            }
+            way(client.map(|client| client.parse().unwrap()), &uri.parse().unwrap(), &head)
+        };
+        let near = Some("127.0.0.1");
+        for host in ["localhost", "LocalHost:7420", "127.0.0.1:7420", "127.8.9.1", "[::1]:7420", "[::ffff:127.0.0.1]:1"]
+        {
+            assert_eq!(came(near, "/", &[("host", host)]), Way::Direct, "{host}");
+            assert_eq!(came(near, &format!("http://{host}/"), &[]), Way::Direct, "{host} by HTTP/2");
+        }
+        for client in [None, Some("::1"), Some("::ffff:127.0.0.1")] {
+            assert_eq!(came(client, "/", &[("host", "localhost")]), Way::Direct, "{client:?}");
+        }
+        for client in ["192.0.2.7", "10.0.0.1", "::ffff:192.0.2.7", "2001:db8::1"] {
+            assert_eq!(came(Some(client), "/", &[("host", "localhost")]), Way::Relayed, "{client}");
+        }
+        for host in
+            ["share.example.org", "localhost.example.org", "127.0.0.1.example.org", "192.0.2.7", "0.0.0.0:7420", ""]
+        {
+            assert_eq!(came(near, "/", &[("host", host)]), Way::Relayed, "{host}");
+        }
+        assert_eq!(came(near, "/", &[]), Way::Relayed, "HTTP/1.0 without a name");
+        assert_eq!(came(near, "/", &[("host", "localhost"), ("host", "share.example.org")]), Way::Relayed);
+        assert_eq!(came(near, "http://share.example.org/", &[("host", "localhost")]), Way::Relayed);
+        for name in WRITTEN_BY_PROXIES {
+            assert_eq!(came(near, "/", &[("host", "localhost"), (name, "127.0.0.1")]), Way::Relayed, "{name}");
         }
     }
 }

@@ -23,12 +23,13 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::forwarded;
 use crate::http::handover::Socket;
 use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
 use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
-use crate::hub::access::{Credential, Principal, failures};
+use crate::hub::access::{Principal, Way, failures};
 use crate::hub::audit;
 use crate::hub::metrics::ReasonLabel;
 use crate::hub::registry::{Door, Pending};
@@ -184,7 +185,7 @@ impl Doors {
 
     pub(super) fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
         let max = self.settings.account_upgrades_per_minute.get() as usize;
-        if who.credential == Credential::None || self.account_upgrades.check_key(&who.account).is_ok() {
+        if !who.credential.is_shown() || self.account_upgrades.check_key(&who.account).is_ok() {
             return Ok(());
         }
         Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
@@ -254,12 +255,12 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
     let token = token(&request.headers);
     // Clients that cannot set headers ask to come in without a credential, and call `authenticate` inside.
     let in_band = query.split('&').any(|pair| pair == "auth=inband");
-    let address = address(request);
-    let introducing = doors.hub.introduce(token.as_ref(), in_band);
+    let (address, way) = (address(request), way(request));
+    let introducing = doors.hub.introduce(token.as_ref(), in_band, way);
     let principal = doors.hub.failures().guard(address, token.is_some(), introducing).await?;
     principal.iter().try_for_each(|who| doors.check_account(who))?;
     let pending = doors.hub.register(Door::Rpc, principal)?;
-    address.map(|address| pending.address.set(address));
+    pending.comes_from(address, way);
     Ok((key, pending))
 }
 
@@ -315,6 +316,11 @@ fn words(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = 
 /// Where a request came from; `None`: from within the process.
 pub(super) fn address(request: &Parts) -> Option<IpAddr> {
     request.extensions.get::<Peer>().map(|Peer(address)| address.ip())
+}
+
+/// How a request came.
+pub(super) fn way(request: &Parts) -> Way {
+    forwarded::way(address(request), &request.uri, &request.headers)
 }
 
 /// The credential that a request shows.

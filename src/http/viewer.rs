@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::contract::SUBPROTOCOL_PREFIX;
 use crate::http::handover::Handover;
 use crate::http::reply;
-use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded};
+use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded, way};
 use crate::hub::access::Principal;
 use crate::hub::feed::Values;
 use crate::hub::registry::{Door, Pending};
@@ -244,7 +244,7 @@ pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(V
     if token.reveal().starts_with(GrantToken::PREFIX) {
         return Ok((failures.guard(address, true, hub.enter(id, None, Some(token))).await?, None));
     }
-    let who = failures.guard(address, true, hub.authenticate(Some(token))).await?;
+    let who = failures.guard(address, true, hub.authenticate_from(way(request), Some(token))).await?;
     doors.check_account(&who)?;
     // A credential that is right was not guessed, though it does not let its account see this share.
     Ok((hub.enter(id, Some(&who), None).await?, Some(who)))
@@ -252,7 +252,7 @@ pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(V
 
 fn register(doors: &Doors, door: Door, principal: Option<Principal>, request: &Parts) -> Result<Pending, Refusal> {
     let pending = doors.hub.register(door, principal)?;
-    address(request).map(|address| pending.address.set(address));
+    pending.comes_from(address(request), way(request));
     Ok(pending)
 }
 

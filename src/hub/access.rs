@@ -51,7 +51,9 @@ pub enum Credential {
     Token(String),
     /// A shared key, or a signed token that names neither a session nor itself.
     Key,
-    /// None: the host needs none.
+    /// Nothing: it comes straight from a program of the host's own machine, and the host is for those ([`Way`]).
+    Machine,
+    /// Nothing: the host lets everybody in.
     None,
 }
 
@@ -63,8 +65,43 @@ impl Credential {
             Self::Session(_) => "session",
             Self::Token(_) => "token",
             Self::Key => "key",
+            Self::Machine => "machine",
             Self::None => "none",
         }
+    }
+
+    /// Whether anything was shown: a session, a token or a key.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        match self {
+            Self::Session(_) | Self::Token(_) | Self::Key => true,
+            Self::Machine | Self::None => false,
+        }
+    }
+}
+
+/// How somebody came to the host, which says whether it can be a program of the host's own machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Straight from this machine: from a loopback address, under a loopback name, past no proxy; or within the process.
+    Direct,
+    /// Any other way.
+    Relayed,
+}
+
+impl Way {
+    /// Passes whoever may come this way.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`] for whoever is let in for being of this machine, and did not come straight from it.
+    pub fn admit(self, who: Principal) -> Result<Principal, Refusal> {
+        if who.credential == Credential::Machine && self == Self::Relayed {
+            let reason = "without a credential this host serves programs of its own machine only, and this request came \
+                          through a proxy or under another name than localhost: show a token (capshare token create), \
+                          give the host keys, or start it with --open";
+            return Err(Refusal::Unauthorized { reason: reason.into() });
+        }
+        Ok(who)
     }
 }
 
@@ -147,11 +184,16 @@ impl Principal {
         self.needs(self.scopes.read, "this needs a credential with the scope share:read")
     }
 
-    /// Passes if the principal may administer.
+    /// Passes if the principal may administer. Without a credential nobody does, whatever its scopes are.
     ///
     /// # Errors
     /// It may not.
     pub fn may_administer(&self) -> Result<(), Refusal> {
+        if !self.credential.is_shown() {
+            let reason = "without a credential nobody is an administrator: show a token with the scope admin, such as \
+                          capshare token create --scope admin makes";
+            return Err(Refusal::Unauthorized { reason: reason.into() });
+        }
         self.needs(self.scopes.admin, "this needs a credential with the scope admin")
     }
 
@@ -212,21 +254,30 @@ pub enum Readiness {
     Down(Cow<'static, str>),
 }
 
-/// No credential needed: everybody who reaches the host is the one account.
+/// No credential needed: everybody who reaches the host, or every program of its machine, is the one account. Nobody is an
+/// administrator.
 #[derive(Debug, Clone)]
 pub struct SingleAccount {
     account: AccountId,
+    credential: Credential,
 }
 
 impl SingleAccount {
-    /// Everybody is this account, with every scope.
+    /// Everybody who reaches the host is this account, and may create, list and read its shares.
     #[must_use]
     pub fn new(account: AccountId) -> Self {
-        Self { account }
+        Self { account, credential: Credential::None }
+    }
+
+    /// Every program of the host's own machine is this account, and owns its shares. Whoever comes another [`Way`] is refused.
+    #[must_use]
+    pub fn of_this_machine(account: AccountId) -> Self {
+        Self { account, credential: Credential::Machine }
     }
 
     fn principal(&self) -> Principal {
-        Principal { account: self.account.clone(), credential: Credential::None, scopes: Scopes::ALL, expires_at: None }
+        let (account, credential) = (self.account.clone(), self.credential.clone());
+        Principal { account, credential, scopes: Scopes::SHARE, expires_at: None }
     }
 }
 
@@ -241,7 +292,9 @@ impl Access for SingleAccount {
     }
 
     fn describe(&self) -> String {
-        format!("no credentials, everybody is account {}", self.account)
+        let everybody =
+            if self.credential == Credential::Machine { "every program of this machine" } else { "everybody" };
+        format!("without a credential {everybody} is account {}", self.account)
     }
 }
 

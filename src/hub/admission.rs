@@ -131,7 +131,7 @@ impl Hub {
     /// A wrong token, one that was revoked meanwhile, or the connection was closed.
     pub async fn authenticate_within(&self, entry: &Entry, token: &Secret) -> Result<Principal, Refusal> {
         let authenticated = async {
-            let who = self.authenticate(Some(token)).await?;
+            let who = self.authenticate_from(entry.way(), Some(token)).await?;
             self.registry().join(entry, &who)?;
             self.access.recheck(&who).await?;
             Ok(who)

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::hub::Hub;
-use crate::hub::access::{Credential, Principal};
+use crate::hub::access::Principal;
 use crate::hub::audience::Seat;
 use crate::hub::room::Room;
 use crate::share::error::Refusal;
@@ -156,7 +156,7 @@ impl Hub {
         }
         let owner = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
         let is_owner = |who: &Principal| {
-            who.credential != Credential::None && Some(&who.account) == owner.as_ref() && who.may_write().is_ok()
+            who.credential.is_shown() && Some(&who.account) == owner.as_ref() && who.may_write().is_ok()
         };
         if who.iter().any(is_owner) {
             return Ok(());
@@ -203,7 +203,7 @@ impl Hub {
     /// # Errors
     /// There is no such question open, or it has no such choice, or it has as many answers as are counted.
     pub fn answer(&self, seat: &Seat, who: &[Principal], ask: &str, choice: &str) -> Result<Counts, Refusal> {
-        let known = who.iter().find(|who| who.credential != Credential::None);
+        let known = who.iter().find(|who| who.credential.is_shown());
         let voter = known.map_or(Voter::Seat(seat.number()), |who| Voter::Account(who.account.clone()));
         let room = seat.room();
         let (number, counts, agreed) = room.audience().lock().asks.count(voter, ask, choice)?;

@@ -52,7 +52,7 @@ impl Credential {
     pub fn id(&self) -> &str {
         match self {
             Self::Session(id) | Self::Token(id) => id,
-            Self::Key | Self::None => "",
+            Self::Key | Self::Machine | Self::None => "",
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 pub use self::entry::{CloseReason, ConnectionId, Door, Entry};
 use self::place::Place;
 pub use self::place::{Connection, Departure, Pending, TurnedAway};
-use crate::hub::access::{Credential, Principal};
+use crate::hub::access::Principal;
 use crate::hub::audit;
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
@@ -108,7 +108,7 @@ impl Registry {
     /// It looks at all connections: some 100 µs with 10,000 of them, which is what their upgrade took.
     fn take_surplus(&self, places: &mut Places, who: &Principal, newcomer: u64) -> Vec<Arc<Entry>> {
         let Some(max) = self.account_connections_max else { return Vec::new() };
-        let counts = |other: &Principal| other.account == who.account && !matches!(other.credential, Credential::None);
+        let counts = |other: &Principal| other.account == who.account && other.credential.is_shown();
         if !counts(who) {
             return Vec::new();
         }

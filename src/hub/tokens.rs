@@ -135,6 +135,6 @@ impl Hub {
 fn token_of(who: &Principal) -> Option<TokenId> {
     match &who.credential {
         Credential::Token(id) => id.parse().ok(),
-        Credential::Session(_) | Credential::Key | Credential::None => None,
+        Credential::Session(_) | Credential::Key | Credential::Machine | Credential::None => None,
     }
 }

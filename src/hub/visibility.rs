@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::hub::Hub;
-use crate::hub::access::{Credential, Principal};
+use crate::hub::access::Principal;
 use crate::hub::grants::{Pass, Restored, no_such_token};
 use crate::hub::room::Room;
 use crate::share::entry::Entry;
@@ -46,7 +46,7 @@ impl Hub {
         room.refresh().await?;
         let owner = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
         // Without a credential one is nobody, except to what is one's own.
-        let comes_as = |who: &&Principal| who.credential != Credential::None || owner.as_ref() == Some(&who.account);
+        let comes_as = |who: &&Principal| who.credential.is_shown() || owner.as_ref() == Some(&who.account);
         let account = who.filter(comes_as).filter(|who| who.may_read().is_ok()).map(|who| who.account.clone());
         let pass = account.map_or(Pass::VIEWER, Pass::of_account);
         if let Err(Refusal::Unauthorized { .. }) = self.check(&room, &pass) {

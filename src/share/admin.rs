@@ -46,7 +46,7 @@ pub struct ConnectionInfo {
     pub id: String,
     /// Whose rights it has; empty for viewers without a credential and before authentication in-band.
     pub account: String,
-    /// The kind of its credential: `session`, `token`, `key` or `none`.
+    /// The kind of its credential: `session`, `token`, `key`, `machine` (it showed nothing, on a host for its own machine) or `none`.
     pub credential: String,
     /// The id of the session or token, which is no secret; empty for the other kinds.
     pub credential_id: String,

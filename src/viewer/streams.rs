@@ -84,7 +84,7 @@ fn scope(entry: &Entry) -> Scope {
             Credential::Session(id) => Scope::Login(format!("session {id}")),
             Credential::Token(id) => Scope::Login(format!("token {id}")),
             Credential::Key => Scope::Login(format!("account {}", who.account)),
-            Credential::None => Scope::Address(entry.address.get().copied()),
+            Credential::Machine | Credential::None => Scope::Address(entry.address.get().copied()),
         },
         None => Scope::Address(entry.address.get().copied()),
     }

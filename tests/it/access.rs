@@ -1,6 +1,6 @@
 //! Credentials: which are let in, which are not, and what becomes of those that were.
 //!
-//! `tokens` is about those of the store, `signed` about JSON Web Tokens, `guesses` about who tries wrong ones.
+//! `nothing` is about who shows none, `tokens` about those of the store, `signed` about JSON Web Tokens, `guesses` about who tries wrong ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,6 +10,7 @@ use capshare::hub::ambient::Clock;
 use capshare::share::time::Timestamp;
 
 mod guesses;
+mod nothing;
 mod signed;
 mod tokens;
 

@@ -3,7 +3,7 @@
 use axum::http::request::Parts;
 
 use crate::http::opencode::RATE_LIMIT;
-use crate::http::upgrade::{Doors, address, check_query, token};
+use crate::http::upgrade::{Doors, address, check_query, token, way};
 use crate::hub::access::{Credential, Principal, Scopes};
 use crate::share::error::Refusal;
 
@@ -20,7 +20,7 @@ pub(super) async fn writer(doors: &Doors, request: &Parts) -> Result<Principal, 
     doors.check_origin(&request.headers)?;
     not_too_often(doors, request)?;
     let shown = token(&request.headers);
-    let asking = doors.hub.authenticate(shown.as_ref());
+    let asking = doors.hub.authenticate_from(way(request), shown.as_ref());
     let who = match doors.hub.failures().guard(address(request), shown.is_some(), asking).await {
         Err(Refusal::Unauthorized { .. }) if shown.is_none() => guest(doors, request)?,
         who => who?,

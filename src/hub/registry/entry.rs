@@ -9,7 +9,7 @@ use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::hub::access::Principal;
+use crate::hub::access::{Principal, Way};
 use crate::hub::push::{Outlet, States};
 use crate::hub::traffic::Traffic;
 use crate::share::error::Refusal;
@@ -103,6 +103,8 @@ pub struct Entry {
     pub since: Timestamp,
     /// Where its socket comes from; set by its door, not set within the process.
     pub address: OnceLock<IpAddr>,
+    /// How it came; set by its door.
+    way: OnceLock<Way>,
     /// The way to its client, if that offered one.
     pub outlet: Outlet,
     /// What the service around the host remembers of it.
@@ -139,6 +141,7 @@ impl Entry {
             principal,
             since,
             address: OnceLock::new(),
+            way: OnceLock::new(),
             outlet: Outlet::default(),
             states: States::default(),
             traffic: Traffic::default(),
@@ -149,6 +152,18 @@ impl Entry {
             stirred: Notify::new(),
             reason: OnceLock::new(),
         }
+    }
+
+    /// Notes where it comes from, and how. Only the first call counts; a door makes it before the connection is admitted.
+    pub fn comes_from(&self, address: Option<IpAddr>, way: Way) {
+        address.map(|address| self.address.set(address));
+        let _first = self.way.set(way);
+    }
+
+    /// How it came. A door that did not say makes nobody of this machine.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        self.way.get().copied().unwrap_or(Way::Relayed)
     }
 
     /// Notes somebody whom it authenticated as.

@@ -6,12 +6,43 @@ use serde_json::Value;
 use super::program::{EXPORT, Home};
 use crate::support::hearing::hearing;
 
+/// Somebody with a token of the store of this home's host that administers.
+fn administrator(home: &Home) -> Home {
+    let made = home.run(&["token", "create", "--account", "ops", "--scope", "admin", "--json"]).ends_with(0);
+    Home::new().set("CAPSHARE_TOKEN", made.objects()[0]["token"].as_str().unwrap())
+}
+
+/// S124: a host without keys, for its own machine or for everybody, is administered by a token of its store and by nothing
+/// else.
+#[test]
+fn a_host_without_keys_is_administered_by_a_token_of_its_store_alone() {
+    for open in [&[][..], &["--open"]] {
+        let home = Home::new();
+        let host = home.serve(open);
+        let to = ["--to", host.url.as_str(), "--json"];
+        for what in [&["drain"][..], &["connections"], &["stats"], &["close", "--account", "local"]] {
+            let refused = home.run(&[&["admin"], what, &to].concat()).ends_with(4).error();
+            assert_eq!(refused["code"], "Unauthorized", "{refused}");
+        }
+        let guessing = Home::new().set("CAPSHARE_TOKEN", "a-token-that-is-none");
+        guessing.run(&[&["admin", "drain"], &to[..]].concat()).ends_with(4);
+        home.run(&[&["ls", "--every-account"], &to[..]].concat()).ends_with(4);
+        home.run(&[&["push", EXPORT], &to[..]].concat()).ends_with(0);
+        let root = administrator(&home);
+        let seen = root.run(&[&["admin", "connections"], &to[..]].concat()).ends_with(0).objects();
+        assert_eq!((seen.len(), &seen[0]["account"], &seen[0]["credential"]), (1, &"ops".into(), &"token".into()));
+        root.run(&[&["admin", "drain"], &to[..]].concat()).ends_with(0);
+        home.run(&["probe", "--to", &host.url, "--timeout", "1s"]).ends_with(5);
+    }
+}
+
 #[test]
 fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
     let home = Home::new();
     let host = home.serve(&["--account-connections-max", "none", "--log-format", "json"]);
+    let root = administrator(&home);
     let admin = |arguments: &[&str]| {
-        let ran = home.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);
+        let ran = root.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);
         ran.objects()
     };
     let pushed = home.run(&["push", "--to", &host.url, EXPORT, "--json"]).ends_with(0).objects();
@@ -19,23 +50,28 @@ fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
     let connections = admin(&["connections"]);
     assert_eq!(
         (connections.len(), &connections[0]["account"], &connections[0]["door"]),
-        (1, &"local".into(), &"rpc".into())
+        (1, &"ops".into(), &"rpc".into())
     );
-    let table = home.run(&["admin", "connections", "--to", &host.url]).ends_with(0).stdout;
-    assert!(table.starts_with("ID ") && table.contains(" local "), "{table}");
+    let table = root.run(&["admin", "connections", "--to", &host.url]).ends_with(0).stdout;
+    assert!(table.starts_with("ID ") && table.contains(" ops "), "{table}");
     assert_eq!(admin(&["close", "--token", "t1"])[0]["count"], 0);
-    assert_eq!(admin(&["close", "--account", "local"])[0]["count"], 1, "itself, and it was told");
-    home.run(&["admin", "close", "--to", &host.url]).ends_with(2);
+    assert_eq!(admin(&["close", "--account", "ops"])[0]["count"], 1, "itself, and it was told");
+    root.run(&["admin", "close", "--to", &host.url]).ends_with(2);
     assert_eq!(admin(&["stats"])[0]["shares_created"], 1);
     home.run(&["rm", "--to", &host.url, id]).ends_with(0);
     assert_eq!(admin(&["drain"])[0]["event"], "draining");
-    home.run(&["probe", "--to", &host.url, "--timeout", "1s"]).ends_with(5);
+    root.run(&["probe", "--to", &host.url, "--timeout", "1s"]).ends_with(5);
     host.program.signal("-TERM");
     let said = host.program.wait().ends_with(0).stderr;
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let audit: Vec<_> = lines.filter(|line| line["target"] == "audit").map(|line| line["fields"].clone()).collect();
     let of = |event: &str| audit.iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
-    assert!(of("admitted").iter().all(|line| line["account"] == "local" && line["door"] == "rpc"), "{audit:?}");
+    let came = |account: &str, credential: &str| {
+        let is_theirs = |line: &&&Value| line["account"] == account && line["credential"] == credential;
+        of("admitted").iter().filter(is_theirs).count()
+    };
+    assert_eq!((came("local", "machine"), came("ops", "token")), (2, of("admitted").len() - 2), "{audit:?}");
+    assert!(of("admitted").iter().all(|line| line["door"] == "rpc"), "{audit:?}");
     assert_eq!((of("share_created").len(), &of("share_created")[0]["share"]), (1, &id.into()));
     assert_eq!((of("share_deleted").len(), &of("share_deleted")[0]["share"]), (1, &id.into()));
     let actions: Vec<_> = of("admin").iter().map(|line| (line["action"].as_str(), line["count"].as_u64())).collect();
@@ -53,11 +89,12 @@ fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
 async fn an_administrator_tells_an_account_and_everybody_something() {
     let home = Home::new();
     let host = home.serve(&[]);
+    let root = administrator(&home);
     let client = capshare::Client::builder(&host.url).build().unwrap();
     let mut hearing = hearing(&[&client]).await;
     let id = client.hello().await.unwrap().connection_id.clone();
     let reached = |arguments: &[&str]| {
-        let ran = home.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);
+        let ran = root.run(&[&["admin"], arguments, &["--to", &host.url, "--json"]].concat()).ends_with(0);
         ran.objects()[0]["count"].as_u64().unwrap()
     };
     assert_eq!(reached(&["send", "--account", "local", "--notice", "to you"]), 1);

@@ -18,7 +18,7 @@ fn the_start_up_line_says_address_store_and_mode() {
     let store = home.path(".local/share/capshare/shares");
     assert!(line.contains(" listens on 127.0.0.1:"), "{line}");
     assert!(line.contains(store.to_str().unwrap()), "{line}");
-    assert!(line.contains("everybody is account local"), "{line}");
+    assert!(line.contains("every program of this machine is account local"), "{line}");
 
     let mut program = home.start(&[
         "serve",
@@ -123,6 +123,8 @@ fn without_keys_it_serves_this_machine_only_unless_told() {
     let mut keyed =
         home.start(&["serve", "--listen", "0.0.0.0:0", "--store", "memory:", "--key", &format!("ann={KEY}")]);
     keyed.stdout.wait_for(|line| line.contains("1 shared key"));
+    let mut behind = home.start(&["serve", "--listen", "127.0.0.1:0", "--public-url", "https://share.example.org"]);
+    behind.stderr.wait_for(|line| line.contains("without keys nobody may publish through it"));
 }
 
 #[test]
@@ -230,7 +232,7 @@ fn a_second_signal_ends_it_at_once() {
     let mut host = home.serve(&[]);
     // A peer that never answers the Close frame, which the host waits for.
     let mut peer = TcpStream::connect(host.url.strip_prefix("http://").unwrap()).unwrap();
-    let upgrade = "GET /rpc/share HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    let upgrade = "GET /rpc/share HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     peer.write_all(upgrade.as_bytes()).unwrap();
     let mut answer = [0; 12];

@@ -99,7 +99,7 @@ fn a_broadcast_reaches_whom_it_should_and_counts_them() {
         assert_eq!(heard(&all), [3, 1, 4]);
 
         // As an administrator says it: by names.
-        let admin = Principal { scopes: Scopes::ALL, ..scene_principal("root") };
+        let admin = Principal { credential: Credential::Key, scopes: Scopes::ALL, ..scene_principal("root") };
         let filter = |account: &str, door: &str, state: &str| {
             let named = |name: &str| (!name.is_empty()).then(|| name.to_owned());
             BroadcastFilter { account: named(account), door: named(door), state: named(state) }
