@@ -36,7 +36,8 @@ pub(super) struct Kept {
 /// Where a producer connects, and as who.
 #[derive(Debug)]
 pub(super) struct Producer {
-    pub(super) url: String,
+    /// Of the hosts that it goes to in turn, each time that it comes back.
+    pub(super) urls: Vec<String>,
     pub(super) number: usize,
     /// How many syncs it makes without a pause before it goes on with one a second.
     pub(super) filling: u64,
@@ -51,9 +52,11 @@ pub(super) struct Progress {
 }
 
 impl Producer {
-    fn client(&self) -> anyhow::Result<Client> {
-        let host = self.number / OF_AN_ADDRESS + 1;
-        let client = Client::builder(self.url.clone()).header("X-Forwarded-For", format!("10.1.0.{host}"));
+    /// A client of the host of its visit with this number.
+    fn client(&self, visit: usize) -> anyhow::Result<Client> {
+        let address = self.number / OF_AN_ADDRESS + 1;
+        let url = &self.urls[visit % self.urls.len()];
+        let client = Client::builder(url.clone()).header("X-Forwarded-For", format!("10.1.0.{address}"));
         Ok(client.build_local()?)
     }
 
@@ -63,7 +66,7 @@ impl Producer {
     ///
     /// The host refuses.
     pub(super) async fn create(&self) -> anyhow::Result<(Client, Share, Kept)> {
-        let client = self.client()?;
+        let client = self.client(0)?;
         let share = client.create(&format!("soak{}", self.number).parse()?, None).await?;
         let kept = Kept { id: share.id().clone(), secret: share.secret().clone(), acknowledged: 0 };
         Ok((client, share, kept))
@@ -85,7 +88,7 @@ impl Producer {
         let stays = 60 + self.number as u64 % 60;
         let mut ticks = interval_at(Instant::now() + offset, EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut leaves = self.number as u64 % stays;
+        let (mut leaves, mut visits) = (self.number as u64 % stays, 1);
         while !progress.stopping.get() {
             if kept.acknowledged == self.filling {
                 progress.filled.update(|filled| filled + 1);
@@ -102,7 +105,8 @@ impl Producer {
             if kept.acknowledged > leaves {
                 leaves = kept.acknowledged + stays;
                 client.close().await;
-                client = self.client()?;
+                client = self.client(visits)?;
+                visits += 1;
                 share = client.open(&kept.id, &kept.secret).await?;
             }
         }
