@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use futures::future::Either;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::hub::access::failures::Failures;
 use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens, Way};
 use crate::hub::admission::ConnectionHooks;
-use crate::hub::ambient::{Ambient, NoEntropy};
+use crate::hub::ambient::{Ambient, Moment, NoEntropy};
 use crate::hub::audit::By;
 use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
@@ -102,7 +101,7 @@ impl Hub {
         settings: HubSettings,
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
-        let store = Store::new(objects, settings.store.clone(), WriterId(writer));
+        let store = Store::new(objects, settings.store.clone(), WriterId(writer), Arc::clone(&ambient.clock));
         let tokens = Arc::new(StoredTokens::new(store.clone(), Arc::clone(&ambient.clock)));
         let access = if settings.stored_tokens {
             Arc::new(AnyOf::new([Arc::clone(&tokens) as Arc<dyn Access>, access]))
@@ -538,7 +537,7 @@ impl Hub {
     }
 
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
-        let asked = Instant::now();
+        let asked = Moment::now(self.ambient.clock.as_ref());
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
             Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),

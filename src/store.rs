@@ -17,9 +17,11 @@
 //! # How
 //! A log's next segment is created under the next number, so two writers meet at a key and one wins. What the other reads
 //! back there tells it whose it is: each segment bears its writer's identity and its predecessor's. A tail held in memory is a
-//! lease ([`StoreSettings::lease`]): the longer it is held, the less it may be trusted, because the keys of a deleted
+//! [lease](lease): the longer it is held, the less it may be trusted, because keys that are superseded or of a deleted
 //! share are freed in the end and a free key would take a write that nobody ever reads. So past half the lease the tail is
-//! confirmed before a write, and an answer that came after the lease is checked against a fresh listing.
+//! confirmed before a write, and an answer that came after the lease is checked against a fresh listing. How old a lease is
+//! say all [clocks](clock) of the machine and the [bucket's own](dates), whichever says the longest: a machine that slept
+//! finds its leases over.
 //!
 //! # What it refuses
 //! It knows no connection and no state: entries go in and come out, and folding them is the caller's. It keeps no queue;
@@ -34,13 +36,16 @@ use object_store::ObjectStore;
 
 mod about;
 mod bucket;
+mod clock;
 mod codec;
+mod dates;
 mod erase;
 mod error;
 mod fold;
 mod free;
 mod index;
 mod key;
+mod lease;
 mod log;
 mod lone;
 mod mutation;
@@ -56,7 +61,9 @@ use codec::Identity;
 pub(crate) use error::s3_refusal;
 
 pub use about::About;
+pub use clock::{Clock, Moment};
 pub use codec::WriterId;
+pub use dates::{answered_at, not_before};
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
 pub use fold::{Fold, Folded, Occasion};
@@ -79,6 +86,7 @@ pub struct Store {
     bucket: Bucket,
     settings: StoreSettings,
     writer: WriterId,
+    clock: Arc<dyn Clock>,
     /// The last batch number given out. Over all logs, because a log may be closed and opened again while an old batch of
     /// it is still on its way.
     last_batch: Arc<AtomicU64>,
@@ -147,13 +155,19 @@ impl StoreSettings {
 }
 
 impl Store {
-    /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts.
+    /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts. `clock`
+    /// tells how old what the store knows is.
     #[must_use]
-    pub fn new(objects: Arc<dyn ObjectStore>, settings: StoreSettings, writer: WriterId) -> Self {
+    pub fn new(
+        objects: Arc<dyn ObjectStore>,
+        settings: StoreSettings,
+        writer: WriterId,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let lone = settings.single_writer.then(Arc::default);
         let overwrites = settings.is_wrong(Mutation::SkipConditional);
         let bucket = Bucket { objects, request_time: settings.request_time, lone, overwrites };
-        Self { bucket, settings, writer, last_batch: Arc::default() }
+        Self { bucket, settings, writer, clock, last_batch: Arc::default() }
     }
 
     fn next_identity(&self) -> Identity {

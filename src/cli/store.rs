@@ -1,6 +1,7 @@
 //! `capshare store check`, `stats` and `gc`: what is done with a bucket directly, beside the hosts that run on it.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use capshare::host::storage::{self, StoreLocation};
 use capshare::hub::ambient::{Ambient, NoEntropy};
@@ -22,7 +23,7 @@ use crate::cli::shares::time;
 pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: &mut Output) -> Result<(), Failure> {
     let ambient = Ambient::system();
     let bits = || ambient.bits().map_err(|error: NoEntropy| Failure::of(Exit::Failed, &error));
-    let store = open(&settings, WriterId(bits()?)).await?;
+    let store = open(&settings, WriterId(bits()?), &ambient).await?;
     let now = ambient.clock.now();
     let bar = progress::objects(*output);
     let count = |objects| bar.inc(objects);
@@ -51,7 +52,7 @@ pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: 
 }
 
 /// The store that the settings say, if it is there.
-pub(crate) async fn open(settings: &ServeSettings, writer: WriterId) -> Result<Store, Failure> {
+pub(crate) async fn open(settings: &ServeSettings, writer: WriterId, ambient: &Ambient) -> Result<Store, Failure> {
     let location = &settings.store.value;
     if let StoreLocation::Directory(path) = location
         && !path.is_dir()
@@ -67,7 +68,7 @@ pub(crate) async fn open(settings: &ServeSettings, writer: WriterId) -> Result<S
     })?;
     let mut store_settings = StoreSettings::default();
     store_settings.sorted_listings = location.lists_sorted();
-    Ok(Store::new(objects, store_settings, writer))
+    Ok(Store::new(objects, store_settings, writer, Arc::clone(&ambient.clock)))
 }
 
 fn finish<T>(bar: &ProgressBar, done: Result<T, StoreError>) -> Result<T, Failure> {

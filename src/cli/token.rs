@@ -22,7 +22,7 @@ pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: 
     let ambient = Ambient::system();
     let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
     let failed = |error: StoreError| Failure::of(Exit::Store, &error);
-    let store = store::open(&settings, WriterId(ambient.bits().map_err(no_entropy)?)).await?;
+    let store = store::open(&settings, WriterId(ambient.bits().map_err(no_entropy)?), &ambient).await?;
     let now = ambient.clock.now();
     match command {
         TokenCommand::Create(args::TokenCreate { account, scope, expires, label, .. }) => {

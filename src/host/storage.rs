@@ -16,9 +16,14 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 
+#[cfg(feature = "s3")]
+mod date_header;
+mod directory;
 mod half_written;
 
 pub use half_written::remove_half_written;
+
+use directory::Directory;
 
 /// Where a bucket is. Parsed from text:
 ///
@@ -188,7 +193,9 @@ impl StoreLocation {
     }
 }
 
-/// Opens a bucket and asks it something, to be sure that it is there. A directory is made if it is not there, and is
+/// Opens a bucket and asks it something, to be sure that it is there. The store is told what time it is there
+/// ([`answered_at`](crate::store::answered_at)): in S3 and its kin by each answer's `Date`, in a directory by the times of what
+/// is written. A directory is made if it is not there, and is
 /// written with fsync; a host then calls [`remove_half_written`], beside its work.
 ///
 /// # Errors
@@ -205,6 +212,7 @@ async fn open_directory(path: &std::path::Path) -> Result<Arc<dyn ObjectStore>, 
     let unusable = |source| OpenStoreError::Directory { path: path.to_owned(), source };
     std::fs::create_dir_all(path).map_err(|error| unusable(error.into()))?;
     let directory = LocalFileSystem::new_with_prefix(path).map_err(|error| unusable(error.into()))?.with_fsync(true);
+    let directory = Directory::new(directory, path);
     let test = Path::from("probe/writable");
     directory.put(&test, PutPayload::default()).await.map_err(|error| unusable(error.into()))?;
     match directory.delete(&test).await {
@@ -234,6 +242,7 @@ mod s3 {
     use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, RetryConfig};
     use rustls::crypto::{CryptoProvider, ring};
 
+    use super::date_header::DateHeard;
     use super::{OpenStoreError, S3Options};
     use crate::store::s3_refusal;
 
@@ -274,6 +283,7 @@ mod s3 {
             .with_access_key_id(id)
             .with_secret_access_key(secret)
             .with_client_options(ClientOptions::new().with_timeout(REQUEST_TIME).with_allow_http(options.allow_http))
+            .with_http_connector(DateHeard)
             .with_retry(RetryConfig {
                 backoff: BackoffConfig::default(),
                 max_retries: RETRIES,

@@ -8,13 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::share::time::Timestamp;
 
-/// The time of day.
-pub trait Clock: fmt::Debug + Send + Sync {
-    /// Now.
-    fn now(&self) -> Timestamp;
-}
+pub use crate::store::{Clock, Moment};
 
-/// The clock of the machine.
+/// The clocks of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -23,6 +19,12 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn since_boot(&self) -> Option<std::time::Duration> {
+        use nix::time::{ClockId, clock_gettime};
+        clock_gettime(ClockId::CLOCK_BOOTTIME).ok().map(Into::into)
     }
 }
 
@@ -101,7 +103,7 @@ impl Entropy for SeededEntropy {
 /// Both of them, as they are handed around.
 #[derive(Debug, Clone)]
 pub struct Ambient {
-    /// The time of day.
+    /// The time of day, and the clocks that tell how long ago something was.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,

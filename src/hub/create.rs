@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
+use crate::hub::ambient::Moment;
 use crate::hub::audit::{self, By};
 use crate::hub::room::Room;
 use crate::share::change::Batch;
@@ -129,7 +128,7 @@ impl Hub {
                 return Ok(created);
             }
             // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
-            let asked = Instant::now();
+            let asked = Moment::now(self.ambient.clock.as_ref());
             let log = self.store.create_log(&id, &entries).await;
             match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::hub::ambient::Clock;
+use crate::hub::ambient::{Clock, Moment};
 use crate::hub::audience::Audience;
 use crate::hub::feed::{Event, Feed, Recent, Resync};
 use crate::hub::grants::Pass;
@@ -109,7 +109,7 @@ struct Inner {
     /// The task that waits for the expiry, if there was one to wait for.
     expirer: Option<AbortHandle>,
     /// When the state was last known to be all that the log holds.
-    fresh_at: Instant,
+    fresh_at: Moment,
     used_at: Instant,
     /// When the last write was begun.
     written_at: Option<Instant>,
@@ -132,7 +132,7 @@ pub(super) enum After {
 
 impl Room {
     /// `asked`: when the log was asked for, and the news with it.
-    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News, asked: Instant) -> Arc<Self> {
+    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News, asked: Moment) -> Arc<Self> {
         let leftovers = log.take_leftovers();
         context.metrics.rooms.inc();
         let now = Instant::now();
@@ -203,7 +203,7 @@ impl Room {
     /// # Errors
     /// The bucket did not answer.
     pub async fn catch_up(self: &Arc<Self>, max_age: Duration) -> Result<(), Refusal> {
-        if self.context.poll.is_none() || (self.lock().fresh_at.elapsed() < max_age) {
+        if self.context.poll.is_none() || self.lock().fresh_at.age(self.clock()) < max_age {
             return Ok(());
         }
         let operation = StoreOperation::Read;

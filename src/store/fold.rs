@@ -20,6 +20,7 @@ use object_store::path::Path;
 
 use super::bucket::Created;
 use super::codec::{self, RunHeader};
+use super::dates::Heard;
 use super::error::{BucketRequest, StoreError};
 use super::free::Frees;
 use super::key::{self, Number, Stretch};
@@ -176,7 +177,7 @@ impl Log {
     pub fn fold(&self, occasion: Occasion, state: &State) -> Option<Fold> {
         let Self { store, id, tail, extent, .. } = self;
         // A host that does not know how the log stands might write a run of a share that was deleted since.
-        if self.ended.is_some() || !self.in_lease() {
+        if self.ended.is_some() || !self.in_lease(Heard::default()) {
             return None;
         }
         if matches!(occasion, Occasion::Busy | Occasion::Pause) && !self.is_own() {

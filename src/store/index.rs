@@ -17,14 +17,15 @@ use std::str::FromStr;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use tokio::time::Instant;
 
 use super::Store;
 use super::about::About;
 use super::bucket::{Created, Listed, REQUESTS_AT_ONCE};
 use super::codec::{self, ClaimRecord};
+use super::dates;
 use super::error::{BucketRequest, StoreError};
 use super::key::{self, Indexed, Number};
+use super::lease::Lease;
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::time::Timestamp;
@@ -158,8 +159,9 @@ impl Store {
         let prefix = key::session(account, session);
         let record = ClaimRecord { account: account.clone(), session: session.clone(), share: share.clone(), at };
         for _ in 0..CLAIMS_MAX {
-            let issued = Instant::now();
-            let mut claims = self.claims_on(&prefix).await?;
+            let issued = self.moment();
+            let (claims, heard) = dates::listen(self.claims_on(&prefix)).await;
+            let (mut claims, looked) = (claims?, Lease::of(issued, heard));
             let newest = claims.newest();
             if let Some(holder) = self.holder(account, session, &claims).await? {
                 if holder == *share {
@@ -171,14 +173,15 @@ impl Store {
                 self.let_go(account, session, &mut claims).await?;
             }
             let mine = key::claim(account, session, newest + 1);
-            let created = match self.bucket.create(&mine, codec::encode_claim(&record)).await {
+            let (created, heard) = dates::listen(self.bucket.create(&mine, codec::encode_claim(&record))).await;
+            let created = match created {
                 Ok(created) => created,
                 // The next round looks whether it is there; if that fails too, so does the claim.
                 Err(error) if error.is_transient() => Created::Hint,
                 Err(error) => return Err(error),
             };
             // After the lease the number may have been free because it was freed: look again.
-            if created == Created::Yes && issued.elapsed() <= self.settings.lease {
+            if created == Created::Yes && self.holds(&looked, heard) {
                 self.free_passed(account, session, &claims).await;
                 return Ok(Claim::Ours);
             }

@@ -11,20 +11,20 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::time::Instant;
-
 use super::Store;
 use super::bucket::Created;
 use super::codec::{self, Identity};
+use super::dates::{self, Heard};
 use super::error::{BucketRequest, StoreError};
 use super::fold::Extent;
 use super::free::Frees;
 use super::key::{self, Number};
+use super::lease::Lease;
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
+use bytes::Bytes;
 
 mod listing;
 mod look;
@@ -120,8 +120,8 @@ pub(super) struct Tail {
     pub(super) seq: Number,
     /// Its identity.
     pub(super) this: Option<Identity>,
-    /// The issue of the request that showed this to be the log's end.
-    confirmed: Option<Instant>,
+    /// The request that showed this to be the log's end.
+    confirmed: Option<Lease>,
 }
 
 impl Log {
@@ -156,7 +156,8 @@ impl Log {
             return Ok(Appended::Behind(vec![Entry::Delete { at }].into()));
         }
         let half = self.store.settings.lease / 2;
-        let fresh = self.tail.confirmed.is_some_and(|confirmed| confirmed.elapsed() <= half);
+        let nothing = Heard::default();
+        let fresh = self.tail.confirmed.is_some_and(|confirmed| self.store.age(&confirmed, nothing) <= half);
         if self.unsettled || !fresh {
             // Boxed, here and below: an append has no other use for several kilobytes.
             let look = Box::pin(self.look()).await?;
@@ -207,12 +208,16 @@ impl Log {
     /// Creates the segment, again and again under the same number with the same identity, until its place is taken.
     async fn commit(&mut self, seq: Number, this: Identity, segment: Bytes) -> Result<Appended, StoreError> {
         let key = key::segment(&self.id, seq);
-        let issued = Instant::now();
+        let (issued, mut heard) = (self.store.moment(), Heard::default());
         let size = segment.len() as u64;
         let mut pause = PAUSE;
         loop {
-            let failure = match self.store.bucket.create(&key, segment.clone()).await {
-                Ok(Created::Yes) if self.in_lease() => return Ok(self.written(this, size, Some(issued))),
+            let (created, now) = dates::listen(self.store.bucket.create(&key, segment.clone())).await;
+            heard = heard.and(now);
+            let failure = match created {
+                Ok(Created::Yes) if self.in_lease(heard) => {
+                    return Ok(self.written(this, size, Some(Lease::of(issued, now))));
+                }
                 // An answer after the lease: the number may have been free because it was freed.
                 Ok(Created::Yes | Created::Hint) => None,
                 Err(error) if error.is_transient() => Some(error),
@@ -222,7 +227,9 @@ impl Log {
             // A host that writes the log in turn with another is one segment behind, and need not look for a second; one
             // that meets another's again reads on to the end.
             let reach = if self.was_behind { Reach::End } else { Reach::Next };
-            let failure = match Box::pin(self.look_for(reach)).await {
+            let (looked, now) = dates::listen(Box::pin(self.look_for(reach))).await;
+            heard = heard.and(now);
+            let failure = match looked {
                 Ok(look) if look.base.is_some() => {
                     // Ours may be in what was folded meanwhile, and its numbers cannot be told from there, ever.
                     return Err(failure.unwrap_or_else(|| {
@@ -230,11 +237,11 @@ impl Log {
                     }));
                 }
                 Ok(look) if look.begins_with(this) => {
-                    let confirmed = self.in_lease().then_some(issued);
-                    return Ok(self.written(this, size, confirmed));
+                    let confirmed = self.tail.confirmed.filter(|_| self.in_lease(heard));
+                    return Ok(self.written(this, size, confirmed.map(|lease| lease.reissued(issued))));
                 }
                 Ok(look) if !look.is_empty() => {
-                    if look.ended.is_some() && !self.in_lease() {
+                    if look.ended.is_some() && !self.in_lease(heard) {
                         // The place may have been free because the deletion had freed it, and ours lies there now.
                         self.store.bucket.make_empty(&key).await?;
                     }
@@ -254,7 +261,7 @@ impl Log {
                 Err(error) if error.is_transient() => error,
                 Err(error) => return Err(error),
             };
-            if issued.elapsed() + pause > self.store.settings.append_time {
+            if self.store.took(issued, heard) + pause > self.store.settings.append_time {
                 return Err(failure);
             }
             tracing::debug!(share = %self.id, seq, error = &failure as &dyn std::error::Error, "the outcome of an append is unknown, asking again");
@@ -263,7 +270,7 @@ impl Log {
         }
     }
 
-    fn written(&mut self, this: Identity, size: u64, confirmed: Option<Instant>) -> Appended {
+    fn written(&mut self, this: Identity, size: u64, confirmed: Option<Lease>) -> Appended {
         self.tail.advance(this);
         self.tail.confirmed = confirmed;
         self.extent.log_bytes += size;
@@ -292,8 +299,9 @@ impl Log {
         News { state, entries }
     }
 
-    pub(super) fn in_lease(&self) -> bool {
-        self.tail.confirmed.is_some_and(|confirmed| confirmed.elapsed() <= self.store.settings.lease)
+    /// Whether the tail may still be written to, given what was heard of the bucket's time since.
+    pub(super) fn in_lease(&self, heard: Heard) -> bool {
+        self.tail.confirmed.is_some_and(|confirmed| self.store.holds(&confirmed, heard))
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Mutation {
     ForgetTombstone,
     /// A follower reads the state first, and subscribes later.
     ReadBeforeSubscribe,
+    /// A lease is as old as the clock of timers says, which stands still while a machine sleeps.
+    TrustInstant,
     /// A listing that passed over what runs cover goes on one segment too late.
     ResumeTooLate,
 }

@@ -29,6 +29,7 @@ mod schema;
 mod segments;
 mod share;
 mod simulation;
+mod sleep;
 mod store;
 mod support;
 mod viewers;

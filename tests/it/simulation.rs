@@ -352,6 +352,11 @@ weathers! {
     4 hosts_that_crash_and_come_back_lose_nothing_that_they_acknowledged;
     5 hosts_that_wake_up_after_minutes_do_no_harm;
     6 a_bucket_that_is_full_or_busy_keeps_what_was_acknowledged;
+    /// S84: whichever of its clocks stood still while it slept, one of those that went on tells it that its leases are over.
+    8 hosts_that_slept_while_some_of_their_clocks_stood_still_lose_nothing;
+    /// S84: where all of them stood still the bucket's answers tell it.
+    9 hosts_that_slept_while_all_of_their_clocks_stood_still_are_told_by_the_bucket;
+    10 hosts_that_nobody_tells_that_they_slept_do_no_harm_if_it_was_short;
     /// S13, S15, S22.
     7 everything_at_once_loses_and_doubles_nothing;
 }
@@ -426,6 +431,11 @@ fn a_fold_without_its_producers_is_found() {
 #[test]
 fn a_deletion_without_tombstone_is_found() {
     finds(Mutation::ForgetTombstone);
+}
+
+#[test]
+fn a_lease_by_the_clock_of_timers_alone_is_found() {
+    finds(Mutation::TrustInstant);
 }
 
 #[test]

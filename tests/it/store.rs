@@ -2,11 +2,12 @@
 //!
 //! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows, and `opening` what it takes to open it; `about` is the
 //! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `faults` and `seeds` are what happens when
-//! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `buckets` is about
+//! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `clocks` is about writers that slept; `buckets` is about
 //! buckets that are full, closed, down or careless.
 
 use std::sync::Arc;
 
+use capshare::hub::ambient::TokioClock;
 use capshare::share::change::{Batch, Change};
 use capshare::share::entry::Entry;
 use capshare::share::id::{AccountId, SessionId, ShareId};
@@ -14,6 +15,7 @@ use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
 use capshare::store::{About, Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
+use capshare::testing::BEGINNING;
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;
 
@@ -22,6 +24,7 @@ use crate::support::bucket::{TestBucket, text_of};
 mod about;
 mod backends;
 mod buckets;
+mod clocks;
 mod faults;
 mod folds;
 mod format;
@@ -38,7 +41,7 @@ fn host(bucket: &Arc<TestBucket>, writer: u128) -> Store {
 }
 
 fn host_with(bucket: &Arc<TestBucket>, writer: u128, settings: StoreSettings) -> Store {
-    Store::new(bucket.clone(), settings, WriterId(writer))
+    Store::new(bucket.clone(), settings, WriterId(writer), Arc::new(TokioClock::from(BEGINNING)))
 }
 
 fn share(n: u128) -> ShareId {

@@ -1,6 +1,7 @@
 //! What scenes share.
 
 pub(crate) mod bucket;
+pub(crate) mod clock;
 pub(crate) mod desk;
 pub(crate) mod door;
 pub(crate) mod hearing;

@@ -13,10 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::{Access, Credential, Principal, Scopes, hash, same, unknown};
-use crate::hub::ambient::{Ambient, Clock, NoEntropy};
+use crate::hub::ambient::{Ambient, Clock, Moment, NoEntropy};
 use crate::hub::chain;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, TokenId};
@@ -45,7 +44,7 @@ pub struct StoredTokens {
 #[derive(Clone)]
 struct Remembered {
     /// When it was asked for: from then on it may have changed.
-    asked: Instant,
+    asked: Moment,
     /// `None`: there is no such token.
     record: Option<Arc<TokenRecord>>,
 }
@@ -94,7 +93,7 @@ impl StoredTokens {
     /// # Errors
     /// The bucket failed; the token may be revoked or not.
     pub async fn revoke(&self, id: &TokenId) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let asked = Instant::now();
+        let asked = Moment::now(self.clock.as_ref());
         let record = self.store.revoke_token(id, self.clock.now()).await?.map(Arc::new);
         self.remember(id, Remembered { asked, record: record.clone() });
         Ok(record)
@@ -110,7 +109,7 @@ impl StoredTokens {
     }
 
     async fn read(&self, id: &TokenId) -> Result<Option<Arc<TokenRecord>>, StoreError> {
-        let asked = Instant::now();
+        let asked = Moment::now(self.clock.as_ref());
         let record = self.store.token(id).await?.map(Arc::new);
         self.remember(id, Remembered { asked, record: record.clone() });
         Ok(record)
@@ -121,11 +120,13 @@ impl StoredTokens {
         if let Some(known) = remembered.get(id) {
             let revoked = known.record.as_ref().is_some_and(|record| record.revoked_at.is_some());
             // What was asked for earlier and came later tells nothing new.
-            if known.asked > read.asked || (revoked && read.record.as_ref().is_some_and(|r| r.revoked_at.is_none())) {
+            if known.asked.is_after(&read.asked)
+                || (revoked && read.record.as_ref().is_some_and(|r| r.revoked_at.is_none()))
+            {
                 return;
             }
         } else if remembered.len() >= TOKEN_CACHE {
-            remembered.retain(|_, known| known.asked.elapsed() < REMEMBERED_FOR);
+            remembered.retain(|_, known| known.asked.age(self.clock.as_ref()) < REMEMBERED_FOR);
             if remembered.len() >= TOKEN_CACHE {
                 return;
             }
@@ -134,7 +135,7 @@ impl StoredTokens {
     }
 
     fn recall(&self, id: &TokenId) -> Option<Remembered> {
-        self.lock().get(id).filter(|known| known.asked.elapsed() < REMEMBERED_FOR).cloned()
+        self.lock().get(id).filter(|known| known.asked.age(self.clock.as_ref()) < REMEMBERED_FOR).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenId, Remembered>> {

@@ -8,6 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
+use crate::hub::ambient::Moment;
 use crate::share::entry::Entry;
 use crate::share::state::Outcome;
 use crate::store::{Appended, Log, StoreError};
@@ -79,7 +80,7 @@ impl Committer {
     pub(super) async fn run(mut self) {
         self.gather().await;
         while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
-            let begun = Instant::now();
+            let begun = Moment::now(self.room.clock());
             // What is done seldom is boxed: a committer is made for each batch where batches do not come at once.
             let result = if waiting.is_empty() { Box::pin(self.catch_up()).await } else { self.commit(waiting).await };
             if result.is_ok() {

@@ -1,19 +1,21 @@
 //! Looking: what follows a tail, read without changing anything.
 //!
 //! Within the lease a look reads the next number until there is none: no key that a look needs can have been freed so
-//! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. Past the lease it
+//! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. That the lease is not over
+//! say all clocks, and the answer's own time. Past the lease it
 //! [lists](super::listing) the share, together with a look for the tombstone, and reads what follows; an absence proves nothing
 //! then. Segments that runs cover may be gone, so it reads the runs instead, and then the state begins anew from them.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use tokio::time::Instant;
 
 use super::super::bucket::REQUESTS_AT_ONCE;
 use super::super::codec::{self, Identity, Segment};
+use super::super::dates;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::fold::{Extent, Run};
 use super::super::free::Frees;
 use super::super::key::{self, Number, Stretch};
+use super::super::lease::Lease;
 use super::{Ended, Log, Tail};
 use crate::share::state::State;
 use crate::share::time::Timestamp;
@@ -57,6 +59,16 @@ enum Place {
     Holds(Segment, u64),
 }
 
+/// What became of one listing and of what it led to.
+enum Round {
+    /// The share is deleted; the look says so.
+    Ended,
+    /// What was listed went meanwhile.
+    Gone,
+    /// What was listed was read up to its end, or, where some of it is missing, up to there.
+    Read { whole: bool, gap: Option<Number> },
+}
+
 impl Look {
     fn at(tail: Tail) -> Self {
         Self { base: None, segments: Vec::new(), ended: None, tail, leftovers: None }
@@ -81,14 +93,15 @@ impl Log {
     pub(super) async fn look_for(&self, reach: Reach) -> Result<Look, StoreError> {
         let mut look = Look::at(self.tail);
         while let Some(confirmed) = self.tail.confirmed {
-            let issued = Instant::now();
-            let place = self.place(look.tail.seq + 1).await?;
-            if confirmed.elapsed() > self.store.settings.lease {
+            let issued = self.store.moment();
+            let (place, heard) = dates::listen(self.place(look.tail.seq + 1)).await;
+            let place = place?;
+            if !self.store.holds(&confirmed, heard) {
                 break;
             }
             match place {
                 Place::Absent => {
-                    look.tail.confirmed = Some(issued);
+                    look.tail.confirmed = Some(confirmed.renewed(issued, heard));
                     return Ok(look);
                 }
                 Place::Emptied(at) => {
@@ -107,60 +120,26 @@ impl Log {
 
     /// A look from where another came, without trusting any lease.
     async fn look_by_listing(&self, mut look: Look) -> Result<Look, StoreError> {
-        let bucket = &self.store.bucket;
-        let (prefix, tombstone) = (key::share(&self.id), key::tombstone(&self.id));
         let mut gap = None;
         for round in 0..LOOKS_MAX {
-            let issued = Instant::now();
-            let listing = self.list(look.tail.seq, round == 0);
-            let (deleted, listing) = tokio::try_join!(bucket.written_at(&tombstone), listing)?;
-            if let Some(at) = deleted {
-                look.ended = Some(Ended { at, clean: listing.is_clean() });
-                return Ok(look);
-            }
-            // A segment that a run covers is not read though it is there: it may be about to go.
-            let chain = self.chain_beyond(look.tail.seq, &listing);
-            let (rest, base) = tokio::try_join!(self.list_rest(&listing), self.read_runs(&chain))?;
-            // Freed meanwhile.
-            let Some(base) = base else { continue };
-            if let Some((base, this)) = base {
-                look.segments.clear();
-                look.tail = Tail { seq: base.extent.covered(), this: Some(this), confirmed: look.tail.confirmed };
-                look.base = Some(base);
-            }
-            let mut numbers = self.segments_after(look.tail.seq, &listing, &rest);
-            if !chain.is_empty() {
-                let superseded = self.superseded_by(&chain, listing, rest);
-                look.leftovers = (!superseded.is_empty()).then(|| Frees::of(&self.store, superseded));
-            }
-            // A gap is a deletion that has begun, a listing that was overtaken, or an object that somebody removed: what
-            // is before it stands, and the next round tells.
-            let in_order =
-                (look.tail.seq + 1..).zip(&numbers).take_while(|(expected, number)| expected == *number).count();
-            gap = (in_order < numbers.len()).then(|| look.tail.seq + 1 + in_order as Number);
-            let mut whole = gap.is_none();
-            numbers.truncate(in_order);
-            let mut places = stream::iter(numbers).map(|number| self.place(number)).buffered(REQUESTS_AT_ONCE);
-            while let Some(place) = places.try_next().await? {
-                match place {
-                    Place::Holds(segment, size) => self.follow(&mut look, segment, size)?,
-                    Place::Emptied(at) => {
-                        look.ended = Some(Ended::begun(at));
-                        return Ok(look);
-                    }
-                    Place::Absent => {
-                        whole = false;
-                        break;
-                    }
+            let issued = self.store.moment();
+            let (read, heard) = dates::listen(self.list_and_read(&mut look, round == 0)).await;
+            let whole = match read? {
+                Round::Ended => return Ok(look),
+                Round::Gone => continue,
+                Round::Read { whole, gap: found } => {
+                    gap = found;
+                    whole
                 }
-            }
+            };
             // A look that took longer than the lease cannot say where the log ends; what it read is chained and stands,
             // unless it took so long that what it listed may have been freed and filled anew.
-            if whole && issued.elapsed() <= self.store.settings.lease {
-                look.tail.confirmed = Some(issued);
+            let took = self.store.took(issued, heard);
+            if whole && took <= self.store.settings.lease {
+                look.tail.confirmed = Some(Lease::of(issued, heard));
                 return Ok(look);
             }
-            if issued.elapsed() > self.store.settings.free_after() {
+            if took > self.store.settings.free_after() {
                 look = Look::at(self.tail);
             }
         }
@@ -168,8 +147,59 @@ impl Log {
             Some(missing) => {
                 StoreError::corrupt(&key::segment(&self.id, missing), "it is missing and later ones are there")
             }
-            None => StoreError::unavailable(BucketRequest::List, &prefix, "the log did not hold still for a look"),
+            None => StoreError::unavailable(
+                BucketRequest::List,
+                &key::share(&self.id),
+                "the log did not hold still for a look",
+            ),
         })
+    }
+
+    /// Lists the share, and reads what follows a look's tail into the look.
+    async fn list_and_read(&self, look: &mut Look, lazily: bool) -> Result<Round, StoreError> {
+        let tombstone = key::tombstone(&self.id);
+        let listing = self.list(look.tail.seq, lazily);
+        let (deleted, listing) = tokio::try_join!(self.store.bucket.written_at(&tombstone), listing)?;
+        if let Some(at) = deleted {
+            look.ended = Some(Ended { at, clean: listing.is_clean() });
+            return Ok(Round::Ended);
+        }
+        // A segment that a run covers is not read though it is there: it may be about to go.
+        let chain = self.chain_beyond(look.tail.seq, &listing);
+        let (rest, base) = tokio::try_join!(self.list_rest(&listing), self.read_runs(&chain))?;
+        // Freed meanwhile.
+        let Some(base) = base else { return Ok(Round::Gone) };
+        if let Some((base, this)) = base {
+            look.segments.clear();
+            look.tail = Tail { seq: base.extent.covered(), this: Some(this), confirmed: look.tail.confirmed };
+            look.base = Some(base);
+        }
+        let mut numbers = self.segments_after(look.tail.seq, &listing, &rest);
+        if !chain.is_empty() {
+            let superseded = self.superseded_by(&chain, listing, rest);
+            look.leftovers = (!superseded.is_empty()).then(|| Frees::of(&self.store, superseded));
+        }
+        // A gap is a deletion that has begun, a listing that was overtaken, or an object that somebody removed: what
+        // is before it stands, and the next round tells.
+        let in_order = (look.tail.seq + 1..).zip(&numbers).take_while(|(expected, number)| expected == *number).count();
+        let gap = (in_order < numbers.len()).then(|| look.tail.seq + 1 + in_order as Number);
+        let mut whole = gap.is_none();
+        numbers.truncate(in_order);
+        let mut places = stream::iter(numbers).map(|number| self.place(number)).buffered(REQUESTS_AT_ONCE);
+        while let Some(place) = places.try_next().await? {
+            match place {
+                Place::Holds(segment, size) => self.follow(look, segment, size)?,
+                Place::Emptied(at) => {
+                    look.ended = Some(Ended::begun(at));
+                    return Ok(Round::Ended);
+                }
+                Place::Absent => {
+                    whole = false;
+                    break;
+                }
+            }
+        }
+        Ok(Round::Read { whole, gap })
     }
 
     /// Reads the runs of a chain, none if it is empty; `None` if one is gone.

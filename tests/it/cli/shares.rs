@@ -3,8 +3,10 @@
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
 
 use capshare::host::storage::{self, S3Options, StoreLocation};
+use capshare::hub::ambient::SystemClock;
 use capshare::share::time::Timestamp;
 use capshare::store::{About, Store, StoreSettings, WriterId};
 use serde_json::{Value, json};
@@ -92,7 +94,7 @@ fn a_listing_has_titles_times_and_counts_and_nothing_that_a_terminal_would_obey(
     runtime.block_on(async {
         let directory = StoreLocation::Directory(home.path(".local/share/capshare/shares"));
         let objects = storage::open(&directory, &S3Options::default()).await.unwrap();
-        let store = Store::new(objects, StoreSettings::default(), WriterId(7));
+        let store = Store::new(objects, StoreSettings::default(), WriterId(7), Arc::new(SystemClock));
         let claim = store.list(None, None, 10).await.unwrap().claims.remove(0);
         let about = About {
             account: claim.account,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capshare::store::answered_at;
 use futures::TryStreamExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use object_store::path::Path;
@@ -162,10 +163,11 @@ impl Link {
                 Fate::MetItself => act(&link).map(|_| Err(exists())),
                 Fate::LandsLate(_) => Some(Err(generic("timed out"))),
             };
+            let date = link.world.now_dated();
             tokio::time::sleep(back).await;
             if let Some(result) = result {
                 // The caller may have given up.
-                drop(answer.send(result));
+                drop(answer.send((result, date)));
             }
             if let Fate::LandsLate(late) = fate {
                 tokio::time::sleep(late.saturating_sub(back)).await;
@@ -173,10 +175,13 @@ impl Link {
             }
         }));
         // A dropped answer is one that never comes.
-        let Ok(result) = answered.await else { return std::future::pending().await };
+        let Ok((result, date)) = answered.await else { return std::future::pending().await };
         self.until(&self.stalled_until).await;
         self.until(&self.frozen_until).await;
         self.or_never().await;
+        if world.tells_time {
+            answered_at(date);
+        }
         world.tell(format_args!("{name} #{number} answered {}", if result.is_ok() { "ok" } else { "no" }));
         result
     }

@@ -8,7 +8,6 @@ use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::{ProducerId, SessionId};
 use capshare::share::item::{ItemKey, Payload};
-use tokio::time::Instant;
 
 use super::Stage;
 use super::dice::Dice;
@@ -193,7 +192,7 @@ pub(super) async fn reader(stage: &Stage, client: usize) -> Result<(), String> {
         if dice.chance(500) {
             read(stage, client, &host, patience(&dice)).await?;
         } else {
-            let due = stage.acknowledged_before(Instant::now() - POLL);
+            let due = stage.acknowledged_before(host.clock.before(POLL));
             let asked = async {
                 let room = host.hub.view(id.as_str()).await?;
                 host.hub.read(&room, 0, 0).await

@@ -9,12 +9,14 @@ use capshare::hub::ambient::{Ambient, Clock, SeededEntropy};
 use capshare::hub::{Hub, HubSettings};
 use capshare::share::time::Timestamp;
 use capshare::store::Mutation;
+use capshare::testing::BEGINNING;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bucket::{Link, SimBucket};
 use super::dice::Dice;
 use super::world::World;
+use crate::support::clock::{Standstills, Still};
 
 /// How often a host that is followed looks for what others wrote.
 pub(super) const POLL: Duration = Duration::from_millis(300);
@@ -53,6 +55,7 @@ pub(super) struct SimHost {
 pub(super) struct Incarnation {
     pub(super) hub: Arc<Hub>,
     pub(super) link: Arc<Link>,
+    pub(super) clock: Arc<SimClock>,
 }
 
 impl SimHost {
@@ -87,7 +90,7 @@ impl SimHost {
         let access = Arc::new(SingleAccount::new("ann".parse().unwrap()));
         let objects = Arc::new(SimBucket(Arc::clone(&link)));
         let hub = Hub::new(objects, access, ambient, settings(self.mutation)).unwrap();
-        *self.up.lock().unwrap() = Some(Incarnation { hub, link });
+        *self.up.lock().unwrap() = Some(Incarnation { hub, link, clock: Arc::clone(&self.clock) });
     }
 
     /// Nothing of it goes on, but what it had sent.
@@ -112,6 +115,15 @@ impl SimHost {
         }
     }
 
+    /// As a machine that is suspended: it sends and hears nothing, and these of its clocks stand still.
+    pub(super) fn sleep(&self, time: Duration, still: Still) {
+        if let Some(Incarnation { link, .. }) = self.up() {
+            self.world.tell(format_args!("{} sleeps for {time:?}, {still:?}", link.name));
+            *link.frozen_until.lock().unwrap() = Instant::now() + time;
+            self.clock.standstills.begin(still, Some(Instant::now() + time));
+        }
+    }
+
     pub(super) fn up(&self) -> Option<Incarnation> {
         self.up.lock().unwrap().clone()
     }
@@ -127,21 +139,28 @@ pub(super) async fn any(hosts: &[SimHost], dice: &Dice) -> Incarnation {
     }
 }
 
-/// A time of day that drifts, and jumps by minutes both ways.
+/// A machine's clocks: a time of day that drifts, and jumps by minutes both ways; and all of them may stand still.
 #[derive(Debug)]
 pub(super) struct SimClock {
     started: Instant,
     /// Milliseconds gained in a million.
     drift: i64,
     offset_ms: AtomicI64,
+    standstills: Standstills,
 }
 
 impl SimClock {
     fn of(dice: &Dice) -> Arc<Self> {
         let drift = dice.below(100_001) as i64 - 50_000;
-        let clock = Self { started: Instant::now(), drift, offset_ms: AtomicI64::new(0) };
+        let clock =
+            Self { started: Instant::now(), drift, offset_ms: AtomicI64::new(0), standstills: Standstills::default() };
         clock.jump(dice);
         Arc::new(clock)
+    }
+
+    /// Since when what this host holds may be younger than so long, for all that it can know.
+    pub(super) fn before(&self, time: Duration) -> Instant {
+        self.standstills.before(time)
     }
 
     /// Up to ten minutes either way.
@@ -152,8 +171,16 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        let elapsed = self.started.elapsed().as_millis() as i64;
+        let elapsed = (self.started.elapsed() - self.standstills.lost(|still| still.day)).as_millis() as i64;
         let gained = elapsed * self.drift / 1_000_000;
-        Timestamp(1_767_225_600_000 + elapsed + gained + self.offset_ms.load(Ordering::Relaxed))
+        Timestamp(BEGINNING.0 + elapsed + gained + self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Instant {
+        Instant::now() - self.standstills.lost(|still| still.monotonic)
+    }
+
+    fn since_boot(&self) -> Option<Duration> {
+        Some(self.started.elapsed() - self.standstills.lost(|still| still.since_boot))
     }
 }

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::dice::Dice;
 use super::hosts::SimHost;
 use super::world::World;
+use crate::support::clock::Still;
 
 /// How many kinds of weather there are; a seed's is `seed % KINDS`.
-pub(super) const KINDS: u64 = 8;
+pub(super) const KINDS: u64 = 11;
 
 /// Frequencies are in a thousand requests, or in a thousand turns of [`rage`].
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,29 @@ pub(super) struct Weather {
     freeze: u64,
     fills_up: u64,
     clock_jumps: u64,
+    /// A host sleeps, and some of its clocks stand still meanwhile, ...
+    sleep: u64,
+    /// ... for at most so long ...
+    sleep_ms_max: u64,
+    /// ... and these.
+    still: Standing,
+    /// The bucket's answers say what time it is.
+    pub(super) tells_time: bool,
     pub(super) lasts_ms: u64,
 }
+
+/// Which clocks stand still while a host sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Any, but not all of them.
+    Some,
+    All,
+}
+
+/// How long a host may sleep with all its clocks standing still if nobody can tell it: half of what the store leaves between
+/// the end of a lease with its last request and the moment from which on keys are freed
+/// ([`hosts::settings`](super::hosts::settings)), as it may sleep twice.
+const UNTOLD_MS_MAX: u64 = 500;
 
 /// How slow one way can be. A request that is slow both ways and one that lands late stay within the time that a request
 /// may take ([`hosts::settings`](super::hosts::settings)), which is what the store relies on.
@@ -58,6 +80,10 @@ impl Weather {
         freeze: 0,
         fills_up: 0,
         clock_jumps: 0,
+        sleep: 0,
+        sleep_ms_max: 180_000,
+        still: Standing::Some,
+        tells_time: false,
         lasts_ms: 0,
     };
 
@@ -72,6 +98,10 @@ impl Weather {
             4 => Self { crash: 400, lost_answer: 40, slow: 60, lasts_ms: 20_000, ..calm },
             5 => Self { stall: 120, freeze: 120, slow: 50, lands_late: 20, lasts_ms: 120_000, ..calm },
             6 => Self { fills_up: 250, busy: 150, deletion_fails: 300, lost_answer: 20, lasts_ms: 20_000, ..calm },
+            // Nobody sets the time of day: it may be the one clock that goes on.
+            8 => Self { sleep: 120, slow: 50, lands_late: 20, clock_jumps: 0, lasts_ms: 120_000, ..calm },
+            9 => Self { sleep: 120, still: Standing::All, tells_time: true, slow: 50, lasts_ms: 120_000, ..calm },
+            10 => Self { sleep: 100, still: Standing::All, sleep_ms_max: UNTOLD_MS_MAX, slow: 100, ..calm },
             _ => Self {
                 lost_request: 40,
                 lost_answer: 60,
@@ -86,7 +116,11 @@ impl Weather {
                 freeze: 40,
                 fills_up: 60,
                 clock_jumps: 200,
+                sleep: 40,
+                still: Standing::All,
+                tells_time: true,
                 lasts_ms: 60_000,
+                ..calm
             },
         }
     }
@@ -109,6 +143,10 @@ pub(super) async fn rage(world: &World, hosts: &[SimHost], dice: &Dice) {
         }
         if dice.chance(weather.freeze) {
             host.freeze(dice.millis(1_000, 180_000));
+        }
+        if dice.chance(weather.sleep) {
+            let still = if weather.still == Standing::All { Still::ALL } else { *dice.pick(&Still::SOME) };
+            host.sleep(dice.millis(weather.sleep_ms_max.min(1_000) / 2, weather.sleep_ms_max), still);
         }
         if dice.chance(weather.fills_up) {
             world.tell(format_args!("full"));

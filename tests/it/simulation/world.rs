@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use capshare::share::time::Timestamp;
+use capshare::testing::BEGINNING;
 use futures::{FutureExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -29,6 +31,8 @@ pub(super) struct World {
     written: Mutex<BTreeMap<Path, SystemTime>>,
     pub(super) dice: Dice,
     weather: Mutex<Weather>,
+    /// Answers say what time it is.
+    pub(super) tells_time: bool,
     /// No object can be written.
     pub(super) full: AtomicBool,
     /// Runs that were written.
@@ -53,6 +57,7 @@ impl World {
             written: Mutex::default(),
             dice: Dice::new(seed, 1),
             weather: Mutex::new(weather),
+            tells_time: weather.tells_time,
             full: AtomicBool::new(false),
             folds: AtomicU64::new(0),
             begun: Instant::now(),
@@ -157,9 +162,13 @@ impl World {
         }
     }
 
+    /// The bucket's time as an answer says it: to the second.
+    pub(super) fn now_dated(&self) -> Timestamp {
+        Timestamp(BEGINNING.0 + self.begun.elapsed().as_secs() as i64 * 1_000)
+    }
+
     fn time(&self) -> SystemTime {
-        const BEGINNING: Duration = Duration::from_secs(1_767_225_600);
-        SystemTime::UNIX_EPOCH + BEGINNING + self.begun.elapsed()
+        SystemTime::UNIX_EPOCH + Duration::from_millis(BEGINNING.0 as u64) + self.begun.elapsed()
     }
 }
 

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use capshare::hub::ambient::Clock;
+use capshare::share::time::Timestamp;
+use capshare::store::answered_at;
 use futures::TryFutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
@@ -16,6 +19,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::sync::watch;
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +109,10 @@ pub(crate) struct TestBucket {
     pub(crate) shuffled: AtomicBool,
     /// How long each read and each page of a listing takes.
     latency: Mutex<Duration>,
+    /// While this is true every request waits.
+    asleep: watch::Sender<bool>,
+    /// Each answer says what time it is by this.
+    clock: Mutex<Option<Arc<dyn Clock>>>,
 }
 
 impl TestBucket {
@@ -120,6 +128,8 @@ impl TestBucket {
             reads_too: AtomicBool::new(false),
             shuffled: AtomicBool::new(false),
             latency: Mutex::default(),
+            asleep: watch::Sender::new(false),
+            clock: Mutex::default(),
         })
     }
 
@@ -153,6 +163,32 @@ impl TestBucket {
         *self.latency.lock().unwrap() = latency;
     }
 
+    /// Whoever asks it hears nothing until it [wakes](Self::wakes) up.
+    pub(crate) fn sleeps(&self) {
+        self.asleep.send_replace(true);
+    }
+
+    pub(crate) fn wakes(&self) {
+        self.asleep.send_replace(false);
+    }
+
+    /// From here on its answers say what time it is, to the second.
+    pub(crate) fn tells_time(&self, clock: impl Clock + 'static) {
+        *self.clock.lock().unwrap() = Some(Arc::new(clock));
+    }
+
+    /// Waits until it is awake.
+    async fn awake(&self) {
+        // The sender is here.
+        let _ = self.asleep.subscribe().wait_for(|asleep| !asleep).await;
+    }
+
+    fn tell_time(&self) {
+        if let Some(clock) = &*self.clock.lock().unwrap() {
+            answered_at(Timestamp(clock.now().0 / 1_000 * 1_000));
+        }
+    }
+
     /// A listing in pages, each of which is asked for when its first object is.
     fn pages(
         &self,
@@ -174,6 +210,14 @@ impl TestBucket {
             listing = shuffled.try_flatten_stream().boxed();
         }
         let latency = *self.latency.lock().unwrap();
+        let (mut asleep, clock) = (self.asleep.subscribe(), self.clock.lock().unwrap().clone());
+        let begins = stream::once(async move {
+            let _ = asleep.wait_for(|asleep| !asleep).await;
+            if let Some(clock) = clock {
+                answered_at(Timestamp(clock.now().0 / 1_000 * 1_000));
+            }
+        });
+        let listing = begins.flat_map(move |()| std::mem::replace(&mut listing, stream::empty().boxed()));
         let paged = listing.enumerate().then(move |(n, meta)| {
             if n > 0 && n % PAGE == 0 {
                 counts.touch(&prefix);
@@ -211,6 +255,8 @@ impl TestBucket {
     }
 
     async fn read_fault(&self) -> Result<()> {
+        self.awake().await;
+        self.tell_time();
         self.up()?;
         let latency = *self.latency.lock().unwrap();
         if !latency.is_zero() {
@@ -260,6 +306,8 @@ impl ObjectStore for TestBucket {
     async fn put_opts(&self, location: &Path, payload: PutPayload, mut opts: PutOptions) -> Result<PutResult> {
         self.counts.count(&self.counts.puts, location.as_ref());
         self.counts.put_bytes.fetch_add(payload.content_length() as u64, Ordering::Relaxed);
+        self.awake().await;
+        self.tell_time();
         self.up()?;
         if self.careless.load(Ordering::Relaxed) {
             opts.mode = PutMode::Overwrite;
