@@ -11,15 +11,12 @@ use crate::cli::args::{AdminBroadcast, AdminCommand, AdminConnections, AdminWhat
 use crate::cli::connect::{self, Target};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 use crate::cli::shares::{from_now, time};
 use crate::cli::stop;
 
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-
-/// Clears a terminal and begins at its top.
-const CLEAR: &str = "\x1b[2J\x1b[H";
 
 /// Carries out one command.
 pub(crate) async fn run(command: AdminCommand, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
@@ -108,26 +105,27 @@ async fn show(admin: &Admin, afresh: bool, target: &Target, output: &mut Output)
             false => all.iter().try_for_each(|connection| output.object(&object(connection))),
         };
     }
-    let mut table = if afresh { CLEAR.to_owned() } else { String::new() };
-    table.push_str(&format!(
+    if afresh {
+        output.clear()?;
+    }
+    let mut table = format!(
         "{:16}  {:20}  {:10}  {:6}  {:24}  {:>10}  {:>10}  {:>5}  {:>8}  STATES\n",
         "ID", "ACCOUNT", "CREDENTIAL", "DOOR", "SINCE", "IN", "OUT", "CALLS", "QUEUE"
-    ));
+    );
     for connection in &all {
-        // Names of states are the embedder's or a client's.
-        let states = connection.states.join(",").replace(char::is_control, " ");
-        let account = if connection.account.is_empty() { "-" } else { &connection.account };
+        let states = connection.states.join(",");
+        let states = if states.is_empty() { "-".into() } else { clean::word(&states) };
+        let account = if connection.account.is_empty() { "-".into() } else { clean::word(&connection.account) };
         table.push_str(&format!(
-            "{:16}  {account:20}  {:10}  {:6}  {}  {:>10}  {:>10}  {:>5}  {:>8}  {}\n",
-            connection.id,
-            connection.credential,
-            connection.door,
+            "{:16}  {account:20}  {:10}  {:6}  {}  {:>10}  {:>10}  {:>5}  {:>8}  {states}\n",
+            clean::word(&connection.id),
+            clean::word(&connection.credential),
+            clean::word(&connection.door),
             time(connection.since),
             connection.bytes_in,
             connection.bytes_out,
             connection.calls_in_flight,
             connection.queued_bytes,
-            if states.is_empty() { "-" } else { &states },
         ));
     }
     output.text(&table)

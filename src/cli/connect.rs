@@ -13,7 +13,7 @@ use capshare::share::id::ShareId;
 use crate::cli::args;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 use crate::cli::settings::serve::LISTEN;
 
 /// A host, and the way to it.
@@ -84,7 +84,8 @@ impl Target {
             | Exit::Address
             | Exit::PipeClosed => "",
         };
-        let failure = Failure::new(exit, format!("{}: {error}{advice}", self.host));
+        let error_text = error.to_string();
+        let failure = Failure::new(exit, format!("{}: {}{advice}", self.host, clean::word(&error_text)));
         match error.refusal() {
             Some(refusal) => failure.refused(refusal),
             None => failure,
@@ -103,7 +104,11 @@ impl Target {
                     && !is_lost
                 {
                     is_lost = true;
-                    output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"));
+                    let cause = cause.to_string();
+                    output.note(&format!(
+                        "the connection is lost ({}); trying again, nothing is lost",
+                        clean::word(&cause)
+                    ));
                 } else if matches!(now, ConnectionState::Connected(_)) && is_lost {
                     is_lost = false;
                     output.note("connected again");

@@ -43,7 +43,10 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
     match &args.output {
         None => {
             for piece in pieces {
-                output.text(&piece)?;
+                match args.format {
+                    args::ExportFormat::Markdown => output.text(&piece)?,
+                    args::ExportFormat::Opencode | args::ExportFormat::Jsonl => output.json_text(&piece)?,
+                }
             }
         }
         Some(path) => {

@@ -10,7 +10,7 @@ use crate::cli::args::{self, LinkRight};
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 use crate::cli::shares::{Owned, from_now, time};
 
 /// Makes a token and prints it; one to read also as a link.
@@ -30,7 +30,7 @@ pub(crate) async fn make(args: args::Link, environment: &Environment, output: &m
     let reads = right(args.right) == Right::Read;
     let url = reads.then(|| format!("{}#grant={}", share.url(), token.reveal()));
     output.note("the token is shown this once and is not kept: whoever has it has what it gives");
-    let people = url.as_ref().map_or_else(String::new, |url| format!("\n{url}"));
+    let people = url.as_ref().map_or_else(String::new, |url| format!("\n{}", clean::word(url)));
     output.result(
         format_args!("{}{people}", token.reveal()),
         &json!({
@@ -65,7 +65,7 @@ pub(crate) async fn list(args: args::Own, environment: &Environment, output: &mu
                 grant.id,
                 right.as_str(),
                 expires.as_deref().unwrap_or("never"),
-                grant.label
+                clean::word(grant.label.as_str())
             ),
             &json!({
                 "grant": grant.id.as_str(),

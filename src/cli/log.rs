@@ -1,11 +1,17 @@
 //! The log: `tracing` to stderr, as text or as JSON.
+//!
+//! What it says of peers and shares is cleaned of what a [terminal obeys](clean), wherever stderr goes: a log is read by
+//! people, if not today, then from its file.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::clean;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,10 +33,36 @@ pub(crate) fn start(filter: &str, format: LogFormat, json: bool) -> Result<(), F
         let example = "info, or capshare=debug";
         Failure::new(Exit::Usage, format!("the log setting {filter:?} is none ({error}): say {example}"))
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match format {
-        LogFormat::Text if !json => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Text | LogFormat::Json => builder.json().try_init(),
+        // Value by value: the line around them has the colours of a terminal.
+        LogFormat::Text if !json => {
+            let fields = debug_fn(|to, field, value| {
+                let value = format!("{value:?}");
+                let value = clean::word(&value);
+                if field.name() == "message" { write!(to, "{value}") } else { write!(to, "{field}={value}") }
+            });
+            builder
+                .fmt_fields(fields.delimited(" "))
+                .with_writer(io::stderr)
+                .with_ansi(io::stderr().is_terminal())
+                .try_init()
+        }
+        LogFormat::Text | LogFormat::Json => builder.json().with_writer(|| CleanJson(io::stderr())).try_init(),
     };
     started.map_err(|error| Failure::new(Exit::Failed, format!("the log: {error}")))
+}
+
+/// Lines of JSON, each of which is written whole.
+struct CleanJson<W>(W);
+
+impl<W: Write> Write for CleanJson<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(clean::json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

@@ -1,23 +1,35 @@
 //! Everything that the program says: results on stdout, for people or as JSON, and failures on stderr.
 //!
-//! Nothing else writes there, but for the log. A reader that has gone (`capshare watch ID | head`) ends the command.
+//! Nothing else writes there, but for the log and the progress bars. A reader that has gone (`capshare watch ID | head`) ends
+//! the command.
+//!
+//! What comes from a share or from a host may hold characters that a [terminal obeys](clean). A terminal gets none of them,
+//! in whatever form the result is; a file or a pipe gets a result as it is. Remarks and failures are clean wherever they go,
+//! because they are read by people. A word of somebody else that stands within a line is put there by [`clean::word`].
+
+pub(crate) mod clean;
 
 use std::fmt::Display;
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
 use crate::cli::exit::{Exit, Failure};
 
+/// Clears a terminal and begins at its top.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
 /// Where a command's words go.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
+    /// Stdout is a terminal.
+    to_terminal: bool,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, to_terminal: std::io::stdout().is_terminal() }
     }
 
     /// Whether results are objects.
@@ -32,13 +44,26 @@ impl Output {
 
     /// An object on one line, in either form.
     pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
-        let mut line = serde_json::to_string(object).map_err(|error| Failure::of(Exit::Failed, &error))?;
-        line.push('\n');
-        self.text(&line)
+        let line = serde_json::to_string(object).map_err(|error| Failure::of(Exit::Failed, &error))?;
+        self.json_text(&format!("{line}\n"))
     }
 
-    /// A text as it is.
+    /// A text for people.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        if self.to_terminal { Self::write(&clean::lines(text)) } else { Self::write(text) }
+    }
+
+    /// A piece of JSON, or lines of JSON.
+    pub(crate) fn json_text(&mut self, json: &str) -> Result<(), Failure> {
+        if self.to_terminal { Self::write(&clean::json(json)) } else { Self::write(json) }
+    }
+
+    /// Clears the terminal, if there is one, for a text that takes the place of the last.
+    pub(crate) fn clear(&mut self) -> Result<(), Failure> {
+        if self.to_terminal { Self::write(CLEAR) } else { Ok(()) }
+    }
+
+    fn write(text: &str) -> Result<(), Failure> {
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| {
             let exit = if error.kind() == ErrorKind::BrokenPipe { Exit::PipeClosed } else { Exit::Failed };
@@ -51,26 +76,27 @@ impl Output {
         if failure.exit() == Exit::PipeClosed {
             return;
         }
-        let line = if self.json {
+        if self.json {
             let (code, exit) = (failure.code(), failure.exit() as u8);
-            serde_json::json!({ "error": { "code": code, "exit": exit, "message": failure.message() } }).to_string()
+            Self::tell_json(
+                &serde_json::json!({ "error": { "code": code, "exit": exit, "message": failure.message() } }),
+            );
         } else {
-            format!("capshare: {}", failure.message())
-        };
-        Self::tell(&line);
+            Self::tell(failure.message());
+        }
     }
 
     /// A remark on the way, which is no result.
     pub(crate) fn note(&mut self, text: &str) {
-        if self.json {
-            Self::tell(&serde_json::json!({ "note": text }).to_string());
-        } else {
-            Self::tell(&format!("capshare: {text}"));
-        }
+        if self.json { Self::tell_json(&serde_json::json!({ "note": text })) } else { Self::tell(text) }
     }
 
-    fn tell(line: &str) {
+    fn tell(text: &str) {
         // With stderr gone there is nobody left to tell.
-        let _gone = writeln!(std::io::stderr().lock(), "{line}");
+        let _gone = writeln!(std::io::stderr().lock(), "capshare: {}", clean::lines(text));
+    }
+
+    fn tell_json(object: &serde_json::Value) {
+        let _gone = writeln!(std::io::stderr().lock(), "{}", clean::json(&object.to_string()));
     }
 }

@@ -12,7 +12,7 @@ use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 
 /// Makes four checks, each with its time; the first that fails ends it.
 pub(crate) async fn run(args: args::Probe, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
@@ -29,9 +29,9 @@ pub(crate) async fn run(args: args::Probe, environment: &Environment, output: &m
         output,
         "reach",
         since.elapsed(),
-        &format!("{host} answered: connect, upgrade and hello; account {}", hello.account),
+        &format!("{host} answered: connect, upgrade and hello; account {}", clean::word(&hello.account)),
     )?;
-    let (agent, contract) = (&hello.agent, hello.contract_version);
+    let (agent, contract) = (clean::word(&hello.agent), hello.contract_version);
     let version = format!("{agent} speaks contract {contract}, as we do; the time is that of the least call");
     debug_assert_eq!(hello.contract_version, CONTRACT_VERSION, "hello compares them");
     passed(output, "version", client.ping().await.map_err(failure)?, &version)?;

@@ -23,7 +23,7 @@ use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 pub(crate) use crate::cli::push::agents::Agent;
 use crate::cli::push::source::{Piece, Source};
 use crate::cli::{progress, secrets, stop};
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     secrets.keep(&target.host, &secrets::Share { id, session: session.as_str(), url, secret: share.secret() })?;
     let existed = if share.existed() { ", which was shared before" } else { "" };
     output.result(
-        format_args!("share {id} of session {session}{existed}\n{url}"),
+        format_args!("share {id} of session {session}{existed}\n{}", clean::word(url)),
         &json!({
             "event": "shared",
             "id": id.as_str(),

@@ -14,11 +14,10 @@ use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::link;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 use crate::cli::secrets::Secrets;
 
-/// Lists the account's shares, a line each as they come. What a title may hold that a terminal would take for a command is
-/// left out.
+/// Lists the account's shares, a line each as they come.
 pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host, environment)?;
     let mut listing = target.client.list(args.every_account);
@@ -33,17 +32,16 @@ pub(crate) async fn list(args: args::List, environment: &Environment, output: &m
         let (created, updated, expires) =
             (time(share.created_at), share.updated_at.map(time), share.expires_at.map(time));
         let count = |count: u64| if updated.is_some() { count.to_string() } else { "-".to_owned() };
-        let title = share.title.as_deref().unwrap_or("-").replace(char::is_control, " ");
+        let (title, url) = (clean::word(share.title.as_deref().unwrap_or("-")), clean::word(&share.url));
         output.result(
             format_args!(
-                "{}  {created}  {:24}  {:>7}  {:>7}  {:>10}  {}  {}  {title}",
+                "{}  {created}  {:24}  {:>7}  {:>7}  {:>10}  {}  {url}  {title}",
                 share.id,
                 updated.as_deref().unwrap_or("-"),
                 count(share.sync_count),
                 count(share.item_count),
                 count(share.byte_count),
-                share.session,
-                share.url
+                clean::word(share.session.as_str())
             ),
             &json!({
                 "id": share.id.as_str(),
@@ -74,7 +72,7 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
         format_args!(
             "id        {}\nsession   {}\nurl       {}\ncreated   {created}\nupdated   {updated}\nexpires   {}\nvisible   {}\nsyncs     {}\n\
              revision  {}\nitems     {}\nbytes     {}",
-            info.id, info.session, info.url, expires.as_deref().unwrap_or("never"), info.visibility, info.sync_count, info.revision, info.item_count, info.byte_count
+            info.id, clean::word(info.session.as_str()), clean::word(&info.url), expires.as_deref().unwrap_or("never"), info.visibility, info.sync_count, info.revision, info.item_count, info.byte_count
         ),
         &json!({
             "id": info.id.as_str(),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{self, StoreCommand};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 use crate::cli::progress;
 use crate::cli::settings::serve::ServeSettings;
 use crate::cli::shares::time;
@@ -107,13 +107,13 @@ fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Resul
 
 fn finding_text(finding: &Finding, repair: bool) -> String {
     let Finding { problem, key, detail, mended } = finding;
-    let detail = detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let detail = detail.as_ref().map(|detail| format!(" ({})", clean::word(detail))).unwrap_or_default();
     let remedy = match (mended, problem.is_mendable() && !repair) {
         (true, _) => "mended".to_owned(),
         (false, true) => format!("{}: --repair", problem.remedy()),
         (false, false) => problem.remedy().to_owned(),
     };
-    let key = key.replace(char::is_control, "?");
+    let key = clean::word(key);
     format!("{:<22}  {key}\n    {}{detail}\n    {remedy}\n", problem.code(), problem.meaning())
 }
 

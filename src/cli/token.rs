@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::{self, TokenCommand};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::output::Output;
+use crate::cli::output::{Output, clean};
 use crate::cli::settings::serve::ServeSettings;
 use crate::cli::shares::time;
 use crate::cli::store;
@@ -69,7 +69,7 @@ fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
 
 fn line(text: &mut String, token: &TokenRecord, now: Timestamp) {
     let expires = token.expires_at.map_or_else(|| "never".to_owned(), time);
-    let label = token.label.replace(char::is_control, "?");
+    let label = clean::word(&token.label);
     let (id, account, scopes) = (&token.id, &token.account, token.scopes.join(","));
     let (state, created) = (state(token, now), time(token.created_at));
     let _never =

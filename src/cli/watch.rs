@@ -38,17 +38,17 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
             None => break Ok(()),
             Some(Err(error)) => {
                 if let Some(refusal @ Refusal::NotFound { .. }) = error.refusal() {
-                    output.text(&format!("{}\n", frame::ended(refusal)))?;
+                    frame_line(&frame::ended(refusal), output)?;
                 }
                 break Err(target.failure(&error));
             }
             Some(Ok(step)) => {
                 let resync = Some(Resync::of(stands_at, step.revision)).filter(|_| step.reset && stands_at > 0);
                 stands_at = step.revision;
-                output.text(&format!("{}\n", String::from_utf8_lossy(&frame::step(&step, resync, &[]))))?;
+                frame_line(&String::from_utf8_lossy(&frame::step(&step, resync, &[])), output)?;
                 if !is_ready {
                     is_ready = true;
-                    output.text(&format!("{}\n", frame::ready(step.revision, None)))?;
+                    frame_line(&frame::ready(step.revision, None), output)?;
                 }
             }
         }
@@ -57,4 +57,8 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
     telling.abort();
     target.client.close().await;
     end
+}
+
+fn frame_line(frame: &str, output: &mut Output) -> Result<(), Failure> {
+    output.json_text(&format!("{frame}\n"))
 }

@@ -10,4 +10,5 @@ pub(crate) mod program;
 mod serve;
 mod shares;
 mod store;
+mod terminal;
 mod token;

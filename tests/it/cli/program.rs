@@ -1,11 +1,14 @@
 //! A process of the program, its home, and what it says.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -71,6 +74,17 @@ impl Home {
         Running { child, stdout, stderr }
     }
 
+    /// Starts it with a terminal of its own for each of its outputs.
+    pub(crate) fn start_on_terminals(&self, arguments: &[&str]) -> Running {
+        let (stdout, stderr) = (Terminal::open(), Terminal::open());
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(stdout.inner).stderr(stderr.inner);
+        let child = command.spawn().unwrap();
+        // Else it would keep the inner ends of the terminals open, and what is said there would have no end.
+        drop(command);
+        Running { child, stdout: Said::of(stdout.outer), stderr: Said::of(stderr.outer) }
+    }
+
     /// A host on a free port, over a directory in this home.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
         let mut all = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--log", "trace"];
@@ -78,6 +92,22 @@ impl Home {
         let mut program = self.start(&all);
         let line = program.listens();
         Served { program, url: line["url"].as_str().unwrap().to_owned() }
+    }
+}
+
+/// A terminal: what a program writes to its inner end is read from its outer one.
+struct Terminal {
+    inner: OwnedFd,
+    outer: File,
+}
+
+impl Terminal {
+    fn open() -> Self {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let outer = openpt(flags).unwrap();
+        grantpt(&outer).unwrap();
+        unlockpt(&outer).unwrap();
+        Self { inner: ioctl_tiocgptpeer(&outer, flags).unwrap(), outer: outer.into() }
     }
 }
 
