@@ -168,6 +168,10 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result
         Refusal::invalid(
             0,
             match error.classify() {
+                // Serde has no other sign of it. The member is one that is read here, so its name is ours.
+                serde_json::error::Category::Data if error.to_string().starts_with("duplicate field") => {
+                    format!("a {kind} with a member twice at {at:?}: leave one of them out")
+                }
                 serde_json::error::Category::Data => format!("a {kind} with a member of the wrong type at {at:?}"),
                 serde_json::error::Category::Syntax => format!("a {kind} that is no JSON: an error at {at:?}"),
                 serde_json::error::Category::Eof | serde_json::error::Category::Io => {
@@ -264,6 +268,19 @@ mod tests {
         ] {
             assert!(matches!(read(kind, json), Err(Refusal::InvalidInput { .. })), "{kind} {json}");
         }
+    }
+
+    /// E20: what is wrong is said of a member that stands twice, whatever its type.
+    #[test]
+    fn a_member_that_stands_twice_is_told_as_that() {
+        let reason = |kind, json| match read(kind, json) {
+            Err(Refusal::InvalidInput { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        };
+        let twice = reason("part", r#"{"id":"prt_1","messageID":"msg_1","id":"prt_2"}"#);
+        assert!(twice.starts_with("a part with a member twice at (1, "), "{twice}");
+        let wrong = reason("part", r#"{"id":1,"messageID":"msg_1"}"#);
+        assert!(wrong.starts_with("a part with a member of the wrong type at (1, "), "{wrong}");
     }
 
     #[test]
