@@ -6,6 +6,7 @@
 //! proxy) implements [`Dial`] and gives it to [`Builder::dialer`](super::Builder::dialer).
 
 mod answer;
+mod body;
 mod tls;
 mod websocket;
 

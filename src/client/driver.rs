@@ -1,7 +1,7 @@
 //! The driver: the one task that holds the connection, on a thread that may hold what is not `Send`.
 //!
 //! It dials when the first call comes, says `hello`, and only then reports the connection as up. When the connection is
-//! lost it dials again, later each time, until an answer says that there is no use. It runs the handles' commands, each as
+//! lost it dials again, later each time, until the host itself says that there is no use. It runs the handles' commands, each as
 //! a task of its own, so that none can stop it: a panic in one ends that one.
 //!
 //! When the last handle is gone (or [`Client::close`](super::Client::close) was called) it lets shares send what they

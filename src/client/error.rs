@@ -79,6 +79,14 @@ pub enum Lost {
     /// The host answered, and asked to come back later.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A proxy, or whatever else stands in the host's place, answered the WebSocket upgrade; the host said nothing.
+    #[error("a proxy answered {status} {answer}")]
+    Proxy {
+        /// The HTTP status; 101 for a WebSocket of another protocol.
+        status: u16,
+        /// In what form, and what it said, cut to a line: for people.
+        answer: String,
+    },
     /// Anything else, in words: no route, no such name, a bad certificate, a cut.
     #[error("{0}")]
     Connection(String),
@@ -108,7 +116,7 @@ impl ClientError {
             }
             Self::Unreachable { cause, .. } | Self::Disconnected { cause } => match cause {
                 Lost::Refused(refusal) => Some(refusal),
-                Lost::Connection(_) => None,
+                Lost::Proxy { .. } | Lost::Connection(_) => None,
             },
             Self::Closed(Closed::Revoked(_) | Closed::TooManyConnections(_) | Closed::Here)
             | Self::Timeout { .. }

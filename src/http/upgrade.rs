@@ -174,7 +174,8 @@ impl Doors {
         if origin == own || self.settings.origins.iter().any(|allowed| allowed == origin) {
             return Ok(());
         }
-        let reason = "web pages of this origin may not connect: allow it with --origin";
+        let reason = "a web page of this origin may not connect: open it under the host's public URL, or allow the origin \
+                      on the host with --origin";
         Err(Refusal::UpgradeFailed { status: 403, reason: reason.into() })
     }
 

@@ -56,12 +56,13 @@ pub enum Refusal {
         operation: StoreOperation,
     },
 
-    /// The server answered the WebSocket upgrade with something else.
-    #[error("the WebSocket upgrade was answered {status}: {reason}")]
+    /// The host did not take an HTTP request for what it was to be: a WebSocket upgrade, or a web page's of an origin that may
+    /// connect.
+    #[error("{reason}")]
     UpgradeFailed {
-        /// The HTTP status; 0 if the answer was no HTTP.
+        /// The HTTP status of the answer: 426 or 403.
         status: u16,
-        /// What it said, cut to a line.
+        /// What is wrong with the request and what to do.
         reason: Cow<'static, str>,
     },
 

@@ -1,6 +1,7 @@
 //! The linked client, against a small scripted host: in memory on a paused clock where time matters, and over real
 //! sockets where the wire does.
 
+mod away;
 mod calls;
 mod host;
 mod queue;

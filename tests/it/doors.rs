@@ -175,8 +175,8 @@ async fn what_a_door_refuses_is_told_apart_on_the_client() {
     assert_eq!(route, Refusal::RouteMismatch { route: "/nowhere".into() });
     let viewers = refusal("/ws/abcdefghijklmnopqrstuvwxyz", Some(ANNS_KEY)).await;
     assert!(matches!(viewers, Refusal::RouteMismatch { .. }), "{viewers:?}");
-    let page = refusal("/healthz", Some(ANNS_KEY)).await;
-    assert!(matches!(page, Refusal::UpgradeFailed { status: 200, .. }), "{page:?}");
+    let page = refusal("/share/abcdefghijklmnopqrstuvwxyz.json", Some(ANNS_KEY)).await;
+    assert_eq!(page, Refusal::not_found("abcdefghijklmnopqrstuvwxyz"));
 }
 
 /// A path that is no door gets 404 and a JSON body that says so.

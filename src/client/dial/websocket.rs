@@ -12,8 +12,8 @@ use async_tungstenite::tungstenite::error::ProtocolError;
 use async_tungstenite::tungstenite::handshake::client::Request;
 use async_tungstenite::tungstenite::{Error as WsError, http as ws_http};
 use futures::future::LocalBoxFuture;
-use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite};
-use http::{HeaderMap, HeaderValue, Response, Uri};
+use futures::{AsyncRead, AsyncWrite};
+use http::{HeaderMap, HeaderValue, Uri};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
@@ -21,11 +21,11 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use super::answer::read_answer;
+use super::body::read_rest;
 use super::{Connection, Control, Dial, DialError, DialRequest};
-use crate::client::defaults::{
-    ANSWER_BYTES_MAX, ANSWER_WITHIN, CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL,
-};
-use crate::contract::{RPC_PATH, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::client::defaults::{CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL};
+use crate::client::error::Lost;
+use crate::contract::{RPC_PATH, SUBPROTOCOL};
 use crate::share::error::Refusal;
 use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, ReadAhead, pipe, socket_config};
 
@@ -157,23 +157,12 @@ where
             Err(read_answer(&answer))
         }
         Err(WsError::Protocol(ProtocolError::SecWebSocketSubProtocolError(error))) => {
-            let expected = format!("another protocol than {SUBPROTOCOL_PREFIX}*");
-            tracing::debug!(%error, "the host does not speak the contract");
-            Err(Refusal::ProtocolMismatch { expected: expected.into(), got: SUBPROTOCOL.into() }.into())
+            // A host takes the protocol that it is offered, or says in its own words that it speaks another.
+            tracing::debug!(%error, "this is no host");
+            let answer = format!("with a WebSocket that does not speak {SUBPROTOCOL}");
+            Err(DialError::Later { cause: Lost::Proxy { status: 101, answer }, after: None })
         }
         Err(error) => Err(DialError::unreachable(error)),
-    }
-}
-
-/// The handshake gives the part of a body that came with the head; this waits for what else was announced.
-async fn read_rest(answer: &mut Response<Option<Vec<u8>>>, mut stream: impl AsyncRead + Unpin) {
-    let length = answer.headers().get(http::header::CONTENT_LENGTH);
-    let length: usize = length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-    let body = answer.body_mut().get_or_insert_default();
-    let missing = length.min(ANSWER_BYTES_MAX).saturating_sub(body.len());
-    let mut rest = vec![0; missing];
-    if let Ok(Ok(())) = tokio::time::timeout(ANSWER_WITHIN, stream.read_exact(&mut rest)).await {
-        body.extend_from_slice(&rest);
     }
 }
 

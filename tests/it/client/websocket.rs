@@ -221,7 +221,6 @@ async fn an_http_answer_instead_of_an_upgrade_is_a_typed_refusal_and_final_where
                 r#"426 Upgrade Required#{"error":{"code":"ProtocolMismatch","message":"no","expected":"capshare.2","got":"capshare.1"}}"#,
                 Refusal::ProtocolMismatch { expected: "capshare.2".into(), got: "capshare.1".into() },
             ),
-            ("404 Not Found#nobody here", Refusal::UpgradeFailed { status: 404, reason: "nobody here".into() }),
         ];
         for (answer, refusal) in finals {
             let url = answering(format!("HTTP/1.1 {}", answer.replace('#', "\r\n\r\n"))).await;
@@ -229,7 +228,10 @@ async fn an_http_answer_instead_of_an_upgrade_is_a_typed_refusal_and_final_where
             assert_eq!(client.ping().await, Err(ClientError::Closed(Closed::Refused(refusal))));
         }
         let passing = [
-            ("502 Bad Gateway#", Refusal::UpgradeFailed { status: 502, reason: "Bad Gateway".into() }),
+            (
+                r#"503 Service Unavailable#{"error":{"code":"StorageFailure","message":"the store is away"}}"#,
+                Refusal::Unspecified { message: "the store is away".into() },
+            ),
             (
                 r#"429 Too Many Requests#{"error":{"code":"LimitExceeded","message":"no","limit":"upgradesPerMinute","max":3,"got":4}}"#,
                 Refusal::LimitExceeded { limit: "upgradesPerMinute".into(), max: 3, got: 4 },

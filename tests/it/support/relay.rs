@@ -1,8 +1,9 @@
-//! A TCP relay before a host: its connections can be cut, and the host's answers counted and lost.
+//! A TCP relay before a host: its connections can be cut, the host's answers counted and lost, and others given in their place,
+//! as proxies do while their host is away.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,7 +20,19 @@ struct Shared {
     connections: AtomicUsize,
     answered: AtomicUsize,
     loses_answers: AtomicBool,
-    cuts: watch::Sender<usize>,
+    /// What every request is answered in the host's place.
+    instead: Mutex<Option<Vec<u8>>>,
+    answered_instead: watch::Sender<usize>,
+    cuts: watch::Sender<Cut>,
+}
+
+/// The end of the connections there are.
+#[derive(Default)]
+struct Cut {
+    /// Which, from 1.
+    number: usize,
+    /// What the peer is told before.
+    last_words: Vec<u8>,
 }
 
 impl Relay {
@@ -54,22 +67,70 @@ impl Relay {
 
     /// Cuts every connection; new ones are relayed.
     pub(crate) fn cut(&self) {
-        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+        self.cut_with(Vec::new());
+    }
+
+    /// The same with a Close frame before, as proxies that know WebSocket send. Nothing else may be on its way to the peers.
+    pub(crate) fn close(&self, code: u16) {
+        self.cut_with([&[0x88, 2][..], &code.to_be_bytes()].concat());
+    }
+
+    fn cut_with(&self, last_words: Vec<u8>) {
+        self.shared.cuts.send_modify(|cut| *cut = Cut { number: cut.number + 1, last_words });
+    }
+
+    /// The host is away: every connection is cut, and new ones get this answer to their first request, or none if it is empty.
+    pub(crate) fn answer(&self, answer: impl Into<Vec<u8>>) {
+        *self.shared.instead.lock().expect("no panics") = Some(answer.into());
+        self.cut();
+    }
+
+    /// The host is back: new connections are relayed.
+    pub(crate) fn forward(&self) {
+        *self.shared.instead.lock().expect("no panics") = None;
+    }
+
+    /// Requests that were answered in the host's place so far.
+    pub(crate) fn answered_instead(&self) -> usize {
+        *self.shared.answered_instead.borrow()
+    }
+
+    /// Waits until so many requests, of all so far, were answered in the host's place.
+    pub(crate) async fn has_answered(&self, count: usize) {
+        let mut answered = self.shared.answered_instead.subscribe();
+        answered.wait_for(|answered| *answered >= count).await.expect("the relay lives");
     }
 }
 
 async fn relay(from: TcpStream, host: SocketAddr, shared: Arc<Shared>) {
+    let instead = shared.instead.lock().expect("no panics").clone();
+    if let Some(answer) = instead {
+        return answer_instead(from, &answer, &shared).await;
+    }
     let mut cuts = shared.cuts.subscribe();
     let Ok(to) = TcpStream::connect(host).await else { return };
-    let ((down_read, down_write), (up_read, up_write)) = (from.into_split(), to.into_split());
-    tokio::select! {
-        () = pump(down_read, up_write, |_| false) => {}
-        () = pump(up_read, down_write, |bytes| {
+    let ((mut down_read, mut down_write), (mut up_read, mut up_write)) = (from.into_split(), to.into_split());
+    let last_words = tokio::select! {
+        () = pump(&mut down_read, &mut up_write, |_| false) => Vec::new(),
+        () = pump(&mut up_read, &mut down_write, |bytes| {
             shared.answered.fetch_add(bytes, Ordering::Relaxed);
             shared.loses_answers.load(Ordering::Relaxed)
-        }) => {}
-        _ = cuts.changed() => {}
+        }) => Vec::new(),
+        _ = cuts.changed() => cuts.borrow().last_words.clone(),
+    };
+    let _gone = down_write.write_all(&last_words).await;
+}
+
+async fn answer_instead(mut from: TcpStream, answer: &[u8], shared: &Shared) {
+    let (mut request, mut piece) = (Vec::new(), [0; 4 << 10]);
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match from.read(&mut piece).await {
+            Ok(read @ 1..) => request.extend_from_slice(&piece[..read]),
+            Ok(0) | Err(_) => return,
+        }
     }
+    let _gone = from.write_all(answer).await;
+    shared.answered_instead.send_modify(|answered| *answered += 1);
 }
 
 async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, is_lost: impl Fn(usize) -> bool) {
