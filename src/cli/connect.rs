@@ -3,18 +3,24 @@
 //! A credential from the environment goes only to the host that the environment (or the default) names: the URL of a share
 //! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says.
 
+use std::time::Duration;
+
 use capshare::client::redact::Redactor;
-use capshare::client::{Client, ClientError, Closed, ConnectionState};
+use capshare::client::{Client, ClientError, Closed, ConnectionState, Lost};
 use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
 use capshare::share::grant::GrantToken;
 use capshare::share::id::ShareId;
+use tokio::time::Instant;
 
 use crate::cli::args;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
 use crate::cli::settings::serve::LISTEN;
+
+/// How often it is said that a host is still away.
+const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// A host, and the way to it.
 pub(crate) struct Target {
@@ -74,8 +80,14 @@ impl Target {
             Exit::Unauthorized if !matches!(error.refusal(), Some(Refusal::InvalidSecret { .. })) => {
                 ": give the token by CAPSHARE_TOKEN or --token-file"
             }
-            Exit::Unreachable => ": is a host running there? `capshare serve` starts one, --to names another",
-            Exit::Failed
+            Exit::Unreachable if matches!(error, ClientError::Unreachable { cause: Lost::Proxy { .. }, .. }) => {
+                ": is capshare behind it? --to names another host"
+            }
+            Exit::Unreachable if error.refusal().is_none() => {
+                ": is a host running there? `capshare serve` starts one, --to names another"
+            }
+            Exit::Unreachable
+            | Exit::Failed
             | Exit::Usage
             | Exit::NotFound
             | Exit::Unauthorized
@@ -92,30 +104,62 @@ impl Target {
         }
     }
 
-    /// Says when the connection is lost and when it is back, for as long as the client lives: queues and watches wait
-    /// without a word.
+    /// Says that the host is away, how long it has been, and when it is back, for as long as the client lives: queues and
+    /// watches wait without a word.
     pub(crate) fn tell_of_losses(&self, mut output: Output) -> impl Future<Output = ()> + use<> {
         let mut state = self.client.state();
         async move {
-            let mut is_lost = false;
+            let (mut was_connected, mut away) = (false, None::<Away>);
             while state.changed().await.is_ok() {
                 let now = state.borrow_and_update().clone();
-                if let ConnectionState::Waiting { cause, .. } = &now
-                    && !is_lost
-                {
-                    is_lost = true;
-                    let cause = cause.to_string();
-                    output.note(&format!(
-                        "the connection is lost ({}); trying again, nothing is lost",
-                        clean::word(&cause)
-                    ));
-                } else if matches!(now, ConnectionState::Connected(_)) && is_lost {
-                    is_lost = false;
-                    output.note("connected again");
+                match now {
+                    ConnectionState::Waiting { cause, .. } => {
+                        let (cause, at) = (cause.to_string(), Instant::now());
+                        let cause = clean::word(&cause);
+                        let away = away.get_or_insert(Away { since: at, told: None });
+                        match away.told {
+                            None if was_connected => {
+                                output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"))
+                            }
+                            None => output.note(&format!("the host is away ({cause}); trying again")),
+                            Some(told) if at - told >= TELL_AGAIN_AFTER => {
+                                let minutes = (at - away.since).as_secs() / 60;
+                                output
+                                    .note(&format!("the host has been away for {minutes} min ({cause}); trying again"));
+                            }
+                            Some(_) => continue,
+                        }
+                        away.told = Some(at);
+                    }
+                    ConnectionState::Connected(_) => {
+                        if away.take().is_some() {
+                            output.note(if was_connected { "connected again" } else { "connected" });
+                        }
+                        was_connected = true;
+                    }
+                    ConnectionState::Idle | ConnectionState::Connecting { .. } | ConnectionState::Closed(_) | _ => {}
                 }
             }
         }
     }
+
+    /// Resolves when the client has ended for good, with why.
+    pub(crate) async fn ended(&self) -> Failure {
+        let mut state = self.client.state();
+        let closed = state.wait_for(|state| matches!(state, ConnectionState::Closed(_))).await;
+        match closed.as_deref() {
+            Ok(ConnectionState::Closed(closed)) => self.failure(&ClientError::Closed(closed.clone())),
+            // Its driver is gone, which says so first.
+            Ok(_) | Err(_) => self.failure(&ClientError::Closed(Closed::Here)),
+        }
+    }
+}
+
+/// A host that does not answer.
+struct Away {
+    since: Instant,
+    /// When that was said last.
+    told: Option<Instant>,
 }
 
 /// A token as it was typed; what is none is not repeated.

@@ -24,10 +24,10 @@ use crate::cli::stop;
 pub(crate) async fn run(args: args::Export, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
     let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+    let telling = tokio::spawn(target.tell_of_losses(*output));
     // Reading waits for a host for ever; there must be one to begin with.
     target.client.hello().await.map_err(|error| target.failure(&error))?;
     let view = link::view(&target, &id, token).await?;
-    let telling = tokio::spawn(target.tell_of_losses(*output));
     let mut watch = view.watch(0);
     let step = tokio::select! {
         () = stop.cancelled() => return Err(Failure::new(Exit::Failed, "stopped before the share was read")),

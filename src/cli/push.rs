@@ -28,6 +28,10 @@ pub(crate) use crate::cli::push::agents::Agent;
 use crate::cli::push::source::{Piece, Source};
 use crate::cli::{progress, secrets, stop};
 
+/// From the last item that was queued until it is asked whether the host took it. Asking ends the share's sync window, which is
+/// a second, so it comes well after that.
+const ASK_AFTER: Duration = Duration::from_secs(3);
+
 /// Lines that are read to find out which session they are of.
 const LINES_UNTIL_SESSION: u64 = 1_000;
 
@@ -52,6 +56,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let mut options = CreateOptions::default();
     options.ttl = args.expires;
     options.visibility = args.visibility;
+    let telling = tokio::spawn(target.tell_of_losses(*output));
     let created = tokio::select! {
         () = stop.cancelled() => return Ok(()),
         created = target.client.create_with(&session, None, options) => created,
@@ -72,7 +77,6 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "file": path,
         }),
     )?;
-    let telling = tokio::spawn(target.tell_of_losses(*output));
     let pushed = push(&mut source, first, &share, &target, &stop, &args, *output).await;
     let items = match pushed {
         Ok(items) => items,
@@ -196,6 +200,12 @@ async fn push(
         count += items.len();
         share.queue(items).await.map_err(|error| target.failure(&error))?;
     }
+    let ask = || async {
+        tokio::time::sleep(ASK_AFTER).await;
+        share.flush().await
+    };
+    let mut asked = Box::pin(ask());
+    let mut is_answered = false;
     loop {
         let piece = tokio::select! {
             biased;
@@ -213,6 +223,13 @@ async fn push(
                 }
                 break;
             }
+            // The file may not change any more; that the host takes no more of it is said all the same.
+            failure = target.ended() => return Err(failure),
+            taken = &mut asked, if !is_answered => {
+                taken.map_err(|error| target.failure(&error))?;
+                is_answered = true;
+                continue;
+            }
             piece = source.next(&mut output) => piece?,
             _ = reached.changed() => {
                 let now = *reached.borrow_and_update();
@@ -225,6 +242,8 @@ async fn push(
         bar.set_length(source.total());
         bar.set_position(source.read());
         share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+        asked.set(ask());
+        is_answered = false;
     }
     bar.finish_and_clear();
     Ok(count)

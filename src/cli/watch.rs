@@ -19,6 +19,7 @@ use crate::cli::stop;
 pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
     let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
+    let telling = tokio::spawn(target.tell_of_losses(*output));
     // A watch waits for a host for ever; there must be one to begin with.
     let reached = tokio::select! {
         () = stop.cancelled() => return Ok(()),
@@ -26,7 +27,6 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
     };
     reached.map_err(|error| target.failure(&error))?;
     let view = link::view(&target, &id, token).await?;
-    let telling = tokio::spawn(target.tell_of_losses(*output));
     let mut watch = view.watch(args.since);
     let (mut is_ready, mut stands_at) = (false, args.since);
     let end = loop {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod agents;
+mod away;
 mod demo;
 mod export;
 mod follow;
