@@ -90,7 +90,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
         Err(Refusal::Unauthorized { .. })
             if form == Form::Html && id.parse::<ShareId>().is_ok() && is_as_browsers_ask(&request) =>
         {
-            private(id)
+            private(doors.hub.public_url(), id)
         }
         Err(refusal) => {
             if let (Refusal::NotFound { .. }, Ok(id)) = (&refusal, id.parse()) {
@@ -187,9 +187,9 @@ fn is_as_browsers_ask(request: &Parts) -> bool {
 }
 
 /// The empty page of a private share: nothing of the share but its id, which the asker knows, and the script.
-fn private(id: &str) -> Response {
+fn private(public_url: &str, id: &str) -> Response {
     let caching = [(header::CONTENT_TYPE, Form::Html.content_type()), (header::CACHE_CONTROL, "no-store")];
-    (caching, shell::private(id)).into_response()
+    (caching, shell::private(public_url, id)).into_response()
 }
 
 /// Says no: in a page where one was asked for, else in JSON.

@@ -34,6 +34,13 @@ fn no_reload_cut_or_restart_leaves_a_gap_on_the_page() {
     scene("gaps");
 }
 
+/// S126: whatever a proxy answers in the host's place, on either transport and once or for long, the page comes back and holds
+/// what the store holds. Under another name than the host's it follows at once, and says why a command is refused.
+#[test]
+fn the_page_comes_back_whatever_a_proxy_answers() {
+    scene("away");
+}
+
 /// S73: text, reasoning, tool calls of every kind, diffs, cost and model.
 #[test]
 fn the_page_shows_each_kind_of_part_as_what_it_is() {

@@ -139,8 +139,9 @@ async fn every_document_of_a_recorded_session_has_what_was_said_and_done() {
         assert!(page.text().contains(&format!(r#" id="{id}""#)), "{id}");
     }
     assert!(page.text().contains(&format!(
-        r#"<body data-share="{}" data-revision="{}">"#,
+        r#"<body data-share="{}" data-host="http://{}" data-revision="{}">"#,
         share.id(),
+        served.address,
         json_revision(&page)
     )));
 }
@@ -364,7 +365,15 @@ async fn a_private_share_shows_nothing_but_to_those_whom_it_is_for() {
             if form.is_empty() {
                 assert_eq!((nobody.status, nobody.header("etag")), (200, ""));
                 assert!(nobody.text().contains(r#"<script type="module""#), "{}", nobody.text());
-                assert!(nobody.text().contains(&format!(r#"<body data-share="{}">"#, share.id())), "{}", nobody.text());
+                assert!(
+                    nobody.text().contains(&format!(
+                        r#"<body data-share="{}" data-host="http://{}">"#,
+                        share.id(),
+                        served.address
+                    )),
+                    "{}",
+                    nobody.text()
+                );
             } else {
                 assert_eq!(nobody.json()["error"]["code"], "Unauthorized", "{visibility} {form}");
             }

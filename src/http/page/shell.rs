@@ -58,15 +58,21 @@ pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document:
         "<link rel=\"alternate\" type=\"application/json\" href=\"{path}.json\">\n\
          <link rel=\"alternate\" type=\"text/markdown\" href=\"{path}.md\">\n"
     );
-    shell(&meta, true, &format!(" data-share=\"{id}\" data-revision=\"{revision}\""), &document.html(&path))
+    let data = format!("{} data-revision=\"{revision}\"", data(public_url, id.as_str()));
+    shell(&meta, true, &data, &document.html(&path))
 }
 
 /// The page of a share that is not for everybody: its script shows it to whoever it is for.
-pub(super) fn private(id: &str) -> String {
+pub(super) fn private(public_url: &str, id: &str) -> String {
     let content = "<header class=\"share private\">\n<h1>A private share</h1>\n<p>Open it with the whole link that you were \
                    given, in a browser with JavaScript. Programs ask for it with <code>Authorization: Bearer TOKEN</code>.</p>\n\
                    </header>\n";
-    shell("<title>A private share · capshare</title>\n", true, &format!(" data-share=\"{}\"", escape(id)), content)
+    shell("<title>A private share · capshare</title>\n", true, &data(public_url, id), content)
+}
+
+/// What the script is told: which share, and where the host says that it is.
+fn data(public_url: &str, id: &str) -> String {
+    format!(" data-share=\"{}\" data-host=\"{}\"", escape(id), escape(public_url))
 }
 
 /// A page that says no. It has no script: there is nothing to follow.

@@ -75,6 +75,7 @@ fn strange(html: &str) -> Vec<&str> {
         "type",
         "src",
         "data-share",
+        "data-host",
         "data-revision",
         "id",
         "class",

@@ -15,10 +15,16 @@ afterEach(async () => {
   for (const end of open.splice(0).reverse()) await end()
 })
 
-/** A host as the viewer sees it: what it does with each socket, stream and post is the scene's. */
-async function host({ socket, stream, post } = {}) {
-  const seen = { sockets: 0, streams: 0, urls: [], posts: [], live: new Set(), most: 0, headers: [] }
+/** A host as the viewer sees it: what it does with each socket, stream and post is the scene's; `instead` answers in its place. */
+async function host({ socket, stream, post, instead } = {}) {
+  const seen = { sockets: 0, streams: 0, urls: [], posts: [], live: new Set(), most: 0, headers: [], instead: 0, stops: [] }
   const http = createServer(async (request, response) => {
+    const answer = instead?.(request, seen)
+    if (answer) {
+      seen.instead += 1
+      response.writeHead(answer.status, answer.headers).end(answer.body)
+      return
+    }
     if (request.method === "POST") {
       let body = ""
       for await (const piece of request) body += piece
@@ -33,12 +39,19 @@ async function host({ socket, stream, post } = {}) {
     seen.headers.push(request.headers)
     if (!stream) return void response.writeHead(404, { "content-type": "application/json" }).end('{"error":{"code":"NotFound","message":"gone"}}')
     response.writeHead(200, { "content-type": "text/event-stream" })
+    seen.stops.push(() => response.destroy())
     stream(response, seen.streams)
   })
   const sockets = new WebSocketServer({ noServer: true })
   http.on("upgrade", (request, raw, head) => {
     seen.sockets += 1
     seen.urls.push(request.url)
+    const answer = instead?.(request, seen)
+    if (answer) {
+      seen.instead += 1
+      const headers = Object.entries(answer.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`).join("")
+      return void raw.end(`HTTP/1.1 ${answer.status} Whatever\r\n${headers}Connection: close\r\n\r\n${answer.body ?? ""}`)
+    }
     if (!socket) return void raw.destroy()
     sockets.handleUpgrade(request, raw, head, ws => {
       seen.live.add(ws)
@@ -245,6 +258,134 @@ for (const [code, name] of [[1000, "NotFound"], [4001, "Unauthorized"], [4004, "
     await assert.rejects(one.call("share.ping"), { code: "Closed" })
   })
 }
+
+for (const code of [1001, 1008, 1011, 1012, 1013]) {
+  test(`after close code ${code}, which a proxy may send, it comes back`, async () => {
+    const { seen, url } = await host({ socket: (ws, n) => (begin(ws), n < 3 && ws.close(code)) })
+    const one = channel(url)
+    const waits = []
+    one.on("state", state => state.name === "waiting" && waits.push(state.retryInMs))
+    await fact("it came back twice", () => seen.sockets === 3)
+    await live(one)
+    assert.equal(waits.length, 2)
+  })
+}
+
+const HTML = { "content-type": "text/html" }
+const JSON_TYPE = { "content-type": "application/json" }
+const TEXT = { "content-type": "text/plain; charset=utf-8" }
+/** How proxies answer while their host is away, most of them by default. */
+const PROXIES = {
+  "Traefik without a router": { status: 404, headers: TEXT, body: "404 page not found\n" },
+  "nginx's 404": { status: 404, headers: HTML, body: "<html><title>404 Not Found</title></html>" },
+  "nginx's 403": { status: 403, headers: HTML, body: "<html><title>403 Forbidden</title></html>" },
+  "nginx's 400": { status: 400, headers: HTML, body: "<html></html>" },
+  "a login in front": { status: 302, headers: { location: "/login" } },
+  "a login's refusal": { status: 401, headers: { ...HTML, "www-authenticate": "Basic" }, body: "<html></html>" },
+  "a page for the time being": { status: 200, headers: HTML, body: "<html>back soon</html>" },
+  "Kong without a route": { status: 404, headers: JSON_TYPE, body: '{"message":"no Route matched with those values"}' },
+  "an error that is not ours": { status: 403, headers: JSON_TYPE, body: '{"error":{"code":"AccessDenied","message":"no"}}' },
+  "JSON of no shape": { status: 404, headers: JSON_TYPE, body: "null" },
+  "a bare 426": { status: 426 },
+  "a method that it does not know": { status: 405, headers: HTML, body: "" },
+  "what is gone for good": { status: 410, headers: HTML, body: "<html></html>" },
+  "Envoy without a healthy host": { status: 503, headers: TEXT, body: "no healthy upstream" },
+  "a bad gateway": { status: 502, headers: HTML, body: "<html></html>" },
+  "too many": { status: 429 },
+}
+
+for (const transport of ["auto", "sse", "websocket"]) {
+  for (const [name, answer] of Object.entries(PROXIES)) {
+    test(`S126: ${name} is away, by ${transport}`, async () => {
+      let away = false
+      const { seen, url } = await host({
+        instead: () => (away ? answer : undefined),
+        socket: begin,
+        stream: response => (sse(response, "snapshot", step(0, 1, [put("a", 1)])), sse(response, "ready", { revision: 1, channel: "ch1" })),
+      })
+      const one = channel(url, { transport, backoffMs: 1, backoffMaxMs: 2, callTimeoutMs: 500 })
+      await live(one)
+      away = true
+      for (const ws of seen.live) ws.terminate()
+      for (const stop of seen.stops.splice(0)) stop()
+      // Both ways are tried again and again.
+      await fact("it tries on", () => seen.instead >= 12)
+      assert.notEqual(one.state.name, "closed")
+      away = false
+      await live(one)
+    })
+  }
+}
+
+test("S126: the host's own refusal ends it, whichever way it is told", async () => {
+  const refused = { status: 404, headers: JSON_TYPE, body: '{"error":{"code":"NotFound","message":"there is no share","transient":false}}' }
+  const { seen, url } = await host({ instead: () => refused })
+  const one = channel(url)
+  const { error } = await once(one, "state", state => state.name === "closed")
+  // A browser is not told why its WebSocket is refused, so the stream of events is asked.
+  assert.deepEqual([error.code, error.message, seen.sockets], ["NotFound", "there is no share", 5])
+})
+
+test("S126: a refusal of what a proxy redirects to is no refusal of the share", async () => {
+  let away = true
+  const { seen, url } = await host({
+    instead: ({ url }) =>
+      !away ? undefined
+      : url === "/login" ? { status: 404, headers: JSON_TYPE, body: '{"error":{"code":"RouteMismatch","message":"no","transient":false}}' }
+      : PROXIES["a login in front"],
+    stream: response => sse(response, "ready", { revision: 0, channel: "ch1" }),
+  })
+  const one = channel(url, { transport: "sse" })
+  await fact("it was redirected again and again", () => seen.instead >= 6)
+  assert.notEqual(one.state.name, "closed")
+  away = false
+  await live(one)
+})
+
+test("S126: what the host refuses for a while only, it is asked again", async () => {
+  const busy = { status: 429, headers: JSON_TYPE, body: '{"error":{"code":"LimitExceeded","message":"too often","transient":false}}' }
+  const { url } = await host({
+    instead: (_, { instead }) => (instead < 9 ? busy : undefined),
+    socket: begin,
+    stream: response => sse(response, "ready", { revision: 0, channel: "ch1" }),
+  })
+  await live(channel(url))
+})
+
+test("S126: a stream of events that a proxy answers 502 on the way back is opened again", async () => {
+  const { seen, url } = await host({
+    instead: (_, { streams, instead }) => (streams === 1 && instead === 0 ? PROXIES["a bad gateway"] : undefined),
+    stream: (response, n) => {
+      sse(response, "snapshot", step(0, 1, [put("a", 1)]))
+      response.write(`event: ready\ndata: {"revision":1,"channel":"ch${n}"}\n\n`, () => n === 1 && response.destroy())
+    },
+  })
+  const one = channel(url, { transport: "sse" })
+  await fact("the stream was opened again", () => seen.streams === 2)
+  await live(one)
+  assert.equal(seen.instead, 1)
+})
+
+test("a call that a proxy answers in the host's place may or may not have been carried out", async () => {
+  const { url } = await host({
+    instead: request => (request.method === "POST" ? PROXIES["nginx's 403"] : undefined),
+    stream: response => sse(response, "ready", { revision: 0, channel: "ch1" }),
+  })
+  const one = channel(url, { transport: "sse" })
+  await live(one)
+  await assert.rejects(one.call("share.ping"), error => error.code === "Disconnected" && error.transient && /a proxy answered 403/.test(error.message))
+})
+
+test("a channel may begin by server-sent events, and finds WebSocket from there", async () => {
+  const { seen, url } = await host({ stream: response => sse(response, "ready", { revision: 0, channel: "ch1" }) })
+  const one = channel(url, { first: "sse" })
+  await live(one)
+  assert.deepEqual([one.state.transport, seen.sockets, seen.streams], ["sse", 0, 1])
+  const other = await host({ socket: begin, instead: request => (request.headers.upgrade ? undefined : PROXIES["nginx's 403"]) })
+  const two = channel(other.url, { first: "sse" })
+  await live(two)
+  assert.equal(two.state.transport, "websocket")
+})
 
 test("an error of the host that may pass is an end of the connection, one that stays an end of the channel", async () => {
   const { seen, url } = await host({

@@ -73,7 +73,8 @@ export async function host(...more) {
   const store = mkdtempSync(join(home, "store-"))
   const served = { url: network.url, network }
   served.start = async () => {
-    const args = ["serve", "--listen", "127.0.0.1:0", "--store", store, "--public-url", network.url, "--json", "--log", "warn", ...more]
+    const url = more.includes("--public-url") ? [] : ["--public-url", network.url]
+    const args = ["serve", "--listen", "127.0.0.1:0", "--store", store, ...url, "--json", "--log", "warn", ...more]
     served.process = start(...args)
     const { address } = JSON.parse(await served.process.line(line => line.includes("listening")))
     served.direct = `http://${address}`
@@ -84,12 +85,15 @@ export async function host(...more) {
   return served
 }
 
-/** TCP from a port of ours to one of the host's, which can be cut and mended. */
+/**
+ * TCP from a port of ours to one of the host's, which can be cut and mended. Where `instead` is set it is given the head of each
+ * connection's first request, and what it returns is answered in the host's place; if nothing, the connection is the host's.
+ */
 async function wire() {
   let target
   let cut = false
   const sockets = new Set()
-  const network = { refused: 0 }
+  const network = { refused: 0, instead: undefined }
   const server = createServer(from => {
     from.on("error", () => {})
     if (cut || target === undefined) {
@@ -97,14 +101,26 @@ async function wire() {
       from.destroy()
       return
     }
+    sockets.add(from)
+    from.on("close", () => sockets.delete(from))
+    if (network.instead) void headOf(from).then(head => answerOr(from, head))
+    else relay(from)
+  })
+  const answerOr = (from, head) => {
+    const answer = network.instead?.(head.toString("latin1"))
+    if (answer === undefined) relay(from, head)
+    else from.end(answer)
+  }
+  const relay = (from, head) => {
     const to = connect(target, "127.0.0.1")
     to.on("error", () => from.destroy())
+    if (head) to.write(head)
     for (const [one, other] of [[from, to], [to, from]]) {
       sockets.add(one)
       one.on("close", () => (sockets.delete(one), other.destroy()))
     }
     from.pipe(to).pipe(from)
-  })
+  }
   await new Promise(done => server.listen(0, "127.0.0.1", done))
   return Object.assign(network, {
     url: `http://127.0.0.1:${server.address().port}`,
@@ -114,10 +130,29 @@ async function wire() {
       for (const socket of sockets) socket.destroy()
     },
     mend: () => (cut = false),
+    /** Cuts what there is; new connections are taken. */
+    reset() {
+      for (const socket of sockets) socket.destroy()
+    },
     end() {
       this.cut()
       return new Promise(done => server.close(done))
     },
+  })
+}
+
+/** What a connection says first, up to the end of a request's head. */
+function headOf(from) {
+  return new Promise(done => {
+    let head = Buffer.alloc(0)
+    const read = piece => {
+      head = Buffer.concat([head, piece])
+      if (!head.includes("\r\n\r\n")) return
+      from.off("data", read)
+      from.pause()
+      done(head)
+    }
+    from.on("data", read)
   })
 }
 

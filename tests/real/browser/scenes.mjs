@@ -3,6 +3,7 @@
 import { endAll } from "./lib.mjs"
 
 const SCENES = {
+  away: () => import("./scenes/away.mjs"),
   grows: () => import("./scenes/grows.mjs"),
   gaps: () => import("./scenes/gaps.mjs"),
   hostile: () => import("./scenes/hostile.mjs"),

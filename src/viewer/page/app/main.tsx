@@ -10,6 +10,7 @@ import { App } from "./chrome/App"
 import { restoreTheme } from "./chrome/theme"
 import { takeGrant } from "./model/grant"
 import { Live } from "./model/live"
+import { isElsewhere } from "./model/origin"
 import "./style/page.css"
 import "./style/parts.css"
 import "./style/code.css"
@@ -33,7 +34,7 @@ function start(main: HTMLElement, share: string): void {
     main.classList.add("is-live")
     render(<App live={live} turn={turn} anchor={anchor} revision={Number.isInteger(revision) ? revision : undefined} />, main)
   }
-  const live = new Live(share, grant, draw)
+  const live = new Live(share, grant, isElsewhere(document.body.dataset["host"], location.href), draw)
   // For tests, and for whoever opens the console.
   Object.assign(globalThis, {
     capshare: Object.freeze({

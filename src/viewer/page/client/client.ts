@@ -44,8 +44,10 @@ export interface Options {
   token?: string
   /** `whole`: items come with their values and never as patches, for listeners that keep no `Replica`. */
   values?: "whole"
-  /** Which transport: `auto` begins with WebSocket, and changes over after 5 attempts in a row without a frame. */
+  /** Which transport: `auto`, the default, begins with `first`, and changes over after 5 attempts in a row without a frame. */
   transport?: "auto" | Transport
+  /** Which transport `auto` begins with. Default `websocket`; `sse` where the host is known to take no WebSocket of this page. */
+  first?: Transport
   /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */
   backoffMs?: number
   /** The longest wait between attempts. Default 30,000 ms. */
@@ -128,7 +130,8 @@ class Connection implements Channel {
     this.id = id
     this.#base = base
     this.#options = options
-    this.#transport = options.transport === "sse" ? "sse" : "websocket"
+    const { transport = "auto", first = "websocket" } = options
+    this.#transport = transport === "auto" ? first : transport
     this.revision = options.cursor ?? 0
     globalThis.addEventListener?.("online", this.#now)
     globalThis.document?.addEventListener("visibilitychange", this.#now)
@@ -191,12 +194,9 @@ class Connection implements Channel {
     this.#link = open(address, {
       opened: () => this.#opened(),
       received: frame => this.#received(frame),
-      ended: ({ refused, final }) => {
-        if (final || (refused as RefusalFrame | undefined)?.transient === false) {
-          this.#end(ChannelError.from(refused as RefusalFrame | undefined))
-        } else {
-          this.#lost()
-        }
+      ended: ({ refused }) => {
+        if (refused) this.#end(ChannelError.from(refused))
+        else this.#lost()
       },
     })
   }

@@ -123,6 +123,19 @@ export class OutOfStep extends Error {
   override name = "OutOfStep"
 }
 
+/** What a host's refusals are called. */
+const CODES: ReadonlySet<unknown> = new Set([
+  "InvalidInput", "InvalidSecret", "LimitExceeded", "NotFound", "NotYet", "ProtocolMismatch", "RouteMismatch", "StaleProducer",
+  "StorageFailure", "Unauthorized", "Unavailable", "Unspecified", "UpgradeFailed",
+])
+
+/** The refusal that the body of an HTTP answer is, if it is the host's own word: a proxy that answers in its place says anything else. */
+export function hostsWord(body: unknown): RefusalFrame | undefined {
+  const error = typeof body === "object" && body !== null && "error" in body ? (body.error as Partial<RefusalFrame> | null) : undefined
+  if (!error || !CODES.has(error.code) || typeof error.message !== "string") return undefined
+  return { code: error.code as string, message: error.message, transient: error.transient === true }
+}
+
 /** A refusal of the host, or that the channel could not do what was asked of it. */
 export class ChannelError extends Error {
   override name = "ChannelError"

@@ -1,4 +1,4 @@
-import type { Transport } from "./frames"
+import { type RefusalFrame, type Transport, hostsWord } from "./frames"
 
 /** What a transport tells the channel that opened it; after `ended`, nothing. */
 export interface Wire {
@@ -6,8 +6,8 @@ export interface Wire {
   opened(): void
   /** A frame came, parsed; or any sign of life, without one. */
   received(frame?: unknown): void
-  /** It is over. `refused` when the host said no for good, in its words if it had any. */
-  ended(end: { refused?: unknown; final?: boolean }): void
+  /** It is over. `refused`: the host itself said no, for good; else another attempt may succeed. */
+  ended(end: { refused?: RefusalFrame }): void
 }
 
 /** One connection. */
@@ -32,11 +32,8 @@ export interface Address {
   fetch: typeof globalThis.fetch
 }
 
-/** Close codes after which coming back is of no use: gone, not allowed, too many. */
-const FINAL: ReadonlySet<number> = new Set([1000, 4001, 4004])
-
-/** HTTP statuses after which asking again is of no use. */
-const FINAL_STATUS: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 410])
+/** HTTP statuses of refusals that may pass: too early, too often, and whatever the host blames on itself. */
+const mayPass = (status: number): boolean => [408, 425, 429].includes(status) || status >= 500
 
 /** Opens `/ws/{id}`. A token goes in the channel's first frame: browsers cannot set the header. */
 export function webSocket(address: Address, wire: Wire): Link {
@@ -58,7 +55,7 @@ export function webSocket(address: Address, wire: Wire): Link {
     const frame = typeof message.data === "string" ? parsed(message.data) : undefined
     wire.received(frame)
   }
-  socket.onclose = close => end({ final: FINAL.has(close.code), ...words(close) })
+  socket.onclose = close => end(lastWord(close))
   socket.onerror = () => {}
   return {
     transport: "websocket",
@@ -83,9 +80,14 @@ export function sse(address: Address, wire: Wire): Link {
       cache: "no-store",
       signal: stop.signal,
     })
-    if (!response.ok || !response.body) {
-      const body = await response.json().catch(() => undefined)
-      return { refused: body?.error, final: FINAL_STATUS.has(response.status) }
+    if (!response.ok) {
+      const refused = await wordOf(response)
+      return refused && !refused.transient && !mayPass(response.status) ? { refused } : {}
+    }
+    // A page for the time being, or one to sign in at, is not the host's either.
+    if (!response.body || !response.headers.get("content-type")?.startsWith("text/event-stream")) {
+      stop.abort()
+      return {}
     }
     wire.opened()
     const reader = response.body.getReader()
@@ -107,19 +109,25 @@ export function sse(address: Address, wire: Wire): Link {
       body: JSON.stringify(channel === undefined ? frame : { ...frame, channel }),
       signal: stop.signal,
     })
-    const body = await response.json()
-    return body && typeof body === "object" && "ok" in body ? body : { id: frame.id, ok: false, error: body?.error }
+    const elsewhere = lost(`a proxy answered ${response.status} in the host's place`)
+    if (!response.ok) return { ok: false, error: (await wordOf(response)) ?? elsewhere }
+    const answer = await response.json().catch(() => undefined)
+    return answer && typeof answer === "object" && "ok" in answer ? answer : { ok: false, error: elsewhere }
   }
+  let isCut = false
   follow()
     .catch(() => ({}))
-    .then(end => over() || wire.ended(end))
+    .then(end => isCut || wire.ended(end))
   return {
     transport: "sse",
     send: frame =>
       void post(frame)
-        .catch(() => ({ id: frame.id, ok: false, error: { code: "Disconnected", message: "the host was not reached", transient: true } }))
+        .catch(() => ({ ok: false, error: lost("the host was not reached") }))
         .then(answer => over() || wire.received({ ...answer, id: frame.id })),
-    cut: () => stop.abort(),
+    cut() {
+      isCut = true
+      stop.abort()
+    },
   }
 }
 
@@ -162,8 +170,19 @@ function parsed(text: string): unknown {
   }
 }
 
-/** What a host that closes for good means by it. */
-function words({ code, reason }: CloseEvent): { refused?: unknown } {
+/** The host's own refusal, if the answer is one. Where a redirect of a proxy's leads to, nobody was asked what was meant. */
+async function wordOf(response: Response): Promise<RefusalFrame | undefined> {
+  const body: unknown = await response.json().catch(() => undefined)
+  return response.redirected ? undefined : hostsWord(body)
+}
+
+/** A call that may or may not have been carried out. */
+function lost(message: string): RefusalFrame {
+  return { code: "Disconnected", message, transient: true }
+}
+
+/** What a close code says for good; after any other (1001, 1012 and 1013 among them) coming back is of use. */
+function lastWord({ code, reason }: CloseEvent): { refused?: RefusalFrame } {
   switch (code) {
     case 4001:
       return { refused: { code: "Unauthorized", message: reason || "this share is not for everybody", transient: false } }

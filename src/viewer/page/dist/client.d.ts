@@ -140,6 +140,8 @@ export interface Events {
 export declare class OutOfStep extends Error {
     name: string;
 }
+/** The refusal that the body of an HTTP answer is, if it is the host's own word: a proxy that answers in its place says anything else. */
+export declare function hostsWord(body: unknown): RefusalFrame | undefined;
 /** A refusal of the host, or that the channel could not do what was asked of it. */
 export declare class ChannelError extends Error {
     /** A refusal's name, such as `NotFound`; or `Disconnected`, `Closed`, `Timeout`, `TooManyCalls`. */
@@ -204,8 +206,10 @@ export interface Options {
     token?: string;
     /** `whole`: items come with their values and never as patches, for listeners that keep no `Replica`. */
     values?: "whole";
-    /** Which transport: `auto` begins with WebSocket, and changes over after 5 attempts in a row without a frame. */
+    /** Which transport: `auto`, the default, begins with `first`, and changes over after 5 attempts in a row without a frame. */
     transport?: "auto" | Transport;
+    /** Which transport `auto` begins with. Default `websocket`; `sse` where the host is known to take no WebSocket of this page. */
+    first?: Transport;
     /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */
     backoffMs?: number;
     /** The longest wait between attempts. Default 30,000 ms. */

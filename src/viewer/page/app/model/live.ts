@@ -32,9 +32,10 @@ export class Live {
   #changed: () => void
   #frame = 0
 
-  constructor(share: string, token: string | undefined, changed: () => void) {
+  /** `isElsewhere`: this page does not stand under the host's own origin, whose WebSocket it is then refused. */
+  constructor(share: string, token: string | undefined, isElsewhere: boolean, changed: () => void) {
     this.#changed = changed
-    this.channel = connect(share, token === undefined ? {} : { token })
+    this.channel = connect(share, { ...(token !== undefined && { token }), ...(isElsewhere && { first: "sse" }) })
     const { channel, replica } = this
     channel.on("snapshot", step => {
       replica.apply("snapshot", step)
