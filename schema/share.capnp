@@ -142,6 +142,10 @@ interface ShareRpc {
   # Publishes a session. With `initialData` (also an empty list, as opposed to none) the data is in the bucket and
   # `syncCount` is 1 when this returns. An account that shares a session again gets the same share, with a further secret
   # that is as good as the first, and its `initialData` counts as a sync. Sessions of other accounts are never touched.
+  # A caller that shows no credential, on a host that lets everybody in, gets a new share each time: everybody could name a
+  # session that a share shows. Its share goes by another name than the session's id in `ShareInfo.sessionId` and in listings:
+  # `~` and 26 characters of a-z and 2-7, which the host makes (and perhaps as many again). Such a name is `invalidInput`
+  # as a `sessionId`. Whoever has a share's secret goes on with it by `openShare`.
   # After `ttlMs` milliseconds, by the host's clock, the share is gone as if it were deleted; 0 means the host's default for
   # a new share, and no change for one that was shared before. See `ShareWriter.setExpiry`. `visibility` says who may see
   # it; `unset` means the same as 0 there. It holds from the first moment.

@@ -54,6 +54,7 @@ pub mod registry;
 pub mod room;
 mod rooms;
 mod settings;
+mod strangers;
 mod tokens;
 pub mod traffic;
 pub mod visibility;

@@ -83,7 +83,7 @@ impl Scene {
         let local: AccountId = "local".parse().expect("an account");
         SceneBuilder {
             store: Arc::new(InMemory::new()),
-            access: Arc::new(SingleAccount::new(local)),
+            access: Arc::new(SingleAccount::of_this_machine(local)),
             clock: None,
             seed: 1,
             settings: HostSettings::default(),

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use capshare::client::redact::{Masked, Redactor};
 use capshare::client::{ClientError, CreateOptions, Items, Share};
+use capshare::share::error::Refusal;
 use capshare::share::id::SessionId;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -53,17 +54,15 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let mut source = Source::open(&path, args.agent, session.as_ref(), args.follow).await?;
     let Some((session, first)) = begin(&mut source, session, &path, &stop, *output).await? else { return Ok(()) };
 
-    let mut options = CreateOptions::default();
-    options.ttl = args.expires;
-    options.visibility = args.visibility;
     let telling = tokio::spawn(target.tell_of_losses(*output));
-    let created = tokio::select! {
+    let shared = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        created = target.client.create_with(&session, None, options) => created,
+        shared = share(&target, &secrets, &session, &args) => shared,
     };
-    let share = created.map_err(|error| target.failure(&error))?;
-    let (id, url) = (share.id(), share.url());
-    secrets.keep(&target.host, &secrets::Share { id, session: session.as_str(), url, secret: share.secret() })?;
+    let (share, account) = shared.map_err(|error| target.failure(&error))?;
+    let (id, url, secret) = (share.id(), share.url(), share.secret());
+    let kept = secrets::Share { id, session: session.as_str(), account: &account, url, secret };
+    secrets.keep(&target.host, &kept)?;
     let existed = if share.existed() { ", which was shared before" } else { "" };
     output.result(
         format_args!("share {id} of session {session}{existed}\n{}", clean::word(url)),
@@ -113,6 +112,37 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         return Err(Failure::new(Exit::Failed, "stopped before the end of the file: push it again to share the rest"));
     }
     Ok(())
+}
+
+/// The share of the session: the one that this user pushed it to before, if its secret is kept and still opens it, else what
+/// the host gives. Without a credential a host gives a new share each time. With it, the account that the share is of.
+async fn share(
+    target: &Target,
+    secrets: &secrets::Secrets,
+    session: &SessionId,
+    args: &args::Push,
+) -> Result<(Share, String), ClientError> {
+    let account = target.client.hello().await?.account.clone();
+    if let Some((id, secret)) = secrets.of_session(&target.host, &account, session.as_str()) {
+        match target.client.open(&id, &secret).await {
+            Ok(share) => {
+                if let Some(ttl) = args.expires {
+                    share.set_expiry(Some(ttl)).await?;
+                }
+                if let Some(visibility) = args.visibility {
+                    share.set_visibility(visibility).await?;
+                }
+                return Ok((share, account));
+            }
+            // It was deleted since, or the host has another store now.
+            Err(ClientError::Refused(Refusal::NotFound { .. } | Refusal::InvalidSecret { .. })) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut options = CreateOptions::default();
+    options.ttl = args.expires;
+    options.visibility = args.visibility;
+    Ok((target.client.create_with(session, None, options).await?, account))
 }
 
 /// Says what was masked, by kind: on stderr, as results may be read by a program.

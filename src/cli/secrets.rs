@@ -1,4 +1,4 @@
-//! The secrets of shares that `push` created, kept for `rm`.
+//! The secrets of shares that `push` created, kept for `rm` and for the next `push` of the same session.
 //!
 //! One file a share: `secrets/<host>/<id>.json` in the user's state folder, readable by this user only. A secret is
 //! looked up under the host that it is going to be sent to, so that no other host is ever shown it.
@@ -25,6 +25,9 @@ struct Kept {
     host: String,
     id: String,
     session: String,
+    /// Whose share it is, by the host's word. Files of version 0.1.0 do not say it.
+    #[serde(default)]
+    account: String,
     url: String,
     secret: String,
 }
@@ -33,6 +36,7 @@ struct Kept {
 pub(crate) struct Share<'a> {
     pub(crate) id: &'a ShareId,
     pub(crate) session: &'a str,
+    pub(crate) account: &'a str,
     pub(crate) url: &'a str,
     pub(crate) secret: &'a Secret,
 }
@@ -57,9 +61,14 @@ impl Secrets {
         let public = origin(share.url).filter(|public| public != host);
         for host in [Some(host.to_owned()), public].into_iter().flatten() {
             let path = self.path(&host, share.id);
-            let (id, session) = (share.id.to_string(), share.session.to_owned());
-            let secret = share.secret.reveal().to_owned();
-            let kept = Kept { host: host.clone(), id, session, url: share.url.to_owned(), secret };
+            let kept = Kept {
+                host: host.clone(),
+                id: share.id.to_string(),
+                session: share.session.to_owned(),
+                account: share.account.to_owned(),
+                url: share.url.to_owned(),
+                secret: share.secret.reveal().to_owned(),
+            };
             self.prepare(&host)?;
             let text = serde_json::to_vec(&kept).map_err(|error| Failure::of(Exit::Failed, &error))?;
             write(&path, &text).map_err(|error| cannot(&path, &error))?;
@@ -80,6 +89,19 @@ impl Secrets {
             Failure::new(Exit::Failed, format!("{} is damaged: give the secret by --secret", path.display()))
         })?;
         Ok(Some(kept.secret.as_str().into()))
+    }
+
+    /// The share of this host that was last kept for a session of an account, with its secret. What cannot be read is passed
+    /// over.
+    pub(crate) fn of_session(&self, host: &str, account: &str, session: &str) -> Option<(ShareId, Secret)> {
+        let files = std::fs::read_dir(self.folder.join(file_name(host))).ok()?;
+        let kept = files.flatten().filter_map(|file| {
+            let at = file.metadata().ok()?.modified().ok()?;
+            let kept: Kept = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
+            (kept.session == session && kept.account == account).then_some((at, kept))
+        });
+        let (_, kept) = kept.max_by_key(|(at, _)| *at)?;
+        Some((kept.id.parse().ok()?, kept.secret.as_str().into()))
     }
 
     /// Forgets a share's secret, if it was kept.

@@ -68,7 +68,8 @@ impl Client {
 
     /// Publishes a session. With items (also none of them, as opposed to `None`) they are in the bucket when this returns;
     /// what does not fit into one message follows in further syncs. An account that shares a session again gets the same
-    /// share, with a further secret.
+    /// share, with a further secret. Without a credential, on a host that lets everybody in, each call makes a new share: go on
+    /// with one by its secret and [`open`](Self::open).
     ///
     /// # Errors
     /// As every call. If one of the further syncs fails, the share exists, with the items before it.

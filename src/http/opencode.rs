@@ -13,6 +13,9 @@
 //! of what a share is; what it adds is what this client needs:
 //!
 //! - It sends its first create twice at once: both get one answer (`creates`).
+//! - To an `enterprise.url` it sends no credential. What it creates is then a share of its own, whatever session it names, and
+//!   later creates of that session are further shares: it does not show the secret that it has, so it cannot be told from
+//!   somebody who read the session's id in the share.
 //! - It puts into one request whatever has gathered, so a request may have 64 MiB and is applied as several syncs, one after
 //!   the other; whichever does not fit says what was applied before it (`intake`).
 //! - It forgets what it has sent before it is answered and never sends it again. So a request whose body is here is carried
@@ -78,8 +81,8 @@ pub const TRY_WITHIN: Duration = Duration::from_secs(30);
 #[non_exhaustive]
 pub struct OpenCodeSettings {
     /// Whose shares those are that come to `/api/share` without a credential, on a host that needs one: OpenCode sends none to
-    /// its `enterprise.url`. Whoever reaches the port may then create shares of this account, and nothing else. `None`: they
-    /// get 401. Default: none.
+    /// its `enterprise.url`. Whoever reaches the port may then create new shares of this account, and write and delete those
+    /// whose secret they have. `None`: they get 401. Default: `None`.
     pub account: Option<AccountId>,
     /// Bytes of one request's body, also when unpacked. Default 64 MiB: OpenCode sends a whole session in one request, and of
     /// 248 whole sessions of one user the mean was 0.6 MB and the largest 263 MB, of attachments.
@@ -152,7 +155,9 @@ async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
         let received = receive(&doors, &request, body, SMALL_BODY_BYTES_MAX).await?;
         let session: SessionId =
             parse::<Create>("{sessionID}", received.text()?)?.session.parse().map_err(Refusal::from)?;
-        let created = doors.tasks.track_future(doors.opencode.creates.create(&doors.hub, &who, &session)).await?;
+        let from = address(&request);
+        let creating = doors.opencode.creates.create(&doors.hub, &who, from, &session);
+        let created = doors.tasks.track_future(creating).await?;
         Ok(json!({ "id": created.id.as_str(), "url": created.url, "secret": created.secret.reveal() }))
     })
     .await

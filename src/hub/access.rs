@@ -184,6 +184,13 @@ impl Principal {
         self.needs(self.scopes.read, "this needs a credential with the scope share:read")
     }
 
+    /// Whether its account's shares are its own. They are not if it showed nothing on a host that lets everybody in: anybody may have
+    /// come so, and knows of a share what its link shows.
+    #[must_use]
+    pub fn owns_its_account(&self) -> bool {
+        self.credential != Credential::None
+    }
+
     /// Passes if the principal may administer. Without a credential nobody does, whatever its scopes are.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::hub::access::{self, Principal};
 use crate::hub::ambient::Moment;
 use crate::hub::audit::{self, By};
 use crate::hub::room::Room;
+use crate::hub::strangers;
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
@@ -16,7 +17,7 @@ use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
 use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
-use crate::store::{Claim, Created as LogCreated};
+use crate::store::{Claim, Created as LogCreated, StoreError};
 
 /// How often a create may find the session's share deleted under it before it is given up.
 const CREATE_TRIES_MAX: usize = 8;
@@ -28,6 +29,14 @@ pub struct Terms {
     pub ttl: Option<Duration>,
     /// Who may see it. `None`: the same.
     pub visibility: Option<Visibility>,
+}
+
+/// What a create that makes a share begins with.
+struct Fresh {
+    id: ShareId,
+    secret: Secret,
+    /// What the index has it under: the session's id, or a name of a [stranger's](strangers).
+    name: SessionId,
 }
 
 /// A share that was created, or that its account had created before.
@@ -45,6 +54,8 @@ pub struct Created {
     pub revision: Revision,
     /// The account had shared this session already.
     pub existed: bool,
+    /// It is the first share of this session that was ever created without a credential.
+    pub first_of_strangers: bool,
     /// Its room, for whoever goes on with it.
     pub room: Arc<Room>,
 }
@@ -54,9 +65,11 @@ impl Hub {
     /// before, adds a secret to it and syncs the data to it. Where the terms say nothing, a new share has the host's, and one
     /// that was there keeps its own. Nobody sees a new share before it is known who may.
     ///
+    /// Who shows no credential finds no share of before, and gets a new one each time (`hub/strangers.rs`).
+    ///
     /// # Errors
-    /// The principal may not, the data does not fit, the host grants no such time, or the bucket failed, and then nothing
-    /// of it is visible.
+    /// The principal may not, the session's id has the form of a name that the host makes, the data does not fit, the host
+    /// grants no such time, or the bucket failed, and then nothing of it is visible.
     pub async fn create(
         &self,
         who: &Principal,
@@ -65,12 +78,24 @@ impl Hub {
         terms: Terms,
     ) -> Result<Created, Refusal> {
         who.may_write()?;
+        if strangers::is_reserved(session) {
+            let reason = "a session id that begins with ~ and 26 characters of a-z and 2-7: the host makes such names itself, \
+                          so choose another";
+            return Err(Refusal::invalid(0, reason));
+        }
+        let failed = |error: StoreError| self.storage_failed(StoreOperation::Create, &error);
+        let (id, secret) = self.draw()?;
+        let name = if who.owns_its_account() {
+            session.clone()
+        } else {
+            strangers::name(&self.store, &who.account, session, &id).await.map_err(failed)?
+        };
         let quotas = &self.context.quotas;
         let _creating = quotas.creating(&who.account).await;
         let bytes = initial.as_ref().map_or(0, Batch::byte_count) as u64;
-        let admitted = quotas.admit(&who.account, session, bytes).await;
-        let charge = admitted.map_err(|error| self.storage_failed(StoreOperation::Create, &error))??;
-        let created = self.create_admitted(who, session, initial, terms).await;
+        let charge = quotas.admit(&who.account, &name, bytes).await.map_err(failed)??;
+        let fresh = Fresh { id, secret, name };
+        let created = self.create_admitted(who, session, fresh, initial, terms).await;
         match (&created, charge) {
             // What is new in memory is not in what was read of the bucket.
             (Ok(Created { existed: false, room, .. }), _) => {
@@ -94,14 +119,15 @@ impl Hub {
         &self,
         who: &Principal,
         session: &SessionId,
+        fresh: Fresh,
         initial: Option<Batch>,
         terms: Terms,
     ) -> Result<Created, Refusal> {
         let at = self.ambient.clock.now();
         let expires_at = self.expires_at(at, terms.ttl.or(self.settings.share_ttl_default()))?;
-        let (fresh_id, secret) = self.draw()?;
+        let Fresh { id: fresh_id, secret, mut name } = fresh;
         let hash = access::hash(&secret);
-        let (account, of) = (who.account.clone(), session.clone());
+        let (account, of) = (who.account.clone(), name.clone());
         let mut entries = vec![Entry::Open { at, account, session: of, secret: hash, expires_at }];
         let visibility = self.visibility_said(terms, false);
         entries.extend(visibility.map(|visibility| Entry::Visibility { at, visibility }));
@@ -116,9 +142,17 @@ impl Hub {
         // A share that has its claim of this call alone has no log yet, and need not be looked for.
         let mut may_be_there = false;
         for _ in 0..CREATE_TRIES_MAX {
-            let claim = self.store.claim(&who.account, session, &fresh_id, at).await;
+            let claim = self.store.claim(&who.account, &name, &fresh_id, at).await;
             let id = match claim.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
                 Claim::Ours => fresh_id.clone(),
+                // Another stranger took the first name a moment ago.
+                Claim::Theirs(_) if !who.owns_its_account() => {
+                    name = strangers::further_name(session, &fresh_id);
+                    if let Some(Entry::Open { session, .. }) = entries.first_mut() {
+                        session.clone_from(&name);
+                    }
+                    continue;
+                }
                 Claim::Theirs(id) => {
                     may_be_there = true;
                     id
@@ -136,7 +170,9 @@ impl Hub {
                     let room = self.rooms.place(room).await;
                     self.context.metrics.shares_created.inc();
                     self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
-                    return Ok(self.created(&room, secret, false, state.sync_count(), state.revision()));
+                    let first = !who.owns_its_account() && name == strangers::first_name(session);
+                    let created = self.created(&room, secret, false, state.sync_count(), state.revision());
+                    return Ok(Created { first_of_strangers: first, ..created });
                 }
                 // Somebody was quicker, or deleted it between its claim and now: look again.
                 LogCreated::Exists(..) | LogCreated::Deleted => may_be_there = true,
@@ -202,7 +238,8 @@ impl Hub {
 
     fn created(&self, room: &Arc<Room>, secret: Secret, existed: bool, sync_count: u64, revision: Revision) -> Created {
         let (id, url) = (room.id().clone(), self.url(room.id()));
-        Created { id, url, secret, sync_count, revision, existed, room: Arc::clone(room) }
+        let room = Arc::clone(room);
+        Created { id, url, secret, sync_count, revision, existed, first_of_strangers: false, room }
     }
 
     fn draw(&self) -> Result<(ShareId, Secret), Refusal> {

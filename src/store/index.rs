@@ -306,6 +306,14 @@ impl Store {
         self.holder(account, session, &claims).await
     }
 
+    /// Whether a session was ever claimed, also if its share is gone: the newest claim stays.
+    ///
+    /// # Errors
+    /// What the bucket said.
+    pub async fn was_claimed(&self, account: &AccountId, session: &SessionId) -> Result<bool, StoreError> {
+        Ok(!self.claims_on(&key::session(account, session)).await?.claims.is_empty())
+    }
+
     /// How many sessions of an account are shared: one listing of its keys.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod api;
 mod bad;
 mod carried;
 mod doc;
+mod guests;
 pub(crate) mod http;
 mod real;
 mod replay;

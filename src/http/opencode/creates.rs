@@ -3,16 +3,28 @@
 //! OpenCode sends its first create of a session twice, some hundred milliseconds apart, and keeps whichever answer comes last.
 //! The log keeps only hashes of secrets, so the answer of the first is held here, in memory, for [`WINDOW`]: a create of the
 //! same session by the same account that is in flight with it, or comes within that time, is given the same answer as long as
-//! that still opens the share. It gives nobody a right: without it, they would be given a secret of their own. Another host
-//! does just that, and both work.
+//! that still opens the share.
+//!
+//! To whoever shows a credential this gives no right: without it, such a caller would be given a secret of its own. Another
+//! host does just that, and both work. Without a credential a caller has no right to a share that is there, so there the second
+//! create is taken for the first one's twin only while nobody but the maker of the first can know the session's id:
+//!
+//! - it comes from the same address,
+//! - the first was the first of its session that ever came without a credential, also before a deletion and at other hosts: so
+//!   no share has shown that id, and no stranger has put a share of its own there to be found,
+//! - and nothing was synced to the share yet, at any host: the index and the share's facts name the session otherwise.
+//!
+//! Anybody else gets a share of its own.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::hub::access::Principal;
+use crate::hub::room::Room;
 use crate::hub::{Hub, Terms};
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
@@ -28,8 +40,11 @@ const SESSIONS_MAX: usize = 10_000;
 /// The answers of lately.
 #[derive(Debug, Default)]
 pub(super) struct Creates {
-    sessions: Mutex<HashMap<(AccountId, SessionId), Arc<Slot>>>,
+    sessions: Mutex<HashMap<Key, Arc<Slot>>>,
 }
+
+/// Whose creates of which session meet: those of an account, or without a credential those of an address.
+type Key = (AccountId, SessionId, Option<Option<IpAddr>>);
 
 /// Held by whoever is creating the share of this session; what it came to, and when.
 type Slot = tokio::sync::Mutex<Option<(Instant, Given)>>;
@@ -40,19 +55,29 @@ pub(super) struct Given {
     pub(super) id: ShareId,
     pub(super) url: String,
     pub(super) secret: Secret,
+    /// A twin without a credential may be given it.
+    first_of_strangers: bool,
 }
 
 impl Creates {
-    /// Creates the share of a session, or gives what that came to just now.
+    /// Creates the share of a session, or gives what that came to just now. `from` is the caller's address; `None`: it is within
+    /// the process.
     ///
     /// # Errors
-    /// As [`Hub::create`].
-    pub(super) async fn create(&self, hub: &Hub, who: &Principal, session: &SessionId) -> Result<Given, Refusal> {
+    /// As [`Hub::create`], and what was created just now cannot be looked at.
+    pub(super) async fn create(
+        &self,
+        hub: &Hub,
+        who: &Principal,
+        from: Option<IpAddr>,
+        session: &SessionId,
+    ) -> Result<Given, Refusal> {
         who.may_write()?;
-        let Some(slot) = self.slot(who, session) else { return fresh(hub, who, session).await };
+        let Some(slot) = self.slot(who, from, session) else { return fresh(hub, who, session).await };
         let mut slot = slot.lock().await;
         if let Some((_, given)) = slot.as_ref().filter(|(at, _)| at.elapsed() < WINDOW)
-            && hub.open(given.id.as_str(), &given.secret).await.is_ok()
+            && let Ok(room) = hub.open(given.id.as_str(), &given.secret).await
+            && (who.owns_its_account() || (given.first_of_strangers && shows_nothing(&room).await?))
         {
             return Ok(given.clone());
         }
@@ -66,8 +91,9 @@ impl Creates {
         forget(&mut self.lock());
     }
 
-    fn slot(&self, who: &Principal, session: &SessionId) -> Option<Arc<Slot>> {
-        let key = (who.account.clone(), session.clone());
+    fn slot(&self, who: &Principal, from: Option<IpAddr>, session: &SessionId) -> Option<Arc<Slot>> {
+        let from = (!who.owns_its_account()).then_some(from);
+        let key = (who.account.clone(), session.clone(), from);
         let mut sessions = self.lock();
         if sessions.len() >= SESSIONS_MAX && !sessions.contains_key(&key) {
             forget(&mut sessions);
@@ -78,13 +104,13 @@ impl Creates {
         Some(Arc::clone(sessions.entry(key).or_default()))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(AccountId, SessionId), Arc<Slot>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Leaves those whose answer is new, or that somebody is at.
-fn forget(sessions: &mut HashMap<(AccountId, SessionId), Arc<Slot>>) {
+fn forget(sessions: &mut HashMap<Key, Arc<Slot>>) {
     let is_new = |slot: &Arc<Slot>| match slot.try_lock() {
         Ok(given) => given.as_ref().is_some_and(|(at, _)| at.elapsed() < WINDOW),
         Err(_) => true,
@@ -92,9 +118,16 @@ fn forget(sessions: &mut HashMap<(AccountId, SessionId), Arc<Slot>>) {
     sessions.retain(|_, slot| Arc::strong_count(slot) > 1 || is_new(slot));
 }
 
+/// Whether nothing was ever synced to a share, as the bucket says now.
+async fn shows_nothing(room: &Arc<Room>) -> Result<bool, Refusal> {
+    room.catch_up(Duration::ZERO).await?;
+    room.read(|state| state.sync_count() == 0)
+}
+
 async fn fresh(hub: &Hub, who: &Principal, session: &SessionId) -> Result<Given, Refusal> {
     let created = hub.create(who, session, None, Terms::default()).await?;
-    Ok(Given { id: created.id, url: created.url, secret: created.secret })
+    let first_of_strangers = created.first_of_strangers;
+    Ok(Given { id: created.id, url: created.url, secret: created.secret, first_of_strangers })
 }
 
 #[cfg(test)]
@@ -103,24 +136,35 @@ mod tests {
 
     use super::*;
     use crate::hub::HubSettings;
-    use crate::hub::access::{Access as _, SingleAccount};
+    use crate::hub::access::{Access as _, Credential, SingleAccount};
     use crate::hub::ambient::{Ambient, SeededEntropy, TokioClock};
     use crate::share::time::Timestamp;
 
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_is_given_again_for_as_long_as_the_window_and_then_forgotten() {
-        let access = Arc::new(SingleAccount::new("local".parse().unwrap()));
-        let who = access.anonymous().unwrap();
+    fn hub() -> Arc<Hub> {
         let clock = Arc::new(TokioClock::from(Timestamp(0)));
         let ambient = Ambient { clock, entropy: Arc::new(SeededEntropy::new(1)) };
-        let hub = Hub::new(Arc::new(InMemory::new()), access, ambient, HubSettings::default()).unwrap();
+        Hub::new(Arc::new(InMemory::new()), Arc::new(everybody()), ambient, HubSettings::default()).unwrap()
+    }
+
+    fn everybody() -> SingleAccount {
+        SingleAccount::new("local".parse().unwrap())
+    }
+
+    fn stranger() -> Principal {
+        everybody().anonymous().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_given_again_for_as_long_as_the_window_and_then_forgotten() {
+        let (hub, owner) = (hub(), Principal { credential: Credential::Key, ..stranger() });
         let (creates, session) = (Creates::default(), "ses_1".parse().unwrap());
-        let first = creates.create(&hub, &who, &session).await.unwrap();
+        let create = async || creates.create(&hub, &owner, None, &session).await.unwrap();
+        let first = create().await;
         tokio::time::advance(WINDOW - Duration::from_millis(1)).await;
         creates.forget();
-        assert_eq!(creates.create(&hub, &who, &session).await.unwrap().secret, first.secret);
+        assert_eq!(create().await.secret, first.secret);
         tokio::time::advance(Duration::from_millis(1)).await;
-        let later = creates.create(&hub, &who, &session).await.unwrap();
+        let later = create().await;
         assert!(later.id == first.id && later.secret != first.secret);
         tokio::time::advance(WINDOW).await;
         creates.forget();
@@ -128,14 +172,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn without_a_credential_an_answer_is_given_again_within_the_window_and_to_its_own_address() {
+        let (hub, stranger, session) = (hub(), stranger(), "ses_1".parse().unwrap());
+        let creates = Creates::default();
+        let create = async |from: &str| creates.create(&hub, &stranger, from.parse().ok(), &session).await.unwrap();
+        let first = create("192.0.2.1").await;
+        tokio::time::advance(WINDOW - Duration::from_millis(1)).await;
+        assert_eq!(create("192.0.2.1").await.secret, first.secret);
+        assert_ne!(create("192.0.2.2").await.id, first.id);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_ne!(create("192.0.2.1").await.id, first.id);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn as_many_sessions_are_remembered_as_may_be() {
         let creates = Creates::default();
-        let who = SingleAccount::new("local".parse().unwrap()).anonymous().unwrap();
-        let slots: Vec<_> =
-            (0..SESSIONS_MAX).map(|n| creates.slot(&who, &format!("ses_{n}").parse().unwrap()).unwrap()).collect();
-        assert!(creates.slot(&who, &"another".parse().unwrap()).is_none());
-        assert!(creates.slot(&who, &"ses_7".parse().unwrap()).is_some());
+        let (who, from) = (stranger(), None);
+        let slots: Vec<_> = (0..SESSIONS_MAX)
+            .map(|n| creates.slot(&who, from, &format!("ses_{n}").parse().unwrap()).unwrap())
+            .collect();
+        assert!(creates.slot(&who, from, &"another".parse().unwrap()).is_none());
+        assert!(creates.slot(&who, from, &"ses_7".parse().unwrap()).is_some());
         drop(slots);
-        assert!(creates.slot(&who, &"another".parse().unwrap()).is_some());
+        assert!(creates.slot(&who, from, &"another".parse().unwrap()).is_some());
     }
 }

@@ -58,7 +58,10 @@ fn family_paths(settings: &OpenCodeSettings, limits: &Limits) -> [(&'static str,
             json!({ "post": {
                 "operationId": "create",
                 "summary": "Create the share of a session",
-                "description": "Again for the same session: the same share. Within ten seconds also the same secret, later a further one.",
+                "description": "By the same account again for the same session: the same share. Within ten seconds also the same secret, later a \
+                    further one. Without a credential: a new share each time, but for the first create of a session, whose answer is \
+                    given once more to the same address if it asks within ten seconds and before anything is synced. A sessionID \
+                    of ~ and 26 characters of a-z and 2-7 is refused: the host makes such names itself.",
                 "requestBody": body("Create"),
                 "responses": responses("Created", &["400", "401", "403", "413", "429", "503"]),
             } }),

@@ -70,8 +70,8 @@ async fn creates_that_come_twice_get_one_answer() {
 /// S16: both doors give the same share of a session, and a secret of one opens it at the other.
 #[tokio::test]
 async fn the_rpc_door_and_this_one_are_doors_to_the_same_shares() {
-    let served = Served::open().await;
-    let (api, client) = (Api::at(served.address), served.client(None));
+    let served = Served::with_keys().await;
+    let (api, client) = (Api::at(served.address).bearing(ANNS_KEY), served.client(Some(ANNS_KEY)));
     let here = api.create("ses_1").await;
     let there = client.create(&"ses_1".parse().unwrap(), None).await.unwrap();
     assert_eq!(there.id().as_str(), here.id);

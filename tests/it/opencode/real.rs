@@ -20,6 +20,7 @@ use crate::cli::program::Home;
 use crate::support::door::Served;
 
 mod cli;
+mod guests;
 mod model;
 mod pushed;
 mod weather;
@@ -130,7 +131,9 @@ async fn a_host_that_is_killed_costs_what_the_client_forgot_until_it_shares_agai
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stderr, reason = "figures, shown with --no-capture")]
 async fn a_bad_network_costs_what_the_client_forgot_until_its_export_is_pushed() {
-    let served = Served::open().await;
+    // The client comes straight from this machine, and so does the program that pushes: both are the account.
+    let access = SingleAccount::of_this_machine("local".parse().unwrap());
+    let served = Served::over(Arc::new(InMemory::new()), Arc::new(access), |_| {}).await;
     let proxy = Proxy::to(served.address).await;
     let model = Model::start(STEPS).await;
     let user = User::new(&format!("http://{}", proxy.address), &model);

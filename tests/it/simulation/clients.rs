@@ -25,7 +25,7 @@ pub(super) enum Answer<T> {
 
 /// The account that does everything.
 pub(super) fn ann() -> Principal {
-    Principal { account: "ann".parse().unwrap(), credential: Credential::None, scopes: Scopes::ALL, expires_at: None }
+    Principal { account: "ann".parse().unwrap(), credential: Credential::Key, scopes: Scopes::ALL, expires_at: None }
 }
 
 pub(super) fn session() -> SessionId {
