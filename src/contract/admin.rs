@@ -22,13 +22,18 @@ pub fn write_which(which: &CloseWhich, mut to: close_which::Builder<'_>) {
 /// Reads which connections to close.
 ///
 /// # Errors
-/// An empty name, which would be nobody's or everybody's, or a malformed message.
+/// An empty name, which would be nobody's or everybody's, a way to choose that this version does not know, or a malformed
+/// message.
 pub fn read_which(from: close_which::Reader<'_>) -> Result<CloseWhich, ReadError> {
-    let which = match from.which().map_err(capnp::Error::from)? {
-        close_which::Which::Account(name) => CloseWhich::Account(text(name?)?),
-        close_which::Which::Session(id) => CloseWhich::Session(text(id?)?),
-        close_which::Which::Token(id) => CloseWhich::Token(text(id?)?),
-        close_which::Which::Connection(id) => CloseWhich::Connection(text(id?)?),
+    let which = match from.which() {
+        Ok(close_which::Which::Account(name)) => CloseWhich::Account(text(name?)?),
+        Ok(close_which::Which::Session(id)) => CloseWhich::Session(text(id?)?),
+        Ok(close_which::Which::Token(id)) => CloseWhich::Token(text(id?)?),
+        Ok(close_which::Which::Connection(id)) => CloseWhich::Connection(text(id?)?),
+        Err(capnp::NotInSchema(_)) => {
+            let reason = "connections chosen in a way that this version does not know: use account, session, token or connection";
+            return Err(Refusal::invalid(0, reason).into());
+        }
     };
     if which.parts().1.is_empty() {
         return Err(Refusal::invalid(0, "an empty name: say which connections to close").into());

@@ -138,7 +138,7 @@ fn read_info(from: share_info::Reader<'_>) -> Result<ShareInfo, ReadError> {
         url: utf8(from.get_url()?)?.to_owned(),
         created_at: Timestamp(from.get_created_at()),
         expires_at: some_unless_0(from.get_expires_at()),
-        visibility: read_visibility(from.get_visibility().map_err(capnp::Error::from)?).unwrap_or_default(),
+        visibility: read_visibility(from.get_visibility())?.unwrap_or_default(),
         updated_at: Timestamp(from.get_updated_at()),
         sync_count: from.get_sync_count(),
         revision: from.get_revision(),

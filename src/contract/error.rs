@@ -113,6 +113,24 @@ pub enum Fault {
     Unimplemented(String),
 }
 
+/// What capnp-rpc puts before the reason of an exception that a peer sent.
+const OF_PEER: &str = "remote exception: ";
+
+/// The reason of an exception in the words of the peer that sent it; `None`: it was not sent by a peer.
+#[must_use]
+pub fn peers_words(error: &capnp::Error) -> Option<&str> {
+    error.extra.strip_prefix(OF_PEER)
+}
+
+/// An exception as the peer sent it, for whoever passes it on: each hop would put its own mark before the reason.
+#[must_use]
+pub fn as_the_peer_said(error: capnp::Error) -> capnp::Error {
+    match peers_words(&error).map(str::to_owned) {
+        Some(extra) => capnp::Error { extra, ..error },
+        None => error,
+    }
+}
+
 /// What an exception means.
 #[must_use]
 #[expect(
@@ -120,7 +138,7 @@ pub enum Fault {
     reason = "only four kinds cross the wire; some seventy others mean a malformed message"
 )]
 pub fn read_fault(error: &capnp::Error) -> Fault {
-    let text = error.to_string();
+    let text = peers_words(error).map_or_else(|| error.to_string(), str::to_owned);
     match error.kind {
         capnp::ErrorKind::Disconnected => Fault::Disconnected(text),
         capnp::ErrorKind::Overloaded => Fault::Overloaded(read_limit(&text)),
@@ -176,6 +194,19 @@ mod tests {
             assert_eq!(read_refusal(reader).unwrap(), refusal);
             assert_eq!(reader.get_retry().unwrap() == Retry::Later, refusal.is_transient());
         }
+    }
+
+    #[test]
+    fn an_exception_is_passed_on_in_its_senders_words() {
+        let passed_on = |extra: &str| {
+            let error = as_the_peer_said(capnp::Error::overloaded(extra.to_owned()));
+            assert_eq!(error.kind, capnp::ErrorKind::Overloaded);
+            error.extra
+        };
+        assert_eq!(passed_on("remote exception: mine"), "mine");
+        assert_eq!(passed_on("remote exception: remote exception: mine"), "remote exception: mine");
+        assert_eq!(passed_on("of this side"), "of this side");
+        assert_eq!(read_fault(&capnp::Error::failed("remote exception: mine".into())), Fault::Failed("mine".into()));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub fn read_grants(from: grants_result::Reader<'_>) -> Result<Vec<GrantInfo>, Re
                 Ok(GrantInfo {
                     id: name(grant.get_id()?)?,
                     label: utf8(grant.get_label()?)?.parse()?,
-                    right: right(grant.get_right().map_err(capnp::Error::from)?),
+                    right: right(grant.get_right())?,
                     created_at: Timestamp(grant.get_created_at()),
                     expires_at: some_unless_0(grant.get_expires_at()),
                 })
@@ -79,10 +79,13 @@ fn wire_right(right: Right) -> WireRight {
     }
 }
 
-fn right(right: WireRight) -> Right {
+fn right(right: Result<WireRight, capnp::NotInSchema>) -> Result<Right, ReadError> {
     match right {
-        WireRight::Full => Right::Full,
-        WireRight::Write => Right::Write,
-        WireRight::Read => Right::Read,
+        Ok(WireRight::Full) => Ok(Right::Full),
+        Ok(WireRight::Write) => Ok(Right::Write),
+        Ok(WireRight::Read) => Ok(Right::Read),
+        Err(capnp::NotInSchema(_)) => {
+            Err(Refusal::invalid(0, "a grant of a right that this version does not know").into())
+        }
     }
 }

@@ -17,15 +17,23 @@ pub fn write_visibility(visibility: Option<Visibility>) -> share_capnp::Visibili
     }
 }
 
-/// A visibility from the wire; `None`: not said.
-#[must_use]
-pub fn read_visibility(visibility: share_capnp::Visibility) -> Option<Visibility> {
-    match visibility {
-        share_capnp::Visibility::Unset => None,
-        share_capnp::Visibility::Link => Some(Visibility::Link),
-        share_capnp::Visibility::Account => Some(Visibility::Account),
-        share_capnp::Visibility::Grant => Some(Visibility::Grant),
-    }
+/// A visibility from the wire, as its getter gives it; `None`: not said.
+///
+/// # Errors
+/// It is one that this version does not know.
+pub fn read_visibility(
+    visibility: Result<share_capnp::Visibility, capnp::NotInSchema>,
+) -> Result<Option<Visibility>, ReadError> {
+    Ok(
+        match visibility.map_err(|_| {
+            Refusal::invalid(0, "a visibility that this version does not know: use link, account or grant")
+        })? {
+            share_capnp::Visibility::Unset => None,
+            share_capnp::Visibility::Link => Some(Visibility::Link),
+            share_capnp::Visibility::Account => Some(Visibility::Account),
+            share_capnp::Visibility::Grant => Some(Visibility::Grant),
+        },
+    )
 }
 
 /// Writes what setting a visibility came to.
@@ -42,9 +50,20 @@ pub fn write_visibility_set(result: &Result<Visibility, Refusal>, mut to: visibi
 /// A refusal, or a malformed message.
 pub fn read_visibility_set(from: visibility_result::Reader<'_>) -> Result<Visibility, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
-        visibility_result::Which::Visibility(visibility) => {
-            Ok(read_visibility(visibility.map_err(capnp::Error::from)?).unwrap_or_default())
-        }
+        visibility_result::Which::Visibility(visibility) => Ok(read_visibility(visibility)?.unwrap_or_default()),
         visibility_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visibility_of_tomorrow_is_refused_with_what_to_use() {
+        let refused = read_visibility(Err(capnp::NotInSchema(9)));
+        assert!(matches!(&refused, Err(ReadError::Refused(Refusal::InvalidInput { .. }))), "{refused:?}");
+        assert!(refused.unwrap_err().to_string().contains("link, account or grant"));
+        assert_eq!(read_visibility(Ok(share_capnp::Visibility::Unset)).unwrap(), None);
     }
 }

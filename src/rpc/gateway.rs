@@ -13,7 +13,7 @@ use capnp::Error;
 use futures::FutureExt as _;
 
 use crate::contract::convert::{ReadError, read_batch, write_info, write_listing, write_opened, write_synced};
-use crate::contract::error::write_refusal;
+use crate::contract::error::{as_the_peer_said, write_refusal};
 use crate::contract::sync_data::check_json;
 use crate::contract::visibility::read_visibility;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
@@ -88,7 +88,7 @@ impl Gateway {
         } else {
             None
         };
-        let visibility = read_visibility(params.get_visibility().map_err(capnp::Error::from)?);
+        let visibility = read_visibility(params.get_visibility())?;
         let terms = Terms { ttl: ttl(params.get_ttl_ms()), visibility };
         Ok(self.caller.hub.create(who, &session, initial, terms).await?)
     }
@@ -351,7 +351,8 @@ impl share_rpc::Server for Gateway {
         let mut request = params.get()?.get_callback()?.call_request();
         request.get().set_message("server-called");
         let response = tokio::time::timeout(CALLBACK_WITHIN, request.send().promise).await;
-        let response = response.map_err(|_| Error::failed("the callback did not answer within 30 s".into()))??;
+        let response = response.map_err(|_| Error::failed("the callback did not answer within 30 s".into()))?;
+        let response = response.map_err(as_the_peer_said)?;
         results.get().set_reply(response.get()?.get_reply()?);
         Ok(())
     }

@@ -246,8 +246,10 @@ impl share_writer::Server for ShareObject {
         mut results: share_writer::SetVisibilityResults,
     ) -> Result<(), Error> {
         let begun = self.syncs.begin();
-        let visibility = read_visibility(params.get()?.get_visibility()?);
-        let set = self.show_to(visibility).await;
+        let set = match refusal_or_fault(read_visibility(params.get()?.get_visibility()))? {
+            Ok(visibility) => self.show_to(visibility).await,
+            Err(refusal) => Err(refusal),
+        };
         drop(begun);
         if let Ok(visibility) = &set {
             audit::visibility_set(self.by(), self.room.id(), *visibility);

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::contract::convert::ReadError;
+use crate::contract::error::peers_words;
 use crate::contract::push::{read_answer, write_action};
 use crate::hub::push::{Answer, Delivery, PushError, SinkNumber};
 use crate::rpc::caller::{Caller, Held};
@@ -100,7 +101,7 @@ const ENDS_WITHIN: Duration = Duration::from_millis(100);
 /// What a call that was not answered came to. capnp-rpc marks what the peer said, be it of this call or, as its last words, of
 /// the whole connection; a client may call an error of its own "disconnected", and the connection is there all the same.
 async fn client_error(error: capnp::Error, caller: &Caller) -> PushError {
-    let Some(words) = error.extra.strip_prefix("remote exception: ") else {
+    let Some(words) = peers_words(&error) else {
         let is_gone = error.kind == capnp::ErrorKind::Disconnected;
         return if is_gone { PushError::ConnectionGone } else { PushError::ClientError(error.extra) };
     };
