@@ -29,20 +29,27 @@
 # the same refusal.
 #
 # Dropping. Dropping a promise cancels the call that it stands for: its handler stops, but what it has already handed to
-# the log is committed all the same. Dropping a `Share`, `ShareWriter` or `ShareView` releases it on the host and nothing
-# more: the share lives on. Dropping a `Watch` ends the watch. Dropping a `Registration` withdraws what was registered.
-# When the connection ends, every capability that went over it, in both directions, is released, and every call cancelled.
+# the log is committed all the same, and the call is returned as `canceled`. A call that is cancelled while it waits for a
+# promise cannot be returned: of those a host keeps 10,000 and then closes with 1012. Dropping a `Share`, `ShareWriter` or
+# `ShareView` releases it on the host and nothing more: the share lives on. Dropping a `Watch` ends the watch. Dropping a
+# `Registration` withdraws what was registered. When the connection ends, every capability that went over it, in both
+# directions, is released, and every call cancelled.
 #
 # Evolution. Members are never renumbered or removed; new ones get the next ordinal. A change that an old peer would
 # misread raises `contractVersion`, and peers of different versions refuse each other at `hello` (and at the WebSocket
 # upgrade, by the subprotocol `capshare.1`). Parts of the contract that this host does not serve yet answer `notYet`.
 #
+# Third parties and tail calls. This is level 1: a capability that is offered by way of a third party (`thirdPartyHosted`) is
+# called through its vine. A call whose results are to go elsewhere (`sendResultsTo.yourself`) is not run: it is returned as
+# `resultsSentElsewhere`, and the host's own call that was to take them fails as *unimplemented*.
+#
 # Closing. A WebSocket that the host closes carries a code, and a client does this on each:
 #
-#     1000  done: nothing                                1008  too slow in reading: come back
+#     1000  done: nothing; or the client said Abort: it comes back if it has more to do
+#     1008  too slow in reading: come back
 #     1002  not this protocol: give up                   1009  a message past `messageBytesMax`: send smaller ones
 #     1003  a text frame: give up                        1011  a fault of the host: come back later
-#     1012  the host is restarting or drained: come back, here or elsewhere
+#     1012  the host is restarting or drained, or keeps too many cancelled calls: come back, here or elsewhere
 #     4001  the credential was revoked or has expired, or an administrator closed the connection: final
 #     4002  the client saw silence (sent by clients): come back
 #     4003  the host saw silence: come back

@@ -19,9 +19,10 @@ use crate::hub::registry::{CloseReason, Connection, Pending};
 use crate::rpc::caller::Caller;
 use crate::rpc::counting::Counting;
 use crate::rpc::gateway::Gateway;
+use crate::share::limits::CALLS_KEPT_MAX;
 use crate::share_capnp::share_rpc;
 use crate::wire::guard::guard;
-use crate::wire::vat::{self, VatLimits};
+use crate::wire::vat::{self, LastWords, Ledger, VatLimits};
 use crate::wire::websocket::{KeepAlive, PipeEnd, PipeOptions, pipe};
 
 mod admin;
@@ -45,6 +46,9 @@ pub struct RpcSettings {
     pub close_within: Duration,
     /// Bytes that may wait for a peer to read before its further requests are left unread. Default 8 MiB, two messages.
     pub queued_bytes_max: u64,
+    /// Calls that may be kept for ever, because they were given up in a way that nobody answers, before the connection is closed
+    /// with 1012 for the peer to make it anew. Default 10,000.
+    pub calls_kept_max: usize,
 }
 
 impl Default for RpcSettings {
@@ -54,6 +58,7 @@ impl Default for RpcSettings {
             write_stall: Duration::from_secs(30),
             close_within: Duration::from_secs(2),
             queued_bytes_max: 8 << 20,
+            calls_kept_max: CALLS_KEPT_MAX,
         }
     }
 }
@@ -136,6 +141,7 @@ where
         message_bytes_max: hub.settings().limits.message_bytes_max,
         nesting_max: MESSAGE_NESTING_MAX,
         queued_bytes_max: Some(settings.queued_bytes_max),
+        calls_kept_max: settings.calls_kept_max,
     };
     let caller = Caller::new(Arc::clone(&hub), connection);
     // When this returns nothing can be pushed any more, though the goodbye may take a while yet.
@@ -144,7 +150,7 @@ where
     let root: share_rpc::Client = guard(capnp_rpc::new_client(gateway), caller.budget());
     let (reader, writer) = (Counting::new(reader, connection), Counting::new(writer, connection));
     let mut vat = pin!(vat::serve(reader, writer, root.client, limits));
-    let queue = vat.meter();
+    let (queue, ledger) = (vat.meter(), vat.ledger());
     caller.set_queue(vat.meter());
     let closed = || {
         let reason = connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY);
@@ -166,12 +172,27 @@ where
             closed()
         }
         result = &mut vat => match result {
-            Ok(()) => Ended::Left,
+            Ok(()) | Err(_) if ledger.is_full() => {
+                tracing::info!(connection = %connection.id, "too many given up calls are kept: the client is to come back");
+                farewell(&CloseReason::WORN_OUT);
+                Ended::Closed(CloseReason::WORN_OUT)
+            }
+            Ok(()) => {
+                note_last_words(connection, &ledger);
+                Ended::Left
+            }
             Err(error) if error.kind == capnp::ErrorKind::Disconnected => Ended::Left,
             Err(error) => {
                 tracing::debug!(connection = %connection.id, %error, "the peer broke the protocol");
                 Ended::Broken
             }
         },
+    }
+}
+
+/// Says with what words a peer ended its connection, unless it only left.
+fn note_last_words(connection: &Connection, ledger: &Ledger) {
+    if let Some(LastWords { is_goodbye: false, reason }) = ledger.last_words() {
+        tracing::info!(connection = %connection.id, reason, "the peer ended the connection by an Abort");
     }
 }

@@ -3,7 +3,7 @@
 //! - [`websocket`] turns a WebSocket into the byte stream that capnp-rpc reads and writes, and ends it by name.
 //! - [`duplex`] is the same stream inside one process, for hosts that run in a test.
 //! - [`vat`] runs one RPC system over either and pays its debts on every way out.
-//! - [`guard`] stands before every object that a peer may call.
+//! - [`guard`] stands before every object that a peer may call, and stops a call that the peer gives up.
 //!
 //! The host's doors, the client and the test harness call it; it calls nothing of theirs, and every limit comes in as an
 //! argument. Time is tokio's alone, so tests may pause it. One connection is built from the outside in:
@@ -16,6 +16,7 @@
 //!
 //! Nothing here is `Send` except the ends of a [`duplex`]: capnp-rpc lives on one thread.
 
+mod call;
 pub mod duplex;
 pub mod guard;
 pub mod vat;

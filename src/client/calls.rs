@@ -29,6 +29,7 @@ use crate::share_capnp::{
     batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
     registration,
 };
+use crate::wire::guard::{Budget, guard};
 
 /// What creating a share gave.
 #[derive(Debug, Clone)]
@@ -309,7 +310,8 @@ pub(crate) type Callback = Box<dyn FnOnce(String) -> String>;
 
 pub(crate) async fn call_back(session: Rc<Session>, callback: Callback) -> Result<Measured<String>, ClientError> {
     let mut request = session.rpc.probe_callback_request();
-    request.get().set_callback(capnp_rpc::new_client(CallbackOnce(std::cell::Cell::new(Some(callback)))));
+    let callback: probe_callback::Client = capnp_rpc::new_client(CallbackOnce(std::cell::Cell::new(Some(callback))));
+    request.get().set_callback(guard(callback, &Budget::new(1, 0)));
     let since = Instant::now();
     let response = request.send().promise.await?;
     let round_trip = since.elapsed();

@@ -23,7 +23,7 @@ use crate::client::hello::greet;
 use crate::client::link::{Link, Session};
 use crate::client::push::keep_offering;
 use crate::client::state::ConnectionState;
-use crate::share::limits::MESSAGE_BYTES_MAX;
+use crate::share::limits::{CALLS_KEPT_MAX, MESSAGE_BYTES_MAX};
 use crate::wire::vat::{Vat, VatLimits, connect};
 
 /// What a handle has the driver do.
@@ -177,8 +177,12 @@ impl Keeper<'_> {
         };
         let Connection { reader, writer, control } = settings.dialer.dial(&request).await?;
         let control: Option<Rc<dyn Control>> = control.map(Rc::from);
-        let limits =
-            VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: NESTING_MAX, queued_bytes_max: None };
+        let limits = VatLimits {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            nesting_max: NESTING_MAX,
+            queued_bytes_max: None,
+            calls_kept_max: CALLS_KEPT_MAX,
+        };
         let (mut vat, root) = connect(reader, writer, limits);
         let greeted = tokio::select! {
             biased;

@@ -23,7 +23,11 @@ use crate::client::error::ClientError;
 use crate::client::link::{Link, Policy, Session};
 use crate::contract::error::read_refusal;
 use crate::share::view::{Revision, Step};
-use crate::share_capnp::{watch, watch_result};
+use crate::share_capnp::{observer as observer_capability, watch, watch_result};
+use crate::wire::guard::{Budget, guard};
+
+/// Calls of the host that an observer answers at once: the host has one open, and may say the end beside it.
+const OBSERVER_CALLS_MAX: u32 = 2;
 
 /// A share that is being followed. What [`Client::watch`] and [`View::watch`](super::View::watch) give.
 #[derive(Debug)]
@@ -158,7 +162,8 @@ impl Watcher {
         let mut request = self.access.view(&session).watch_request();
         request.get().set_since(position.revision.get());
         let (observer, over) = Observer::new(self.steps.clone(), position);
-        request.get().set_observer(capnp_rpc::new_client(observer));
+        let observer: observer_capability::Client = capnp_rpc::new_client(observer);
+        request.get().set_observer(guard(observer, &Budget::new(OBSERVER_CALLS_MAX, 0)));
         let response = request.send().promise.await?;
         let answer = response.get()?;
         match answer.get_result()?.which()? {

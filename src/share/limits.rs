@@ -51,6 +51,10 @@ pub const REMOVED_BYTES_MAX: usize = 128 << 10;
 /// Unanswered calls of one connection.
 pub const CALLS_IN_FLIGHT_MAX: usize = 512;
 
+/// Calls of one connection that may be unanswered for ever, because their caller gave them up before they were begun, or because
+/// the peer never answered what was given up: at some 200 bytes each, 2 MB. Past it the connection is made anew.
+pub const CALLS_KEPT_MAX: usize = 10_000;
+
 /// Capabilities that the host holds open for one connection.
 pub const CAPABILITIES_HELD_MAX: usize = 1_024;
 

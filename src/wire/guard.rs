@@ -5,7 +5,8 @@
 //!
 //! 1. asks the [`Gate`], if there is one (a revoked connection answers here, before anything else is looked at);
 //! 2. takes a permit of the connection's [`Budget`], or answers overloaded with the name of the limit;
-//! 3. runs, and if it panics, its caller gets "internal error" and the connection goes on.
+//! 3. runs, and if it panics, its caller gets "internal error" and the connection goes on. If the peer gives the call up, it is
+//!    stopped and fails, so that the vat can return it.
 //!
 //! The permit comes back when the call returns, fails, panics or is cancelled. The guard shows itself as a settled object
 //! of this side, so capnp-rpc never shortens the path around it; objects stay recognisable to a `CapabilityServerSet`.
@@ -14,8 +15,10 @@
 
 mod budget;
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::task::Poll;
 
 use capnp::any_pointer::Owned;
 use capnp::capability::{FromClientHook, Promise, RemotePromise, Request, Response};
@@ -25,6 +28,7 @@ use futures::FutureExt as _;
 
 use self::budget::Permit;
 pub use self::budget::{Budget, CallObserver, CallOutcome, HeldGuard};
+use crate::wire::call::PeerCall;
 
 /// Asked before each call. It must be quick and must not call back into the guarded object.
 pub trait Gate {
@@ -67,8 +71,9 @@ impl ClientHook for Guard {
         params: Box<dyn ParamsHook>,
         results: Box<dyn ResultsHook>,
     ) -> Promise<(), Error> {
+        let call = PeerCall::take_up();
         match self.post.admit(interface_id, method_id) {
-            Ok(permit) => watch(permit, || self.inner.call(interface_id, method_id, params, results)),
+            Ok(permit) => watch(permit, call, || self.inner.call(interface_id, method_id, params, results)),
             Err(refusal) => Promise::err(refusal),
         }
     }
@@ -118,7 +123,7 @@ impl RequestHook for GuardedRequest {
         };
         match catch_unwind(AssertUnwindSafe(|| self.inner.send())) {
             Ok(RemotePromise { promise, pipeline }) => {
-                RemotePromise { promise: watch::<Response<Owned>>(permit, || promise), pipeline }
+                RemotePromise { promise: watch::<Response<Owned>>(permit, None, || promise), pipeline }
             }
             Err(_panic) => broken_send(permit.panicked()),
         }
@@ -126,7 +131,7 @@ impl RequestHook for GuardedRequest {
 
     fn send_streaming(self: Box<Self>) -> Promise<(), Error> {
         match self.post.admit(self.interface_id, self.method_id) {
-            Ok(permit) => watch(permit, || self.inner.send_streaming()),
+            Ok(permit) => watch(permit, None, || self.inner.send_streaming()),
             Err(refusal) => Promise::err(refusal),
         }
     }
@@ -152,19 +157,30 @@ impl Post {
     }
 }
 
-/// Begins a call and sees it to its end. The permit lives in the promise, so dropping that gives it back.
-fn watch<T: 'static>(permit: Permit, begin: impl FnOnce() -> Promise<T, Error>) -> Promise<T, Error> {
+/// Begins a call and sees it to its end, or until the peer gives it up. The permit lives in the promise, so dropping that gives it
+/// back.
+fn watch<T: 'static>(
+    permit: Permit,
+    call: Option<PeerCall>,
+    begin: impl FnOnce() -> Promise<T, Error>,
+) -> Promise<T, Error> {
     // Begun here and not at the first poll: calls on one object must start in the order in which they were made.
     let Ok(running) = catch_unwind(AssertUnwindSafe(begin)) else {
         return Promise::err(permit.panicked());
     };
     Promise::from_future(async move {
-        match AssertUnwindSafe(running).catch_unwind().await {
-            Ok(result) => {
+        let mut running = AssertUnwindSafe(running).catch_unwind();
+        let ended = poll_fn(|cx| match &call {
+            Some(call) if call.is_given_up(cx) => Poll::Ready(None),
+            Some(_) | None => running.poll_unpin(cx).map(Some),
+        });
+        match ended.await {
+            Some(Ok(result)) => {
                 permit.returned(result.as_ref().err());
                 result
             }
-            Err(_panic) => Err(permit.panicked()),
+            Some(Err(_panic)) => Err(permit.panicked()),
+            None => Err(Error::failed("the caller gave this call up".into())),
         }
     })
 }

@@ -10,9 +10,12 @@
 //! with every answer to a peer that does not read. The bound is [`VatLimits::queued_bytes_max`]; the policy is to take no
 //! further request while more than that is waiting. Calls already running may add their answers to it.
 //!
+//! It also does for calls what capnp-rpc leaves undone, above all for those that their caller gives up: see its [`Ledger`].
+//!
 //! It refuses messages past the traversal limit (the connection ends as failed), and it does not close the stream below
 //! in any polite way: see [`PipeControl::close`](super::websocket::PipeControl::close).
 
+mod ledger;
 mod meter;
 mod network;
 
@@ -28,6 +31,7 @@ use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{Disconnector, RpcSystem};
 use futures::{AsyncRead, AsyncWrite};
 
+pub use self::ledger::{LastWords, Ledger};
 pub use self::meter::VatMeter;
 use self::network::Network;
 
@@ -41,6 +45,9 @@ pub struct VatLimits {
     /// Bytes that may wait to be written before the vat stops taking messages; `None` for no bound. Set it on the host
     /// only: if both ends stop reading until the other has read, neither ever will.
     pub queued_bytes_max: Option<u64>,
+    /// Calls of the peer that have not returned, and calls of this side that it gave up and that the peer has not returned. Past
+    /// either the vat ends with an error ([`Ledger::is_full`]), and its connection is to be made anew.
+    pub calls_kept_max: usize,
 }
 
 impl VatLimits {
@@ -87,6 +94,7 @@ pub struct Vat {
     rpc: Option<RpcSystem<Side>>,
     disconnector: Disconnector<Side>,
     meter: VatMeter,
+    ledger: Ledger,
 }
 
 impl Vat {
@@ -96,14 +104,20 @@ impl Vat {
         W: AsyncWrite + Unpin + 'static,
     {
         let meter = VatMeter::new();
-        let network = Network::new(reader, writer, side, limits.reader_options(), &meter, limits.queued_bytes_max);
+        let ledger = Ledger::new(limits.calls_kept_max);
+        let network = Network::new(reader, writer, side, limits, &meter, &ledger);
         let rpc = RpcSystem::new(Box::new(network), bootstrap);
-        Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter }
+        Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter, ledger }
     }
 
     /// How much is waiting to be written. The meter outlives the vat.
     pub fn meter(&self) -> VatMeter {
         self.meter.clone()
+    }
+
+    /// Which calls are open, and what the peer said at its end. The ledger outlives the vat.
+    pub fn ledger(&self) -> Ledger {
+        self.ledger.clone()
     }
 
     /// Runs what is ready, without waiting for the peer. After it, the answers of all methods that have returned are in the
@@ -185,6 +199,10 @@ impl Drop for Vat {
 
 impl std::fmt::Debug for Vat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vat").field("ended", &self.rpc.is_none()).field("meter", &self.meter).finish_non_exhaustive()
+        f.debug_struct("Vat")
+            .field("ended", &self.rpc.is_none())
+            .field("meter", &self.meter)
+            .field("ledger", &self.ledger)
+            .finish_non_exhaustive()
     }
 }

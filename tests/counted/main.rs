@@ -124,7 +124,12 @@ impl share_rpc::Server for Root {
 /// A host and a client on a WebSocket in memory, both running, and how often each wrote.
 async fn connect() -> (share_rpc::Client, [Rc<Cell<usize>>; 2]) {
     let (host, client) = tokio::io::duplex(256 * 1024);
-    let limits = VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None };
+    let limits = VatLimits {
+        message_bytes_max: MESSAGE_BYTES_MAX,
+        nesting_max: 64,
+        queued_bytes_max: None,
+        calls_kept_max: 10_000,
+    };
     let options = PipeOptions { message_bytes_max: MESSAGE_BYTES_MAX, close_within: Duration::from_secs(2) };
     let (host, host_writes) = socket(host, Role::Server).await;
     let (client, client_writes) = socket(client, Role::Client).await;

@@ -18,6 +18,7 @@ mod hub;
 mod in_process;
 mod lifecycle;
 mod limits;
+mod messages;
 mod opencode;
 mod pauses;
 mod pushes;

@@ -1,5 +1,6 @@
 //! What scenes share.
 
+pub(crate) mod bare;
 pub(crate) mod bucket;
 pub(crate) mod clock;
 pub(crate) mod desk;

@@ -3,6 +3,7 @@
 
 mod ends;
 mod frames;
+mod given_up;
 mod guards;
 mod leaks;
 mod scene;

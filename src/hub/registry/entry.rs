@@ -73,6 +73,9 @@ pub struct CloseReason {
 impl CloseReason {
     /// The host is shutting down: come back, here or elsewhere.
     pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
+    /// Calls that were given up are kept in too great a number: come back.
+    pub const WORN_OUT: Self =
+        Self { code: 1012, reason: "too many calls of this connection were given up and are kept: come back" };
     /// A viewer may not see its share any more: do not come back by yourself.
     pub const HIDDEN: Self =
         Self { code: 4001, reason: "Unauthorized: the share is not visible to this viewer any more" };

@@ -173,6 +173,11 @@ impl VatMeter {
         self.0.reader.set(Some(cx.waker().clone()));
     }
 
+    /// The reader has something to hand on that did not come from the peer, or is to end.
+    pub(super) fn stir_reader(&self) {
+        wake(&self.0.reader);
+    }
+
     fn changed(&self) {
         wake(&self.0.reader);
         self.0.changed.notify_waiters();

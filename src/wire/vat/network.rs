@@ -24,6 +24,8 @@ use futures::channel::oneshot;
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use self::incoming::Incoming;
+use super::VatLimits;
+use super::ledger::{Ledger, TakenIn};
 use super::meter::{Message, VatMeter};
 
 pub(super) struct Network<R> {
@@ -39,6 +41,8 @@ struct Peer<R> {
     side: Side,
     incoming: RefCell<Incoming<R>>,
     meter: VatMeter,
+    ledger: Ledger,
+    options: ReaderOptions,
     queued_bytes_max: Option<u64>,
     /// Dropped with the connection, which the driver waits for.
     _held: oneshot::Sender<()>,
@@ -49,16 +53,18 @@ impl<R: AsyncRead + Unpin + 'static> Network<R> {
         reader: R,
         writer: W,
         side: Side,
-        options: ReaderOptions,
+        limits: VatLimits,
         meter: &VatMeter,
-        queued_bytes_max: Option<u64>,
+        ledger: &Ledger,
     ) -> Self {
         let (held, let_go) = oneshot::channel();
         let peer = Rc::new(Peer {
             side,
-            incoming: RefCell::new(Incoming::new(reader, options)),
+            incoming: RefCell::new(Incoming::new(reader, limits.reader_options())),
             meter: meter.clone(),
-            queued_bytes_max,
+            ledger: ledger.clone(),
+            options: limits.reader_options(),
+            queued_bytes_max: limits.queued_bytes_max,
             _held: held,
         });
         let meter = meter.clone();
@@ -100,19 +106,43 @@ impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
 
     fn new_outgoing_message(&mut self, first_segment_word_size: u32) -> Box<dyn OutgoingMessage> {
         let message = Builder::new(HeapAllocator::new().first_segment_words(first_segment_word_size));
-        Box::new(Outgoing { message, meter: self.0.meter.clone() })
+        Box::new(Outgoing { message, meter: self.0.meter.clone(), ledger: self.0.ledger.clone() })
     }
 
     fn receive_incoming_message(&mut self) -> Promise<Option<Box<dyn IncomingMessage>>, Error> {
         let peer = Rc::clone(&self.0);
+        peer.ledger.handled();
         Promise::from_future(poll_fn(move |cx| {
-            let meter = &peer.meter;
+            let (meter, ledger) = (&peer.meter, &peer.ledger);
+            if ledger.is_full() {
+                let text = "more calls were given up than this side can keep";
+                return Poll::Ready(Err(Error::disconnected(text.into())));
+            }
+            if let Some(finish) = ledger.due() {
+                return Poll::Ready(Ok(Some(Box::new(finish) as Box<dyn IncomingMessage>)));
+            }
             let wants = peer.queued_bytes_max.filter(|bytes_max| !meter.has_room(*bytes_max));
             if wants.is_none() {
                 // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
-                if let Poll::Ready(message) = peer.incoming.borrow_mut().poll_message(cx) {
-                    let message = message.map_err(as_fault)?.filter(|_| !meter.is_closed());
-                    return Poll::Ready(Ok(message.map(|message| Box::new(message) as Box<dyn IncomingMessage>)));
+                let polled = peer.incoming.borrow_mut().poll_message(cx);
+                if let Poll::Ready(message) = polled {
+                    let Some(message) = message.map_err(as_fault)?.filter(|_| !meter.is_closed()) else {
+                        return Poll::Ready(Ok(None));
+                    };
+                    return match ledger.take_in(message, peer.options) {
+                        TakenIn::HandOn(message) => {
+                            Poll::Ready(Ok(Some(Box::new(message) as Box<dyn IncomingMessage>)))
+                        }
+                        TakenIn::End => Poll::Ready(Ok(None)),
+                        TakenIn::Done(answer) => {
+                            if let Some(answer) = answer {
+                                meter.enter(Rc::new(answer));
+                            }
+                            // One at a time, as those that are handed on.
+                            cx.waker().wake_by_ref();
+                            Poll::Pending
+                        }
+                    };
                 }
                 if meter.is_broken() {
                     return Poll::Ready(Err(Error::disconnected("the connection takes no more bytes".into())));
@@ -149,6 +179,7 @@ pub(super) fn as_fault(error: Error) -> Error {
 struct Outgoing {
     message: Builder<HeapAllocator>,
     meter: VatMeter,
+    ledger: Ledger,
 }
 
 impl OutgoingMessage for Outgoing {
@@ -162,8 +193,12 @@ impl OutgoingMessage for Outgoing {
 
     /// What it gives is ready at once: nobody in capnp-rpc waits for it.
     fn send(self: Box<Self>) -> (Promise<(), Error>, Message) {
+        let instead = self.ledger.send_out(&self.message);
         let message = Rc::new(self.message);
-        self.meter.enter(Rc::clone(&message));
+        self.meter.enter(instead.map_or_else(|| Rc::clone(&message), Rc::new));
+        if self.ledger.has_news() {
+            self.meter.stir_reader();
+        }
         (Promise::ok(()), message)
     }
 

@@ -52,7 +52,8 @@ pub(crate) async fn connect(address: SocketAddr) -> share_rpc::Client {
     let (socket, _) = client_async_with_config(url, stream, Some(socket_config(4 << 20))).await.unwrap();
     let options = PipeOptions { message_bytes_max: 4 << 20, close_within: std::time::Duration::from_secs(1) };
     let (reader, writer, control) = pipe(socket, options);
-    let limits = VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None };
+    let limits =
+        VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
     let (vat, root) = vat::connect(reader, writer, limits);
     tokio::task::spawn_local(async move {
         let _control = control;

@@ -106,7 +106,8 @@ async fn what_is_shown_inside_a_connection_does_not_change_where_it_comes_from()
             let socket = served.knock("/rpc/share?auth=inband", headers).await.unwrap();
             let (reader, writer, _control) =
                 pipe(socket, PipeOptions { message_bytes_max: 1 << 20, close_within: Duration::from_secs(2) });
-            let limits = VatLimits { message_bytes_max: 1 << 20, nesting_max: 64, queued_bytes_max: None };
+            let limits =
+                VatLimits { message_bytes_max: 1 << 20, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10 };
             let (vat, root): (_, share_rpc::Client) = vat::connect(reader, writer, limits);
             let vat = tokio::task::spawn_local(vat);
             let mut request = root.authenticate_request();

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const LIMITS: vat::VatLimits =
-    vat::VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None };
+    vat::VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
 
 /// Runs a scene where `spawn_local` works.
 pub(crate) async fn local<T>(scene: impl Future<Output = T>) -> T {

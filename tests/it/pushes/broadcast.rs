@@ -344,7 +344,8 @@ async fn deaf_websocket(served: &Served) -> impl Sized {
     let socket = served.knock("/rpc/share", &[]).await.unwrap();
     let options = PipeOptions { message_bytes_max: 4 << 20, close_within: Duration::from_secs(1) };
     let (reader, writer, control) = pipe(socket, options);
-    let limits = VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None };
+    let limits =
+        VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
     let (vat, root) = vat::connect::<_, _, capshare::share_capnp::share_rpc::Client>(reader, writer, limits);
     let script = Script::new(Does::Answers);
     let mut request = root.offer_sink_request();

@@ -32,7 +32,8 @@ impl Raw {
 
     pub(crate) fn over(end: duplex::End) -> Self {
         let (reader, writer) = end.split();
-        let limits = VatLimits { message_bytes_max: 64 << 20, nesting_max: 64, queued_bytes_max: None };
+        let limits =
+            VatLimits { message_bytes_max: 64 << 20, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
         let (vat, root) = vat::connect(reader, writer, limits);
         Self { root, vat: tokio::task::spawn_local(vat).abort_handle() }
     }

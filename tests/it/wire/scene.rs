@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 pub(crate) const LIMITS: VatLimits =
-    VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None };
+    VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
 pub(crate) const PIPE: PipeOptions =
     PipeOptions { message_bytes_max: MESSAGE_BYTES_MAX, close_within: Duration::from_secs(2) };
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use capnp::message::{Reader, ReaderOptions};
 use capnp::serialize::{OwnedSegments, SegmentLengthsBuilder};
-use capnp::{Error, ErrorKind, any_pointer};
+use capnp::{Error, ErrorKind};
 use futures::AsyncRead;
 
 /// Segments that a message may have; capnp's own bound.
@@ -41,7 +41,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 
     /// The next message; `None` at the end of the stream. After an error it must not be asked again.
-    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+    pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reader<OwnedSegments>>, Error>> {
         loop {
             let (bytes, is_first): (&mut [u8], bool) = match &mut self.part {
                 Part::Head(bytes) => (bytes, true),
@@ -74,7 +74,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
                     Part::Body(self.body(std::iter::once(first).chain(rest))?)
                 }
                 Part::Body(segments) => {
-                    return Poll::Ready(Ok(Some(Message(Reader::new(segments, self.options)))));
+                    return Poll::Ready(Ok(Some(Reader::new(segments, self.options))));
                 }
             };
         }
@@ -97,13 +97,4 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
 /// A word of the segment table.
 fn word(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | usize::from(*byte))
-}
-
-/// A message that came in.
-pub(super) struct Message(Reader<OwnedSegments>);
-
-impl capnp_rpc::IncomingMessage for Message {
-    fn get_body(&self) -> capnp::Result<any_pointer::Reader<'_>> {
-        self.0.get_root()
-    }
 }

@@ -49,7 +49,12 @@ async fn accept(listener: std::net::TcpListener, words: &'static str) {
         let options =
             PipeOptions { message_bytes_max: MESSAGE_BYTES_MAX, close_within: std::time::Duration::from_secs(2) };
         let (reader, writer, control) = pipe(socket, options);
-        let limits = VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None };
+        let limits = VatLimits {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            nesting_max: 64,
+            queued_bytes_max: None,
+            calls_kept_max: 10,
+        };
         let root: share_rpc::Client = capnp_rpc::new_client(Root(words));
         let vat = serve(reader, writer, root.client, limits);
         spawn_local(async move {

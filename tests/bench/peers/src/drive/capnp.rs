@@ -40,7 +40,7 @@ impl Bare {
         let (socket, _) = client_async_with_config(url, stream, Some(socket_config(MESSAGE_BYTES_MAX))).await?;
         let options = PipeOptions { message_bytes_max: MESSAGE_BYTES_MAX, close_within: Duration::from_secs(1) };
         let (reader, writer, control) = pipe(socket, options);
-        let limits = VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None };
+        let limits = VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
         let (vat, root) = vat::connect(reader, writer, limits);
         tokio::task::spawn_local(async move {
             let _control = control;
