@@ -166,25 +166,17 @@ impl Hub {
             }
             (foreseen, _) => Ok((foreseen, None)),
         });
-        let (foreseen, charge) = match foreseen.and_then(std::convert::identity) {
-            Ok((foreseen, charge)) => (Ok(foreseen), charge),
-            Err(refusal) => (Err(refusal), None),
-        };
-        let outcome = match foreseen {
-            Ok(None) => {
+        let outcome = match foreseen.and_then(std::convert::identity) {
+            Ok((None, charge)) => {
                 let at = self.ambient.clock.now();
-                Either::Left(room.append(Entry::Sync { at, batch }, StoreOperation::Sync))
+                Either::Left(room.append_charged(Entry::Sync { at, batch }, charge, StoreOperation::Sync))
             }
-            Ok(Some(outcome)) => Either::Right(std::future::ready(Ok(outcome))),
+            Ok((Some(outcome), _)) => Either::Right(std::future::ready(Ok(outcome))),
             Err(refusal) => Either::Right(std::future::ready(Err(refusal))),
         };
         let (context, id) = (Arc::clone(&self.context), room.id().clone());
         async move {
-            let outcome = outcome.await;
-            if let Some(charge) = charge.filter(|_| !matches!(outcome, Ok(Outcome::Synced { .. }))) {
-                charge.give_back();
-            }
-            match outcome? {
+            match outcome.await? {
                 Outcome::Synced { sync_count, revision, .. } => {
                     context.metrics.syncs.inc();
                     Ok(Synced { sync_count, revision, duplicate: false })
@@ -491,6 +483,12 @@ impl Hub {
             let open = i64::try_from(self.registry.count_of(door)).unwrap_or(i64::MAX);
             self.metrics().connections_open.get_or_create(&DoorLabel { door: door.as_str() }).set(open);
         }
+    }
+
+    /// Number of shares that it has in memory or is loading right now.
+    #[must_use]
+    pub fn room_count(&self) -> usize {
+        self.rooms.count()
     }
 
     /// Its store, for start-up checks.

@@ -7,6 +7,7 @@ use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
 use crate::hub::ambient::Moment;
 use crate::hub::audit::{self, By};
+use crate::hub::quota::Charge;
 use crate::hub::room::Room;
 use crate::hub::strangers;
 use crate::share::change::Batch;
@@ -96,15 +97,12 @@ impl Hub {
         let charge = quotas.admit(&who.account, &name, bytes).await.map_err(failed)??;
         let fresh = Fresh { id, secret, name };
         let created = self.create_admitted(who, session, fresh, initial, terms).await;
-        match (&created, charge) {
+        // If another was quicker, the data was charged as a batch to what is there, and this charge is given back.
+        if let Ok(Created { existed: false, room, .. }) = &created {
+            charge.into_iter().for_each(Charge::spend);
             // What is new in memory is not in what was read of the bucket.
-            (Ok(Created { existed: false, room, .. }), _) => {
-                let bytes = room.read(State::byte_count).unwrap_or_default();
-                quotas.created(&who.account, bytes);
-            }
-            // Another was quicker; the data was charged as a batch to what is there.
-            (_, Some(charge)) => charge.give_back(),
-            (_, None) => {}
+            let bytes = room.read(State::byte_count).unwrap_or_default();
+            quotas.created(&who.account, bytes);
         }
         if let Ok(created) = &created {
             audit::share_created(who, &created.id, created.existed);

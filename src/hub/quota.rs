@@ -92,9 +92,10 @@ struct Live {
     rooms: usize,
 }
 
-/// Bytes that were taken from an allowance.
+/// Bytes that were taken from an allowance for a batch. Dropping it gives them back, so a batch that was not
+/// committed costs nothing, whoever waited for it; that of a committed one is [spent](Charge::spend).
 #[derive(Debug)]
-#[must_use = "give it back if the batch was not accepted"]
+#[must_use = "dropping it gives the bytes back"]
 pub(super) struct Charge {
     quotas: Arc<Quotas>,
     account: AccountId,
@@ -102,9 +103,17 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// The batch was not accepted, or had been before.
-    pub(super) fn give_back(self) {
-        if let Some(account) = self.quotas.accounts().get_mut(&self.account) {
+    /// The batch was committed: its bytes are not given back.
+    pub(super) fn spend(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.bytes > 0
+            && let Some(account) = self.quotas.accounts().get_mut(&self.account)
+        {
             account.used = (account.used - self.bytes as f64).max(0.0);
         }
     }

@@ -18,6 +18,15 @@ const IDLE_CHECK_EVERY: usize = 64;
 
 type Cell = Arc<OnceCell<Arc<Room>>>;
 
+/// Somebody who loads a room, waits for whoever does, or puts one there. Dropping it takes the cell out of the map if it is still
+/// empty and nobody else is at it: so a load that failed or was given up leaves nothing.
+struct Visit<'a> {
+    rooms: &'a Rooms,
+    id: ShareId,
+    /// A clone of the map's. It is made under the map's lock, and counted under it below.
+    cell: Cell,
+}
+
 #[derive(Debug)]
 pub(super) struct Rooms {
     cells: Mutex<HashMap<ShareId, Cell>>,
@@ -32,7 +41,8 @@ impl Rooms {
         Self { cells: Mutex::default(), idle_rooms_max, idle_bytes_max, come: AtomicUsize::new(1) }
     }
 
-    /// The room of a share, by `load` if it is not here. Many may ask at once: one loads.
+    /// The room of a share, by `load` if it is not here. Many may ask at once: one loads. If all of them give up, or `load`
+    /// fails, nothing stays behind.
     pub(super) async fn get<F>(&self, id: &ShareId, load: impl FnOnce() -> F) -> Result<Arc<Room>, Refusal>
     where
         F: Future<Output = Result<Arc<Room>, Refusal>>,
@@ -40,29 +50,32 @@ impl Rooms {
         if let Some(room) = self.cells().get(id).and_then(|cell| cell.get()) {
             return Ok(Arc::clone(room));
         }
-        let cell = Arc::clone(self.cells().entry(id.clone()).or_default());
+        let visit = self.visit(id);
         let load = async || {
             // Boxed, because every call on a share has room for this, and hardly one needs it.
             let room = Box::pin(load()).await?;
             self.drop_idle();
             Ok(room)
         };
-        let room = cell.get_or_try_init(load).await.cloned();
-        if room.is_err() {
-            // An id that is not there must not take up room, unless somebody else is at it.
-            let mut cells = self.cells();
-            if cells.get(id).is_some_and(|cell| Arc::strong_count(cell) <= 2 && cell.get().is_none()) {
-                cells.remove(id);
-            }
-        }
-        room
+        visit.cell.get_or_try_init(load).await.cloned()
     }
 
     /// Keeps a room that was just created, unless somebody has loaded it already: then that one counts.
     pub(super) async fn place(&self, room: Arc<Room>) -> Arc<Room> {
         self.drop_idle();
-        let cell = Arc::clone(self.cells().entry(room.id().clone()).or_default());
-        Arc::clone(cell.get_or_init(async || room).await)
+        let visit = self.visit(&room.id().clone());
+        Arc::clone(visit.cell.get_or_init(async || room).await)
+    }
+
+    /// Number of shares that are in memory or are being loaded.
+    pub(super) fn count(&self) -> usize {
+        self.cells().len()
+    }
+
+    /// Enters the cell of a share, empty if the share is not here.
+    fn visit(&self, id: &ShareId) -> Visit<'_> {
+        let cell = Arc::clone(self.cells().entry(id.clone()).or_default());
+        Visit { rooms: self, id: id.clone(), cell }
     }
 
     /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within
@@ -99,5 +112,16 @@ impl Rooms {
 
     fn cells(&self) -> MutexGuard<'_, HashMap<ShareId, Cell>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        let mut cells = self.rooms.cells();
+        // Let go of under the lock, so that of two who leave at once the second sees that it is the last.
+        self.cell = Cell::default();
+        if cells.get(&self.id).is_some_and(|cell| cell.get().is_none() && Arc::strong_count(cell) == 1) {
+            cells.remove(&self.id);
+        }
     }
 }

@@ -31,6 +31,7 @@ mod segments;
 mod share;
 mod simulation;
 mod sleep;
+mod stalled;
 mod store;
 mod support;
 mod viewers;

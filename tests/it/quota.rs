@@ -183,6 +183,41 @@ fn an_account_syncs_no_more_bytes_in_a_day_than_its_quota_and_a_batch_sent_again
     });
 }
 
+/// A batch that was not committed costs nothing though its caller has left, and one that was committed costs what it costs.
+#[test]
+fn who_leaves_before_the_answer_pays_for_what_was_committed_and_for_nothing_else() {
+    run(async {
+        let bucket = TestBucket::over(Arc::new(InMemory::new()));
+        let quota = Quota { bytes_per_day_max: Some(24_000), ..Quota::default() };
+        let builder = Scene::builder().store(Arc::clone(&bucket) as _);
+        let scene = builder.settings(|settings| settings.hub.quotas.default = quota).build();
+        let hub = scene.host().hub();
+        let share = create(hub, "ses_1", None).await.unwrap();
+        let (failures, syncs) = (&hub.metrics().storage_failures, || share.room.read(|state| state.sync_count()));
+        bucket.next_writes(std::iter::repeat_n(Some(Fault::LostRequest), 100));
+        drop(hub.sync_room(&share.room, batch("m", 20_000)));
+        while failures.get() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        bucket.next_writes_are_over();
+        drop(hub.sync_room(&share.room, batch("m", 14_000)));
+        while syncs().unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        past_a_day(hub.sync_room(&share.room, batch("n", 11_000)).await);
+        hub.sync_room(&share.room, batch("n", 10_000)).await.unwrap();
+    });
+}
+
+#[track_caller]
+fn past_a_day(answer: Result<impl std::fmt::Debug, Refusal>) {
+    let refusal = answer.unwrap_err();
+    assert!(
+        matches!(&refusal, Refusal::LimitExceeded { limit, .. } if limit == "accountBytesPerDayMax"),
+        "{refusal:?}"
+    );
+}
+
 #[test]
 fn an_account_may_have_a_quota_of_its_own() {
     run(async {

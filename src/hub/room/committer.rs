@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use super::queue::Reply;
 use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
 use crate::hub::ambient::Moment;
 use crate::share::entry::Entry;
@@ -69,7 +70,7 @@ struct Work {
 
 struct Waiting {
     entry: Entry,
-    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
+    reply: Reply,
 }
 
 impl Committer {
@@ -145,14 +146,14 @@ impl Committer {
         let (mut waiting, mut catch_ups, mut tend, mut bytes) = (Vec::new(), Vec::new(), false, 0);
         while let Some(job) = inner.jobs.pop_front() {
             match job {
-                Job::Append { entry, byte_count, answer } => {
+                Job::Append { entry, byte_count, reply } => {
                     if bytes > 0 && bytes + byte_count > SEGMENT_BYTES_MAX {
-                        inner.jobs.push_front(Job::Append { entry, byte_count, answer });
+                        inner.jobs.push_front(Job::Append { entry, byte_count, reply });
                         break;
                     }
                     bytes += byte_count;
                     inner.queued_bytes -= byte_count;
-                    waiting.push(Waiting { entry, answer });
+                    waiting.push(Waiting { entry, reply });
                 }
                 Job::CatchUp { answer } => catch_ups.push(answer),
                 Job::Tend => tend = true,
@@ -173,15 +174,15 @@ impl Committer {
     }
 
     async fn commit(&mut self, waiting: Vec<Waiting>) -> Result<(), NotCommitted> {
-        let (entries, mut answers): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.answer)).unzip();
+        let (entries, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.reply)).unzip();
         if self.room.context.answers_early {
             let mut foreseen = self.room.lock().state.clone();
-            answers.drain(..).zip(&entries).for_each(|(answer, entry)| drop(answer.send(Ok(foreseen.apply(entry)))));
+            replies.drain(..).zip(&entries).for_each(|(reply, entry)| reply.give(Ok(foreseen.apply(entry))));
         }
         let outcomes = match self.append(&entries).await {
             Ok(outcomes) => outcomes,
             Err(NotCommitted) => {
-                answers.into_iter().for_each(|answer| drop(answer.send(Err(NotCommitted))));
+                replies.into_iter().for_each(|reply| reply.give(Err(NotCommitted)));
                 return Err(NotCommitted);
             }
         };
@@ -189,12 +190,12 @@ impl Committer {
         let deletes = entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
         let erased = if deletes { Box::pin(self.erase()).await } else { Ok(false) };
         let finished_earlier = erased.is_ok_and(|erased| erased) && !outcomes.contains(&Outcome::Deleted);
-        for (n, ((answer, outcome), entry)) in answers.into_iter().zip(outcomes).zip(&entries).enumerate() {
+        for (n, ((reply, outcome), entry)) in replies.into_iter().zip(outcomes).zip(&entries).enumerate() {
             if n > 0 && n.is_multiple_of(ANSWERS_AT_ONCE) {
                 yield_now().await;
             }
             let is_delete = matches!(entry, Entry::Delete { .. });
-            let _ = answer.send(match erased {
+            reply.give(match erased {
                 Err(NotCommitted) if is_delete => Err(NotCommitted),
                 Ok(_) if is_delete && finished_earlier => Ok(Outcome::Deleted),
                 Ok(_) | Err(NotCommitted) => Ok(outcome),

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
+use super::queue::Reply;
 use super::{Inner, Job, NotCommitted, Room};
 use crate::hub::ambient::Clock;
 use crate::hub::audit::{self, By};
@@ -57,7 +58,7 @@ impl Room {
             }
             let (answer, answered) = oneshot::channel();
             let entry = Entry::Delete { at: self.context.clock.now() };
-            self.queue(inner, Job::Append { entry, byte_count: 0, answer });
+            self.queue(inner, Job::Append { entry, byte_count: 0, reply: Reply::new(None, answer) });
             answered
         };
         // Followers learn it from the clock, and need not wait for the bucket.

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::committer::Committer;
 use super::{Inner, Room, SEGMENT_BYTES_MAX};
+use crate::hub::quota::Charge;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::state::Outcome;
@@ -16,9 +17,36 @@ pub const QUEUE_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Debug)]
 pub(super) enum Job {
-    Append { entry: Entry, byte_count: usize, answer: oneshot::Sender<Result<Outcome, NotCommitted>> },
+    Append { entry: Entry, byte_count: usize, reply: Reply },
     CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
     Tend,
+}
+
+/// What becomes of an entry is told here. Dropping it tells that the entry was not committed.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// What the entry's account was charged for it. It waits with the entry, because the entry's caller need not wait.
+    charge: Option<Charge>,
+    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
+}
+
+impl Reply {
+    pub(super) fn new(charge: Option<Charge>, answer: oneshot::Sender<Result<Outcome, NotCommitted>>) -> Self {
+        Self { charge, answer }
+    }
+
+    /// Settles the charge, and answers the caller if it is still there.
+    pub(super) fn give(self, outcome: Result<Outcome, NotCommitted>) {
+        let Self { charge, answer } = self;
+        match &outcome {
+            Ok(Outcome::Synced { .. }) => charge.map(Charge::spend),
+            Ok(
+                Outcome::Void | Outcome::Opened | Outcome::Duplicate { .. } | Outcome::Refused(_) | Outcome::Deleted,
+            )
+            | Err(NotCommitted) => charge.map(drop),
+        };
+        let _ = answer.send(outcome);
+    }
 }
 
 impl Job {
@@ -43,14 +71,29 @@ impl Room {
         entry: Entry,
         operation: StoreOperation,
     ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
-        let queued = self.enqueue(entry);
+        self.append_charged(entry, None, operation)
+    }
+
+    /// As [`Room::append`], for an entry that its account was charged for: the charge is given back unless the entry is a batch
+    /// that was committed now.
+    pub(in crate::hub) fn append_charged(
+        self: &Arc<Self>,
+        entry: Entry,
+        charge: Option<Charge>,
+        operation: StoreOperation,
+    ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
+        let queued = self.enqueue(entry, charge);
         async move {
             let answer = queued?.await.unwrap_or(Err(NotCommitted));
             answer.map_err(|NotCommitted| Refusal::StorageFailure { operation })
         }
     }
 
-    fn enqueue(self: &Arc<Self>, entry: Entry) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
+    fn enqueue(
+        self: &Arc<Self>,
+        entry: Entry,
+        charge: Option<Charge>,
+    ) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
         let byte_count = byte_count(&entry);
         let (answer, answered) = oneshot::channel();
         let mut inner = self.lock();
@@ -61,7 +104,7 @@ impl Room {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
         inner.queued_bytes += byte_count;
-        self.queue(inner, Job::Append { entry, byte_count, answer });
+        self.queue(inner, Job::Append { entry, byte_count, reply: Reply::new(charge, answer) });
         Ok(answered)
     }
 

@@ -1,0 +1,3 @@
+//! Peers that send slowly, never read, or give up what they asked for: what becomes of them, and of what they held.
+
+mod given_up;
