@@ -31,6 +31,8 @@ use crate::hub::access::Readiness;
 use crate::share::error::Refusal;
 
 pub mod assets;
+mod body_in;
+mod bound;
 pub mod forwarded;
 pub mod handover;
 pub mod opencode;

@@ -35,6 +35,7 @@ use crate::share::view::{Changed, Chunk, Revision, ShareInfo, ShareListing, Sync
 use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
 pub mod access;
+pub mod address;
 pub mod admin;
 pub mod admission;
 pub mod ambient;
@@ -241,6 +242,14 @@ impl Hub {
             }
         }
         Ok(room)
+    }
+
+    /// Whether there is such a share: what may be asked before a secret or a pass was shown. It gives no rights.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], or the bucket failed.
+    pub async fn look_up(&self, id: &ShareId) -> Result<(), Refusal> {
+        self.room(id.as_str()).await?.read(|_| ())
     }
 
     /// A share's facts.

@@ -21,11 +21,13 @@
 //! - It forgets what it has sent before it is answered and never sends it again. So a request whose body is here is carried
 //!   out whether or not somebody waits for the answer, a shutdown waits for it, and what the bucket or the queue refuses for
 //!   the moment is tried again here, for up to [`TRY_WITHIN`].
-//! - It sends the next request without waiting for the last: those of one address for one share are taken in the order in which
-//!   they began (`turns`), else an older value could come to stand over a newer one.
+//! - It sends the next request without waiting for the last: those of one address for one share are applied in the order in which
+//!   they showed the share's secret (`turns`), which stands first in this client's bodies; else an older value could come to stand
+//!   over a newer one. Who has not shown it holds nobody up.
 //!
 //! Refuses by the one map of [`reply`](crate::http::reply), with the same order of questions as the other doors: may the origin
-//! (403), too often (429), who is it (401), and only then the body (400, 413), the share (404) and its secret (403).
+//! (403), too often (429), who is it (401), is the share there (404), and only then the body (400, 408, 413, 429, 503) and the
+//! share's secret in it (403), as soon as that has come.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -33,7 +35,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
@@ -44,17 +45,19 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::contract::sync_data::parse;
-use crate::http::opencode::body::{Budget, Received};
+use crate::http::body_in::{Arriving, BodyLimit, Unread};
+use crate::http::bound::Holder;
 use crate::http::opencode::creates::Creates;
 use crate::http::opencode::intake::Stopped;
-use crate::http::opencode::turns::Turns;
+use crate::http::opencode::turns::{Turn, Turns};
 use crate::http::upgrade::{Doors, address};
 use crate::http::viewer;
+use crate::hub::access::Principal;
+use crate::hub::address::AddressKey;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::secret::Secret;
 
-mod body;
 mod caller;
 mod cors;
 mod creates;
@@ -69,8 +72,11 @@ const DOOR: &str = "opencode";
 /// The limit on requests, by its name.
 pub const RATE_LIMIT: &str = "apiRequestsPerMinute";
 
+/// The limit on a request's body, by its name.
+const BODY_LIMIT: &str = "requestBytesMax";
+
 /// The body of a request to create or delete: a session id or a secret, and room.
-const SMALL_BODY_BYTES_MAX: usize = 64 << 10;
+const SMALL_BODY: BodyLimit = BodyLimit { name: BODY_LIMIT, bytes_max: 64 << 10 };
 
 /// How long a sync is tried again that the bucket or the queue refuses for the moment: longer than a host takes to restart or a
 /// bucket to fail over, and short of the minutes after which nobody would know why the share moves.
@@ -103,22 +109,33 @@ impl Default for OpenCodeSettings {
 #[derive(Debug)]
 pub struct OpenCode {
     creates: Creates,
-    /// The order of requests: of one address for one share, as they began.
-    arrivals: Turns<(ShareId, IpAddr)>,
+    /// The order of requests: of one address for one share, as they showed its secret.
+    arrivals: Turns<(ShareId, AddressKey)>,
     /// One request at a time is applied to a share.
     applying: Turns<ShareId>,
-    bodies: Budget,
     /// By address. Those not heard of lately are forgotten once a minute.
     requests: DefaultKeyedRateLimiter<IpAddr>,
 }
 
+/// Who sends a sync, as far as the order of its requests goes.
+#[derive(Debug)]
+struct Sender {
+    share: ShareId,
+    /// `None`: from within the process.
+    address: Option<AddressKey>,
+}
+
 impl OpenCode {
+    /// The turn of a sender who has shown the share's secret; `None` if others take too long, or it comes from within the process.
+    async fn turn_of(&self, sender: &Sender) -> Option<Turn<(ShareId, AddressKey)>> {
+        self.arrivals.soon((sender.share.clone(), sender.address?)).await
+    }
+
     pub(super) fn new(settings: &OpenCodeSettings) -> Self {
         Self {
             creates: Creates::default(),
             arrivals: Turns::default(),
             applying: Turns::default(),
-            bodies: Budget::at_least(settings.request_bytes_max),
             requests: RateLimiter::keyed(governor::Quota::per_minute(settings.requests_per_minute)),
         }
     }
@@ -152,7 +169,7 @@ async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     }
     to_its_end(doors, request, |doors, request, body| async move {
         let who = caller::writer(&doors, &request).await?;
-        let received = receive(&doors, &request, body, SMALL_BODY_BYTES_MAX).await?;
+        let received = begin(&doors, &request, &who, body, SMALL_BODY)?.whole().await?;
         let session: SessionId =
             parse::<Create>("{sessionID}", received.text()?)?.session.parse().map_err(Refusal::from)?;
         let from = address(&request);
@@ -165,14 +182,13 @@ async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
 
 async fn sync(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     to_its_end(doors, request, |doors, request, body| async move {
-        caller::writer(&doors, &request).await?;
-        let share: ShareId = id.parse().map_err(|_| Refusal::not_found(&id))?;
-        let _turn = match address(&request) {
-            Some(address) => doors.opencode.arrivals.soon((share.clone(), address)).await,
-            None => None,
-        };
-        let received = receive(&doors, &request, body, doors.opencode_settings().request_bytes_max).await?;
-        let applying = intake::apply(&doors.hub, &doors.opencode.applying, &share, received);
+        let who = caller::writer(&doors, &request).await?;
+        let share = known(&doors, &id).await?;
+        let limit = BodyLimit { name: BODY_LIMIT, bytes_max: doors.opencode_settings().request_bytes_max };
+        let arriving = begin(&doors, &request, &who, body, limit)?;
+        let sender = Sender { share, address: address(&request).map(AddressKey::from) };
+        let (received, turn) = intake::receive(&doors.hub, &doors.opencode, &sender, arriving).await?;
+        let applying = intake::apply(&doors.hub, &doors.opencode, &sender, received, turn);
         let synced = doors.tasks.track_future(applying).await?;
         Ok(json!({ "success": true, "syncCount": synced.sync_count, "revision": synced.revision }))
     })
@@ -186,9 +202,10 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
     }
     to_its_end(doors, request, |doors, request, body| async move {
         let who = caller::writer(&doors, &request).await?;
-        let received = receive(&doors, &request, body, SMALL_BODY_BYTES_MAX).await?;
+        let id = known(&doors, &id).await?;
+        let received = begin(&doors, &request, &who, body, SMALL_BODY)?.whole().await?;
         let secret = Secret::from(parse::<Delete>("{secret}", received.text()?)?.secret.as_str());
-        doors.tasks.track_future(doors.hub.delete(&who, &id, &secret)).await?;
+        doors.tasks.track_future(doors.hub.delete(&who, id.as_str(), &secret)).await?;
         Ok(json!({ "success": true }))
     })
     .await
@@ -215,8 +232,17 @@ async fn doc(State(doors): State<Arc<Doors>>) -> Response {
     cors::public(axum::Json(openapi::document(doors.opencode_settings(), &doors.hub.settings().limits)).into_response())
 }
 
-async fn receive(doors: &Doors, request: &Parts, body: Body, bytes_max: usize) -> Result<Received, Refusal> {
-    body::receive(&doors.opencode.bodies, &request.headers, body, bytes_max).await
+/// The id of a share that is there, as far as can be told now: a bucket that is away says nothing of it.
+async fn known(doors: &Doors, id: &str) -> Result<ShareId, Refusal> {
+    let share: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
+    match doors.hub.look_up(&share).await {
+        Err(refusal) if !refusal.is_transient() => Err(refusal),
+        Ok(()) | Err(_) => Ok(share),
+    }
+}
+
+fn begin(doors: &Doors, request: &Parts, who: &Principal, body: Unread, limit: BodyLimit) -> Result<Arriving, Refusal> {
+    doors.bodies.begin(request, Holder::of(Some(who), address(request)), body, limit)
 }
 
 /// Answers a request on a task of its own: a client that leaves takes with it what it was still sending, and nothing else. A
@@ -224,12 +250,13 @@ async fn receive(doors: &Doors, request: &Parts, body: Body, bytes_max: usize) -
 async fn to_its_end<F>(
     doors: Arc<Doors>,
     request: Request,
-    answer: impl FnOnce(Arc<Doors>, Arc<Parts>, Body) -> F,
+    answer: impl FnOnce(Arc<Doors>, Arc<Parts>, Unread) -> F,
 ) -> Response
 where
     F: Future<Output = Result<Value, Stopped>> + Send + 'static,
 {
     let (request, body) = request.into_parts();
+    let body = Unread::new(&request.headers, body);
     let request = Arc::new(request);
     let answer = tokio::spawn(answer(Arc::clone(&doors), Arc::clone(&request), body)).await.unwrap_or_else(|error| {
         tracing::error!(%error, "a request broke off");

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::http::opencode;
+use crate::http::{body_in, opencode};
 use crate::hub::access::failures;
 use crate::share::error::Refusal;
 use crate::viewer::frame;
@@ -63,7 +63,9 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
                 | "accountUpgradesPerMinute"
                 | "connectionsMax"
                 | failures::LIMIT
-                | opencode::RATE_LIMIT => StatusCode::TOO_MANY_REQUESTS,
+                | opencode::RATE_LIMIT
+                | body_in::BODIES_LIMIT => StatusCode::TOO_MANY_REQUESTS,
+                body_in::TIME_LIMIT => StatusCode::REQUEST_TIMEOUT,
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, json!({ "limit": limit, "max": max, "got": got }))

@@ -9,6 +9,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use axum::extract::{Request, State};
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
+use crate::http::body_in::Bodies;
 use crate::http::forwarded;
 use crate::http::handover::Socket;
 use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
@@ -54,6 +56,13 @@ pub struct DoorSettings {
     pub upgrades_per_minute: NonZeroU32,
     /// The same for one account, from whatever addresses; those without a credential do not count. Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
+    /// How long the body of a request may take, from its beginning to its end; then the request is answered 408. Default 60 s:
+    /// 64 MiB at 10 Mbit/s.
+    pub body_within: Duration,
+    /// Bytes of all bodies of requests that the host holds at once, or as many as two of the largest need. One address without a
+    /// credential may have a half of it, all of them together three quarters, and one account a half. Default 256 MiB: four of the
+    /// largest.
+    pub bodies_bytes_max: usize,
     /// OpenCode's own API.
     pub opencode: OpenCodeSettings,
 }
@@ -65,6 +74,8 @@ impl Default for DoorSettings {
             origins: Vec::new(),
             upgrades_per_minute: often,
             account_upgrades_per_minute: often,
+            body_within: Duration::from_secs(60),
+            bodies_bytes_max: 256 << 20,
             opencode: OpenCodeSettings::default(),
         }
     }
@@ -93,6 +104,8 @@ pub struct Doors {
     upgrades: DefaultKeyedRateLimiter<IpAddr>,
     /// By account, likewise.
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
+    /// Bodies that come in.
+    pub(super) bodies: Bodies,
     /// Pages and pictures of shares.
     pub(super) pages: Pages,
     pub(super) opencode: OpenCode,
@@ -119,6 +132,8 @@ impl Doors {
         let account_upgrades = RateLimiter::keyed(Quota::per_minute(settings.account_upgrades_per_minute));
         let (opencode, pages) = (OpenCode::new(&settings.opencode), Pages::default());
         let (members, streams, posts) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(POSTS_MAX)));
+        let (metrics, one_max) = (hub.metrics(), settings.opencode.request_bytes_max);
+        let bodies = Bodies::new(settings.body_within, settings.bodies_bytes_max, one_max, metrics.body_bytes.clone());
         let galleries = Galleries::new(Arc::clone(&hub), viewer);
         Arc::new(Self {
             hub,
@@ -131,6 +146,7 @@ impl Doors {
             settings,
             upgrades,
             account_upgrades,
+            bodies,
             pages,
             opencode,
             tasks,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
@@ -15,6 +15,8 @@ use hyper::upgrade::OnUpgrade;
 use serde::Deserialize;
 
 use crate::contract::SUBPROTOCOL_PREFIX;
+use crate::http::body_in::{BodyLimit, Unread};
+use crate::http::bound::Holder;
 use crate::http::handover::Handover;
 use crate::http::reply;
 use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded, way};
@@ -35,6 +37,9 @@ use crate::viewer::ws;
 
 /// Where a stream that was cut off goes on; a browser sends it by itself.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The body of a command that is posted.
+const UPLINK: BodyLimit = BodyLimit { name: "uplinkBytesMax", bytes_max: UPLINK_BYTES_MAX };
 
 /// The query of a stream.
 #[derive(Deserialize)]
@@ -163,6 +168,7 @@ async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<A
 /// status 200; any other status is about the request around it.
 pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, body) = request.into_parts();
+    let body = Unread::new(&request.headers, body);
     let mut response = match run_posted(&doors, &id, &request, body).await {
         Ok(answer) => {
             let json = [
@@ -177,15 +183,16 @@ pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, reque
     response
 }
 
-async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -> Result<String, Refusal> {
+async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread) -> Result<String, Refusal> {
     doors.check_comer(request)?;
     let defaults = defaults(params(&request.uri)?.input)?;
     let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
-    let too_long = |_| Refusal::limit("uplinkBytesMax", UPLINK_BYTES_MAX, 0);
-    let body: Bytes = to_bytes(body, UPLINK_BYTES_MAX).await.map_err(too_long)?;
-    let uplink = match Uplink::read(&body, &defaults) {
+    let holder = Holder::of(principal.as_ref(), address(request));
+    let received = doors.bodies.begin(request, holder, body, UPLINK)?.whole().await?;
+    let refused = |id: &serde_json::Value, refusal: &Refusal| Ok(frame::refused(id, refusal));
+    let uplink = match Uplink::read(received.bytes(), &defaults) {
         Ok(uplink) => uplink,
-        Err((id, refusal)) => return Ok(frame::refused(&id, &refusal)),
+        Err((id, refusal)) => return refused(&id, &refusal),
     };
     let member = match &uplink.channel {
         None => None,
@@ -193,14 +200,14 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Body) -
             None => {
                 let reason =
                     "there is no stream of this channel: it has ended, or is another host's or another share's";
-                return Ok(frame::refused(&uplink.id, &Refusal::invalid(0, reason)));
+                return refused(&uplink.id, &Refusal::invalid(0, reason));
             }
             member => member,
         },
     };
     let _leave = match member.as_ref().map(Member::begin_command).transpose() {
         Ok(leave) => leave,
-        Err(refusal) => return Ok(frame::refused(&uplink.id, &refusal)),
+        Err(refusal) => return refused(&uplink.id, &refusal),
     };
     // Whoever has no stream shares a few places with all who have none.
     let place =

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub followers: Gauge,
     /// Steps written as frames for viewers: each once, however many are told, and none when nobody is.
     pub frames_encoded: Counter,
+    /// Bytes of the bodies of requests that are held in memory, with 16 KiB for each body.
+    pub body_bytes: Gauge,
     /// Operations that the bucket did not carry out.
     pub storage_failures: Counter,
     /// From a batch's arrival to the bucket's answer.
@@ -85,6 +87,7 @@ impl Metrics {
             rooms: Gauge::default(),
             followers: Gauge::default(),
             frames_encoded: Counter::default(),
+            body_bytes: Gauge::default(),
             storage_failures: Counter::default(),
             // 0.25 ms to 8 s: from a memory store to a bucket at the end of its retries.
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
@@ -118,6 +121,7 @@ impl Metrics {
         to.register("rooms", "Shares held in memory", self.rooms.clone());
         to.register("followers", "Followers of shares", self.followers.clone());
         to.register("frames_encoded", "Steps written as frames for viewers", self.frames_encoded.clone());
+        to.register("body_bytes", "Bytes held for the bodies of requests", self.body_bytes.clone());
         to.register("storage_failures", "Operations that the bucket did not carry out", self.storage_failures.clone());
         to.register_with_unit(
             "commit",

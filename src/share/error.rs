@@ -212,6 +212,9 @@ fn advice(limit: &str, max: u64, got: u64) -> String {
             let minutes = u128::from(got.saturating_sub(max)) * 24 * 60 / u128::from(max.max(1)) + 1;
             format!("; come back in {} h {} min, {OPERATOR}", minutes / 60, minutes % 60)
         }
+        "requestBytesMax" => "; send it in several requests".to_owned(),
+        "bodyMsMax" => "; send the body faster, or in several requests".to_owned(),
+        "bodiesBytesMax" => "; send fewer or smaller requests at once".to_owned(),
         _ => String::new(),
     }
 }

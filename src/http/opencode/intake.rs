@@ -24,10 +24,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::contract::sync_data::{parse, read_item, split_sync_data};
-use crate::http::opencode::TRY_WITHIN;
-use crate::http::opencode::body::Received;
-use crate::http::opencode::turns::Turns;
+use crate::http::body_in::{Arriving, Beginning, Received};
+use crate::http::opencode::turns::Turn;
+use crate::http::opencode::{OpenCode, Sender, TRY_WITHIN};
 use crate::hub::Hub;
+use crate::hub::address::AddressKey;
 use crate::hub::room::Room;
 use crate::share::change::{Batch, Change};
 use crate::share::error::Refusal;
@@ -62,19 +63,62 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// Applies the body of a sync to a share.
+/// The turn of a request among those of its sender.
+pub(super) type Arrival = Turn<(ShareId, AddressKey)>;
+
+/// Reads the body of a sync. A sender whose body begins with the share's secret takes its turn as soon as that has come: so the
+/// order of its requests is kept though a later one is faster. A wrong secret is refused before the rest has come.
 ///
 /// # Errors
-/// The body is none, there is no such share or its secret is another, an item is none or past a limit, or a sync was refused.
+/// As [`Arriving::whole`]; or the share is gone, or has another secret.
+pub(super) async fn receive(
+    hub: &Hub,
+    opencode: &OpenCode,
+    sender: &Sender,
+    mut arriving: Arriving,
+) -> Result<(Received, Option<Arrival>), Refusal> {
+    let Some(secret) = arriving.beginning(shown_secret).await? else { return Ok((arriving.whole().await?, None)) };
+    let turn = async {
+        persist(|| hub.open(sender.share.as_str(), &secret)).await?;
+        Ok(opencode.turn_of(sender).await)
+    };
+    futures::try_join!(arriving.whole(), turn)
+}
+
+/// The secret that a body begins with, as this client writes it: `{"secret":"capsec_...`.
+fn shown_secret(bytes: &[u8]) -> Beginning<Secret> {
+    let mut rest = bytes;
+    for word in [&b"{"[..], b"\"secret\"", b":", b"\""] {
+        rest = rest.trim_ascii_start();
+        match rest.strip_prefix(word) {
+            Some(after) => rest = after,
+            None if word.starts_with(rest) => return Beginning::NotYet,
+            None => return Beginning::IsNot,
+        }
+    }
+    // No secret of a share has a character that JSON escapes.
+    match memchr::memchr2(b'"', b'\\', rest) {
+        None => Beginning::NotYet,
+        Some(end) if rest[end] == b'\\' => Beginning::IsNot,
+        Some(end) => std::str::from_utf8(&rest[..end]).map_or(Beginning::IsNot, |text| Beginning::Is(text.into())),
+    }
+}
+
+/// Applies the body of a sync to a share. `turn`: the request's, if it has taken it already.
+///
+/// # Errors
+/// The body is invalid, there is no such share or its secret is another, an item is invalid or past a limit, or a sync was refused.
 pub(super) async fn apply(
     hub: &Hub,
-    turns: &Turns<ShareId>,
-    share: &ShareId,
+    opencode: &OpenCode,
+    sender: &Sender,
     received: Received,
+    turn: Option<Arrival>,
 ) -> Result<Synced, Stopped> {
+    let share = &sender.share;
     let limits = hub.settings().limits.clone();
     // The body is held to the end, for what it takes is about what its items take.
-    let (request, _received) = if received.len() < LARGE_BODY_BYTES {
+    let (request, _received) = if received.bytes().len() < LARGE_BODY_BYTES {
         (read(&received, &limits), received)
     } else {
         let limits = limits.clone();
@@ -85,7 +129,11 @@ pub(super) async fn apply(
     // Whoever has not the secret learns nothing of what was wrong with the items.
     let room = persist(|| hub.open(share.as_str(), &secret)).await?;
     let mut items = items?;
-    let _turn = turns.wait(share.clone()).await;
+    let _arrival = match turn {
+        Some(turn) => Some(turn),
+        None => opencode.turn_of(sender).await,
+    };
+    let _turn = opencode.applying.wait(share.clone()).await;
     items.remove_what_is_gone(&room)?;
     let mut applied = 0;
     let mut last = None;
@@ -300,6 +348,21 @@ mod tests {
     fn change(at: usize, bytes: usize) -> Change {
         let value = Some(Payload::from_checked_json(&"x".repeat(bytes)));
         Change { key: ItemKey::message(&at.to_string()).unwrap(), value }
+    }
+
+    #[test]
+    fn a_secret_is_known_as_soon_as_it_has_come() {
+        let body = br#"{"secret":"capsec_abc","data":[]}"#;
+        let end = body.len() - br#","data":[]}"#.len();
+        for come in 0..body.len() {
+            let expected = if come < end { Beginning::NotYet } else { Beginning::Is(Secret::from("capsec_abc")) };
+            assert_eq!(shown_secret(&body[..come]), expected, "{come}");
+        }
+        assert_eq!(shown_secret(b" {\n \"secret\" : \"x\" "), Beginning::Is(Secret::from("x")));
+        for other in [&br#"{"data":[]"#[..], b"[", br#"{"secret":7"#, br#"{"secret":"a\"b"#, br#"{"secrets""#, b"null"]
+        {
+            assert_eq!(shown_secret(other), Beginning::IsNot, "{}", String::from_utf8_lossy(other));
+        }
     }
 
     #[test]

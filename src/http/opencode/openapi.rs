@@ -63,7 +63,7 @@ fn family_paths(settings: &OpenCodeSettings, limits: &Limits) -> [(&'static str,
                     given once more to the same address if it asks within ten seconds and before anything is synced. A sessionID \
                     of ~ and 26 characters of a-z and 2-7 is refused: the host makes such names itself.",
                 "requestBody": body("Create"),
-                "responses": responses("Created", &["400", "401", "403", "413", "429", "503"]),
+                "responses": responses("Created", &["400", "401", "403", "408", "413", "429", "503"]),
             } }),
         ),
         (
@@ -73,7 +73,7 @@ fn family_paths(settings: &OpenCodeSettings, limits: &Limits) -> [(&'static str,
                 "summary": "Delete a share for good",
                 "parameters": id,
                 "requestBody": body("Delete"),
-                "responses": responses("Deleted", &["400", "401", "403", "404", "413", "429", "503"]),
+                "responses": responses("Deleted", &["400", "401", "403", "404", "408", "413", "429", "503"]),
             } }),
         ),
         (
@@ -84,7 +84,7 @@ fn family_paths(settings: &OpenCodeSettings, limits: &Limits) -> [(&'static str,
                 "description": sync,
                 "parameters": id,
                 "requestBody": body("Sync"),
-                "responses": responses("Synced", &["400", "401", "403", "404", "413", "429", "503"]),
+                "responses": responses("Synced", &["400", "401", "403", "404", "408", "413", "429", "503"]),
             } }),
         ),
         (
@@ -120,8 +120,9 @@ fn responses(schema: &str, errors: &[&str]) -> Value {
             "401" => "A credential is missing or wrong",
             "403" => "The secret is another, or this web page may not",
             "404" => "There is no such share, or no longer",
+            "408" => "The body did not arrive in time: send it faster, or in several requests",
             "413" => "Past a limit, which is named",
-            "429" => "Too often: come back after Retry-After",
+            "429" => "Too often, or too much at once: come back after Retry-After",
             _ => "Not now: come back after Retry-After",
         };
         responses.insert((*status).to_owned(), answer(description, "Error"));

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long [`Turns::soon`] waits. A client's own request that is slower than this is overtaken; a stranger who holds a turn for
-/// as long as its body may take does not hold up a share for longer.
+/// How long [`Turns::soon`] waits. A client's own request that is slower than this is overtaken.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
 /// Who has the turn of which key.

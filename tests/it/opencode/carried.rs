@@ -20,8 +20,9 @@ async fn over(store: Arc<dyn ObjectStore>) -> Served {
     Served::over(store, Arc::new(SingleAccount::new("local".parse().unwrap())), |_| {}).await
 }
 
+/// A body as OpenCode writes it: the secret stands first.
 fn body(share: &Shared, data: Value) -> String {
-    json!({ "secret": share.secret, "data": data }).to_string()
+    format!(r#"{{"secret":"{}","data":{data}}}"#, share.secret)
 }
 
 /// The text of part `p` in an answer to a read.
@@ -69,23 +70,27 @@ async fn a_bucket_that_is_away_for_a_while_costs_nothing() {
     assert_eq!(text(&Api::at(other.address).data(&share).await.ok()), "through it all");
 }
 
-/// Requests of one client are applied in the order in which they began, though the first is slow to arrive.
+/// Requests of one client are applied in the order in which they showed the share's secret, though the rest of the first is slow to
+/// arrive.
 #[tokio::test]
 async fn a_later_request_does_not_overtake_an_earlier_one() {
     let served = over(Arc::new(InMemory::new())).await;
     let api = Api::at(served.address);
     let share = api.create("ses_1").await;
     let (old, new) = (body(&share, json!([part("p", "old")])), body(&share, json!([part("p", "new")])));
+    let other = api.create("ses_2").await;
     let mut first = Begun::sync(served.address, &share, old.len()).await;
-    first.send(&old[..10]).await;
+    let (shown, rest) = old.split_at(old.find("\"data\"").unwrap());
+    first.send(shown).await;
+    // By now the host has read it.
+    api.sync(&other, json!([])).await.ok();
     let mut second = tokio::net::TcpStream::connect(served.address).await.unwrap();
     let head =
         format!("POST /api/share/{}/sync HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", share.id, new.len());
     second.write_all(format!("{head}{new}").as_bytes()).await.unwrap();
     // Others are not held up; and by now the second would be through, if it could.
-    let other = api.create("ses_2").await;
     api.sync(&other, json!([part("p", "x")])).await.ok();
-    first.send(&old[10..]).await;
+    first.send(rest).await;
     assert!(first.answer().await.starts_with("HTTP/1.1 200 "));
     let mut line = [0; 13];
     tokio::io::AsyncReadExt::read_exact(&mut second, &mut line).await.unwrap();
