@@ -16,7 +16,7 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use object_store::ObjectStore;
 use tokio::net::{TcpListener, TcpStream};
@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::http::forwarded;
 use crate::http::handover::{self, Handover};
+use crate::http::stall;
 use crate::http::upgrade::{DoorSettings, Doors, Peer};
 use crate::hub::access::{Access, Way};
 use crate::hub::ambient::{Ambient, NoEntropy};
@@ -72,7 +73,8 @@ const SOCKETS_BESIDES: usize = 1_024;
 /// How long a socket may take to send a request's head, and how long it may idle between two requests.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
-/// What HTTP/1 holds back for a peer that does not read, besides one piece of a stream; also the longest head of a request.
+/// What HTTP holds back for a peer that does not read, besides one piece of a body: of a connection of HTTP/1, and of each stream of
+/// HTTP/2. Also the longest head of a request.
 const HTTP_BUFFER_BYTES: usize = 64 << 10;
 
 /// Requests at once on one connection of HTTP/2: a reverse proxy may bring all its viewers over a few.
@@ -153,7 +155,8 @@ impl Host {
         self.tasks.spawn(tend_doors(Arc::clone(&doors), self.stopping.clone()));
         let trusted = Arc::from(self.settings.trusted_proxies.as_slice());
         let routes = crate::http::routes(doors);
-        self.tasks.spawn(accept(listener, routes, trusted, sockets, self.stopping.clone()));
+        let serving = Serving { routes, trusted, write_stall: viewer.write_stall };
+        self.tasks.spawn(accept(listener, serving, sockets, self.stopping.clone()));
         Ok(address)
     }
 
@@ -219,22 +222,25 @@ impl Drop for Host {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What every connection is served with.
+#[derive(Clone)]
+struct Serving {
     routes: Router,
     trusted: Arc<[ProxyNet]>,
-    sockets: Arc<Semaphore>,
-    stopping: CancellationToken,
-) {
+    /// How long a peer may take nothing of an answer.
+    write_stall: Duration,
+}
+
+async fn accept(listener: TcpListener, serving: Serving, sockets: Arc<Semaphore>, stopping: CancellationToken) {
     loop {
         let socket = tokio::select! {
             () = stopping.cancelled() => return,
             socket = accept_one(&listener, &sockets) => socket,
         };
         if let Some((socket, peer, place)) = socket {
-            let (routes, trusted) = (routes.clone(), Arc::clone(&trusted));
+            let serving = serving.clone();
             tokio::spawn(async move {
-                serve_http(socket, peer, routes, trusted).await;
+                serve_http(socket, peer, serving).await;
                 drop(place);
             });
         }
@@ -258,7 +264,8 @@ async fn accept_one(
     }
 }
 
-async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted: Arc<[ProxyNet]>) {
+async fn serve_http(socket: TcpStream, peer: SocketAddr, serving: Serving) {
+    let Serving { routes, trusted, write_stall } = serving;
     // Small messages go out at once: waiting for the peer's acknowledgement costs 40 ms for each.
     let _ = socket.set_nodelay(true);
     let is_http2 = match timeout(HEAD_WITHIN, begins_like_http2(&socket)).await {
@@ -274,20 +281,22 @@ async fn serve_http(socket: TcpStream, peer: SocketAddr, routes: Router, trusted
         if let Some(handover) = &offered {
             request.extensions_mut().insert(handover.clone());
         }
-        routes.call(request)
+        let answer = routes.call(request);
+        async move { answer.await.map(|answer| answer.map(stall::watched)) }
     });
     let served = match handover {
         None => {
-            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let mut builder = http2::Builder::new(stall::Streams::new(write_stall));
             builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY).keep_alive_timeout(HEAD_WITHIN);
-            builder.max_concurrent_streams(HTTP2_STREAMS_MAX);
+            builder.max_concurrent_streams(HTTP2_STREAMS_MAX).max_send_buf_size(HTTP_BUFFER_BYTES);
+            let socket = handover::Socket::new(socket, Handover::default(), write_stall);
             // Boxed: a proxy has a few of these, and each viewer by itself would take their room.
-            Box::pin(builder.serve_connection(TokioIo::new(socket), service)).await
+            Box::pin(builder.serve_connection(socket, service)).await
         }
         Some(handover) => {
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HTTP_BUFFER_BYTES);
-            let socket = handover::Socket::new(socket, handover.clone());
+            let socket = handover::Socket::new(socket, handover.clone(), write_stall);
             let mut connection = builder.serve_connection(socket, service).with_upgrades();
             let served = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
                 Poll::Pending if handover.is_due() => Poll::Ready(Ok(())),

@@ -32,12 +32,14 @@ use crate::share::error::Refusal;
 
 pub mod assets;
 mod body_in;
+mod body_out;
 mod bound;
 pub mod forwarded;
 pub mod handover;
 pub mod opencode;
 pub mod page;
 pub mod reply;
+pub mod stall;
 pub mod upgrade;
 pub mod viewer;
 

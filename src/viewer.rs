@@ -36,7 +36,7 @@ pub struct ViewerSettings {
     /// How long a WebSocket may be silent after a heartbeat, with which comes a ping, before it is taken for dead. A
     /// deadline that runs is not put off by the next heartbeat. Default 10 s.
     pub pong_within: Duration,
-    /// How long a viewer may take no bytes before it is cut off. Default 30 s.
+    /// How long a viewer, or whoever else is sent an answer over HTTP, may take no bytes before it is cut off. Default 30 s.
     pub write_stall: Duration,
     /// How long a command of a viewer may take. Default 10 s.
     pub command_within: Duration,

@@ -4,24 +4,39 @@
 //! in its name is fresh for a year; the others must be asked for again each time, and are mostly answered 304.
 //! A name that is not there is refused as any other route is.
 
-use axum::extract::Request;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
 
-use crate::http::reply;
+use crate::http::bound::Holder;
+use crate::http::upgrade::{Doors, address};
 use crate::share::error::Refusal;
 use crate::viewer::page::{self, Asset};
 
+/// The name of this door in logs.
+const DOOR: &str = "assets";
+
 /// Answers with the file that the path names; GET and HEAD only, as the routes say.
-pub async fn serve(request: Request) -> Response {
-    let path = request.uri().path();
-    let Some(asset) = page::asset(path.trim_start_matches('/')) else {
-        return reply::refused(&Refusal::RouteMismatch { route: path.chars().take(128).collect::<String>().into() });
-    };
-    let mut response = if says(request.headers(), header::IF_NONE_MATCH, |tag| tag == asset.etag) {
+pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    let response = answer(&doors, &request).await;
+    response.unwrap_or_else(|refusal| doors.refuse_with(DOOR, &request, &refusal, json!({})))
+}
+
+async fn answer(doors: &Doors, request: &Parts) -> Result<Response, Refusal> {
+    let path = request.uri.path();
+    let asset = page::asset(path.trim_start_matches('/'));
+    let asset =
+        asset.ok_or_else(|| Refusal::RouteMismatch { route: path.chars().take(128).collect::<String>().into() })?;
+    let mut response = if says(&request.headers, header::IF_NONE_MATCH, |tag| tag == asset.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        content(asset, request.headers())
+        content(doors, request, asset).await?
     };
     let headers = response.headers_mut();
     let caching = if asset.is_immutable() { "public, max-age=31536000, immutable" } else { "public, no-cache" };
@@ -32,17 +47,18 @@ pub async fn serve(request: Request) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    Ok(response)
 }
 
-fn content(asset: &'static Asset, headers: &HeaderMap) -> Response {
-    let packed = takes_gzip(headers);
-    let bytes = if packed { asset.gzip() } else { asset.bytes };
-    let mut response = ([(header::CONTENT_TYPE, asset.content_type)], bytes).into_response();
+async fn content(doors: &Doors, request: &Parts, asset: &'static Asset) -> Result<Response, Refusal> {
+    let packed = takes_gzip(&request.headers);
+    let bytes = Bytes::from_static(if packed { asset.gzip() } else { asset.bytes });
+    let body = doors.answers.copy(Holder::of(None, address(request)), bytes, None).await?;
+    let mut response = ([(header::CONTENT_TYPE, asset.content_type)], body).into_response();
     if packed {
         response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    response
+    Ok(response)
 }
 
 /// Whether the asker takes what is packed with gzip.

@@ -13,12 +13,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Bytes, HttpBody};
 use hyper::body::Frame;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+
+use crate::http::stall::Stall;
 
 /// What is to become of a connection's socket. Clones are of the same connection.
 #[derive(Clone, Default)]
@@ -89,24 +92,36 @@ impl HttpBody for Endless {
     }
 }
 
-/// A socket that HTTP writes to, and that knows when all of it has left.
+/// A socket that HTTP writes to. It knows when all of it has left, and ends when its peer takes nothing for too long.
 #[derive(Debug)]
 pub struct Socket {
     io: TokioIo<TcpStream>,
     handover: Handover,
+    stall: Stall,
 }
 
 impl Socket {
-    /// A socket that may be handed over.
+    /// A socket that may be handed over, and take no bytes for so long.
     #[must_use]
-    pub fn new(socket: TcpStream, handover: Handover) -> Self {
-        Self { io: TokioIo::new(socket), handover }
+    pub fn new(socket: TcpStream, handover: Handover, write_stall: Duration) -> Self {
+        Self { io: TokioIo::new(socket), handover, stall: Stall::new(write_stall) }
     }
 
     /// The socket itself.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
         self.io.into_inner()
+    }
+
+    fn judge(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let judged = self.stall.judge(cx, written);
+        if let Poll::Ready(Err(error)) = &judged
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            // What the kernel holds for the peer goes along; else it would be kept and offered for minutes.
+            let _closed_already = self.io.inner().set_zero_linger();
+        }
+        judged
     }
 }
 
@@ -118,7 +133,8 @@ impl Read for Socket {
 
 impl Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.judge(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -143,6 +159,7 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, bytes);
+        self.judge(cx, written)
     }
 }

@@ -213,15 +213,16 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
 
 async fn read(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    let viewing = async {
+    let body = async {
         caller::not_too_often(&doors, &request)?;
-        let (viewing, _) = viewer::enter(&doors, &id, &request).await?;
-        viewing.room.read(data::tokens)
+        let (viewing, who) = viewer::enter(&doors, &id, &request).await?;
+        let holder = Holder::of(who.as_ref(), address(&request));
+        doors.answers.document(&doors.hub, holder, viewing, data::pieces).await
     };
-    let response = match viewing.await {
-        Ok(tokens) => {
+    let response = match body.await {
+        Ok(body) => {
             let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "private, no-store")];
-            (headers, data::body(tokens)).into_response()
+            (headers, body).into_response()
         }
         Err(refusal) => doors.refuse_with(DOOR, &request, &refusal, json!({})),
     };

@@ -18,21 +18,22 @@
 
 mod making;
 mod shell;
-mod stream;
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::http::assets;
+use crate::http::body_out::Items;
+use crate::http::bound::Holder;
 use crate::http::upgrade::{self, Doors};
 use crate::http::viewer;
 use crate::hub::registry::Door;
-use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::view::Revision;
@@ -111,7 +112,8 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
 
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
     doors.knock_for_document(request)?;
-    let (viewing, _) = viewer::enter(doors, id, request).await?;
+    let (viewing, who) = viewer::enter(doors, id, request).await?;
+    let holder = Holder::of(who.as_ref(), upgrade::address(request));
     let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
     let etag = etag(revision);
     let mut response = if has(&request.headers, &etag) {
@@ -120,10 +122,22 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
         Body::empty().into_response()
     } else {
         match form {
-            Form::Html => made(doors.pages.page(doors, &viewing.room).await?, &request.headers),
-            Form::Picture => made(doors.pages.picture(&viewing.room).await?, &request.headers),
-            Form::Json => stream::whole(doors, viewing, Document::json).await?,
-            Form::Markdown => stream::whole(doors, viewing, Document::markdown).await?,
+            Form::Html => {
+                let made = doors.pages.page(doors, &viewing.room).await?;
+                copy(doors, request, holder, viewing, made).await?
+            }
+            Form::Picture => {
+                let made = doors.pages.picture(&viewing.room).await?;
+                copy(doors, request, holder, viewing, made).await?
+            }
+            Form::Json => {
+                let pieces = |items: Items| Box::new(Document::gather(items).json().map(Bytes::from));
+                doors.answers.document(&doors.hub, holder, viewing, pieces).await?.into_response()
+            }
+            Form::Markdown => {
+                let pieces = |items: Items| Box::new(Document::gather(items).markdown().map(Bytes::from));
+                doors.answers.document(&doors.hub, holder, viewing, pieces).await?.into_response()
+            }
         }
     };
     let headers = response.headers_mut();
@@ -139,10 +153,11 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
 }
 
 /// A document that was made, packed for those who take that.
-fn made(made: Made, asker: &HeaderMap) -> Response {
-    let packed = made.gzip.filter(|_| assets::takes_gzip(asker));
+async fn copy(doors: &Doors, asker: &Parts, holder: Holder, viewing: Viewing, made: Made) -> Result<Response, Refusal> {
+    let packed = made.gzip.filter(|_| assets::takes_gzip(&asker.headers));
     let is_packed = packed.is_some();
-    let mut response = Body::from(packed.unwrap_or(made.bytes)).into_response();
+    let pass = Some((Arc::clone(&doors.hub), viewing));
+    let mut response = doors.answers.copy(holder, packed.unwrap_or(made.bytes), pass).await?.into_response();
     let headers = response.headers_mut();
     if is_packed {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -150,7 +165,7 @@ fn made(made: Made, asker: &HeaderMap) -> Response {
     if let Ok(etag) = HeaderValue::from_str(&etag(made.revision)) {
         headers.insert(header::ETAG, etag);
     }
-    response
+    Ok(response)
 }
 
 /// The tag of what this version of the program makes of a revision. Weak, because nobody promises the same bytes.
@@ -202,15 +217,6 @@ fn refused(doors: &Doors, request: &Parts, form: Form, refusal: &Refusal) -> Res
         headers.remove(header::CONTENT_LENGTH);
     }
     response
-}
-
-/// A share's items at one revision. The lock is held for as long as it takes to count the texts up, and copies none.
-fn document(room: &Room) -> Result<(Revision, Document), Refusal> {
-    let (revision, items) = room.read(|state| {
-        let items: Vec<_> = state.items().map(|(key, value)| (key.clone(), value.clone())).collect();
-        (state.revision(), items)
-    })?;
-    Ok((revision, Document::gather(items)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::http::{body_in, opencode};
+use crate::http::{body_in, body_out, opencode};
 use crate::hub::access::failures;
 use crate::share::error::Refusal;
 use crate::viewer::frame;
@@ -64,7 +64,8 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
                 | "connectionsMax"
                 | failures::LIMIT
                 | opencode::RATE_LIMIT
-                | body_in::BODIES_LIMIT => StatusCode::TOO_MANY_REQUESTS,
+                | body_in::BODIES_LIMIT
+                | body_out::PLACES_LIMIT => StatusCode::TOO_MANY_REQUESTS,
                 body_in::TIME_LIMIT => StatusCode::REQUEST_TIMEOUT,
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::contract::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::http::body_in::Bodies;
+use crate::http::body_out::Answers;
 use crate::http::forwarded;
 use crate::http::handover::Socket;
 use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
@@ -63,6 +64,9 @@ pub struct DoorSettings {
     /// credential may have a half of it, all of them together three quarters, and one account a half. Default 256 MiB: four of the
     /// largest.
     pub bodies_bytes_max: usize,
+    /// Whole documents of shares (JSON, Markdown and OpenCode's data) that are on their way at once, shared as above. Default 64: a
+    /// list of 100,000 texts has 4 MB, so together they hold 256 MB, besides values that have since been replaced.
+    pub documents_max: usize,
     /// OpenCode's own API.
     pub opencode: OpenCodeSettings,
 }
@@ -76,6 +80,7 @@ impl Default for DoorSettings {
             account_upgrades_per_minute: often,
             body_within: Duration::from_secs(60),
             bodies_bytes_max: 256 << 20,
+            documents_max: 64,
             opencode: OpenCodeSettings::default(),
         }
     }
@@ -106,6 +111,8 @@ pub struct Doors {
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
     /// Bodies that come in.
     pub(super) bodies: Bodies,
+    /// Large bodies that go out.
+    pub(super) answers: Answers,
     /// Pages and pictures of shares.
     pub(super) pages: Pages,
     pub(super) opencode: OpenCode,
@@ -134,6 +141,7 @@ impl Doors {
         let (members, streams, posts) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(POSTS_MAX)));
         let (metrics, one_max) = (hub.metrics(), settings.opencode.request_bytes_max);
         let bodies = Bodies::new(settings.body_within, settings.bodies_bytes_max, one_max, metrics.body_bytes.clone());
+        let answers = Answers::new(settings.documents_max, metrics.large_answers.clone());
         let galleries = Galleries::new(Arc::clone(&hub), viewer);
         Arc::new(Self {
             hub,
@@ -147,6 +155,7 @@ impl Doors {
             upgrades,
             account_upgrades,
             bodies,
+            answers,
             pages,
             opencode,
             tasks,

@@ -183,13 +183,13 @@ pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, reque
     response
 }
 
-async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread) -> Result<String, Refusal> {
+async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread) -> Result<Body, Refusal> {
     doors.check_comer(request)?;
     let defaults = defaults(params(&request.uri)?.input)?;
     let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
     let holder = Holder::of(principal.as_ref(), address(request));
-    let received = doors.bodies.begin(request, holder, body, UPLINK)?.whole().await?;
-    let refused = |id: &serde_json::Value, refusal: &Refusal| Ok(frame::refused(id, refusal));
+    let received = doors.bodies.begin(request, holder.clone(), body, UPLINK)?.whole().await?;
+    let refused = |id: &serde_json::Value, refusal: &Refusal| Ok(frame::refused(id, refusal).into());
     let uplink = match Uplink::read(received.bytes(), &defaults) {
         Ok(uplink) => uplink,
         Err((id, refusal)) => return refused(&id, &refusal),
@@ -213,8 +213,10 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread)
     let place =
         || Arc::clone(&doors.posts).try_acquire_owned().map_err(|_| Refusal::Unavailable { retry_after_ms: 1_000 });
     let _place = member.is_none().then(place).transpose()?;
+    let viewing = Viewing { room: Arc::clone(&room), pass: pass.clone() };
     let caller = Caller { hub: Arc::clone(&doors.hub), room, pass, member, principal, is_on_socket: false };
-    Ok(uplink.answer(&caller, doors.viewer.command_within).await)
+    let answer = uplink.answer(&caller, doors.viewer.command_within).await;
+    doors.answers.copy(holder, answer.into(), Some((Arc::clone(&doors.hub), viewing))).await
 }
 
 /// `OPTIONS /events/{id}`: a browser asks whether a page of another origin may.

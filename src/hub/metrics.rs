@@ -46,6 +46,8 @@ pub struct Metrics {
     pub frames_encoded: Counter,
     /// Bytes of the bodies of requests that are held in memory, with 16 KiB for each body.
     pub body_bytes: Gauge,
+    /// Answers above 64 KiB that are on their way.
+    pub large_answers: Gauge,
     /// Operations that the bucket did not carry out.
     pub storage_failures: Counter,
     /// From a batch's arrival to the bucket's answer.
@@ -88,6 +90,7 @@ impl Metrics {
             followers: Gauge::default(),
             frames_encoded: Counter::default(),
             body_bytes: Gauge::default(),
+            large_answers: Gauge::default(),
             storage_failures: Counter::default(),
             // 0.25 ms to 8 s: from a memory store to a bucket at the end of its retries.
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
@@ -122,6 +125,7 @@ impl Metrics {
         to.register("followers", "Followers of shares", self.followers.clone());
         to.register("frames_encoded", "Steps written as frames for viewers", self.frames_encoded.clone());
         to.register("body_bytes", "Bytes held for the bodies of requests", self.body_bytes.clone());
+        to.register("large_answers", "Answers above 64 KiB on their way", self.large_answers.clone());
         to.register("storage_failures", "Operations that the bucket did not carry out", self.storage_failures.clone());
         to.register_with_unit(
             "commit",

@@ -215,6 +215,7 @@ fn advice(limit: &str, max: u64, got: u64) -> String {
         "requestBytesMax" => "; send it in several requests".to_owned(),
         "bodyMsMax" => "; send the body faster, or in several requests".to_owned(),
         "bodiesBytesMax" => "; send fewer or smaller requests at once".to_owned(),
+        "answersMax" => "; read the answers that are on their way, or close them".to_owned(),
         _ => String::new(),
     }
 }

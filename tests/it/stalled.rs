@@ -2,3 +2,5 @@
 
 mod bodies;
 mod given_up;
+mod readers;
+mod readers_http2;

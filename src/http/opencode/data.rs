@@ -1,50 +1,80 @@
 //! The state of a share as OpenCode reads it: a list of `SyncData`, the form in which it was sent.
 //!
-//! What is written is taken from the state at one moment, and shares its texts; it is put together piece by piece as the client
-//! reads. Models make one item, as OpenCode sends them; and so do the messages of a session of the newer form (one with a
-//! `location`), which readers of that form ask for.
+//! What is written is put together piece by piece as the client reads, and shares the state's texts. Models make one item, as
+//! OpenCode sends them; and so do the messages of a session of the newer form (one with a `location`), which readers of that form
+//! ask for.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 
-use axum::body::Body;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures::stream;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::contract::sync_data::type_name;
+use crate::http::body_out::{Items, PIECE_BYTES};
 use crate::share::item::{ItemKey, ItemKind, Payload};
-use crate::share::state::State;
 
-/// What goes out at once.
-const PIECE_BYTES: usize = 64 << 10;
-
-/// A piece of the text: what stands between values, or a value.
+/// A part of the text: what stands between values, or a value.
 #[derive(Debug)]
-pub(super) enum Token {
+enum Token {
     Text(Cow<'static, str>),
     Value(Payload),
 }
 
-/// The state, to be written.
-pub(super) fn tokens(state: &State) -> Vec<Token> {
-    let session = state.get(&ItemKey::session());
-    let batch = session.and_then(|session| batch_head(session.as_str()));
+/// The items of a share in this form: pieces of 64 KiB, or of one value where that is larger, which is
+/// not copied.
+pub(super) fn pieces(items: Items) -> impl Iterator<Item = Bytes> + Send + Unpin {
+    let mut tokens = tokens(items).into_iter();
+    // A value that is a piece of its own, and comes after what stands before it.
+    let mut large = None;
+    std::iter::from_fn(move || {
+        if let Some(value) = large.take() {
+            return Some(Bytes::from_owner(Text(value)));
+        }
+        let mut piece = BytesMut::new();
+        while piece.len() < PIECE_BYTES
+            && let Some(token) = tokens.next()
+        {
+            match token {
+                Token::Text(text) => piece.put_slice(text.as_bytes()),
+                Token::Value(value) if value.as_str().len() >= PIECE_BYTES => {
+                    large = Some(value);
+                    break;
+                }
+                Token::Value(value) => piece.put_slice(value.as_str().as_bytes()),
+            }
+        }
+        // There is always something before a value.
+        (!piece.is_empty()).then(|| piece.freeze())
+    })
+}
+
+/// A value as bytes, shared with the state.
+struct Text(Payload);
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_str().as_bytes()
+    }
+}
+
+fn tokens(items: Items) -> Vec<Token> {
+    let session = items.iter().find(|(key, _)| *key == ItemKey::session());
+    let batch = session.and_then(|(_, session)| batch_head(session.as_str()));
     let (mut messages, mut models) = (Vec::new(), Vec::new());
     let mut list = List(vec![Token::Text("[".into())]);
-    for (key, value) in state.items() {
+    for (key, value) in items {
         let kind = key.kind();
         match kind {
-            ItemKind::Model { .. } => models.push(value.clone()),
-            ItemKind::Message { .. } if batch.is_some() => messages.push(value.clone()),
+            ItemKind::Model { .. } => models.push(value),
+            ItemKind::Message { .. } if batch.is_some() => messages.push(value),
             ItemKind::Session
             | ItemKind::SessionDiff
             | ItemKind::Message { .. }
             | ItemKind::Part { .. }
             | ItemKind::Other { .. } => {
                 let head = format!(r#"{{"type":{},"data":"#, type_name(&kind));
-                list.push(head.into(), [value.clone()], "}");
+                list.push(head.into(), [value], "}");
             }
         }
     }
@@ -89,22 +119,4 @@ impl List {
         }
         self.0.push(Token::Text(end.into()));
     }
-}
-
-/// The text, as a body.
-pub(super) fn body(tokens: Vec<Token>) -> Body {
-    let pieces = stream::unfold(tokens.into_iter(), |mut tokens| {
-        let mut piece = BytesMut::new();
-        while piece.len() < PIECE_BYTES
-            && let Some(token) = tokens.next()
-        {
-            piece.put_slice(match &token {
-                Token::Text(text) => text.as_bytes(),
-                Token::Value(value) => value.as_str().as_bytes(),
-            });
-        }
-        let piece = (!piece.is_empty()).then(|| Ok::<Bytes, Infallible>(piece.freeze()));
-        std::future::ready(piece.map(|piece| (piece, tokens)))
-    });
-    Body::from_stream(pieces)
 }

@@ -14,8 +14,8 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
-use crate::http::page::stream::Streams;
-use crate::http::page::{Form, document, shell};
+use crate::http::body_out::items;
+use crate::http::page::{Form, shell};
 use crate::http::upgrade::Doors;
 use crate::hub::room::Room;
 use crate::share::error::Refusal;
@@ -38,7 +38,6 @@ const MAKING_MAX: usize = 4;
 pub struct Pages {
     kept: Cache<(ShareId, Form), Made, Bytewise>,
     making: Arc<Semaphore>,
-    pub(super) streams: Streams,
     #[cfg(feature = "card")]
     card: Option<Arc<crate::viewer::render::Card>>,
 }
@@ -68,7 +67,6 @@ impl Default for Pages {
         Self {
             kept: Cache::with_weighter(KEPT_MAX, KEPT_BYTES_MAX, Bytewise),
             making: Arc::new(Semaphore::new(MAKING_MAX)),
-            streams: Streams::default(),
             #[cfg(feature = "card")]
             card: crate::viewer::render::Card::new().map(Arc::new).ok(),
         }
@@ -138,8 +136,8 @@ impl Pages {
         let from = Arc::clone(room);
         let made = tokio::task::spawn_blocking(move || {
             let _place = place;
-            let (revision, document) = document(&from)?;
-            let bytes = make(revision, document);
+            let (revision, items) = items(&from)?;
+            let bytes = make(revision, Document::gather(items));
             let gzip = bytes.as_ref().filter(|_| form == Form::Html).map(|bytes| packed(bytes));
             Ok::<_, Refusal>(bytes.map(|bytes| Made { revision, bytes, gzip }))
         });

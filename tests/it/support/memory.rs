@@ -6,3 +6,8 @@ pub(crate) fn resident_bytes() -> u64 {
     let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
 }
+
+/// Files and sockets that are open.
+pub(crate) fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}

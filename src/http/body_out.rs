@@ -1,0 +1,208 @@
+//! Bodies that go out: the one way in which an answer above 64 KiB travels, at every door.
+//!
+//! Such an answer has a place among a bounded number (503 when none comes free in 5 s; see [`bound`](super::bound) for who may have
+//! how many), goes out piece by piece as its socket takes them, and before each piece it is asked whether the share is still there
+//! and the asker may still see it. If not, the body ends in an error, so that nobody takes half an answer for a whole one.
+//!
+//! There are two kinds of them. A *document* is made for its asker: a list of the state's texts, put together piece by piece; its
+//! list is gathered on a thread for what blocks. A *copy* is of bytes that the host has anyway, such as the page of a share or its
+//! script, and costs next to nothing but its socket.
+//!
+//! A reader that takes nothing is cut off by whatever carries its answer, however small that is: see [`stall`](super::stall).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::http::bound::{Bound, Full, Held, Holder};
+use crate::hub::Hub;
+use crate::hub::room::Room;
+use crate::hub::visibility::Viewing;
+use crate::share::error::Refusal;
+use crate::share::item::{ItemKey, Payload};
+use crate::share::view::Revision;
+
+/// An answer with more than this takes a place, and goes out in pieces of so much: what a socket takes at once.
+pub(super) const PIECE_BYTES: usize = 64 << 10;
+
+/// Copies that are on their way at once.
+const COPIES_MAX: usize = 1_024;
+
+/// How long an answer waits for a place.
+const PLACE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The limit on the places of one address or account, by its name.
+pub(super) const PLACES_LIMIT: &str = "answersMax";
+
+/// The items of a share, in the order in which they first came.
+pub(super) type Items = Vec<(ItemKey, Payload)>;
+
+/// The large answers of one host.
+#[derive(Debug)]
+pub(super) struct Answers {
+    documents: Arc<Bound>,
+    copies: Arc<Bound>,
+}
+
+impl Answers {
+    /// `documents_max`: documents that are on their way at once. The gauge shows how many large answers are.
+    pub(super) fn new(documents_max: usize, gauge: Gauge) -> Self {
+        Self { documents: Bound::new(documents_max, gauge.clone()), copies: Bound::new(COPIES_MAX, gauge) }
+    }
+
+    /// A document of a share's items, for whoever may see the share. `pieces` is called on a thread for what blocks; what it gives
+    /// is asked for the next piece when the last one has left.
+    ///
+    /// # Errors
+    /// The share is gone, or there is no place.
+    pub(super) async fn document<P>(
+        &self,
+        hub: &Arc<Hub>,
+        holder: Holder,
+        viewing: Viewing,
+        pieces: impl FnOnce(Items) -> P + Send + 'static,
+    ) -> Result<Body, Refusal>
+    where
+        P: Iterator<Item = Bytes> + Send + Unpin + 'static,
+    {
+        let place = place(&self.documents, holder).await?;
+        let room = Arc::clone(&viewing.room);
+        let gathered = tokio::task::spawn_blocking(move || items(&room).map(|(_, items)| pieces(items))).await;
+        let pieces = gathered.map_err(|_panicked| {
+            tracing::error!("a document could not be gathered");
+            Refusal::Unspecified { message: "this document could not be made: see the host's log".into() }
+        })??;
+        let pass = Some((Arc::clone(hub), viewing));
+        Ok(Body::new(Outgoing { pieces, left: None, pass, _place: place }))
+    }
+
+    /// A copy of bytes that the host has anyway. `pass`: what they show, if not everybody may see it.
+    ///
+    /// # Errors
+    /// They are many, and there is no place.
+    pub(super) async fn copy(
+        &self,
+        holder: Holder,
+        bytes: Bytes,
+        pass: Option<(Arc<Hub>, Viewing)>,
+    ) -> Result<Body, Refusal> {
+        if bytes.len() <= PIECE_BYTES {
+            return Ok(Body::from(bytes));
+        }
+        let place = place(&self.copies, holder).await?;
+        let left = Some(bytes.len() as u64);
+        Ok(Body::new(Outgoing { pieces: Slices(bytes), left, pass, _place: place }))
+    }
+}
+
+/// A share's items at one revision. The lock is held for as long as it takes to count the texts up, and copies none.
+///
+/// # Errors
+/// The share is gone.
+pub(super) fn items(room: &Room) -> Result<(Revision, Items), Refusal> {
+    room.read(|state| {
+        let items: Items = state.items().map(|(key, value)| (key.clone(), value.clone())).collect();
+        (state.revision(), items)
+    })
+}
+
+async fn place(of: &Arc<Bound>, holder: Holder) -> Result<Held, Refusal> {
+    of.hold_within(holder, 1, PLACE_WITHIN).await.map_err(|full| match full {
+        Full::One(max) => Refusal::limit(PLACES_LIMIT, max, max + 1),
+        Full::All => Refusal::Unavailable { retry_after_ms: 10_000 },
+    })
+}
+
+/// A body that is made as it is read.
+struct Outgoing<P> {
+    pieces: P,
+    /// Bytes that are still to come, if that is known.
+    left: Option<u64>,
+    /// What it shows, and what lets its reader see that; `None`: everybody may.
+    pass: Option<(Arc<Hub>, Viewing)>,
+    _place: Held,
+}
+
+impl<P: Iterator<Item = Bytes> + Unpin> HttpBody for Outgoing<P> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some((hub, Viewing { room, pass })) = &self.pass
+            && hub.check(room, pass).is_err()
+        {
+            return Poll::Ready(Some(Err(io::ErrorKind::PermissionDenied.into())));
+        }
+        let piece = self.pieces.next();
+        if let (Some(left), Some(piece)) = (&mut self.left, &piece) {
+            *left = left.saturating_sub(piece.len() as u64);
+        }
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// Bytes in pieces.
+struct Slices(Bytes);
+
+impl Iterator for Slices {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let count = self.0.len().min(PIECE_BYTES);
+        (count > 0).then(|| self.0.split_to(count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Holder {
+        Holder::of(None, Some([192, 0, 2, last].into()))
+    }
+
+    /// S125: an address has half of the places, and others wait for a while for one.
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_has_a_place_or_is_told_to_come_back() {
+        let answers = Answers::new(4, Gauge::default());
+        let place = async |last| place(&answers.documents, address(last)).await;
+        let (first, second) = (place(1).await.unwrap(), place(1).await.unwrap());
+        assert_eq!(place(1).await.unwrap_err(), Refusal::limit(PLACES_LIMIT, 2, 3));
+        let _third = place(2).await.unwrap();
+        assert_eq!(place(3).await.unwrap_err(), Refusal::Unavailable { retry_after_ms: 10_000 });
+        let (waits, ()) = tokio::join!(place(1), async { drop(first) });
+        drop((waits.unwrap(), second));
+    }
+
+    #[tokio::test]
+    async fn a_copy_says_how_long_it_is_and_goes_in_pieces() {
+        let answers = Answers::new(4, Gauge::default());
+        let bytes = Bytes::from(vec![b'x'; 3 * PIECE_BYTES + 1]);
+        let mut body = answers.copy(address(1), bytes, None).await.unwrap();
+        let mut lengths = Vec::new();
+        while !body.is_end_stream() {
+            let left = (3 * PIECE_BYTES + 1 - lengths.iter().sum::<usize>()) as u64;
+            assert_eq!(body.size_hint().exact(), Some(left));
+            let frame = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap();
+            lengths.push(frame.into_data().unwrap().len());
+        }
+        assert_eq!(lengths, [PIECE_BYTES, PIECE_BYTES, PIECE_BYTES, 1]);
+        drop(body);
+        assert!(answers.copies.hold(address(1), COPIES_MAX / 2).is_ok(), "its place was given back");
+        assert_eq!(answers.copies.hold(address(1), COPIES_MAX / 2 + 1).unwrap_err(), Full::One(COPIES_MAX / 2));
+    }
+}
