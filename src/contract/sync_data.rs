@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    /// E20: what is wrong is said of a member that stands twice, whatever its type.
+    /// What is wrong is said of a member that stands twice, whatever its type.
     #[test]
     fn a_member_that_stands_twice_is_told_as_that() {
         let reason = |kind, json| match read(kind, json) {

@@ -57,7 +57,7 @@ fn refusing(message: &str) -> String {
     url
 }
 
-/// E14: the words of a host that refuses, by every command that asks one, for people and as JSON.
+/// The words of a host that refuses, by every command that asks one, for people and as JSON.
 #[test]
 fn no_refusal_of_a_host_commands_a_terminal() {
     let url = refusing(WORDS);
@@ -95,7 +95,7 @@ fn no_refusal_of_a_host_commands_a_terminal() {
     assert_eq!(obeyed(&piped.stderr), "", "{:?}", piped.stderr);
 }
 
-/// E14: what a host says of itself, of shares and of connections, and in the log.
+/// What a host says of itself, of shares and of connections, and in the log.
 #[test]
 fn no_answer_of_a_host_commands_a_terminal() {
     let host = WordyHost::start(WORDS);
@@ -120,7 +120,7 @@ fn no_answer_of_a_host_commands_a_terminal() {
     assert!(logged.stderr.matches("[31mred").count() >= 1, "{}", logged.stderr);
 }
 
-/// E14: the log of a client, in both its forms, where it says why the host would not have it.
+/// The log of a client, in both its forms, where it says why the host would not have it.
 #[test]
 fn no_line_of_the_log_commands_a_terminal() {
     let url = refusing(WORDS);
@@ -137,7 +137,7 @@ fn no_line_of_the_log_commands_a_terminal() {
     }
 }
 
-/// E15: a share of a stranger, by every command that shows what it holds; a file and a pipe get it as it is.
+/// A share of a stranger, by every command that shows what it holds; a file and a pipe get it as it is.
 #[test]
 fn no_text_of_a_share_commands_a_terminal() {
     let store = Home::new();
@@ -182,7 +182,7 @@ fn no_text_of_a_share_commands_a_terminal() {
     }
 }
 
-/// E14: a store's own words: labels of tokens, and names of objects that somebody put there.
+/// A store's own words: labels of tokens, and names of objects that somebody put there.
 #[test]
 fn no_word_of_a_store_commands_a_terminal() {
     let home = Home::new().set("CAPSHARE_STORE", "store");

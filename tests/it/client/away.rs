@@ -172,7 +172,7 @@ async fn the_hosts_own_word_is_final_however_it_is_framed() {
     }
 }
 
-/// E20: behind a proxy that does not pass the upgrade on, the host's 426 is told as what it is, and is survived.
+/// S126: behind a proxy that does not pass the upgrade on, the host's 426 is told as what it is, and is survived.
 #[tokio::test]
 async fn a_proxy_that_strips_the_upgrade_is_named() {
     let served = Served::with_keys().await;
