@@ -180,8 +180,8 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::StorageFailure { .. } | Self::Unavailable { .. } => true,
-            Self::UpgradeFailed { status, .. } => matches!(status, 0 | 408 | 425 | 429 | 500..),
-            Self::Unauthorized { .. }
+            Self::UpgradeFailed { .. }
+            | Self::Unauthorized { .. }
             | Self::NotFound { .. }
             | Self::InvalidSecret { .. }
             | Self::RouteMismatch { .. }
