@@ -1,5 +1,6 @@
 //! `capshare admin`: who is connected to a host, telling them something, closing connections, draining it.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use capshare::client::Admin;
@@ -83,21 +84,40 @@ pub(crate) async fn run(command: AdminCommand, environment: &Environment, output
 async fn connections(args: AdminConnections, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host.into(), environment)?;
     let admin = target.client.admin();
-    let stop = if args.watch { Some(stop::on_signal()?) } else { None };
-    loop {
-        show(&admin, args.watch, &target, output).await?;
-        let Some(stop) = &stop else { break };
+    if args.watch {
+        let stop = stop::on_signal()?;
+        let telling = tokio::spawn(target.tell_of_losses(*output));
         tokio::select! {
-            () = stop.cancelled() => break,
-            () = tokio::time::sleep(WATCH_EVERY) => {}
+            () = stop.cancelled() => {}
+            ended = keep_showing(&admin, &target, output) => match ended? {},
         }
+        telling.abort();
+    } else {
+        let all = admin.connections().await.map_err(|error| target.failure(&error))?;
+        show(&all, false, output)?;
     }
     target.client.close().await;
     Ok(())
 }
 
-async fn show(admin: &Admin, afresh: bool, target: &Target, output: &mut Output) -> Result<(), Failure> {
-    let all = admin.connections().await.map_err(|error| target.failure(&error))?;
+/// Shows them again and again. A host that goes away afterwards is waited for.
+async fn keep_showing(admin: &Admin, target: &Target, output: &mut Output) -> Result<Infallible, Failure> {
+    let mut were_shown = false;
+    loop {
+        match admin.connections().await {
+            Ok(all) => {
+                show(&all, true, output)?;
+                were_shown = true;
+            }
+            // Whoever tells of losses has said so.
+            Err(error) if were_shown && error.is_transient() => {}
+            Err(error) => return Err(target.failure(&error)),
+        }
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+fn show(all: &[ConnectionInfo], afresh: bool, output: &mut Output) -> Result<(), Failure> {
     if output.is_json() {
         return match afresh {
             // Each look is one line, so that a reader knows where it ends.
@@ -112,7 +132,7 @@ async fn show(admin: &Admin, afresh: bool, target: &Target, output: &mut Output)
         "{:16}  {:20}  {:10}  {:6}  {:24}  {:>10}  {:>10}  {:>5}  {:>8}  STATES\n",
         "ID", "ACCOUNT", "CREDENTIAL", "DOOR", "SINCE", "IN", "OUT", "CALLS", "QUEUE"
     );
-    for connection in &all {
+    for connection in all {
         let states = connection.states.join(",");
         let states = if states.is_empty() { "-".into() } else { clean::word(&states) };
         let account = if connection.account.is_empty() { "-".into() } else { clean::word(&connection.account) };

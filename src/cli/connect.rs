@@ -11,6 +11,7 @@ use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
 use capshare::share::grant::GrantToken;
 use capshare::share::id::ShareId;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cli::args;
@@ -107,40 +108,7 @@ impl Target {
     /// Says that the host is away, how long it has been, and when it is back, for as long as the client lives: queues and
     /// watches wait without a word.
     pub(crate) fn tell_of_losses(&self, mut output: Output) -> impl Future<Output = ()> + use<> {
-        let mut state = self.client.state();
-        async move {
-            let (mut was_connected, mut away) = (false, None::<Away>);
-            while state.changed().await.is_ok() {
-                let now = state.borrow_and_update().clone();
-                match now {
-                    ConnectionState::Waiting { cause, .. } => {
-                        let (cause, at) = (cause.to_string(), Instant::now());
-                        let cause = clean::word(&cause);
-                        let away = away.get_or_insert(Away { since: at, told: None });
-                        match away.told {
-                            None if was_connected => {
-                                output.note(&format!("the connection is lost ({cause}); trying again, nothing is lost"))
-                            }
-                            None => output.note(&format!("the host is away ({cause}); trying again")),
-                            Some(told) if at - told >= TELL_AGAIN_AFTER => {
-                                let minutes = (at - away.since).as_secs() / 60;
-                                output
-                                    .note(&format!("the host has been away for {minutes} min ({cause}); trying again"));
-                            }
-                            Some(_) => continue,
-                        }
-                        away.told = Some(at);
-                    }
-                    ConnectionState::Connected(_) => {
-                        if away.take().is_some() {
-                            output.note(if was_connected { "connected again" } else { "connected" });
-                        }
-                        was_connected = true;
-                    }
-                    ConnectionState::Idle | ConnectionState::Connecting { .. } | ConnectionState::Closed(_) | _ => {}
-                }
-            }
-        }
+        tell_of_losses(self.client.state(), move |text| output.note(text))
     }
 
     /// Resolves when the client has ended for good, with why.
@@ -155,11 +123,53 @@ impl Target {
     }
 }
 
+/// Says by `note` what becomes of a connection, until its client is gone.
+async fn tell_of_losses(mut state: watch::Receiver<ConnectionState>, mut note: impl FnMut(&str)) {
+    let (mut was_connected, mut away) = (false, None::<Away>);
+    while state.changed().await.is_ok() {
+        let now = state.borrow_and_update().clone();
+        match now {
+            ConnectionState::Waiting { cause, .. } => {
+                let (is_proxy, at) = (matches!(cause, Lost::Proxy { .. }), Instant::now());
+                let cause = cause.to_string();
+                let cause = clean::word(&cause);
+                let away = away.get_or_insert(Away { since: at, told: None, proxy_was_told: false });
+                match away.told {
+                    None if was_connected => {
+                        note(&format!("the connection is lost ({cause}); trying again, nothing is lost"))
+                    }
+                    None => note(&format!("the host is away ({cause}); trying again")),
+                    // A cut comes first, and says nothing of what answers from then on.
+                    Some(_) if is_proxy && !away.proxy_was_told => {
+                        note(&format!("the host is away ({cause}); trying again"));
+                    }
+                    Some(told) if at - told >= TELL_AGAIN_AFTER => {
+                        let minutes = (at - away.since).as_secs() / 60;
+                        note(&format!("the host has been away for {minutes} min ({cause}); trying again"));
+                    }
+                    Some(_) => continue,
+                }
+                away.told = Some(at);
+                away.proxy_was_told |= is_proxy;
+            }
+            ConnectionState::Connected(_) => {
+                if away.take().is_some() {
+                    note(if was_connected { "connected again" } else { "connected" });
+                }
+                was_connected = true;
+            }
+            ConnectionState::Idle | ConnectionState::Connecting { .. } | ConnectionState::Closed(_) | _ => {}
+        }
+    }
+}
+
 /// A host that does not answer.
 struct Away {
     since: Instant,
     /// When that was said last.
     told: Option<Instant>,
+    /// It was said what answers in its place.
+    proxy_was_told: bool,
 }
 
 /// A token as it was typed; what is none is not repeated.
@@ -266,7 +276,46 @@ fn exit_of_refusal(refusal: &Refusal) -> Exit {
 
 #[cfg(test)]
 mod tests {
-    use super::origin;
+    use super::*;
+
+    /// It is said when the host goes away, and once a minute for as long as it is, however often it is tried.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_stays_away_is_told_once_a_minute() {
+        let (states, state) = watch::channel(ConnectionState::Idle);
+        let mut told = Vec::new();
+        let telling = tell_of_losses(state, |text| told.push(text.to_owned()));
+        let trying = async move {
+            // An attempt each ten seconds, for two minutes and a half.
+            for _ in 0..16 {
+                let cause = Lost::Connection("no\nroute".into());
+                states.send_replace(ConnectionState::Waiting { delay: Duration::from_secs(10), cause });
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            drop(states);
+        };
+        tokio::join!(telling, trying);
+        let away = |said: &str| format!("the host {said} (no\u{fffd}route); trying again");
+        assert_eq!(told, [away("is away"), away("has been away for 1 min"), away("has been away for 2 min")]);
+    }
+
+    /// What answers in the place of a host that was cut off is said when it does, and not anew at each attempt.
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_answers_is_told_once() {
+        let (states, state) = watch::channel(ConnectionState::Idle);
+        let mut told = Vec::new();
+        let telling = tell_of_losses(state, |text| told.push(text.to_owned()));
+        let trying = async move {
+            let proxy = |status| Lost::Proxy { status, answer: "in HTML".into() };
+            for cause in [Lost::Connection("a cut".into()), proxy(404), proxy(502), Lost::Connection("refused".into())]
+            {
+                states.send_replace(ConnectionState::Waiting { delay: Duration::from_secs(1), cause });
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::join!(telling, trying);
+        let away = |cause: &str| format!("the host is away ({cause}); trying again");
+        assert_eq!(told, [away("a cut"), away("a proxy answered 404 in HTML")]);
+    }
 
     #[test]
     fn the_same_host_has_one_origin() {

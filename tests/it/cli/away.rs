@@ -38,26 +38,19 @@ fn push_and_watch_say_that_the_host_is_away_and_come_back() {
     let mut watch = home.start(&["watch", "--to", &to, &id]);
     watch.stdout.wait_for(|line| line.contains("message/msg_1"));
 
-    let mut number = 1;
-    for answer in [
-        TRAEFIK,
-        "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 403 Forbidden\r\n\r\n",
-    ] {
-        let before = relay.answered_instead();
-        relay.answer(answer);
-        for stderr in [&mut push.stderr, &mut watch.stderr] {
-            stderr.wait_for(|line| line.contains("the connection is lost"));
-        }
-        number += 1;
-        append(&message(&format!("msg_{number}")));
-        runtime.block_on(relay.has_answered(before + 4));
-        relay.forward();
-        for stderr in [&mut push.stderr, &mut watch.stderr] {
-            stderr.wait_for(|line| line.contains("connected again"));
-        }
-        watch.stdout.wait_for(|line| line.contains(&format!("message/msg_{number}")));
+    let before = relay.answered_instead();
+    relay.answer(TRAEFIK);
+    for stderr in [&mut push.stderr, &mut watch.stderr] {
+        stderr.wait_for(|line| line.contains("the connection is lost"));
+        stderr.wait_for(|line| line.contains("the host is away (a proxy answered 404 in plain text"));
     }
+    append(&message("msg_2"));
+    runtime.block_on(relay.has_answered(before + 4));
+    relay.forward();
+    for stderr in [&mut push.stderr, &mut watch.stderr] {
+        stderr.wait_for(|line| line.contains("connected again"));
+    }
+    watch.stdout.wait_for(|line| line.contains("message/msg_2"));
     push.signal("-INT");
     push.wait().ends_with(0);
 }
@@ -111,4 +104,26 @@ fn push_ends_when_its_share_takes_no_more() {
     home.run(&["rm", "--to", &host.url, &id]).ends_with(0);
     OpenOptions::new().append(true).open(&file).unwrap().write_all(message("msg_2").as_bytes()).unwrap();
     assert_eq!(push.wait().ends_with(3).error()["code"], "NotFound");
+}
+
+/// S126: `admin connections --watch` waits for a host that goes away, too.
+#[test]
+fn a_look_at_the_connections_goes_on_when_the_host_is_back() {
+    let home = Home::new();
+    let host = home.serve(&["--key", "ops:admin=a-key-that-nobody-may-read"]);
+    let runtime = Runtime::new().unwrap();
+    let relay = runtime.block_on(Relay::to(host.url.strip_prefix("http://").unwrap().parse().unwrap()));
+    let to = format!("http://{}", relay.address);
+    let home = home.set("CAPSHARE_TOKEN", "a-key-that-nobody-may-read").set("CAPSHARE_TO", &to);
+    let mut watch = home.start(&["admin", "connections", "--watch", "--json", "--timeout", "1s"]);
+    watch.stdout.wait_for(|line| line.contains("ops"));
+    let before = relay.answered_instead();
+    relay.answer(TRAEFIK);
+    watch.stderr.wait_for(|line| line.contains("a proxy answered 404"));
+    runtime.block_on(relay.has_answered(before + 5));
+    relay.forward();
+    watch.stderr.wait_for(|line| line.contains("connected again"));
+    watch.stdout.wait_for(|line| line.contains("ops"));
+    watch.signal("-INT");
+    watch.wait().ends_with(0);
 }

@@ -228,7 +228,7 @@ export async function reader(url, options = {}) {
   page.wrong = []
   const wrong = text => expect.some(fits => fits.test(text)) || page.wrong.push(text)
   page.on("console", message => ["error", "warning"].includes(message.type()) && wrong(`${message.type()}: ${message.text()}`))
-  page.on("pageerror", error => wrong(`uncaught: ${error.stack}`))
+  page.on("pageerror", error => wrong(`uncaught: ${error.name}: ${error.message}\n${error.stack}`))
   if (frames) page.on("websocket", socket => socket.on("framereceived", ({ payload }) => frames.push(JSON.parse(payload))))
   page.on("dialog", dialog => (wrong(`dialog: ${dialog.message()}`), dialog.dismiss()))
   page.on("request", request => {
