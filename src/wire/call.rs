@@ -3,7 +3,8 @@
 //! capnp-rpc gives a guard no way to tell which of the peer's calls it runs, and a vat none to stop a call so that it is
 //! answered. But it makes a call on a settled object while it handles the message, before it asks the vat for the next one. So
 //! the vat hands the call out here, the guard takes it up, and by the time the vat is asked for another message it knows whether
-//! anybody did. A call on a promise is made later, by nobody's hand: it is not known here.
+//! anybody did. A call on a promise that is not resolved is made later, outside the handling of its message: no guard can take
+//! that up.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

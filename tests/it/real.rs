@@ -70,7 +70,7 @@ async fn foreign_clients_and_the_host_ping_each_other_every_second() {
 
 /// Runs a client against a host that pings every second.
 async fn pinged(client: impl FnOnce(&str) + Send + 'static) {
-    let access = SingleAccount::new("local".parse().expect("an account"));
+    let access = SingleAccount::of_this_machine("local".parse().expect("an account"));
     let host = Served::over(Arc::new(InMemory::new()), Arc::new(access), |settings| {
         settings.rpc.ping_interval = Duration::from_secs(1);
     })

@@ -155,7 +155,6 @@ impl Ledger {
 
     fn judge(&self, message: &Reader<OwnedSegments>) -> capnp::Result<Verdict> {
         let vines = |vines: Vec<Vine>| if vines.is_empty() { Verdict::Nothing } else { Verdict::Vines(vines) };
-        // Not `_`: what is done to these is all that is done.
         match message.get_root::<message::Reader<'_>>()?.which()? {
             message::Call(call) => {
                 let call = call?;
