@@ -101,12 +101,13 @@ const ENDS_WITHIN: Duration = Duration::from_millis(100);
 /// What a call that was not answered came to. capnp-rpc marks what the peer said, be it of this call or, as its last words, of
 /// the whole connection; a client may call an error of its own "disconnected", and the connection is there all the same.
 async fn client_error(error: capnp::Error, caller: &Caller) -> PushError {
-    let Some(words) = peers_words(&error) else {
-        let is_gone = error.kind == capnp::ErrorKind::Disconnected;
-        return if is_gone { PushError::ConnectionGone } else { PushError::ClientError(error.extra) };
+    let words = peers_words(&error);
+    let is_disconnected = error.kind == capnp::ErrorKind::Disconnected;
+    // What was not said by the peer comes from the connection itself, which may have failed because of another message.
+    let is_gone = match words {
+        None if is_disconnected => true,
+        Some(_) if !is_disconnected => false,
+        _ => timeout(ENDS_WITHIN, caller.entry.outlet.ended()).await.is_ok(),
     };
-    if error.kind == capnp::ErrorKind::Disconnected && timeout(ENDS_WITHIN, caller.entry.outlet.ended()).await.is_ok() {
-        return PushError::ConnectionGone;
-    }
-    PushError::ClientError(words.to_owned())
+    if is_gone { PushError::ConnectionGone } else { PushError::ClientError(words.unwrap_or(&error.extra).to_owned()) }
 }
