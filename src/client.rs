@@ -44,12 +44,14 @@ mod hello;
 mod items;
 mod link;
 mod listing;
+mod mutation;
 mod push;
 mod queue;
 mod random;
 mod reads;
 pub mod redact;
 mod replica;
+mod send;
 mod share;
 mod state;
 mod upload;
@@ -77,6 +79,9 @@ pub use self::grants::Restored;
 pub use self::items::Items;
 use self::link::Link;
 pub use self::listing::Listing;
+#[cfg(feature = "mutations")]
+pub use self::mutation::Mutation;
+use self::mutation::Planted;
 pub use self::push::{Answer, Push, PushHandler};
 pub use self::random::Backoff;
 use self::redact::Redaction;
@@ -101,6 +106,7 @@ pub struct Client {
     close: CancellationToken,
     limits: QueueSettings,
     redaction: Redaction,
+    planted: Planted,
 }
 
 /// What handles need of the settings.
@@ -141,7 +147,7 @@ impl Client {
             call_timeout: settings.call_timeout,
         };
         let turns = Arc::new(Semaphore::new(defaults::CALLS_AT_ONCE_MAX));
-        Self { commands, turns, state, close, limits, redaction }
+        Self { commands, turns, state, close, limits, redaction, planted: settings.planted }
     }
 
     /// What the connection is doing, to be read and to be watched.

@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use capnp::capability::FromClientHook as _;
 
+use crate::client::error::ClientError;
 use crate::client::link::Session;
+use crate::client::send::send;
 use crate::share::grant::GrantToken;
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
@@ -64,15 +66,18 @@ impl Owner {
     }
 
     /// The capability, before it is there.
-    pub(crate) fn share(&self, session: &Session) -> share::Client {
+    ///
+    /// # Errors
+    /// What it is had by is larger than a message may be.
+    pub(crate) fn share(&self, session: &Session) -> Result<share::Client, ClientError> {
         match self {
             Self::Secret(id, secret) => {
                 let mut request = session.rpc.open_share_request();
                 request.get().set_share_id(id.as_str());
                 request.get().set_secret(secret.reveal());
-                request.send().pipeline.get_share()
+                Ok(send(request)?.pipeline.get_share())
             }
-            Self::Token(token) => restore(session, token).get_share(),
+            Self::Token(token) => Ok(restore(session, token)?.get_share()),
         }
     }
 }
@@ -86,11 +91,14 @@ impl WriteAccess {
     }
 
     /// The capability, before it is there.
-    pub(crate) fn writer(&self, session: &Session) -> share_writer::Client {
+    ///
+    /// # Errors
+    /// What it is had by is larger than a message may be.
+    pub(crate) fn writer(&self, session: &Session) -> Result<share_writer::Client, ClientError> {
         match self {
-            Self::Full(owner) => owner.share(session).client.cast_to(),
-            Self::Narrowed(owner) => owner.share(session).narrow_to_write_request().send().pipeline.get_writer(),
-            Self::Token(token) => restore(session, token).get_writer(),
+            Self::Full(owner) => Ok(owner.share(session)?.client.cast_to()),
+            Self::Narrowed(owner) => Ok(send(owner.share(session)?.narrow_to_write_request())?.pipeline.get_writer()),
+            Self::Token(token) => Ok(restore(session, token)?.get_writer()),
         }
     }
 }
@@ -105,27 +113,30 @@ impl ReadAccess {
     }
 
     /// The capability, before it is there.
-    pub(crate) fn view(&self, session: &Rc<Session>) -> share_view::Client {
+    ///
+    /// # Errors
+    /// What it is had by is larger than a message may be.
+    pub(crate) fn view(&self, session: &Rc<Session>) -> Result<share_view::Client, ClientError> {
         match self {
             Self::Id(id) => {
                 let mut request = session.rpc.view_share_request();
                 request.get().set_share_id(id.as_str());
-                request.send().pipeline.get_view()
+                Ok(send(request)?.pipeline.get_view())
             }
-            Self::Full(owner) => owner.share(session).client.cast_to(),
+            Self::Full(owner) => Ok(owner.share(session)?.client.cast_to()),
             Self::Narrowed(owner, until) => {
-                let mut request = owner.share(session).narrow_to_read_request();
+                let mut request = owner.share(session)?.narrow_to_read_request();
                 request.get().set_until(until.map_or(0, |until| until.0));
-                request.send().pipeline.get_view()
+                Ok(send(request)?.pipeline.get_view())
             }
-            Self::Token(token) => restore(session, token).get_view(),
+            Self::Token(token) => Ok(restore(session, token)?.get_view()),
         }
     }
 }
 
 /// The three of a token; those that it does not give refuse.
-fn restore(session: &Session, token: &GrantToken) -> share_rpc::restore_results::Pipeline {
+fn restore(session: &Session, token: &GrantToken) -> Result<share_rpc::restore_results::Pipeline, ClientError> {
     let mut request = session.rpc.restore_request();
     request.get().set_token(token.reveal());
-    request.send().pipeline
+    Ok(send(request)?.pipeline)
 }

@@ -42,7 +42,7 @@ impl Admin {
                     request.get().set_cursor(cursor.as_str());
                     request.get().set_limit(limit);
                     async move {
-                        let response = request.send().promise.await?;
+                        let response = session.ask(request).await?;
                         Ok(read_connections(response.get()?.get_result()?)?)
                     }
                 })
@@ -81,7 +81,7 @@ impl Admin {
                     let mut request = object(&session).close_request();
                     write_which(&which, request.get().init_which());
                     async move {
-                        let response = request.send().promise.await?;
+                        let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)
                     }
                 })
@@ -105,7 +105,7 @@ impl Admin {
                     request.get().set_account(account.as_str());
                     write_action(&action, request.get().init_action());
                     async move {
-                        let response = request.send().promise.await?;
+                        let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)
                     }
                 })
@@ -139,7 +139,7 @@ impl Admin {
                         list.set(at, id.as_str());
                     }
                     async move {
-                        let response = request.send().promise.await?;
+                        let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)
                     }
                 })
@@ -162,7 +162,7 @@ impl Admin {
                     let mut request = object(&session).drain_request();
                     request.get().set_deadline(deadline.unwrap_or_default().0);
                     async move {
-                        let response = request.send().promise.await?;
+                        let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)
                     }
                 })
@@ -182,7 +182,7 @@ impl Admin {
                 link.call(Policy::Again, |session| {
                     let request = object(&session).stats_request();
                     async move {
-                        let response = request.send().promise.await?;
+                        let response = session.ask(request).await?;
                         Ok(read_stats(response.get()?.get_result()?)?)
                     }
                 })

@@ -15,6 +15,9 @@ use crate::client::defaults;
 use crate::client::dial::{Dial, Url, WebSocketDialer, platform_config};
 use crate::client::driver::Driver;
 use crate::client::link::Link;
+#[cfg(feature = "mutations")]
+use crate::client::mutation::Mutation;
+use crate::client::mutation::Planted;
 use crate::client::random::Backoff;
 use crate::client::redact::{Redact, Redaction};
 use crate::client::state::ConnectionState;
@@ -95,6 +98,7 @@ pub struct Builder {
     queue_bytes_max: usize,
     seed: Option<u64>,
     redaction: Redaction,
+    planted: Planted,
 }
 
 /// What the driver goes by.
@@ -111,6 +115,7 @@ pub(crate) struct Settings {
     pub(crate) queue_items_max: usize,
     pub(crate) queue_bytes_max: usize,
     pub(crate) seed: Option<u64>,
+    pub(crate) planted: Planted,
 }
 
 impl Builder {
@@ -140,6 +145,7 @@ impl Builder {
             queue_bytes_max: defaults::QUEUE_BYTES_MAX,
             seed: None,
             redaction: None,
+            planted: Planted::default(),
         }
     }
 
@@ -223,6 +229,13 @@ impl Builder {
         self
     }
 
+    /// Builds a bug in, for the tests that show that the simulation finds it. Default: none.
+    #[cfg(feature = "mutations")]
+    pub fn mutation(mut self, mutation: Mutation) -> Self {
+        self.planted.mutation = Some(mutation);
+        self
+    }
+
     /// A client with a thread of its own, "capshare-client". It may be used from any runtime, or several. Nothing is
     /// dialled before the first call.
     ///
@@ -287,6 +300,7 @@ impl Builder {
             queue_items_max: self.queue_items_max,
             queue_bytes_max: self.queue_bytes_max,
             seed: self.seed,
+            planted: self.planted,
         })
     }
 }

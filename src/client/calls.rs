@@ -3,6 +3,7 @@
 //! `response.get()` is called once for each answer, because each counts against the read limit; capabilities are taken
 //! from a pipeline only before the answer is there.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::contract::visibility::{read_visibility_set, write_visibility};
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
+use crate::share::limits::ITEM_BYTES_MAX;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
@@ -109,7 +111,7 @@ pub(crate) async fn create_share(
         write_items(&batch.changes, params.reborrow().init_initial_data(len(&batch)));
         write_batch_stamp(&batch, params.init_stamp());
     }
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     match response.get()?.get_result()?.which()? {
         create_result::Which::Created(created) => Ok(Created {
             id: text(created.get_id()?)?.parse().map_err(Refusal::from)?,
@@ -131,14 +133,14 @@ pub(crate) async fn sync(session: Rc<Session>, access: WriteAccess, batch: Rc<Ba
         params.set_secret(secret.reveal());
         write_items(&batch.changes, params.reborrow().init_data(len(&batch)));
         write_batch_stamp(&batch, params.init_stamp());
-        let response = request.send().promise.await?;
+        let response = session.ask(request).await?;
         return Ok(read_synced(response.get()?.get_result()?)?);
     }
-    let mut request = access.writer(&session).sync_request();
+    let mut request = access.writer(&session)?.sync_request();
     let mut params = request.get();
     write_items(&batch.changes, params.reborrow().init_data(len(&batch)));
     write_batch_stamp(&batch, params.init_stamp());
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     Ok(read_synced(response.get()?.get_result()?)?)
 }
 
@@ -148,11 +150,11 @@ pub(crate) async fn delete(session: Rc<Session>, owner: Owner) -> Result<(), Cli
             let mut request = session.rpc.delete_share_request();
             request.get().set_share_id(id.as_str());
             request.get().set_secret(secret.reveal());
-            let response = request.send().promise.await?;
+            let response = session.ask(request).await?;
             read_deleted(response.get()?.get_result()?)
         }
         Owner::Token(_) => {
-            let response = owner.share(&session).remove_request().send().promise.await?;
+            let response = session.ask(owner.share(&session)?.remove_request()).await?;
             read_deleted(response.get()?.get_result()?)
         }
     }
@@ -171,9 +173,9 @@ pub(crate) async fn set_expiry(
     access: WriteAccess,
     ttl: Option<Duration>,
 ) -> Result<Option<Timestamp>, ClientError> {
-    let mut request = access.writer(&session).set_expiry_request();
+    let mut request = access.writer(&session)?.set_expiry_request();
     request.get().set_ttl_ms(ttl_ms(ttl));
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     Ok(read_expiry(response.get()?.get_result()?)?)
 }
 
@@ -183,9 +185,9 @@ pub(crate) async fn set_visibility(
     owner: Owner,
     visibility: Visibility,
 ) -> Result<(), ClientError> {
-    let mut request = WriteAccess::Full(owner).writer(&session).set_visibility_request();
+    let mut request = WriteAccess::Full(owner).writer(&session)?.set_visibility_request();
     request.get().set_visibility(write_visibility(Some(visibility)));
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     read_visibility_set(response.get()?.get_result()?)?;
     Ok(())
 }
@@ -196,19 +198,19 @@ pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<Sha
         ReadAccess::Id(id) => {
             let mut request = session.rpc.view_share_request();
             request.get().set_share_id(id.as_str());
-            let response = request.send().promise.await?;
+            let response = session.ask(request).await?;
             return Ok(read_opened(response.get()?.get_result()?)?);
         }
         ReadAccess::Full(Owner::Secret(id, secret)) => {
             let mut request = session.rpc.open_share_request();
             request.get().set_share_id(id.as_str());
             request.get().set_secret(secret.reveal());
-            let response = request.send().promise.await?;
+            let response = session.ask(request).await?;
             return Ok(read_opened(response.get()?.get_result()?)?);
         }
         ReadAccess::Full(Owner::Token(_)) | ReadAccess::Narrowed(..) | ReadAccess::Token(_) => {}
     }
-    let response = access.view(&session).info_request().send().promise.await?;
+    let response = session.ask(access.view(&session)?.info_request()).await?;
     Ok(read_opened(response.get()?.get_result()?)?)
 }
 
@@ -219,10 +221,10 @@ pub(crate) async fn read(
     since: Revision,
     cursor: u64,
 ) -> Result<Chunk, ClientError> {
-    let mut request = access.view(&session).read_request();
+    let mut request = access.view(&session)?.read_request();
     request.get().set_since(since);
     request.get().set_cursor(cursor);
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     Ok(read_chunk(response.get()?.get_result()?)?)
 }
 
@@ -237,7 +239,7 @@ pub(crate) async fn list(
     params.set_cursor(cursor.as_str());
     params.set_limit(limit);
     params.set_every_account(every_account);
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     match response.get()?.get_result()?.which()? {
         list_result::Which::Page(page) => {
             let shares = page.get_shares()?.iter().map(|line| Ok(read_listing(line)?));
@@ -256,7 +258,7 @@ pub(crate) async fn offer_sink(
 ) -> Result<registration::Client, ClientError> {
     let mut request = session.rpc.offer_sink_request();
     request.get().set_sink(sink);
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     let answer = response.get()?;
     match answer.get_result()?.which()? {
         offer_result::Which::Registered(()) => Ok(answer.get_registration()?),
@@ -276,7 +278,7 @@ pub(crate) async fn call(
     params.set_procedure(&*name);
     params.set_data(&*data);
     params.set_within_ms(within_ms);
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     Ok(match response.get()?.get_result()?.which()? {
         call_result::Which::Answer(answer) => Ok(text(answer?)?),
         call_result::Which::Refused(refusal) => return Err(read_refusal(refusal?)?.into()),
@@ -294,7 +296,7 @@ pub(crate) async fn probe_value(session: Rc<Session>, value: ProbeValue) -> Resu
     input.set_bytes(&value.bytes);
     input.init_nested().set_x(value.x);
     let since = Instant::now();
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     let round_trip = since.elapsed();
     let output = response.get()?.get_output()?;
     let value = ProbeValue {
@@ -310,15 +312,25 @@ pub(crate) type Callback = Box<dyn FnOnce(String) -> String>;
 
 pub(crate) async fn call_back(session: Rc<Session>, callback: Callback) -> Result<Measured<String>, ClientError> {
     let mut request = session.rpc.probe_callback_request();
-    let callback: probe_callback::Client = capnp_rpc::new_client(CallbackOnce(std::cell::Cell::new(Some(callback))));
+    let refused = Rc::default();
+    let callback = CallbackOnce { callback: Cell::new(Some(callback)), refused: Rc::clone(&refused) };
+    let callback: probe_callback::Client = capnp_rpc::new_client(callback);
     request.get().set_callback(guard(callback, &Budget::new(1, 0)));
     let since = Instant::now();
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await;
     let round_trip = since.elapsed();
+    if let Some(refusal) = refused.take() {
+        return Err(refusal.into());
+    }
+    let response = response?;
     Ok(Measured { value: text(response.get()?.get_reply()?)?, round_trip })
 }
 
-struct CallbackOnce(std::cell::Cell<Option<Callback>>);
+struct CallbackOnce {
+    callback: Cell<Option<Callback>>,
+    /// Its answer was too large to be sent.
+    refused: Rc<Cell<Option<Refusal>>>,
+}
 
 impl probe_callback::Server for CallbackOnce {
     async fn call(
@@ -327,8 +339,15 @@ impl probe_callback::Server for CallbackOnce {
         mut results: probe_callback::CallResults,
     ) -> Result<(), capnp::Error> {
         let message = params.get()?.get_message()?.to_string()?;
-        let callback = self.0.take().ok_or_else(|| capnp::Error::failed("this callback answers once".into()))?;
-        results.get().set_reply(callback(message).as_str());
+        let callback = self.callback.take().ok_or_else(|| capnp::Error::failed("this callback answers once".into()))?;
+        let reply = callback(message);
+        if reply.len() > ITEM_BYTES_MAX {
+            let refusal = Refusal::limit("itemBytesMax", ITEM_BYTES_MAX, reply.len());
+            let error = capnp::Error::failed(refusal.to_string());
+            self.refused.set(Some(refusal));
+            return Err(error);
+        }
+        results.get().set_reply(reply.as_str());
         Ok(())
     }
 }

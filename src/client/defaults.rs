@@ -71,8 +71,10 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 10;
 /// How long that body may take.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// What a sync's message holds besides its items, at most as the client sends it: id, secret, stamp, and their pointers.
-pub(crate) const BATCH_ENVELOPE_BYTES: usize = 1 << 10;
+/// What the parameters of one call may take in its message, as they are measured before it is sent: the message without 2 KiB for
+/// its segment table and the call around them, and without a word for each of the two texts of as many items as one sync may
+/// have, which they need where they lie in another segment than their item.
+pub(crate) const PARAMS_BYTES_MAX: usize = MESSAGE_BYTES_MAX - (2 << 10) - 2 * SYNC_ITEMS_MAX * size_of::<u64>();
 
 /// The close code for a host that was silent.
 pub(crate) const SILENCE_CODE: u16 = 4002;

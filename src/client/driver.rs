@@ -60,6 +60,7 @@ impl Driver {
                         // Nobody can queue any more. What was queued still goes out, if it does so in time.
                         link.tasks.close();
                         tokio::select! {
+                            biased;
                             () = link.tasks.wait() => {}
                             () = sleep(LINGER) => {}
                             () = &mut keeping, if !kept => kept = true,
@@ -118,6 +119,7 @@ impl Keeper<'_> {
     /// Dials, serves and dials again, until the client is stopped or an answer is final.
     async fn keep(&self) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => return,
             () = self.link.is_wanted() => {}
         }
@@ -128,6 +130,7 @@ impl Keeper<'_> {
             attempt += 1;
             self.state.send_replace(ConnectionState::Connecting { attempt });
             let dialled = tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 dialled = timeout(settings.connect_timeout, self.establish()) => dialled,
             };
@@ -161,6 +164,7 @@ impl Keeper<'_> {
             self.link.set_down(cause.clone());
             self.state.send_replace(ConnectionState::Waiting { delay, cause });
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 () = sleep(delay) => {}
             }
@@ -192,7 +196,14 @@ impl Keeper<'_> {
         let ended = || control.as_ref().and_then(|control| control.end_reason());
         let failure = match (greeted, ended()) {
             (Some(Ok((rpc, hello))), _) => {
-                let session = Rc::new(Session { rpc, hello: hello.into(), control, gone: CancellationToken::new() });
+                let session = Rc::new(Session {
+                    rpc,
+                    hello: hello.into(),
+                    control,
+                    meter: vat.meter(),
+                    planted: settings.planted,
+                    gone: CancellationToken::new(),
+                });
                 return Ok(Established { session, vat });
             }
             // How the connection ended says more than what its calls came to.
@@ -275,12 +286,12 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Refused(refusal) => DialError::from(refusal).into(),
+            ClientError::Closed(closed) => Self { ending: Ending::Final(closed), after: None },
             other @ (ClientError::Overloaded(_)
             | ClientError::Unreachable { .. }
             | ClientError::Disconnected { .. }
             | ClientError::Timeout { .. }
             | ClientError::QueueFull { .. }
-            | ClientError::Closed(_)
             | ClientError::Failed(_)) => {
                 Self { ending: Ending::Again(Lost::Connection(other.to_string())), after: None }
             }

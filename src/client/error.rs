@@ -107,6 +107,15 @@ impl ClientError {
         }
     }
 
+    /// Whether the call may have been carried out all the same.
+    pub(crate) fn leaves_open(&self) -> bool {
+        match self {
+            Self::Disconnected { .. } | Self::Timeout { .. } | Self::Failed(_) => true,
+            Self::Refused(refusal) => refusal.is_transient(),
+            Self::Overloaded(_) | Self::Unreachable { .. } | Self::QueueFull { .. } | Self::Closed(_) => false,
+        }
+    }
+
     /// The refusal in it, whether of the call or of the connection.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
@@ -198,13 +207,59 @@ impl From<PipeEnd> for Ending {
 }
 
 impl Ending {
-    /// What a call that was on its way came to.
+    /// What a call that was on its way came to. It may have been carried out.
     pub(crate) fn into_error(self) -> ClientError {
         match self {
             Self::Final(closed) => ClientError::Closed(closed),
-            // The connection ended because of what went over it, and would again.
-            Self::Again(Lost::Refused(refusal @ Refusal::LimitExceeded { .. })) => ClientError::Refused(refusal),
             Self::Again(cause) => ClientError::Disconnected { cause },
+        }
+    }
+}
+
+/// The refusal of a message of so many bytes, if the connection ended because one was too large, and this one was too: then
+/// the host has not read it. `largest` is the largest message that was sent on the connection.
+pub(crate) fn too_large(end: &PipeEnd, bytes: u64, largest: u64) -> Option<Refusal> {
+    let max = if let PipeEnd::TooLargeToSend { max } = end {
+        *max
+    } else if let PipeEnd::ClosedByPeer { code: 1009, reason } = end {
+        if let Refusal::LimitExceeded { max, .. } = crate::contract::error::read_limit(reason) {
+            max
+        } else if bytes >= largest {
+            // A proxy that does not say how much it takes. It took nothing that was as large as what it refused, so the
+            // largest of all was not taken; how much would be is a guess.
+            bytes / 2
+        } else {
+            return None;
+        }
+    } else {
+        return None;
+    };
+    (bytes > max).then(|| Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got: bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_held_to_be_too_large_only_if_the_host_cannot_have_read_it() {
+        let told =
+            PipeEnd::ClosedByPeer { code: 1009, reason: "LimitExceeded messageBytesMax max=1000 got=1500".into() };
+        let silent = PipeEnd::ClosedByPeer { code: 1009, reason: "message too big".into() };
+        let here = PipeEnd::TooLargeToSend { max: 1_000 };
+        let max = |end: &PipeEnd, bytes| match too_large(end, bytes, 1_500) {
+            Some(Refusal::LimitExceeded { max, got, .. }) => {
+                assert_eq!(got, bytes);
+                Some(max)
+            }
+            _ => None,
+        };
+        assert_eq!((max(&told, 1_000), max(&told, 1_001), max(&told, 1_500)), (None, Some(1_000), Some(1_000)));
+        assert_eq!((max(&here, 1_000), max(&here, 1_500)), (None, Some(1_000)));
+        // Of what was smaller than the largest, the host may have read some.
+        assert_eq!((max(&silent, 1_499), max(&silent, 1_500)), (None, Some(750)));
+        for other in [PipeEnd::TooLarge { got: 1_500, max: 1_000 }, PipeEnd::Cut, PipeEnd::Stalled] {
+            assert_eq!(max(&other, 1_500), None, "{other:?}");
         }
     }
 }

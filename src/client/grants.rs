@@ -97,15 +97,16 @@ impl Client {
         let label = label.clone();
         // Twice is as good as once, but for the place that the first takes: nobody has its token.
         let save = move |session: Rc<Session>| {
-            let of: saved::Client = match &what {
-                Saveable::Write(access) => access.writer(&session).client.cast_to(),
-                Saveable::Read(access) => access.view(&session).client.cast_to(),
+            let of: Result<saved::Client, ClientError> = match &what {
+                Saveable::Write(access) => access.writer(&session).map(|writer| writer.client.cast_to()),
+                Saveable::Read(access) => access.view(&session).map(|view| view.client.cast_to()),
             };
-            let mut request = of.save_request();
-            request.get().set_label(label.as_str());
-            request.get().set_expires_at(expires_at.map_or(0, |at| at.0));
+            let label = label.clone();
             async move {
-                let response = request.send().promise.await?;
+                let mut request = of?.save_request();
+                request.get().set_label(label.as_str());
+                request.get().set_expires_at(expires_at.map_or(0, |at| at.0));
+                let response = session.ask(request).await?;
                 Ok(read_saved(response.get()?.get_result()?)?)
             }
         };
@@ -114,9 +115,9 @@ impl Client {
 
     pub(crate) async fn grants(&self, owner: Owner) -> Result<Vec<GrantInfo>, ClientError> {
         let grants = move |session: Rc<Session>| {
-            let request = owner.share(&session).grants_request();
+            let share = owner.share(&session);
             async move {
-                let response = request.send().promise.await?;
+                let response = session.ask(share?.grants_request()).await?;
                 Ok(read_grants(response.get()?.get_result()?)?)
             }
         };
@@ -130,10 +131,11 @@ impl Client {
                 let tries = Cell::new(0);
                 let revoke = |session: Rc<Session>| {
                     tries.set(tries.get() + 1);
-                    let mut request = owner.share(&session).revoke_grant_request();
-                    request.get().set_grant_id(grant.as_str());
+                    let (share, grant) = (owner.share(&session), grant.clone());
                     async move {
-                        let response = request.send().promise.await?;
+                        let mut request = share?.revoke_grant_request();
+                        request.get().set_grant_id(grant.as_str());
+                        let response = session.ask(request).await?;
                         read_deleted(response.get()?.get_result()?)
                     }
                 };
@@ -150,7 +152,7 @@ impl Client {
 async fn right_of(session: Rc<Session>, token: GrantToken) -> Result<Right, ClientError> {
     let mut request = session.rpc.restore_request();
     request.get().set_token(token.reveal());
-    let response = request.send().promise.await?;
+    let response = session.ask(request).await?;
     match response.get()?.get_result()?.which()? {
         restore_result::Which::Share(()) => Ok(Right::Full),
         restore_result::Which::Writer(()) => Ok(Right::Write),

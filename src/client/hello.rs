@@ -2,6 +2,7 @@
 
 use crate::client::builder::Settings;
 use crate::client::error::ClientError;
+use crate::client::send::send;
 use crate::client::state::Hello;
 use crate::contract::CONTRACT_VERSION;
 use crate::contract::error::read_refusal;
@@ -17,12 +18,15 @@ pub(crate) async fn greet(
     let mut request = root.hello_request();
     request.get().set_contract_version(CONTRACT_VERSION);
     request.get().set_agent(settings.agent.as_str());
-    let hello = request.send().promise;
-    let authentication = settings.token.as_ref().filter(|_| settings.in_band).map(|token| {
-        let mut request = root.authenticate_request();
-        request.get().set_token(token.reveal());
-        request.send().promise
-    });
+    let hello = send(request)?.promise;
+    let authentication = match settings.token.as_ref().filter(|_| settings.in_band) {
+        Some(token) => {
+            let mut request = root.authenticate_request();
+            request.get().set_token(token.reveal());
+            Some(send(request)?.promise)
+        }
+        None => None,
+    };
 
     let response = hello.await?;
     let mut hello = match response.get()?.get_result()?.which()? {

@@ -8,6 +8,8 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use capnp::capability::{FromTypelessPipeline, Request, Response};
+use capnp::traits::{Owned, Pipelined};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -16,17 +18,21 @@ use tokio_util::task::TaskTracker;
 use crate::client::builder::Settings;
 use crate::client::defaults::BACKOFF_MIN;
 use crate::client::dial::Control;
-use crate::client::error::{ClientError, Closed, Ending, Lost};
+use crate::client::error::{ClientError, Closed, Ending, Lost, too_large};
+use crate::client::mutation::{Mutation, Planted};
 use crate::client::push::{Offer, Offered};
 use crate::client::random::Random;
+use crate::client::send::send;
 use crate::client::state::Hello;
-use crate::share::error::Refusal;
 use crate::share_capnp::share_rpc;
+use crate::wire::vat::VatMeter;
 
 /// What all tasks of one driver share.
 pub(crate) struct Link {
     pub(crate) settings: Arc<Settings>,
-    state: watch::Sender<LinkState>,
+    state: RefCell<LinkState>,
+    /// The state is another. It wakes those who wait in the order in which they came, so that a seed repeats a history.
+    changed: Notify,
     /// The first call dials.
     wanted: Notify,
     pub(crate) random: RefCell<Random>,
@@ -50,6 +56,10 @@ pub(crate) struct Session {
     pub(crate) rpc: share_rpc::Client,
     pub(crate) hello: Arc<Hello>,
     pub(crate) control: Option<Rc<dyn Control>>,
+    /// How large what it sent was, and whether it has ended.
+    pub(crate) meter: VatMeter,
+    /// Only tests set it.
+    pub(crate) planted: Planted,
     /// The driver has taken note that it ended.
     pub(crate) gone: CancellationToken,
 }
@@ -61,8 +71,6 @@ pub(crate) enum Policy {
     Once,
     /// It is made again: twice is as good as once.
     Again,
-    /// The same, unless the connection ended because a message was too large and this one, of so many bytes, would be.
-    AgainIfFits { bytes: usize },
 }
 
 impl Link {
@@ -71,7 +79,8 @@ impl Link {
         let down = LinkState::Down(Lost::Connection("nothing has been dialled yet".into()));
         Rc::new(Self {
             settings,
-            state: watch::Sender::new(down),
+            state: RefCell::new(down),
+            changed: Notify::new(),
             wanted: Notify::new(),
             random,
             offer: watch::Sender::default(),
@@ -92,20 +101,10 @@ impl Link {
                 Ok(session) => session.map_err(ClientError::Closed)?,
                 Err(_late) => return Err(ClientError::Unreachable { after, cause: self.last_loss() }),
             };
-            let result = match timeout_at(deadline, call(session.clone())).await {
-                Ok(result) => result.map_err(|error| session.explain(error)),
+            match timeout_at(deadline, call(session.clone())).await {
+                Ok(Err(ClientError::Disconnected { .. })) if policy == Policy::Again => session.is_over().await,
+                Ok(settled) => return settled,
                 Err(_late) => return Err(ClientError::Timeout { after }),
-            };
-            let cause = match result {
-                Err(ClientError::Disconnected { cause }) => cause,
-                settled => return settled,
-            };
-            match (policy, cause) {
-                (Policy::Once, cause) => return Err(ClientError::Disconnected { cause }),
-                (Policy::AgainIfFits { bytes }, Lost::Refused(refusal)) if !fits(bytes, &refusal) => {
-                    return Err(ClientError::Refused(refusal));
-                }
-                (Policy::Again | Policy::AgainIfFits { .. }, _) => session.is_over().await,
             }
         }
     }
@@ -113,16 +112,24 @@ impl Link {
     /// The connection that is up, once there is one. The first to ask makes the driver dial.
     pub(crate) async fn session(&self) -> Result<Rc<Session>, Closed> {
         self.wanted.notify_one();
-        let mut state = self.state.subscribe();
+        self.until(|state| match state {
+            LinkState::Up(session) => Some(Ok(session.clone())),
+            LinkState::Closed(closed) => Some(Err(closed.clone())),
+            LinkState::Down(_) => None,
+        })
+        .await
+    }
+
+    /// Waits until the state gives something.
+    async fn until<T>(&self, gives: impl Fn(&LinkState) -> Option<T>) -> T {
         loop {
-            match &*state.borrow_and_update() {
-                LinkState::Up(session) => return Ok(session.clone()),
-                LinkState::Closed(closed) => return Err(closed.clone()),
-                LinkState::Down(_) => {}
+            let mut changed = std::pin::pin!(self.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if let Some(given) = gives(&self.state.borrow()) {
+                return given;
             }
-            if state.changed().await.is_err() {
-                return Err(Closed::Here);
-            }
+            changed.await;
         }
     }
 
@@ -133,15 +140,7 @@ impl Link {
 
     /// Resolves when the client has ended for good.
     pub(crate) async fn closed(&self) -> Closed {
-        let mut state = self.state.subscribe();
-        loop {
-            if let LinkState::Closed(closed) = &*state.borrow_and_update() {
-                return closed.clone();
-            }
-            if state.changed().await.is_err() {
-                return Closed::Here;
-            }
-        }
+        self.until(|state| if let LinkState::Closed(closed) = state { Some(closed.clone()) } else { None }).await
     }
 
     pub(crate) fn set_up(&self, session: Rc<Session>) {
@@ -161,7 +160,8 @@ impl Link {
     }
 
     fn set(&self, state: LinkState) {
-        let before = self.state.send_replace(state);
+        let before = self.state.replace(state);
+        self.changed.notify_waiters();
         if let LinkState::Up(session) = before {
             session.gone.cancel();
         }
@@ -176,11 +176,38 @@ impl Link {
 }
 
 impl Session {
-    /// What an error of a call means, knowing how the connection ended.
-    fn explain(&self, error: ClientError) -> ClientError {
+    /// Makes a call, and waits for its answer.
+    ///
+    /// # Errors
+    /// What the host or the connection said. [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded)
+    /// (`messageBytesMax`) if this very message was too large, here or for the host: it was then not carried out. Where the
+    /// connection ended because of another message, or otherwise, it may have been: [`ClientError::Disconnected`].
+    pub(crate) async fn ask<P, R>(&self, request: Request<P, R>) -> Result<Response<R>, ClientError>
+    where
+        R: Pipelined + Owned + Unpin + 'static,
+        R::Pipeline: FromTypelessPipeline,
+    {
+        let (sent, bytes) = self.meter.measure(|| send(request));
+        sent?.promise.await.map_err(|error| self.explain(error.into(), bytes))
+    }
+
+    /// What an error of a call means, of which the message had so many bytes, knowing how the connection ended.
+    fn explain(&self, error: ClientError, bytes: u64) -> ClientError {
         let of_connection = matches!(error, ClientError::Disconnected { .. } | ClientError::Failed(_));
         match self.control.as_ref().and_then(|control| control.end_reason()) {
-            Some(end) if of_connection => Ending::from(end).into_error(),
+            Some(end) if of_connection => {
+                let bytes = if self.planted.is(Mutation::BlameEveryCall) { u64::MAX } else { bytes };
+                match too_large(&end, bytes, self.meter.largest_message()) {
+                    Some(refusal) => refusal.into(),
+                    None => Ending::from(end).into_error(),
+                }
+            }
+            // Without a word of the transport: the connection failed, and no call of it.
+            None if self.meter.is_over()
+                && let ClientError::Failed(text) = error =>
+            {
+                ClientError::Disconnected { cause: Lost::Connection(text) }
+            }
             Some(_) | None => error,
         }
     }
@@ -189,14 +216,11 @@ impl Session {
     /// that lives: then a moment is enough.
     pub(crate) async fn is_over(&self) {
         tokio::select! {
+            biased;
             () = self.gone.cancelled() => {}
             () = sleep(BACKOFF_MIN) => {}
         }
     }
-}
-
-fn fits(bytes: usize, refusal: &Refusal) -> bool {
-    if let Refusal::LimitExceeded { max, .. } = refusal { bytes as u64 <= *max } else { true }
 }
 
 impl fmt::Debug for Link {

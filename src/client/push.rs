@@ -18,8 +18,9 @@ use crate::client::Client;
 use crate::client::calls;
 use crate::client::error::ClientError;
 use crate::client::link::{Link, Session};
+use crate::client::mutation::{Mutation, Planted};
 use crate::contract::push::{read_action, write_answer};
-use crate::share::limits::{CASTS_IN_FLIGHT_MAX, PUSHES_IN_FLIGHT_MAX};
+use crate::share::limits::{CASTS_IN_FLIGHT_MAX, PUSH_BYTES_MAX, PUSHES_IN_FLIGHT_MAX};
 use crate::share::push::Action;
 pub use crate::share::push::Answer;
 use crate::share_capnp::client_sink;
@@ -43,7 +44,8 @@ pub enum Push {
 /// Answers pushes. Closures of a [`Push`] that give a future are handlers; one that has its answer at once gives
 /// `std::future::ready(answer)`.
 pub trait PushHandler: Send + Sync {
-    /// Answers one push. The text of an error is what the host gets, unchanged.
+    /// Answers one push: at most 64 KiB of JSON ([`PUSH_BYTES_MAX`](crate::share::limits::PUSH_BYTES_MAX)), or the host gets
+    /// an error instead. The text of an error is what the host gets, cut at as many bytes.
     fn push(&self, push: Push) -> BoxFuture<'static, Result<Answer, String>>;
 }
 
@@ -129,6 +131,7 @@ async fn set_handler(link: &Link, handler: Option<Arc<dyn PushHandler>>) -> Resu
         // The first call dials.
         link.session().await.map_err(ClientError::Closed)?;
         tokio::select! {
+            biased;
             closed = link.closed() => Err(ClientError::Closed(closed)),
             offered = offered.wait_for(|offered| offered.number >= number) => match offered {
                 Ok(offered) => offered.result.clone(),
@@ -148,7 +151,10 @@ pub(crate) async fn keep_offering(link: &Link, session: &Session) -> Infallible 
         let Offer { number, handler } = offers.borrow_and_update().clone();
         let result = match handler {
             // Offered before the one before is withdrawn, so that there is always a way.
-            Some(handler) => calls::offer_sink(session, sink(handler)).await.map(|taken| _registration = Some(taken)),
+            Some(handler) => {
+                let sink = sink(handler, session.planted);
+                calls::offer_sink(session, sink).await.map(|taken| _registration = Some(taken))
+            }
             None => {
                 _registration = None;
                 Ok(())
@@ -169,13 +175,14 @@ pub(crate) async fn keep_offering(link: &Link, session: &Session) -> Infallible 
 }
 
 /// The object that the host calls. As many calls run at once as the host may have open.
-fn sink(handler: Arc<dyn PushHandler>) -> client_sink::Client {
+fn sink(handler: Arc<dyn PushHandler>, planted: Planted) -> client_sink::Client {
     let calls_max = u32::try_from(PUSHES_IN_FLIGHT_MAX + CASTS_IN_FLIGHT_MAX).unwrap_or(u32::MAX);
-    guard(capnp_rpc::new_client(Sink { handler }), &Budget::new(calls_max, 0))
+    guard(capnp_rpc::new_client(Sink { handler, planted }), &Budget::new(calls_max, 0))
 }
 
 struct Sink {
     handler: Arc<dyn PushHandler>,
+    planted: Planted,
 }
 
 impl client_sink::Server for Sink {
@@ -199,7 +206,25 @@ impl client_sink::Server for Sink {
             tracing::error!("the handler of a push panicked; the client goes on");
             Err("internal error".into())
         });
-        write_answer(&answer.map_err(capnp::Error::failed)?, results.get().init_answer());
+        write_answer(&self.checked(answer).map_err(capnp::Error::failed)?, results.get().init_answer());
         Ok(())
+    }
+}
+
+impl Sink {
+    /// The answer as it may be sent: one past the limit would end the connection, and with it every other call there.
+    fn checked(&self, answer: Result<Answer, String>) -> Result<Answer, String> {
+        if self.planted.is(Mutation::UncheckedAnswer) {
+            return answer;
+        }
+        let answer = answer.map_err(|mut text| {
+            text.truncate(text.floor_char_boundary(PUSH_BYTES_MAX));
+            text
+        })?;
+        answer.check_size().map_err(|refusal| {
+            tracing::warn!(%refusal, "the handler's answer to a push is too large; the host is told so instead");
+            refusal.to_string()
+        })?;
+        Ok(answer)
     }
 }

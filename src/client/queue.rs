@@ -20,7 +20,7 @@ use crate::client::error::ClientError;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKey;
-use crate::share::limits::SYNC_ITEMS_MAX;
+use crate::share::limits::{MESSAGE_BYTES_MAX, SYNC_ITEMS_MAX};
 use crate::share::view::Synced;
 
 /// The queue of one share.
@@ -278,11 +278,13 @@ impl Window {
 pub(crate) struct BatchLimits {
     pub(crate) items: usize,
     pub(crate) bytes: usize,
+    /// What the host takes in one message.
+    pub(crate) message_bytes: usize,
 }
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { items: SYNC_ITEMS_MAX, bytes: BATCH_BYTES_MAX }
+        Self { items: SYNC_ITEMS_MAX, bytes: BATCH_BYTES_MAX, message_bytes: MESSAGE_BYTES_MAX }
     }
 }
 
@@ -304,25 +306,30 @@ impl BatchLimits {
         }
         let bytes: usize = changes.iter().map(size).sum();
         if bytes > self.bytes && changes.len() > 1 {
-            let max = self.bytes + BATCH_RESERVE_BYTES;
-            return Err(Refusal::limit("messageBytesMax", max, bytes + BATCH_RESERVE_BYTES));
+            return Err(Refusal::limit("messageBytesMax", self.message_bytes, bytes + BATCH_RESERVE_BYTES));
         }
         Ok(())
     }
 
-    /// Learns from a refusal of so many items; false if smaller batches would not help.
-    pub(crate) fn learn(&mut self, refusal: &Refusal, sent_items: usize) -> bool {
+    /// Whether a refusal is of a batch as such, so that its parts might be taken.
+    pub(crate) fn is_of_batch(refusal: &Refusal) -> bool {
+        matches!(refusal, Refusal::LimitExceeded { limit, .. } if *limit == "syncItemsMax" || *limit == "messageBytesMax")
+    }
+
+    /// Learns from a refusal of these; false if smaller batches would not help.
+    pub(crate) fn learn(&mut self, refusal: &Refusal, sent: &[Change]) -> bool {
         let Refusal::LimitExceeded { limit, max, .. } = refusal else { return false };
         let max = usize::try_from(*max).unwrap_or(usize::MAX);
-        if sent_items < 2 || max == 0 {
+        if sent.len() < 2 || max == 0 {
             return false;
         }
         match limit.as_ref() {
             "syncItemsMax" if max < self.items => self.items = max,
             "messageBytesMax" => {
                 let bytes = max.saturating_sub(BATCH_RESERVE_BYTES).max(max / 2);
-                // Told a second time, the estimate was too good.
-                self.bytes = if bytes < self.bytes { bytes } else { self.bytes / 2 };
+                self.message_bytes = max;
+                // What was refused is not tried again, even where the estimate says that it would fit.
+                self.bytes = bytes.min(sent.iter().map(size).sum::<usize>() / 2);
             }
             _ => return false,
         }

@@ -5,7 +5,12 @@
 //! content, before anything newer, so the host applies it once. A batch from the queue is tried for ever, until it is
 //! acknowledged or the answer is final; a `sync` only as long as its caller waits. A final answer to a queued batch fails
 //! the queue: what is in it is given up, and everybody who asks is told why.
+//!
+//! A host may take less in one batch than the contract allows. A batch that it refuses for that goes again in parts, under
+//! new stamps, but only if none of its attempts can have been applied: what another host applied before its answer was lost
+//! must not be applied a second time. Such a batch fails the queue, as [`ClientError::Disconnected`].
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,10 +19,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::access::WriteAccess;
 use crate::client::calls::sync;
-use crate::client::defaults::BATCH_ENVELOPE_BYTES;
-use crate::client::error::ClientError;
+use crate::client::error::{ClientError, Lost};
 use crate::client::link::{Link, Policy};
-use crate::client::queue::{BatchLimits, Next, Queue, SyncJob, size};
+use crate::client::mutation::Mutation;
+use crate::client::queue::{BatchLimits, Next, Queue, SyncJob};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::id::ProducerId;
 use crate::share::view::{Revision, Synced};
@@ -89,6 +94,7 @@ impl Upload {
             match next {
                 Next::Idle => shared.work.notified().await,
                 Next::WaitUntil(due) => tokio::select! {
+                    biased;
                     () = sleep_until(due) => {}
                     () = shared.work.notified() => {}
                 },
@@ -119,7 +125,7 @@ impl Upload {
             match self.send(now, None).await {
                 Ok(_) => rest = later,
                 // The host has lower limits than the contract: smaller batches, with new stamps, as none was applied.
-                Err(ClientError::Refused(refusal)) if self.limits.learn(&refusal, now.len()) => {}
+                Err(ClientError::Refused(refusal)) if self.limits.learn(&refusal, now) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -134,7 +140,7 @@ impl Upload {
             result = self.send(&job.changes, Some(job.deadline)) => result,
         };
         if let Err(ClientError::Refused(refusal)) = &result {
-            self.limits.learn(refusal, job.changes.len());
+            self.limits.learn(refusal, &job.changes);
         }
         drop(job.reply.send(result));
     }
@@ -145,12 +151,14 @@ impl Upload {
         self.sequence += 1;
         let stamp = Stamp { producer: self.producer.clone(), epoch: 1, sequence: self.sequence };
         let batch = Rc::new(Batch { stamp: Some(stamp), changes: changes.to_vec() });
-        let bytes = changes.iter().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
+        let may_be_applied = Cell::new(false);
         let mut delays = self.link.settings.backoff.delays(&mut self.link.random.borrow_mut());
         loop {
-            let call = self
-                .link
-                .call(Policy::AgainIfFits { bytes }, |session| sync(session, self.access.clone(), batch.clone()));
+            let call = self.link.call(Policy::Again, async |session| {
+                let synced = sync(session, self.access.clone(), batch.clone()).await;
+                note_if_open(&may_be_applied, &synced);
+                synced
+            });
             let result = match deadline {
                 None => call.await,
                 Some(deadline) => timeout_at(deadline, call)
@@ -162,8 +170,13 @@ impl Upload {
                     self.progress.send_replace(Progress { sync_count: synced.sync_count, revision: synced.revision });
                     return Ok(synced);
                 }
-                Err(error) if !error.is_transient() => return Err(error),
+                Err(error) if !error.is_transient() => {
+                    let planted = self.link.settings.planted.is(Mutation::SendAgainInParts);
+                    return Err(if may_be_applied.get() && !planted { left_open(error) } else { error });
+                }
                 Err(error) => {
+                    // The call itself may have timed out, and noted nothing.
+                    may_be_applied.set(may_be_applied.get() || error.leaves_open());
                     let next = Instant::now() + delays.next();
                     if deadline.is_some_and(|deadline| next >= deadline) {
                         return Err(error);
@@ -174,4 +187,21 @@ impl Upload {
             }
         }
     }
+}
+
+/// Notes whether an attempt leaves open that its batch was applied.
+pub(crate) fn note_if_open<T>(may_be_applied: &Cell<bool>, attempt: &Result<T, ClientError>) {
+    if let Err(error) = attempt {
+        may_be_applied.set(may_be_applied.get() || error.leaves_open());
+    }
+}
+
+/// What a batch came to that is refused for its size now, and may have been applied before by a host that takes more.
+pub(crate) fn left_open(error: ClientError) -> ClientError {
+    if let ClientError::Refused(refusal) = &error
+        && BatchLimits::is_of_batch(refusal)
+    {
+        return ClientError::Disconnected { cause: Lost::Refused(refusal.clone()) };
+    }
+    error
 }

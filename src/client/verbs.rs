@@ -1,6 +1,7 @@
 //! The client's calls that write, and those that are not about shares: each verb, with the policy for a connection that is lost
 //! while it is on its way. What reads is [beside](super::reads).
 
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,21 +11,20 @@ use tokio::sync::watch;
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
 use crate::client::calls::{self, CallError, Measured, ProbeValue};
-use crate::client::defaults::BATCH_ENVELOPE_BYTES;
 use crate::client::error::ClientError;
 use crate::client::items::Items;
 use crate::client::link::{Link, Policy};
-use crate::client::queue::{BatchLimits, Queue, size};
+use crate::client::queue::{BatchLimits, Queue};
 use crate::client::share::{Facts, Share};
 use crate::client::state::Hello;
-use crate::client::upload::{Progress, Shared, Upload};
+use crate::client::upload::{Progress, Shared, Upload, left_open, note_if_open};
 use crate::client::writer::Writer;
 use crate::client::{Client, QueueSettings};
 use crate::contract::sync_data::check_json;
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
 use crate::share::id::{ProducerId, SessionId, ShareId};
-use crate::share::limits::Limits;
+use crate::share::limits::{ID_BYTES_MAX, Limits};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
@@ -94,10 +94,13 @@ impl Client {
         loop {
             let first = rest.as_ref().map(|changes| changes[..limits.prefix(changes).min(changes.len())].to_vec());
             let first_len = first.as_ref().map_or(0, Vec::len);
-            let of = of.clone();
+            let (of, tried) = (of.clone(), first.clone());
             let created = self.run(move |link| Box::pin(create(link, of, first, options, limits, queue))).await;
             let (facts, (shared, progress)) = match created {
-                Err(ClientError::Refused(refusal)) if limits.learn(&refusal, first_len) => continue,
+                // Nothing was applied, so that the parts may go under stamps of their own.
+                Err(ClientError::Refused(refusal)) if limits.learn(&refusal, tried.as_deref().unwrap_or_default()) => {
+                    continue;
+                }
                 settled => settled?,
             };
             let access = WriteAccess::Full(Owner::of(&facts.id, &facts.secret));
@@ -144,7 +147,7 @@ impl Client {
         let owner = Owner::of(id, secret);
         self.run(move |link| {
             Box::pin(async move {
-                let tries = std::cell::Cell::new(0);
+                let tries = Cell::new(0);
                 let delete = |session| {
                     tries.set(tries.get() + 1);
                     calls::delete(session, owner.clone())
@@ -207,7 +210,7 @@ impl Client {
         .await
     }
 
-    /// Calls what the service around the host serves under this name. `data` is anything whose `Display` is JSON, such as a
+    /// Calls what the service around the host serves under this name of at most 256 bytes. `data` is anything whose `Display` is JSON, such as a
     /// `serde_json::Value`, or JSON text; so is what comes back.
     ///
     /// It is made once: where its connection is lost, it may or may not have been carried out.
@@ -230,6 +233,9 @@ impl Client {
         within: Duration,
     ) -> Result<String, CallError> {
         let (name, data) = (name.to_owned(), data.to_string());
+        if name.len() > ID_BYTES_MAX {
+            return Err(ClientError::from(Refusal::limit("idBytesMax", ID_BYTES_MAX, name.len())).into());
+        }
         check_json("call", &data, &Limits::default()).map_err(ClientError::Refused)?;
         let within_ms = u32::try_from(within.min(self.call_timeout()).as_millis()).unwrap_or(u32::MAX).max(1);
         let called = self.run(move |link| {
@@ -259,14 +265,15 @@ impl Client {
     /// driver's thread: it must not block.
     ///
     /// # Errors
-    /// As every call; [`ClientError::Disconnected`] when the connection was lost, as it may have been called then.
+    /// As every call; [`Refusal::LimitExceeded`] (`itemBytesMax`) if the callback's answer is larger than an item may be;
+    /// [`ClientError::Disconnected`] when the connection was lost, as it may have been called then.
     pub async fn probe_callback(
         &self,
         callback: impl FnOnce(String) -> String + Send + 'static,
     ) -> Result<Measured<String>, ClientError> {
         self.run(|link| {
             Box::pin(async move {
-                let callback = std::cell::Cell::new(Some(Box::new(callback) as calls::Callback));
+                let callback = Cell::new(Some(Box::new(callback) as calls::Callback));
                 link.call(Policy::Once, |session| {
                     let callback = callback.take();
                     async move {
@@ -301,14 +308,19 @@ async fn create(
     queue: QueueSettings,
 ) -> Result<(Facts, Begun), ClientError> {
     let producer = new_producer(&link)?;
-    let bytes = first.iter().flatten().map(size).sum::<usize>() + BATCH_ENVELOPE_BYTES;
     let sequence = u64::from(first.is_some());
     let initial = first.map(|changes| {
         Rc::new(Batch { stamp: Some(Stamp { producer: producer.clone(), epoch: 1, sequence }), changes })
     });
     // Twice is as good as once: the same share with a further secret, and the items under the same stamp.
-    let create = |session| calls::create_share(session, of.clone(), initial.clone(), options);
-    let created = link.call(Policy::AgainIfFits { bytes }, create).await?;
+    let may_be_applied = Cell::new(false);
+    let create = async |session| {
+        let created = calls::create_share(session, of.clone(), initial.clone(), options).await;
+        note_if_open(&may_be_applied, &created);
+        created
+    };
+    let created = link.call(Policy::Again, create).await;
+    let created = created.map_err(|error| if may_be_applied.get() { left_open(error) } else { error })?;
     let facts = Facts { id: created.id, url: created.url, secret: created.secret, existed: created.existed };
     let progress = Progress { sync_count: created.sync_count, revision: created.revision };
     let access = WriteAccess::Full(Owner::of(&facts.id, &facts.secret));

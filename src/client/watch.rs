@@ -159,12 +159,12 @@ impl Watcher {
 
     /// In one round trip: the view and the watch on it go out together.
     async fn subscribe(&self, session: Rc<Session>, position: Rc<Position>) -> Result<Subscription, ClientError> {
-        let mut request = self.access.view(&session).watch_request();
+        let mut request = self.access.view(&session)?.watch_request();
         request.get().set_since(position.revision.get());
         let (observer, over) = Observer::new(self.steps.clone(), position);
         let observer: observer_capability::Client = capnp_rpc::new_client(observer);
         request.get().set_observer(guard(observer, &Budget::new(OBSERVER_CALLS_MAX, 0)));
-        let response = request.send().promise.await?;
+        let response = session.ask(request).await?;
         let answer = response.get()?;
         match answer.get_result()?.which()? {
             watch_result::Which::Watching(_) => {

@@ -7,6 +7,8 @@ mod host;
 mod queue;
 mod reconnect;
 mod resend;
+
 mod threads;
+mod too_large;
 mod watch;
 mod websocket;

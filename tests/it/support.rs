@@ -9,6 +9,7 @@ pub(crate) mod hearing;
 pub(crate) mod http;
 pub(crate) mod install;
 pub(crate) mod items;
+pub(crate) mod line;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod patch;

@@ -40,11 +40,17 @@ struct Queue {
     /// Shared with whoever reads it from another thread.
     bytes: Arc<AtomicU64>,
     peak_bytes: Cell<u64>,
+    /// The largest message that was entered: ever, and since [`VatMeter::measure`] last looked. As they go out, with their
+    /// segment tables.
+    largest_message: Cell<u64>,
+    measured: Cell<u64>,
     changed: Notify,
     /// A write has failed: nothing more goes out.
     broken: Cell<bool>,
     /// The vat has disconnected: nothing that still comes in is taken.
     closed: Cell<bool>,
+    /// The RPC system has ended the connection, or a write has failed.
+    over: Cell<bool>,
 }
 
 type Last = (Result<(), Error>, oneshot::Sender<()>);
@@ -67,6 +73,24 @@ impl VatMeter {
     /// The most that [`queued_bytes`](Self::queued_bytes) ever was.
     pub fn peak_bytes(&self) -> u64 {
         self.0.peak_bytes.get()
+    }
+
+    /// Bytes of the largest message that was ever entered, its segment table counted.
+    pub fn largest_message(&self) -> u64 {
+        self.0.largest_message.get()
+    }
+
+    /// Runs what sends something, and says how large the largest message was that it entered, its segment table counted; 0 if
+    /// it entered none.
+    pub fn measure<T>(&self, send: impl FnOnce() -> T) -> (T, u64) {
+        self.0.measured.set(0);
+        let sent = send();
+        (sent, self.0.measured.get())
+    }
+
+    /// Whether the connection has ended, for whatever reason: calls that were on their way have failed with it.
+    pub fn is_over(&self) -> bool {
+        self.0.over.get()
     }
 
     /// Messages that are queued and not yet flushed.
@@ -96,6 +120,9 @@ impl VatMeter {
             return;
         }
         let bytes = (message.size_in_words() as u64).saturating_mul(8);
+        let framed = bytes + table_bytes(message.get_segments_for_output().len());
+        self.0.largest_message.set(self.largest_message().max(framed));
+        self.0.measured.set(self.0.measured.get().max(framed));
         self.0.messages.borrow_mut().push_back((message, bytes));
         let queued = self.queued_bytes() + bytes;
         self.0.bytes.store(queued, Ordering::Relaxed);
@@ -106,6 +133,7 @@ impl VatMeter {
     /// No message comes after those that are queued. What this gives resolves when they are out.
     pub(super) fn end(&self, result: Result<(), Error>) -> oneshot::Receiver<()> {
         let (done, when_done) = oneshot::channel();
+        self.0.over.set(true);
         if !self.is_broken() {
             *self.0.last.borrow_mut() = Some((result, done));
             wake(&self.0.writer);
@@ -144,6 +172,7 @@ impl VatMeter {
     /// A write has failed: what is queued will never go out. The figures stay.
     pub(super) fn fail(&self) {
         self.0.broken.set(true);
+        self.0.over.set(true);
         drop(self.0.messages.take());
         drop(self.0.last.take());
         self.changed();
@@ -182,6 +211,11 @@ impl VatMeter {
         wake(&self.0.reader);
         self.0.changed.notify_waiters();
     }
+}
+
+/// Bytes of a segment table: the number of segments and the length of each, in words of 32 bits padded to 64.
+fn table_bytes(segments: usize) -> u64 {
+    4 * (1 + segments as u64).next_multiple_of(2)
 }
 
 fn wake(waker: &Cell<Option<Waker>>) {

@@ -1,0 +1,31 @@
+//! How a call leaves: measured before it is sent, so that one that is too large fails by itself.
+//!
+//! A message past the contract's limit ends the connection that it is sent on, and with it every other call there. So
+//! whatever has parameters goes through [`send`], which refuses such a request and leaves the connection as it is. A host, or a proxy before it, may take less than the contract allows; what then becomes of the calls that were on
+//! their way is said by [`Session::ask`](super::link::Session::ask).
+
+use capnp::capability::{FromTypelessPipeline, RemotePromise, Request};
+use capnp::traits::{Owned, Pipelined};
+
+use crate::client::defaults::PARAMS_BYTES_MAX;
+use crate::client::error::ClientError;
+use crate::share::error::Refusal;
+use crate::share::limits::MESSAGE_BYTES_MAX;
+
+/// Sends a request, unless it is larger than a message may be.
+///
+/// # Errors
+/// [`Refusal::LimitExceeded`] (`messageBytesMax`): nothing was sent.
+pub(crate) fn send<P, R>(mut request: Request<P, R>) -> Result<RemotePromise<R>, ClientError>
+where
+    R: Pipelined + Owned + Unpin + 'static,
+    R::Pipeline: FromTypelessPipeline,
+{
+    let words = usize::try_from(request.hook.get().target_size()?.word_count).unwrap_or(usize::MAX);
+    let bytes = words.saturating_mul(size_of::<u64>());
+    if bytes > PARAMS_BYTES_MAX {
+        let envelope = MESSAGE_BYTES_MAX - PARAMS_BYTES_MAX;
+        return Err(Refusal::limit("messageBytesMax", MESSAGE_BYTES_MAX, bytes.saturating_add(envelope)).into());
+    }
+    Ok(request.send())
+}
