@@ -7,6 +7,7 @@ use crate::client::calls::{self, Page};
 use crate::client::error::ClientError;
 use crate::client::link::Policy;
 use crate::client::listing::Listing;
+use crate::client::mutation::Mutation;
 use crate::client::replica::Replica;
 use crate::client::view::View;
 use crate::client::watch::{Watch, Watcher};
@@ -45,7 +46,7 @@ impl Client {
 
     pub(crate) async fn snapshot_by(&self, access: &ReadAccess) -> Result<Replica, ClientError> {
         let mut replica = Replica::new();
-        loop {
+        'pass: loop {
             // Chunks are read from the living state: what changed since the first of them is read again.
             let since = replica.revision();
             let first = self.read(access, since, 0).await?;
@@ -56,17 +57,20 @@ impl Client {
                 let chunk = self.read(access, since, cursor).await?;
                 cursor = chunk.next_cursor;
                 replica.fold(false, &chunk.changes);
-                if chunk.reset && since != 0 {
-                    // What was removed meanwhile is no longer known: once more from the beginning.
+                // What was removed meanwhile is no longer known; or the connection now leads to a host that is behind the one
+                // that gave the first chunk, so that this chunk is older than what is read again.
+                let is_of_no_use = (chunk.reset && since != 0) || chunk.revision < revision;
+                if is_of_no_use {
                     replica = Replica::new();
-                    break;
+                    if cursor == 0 && self.planted.is(Mutation::ForgetReset) {
+                        break;
+                    }
+                    continue 'pass;
                 }
             }
-            if cursor == 0 {
-                replica.stand_at(revision, first.sync_count);
-                if was_one {
-                    return Ok(replica);
-                }
+            replica.stand_at(revision, first.sync_count);
+            if was_one {
+                return Ok(replica);
             }
         }
     }

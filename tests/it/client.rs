@@ -7,7 +7,7 @@ mod host;
 mod queue;
 mod reconnect;
 mod resend;
-
+mod snapshot;
 mod threads;
 mod too_large;
 mod watch;
