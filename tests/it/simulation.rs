@@ -29,6 +29,7 @@ mod clients;
 mod dice;
 mod history;
 mod hosts;
+mod linked;
 mod order;
 mod viewers;
 mod weather;

@@ -45,7 +45,7 @@ pub(super) struct SimHost {
     seed: u64,
     number: u64,
     pub(super) clock: Arc<SimClock>,
-    mutation: Option<Mutation>,
+    settings: HubSettings,
     incarnations: AtomicU64,
     up: Mutex<Option<Incarnation>>,
 }
@@ -60,12 +60,16 @@ pub(super) struct Incarnation {
 
 impl SimHost {
     pub(super) fn started(world: &Arc<World>, seed: u64, number: u64, mutation: Option<Mutation>) -> Self {
+        Self::with_settings(world, seed, number, settings(mutation))
+    }
+
+    pub(super) fn with_settings(world: &Arc<World>, seed: u64, number: u64, settings: HubSettings) -> Self {
         let host = Self {
             world: Arc::clone(world),
             seed,
             number,
             clock: SimClock::of(&Dice::new(seed, 1_000 + number)),
-            mutation,
+            settings,
             incarnations: AtomicU64::new(0),
             up: Mutex::default(),
         };
@@ -87,9 +91,9 @@ impl SimHost {
         self.world.tell(format_args!("{} starts", link.name));
         let entropy = SeededEntropy::new((self.seed << 20) | (self.number << 10) | incarnation);
         let ambient = Ambient { clock: Arc::clone(&self.clock) as _, entropy: Arc::new(entropy) };
-        let access = Arc::new(SingleAccount::new("ann".parse().unwrap()));
+        let access = Arc::new(SingleAccount::of_this_machine("ann".parse().unwrap()));
         let objects = Arc::new(SimBucket(Arc::clone(&link)));
-        let hub = Hub::new(objects, access, ambient, settings(self.mutation)).unwrap();
+        let hub = Hub::new(objects, access, ambient, self.settings.clone()).unwrap();
         *self.up.lock().unwrap() = Some(Incarnation { hub, link, clock: Arc::clone(&self.clock) });
     }
 

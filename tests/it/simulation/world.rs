@@ -29,6 +29,8 @@ pub(super) struct World {
     objects: InMemory,
     /// When each object was written, by the bucket's own clock, which is tokio's: `InMemory` knows only the machine's.
     written: Mutex<BTreeMap<Path, SystemTime>>,
+    /// What was written first under each key, also of what was freed since: the log as it came about.
+    first: Mutex<BTreeMap<Path, PutPayload>>,
     pub(super) dice: Dice,
     weather: Mutex<Weather>,
     /// Answers say what time it is.
@@ -55,6 +57,7 @@ impl World {
         Self {
             objects: InMemory::new(),
             written: Mutex::default(),
+            first: Mutex::default(),
             dice: Dice::new(seed, 1),
             weather: Mutex::new(weather),
             tells_time: weather.tells_time,
@@ -104,8 +107,9 @@ impl World {
     }
 
     pub(super) fn put(&self, key: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        let result = at_once(self.objects.put_opts(key, payload, opts));
+        let result = at_once(self.objects.put_opts(key, payload.clone(), opts));
         if result.is_ok() {
+            lock(&self.first).entry(key.clone()).or_insert(payload);
             lock(&self.written).insert(key.clone(), self.time());
             self.folds.fetch_add(u64::from(key.as_ref().contains("/fold/")), Ordering::Relaxed);
         }
@@ -154,6 +158,13 @@ impl World {
                 (key.to_string(), bytes.unwrap_or_default())
             })
             .collect()
+    }
+
+    /// What was written first under each key that begins like this.
+    pub(super) fn first_written(&self, begins: &str) -> Vec<(Path, PutPayload)> {
+        let first = lock(&self.first);
+        let of = first.iter().filter(|(key, _)| key.as_ref().starts_with(begins));
+        of.map(|(key, payload)| (key.clone(), payload.clone())).collect()
     }
 
     fn date(&self, meta: &mut ObjectMeta) {
