@@ -25,6 +25,7 @@ mod about;
 mod backends;
 mod buckets;
 mod clocks;
+mod damage;
 mod faults;
 mod folds;
 mod format;

@@ -18,7 +18,6 @@ use super::super::key::{self, Number, Stretch};
 use super::super::lease::Lease;
 use super::{Ended, Log, Tail};
 use crate::share::state::State;
-use crate::share::time::Timestamp;
 
 /// How often a listing that contradicts itself, or took too long to be trusted, is asked for again.
 const LOOKS_MAX: usize = 5;
@@ -54,8 +53,8 @@ pub(super) struct Base {
 /// What stands under a number.
 enum Place {
     Absent,
-    /// Its content was erased.
-    Emptied(Timestamp),
+    /// An object without content: a deletion erased it, or it is damaged.
+    Empty,
     Holds(Segment, u64),
 }
 
@@ -104,8 +103,8 @@ impl Log {
                     look.tail.confirmed = Some(confirmed.renewed(issued, heard));
                     return Ok(look);
                 }
-                Place::Emptied(at) => {
-                    look.ended = Some(Ended::begun(at));
+                Place::Empty => {
+                    look.ended = Some(self.ended_before(look.tail.seq + 1).await?);
                     return Ok(look);
                 }
                 Place::Holds(segment, size) => self.follow(&mut look, segment, size)?,
@@ -189,8 +188,8 @@ impl Log {
         while let Some(place) = places.try_next().await? {
             match place {
                 Place::Holds(segment, size) => self.follow(look, segment, size)?,
-                Place::Emptied(at) => {
-                    look.ended = Some(Ended::begun(at));
+                Place::Empty => {
+                    look.ended = Some(self.ended_before(look.tail.seq + 1).await?);
                     return Ok(Round::Ended);
                 }
                 Place::Absent => {
@@ -238,11 +237,26 @@ impl Log {
         Ok(())
     }
 
+    /// The deletion that emptied this segment. Whoever deletes writes the tombstone before it empties anything, so an empty
+    /// object without one is damage: a crash of a file system, a full disk or a broken copy leaves such, and nothing may be
+    /// erased for it.
+    async fn ended_before(&self, seq: Number) -> Result<Ended, StoreError> {
+        let tombstone = key::tombstone(&self.id);
+        let deleted = self.store.bucket.written_at(&tombstone).await?.map(Ended::begun);
+        deleted.ok_or_else(|| {
+            let key = key::segment(&self.id, seq);
+            StoreError::corrupt(
+                &key,
+                "it is empty, and neither the log nor a tombstone says that the share was deleted",
+            )
+        })
+    }
+
     async fn place(&self, seq: Number) -> Result<Place, StoreError> {
         let key = key::segment(&self.id, seq);
         Ok(match self.store.bucket.read(&key).await? {
             None => Place::Absent,
-            Some((bytes, at)) if bytes.is_empty() => Place::Emptied(at),
+            Some((bytes, _)) if bytes.is_empty() => Place::Empty,
             Some((bytes, _)) => Place::Holds(codec::decode_segment(&key, &self.id, seq, &bytes)?, bytes.len() as u64),
         })
     }

@@ -19,6 +19,8 @@ pub struct Finding {
 pub enum Problem {
     /// An object does not hold what the store writes.
     Unreadable,
+    /// A segment holds nothing, and its share was not deleted.
+    EmptySegment,
     /// A segment is gone that no run covers.
     MissingSegment,
     /// A segment names another predecessor than the one before it.
@@ -76,6 +78,12 @@ impl Problem {
                 "unreadable",
                 "it does not hold what the store writes; a share that needs it cannot be opened, a token of it is not taken",
                 "restore it from a backup, upgrade if its format is newer, or give the share or the token up",
+            ),
+            Self::EmptySegment => (
+                "empty-segment",
+                "it holds nothing, and neither the log nor a tombstone says that the share was deleted; a share that needs it \
+                 cannot be opened",
+                "restore it from a backup, or give the share up",
             ),
             Self::MissingSegment => (
                 "missing-segment",

@@ -1,8 +1,9 @@
 //! Collecting garbage: what is expired, what deletions and folds have left, and what is nobody's any more.
 //!
 //! Hosts free all this by themselves, but one that stops leaves some. Whatever is freed here is older, by the bucket's own
-//! clock, than any reader or writer can still depend on; that clock is asked by writing an object. Nothing is freed because of
-//! what a run covers before that run was read, and no tombstone while a claim names its share.
+//! clock, than any reader or writer can still depend on; that clock is asked by writing an object. What a run covers is freed only
+//! after the whole share was judged as a check does, and nothing of a damaged share is freed: a deletion is believed by its
+//! entry in the log or by its tombstone alone. No tombstone goes while a claim names its share.
 //!
 //! Whether a share has expired says its companion, if that knows all of its log; otherwise the log is read. A share goes only
 //! if its log says so too ([`expire`](super::expire)): another host may have given it more time.
@@ -15,13 +16,12 @@ use futures::TryStreamExt as _;
 
 use super::super::Store;
 use super::super::bucket::Listed;
-use super::super::codec;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::index::Claims;
 use super::super::key::{self, Indexed, Number, Stretch};
 use super::super::log::chain;
 use super::walk::Group;
-use super::{Groups, Progress, Tally};
+use super::{Groups, Problem, Progress, Tally};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
 
@@ -273,13 +273,12 @@ impl Collection<'_> {
         if superseded.is_empty() {
             return Ok(());
         }
-        for stretch in &way {
-            let key = key::run(id, *stretch);
-            let Some((bytes, _)) = self.store.bucket.read(&key).await? else { return Ok(()) };
-            if codec::decode_run(&key, id, *stretch, &bytes).is_err() {
-                self.freed.passed_over += 1;
-                return Ok(());
-            }
+        // Of a damaged share nothing goes: what later runs cover may be what it can be mended from.
+        let judged = self.store.judge(id, listed).await?;
+        let is_damaged = judged.findings.iter().any(|finding| finding.problem != Problem::UnknownKey);
+        self.freed.passed_over += u64::from(is_damaged);
+        if is_damaged || judged.moved {
+            return Ok(());
         }
         self.free(FreedKind::Superseded, superseded).await
     }

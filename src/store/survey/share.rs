@@ -25,7 +25,7 @@ pub(super) struct Judged {
     pub(super) findings: Vec<Finding>,
     /// Whose it is, if it came to a state.
     pub(super) opened: Option<Opened>,
-    /// Its deletion is in the log, or its objects are being emptied.
+    /// Its deletion is in the log.
     pub(super) ending: bool,
     /// Something went while it was read: it is worth another listing.
     pub(super) moved: bool,
@@ -82,21 +82,26 @@ impl Store {
         let way = chain(runs.keys().copied().collect());
         let covered = way.last().map_or(0, |stretch| stretch.to);
         let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered };
-        judged.ending = numbers.iter().any(|(_, size)| *size == 0);
-        let mut reading = stream::iter(numbers.into_iter().filter(|(_, size)| *size > 0))
-            .map(|(number, _)| async move { (number, self.bucket.read(&key::segment(id, number)).await) })
+        let mut reading = stream::iter(numbers)
+            .map(|(number, size)| async move { (number, size, self.bucket.read(&key::segment(id, number)).await) })
             .buffered(REQUESTS_AT_ONCE);
-        while let Some((number, read)) = reading.next().await {
+        while let Some((number, size, read)) = reading.next().await {
             let key = key::segment(id, number);
-            let Some((bytes, _)) = read?.filter(|(bytes, _)| !bytes.is_empty()) else {
-                judged.moved = true;
-                continue;
-            };
-            let segment = match codec::decode_segment(&key, id, number, &bytes) {
-                Ok(segment) => Some(segment),
-                Err(error) => {
-                    judged.unreadable(&key, &error);
+            let segment = match read? {
+                Some((bytes, _)) if bytes.is_empty() && size == 0 => {
+                    judged.find(Problem::EmptySegment, &key, None);
                     None
+                }
+                Some((bytes, _)) if !bytes.is_empty() => match codec::decode_segment(&key, id, number, &bytes) {
+                    Ok(segment) => Some(segment),
+                    Err(error) => {
+                        judged.unreadable(&key, &error);
+                        None
+                    }
+                },
+                Some(_) | None => {
+                    judged.moved = true;
+                    continue;
                 }
             };
             walk.step(id, number, segment, &runs, &mut judged);
@@ -138,8 +143,9 @@ impl Walk {
         let key = key::segment(id, number);
         if number > self.last + 1 {
             let missing = self.last.max(self.covered) + 1;
-            if missing < number && !judged.ending {
-                judged.find(Problem::MissingSegment, &key::segment(id, missing), None);
+            if missing < number {
+                let more = (missing + 1 < number).then(|| format!("and all up to {:012}", number - 1));
+                judged.find(Problem::MissingSegment, &key::segment(id, missing), more);
             }
             // What runs cover may be gone.
             (self.this, self.state) = (None, None);

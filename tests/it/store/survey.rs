@@ -143,6 +143,10 @@ async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<
             put(bucket, &key, cut).await;
             key
         }
+        Problem::EmptySegment => {
+            put(bucket, &segment(1, 2), "").await;
+            segment(1, 2)
+        }
         Problem::MissingSegment => {
             bucket.delete(&Path::from(segment(1, 3))).await.unwrap();
             segment(1, 3)
@@ -220,6 +224,7 @@ async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<
 async fn every_kind_of_damage_is_told_and_what_is_safe_to_mend_is_mended() {
     for problem in [
         Problem::Unreadable,
+        Problem::EmptySegment,
         Problem::MissingSegment,
         Problem::BrokenChain,
         Problem::WrongRun,

@@ -1,0 +1,145 @@
+//! Shares that are damaged: what a crash of a file system, a full disk, a broken copy or half a restore leaves. Nobody takes
+//! them for deleted, nobody erases or frees anything of them, and a check names what is wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use capshare::store::{About, Appended, Claim, Log, Opened, StoreError};
+
+use super::survey::{check, codes, fold, gc, memory, objects, put, remove, segment, shared, surveyor, text};
+use super::{DELETE, Timestamp, account, entries, host, is_deleted, keys, session, share, sync};
+use crate::support::bucket::{Fault, TestBucket, dump};
+
+/// The key of the object that cannot be read.
+fn corrupt<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Err(StoreError::Corrupt { key, .. }) => key,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A share of seven segments that nobody has folded.
+async fn seven(bucket: &Arc<TestBucket>) -> Log {
+    shared(&surveyor(bucket, 1, true), 1, 6).await.0
+}
+
+/// Shows everything but what a collection asks for the time as so many hours older than it is.
+fn aged(bucket: &TestBucket, hours: u64) {
+    for begins in ["share/", "index/", "tomb/"] {
+        bucket.age(begins, Duration::from_secs(hours * 3_600));
+    }
+}
+
+/// S86: an empty segment is damage, wherever it stands: it is answered as that by who opens the share, creates it or writes to
+/// it, and neither a host nor a collection erases anything. With its bytes again the share is what it was.
+#[tokio::test(start_paused = true)]
+async fn an_empty_segment_is_damage_and_not_a_deletion() {
+    for number in [1, 4, 7] {
+        let bucket = memory();
+        let mut log = seven(&bucket).await;
+        let key = segment(1, number);
+        let before = text(&bucket, &key).await;
+        put(&bucket, &key, "").await;
+        let damaged = dump(&*bucket).await;
+
+        let other = host(&bucket, 2);
+        assert_eq!(corrupt(other.open_log(&share(1)).await), key);
+        let claim = other.claim(&account("a"), &session("s1"), &share(2), Timestamp(1)).await.unwrap();
+        assert_eq!(claim, Claim::Theirs(share(1)), "the next create finds the share that is there");
+        assert_eq!(corrupt(other.create_log(&share(1), &[sync("anew")]).await), key);
+        // A host whose tail is old looks before it writes.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        if number == 7 {
+            assert_eq!(log.append(&[sync("more")]).await.unwrap(), Appended::Written, "it has read the segment already");
+            remove(&bucket, &segment(1, 8)).await;
+        }
+        for repair in [false, true] {
+            assert_eq!(codes(&check(&other, repair).await), [("empty-segment", key.clone())]);
+        }
+        aged(&bucket, 90 * 24);
+        let freed = gc(&other, |_| {}).await;
+        assert_eq!((objects(&freed), freed.passed_over), (vec![], 1));
+        assert_eq!(dump(&*bucket).await, damaged, "nothing was erased, and there is no tombstone");
+
+        put(&bucket, &key, before).await;
+        assert!(matches!(other.open_log(&share(1)).await.unwrap(), Opened::Open(..)));
+    }
+}
+
+/// S86: a host that stands right before an empty segment, and may trust its tail, does not take it for a deletion either.
+#[tokio::test(start_paused = true)]
+async fn an_empty_segment_after_the_tail_is_damage_and_not_a_deletion() {
+    let bucket = memory();
+    let mut log = seven(&bucket).await;
+    put(&bucket, &segment(1, 8), "").await;
+    assert_eq!(corrupt(log.catch_up().await), segment(1, 8));
+    assert_eq!(corrupt(log.append(&[sync("more")]).await), segment(1, 8));
+    assert_eq!(keys(&bucket, "tomb/").await, [] as [&str; 0]);
+    remove(&bucket, &segment(1, 8)).await;
+    assert_eq!(log.append(&[sync("more")]).await.unwrap(), Appended::Written);
+}
+
+/// A host that is stopped after any write of a deletion leaves a share that is deleted, that a check does not call damaged,
+/// and that whoever opens it next, or a collection, erases to the end.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_stopped_after_any_write_is_known_and_finished() {
+    for written in 1..12 {
+        for collected in [false, true] {
+            let bucket = memory();
+            let mut log = seven(&bucket).await;
+            // The entry, the tombstone, the claim, and eight segments that are emptied.
+            bucket.next_writes(std::iter::repeat_n(None, written).chain(std::iter::repeat_n(Some(Fault::LostRequest), 99)));
+            assert_eq!(log.append(&[DELETE]).await.unwrap(), Appended::Written);
+            let erased = log.erase(&account("a"), &session("s1")).await;
+            assert_eq!(erased.is_ok(), written == 11, "{written}");
+            bucket.next_writes_are_over();
+            let other = host(&bucket, 2);
+            let told = codes(&check(&other, false).await);
+            let damage = ["empty-segment", "missing-segment", "unreadable", "broken-chain"];
+            assert!(told.iter().all(|(code, _)| !damage.contains(code)), "{written}: {told:?}");
+            if collected {
+                aged(&bucket, 1);
+                gc(&other, |_| {}).await;
+            } else {
+                assert!(is_deleted(&other, &share(1)).await, "{written}");
+            }
+            assert!(is_deleted(&host(&bucket, 3), &share(1)).await, "{written}");
+            assert_eq!(super::holding(&bucket, "message").await, [] as [&str; 0], "{written}");
+        }
+    }
+}
+
+/// S86: of a damaged share nothing is collected, also not what a run covers, whether or not its companion says that it lasts.
+#[tokio::test(start_paused = true)]
+async fn of_a_damaged_share_nothing_is_collected() {
+    for torn in [false, true] {
+        let bucket = memory();
+        let store = surveyor(&bucket, 1, true);
+        let (mut log, mut state) = shared(&store, 1, 6).await;
+        fold(&mut log, &state).await;
+        for more in ["x", "y", "z"].map(sync) {
+            log.append(std::slice::from_ref(&more)).await.unwrap();
+            state.apply(&more);
+        }
+        store.describe(&share(1), &About::of(&state, log.log_bytes(), log.segments()).unwrap()).await.unwrap();
+        let key = segment(1, 9);
+        if torn { put(&bucket, &key, "{").await } else { remove(&bucket, &key).await }
+        aged(&bucket, 1);
+        let before = dump(&*bucket).await;
+        let freed = gc(&host(&bucket, 2), |_| {}).await;
+        assert_eq!((objects(&freed), freed.passed_over), (vec![], 1));
+        assert_eq!(dump(&*bucket).await, before);
+        assert_eq!(codes(&check(&store, false).await), [(if torn { "unreadable" } else { "missing-segment" }, key)]);
+    }
+}
+
+/// What was not damaged goes on: the entries of a whole share are those that were written.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_share_is_no_matter_of_the_others() {
+    let bucket = memory();
+    drop(seven(&bucket).await);
+    let (mut log, _) = shared(&host(&bucket, 1), 2, 2).await;
+    put(&bucket, &segment(1, 3), "").await;
+    assert_eq!(entries(log.catch_up().await.unwrap()), []);
+    assert_eq!(log.append(&[sync("more")]).await.unwrap(), Appended::Written);
+}
