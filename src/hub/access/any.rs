@@ -48,9 +48,14 @@ impl Access for AnyOf {
     }
 
     fn readiness(&self) -> Readiness {
-        let all = || self.0.iter().map(|one| one.readiness());
-        let down = all().find(|readiness| matches!(readiness, Readiness::Down(_)));
-        down.or_else(|| all().find(|readiness| *readiness != Readiness::Ready)).unwrap_or(Readiness::Ready)
+        let all: Vec<_> = self.0.iter().map(|one| one.readiness()).collect();
+        let all_are_down = all.iter().all(|one| matches!(one, Readiness::Down(_)));
+        match all.into_iter().find(|one| *one != Readiness::Ready) {
+            // Those of the others come in.
+            Some(Readiness::Down(message)) if !all_are_down => Readiness::Stale(message),
+            Some(one) => one,
+            None => Readiness::Ready,
+        }
     }
 
     fn tend(&self) -> BoxFuture<'_, ()> {

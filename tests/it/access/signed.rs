@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use capshare::hub::access::jwt::{JwtKeys, JwtKeysError, JwtSettings};
-use capshare::hub::access::{Access as _, Credential, JwtAccess, Readiness, Scopes};
+use capshare::hub::access::{Access, AnyOf, Credential, JwtAccess, Readiness, Scopes};
 use capshare::hub::ambient::{Clock as _, SystemClock};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Hand, bearer};
-use crate::support::door::Served;
+use crate::support::door::{Served, keys};
 
 const SECRET: &str = "a secret of 32 bytes, as it must";
 const RSA: &str = include_str!("keys/rsa.pem");
@@ -262,6 +262,18 @@ fn named(id: Option<&str>, algorithm: Algorithm, now: i64, key: &EncodingKey) ->
     let mut header = Header::new(algorithm);
     header.kid = id.map(str::to_owned);
     signed(&header, &claims(now), key)
+}
+
+/// A host that knows several kinds of credential is about those that work: keys come in while a set cannot be had.
+#[tokio::test(start_paused = true)]
+async fn a_set_that_cannot_be_had_is_a_warning_where_keys_come_in() {
+    let clock = Hand::at(NOW * 1_000);
+    let unread = || Arc::new(access(JwtKeys::SetFile("/nowhere/keys.json".into()), &clock)) as Arc<dyn Access>;
+    assert!(matches!(AnyOf::new([unread()]).readiness(), Readiness::Down(_)));
+    assert!(matches!(AnyOf::new([unread(), unread()]).readiness(), Readiness::Down(_)));
+    let readiness = AnyOf::new([unread(), keys() as Arc<dyn Access>]).readiness();
+    assert!(matches!(readiness, Readiness::Stale(_)), "{readiness:?}");
+    assert_eq!(AnyOf::new([keys() as Arc<dyn Access>]).readiness(), Readiness::Ready);
 }
 
 /// Keys come and go as their file says. A key that is not known is looked for, but not twice in half a minute; and when the
