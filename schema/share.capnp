@@ -276,9 +276,18 @@ struct ListResult {
       shares @0 :List(ShareListing);
       nextCursor @1 :Text;
       # Empty after the last page.
+      damaged @3 :List(DamagedListing);
+      # Sessions that belong on this page, and of which the host cannot tell which share they are.
     }
     refused @2 :Refusal;
   }
+}
+
+struct DamagedListing {
+  # A session whose claim is damaged in the bucket. Its share may be whole, and is found by its link; the host's operator
+  # mends the claim by `capshare store check --repair`.
+  account @0 :Text;
+  sessionId @1 :Text;
 }
 
 struct OfferResult {
@@ -832,9 +841,12 @@ struct Refusal {
       got @8 :Text;
     }
 
-    storageFailure @9 :Text;
-    # The operation that the bucket did not carry out: "create", "sync", "delete", "read" or "list". Nothing of a failed
-    # create or delete is visible; a failed sync may turn out to have been applied, so send it again with its stamp.
+    storageFailure :group {
+      operation @9 :Text;
+      # The operation that the bucket did not carry out: "create", "sync", "delete", "read" or "list". Nothing of a failed
+      # create or delete is visible; a failed sync may turn out to have been applied, so send it again with its stamp.
+      trouble @20 :StorageTrouble;
+    }
 
     upgradeFailed :group {
       status @10 :UInt16;
@@ -866,6 +878,17 @@ struct Refusal {
       retryAfterMs @19 :UInt32;
     }
   }
+}
+
+enum StorageTrouble {
+  # Why the bucket did not do what it was asked. A reader that does not know a value goes by `retry`.
+  passing @0;
+  # It did not answer, or cannot do it just now.
+  damaged @1;
+  # What is stored cannot be read: an object is missing, empty or torn. It stays so until the host's operator restores it,
+  # who finds it by `capshare store check`. The share was not deleted.
+  unconditional @2;
+  # The bucket has stopped honouring conditional writes, so the host writes nothing until it honours them again.
 }
 
 enum Retry {

@@ -26,13 +26,13 @@ use crate::hub::registry::{Door, Registry};
 use crate::hub::room::{FOLDS_MAX, Room, RoomContext};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
-use crate::share::error::{Refusal, StoreOperation};
+use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 use crate::share::id::ShareId;
 use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
-use crate::share::view::{Changed, Chunk, Revision, ShareInfo, ShareListing, Synced};
-use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
+use crate::share::view::{Changed, Chunk, DamagedListing, Revision, ShareInfo, ShareListing, Synced};
+use crate::store::{ClaimListing, DamagedClaim, Mutation, Opened, Store, StoreError, WriterId};
 
 pub mod access;
 pub mod address;
@@ -87,6 +87,8 @@ pub struct Hub {
 pub struct Page {
     /// The shares, in no promised order.
     pub shares: Vec<ShareListing>,
+    /// Sessions of which cannot be told which share they are.
+    pub damaged: Vec<DamagedListing>,
     /// Where the next page begins; empty after the last.
     pub next_cursor: String,
 }
@@ -341,8 +343,13 @@ impl Hub {
         };
         let page = self.store.list(account, cursor.as_ref(), limit).await;
         let page = page.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
-        let shares = page.claims.into_iter().map(|claim| self.listed(claim));
-        Ok(Page { shares: shares.collect(), next_cursor: page.next.map(|next| next.to_string()).unwrap_or_default() })
+        let shares = page.claims.into_iter().map(|claim| self.listed(claim)).collect();
+        let damaged = page.damaged.into_iter().map(|DamagedClaim { account, session, error }| {
+            tracing::error!(%account, %session, error = %chain(&error), "a claim is damaged and left out of a listing");
+            DamagedListing { account, session }
+        });
+        let next_cursor = page.next.map(|next| next.to_string()).unwrap_or_default();
+        Ok(Page { shares, damaged: damaged.collect(), next_cursor })
     }
 
     fn listed(&self, claim: ClaimListing) -> ShareListing {
@@ -555,8 +562,11 @@ impl Hub {
 
     fn storage_failed(&self, operation: StoreOperation, error: &(dyn std::error::Error + 'static)) -> Refusal {
         self.context.metrics.storage_failures.inc();
-        tracing::error!(%operation, error = %chain(error), "the bucket failed");
-        Refusal::StorageFailure { operation }
+        if error.trouble() != StorageTrouble::Unconditional {
+            // That is said once, when it is found out.
+            tracing::error!(%operation, error = %chain(error), "the bucket failed");
+        }
+        Refusal::StorageFailure { operation, trouble: error.trouble() }
     }
 }
 

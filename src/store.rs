@@ -68,7 +68,7 @@ pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
 pub use fold::{Fold, Folded, Occasion};
 pub use free::Frees;
-pub use index::{Claim, ClaimListing, ListCursor, ListPage, Usage};
+pub use index::{Claim, ClaimListing, DamagedClaim, ListCursor, ListPage, Usage};
 pub use log::{Appended, Log, News};
 #[cfg(feature = "mutations")]
 pub use mutation::Mutation;

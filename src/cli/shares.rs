@@ -7,6 +7,7 @@ use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
+use capshare::share::view::DamagedListing;
 use serde_json::json;
 
 use crate::cli::args;
@@ -17,7 +18,7 @@ use crate::cli::link;
 use crate::cli::output::{Output, clean};
 use crate::cli::secrets::Secrets;
 
-/// Lists the account's shares, a line each as they come.
+/// Lists the account's shares, a line each as they come, and after them what is damaged.
 pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host, environment)?;
     let mut listing = target.client.list(args.every_account);
@@ -56,6 +57,15 @@ pub(crate) async fn list(args: args::List, environment: &Environment, output: &m
                 "item_count": share.item_count,
                 "byte_count": share.byte_count,
             }),
+        )?;
+    }
+    for DamagedListing { account, session } in listing.take_damaged() {
+        output.result(
+            format_args!(
+                "damaged: session {session} of account {account}: what the store holds of it cannot be read; the host's operator \
+                 mends it by capshare store check --repair"
+            ),
+            &json!({ "damaged": true, "session": session.as_str(), "account": account.as_str() }),
         )?;
     }
     target.client.close().await;

@@ -85,6 +85,11 @@ fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Resul
         (true, all) => format!("{all} problems, all mended"),
         (false, _) => format!("{left} problems"),
     };
+    if *young > 0 {
+        let things = if *young == 1 { "thing is" } else { "things are" };
+        let again = humantime::format_duration(options.settled_after);
+        let _never = write!(summary, "; {young} {things} too young to judge: check again in {again}");
+    }
     let mut text = String::new();
     for finding in findings {
         text.push_str(&finding_text(finding, repair));
@@ -102,7 +107,7 @@ fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Resul
             "more": more,
         }),
     )?;
-    if checked.is_clean() { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{left} problems were found"))) }
+    if problems == 0 { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{problems} problems were found"))) }
 }
 
 fn finding_text(finding: &Finding, repair: bool) -> String {

@@ -14,7 +14,7 @@ use crate::client::error::ClientError;
 use crate::client::link::Session;
 use crate::client::verbs::CreateOptions;
 use crate::contract::convert::{
-    read_chunk, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
+    read_chunk, read_damaged, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
 };
 use crate::contract::error::read_refusal;
 use crate::contract::visibility::{read_visibility_set, write_visibility};
@@ -25,7 +25,7 @@ use crate::share::limits::ITEM_BYTES_MAX;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
-use crate::share::view::{Chunk, Revision, ShareInfo, ShareListing};
+use crate::share::view::{Chunk, DamagedListing, Revision, ShareInfo, ShareListing};
 use crate::share::visibility::Visibility;
 use crate::share_capnp::{
     batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
@@ -69,6 +69,8 @@ pub struct Measured<T> {
 pub struct Page {
     /// Its lines.
     pub shares: Vec<ShareListing>,
+    /// Sessions that belong on it, and of which the host cannot tell which share they are.
+    pub damaged: Vec<DamagedListing>,
     /// Where to go on; `None` after the last.
     pub next_cursor: Option<String>,
 }
@@ -244,8 +246,10 @@ pub(crate) async fn list(
         list_result::Which::Page(page) => {
             let shares = page.get_shares()?.iter().map(|line| Ok(read_listing(line)?));
             let shares = shares.collect::<Result<_, ClientError>>()?;
+            let damaged = page.get_damaged()?.iter().map(|session| Ok(read_damaged(session)?));
+            let damaged = damaged.collect::<Result<_, ClientError>>()?;
             let next = text(page.get_next_cursor()?)?;
-            Ok(Page { shares, next_cursor: (!next.is_empty()).then_some(next) })
+            Ok(Page { shares, damaged, next_cursor: (!next.is_empty()).then_some(next) })
         }
         list_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::client::Client;
 use crate::client::error::ClientError;
 use crate::share::limits::LIST_PAGE_MAX;
-use crate::share::view::ShareListing;
+use crate::share::view::{DamagedListing, ShareListing};
 
 /// What [`Client::list`] gives. It holds one page.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub struct Listing {
     client: Client,
     every_account: bool,
     page: VecDeque<ShareListing>,
+    damaged: Vec<DamagedListing>,
     cursor: Cursor,
 }
 
@@ -25,7 +26,7 @@ enum Cursor {
 
 impl Listing {
     pub(crate) fn new(client: Client, every_account: bool) -> Self {
-        Self { client, every_account, page: VecDeque::new(), cursor: Cursor::Start }
+        Self { client, every_account, page: VecDeque::new(), damaged: Vec::new(), cursor: Cursor::Start }
     }
 
     /// The next line; `None` after the last.
@@ -45,7 +46,15 @@ impl Listing {
             let limit = u32::try_from(LIST_PAGE_MAX).unwrap_or(u32::MAX);
             let page = self.client.list_page(cursor, limit, self.every_account).await?;
             self.page = page.shares.into();
+            let room = LIST_PAGE_MAX.saturating_sub(self.damaged.len());
+            self.damaged.extend(page.damaged.into_iter().take(room));
             self.cursor = page.next_cursor.map_or(Cursor::End, Cursor::At);
         }
+    }
+
+    /// The sessions that were met since this was last asked, and of which the host cannot tell which share they are, because
+    /// their claims are damaged. At most [`LIST_PAGE_MAX`] are kept; those met beyond are left out.
+    pub fn take_damaged(&mut self) -> Vec<DamagedListing> {
+        std::mem::take(&mut self.damaged)
     }
 }

@@ -13,10 +13,10 @@ use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload};
 use crate::share::limits::Limits;
 use crate::share::time::Timestamp;
-use crate::share::view::{Changed, Chunk, ShareInfo, ShareListing, Step, Synced};
+use crate::share::view::{Changed, Chunk, DamagedListing, ShareInfo, ShareListing, Step, Synced};
 use crate::share_capnp::{
-    batch_stamp, change, event, expiry_result, open_result, read_result, share_info, share_listing, sync_item,
-    sync_result,
+    batch_stamp, change, damaged_listing, event, expiry_result, open_result, read_result, share_info, share_listing,
+    sync_item, sync_result,
 };
 
 /// Why something could not be read.
@@ -199,6 +199,20 @@ pub fn read_listing(from: share_listing::Reader<'_>) -> Result<ShareListing, Rea
         item_count: from.get_item_count(),
         byte_count: from.get_byte_count(),
     })
+}
+
+/// Writes a session whose claim is damaged.
+pub fn write_damaged(damaged: &DamagedListing, mut to: damaged_listing::Builder<'_>) {
+    to.set_account(damaged.account.as_str());
+    to.set_session_id(damaged.session.as_str());
+}
+
+/// Reads a session whose claim is damaged.
+///
+/// # Errors
+/// A malformed message, or names that are none.
+pub fn read_damaged(from: damaged_listing::Reader<'_>) -> Result<DamagedListing, ReadError> {
+    Ok(DamagedListing { account: name(from.get_account()?)?, session: name(from.get_session_id()?)? })
 }
 
 /// A time of a listing, where 0 says that there is none.

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use capnp::text;
 
-use crate::share::error::{Refusal, StoreOperation};
-use crate::share_capnp::{Retry, refusal};
+use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
+use crate::share_capnp::{self, Retry, refusal};
 
 /// Writes a refusal into a result.
 pub fn write_refusal(refusal: &Refusal, mut to: refusal::Builder<'_>) {
@@ -23,7 +23,15 @@ pub fn write_refusal(refusal: &Refusal, mut to: refusal::Builder<'_>) {
             facts.set_expected(expected.as_ref());
             facts.set_got(got.as_ref());
         }
-        Refusal::StorageFailure { operation } => to.set_storage_failure(operation.as_str()),
+        Refusal::StorageFailure { operation, trouble } => {
+            let mut facts = to.init_storage_failure();
+            facts.set_operation(operation.as_str());
+            facts.set_trouble(match trouble {
+                StorageTrouble::Passing => share_capnp::StorageTrouble::Passing,
+                StorageTrouble::Damaged => share_capnp::StorageTrouble::Damaged,
+                StorageTrouble::Unconditional => share_capnp::StorageTrouble::Unconditional,
+            });
+        }
         Refusal::UpgradeFailed { status, reason } => {
             let mut facts = to.init_upgrade_failed();
             facts.set_status(*status);
@@ -72,14 +80,22 @@ pub fn read_refusal(from: refusal::Reader<'_>) -> Result<Refusal, capnp::Error> 
         refusal::Which::ProtocolMismatch(facts) => {
             Refusal::ProtocolMismatch { expected: owned(facts.get_expected()?)?, got: owned(facts.get_got()?)? }
         }
-        refusal::Which::StorageFailure(operation) => match operation?.to_str()? {
-            "create" => Refusal::StorageFailure { operation: StoreOperation::Create },
-            "sync" => Refusal::StorageFailure { operation: StoreOperation::Sync },
-            "delete" => Refusal::StorageFailure { operation: StoreOperation::Delete },
-            "read" => Refusal::StorageFailure { operation: StoreOperation::Read },
-            "list" => Refusal::StorageFailure { operation: StoreOperation::List },
-            _ => Refusal::Unspecified { message: message()? },
-        },
+        refusal::Which::StorageFailure(facts) => {
+            let operation = facts.get_operation()?.to_str()?;
+            let known = StoreOperation::ALL.into_iter().find(|known| known.as_str() == operation);
+            let trouble = match facts.get_trouble() {
+                Ok(share_capnp::StorageTrouble::Passing) => StorageTrouble::Passing,
+                Ok(share_capnp::StorageTrouble::Damaged) => StorageTrouble::Damaged,
+                Ok(share_capnp::StorageTrouble::Unconditional) => StorageTrouble::Unconditional,
+                // One of a version to come.
+                Err(capnp::NotInSchema(_)) if from.get_retry() == Ok(Retry::Never) => StorageTrouble::Damaged,
+                Err(capnp::NotInSchema(_)) => StorageTrouble::Passing,
+            };
+            match known {
+                Some(operation) => Refusal::StorageFailure { operation, trouble },
+                None => Refusal::Unspecified { message: message()? },
+            }
+        }
         refusal::Which::UpgradeFailed(facts) => {
             Refusal::UpgradeFailed { status: facts.get_status(), reason: owned(facts.get_reason()?)? }
         }
@@ -174,11 +190,6 @@ mod tests {
             Refusal::InvalidSecret { id },
             Refusal::RouteMismatch { route: "/ws/x".into() },
             Refusal::ProtocolMismatch { expected: "a".into(), got: "b".into() },
-            Refusal::StorageFailure { operation: StoreOperation::Create },
-            Refusal::StorageFailure { operation: StoreOperation::Sync },
-            Refusal::StorageFailure { operation: StoreOperation::Delete },
-            Refusal::StorageFailure { operation: StoreOperation::Read },
-            Refusal::StorageFailure { operation: StoreOperation::List },
             Refusal::UpgradeFailed { status: 502, reason: "Bad Gateway".into() },
             Refusal::limit("syncItemsMax", 3, 4),
             Refusal::invalid(5, "an id"),
@@ -187,7 +198,10 @@ mod tests {
             Refusal::Unavailable { retry_after_ms: 5 },
             Refusal::Unspecified { message: "something".into() },
         ];
-        for refusal in all {
+        let failures = StoreOperation::ALL.into_iter().flat_map(|operation| {
+            StorageTrouble::ALL.into_iter().map(move |trouble| Refusal::StorageFailure { operation, trouble })
+        });
+        for refusal in all.into_iter().chain(failures) {
             let mut message = capnp::message::Builder::new_default();
             write_refusal(&refusal, message.init_root());
             let reader = message.get_root_as_reader::<refusal::Reader<'_>>().unwrap();

@@ -51,8 +51,9 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
         Refusal::ProtocolMismatch { expected, got } => {
             (StatusCode::BAD_REQUEST, json!({ "expected": expected, "got": got }))
         }
-        Refusal::StorageFailure { operation } => {
-            (StatusCode::SERVICE_UNAVAILABLE, json!({ "operation": operation.as_str() }))
+        Refusal::StorageFailure { operation, trouble } => {
+            let facts = json!({ "operation": operation.as_str(), "trouble": trouble.as_str() });
+            (StatusCode::SERVICE_UNAVAILABLE, facts)
         }
         Refusal::UpgradeFailed { status, reason } => {
             (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST), json!({ "reason": reason }))

@@ -207,7 +207,7 @@ impl Room {
             return Ok(());
         }
         let operation = StoreOperation::Read;
-        self.look().await.map_err(|NotCommitted| Refusal::StorageFailure { operation })
+        self.look().await.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
     }
 
     /// The same, with the age at which followers are content.

@@ -12,7 +12,9 @@ use std::time::Duration;
 use capnp::Error;
 use futures::FutureExt as _;
 
-use crate::contract::convert::{ReadError, read_batch, write_info, write_listing, write_opened, write_synced};
+use crate::contract::convert::{
+    ReadError, read_batch, write_damaged, write_info, write_listing, write_opened, write_synced,
+};
 use crate::contract::error::{as_the_peer_said, write_refusal};
 use crate::contract::sync_data::check_json;
 use crate::contract::visibility::read_visibility;
@@ -325,6 +327,11 @@ impl share_rpc::Server for Gateway {
             Ok(page) => {
                 let mut facts = to.init_page();
                 facts.set_next_cursor(page.next_cursor.as_str());
+                let count = u32::try_from(page.damaged.len()).unwrap_or(u32::MAX);
+                let mut damaged = facts.reborrow().init_damaged(count);
+                for (at, session) in (0..).zip(&page.damaged) {
+                    write_damaged(session, damaged.reborrow().get(at));
+                }
                 let mut shares = facts.init_shares(u32::try_from(page.shares.len()).unwrap_or(u32::MAX));
                 for (at, listing) in (0..).zip(&page.shares) {
                     write_listing(listing, shares.reborrow().get(at));

@@ -50,10 +50,12 @@ pub enum Refusal {
 
     /// The bucket did not carry out an operation. Nothing of a failed create or delete is visible; a failed sync may turn
     /// out to have been applied, so send it again with its stamp.
-    #[error("the store could not {operation}: try again later")]
+    #[error("the store could not {operation}: {trouble}")]
     StorageFailure {
         /// Which.
         operation: StoreOperation,
+        /// Why, and with that whether trying again helps.
+        trouble: StorageTrouble,
     },
 
     /// The host did not take an HTTP request for what it was to be: a WebSocket upgrade, or a web page's of an origin that may
@@ -131,6 +133,9 @@ pub enum StoreOperation {
 }
 
 impl StoreOperation {
+    /// Every operation.
+    pub const ALL: [Self; 5] = [Self::Create, Self::Sync, Self::Delete, Self::Read, Self::List];
+
     /// Its name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -147,6 +152,59 @@ impl StoreOperation {
 impl std::fmt::Display for StoreOperation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Why the bucket did not do what it was asked. Its `Display` says what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageTrouble {
+    /// It did not answer, or cannot do it just now. The same call may succeed later.
+    Passing,
+    /// What is stored cannot be read: an object is missing, empty or torn. It stays so until it is restored, and the share was
+    /// not deleted.
+    Damaged,
+    /// The bucket has stopped honouring conditional writes, without which hosts overwrite each other's, so this host writes
+    /// nothing until the bucket honours them again. The same call may succeed later, or at another host.
+    Unconditional,
+}
+
+impl StorageTrouble {
+    /// Every trouble.
+    pub const ALL: [Self; 3] = [Self::Passing, Self::Damaged, Self::Unconditional];
+
+    /// Its name on the wires.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passing => "passing",
+            Self::Damaged => "damaged",
+            Self::Unconditional => "unconditional",
+        }
+    }
+
+    /// Whether the same call may succeed later with nobody restoring anything.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Passing | Self::Unconditional => true,
+            Self::Damaged => false,
+        }
+    }
+}
+
+impl std::fmt::Display for StorageTrouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Passing => "try again later",
+            Self::Damaged => {
+                "what is stored is damaged, and trying again does not help; the host's operator finds the objects by \
+                 `capshare store check` and restores them from a backup"
+            }
+            Self::Unconditional => {
+                "the bucket has stopped honouring conditional writes (If-None-Match: *), so the host writes nothing until it \
+                 does; the host's operator looks at what was changed about the bucket, such as its versioning"
+            }
+        })
     }
 }
 
@@ -179,7 +237,8 @@ impl Refusal {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::StorageFailure { .. } | Self::Unavailable { .. } => true,
+            Self::StorageFailure { trouble, .. } => trouble.is_transient(),
+            Self::Unavailable { .. } => true,
             Self::UpgradeFailed { .. }
             | Self::Unauthorized { .. }
             | Self::NotFound { .. }

@@ -107,6 +107,16 @@ pub struct Chunk {
     pub next_cursor: u64,
 }
 
+/// A session whose claim is damaged in the bucket, so that a listing cannot tell which share it is. The share may be whole;
+/// the host's operator mends the claim by `capshare store check --repair`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedListing {
+    /// Whose session it is.
+    pub account: crate::share::id::AccountId,
+    /// The session.
+    pub session: SessionId,
+}
+
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,6 +5,8 @@ use std::io;
 
 use object_store::path::Path;
 
+use crate::share::error::StorageTrouble;
+
 /// Why the store could not do what it was asked. `Display` says what to do and names the object's key, which holds names
 /// but never contents; what the bucket's client said is the `source`.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +99,16 @@ impl StoreError {
         match self {
             Self::Unavailable { .. } => true,
             Self::Full { .. } | Self::Denied { .. } | Self::Unconditional | Self::Corrupt { .. } => false,
+        }
+    }
+
+    /// What a caller of the host is told of it.
+    #[must_use]
+    pub fn trouble(&self) -> StorageTrouble {
+        match self {
+            Self::Unavailable { .. } | Self::Full { .. } | Self::Denied { .. } => StorageTrouble::Passing,
+            Self::Unconditional => StorageTrouble::Unconditional,
+            Self::Corrupt { .. } => StorageTrouble::Damaged,
         }
     }
 

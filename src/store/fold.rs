@@ -177,7 +177,7 @@ impl Log {
     pub fn fold(&self, occasion: Occasion, state: &State) -> Option<Fold> {
         let Self { store, id, tail, extent, .. } = self;
         // A host that does not know how the log stands might write a run of a share that was deleted since.
-        if self.ended.is_some() || !self.in_lease(Heard::default()) {
+        if self.ended.is_some() || !self.in_lease(Heard::default()) || self.is_suspect() {
             return None;
         }
         if matches!(occasion, Occasion::Busy | Occasion::Pause) && !self.is_own() {

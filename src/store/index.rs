@@ -9,26 +9,24 @@
 //! A claim on a deleted share that nobody released is released by whoever next claims the session. Numbers that were
 //! passed long ago are freed in passing, by the bucket's own clock.
 //!
-//! Next to a claim stands its companion ([`About`]), once its share was folded, and is read in its stead by a listing.
+//! Next to a claim stands its companion ([`About`](super::About)), once its share was folded, and is read in its stead by a
+//! [listing].
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::str::FromStr;
-
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 
 use super::Store;
-use super::about::About;
-use super::bucket::{Created, Listed, REQUESTS_AT_ONCE};
+use super::bucket::{Created, Listed};
 use super::codec::{self, ClaimRecord};
 use super::dates;
 use super::error::{BucketRequest, StoreError};
 use super::key::{self, Indexed, Number};
 use super::lease::Lease;
-use crate::share::id::{AccountId, BadName, SessionId, ShareId};
-use crate::share::limits::LIST_PAGE_MAX;
+use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::time::Timestamp;
+
+mod listing;
+
+pub use listing::{ClaimListing, DamagedClaim, ListCursor, ListPage, Usage};
 
 /// How often a claim is tried before the session is reported as too contended.
 const CLAIMS_MAX: usize = 16;
@@ -41,70 +39,6 @@ pub enum Claim {
     /// It is this share, which had no tombstone when it was looked for. Its log may not be there yet, or may hold its
     /// deletion: opening it tells, and mends it.
     Theirs(ShareId),
-}
-
-/// A page of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListPage {
-    /// The claims, in the order of their keys.
-    pub claims: Vec<ClaimListing>,
-    /// Where the next page begins; `None`: there is none.
-    pub next: Option<ListCursor>,
-}
-
-/// One claim of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimListing {
-    /// Whose session it is.
-    pub account: AccountId,
-    /// The session.
-    pub session: SessionId,
-    /// The share that it is.
-    pub share: ShareId,
-    /// When it was claimed.
-    pub at: Timestamp,
-    /// What was last said of the share; `None` if it was never folded.
-    pub about: Option<About>,
-}
-
-/// A place in a listing: after this session's claim. As text, `<account>/<session>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListCursor {
-    account: AccountId,
-    session: SessionId,
-}
-
-impl fmt::Display for ListCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.account, self.session)
-    }
-}
-
-impl FromStr for ListCursor {
-    type Err = BadName;
-
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let bad = BadName { what: "a cursor", shape: "one that a listing gave" };
-        let (account, session) = text.split_once('/').ok_or(bad)?;
-        Ok(Self { account: account.parse().map_err(|_| bad)?, session: session.parse().map_err(|_| bad)? })
-    }
-}
-
-/// What an account's shares hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Its shares, and the bytes of keys and texts that each holds as far as the index knows.
-    pub shares: HashMap<ShareId, u64>,
-}
-
-/// The newest claim on a session, while a listing is gathered.
-struct Newest {
-    place: ListCursor,
-    number: Number,
-    /// Released, which is to say empty.
-    free: bool,
-    /// The number of the newest companion; 0 if there is none.
-    about: Number,
 }
 
 /// All that there is of a session in the index.
@@ -202,6 +136,37 @@ impl Store {
         self.free_abouts(account, session, &claims).await
     }
 
+    /// Claims a session once more for a share whose log says that it is that session's, after its claim was lost or cannot be
+    /// read. `at`: when the share was created. Says whether the share has the claim now: not if another has it, or if the share was
+    /// deleted meanwhile.
+    pub(super) async fn reclaim(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        share: &ShareId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let claims = self.claims_on(&key::session(account, session)).await?;
+        match self.holder(account, session, &claims).await {
+            Ok(Some(holder)) => return Ok(holder == *share),
+            Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let number = claims.newest() + 1;
+        let record = ClaimRecord { account: account.clone(), session: session.clone(), share: share.clone(), at };
+        self.bucket.create(&key::claim(account, session, number), codec::encode_claim(&record)).await?;
+        let claim = self.read_claim(account, session, number).await?;
+        if claim.is_none_or(|claim| claim.share != *share) {
+            return Ok(false);
+        }
+        // A deletion that came between released the session before this claim was there.
+        let deleted = self.bucket.written_at(&key::tombstone(share)).await?.is_some();
+        if deleted {
+            self.release(account, session, share).await?;
+        }
+        Ok(!deleted)
+    }
+
     /// Releases the newest claim, and deletes what its companion said.
     async fn let_go(&self, account: &AccountId, session: &SessionId, claims: &mut Claims) -> Result<(), StoreError> {
         if let Some((number, newest)) = claims.claims.last_mut() {
@@ -221,75 +186,6 @@ impl Store {
     /// As [`Store::free_abouts`], of what is there now.
     pub(super) async fn free_abouts_of(&self, account: &AccountId, session: &SessionId) -> Result<(), StoreError> {
         self.free_abouts(account, session, &self.claims_on(&key::session(account, session)).await?).await
-    }
-
-    /// A page of the sessions that are shared, of one account or of all, from `after` on: at most `limit`, in the order of
-    /// their keys. A page may hold fewer, also none, and yet have a next one. Reads only `index/`: the keys, and of each
-    /// line of the page the companion or, if there is none, the claim.
-    ///
-    /// # Errors
-    /// What the bucket said, or which claim cannot be read.
-    pub async fn list(
-        &self,
-        account: Option<&AccountId>,
-        after: Option<&ListCursor>,
-        limit: usize,
-    ) -> Result<ListPage, StoreError> {
-        let prefix = account.map_or_else(key::index, key::account);
-        let after = after.map(|cursor| key::after_claims(&cursor.account, &cursor.session));
-        let mut listing = self.bucket.list(&prefix, after.as_ref());
-        let mut newest: BTreeMap<Path, Newest> = BTreeMap::new();
-        let mut full = 0;
-        while let Some(listed) = listing.try_next().await? {
-            let Some((account, session, number, what)) = key::index_parts(&listed.key) else { continue };
-            // Keyed as the bucket sorts, so that pages follow one another also where listings are not sorted.
-            let key = key::after_claims(&account, &session);
-            // In a sorted listing a session is complete when the next one comes.
-            if self.settings.sorted_listings && !newest.contains_key(&key) {
-                full += usize::from(newest.last_key_value().is_some_and(|(_, last)| !last.free));
-                if full > limit {
-                    break;
-                }
-            }
-            let place = ListCursor { account, session };
-            let known = newest.entry(key).or_insert(Newest { place, number: 0, free: true, about: 0 });
-            match what {
-                Indexed::Claim if number > known.number => (known.number, known.free) = (number, listed.size == 0),
-                Indexed::Claim => {}
-                Indexed::About => known.about = known.about.max(number),
-            }
-        }
-        drop(listing);
-        let mut page: Vec<_> = newest.into_values().filter(|claim| !claim.free).take(limit + 1).collect();
-        let more = page.len() > limit;
-        page.truncate(limit);
-        let next = page.last().filter(|_| more).map(|claim| claim.place.clone());
-        let claims = stream::iter(page)
-            .map(|claim| async move { self.read_listed(&claim).await })
-            .buffered(REQUESTS_AT_ONCE)
-            .try_filter_map(|claim| async move { Ok(claim) })
-            .try_collect()
-            .await?;
-        Ok(ListPage { claims, next })
-    }
-
-    /// A line of a listing: the companion, or the claim if there is none that can be read.
-    async fn read_listed(&self, newest: &Newest) -> Result<Option<ClaimListing>, StoreError> {
-        let (ListCursor { account, session }, number) = (&newest.place, newest.number);
-        if newest.about == number
-            && let Some((share, about)) = self.read_about(account, session, number).await?
-        {
-            let (account, session, at) = (about.account.clone(), about.session.clone(), about.created_at);
-            return Ok(Some(ClaimListing { account, session, share, at, about: Some(about) }));
-        }
-        let claim = self.read_claim(account, session, number).await?;
-        Ok(claim.map(|ClaimRecord { account, session, share, at }| ClaimListing {
-            account,
-            session,
-            share,
-            at,
-            about: None,
-        }))
     }
 
     /// What there is of a session.
@@ -312,42 +208,6 @@ impl Store {
     /// What the bucket said.
     pub async fn was_claimed(&self, account: &AccountId, session: &SessionId) -> Result<bool, StoreError> {
         Ok(!self.claims_on(&key::session(account, session)).await?.claims.is_empty())
-    }
-
-    /// How many sessions of an account are shared: one listing of its keys.
-    ///
-    /// # Errors
-    /// What the bucket said.
-    pub async fn share_count(&self, account: &AccountId) -> Result<u64, StoreError> {
-        let mut newest: HashMap<SessionId, (Number, bool)> = HashMap::new();
-        let mut listing = self.bucket.list(&key::account(account), None);
-        while let Some(listed) = listing.try_next().await? {
-            let Some((_, session, number, Indexed::Claim)) = key::index_parts(&listed.key) else { continue };
-            let claim = newest.entry(session).or_insert((0, false));
-            *claim = (*claim).max((number, listed.size > 0));
-        }
-        Ok(newest.values().filter(|(_, held)| *held).count() as u64)
-    }
-
-    /// What an account's shares hold, as the index says: its listing, with all claims.
-    ///
-    /// # Errors
-    /// What the bucket said, or which claim cannot be read.
-    pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
-        let mut usage = Usage::default();
-        let mut next = None;
-        loop {
-            let page = self.list(Some(account), next.as_ref(), LIST_PAGE_MAX).await?;
-            let sizes = page.claims.into_iter().map(|claim| {
-                let byte_count = claim.about.map_or(0, |about| about.byte_count);
-                (claim.share, byte_count)
-            });
-            usage.shares.extend(sizes);
-            match page.next {
-                Some(after) => next = Some(after),
-                None => return Ok(usage),
-            }
-        }
     }
 
     /// Which share holds the session, by its newest claim.

@@ -52,6 +52,8 @@ pub struct Log {
     pub(super) ended: Option<Ended>,
     /// What the opening found that is of no more use.
     leftovers: Option<Frees>,
+    /// The epoch of the bucket's conditions in which the tail was found to stand.
+    epoch: u64,
 }
 
 /// What a log knows of its share's deletion.
@@ -128,7 +130,9 @@ impl Log {
     /// A log at its beginning, not yet looked at.
     pub(super) fn at_start(store: Store, id: ShareId) -> Self {
         let tail = Tail { seq: 0, this: None, confirmed: None };
+        let epoch = store.bucket.conditions.epoch();
         Self {
+            epoch,
             store,
             id,
             tail,
@@ -158,7 +162,7 @@ impl Log {
         let half = self.store.settings.lease / 2;
         let nothing = Heard::default();
         let fresh = self.tail.confirmed.is_some_and(|confirmed| self.store.age(&confirmed, nothing) <= half);
-        if self.unsettled || !fresh {
+        if self.unsettled || !fresh || self.is_suspect() {
             // Boxed, here and below: an append has no other use for several kilobytes.
             let look = Box::pin(self.look()).await?;
             let news = self.accept(look);
@@ -278,9 +282,15 @@ impl Log {
         Appended::Written
     }
 
+    /// Whether the bucket ignored conditions for a while since the tail was read.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.epoch != self.store.bucket.conditions.epoch()
+    }
+
     /// Moves to where a look came, and gives what it read on the way.
     pub(super) fn accept(&mut self, look: Look) -> News {
         self.tail = look.tail;
+        self.epoch = self.epoch.max(look.epoch);
         self.unsettled = false;
         let state = look.base.map(|base| {
             self.extent = base.extent;

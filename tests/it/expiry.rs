@@ -9,7 +9,7 @@ use capshare::hub::ambient::Clock;
 use capshare::hub::room::Room;
 use capshare::hub::{Created, Hub, Terms};
 use capshare::share::change::{Batch, Change};
-use capshare::share::error::{Refusal, StoreOperation};
+use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::id::SessionId;
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::time::Timestamp;
@@ -265,7 +265,8 @@ fn a_bucket_that_is_down_when_the_time_has_come_is_tried_again() {
         tokio::time::sleep(HOUR + Duration::from_secs(30)).await;
         not_found(hub.info(&share.room));
         let who = hub.authenticate(None).await.unwrap();
-        let unknown = Err(Refusal::StorageFailure { operation: StoreOperation::Read });
+        let unknown =
+            Err(Refusal::StorageFailure { operation: StoreOperation::Read, trouble: StorageTrouble::Passing });
         assert_eq!(hub.delete(&who, share.id.as_str(), &share.secret).await, unknown, "it might have more time");
         bucket.next_writes([None, Some(crate::support::bucket::Fault::Status503)]);
         bucket.down.store(false, Ordering::Relaxed);

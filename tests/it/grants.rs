@@ -14,7 +14,7 @@ use capshare::contract::error::read_refusal;
 use capshare::contract::grants::{read_grants, read_saved};
 use capshare::hub::access::{Scopes, SharedKeys};
 use capshare::hub::ambient::TokioClock;
-use capshare::share::error::{Refusal, StoreOperation};
+use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::grant::{GrantInfo, GrantToken, Right};
 use capshare::share::id::{GrantId, ShareId};
 use capshare::share::limits;
@@ -493,7 +493,7 @@ fn a_revocation_is_in_the_bucket_before_anybody_is_refused() {
         let (observes, told) = observer();
         let _watch = follow(&restored, observes).await.unwrap();
         bucket.down.store(true, Ordering::Relaxed);
-        let failed = Err(Refusal::StorageFailure { operation: StoreOperation::Sync });
+        let failed = Err(Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing });
         assert_eq!(revoke(&share, token.grant()).await, failed);
         assert!(read(&restored).await.is_ok() && !told.ended.get());
         bucket.down.store(false, Ordering::Relaxed);

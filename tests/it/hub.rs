@@ -8,7 +8,7 @@ use capshare::client::{ClientError, Replica};
 use capshare::hub::Terms;
 use capshare::hub::room::QUEUE_BYTES_MAX;
 use capshare::share::change::{Batch, Change};
-use capshare::share::error::{Refusal, StoreOperation};
+use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::Secret;
 use capshare::testing::{Scene, SceneBuilder, run};
@@ -25,7 +25,9 @@ fn over(bucket: &Arc<TestBucket>) -> SceneBuilder {
 
 fn failed(error: Option<ClientError>) -> StoreOperation {
     match error {
-        Some(ClientError::Refused(Refusal::StorageFailure { operation })) => operation,
+        Some(ClientError::Refused(Refusal::StorageFailure { operation, trouble: StorageTrouble::Passing })) => {
+            operation
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -48,12 +50,18 @@ fn a_bucket_that_answers_503_is_told_with_the_operation_and_leaves_nothing_half(
         let batch = || Batch { stamp: None, changes: vec![] };
         assert_eq!(
             hub.sync_room(&room, batch()).await,
-            Err(Refusal::StorageFailure { operation: StoreOperation::Sync })
+            Err(Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing })
         );
-        assert_eq!(hub.delete_room(&room).await, Err(Refusal::StorageFailure { operation: StoreOperation::Delete }));
+        assert_eq!(
+            hub.delete_room(&room).await,
+            Err(Refusal::StorageFailure { operation: StoreOperation::Delete, trouble: StorageTrouble::Passing })
+        );
         assert_eq!(failed(cold.client().info(share.id()).await.err()), StoreOperation::Read);
         let listed = hub.list(&who, false, "", 0).await.unwrap_err();
-        assert_eq!(listed, Refusal::StorageFailure { operation: StoreOperation::List });
+        assert_eq!(
+            listed,
+            Refusal::StorageFailure { operation: StoreOperation::List, trouble: StorageTrouble::Passing }
+        );
         assert!(hub.ready().await.is_err());
         assert!(hub.metrics().storage_failures.get() >= 5);
 
@@ -76,7 +84,10 @@ fn a_deletion_that_failed_half_way_is_finished_by_the_next_one() {
         let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
         // The deletion's entry is written, its tombstone is not.
         bucket.next_writes([None, Some(Fault::Status503)]);
-        assert_eq!(hub.delete_room(&room).await, Err(Refusal::StorageFailure { operation: StoreOperation::Delete }));
+        assert_eq!(
+            hub.delete_room(&room).await,
+            Err(Refusal::StorageFailure { operation: StoreOperation::Delete, trouble: StorageTrouble::Passing })
+        );
         assert!(matches!(room.read(|_| ()), Err(Refusal::NotFound { .. })), "it is gone all the same");
         bucket.next_writes_are_over();
         assert_eq!(hub.delete_room(&room).await, Ok(()));
@@ -190,7 +201,10 @@ fn a_sync_on_a_runtime_that_has_ended_fails_and_the_next_goes_on() {
     drop(ended);
     let entered = handle.enter();
     let failed = scene.host().hub().sync_room(&room, Batch::default()).now_or_never().unwrap();
-    assert_eq!(failed, Err(Refusal::StorageFailure { operation: StoreOperation::Sync }));
+    assert_eq!(
+        failed,
+        Err(Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing })
+    );
     drop(entered);
     run(async {
         let synced = scene.host().hub().sync_room(&room, Batch::default()).await.unwrap();

@@ -9,6 +9,7 @@ mod calls;
 mod cli;
 mod client;
 mod crash;
+mod damage;
 mod documents;
 mod doors;
 mod expiry;

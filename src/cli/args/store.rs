@@ -18,7 +18,8 @@ pub(crate) struct StoreArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Read every object and tell what is wrong. Exit code 0: nothing, or all was mended; 1: something
+    /// Read every object and tell what is wrong. Exit code 0: nothing, or all was mended; 1: something. What is too young to
+    /// judge is counted
     #[command(after_help = exit::HELP)]
     Check(StoreCheck),
     /// Tell what there is, and what takes the room; only lists
@@ -151,11 +152,12 @@ impl From<StorePlace> for Serve {
 pub(crate) struct StoreCheck {
     #[command(flatten)]
     pub(crate) place: StorePlace,
-    /// Mend what is safe to mend while hosts run: finish deletions, release claims on deleted shares, delete companions
-    /// of no claim
+    /// Mend what is safe to mend while hosts run: finish deletions, claim sessions again whose claims are lost, release claims on
+    /// deleted shares, delete companions of no claim
     #[arg(long)]
     pub(crate) repair: bool,
-    /// How old a thing must be before it is taken for left over rather than for being done just now
+    /// How old a thing must be before it is taken for left over rather than for being done just now. What is damaged is told
+    /// whatever its age
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub(crate) settled_after: Duration,
 }

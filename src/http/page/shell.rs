@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use axum::http::StatusCode;
 
-use crate::share::error::Refusal;
+use crate::share::error::{Refusal, StorageTrouble};
 use crate::share::id::ShareId;
 use crate::share::view::Revision;
 use crate::viewer::page::{Entry, entry};
@@ -81,6 +81,7 @@ pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
         Refusal::NotFound { .. } => "This share is gone",
         Refusal::Unauthorized { .. } | Refusal::InvalidSecret { .. } => "This share is not for everybody",
         Refusal::LimitExceeded { .. } => "Too often",
+        Refusal::StorageFailure { trouble: StorageTrouble::Damaged, .. } => "This share is damaged",
         Refusal::StorageFailure { .. } | Refusal::Unavailable { .. } => "Not now",
         Refusal::RouteMismatch { .. }
         | Refusal::ProtocolMismatch { .. }

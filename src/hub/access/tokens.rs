@@ -162,7 +162,7 @@ fn id_of(token: &Secret) -> Option<TokenId> {
 /// The bucket's errors become the refusal here, and are logged.
 fn refused(error: &StoreError) -> Refusal {
     tracing::error!(error = %chain(error), "the record of a token could not be read");
-    Refusal::StorageFailure { operation: StoreOperation::Read }
+    Refusal::StorageFailure { operation: StoreOperation::Read, trouble: error.trouble() }
 }
 
 impl fmt::Debug for StoredTokens {

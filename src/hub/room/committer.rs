@@ -11,6 +11,7 @@ use super::queue::Reply;
 use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
 use crate::hub::ambient::Moment;
 use crate::share::entry::Entry;
+use crate::share::error::{StorageTrouble, StoreOperation};
 use crate::share::state::Outcome;
 use crate::store::{Appended, Log, StoreError};
 
@@ -163,7 +164,7 @@ impl Committer {
     }
 
     async fn catch_up(&mut self) -> Result<(), NotCommitted> {
-        let Some(log) = &mut self.log else { return Err(NotCommitted) };
+        let Some(log) = &mut self.log else { return Err(NotCommitted::NOW) };
         match log.catch_up().await {
             Ok(news) => {
                 self.room.learn(news);
@@ -181,9 +182,9 @@ impl Committer {
         }
         let outcomes = match self.append(&entries).await {
             Ok(outcomes) => outcomes,
-            Err(NotCommitted) => {
-                replies.into_iter().for_each(|reply| reply.give(Err(NotCommitted)));
-                return Err(NotCommitted);
+            Err(failed) => {
+                replies.into_iter().for_each(|reply| reply.give(Err(failed)));
+                return Err(failed);
             }
         };
         // Whoever deletes is answered when the content is gone, also if an earlier attempt got only half way.
@@ -196,9 +197,9 @@ impl Committer {
             }
             let is_delete = matches!(entry, Entry::Delete { .. });
             reply.give(match erased {
-                Err(NotCommitted) if is_delete => Err(NotCommitted),
+                Err(failed) if is_delete => Err(failed),
                 Ok(_) if is_delete && finished_earlier => Ok(Outcome::Deleted),
-                Ok(_) | Err(NotCommitted) => Ok(outcome),
+                Ok(_) | Err(NotCommitted(_)) => Ok(outcome),
             });
         }
         Ok(())
@@ -210,7 +211,7 @@ impl Committer {
             if self.room.lock().state.is_deleted() {
                 return Ok(entries.iter().map(|_| Outcome::Void).collect());
             }
-            let Some(log) = &mut self.log else { return Err(NotCommitted) };
+            let Some(log) = &mut self.log else { return Err(NotCommitted::NOW) };
             let slim = {
                 let mut inner = self.room.lock();
                 inner.written_at = Some(Instant::now());
@@ -229,7 +230,7 @@ impl Committer {
             }
         }
         tracing::warn!(share = %self.room.id, tries = BEHIND_MAX, "other hosts write this share faster than this one");
-        Err(NotCommitted)
+        Err(NotCommitted::NOW)
     }
 
     /// Clears away the content of a share whose deletion is in the log, if that was not done: the content before the
@@ -259,8 +260,12 @@ impl Committer {
 
     fn failed(&self, operation: &'static str, error: &StoreError) -> NotCommitted {
         self.room.context.metrics.storage_failures.inc();
-        tracing::error!(share = %self.room.id, operation, error = %crate::hub::chain(error), "the bucket failed");
-        NotCommitted
+        let trouble = error.trouble();
+        if trouble != StorageTrouble::Unconditional {
+            // That is said once, when it is found out.
+            tracing::error!(share = %self.room.id, operation, error = %crate::hub::chain(error), "the bucket failed");
+        }
+        NotCommitted(trouble)
     }
 }
 

@@ -43,7 +43,7 @@ impl Room {
         if !self.has_expired() {
             return Ok(());
         }
-        self.delete_if_past().await.map_err(|NotCommitted| Refusal::StorageFailure { operation })
+        self.delete_if_past().await.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
     }
 
     async fn delete_if_past(self: &Arc<Self>) -> Result<(), NotCommitted> {
@@ -63,7 +63,7 @@ impl Room {
         };
         // Followers learn it from the clock, and need not wait for the bucket.
         self.news.send_modify(|news| *news += 1);
-        if answered.await.unwrap_or(Err(NotCommitted))? == Outcome::Deleted {
+        if answered.await.unwrap_or(Err(NotCommitted::NOW))? == Outcome::Deleted {
             self.context.metrics.shares_deleted.inc();
             audit::share_deleted(By::Host, &self.id);
             self.context.metrics.shares_expired.inc();
@@ -119,7 +119,7 @@ async fn wait(room: Weak<Room>, mut expiry: watch::Receiver<Option<Timestamp>>, 
                 // It was moved.
                 Ok(()) => break,
                 // The committer has logged why.
-                Err(NotCommitted) => {}
+                Err(NotCommitted(_)) => {}
             }
             drop(room);
             tokio::time::sleep(RETRY_AFTER).await;

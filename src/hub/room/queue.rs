@@ -8,7 +8,7 @@ use super::committer::Committer;
 use super::{Inner, Room, SEGMENT_BYTES_MAX};
 use crate::hub::quota::Charge;
 use crate::share::entry::Entry;
-use crate::share::error::{Refusal, StoreOperation};
+use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 use crate::share::state::Outcome;
 
 /// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
@@ -43,7 +43,7 @@ impl Reply {
             Ok(
                 Outcome::Void | Outcome::Opened | Outcome::Duplicate { .. } | Outcome::Refused(_) | Outcome::Deleted,
             )
-            | Err(NotCommitted) => charge.map(drop),
+            | Err(NotCommitted(_)) => charge.map(drop),
         };
         let _ = answer.send(outcome);
     }
@@ -56,9 +56,14 @@ impl Job {
     }
 }
 
-/// The bucket did not carry it out, or the committer was dropped. The log has the details.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NotCommitted;
+/// The bucket did not carry it out, for this reason. The log has the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotCommitted(pub(super) StorageTrouble);
+
+impl NotCommitted {
+    /// The committer was dropped, or does not get on: another time it may.
+    pub(super) const NOW: Self = Self(StorageTrouble::Passing);
+}
 
 impl Room {
     /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
@@ -84,8 +89,8 @@ impl Room {
     ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
         let queued = self.enqueue(entry, charge);
         async move {
-            let answer = queued?.await.unwrap_or(Err(NotCommitted));
-            answer.map_err(|NotCommitted| Refusal::StorageFailure { operation })
+            let answer = queued?.await.unwrap_or(Err(NotCommitted::NOW));
+            answer.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
         }
     }
 
@@ -112,7 +117,7 @@ impl Room {
     pub(super) async fn look(self: &Arc<Self>) -> Result<(), NotCommitted> {
         let (answer, answered) = oneshot::channel();
         self.queue(self.lock(), Job::CatchUp { answer });
-        answered.await.unwrap_or(Err(NotCommitted))
+        answered.await.unwrap_or(Err(NotCommitted::NOW))
     }
 
     /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a

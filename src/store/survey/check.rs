@@ -1,7 +1,8 @@
 //! Checking a bucket: every object is read, and what should not be so is told.
 //!
-//! Hosts may run meanwhile. What they are just doing looks like what a host that stopped has left: so what was written lately
-//! is not taken for left over ([`CheckOptions::settled_after`]), and a share that something is found of is read once more.
+//! Hosts may run meanwhile. What they are just doing may look like what a host that stopped has left, such as a deletion half done:
+//! so what was written lately is not taken for left over but counted as too young to judge ([`CheckOptions::settled_after`]). Damage
+//! looks like nothing that a host ever does: it is told whatever its age, once a second reading has found it too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,13 +16,12 @@ use super::super::Store;
 use super::super::bucket::{Listed, REQUESTS_AT_ONCE};
 use super::super::codec;
 use super::super::error::StoreError;
-use super::super::index::Claims;
-use super::super::key::{self, Indexed};
-use super::share::Judged;
-use super::walk::Group;
-use super::{Finding, GROUPS_AT_ONCE, Groups, Problem, Progress, newest};
-use crate::share::id::{AccountId, SessionId, ShareId};
+use super::super::key;
+use super::{Finding, GROUPS_AT_ONCE, Groups, Problem, Progress};
 use crate::share::time::Timestamp;
+
+mod sessions;
+mod shares;
 
 /// Findings that are kept; those beyond are counted. Each has some hundred bytes, so all have some megabytes.
 const FINDINGS_MAX: usize = 10_000;
@@ -41,7 +41,7 @@ pub struct CheckOptions {
     /// What time it is.
     pub now: Timestamp,
     /// How old a thing must be before it is taken for left over rather than for being done. Default 10 minutes: no
-    /// host takes two for anything, and clocks may differ by some.
+    /// host takes two for anything, and clocks may differ by some. Damage is told whatever its age.
     pub settled_after: Duration,
 }
 
@@ -72,19 +72,50 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// How many more there were.
     pub more: u64,
+    /// Things that would be findings if they were older: a host may just be doing them. Check again when
+    /// [`CheckOptions::settled_after`] has passed.
+    pub young: u64,
 }
 
 impl Checked {
-    /// Whether nothing is wrong, or nothing any more.
+    /// How many findings were not mended.
     #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.more == 0 && self.findings.iter().all(|finding| finding.mended)
+    pub fn problems(&self) -> u64 {
+        self.findings.iter().filter(|finding| !finding.mended).count() as u64 + self.more
     }
 
-    fn add(&mut self, findings: Vec<Finding>) {
-        for finding in findings {
+    /// Whether nothing is wrong, or nothing any more, and nothing was too young to judge.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.problems() == 0 && self.young == 0
+    }
+
+    fn add(&mut self, found: Found) {
+        self.young += found.young;
+        for finding in found.findings {
             if self.findings.len() < FINDINGS_MAX { self.findings.push(finding) } else { self.more += 1 }
         }
+    }
+}
+
+/// What was found of a share or a session.
+#[derive(Default)]
+struct Found {
+    findings: Vec<Finding>,
+    /// What would be a finding if it were older.
+    young: u64,
+}
+
+impl Found {
+    /// Notes what looks left over since `at`: a finding, if that is long enough ago.
+    fn left_over(&mut self, options: &CheckOptions, at: Timestamp, problem: Problem, key: &Path) {
+        if options.is_settled(at) { self.findings.push(found(problem, key)) } else { self.young += 1 }
+    }
+}
+
+impl From<Vec<Finding>> for Found {
+    fn from(findings: Vec<Finding>) -> Self {
+        Self { findings, young: 0 }
     }
 }
 
@@ -110,11 +141,11 @@ impl Store {
                 }
             })
             .try_buffer_unordered(GROUPS_AT_ONCE);
-        while let Some((objects, is_share, findings)) = judging.try_next().await? {
+        while let Some((objects, is_share, found)) = judging.try_next().await? {
             progress(objects);
             checked.objects += objects;
             checked.shares += u64::from(is_share && objects > 0);
-            checked.add(findings);
+            checked.add(found);
         }
         let mut judging = Groups::of(self, &key::index(), 3)
             .stream()
@@ -122,11 +153,11 @@ impl Store {
                 Ok((group.objects.len() as u64, !group.stray, self.check_session(group, options).await?))
             })
             .try_buffer_unordered(GROUPS_AT_ONCE);
-        while let Some((objects, is_session, findings)) = judging.try_next().await? {
+        while let Some((objects, is_session, found)) = judging.try_next().await? {
             progress(objects);
             checked.objects += objects;
             checked.sessions += u64::from(is_session && objects > 0);
-            checked.add(findings);
+            checked.add(found);
         }
         drop(judging);
         self.check_tombstones(&mut checked, progress).await?;
@@ -152,7 +183,7 @@ impl Store {
             progress(1);
             checked.objects += 1;
             checked.tokens += 1;
-            checked.add(finding.into_iter().collect());
+            checked.add(Vec::from_iter(finding).into());
         }
         Ok(())
     }
@@ -163,13 +194,13 @@ impl Store {
         let (folders, objects) = self.bucket.folders(&Path::default()).await?;
         progress(objects.len() as u64);
         checked.objects += objects.len() as u64;
-        checked.add(objects.iter().map(unknown).collect());
+        checked.add(objects.iter().map(unknown).collect::<Vec<_>>().into());
         for folder in folders.into_iter().filter(|folder| !known.contains(folder)) {
             let mut listing = self.bucket.list(&folder, None);
             while let Some(listed) = listing.try_next().await? {
                 progress(1);
                 checked.objects += 1;
-                checked.add(vec![unknown(&listed)]);
+                checked.add(vec![unknown(&listed)].into());
             }
         }
         let mut probes = self.bucket.list(&key::probes(), None);
@@ -178,136 +209,6 @@ impl Store {
             checked.objects += 1;
         }
         Ok(())
-    }
-
-    async fn check_share(&self, group: Group, options: &CheckOptions) -> Result<Vec<Finding>, StoreError> {
-        let Some(id) = key::share_of(&group.prefix).filter(|_| !group.stray) else {
-            return Ok(group.objects.iter().map(unknown).collect());
-        };
-        let mut findings = self.judge_share(&id, &group.objects, options).await?;
-        if !findings.is_empty() {
-            // It may have changed while it was read.
-            let listed = self.bucket.list_all(&group.prefix, None).await?;
-            findings = self.judge_share(&id, &listed, options).await?;
-        }
-        for finding in findings.iter_mut().filter(|finding| options.repair && finding.problem.is_mendable()) {
-            let done = if finding.problem == Problem::ContentAfterDeletion {
-                self.clear_away(&id, None).await
-            } else {
-                // Opening it finishes the deletion.
-                self.open_log(&id).await.map(drop)
-            };
-            mended(finding, done)?;
-        }
-        Ok(findings)
-    }
-
-    async fn judge_share(
-        &self,
-        id: &ShareId,
-        listed: &[Listed],
-        options: &CheckOptions,
-    ) -> Result<Vec<Finding>, StoreError> {
-        if listed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let (prefix, tombstone) = (key::share(id), key::tombstone(id));
-        if let Some(buried) = self.bucket.written_at(&tombstone).await? {
-            let problem = match listed.iter().any(|listed| listed.size > 0) {
-                true if options.is_settled(buried) => Problem::ContentAfterDeletion,
-                false if options.is_settled(newest(listed)) => Problem::StubsLeft,
-                true | false => return Ok(Vec::new()),
-            };
-            return Ok(vec![found(problem, &prefix)]);
-        }
-        let Judged { mut findings, opened, ending, moved } = self.judge(id, listed).await?;
-        if moved || !options.is_settled(newest(listed)) {
-            findings.retain(|finding| !matches!(finding.problem, Problem::MissingSegment | Problem::NotOpened));
-            return Ok(findings);
-        }
-        if ending {
-            findings.push(found(Problem::DeletionBegun, &prefix));
-        } else if let Some(opened) = opened
-            && !self.is_claimed(id, &opened.account, &opened.session).await?
-        {
-            // A deletion releases the claim when there is a tombstone.
-            if self.bucket.written_at(&tombstone).await?.is_none() {
-                findings.push(found(Problem::ShareWithoutClaim, &prefix));
-            }
-        }
-        Ok(findings)
-    }
-
-    async fn is_claimed(&self, id: &ShareId, account: &AccountId, session: &SessionId) -> Result<bool, StoreError> {
-        let claims = self.claims_on(&key::session(account, session)).await?;
-        let Some(number) = claims.held() else { return Ok(false) };
-        match self.read_claim(account, session, number).await {
-            Ok(claim) => Ok(claim.is_some_and(|claim| claim.share == *id)),
-            // Which is told when the claims are checked.
-            Err(StoreError::Corrupt { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn check_session(&self, group: Group, options: &CheckOptions) -> Result<Vec<Finding>, StoreError> {
-        let (known, strays): (Vec<_>, Vec<_>) =
-            group.objects.into_iter().partition(|listed| key::index_parts(&listed.key).is_some());
-        let mut findings: Vec<_> = strays.iter().map(unknown).collect();
-        let Some((account, session, ..)) = known.first().and_then(|listed| key::index_parts(&listed.key)) else {
-            return Ok(findings);
-        };
-        let settled = options.is_settled(newest(&known));
-        let claims = Claims::of(known.clone());
-        let held = claims.held();
-        let mut holder = None;
-        for (number, listed) in claims.claims.iter().filter(|(_, listed)| listed.size > 0) {
-            match self.read_claim(&account, &session, *number).await {
-                Ok(claim) if Some(*number) == held => holder = claim.map(|claim| claim.share),
-                Ok(_) => {}
-                Err(error) => findings.push(unreadable(&listed.key, error)?),
-            }
-        }
-        if let (Some(share), Some(number), true) = (&holder, held, settled) {
-            findings.extend(self.judge_claim(share, &key::claim(&account, &session, number), options).await?);
-        }
-        for listed in known.iter().filter(|l| matches!(key::index_parts(&l.key), Some((.., Indexed::About)))) {
-            let number = key::index_parts(&listed.key).map(|(_, _, number, _)| number);
-            if number != held {
-                if settled {
-                    findings.push(found(Problem::OrphanCompanion, &listed.key));
-                }
-                continue;
-            }
-            let Some((bytes, _)) = self.bucket.read(&listed.key).await? else { continue };
-            match codec::decode_about(&listed.key, &bytes) {
-                Ok((share, _)) if holder.as_ref().is_none_or(|holder| *holder == share) => {}
-                Ok(_) => findings
-                    .push(unreadable(&listed.key, StoreError::corrupt(&listed.key, "it is about another share"))?),
-                Err(error) => findings.push(unreadable(&listed.key, error)?),
-            }
-        }
-        for finding in findings.iter_mut().filter(|finding| options.repair && finding.problem.is_mendable()) {
-            let done = match (&holder, finding.problem) {
-                (Some(holder), Problem::ClaimOnDeleted) => self.release(&account, &session, holder).await,
-                _ => self.free_abouts_of(&account, &session).await,
-            };
-            mended(finding, done)?;
-        }
-        Ok(findings)
-    }
-
-    /// Whether what a claim names is there.
-    async fn judge_claim(
-        &self,
-        share: &ShareId,
-        claim: &Path,
-        options: &CheckOptions,
-    ) -> Result<Option<Finding>, StoreError> {
-        if let Some(buried) = self.bucket.written_at(&key::tombstone(share)).await? {
-            return Ok(options.is_settled(buried).then(|| found(Problem::ClaimOnDeleted, claim)));
-        }
-        let there = self.bucket.list(&key::share(share), None).try_next().await?.is_some();
-        Ok((!there).then(|| found(Problem::ClaimWithoutLog, claim)))
     }
 
     async fn check_tombstones(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
@@ -326,7 +227,7 @@ impl Store {
         while let Some(finding) = reading.try_next().await? {
             progress(1);
             checked.objects += 1;
-            checked.add(finding.into_iter().collect());
+            checked.add(Vec::from_iter(finding).into());
         }
         Ok(())
     }

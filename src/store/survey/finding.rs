@@ -23,6 +23,8 @@ pub enum Problem {
     EmptySegment,
     /// A segment is gone that no run covers.
     MissingSegment,
+    /// The last segments of a log are gone.
+    LostTail,
     /// A segment names another predecessor than the one before it.
     BrokenChain,
     /// A run is not what its segments come to.
@@ -35,10 +37,14 @@ pub enum Problem {
     ContentAfterDeletion,
     /// A deleted share's empty objects are left.
     StubsLeft,
-    /// A share that no session's claim names.
+    /// A share that no session's claim names, and whose session nobody has claimed.
     ShareWithoutClaim,
+    /// A share whose session another share has claimed.
+    SessionTaken,
     /// A claim names a share that has no log.
     ClaimWithoutLog,
+    /// A claim names a share whose log is gone.
+    LostLog,
     /// A claim names a share that was deleted.
     ClaimOnDeleted,
     /// A companion whose claim is released, passed or gone.
@@ -69,7 +75,25 @@ impl Problem {
     /// Whether a repair mends it.
     #[must_use]
     pub fn is_mendable(self) -> bool {
-        matches!(self, Self::DeletionBegun | Self::ContentAfterDeletion | Self::ClaimOnDeleted | Self::OrphanCompanion)
+        match self {
+            Self::DeletionBegun
+            | Self::ContentAfterDeletion
+            | Self::ShareWithoutClaim
+            | Self::ClaimOnDeleted
+            | Self::OrphanCompanion => true,
+            Self::Unreadable
+            | Self::EmptySegment
+            | Self::MissingSegment
+            | Self::LostTail
+            | Self::BrokenChain
+            | Self::WrongRun
+            | Self::NotOpened
+            | Self::StubsLeft
+            | Self::SessionTaken
+            | Self::ClaimWithoutLog
+            | Self::LostLog
+            | Self::UnknownKey => false,
+        }
     }
 
     fn texts(self) -> (&'static str, &'static str, &'static str) {
@@ -89,6 +113,11 @@ impl Problem {
                 "missing-segment",
                 "it is gone, later ones are there, and no run covers it; the share cannot be opened",
                 "restore it from a backup, or give the share up",
+            ),
+            Self::LostTail => (
+                "lost-tail",
+                "it is gone, and so is all that came after it; the index knows of it, and the share opens without it",
+                "restore it from a backup before anybody writes to the share, or leave it",
             ),
             Self::BrokenChain => (
                 "broken-chain",
@@ -122,13 +151,24 @@ impl Problem {
             ),
             Self::ShareWithoutClaim => (
                 "share-without-claim",
-                "no session's claim names the share: it can be read by its link, and is not listed",
-                "delete it with its secret, or leave it; decide yourself",
+                "its session's claim is gone, empty or damaged: the share can be read by its link, is not listed, and sharing the \
+                 session again would make a second share",
+                "repair claims the session for it again",
+            ),
+            Self::SessionTaken => (
+                "session-taken",
+                "another share has claimed its session: this one can be read by its link, and is not listed",
+                "delete one of the two with its secret, or leave both; decide yourself",
             ),
             Self::ClaimWithoutLog => (
                 "claim-without-log",
                 "the share that it names was never begun: its host stopped in between",
                 "nothing needs mending: the next creation of this session begins it",
+            ),
+            Self::LostLog => (
+                "lost-log",
+                "the share that it names was written, and all objects of it are gone",
+                "restore them from a backup; the next creation of this session begins the share anew",
             ),
             Self::ClaimOnDeleted => (
                 "claim-on-deleted",

@@ -23,8 +23,10 @@ use crate::share::state::{Opened, Saved, State};
 #[derive(Default)]
 pub(super) struct Judged {
     pub(super) findings: Vec<Finding>,
-    /// Whose it is, if it came to a state.
+    /// Whose it is, by its state, or else by what can be read of it.
     pub(super) opened: Option<Opened>,
+    /// The number of its last segment, there or in a run.
+    pub(super) last: Number,
     /// Its deletion is in the log.
     pub(super) ending: bool,
     /// Something went while it was read: it is worth another listing.
@@ -104,19 +106,24 @@ impl Store {
                     continue;
                 }
             };
+            if let (1, Some(segment)) = (number, &segment) {
+                judged.opened = opened_by(segment);
+            }
             walk.step(id, number, segment, &runs, &mut judged);
         }
         drop(reading);
+        judged.last = walk.last.max(covered);
         if walk.last < covered || (walk.last == covered && walk.state.is_none()) {
             walk.go_on_from(&way, &runs);
         }
+        let folded = walk.state.as_ref().and_then(State::opened);
+        if let Some(opened) = folded.or(runs.values().next().map(|(_, saved)| &saved.opened)) {
+            judged.opened = Some(opened.clone());
+        }
         // What cannot be read, or is not there, has been told.
-        if judged.findings.is_empty() && walk.last.max(covered) > 0 && !judged.moved {
-            match walk.state.as_ref().and_then(State::opened) {
-                Some(opened) => judged.opened = Some(opened.clone()),
-                None if !judged.ending => judged.find(Problem::NotOpened, &key::share(id), None),
-                None => {}
-            }
+        let is_whole = judged.findings.is_empty() && judged.last > 0 && !judged.moved;
+        if is_whole && folded.is_none() && !judged.ending {
+            judged.find(Problem::NotOpened, &key::share(id), None);
         }
         Ok(judged)
     }
@@ -196,6 +203,14 @@ impl Walk {
         (self.last, self.since) = (last.to, last.to);
         self.state = Some(restored(way, runs));
     }
+}
+
+fn opened_by(segment: &Segment) -> Option<Opened> {
+    let mut state = State::default();
+    for entry in &segment.entries {
+        state.apply(entry);
+    }
+    state.opened().cloned()
 }
 
 fn restored(way: &[Stretch], runs: &Runs) -> State {

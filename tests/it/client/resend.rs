@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capshare::client::{Builder, ClientError};
-use capshare::share::error::{Refusal, StoreOperation};
+use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -63,7 +63,8 @@ async fn a_transient_refusal_is_met_again_with_the_same_stamp_and_growing_delays
     local(async {
         let host = Host::new();
         let share = share(&client(&host)).await;
-        let refused = Act::Refuse(Refusal::StorageFailure { operation: StoreOperation::Sync });
+        let refused =
+            Act::Refuse(Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing });
         host.set(|facts| facts.syncs.extend([refused.clone(), refused.clone(), refused]));
         assert_eq!(share.sync(items(&["a 1"])).await.unwrap().sync_count, 1);
         let seen = host.facts().seen.clone();

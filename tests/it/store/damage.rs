@@ -50,7 +50,11 @@ async fn an_empty_segment_is_damage_and_not_a_deletion() {
         // A host whose tail is old looks before it writes.
         tokio::time::advance(Duration::from_secs(60)).await;
         if number == 7 {
-            assert_eq!(log.append(&[sync("more")]).await.unwrap(), Appended::Written, "it has read the segment already");
+            assert_eq!(
+                log.append(&[sync("more")]).await.unwrap(),
+                Appended::Written,
+                "it has read the segment already"
+            );
             remove(&bucket, &segment(1, 8)).await;
         }
         for repair in [false, true] {
@@ -88,7 +92,9 @@ async fn a_deletion_that_stopped_after_any_write_is_known_and_finished() {
             let bucket = memory();
             let mut log = seven(&bucket).await;
             // The entry, the tombstone, the claim, and eight segments that are emptied.
-            bucket.next_writes(std::iter::repeat_n(None, written).chain(std::iter::repeat_n(Some(Fault::LostRequest), 99)));
+            bucket.next_writes(
+                std::iter::repeat_n(None, written).chain(std::iter::repeat_n(Some(Fault::LostRequest), 99)),
+            );
             assert_eq!(log.append(&[DELETE]).await.unwrap(), Appended::Written);
             let erased = log.erase(&account("a"), &session("s1")).await;
             assert_eq!(erased.is_ok(), written == 11, "{written}");
@@ -123,7 +129,11 @@ async fn of_a_damaged_share_nothing_is_collected() {
         }
         store.describe(&share(1), &About::of(&state, log.log_bytes(), log.segments()).unwrap()).await.unwrap();
         let key = segment(1, 9);
-        if torn { put(&bucket, &key, "{").await } else { remove(&bucket, &key).await }
+        if torn {
+            put(&bucket, &key, "{").await
+        } else {
+            remove(&bucket, &key).await
+        }
         aged(&bucket, 1);
         let before = dump(&*bucket).await;
         let freed = gc(&host(&bucket, 2), |_| {}).await;
@@ -142,4 +152,100 @@ async fn a_damaged_share_is_no_matter_of_the_others() {
     put(&bucket, &segment(1, 3), "").await;
     assert_eq!(entries(log.catch_up().await.unwrap()), []);
     assert_eq!(log.append(&[sync("more")]).await.unwrap(), Appended::Written);
+}
+
+/// S86: half a copy of a bucket: every share that misses something is told, with what it misses.
+#[tokio::test(start_paused = true)]
+async fn every_damage_of_a_share_is_told_with_what_is_missing() {
+    let bucket = memory();
+    drop(seven(&bucket).await);
+    remove(&bucket, &segment(1, 2)).await;
+    remove(&bucket, &segment(1, 3)).await;
+    remove(&bucket, &segment(1, 6)).await;
+    put(&bucket, &segment(1, 5), "{").await;
+    remove(&bucket, "index/a/s1/000000000001").await;
+    let checked = check(&host(&bucket, 2), false).await;
+    let told: Vec<_> =
+        checked.findings.iter().map(|f| (f.problem.code(), f.key.as_str(), f.detail.is_some())).collect();
+    let (two, five, six) = (segment(1, 2), segment(1, 5), segment(1, 6));
+    let expected = [
+        ("orphan-companion", "index/a/s1/000000000001-about", false),
+        ("share-without-claim", &format!("share/{}", share(1)), false),
+        ("missing-segment", &two, true),
+        ("unreadable", &five, true),
+        ("missing-segment", &six, false),
+    ];
+    assert_eq!(told, expected);
+    assert!(checked.findings[2].detail.as_ref().unwrap().contains("000000000003"), "{:?}", checked.findings[2]);
+}
+
+/// S86: a run that is lost with the segments that were freed for it.
+#[tokio::test(start_paused = true)]
+async fn a_lost_run_is_told_as_the_segments_that_it_stood_for() {
+    let bucket = memory();
+    let store = surveyor(&bucket, 1, true);
+    let (log, state) = shared(&store, 1, 6).await;
+    let (_folded, frees) = log.fold(capshare::store::Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    frees.run().await.unwrap();
+    let run = keys(&bucket, &format!("share/{}/fold/", share(1))).await;
+    remove(&bucket, &run[0]).await;
+    assert_eq!(codes(&check(&store, false).await), [("missing-segment", segment(1, 1))]);
+    assert_eq!(corrupt(host(&bucket, 2).open_log(&share(1)).await), segment(1, 1));
+}
+
+/// A claim that is gone, empty or torn is claimed again by a repair, from the share's own log; then the session is the same
+/// share as before, and a repair that comes late takes it from nobody.
+#[tokio::test(start_paused = true)]
+async fn a_lost_claim_is_mended() {
+    for damage in ["gone", "empty", "torn", "turned by a bit"] {
+        let bucket = memory();
+        let mut log = seven(&bucket).await;
+        let key = "index/a/s1/000000000001";
+        remove(&bucket, &format!("{key}-about")).await;
+        let before = text(&bucket, key).await;
+        match damage {
+            "gone" => remove(&bucket, key).await,
+            "empty" => put(&bucket, key, "").await,
+            "torn" => put(&bucket, key, before[..before.len() / 2].to_owned()).await,
+            _ => put(&bucket, key, before.replacen("capshare", "capshire", 1)).await,
+        }
+        let other = host(&bucket, 2);
+        let told = codes(&check(&other, false).await);
+        assert!(told.contains(&("share-without-claim", format!("share/{}", share(1)))), "{damage}: {told:?}");
+        let checked = check(&other, true).await;
+        assert!(checked.findings.iter().any(|f| f.problem.code() == "share-without-claim" && f.mended), "{damage}");
+        let claim = other.claim(&account("a"), &session("s1"), &share(2), Timestamp(1)).await.unwrap();
+        assert_eq!(claim, Claim::Theirs(share(1)), "{damage}");
+        let listed = other.list(None, None, 10).await.unwrap();
+        assert_eq!((listed.claims.len(), &listed.claims[0].share, listed.damaged.len()), (1, &share(1), 0), "{damage}");
+        assert_eq!(listed.claims[0].at, Timestamp(1), "it is as old as its share");
+        assert_eq!(log.append(&[sync("more")]).await.unwrap(), Appended::Written);
+    }
+}
+
+/// A listing with a damaged claim has all the others, and says which it is; so has what an account's shares hold.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_claim_hides_no_other() {
+    let bucket = memory();
+    let store = host(&bucket, 1);
+    for n in 1..=4 {
+        shared(&store, n, 1).await;
+    }
+    // One that has a companion is listed by that.
+    for damaged in ["index/a/s2/000000000001", "index/a/s3/000000000001", "index/a/s3/000000000001-about"] {
+        put(&bucket, damaged, "{").await;
+    }
+    let first = store.list(Some(&account("a")), None, 3).await.unwrap();
+    let second = store.list(Some(&account("a")), first.next.as_ref(), 3).await.unwrap();
+    let listed: Vec<_> = first.claims.iter().chain(&second.claims).map(|claim| claim.share.clone()).collect();
+    assert_eq!(listed, [share(1), share(2), share(4)]);
+    let [damaged] = &first.damaged[..] else { panic!("{:?}", first.damaged) };
+    assert_eq!((&damaged.account, &damaged.session), (&account("a"), &session("s3")));
+    assert!(damaged.error.to_string().contains("index/a/s3/000000000001"), "{}", damaged.error);
+    assert_eq!(store.usage(&account("a")).await.unwrap().shares.len(), 3);
+    assert_eq!(store.share_count(&account("a")).await.unwrap(), 4);
+    assert_eq!(
+        corrupt(store.claim(&account("a"), &session("s3"), &share(9), Timestamp(1)).await),
+        "index/a/s3/000000000001"
+    );
 }

@@ -366,8 +366,8 @@ async fn a_corrupt_object_is_told_by_its_key_and_what_is_wrong_with_it() {
     }
     let bucket = TestBucket::over(Arc::new(InMemory::new()));
     put(&bucket, "index/a/s/000000000001", CLAIM).await;
-    let failure = host(&bucket, 5).list(None, None, 10).await.unwrap_err();
-    assert!(failure.to_string().contains("index/a/s/000000000001"), "{failure}");
+    let damaged = host(&bucket, 5).list(None, None, 10).await.unwrap().damaged;
+    assert!(damaged[0].error.to_string().contains("index/a/s/000000000001"), "{damaged:?}");
     put(&bucket, "index/a/s/000000000002", &b"\xff"[..]).await;
     let failure = host(&bucket, 5).claim(&account("a"), &session("s"), &share(1), Timestamp(0)).await.unwrap_err();
     assert!(matches!(failure, StoreError::Corrupt { .. }), "{failure}");

@@ -188,9 +188,25 @@ async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<
             drop(log.erase(&who, &what).await.unwrap());
             folder
         }
+        Problem::LostTail => {
+            let known = About { segments: 7, ..about(&account("a"), &session("s1"), "title") };
+            host.describe(&share(1), &known).await.unwrap();
+            segment(1, 6)
+        }
         Problem::ShareWithoutClaim => {
             created(host, &share(9), &[opening(&who, &what)]).await;
             folder
+        }
+        Problem::SessionTaken => {
+            created(host, &share(9), &[opening(&who, &what)]).await;
+            host.claim(&who, &what, &share(8), Timestamp(1)).await.unwrap();
+            created(host, &share(8), &[opening(&who, &what)]).await;
+            folder
+        }
+        Problem::LostLog => {
+            claim().await;
+            host.describe(&share(9), &about(&who, &what, "title")).await.unwrap();
+            "index/a/planted/000000000001".to_owned()
         }
         Problem::ClaimWithoutLog => {
             claim().await;
@@ -226,6 +242,7 @@ async fn every_kind_of_damage_is_told_and_what_is_safe_to_mend_is_mended() {
         Problem::Unreadable,
         Problem::EmptySegment,
         Problem::MissingSegment,
+        Problem::LostTail,
         Problem::BrokenChain,
         Problem::WrongRun,
         Problem::NotOpened,
@@ -233,7 +250,9 @@ async fn every_kind_of_damage_is_told_and_what_is_safe_to_mend_is_mended() {
         Problem::ContentAfterDeletion,
         Problem::StubsLeft,
         Problem::ShareWithoutClaim,
+        Problem::SessionTaken,
         Problem::ClaimWithoutLog,
+        Problem::LostLog,
         Problem::ClaimOnDeleted,
         Problem::OrphanCompanion,
         Problem::UnknownKey,
@@ -278,21 +297,64 @@ async fn readable(bucket: &TestBucket) -> Arc<InMemory> {
     Arc::new(copy)
 }
 
-/// What a host is just doing looks like what one has left.
+/// Options of a check that is made a minute after all was written.
+async fn a_minute_later(bucket: &TestBucket) -> CheckOptions {
+    let mut newest = 0;
+    for key in keys(bucket, "").await {
+        newest = newest.max(bucket.head(&Path::parse(key).unwrap()).await.unwrap().last_modified.timestamp_millis());
+    }
+    CheckOptions::at(Timestamp(newest + 60_000))
+}
+
+/// What a host is just doing looks like what one has left: it is counted, and not called clean.
 #[tokio::test(start_paused = true)]
-async fn what_is_being_done_is_not_taken_for_left_over() {
-    for problem in [Problem::DeletionBegun, Problem::StubsLeft, Problem::ShareWithoutClaim, Problem::OrphanCompanion] {
+async fn what_is_being_done_is_too_young_to_judge_and_not_taken_for_left_over() {
+    for problem in [
+        Problem::DeletionBegun,
+        Problem::ContentAfterDeletion,
+        Problem::StubsLeft,
+        Problem::ClaimWithoutLog,
+        Problem::ClaimOnDeleted,
+        Problem::OrphanCompanion,
+    ] {
         let bucket = memory();
         populated(&bucket).await;
         let host = surveyor(&bucket, 2, true);
-        let [(_, key)] = &plant(&bucket, &host, problem).await[..] else { panic!("one object") };
-        let written = bucket.head(&Path::from(keys(&bucket, key).await.pop().unwrap())).await.unwrap().last_modified;
-        let mut options = CheckOptions::at(Timestamp(written.timestamp_millis() + 60_000));
+        let expected = plant(&bucket, &host, problem).await;
+        let before = keys(&bucket, "").await;
+        let mut options = a_minute_later(&bucket).await;
         options.repair = true;
         let checked = host.check(&options, &nothing).await.unwrap();
-        assert_eq!(codes(&checked), [], "{problem:?}");
-        options.now.0 += 600_000;
-        assert_eq!(host.check(&options, &nothing).await.unwrap().findings.len(), 1, "{problem:?}");
+        assert_eq!((codes(&checked), checked.young, checked.problems()), (vec![], 1, 0), "{problem:?}");
+        assert!(!checked.is_clean(), "{problem:?}");
+        assert_eq!(keys(&bucket, "").await, before, "{problem:?}");
+        (options.repair, options.now.0) = (false, options.now.0 + 600_000);
+        let checked = host.check(&options, &nothing).await.unwrap();
+        assert_eq!((codes(&checked), checked.young), (expected, 0), "{problem:?}");
+    }
+}
+
+/// S86: what is damaged is named at once, whatever its age.
+#[tokio::test(start_paused = true)]
+async fn damage_is_told_at_once() {
+    for problem in [
+        Problem::Unreadable,
+        Problem::EmptySegment,
+        Problem::MissingSegment,
+        Problem::LostTail,
+        Problem::BrokenChain,
+        Problem::WrongRun,
+        Problem::NotOpened,
+        Problem::ShareWithoutClaim,
+        Problem::SessionTaken,
+        Problem::LostLog,
+    ] {
+        let bucket = memory();
+        populated(&bucket).await;
+        let host = surveyor(&bucket, 2, true);
+        let expected = plant(&bucket, &host, problem).await;
+        let checked = host.check(&a_minute_later(&bucket).await, &nothing).await.unwrap();
+        assert_eq!((codes(&checked), checked.young), (expected, 0), "{problem:?}");
     }
 }
 
