@@ -151,7 +151,7 @@ impl Host {
         let (doors, viewer) = (self.settings.doors.clone(), self.settings.viewer);
         let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.tasks.clone());
         let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
-        self.tend_access();
+        self.tend();
         self.tasks.spawn(tend_doors(Arc::clone(&doors), self.stopping.clone()));
         let trusted = Arc::from(self.settings.trusted_proxies.as_slice());
         let routes = crate::http::routes(doors);
@@ -170,7 +170,7 @@ impl Host {
     /// # Panics
     /// Outside a `LocalSet`.
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
-        self.tend_access();
+        self.tend();
         let connection = async {
             let principal = self.hub.introduce(token, in_band, Way::Direct).await?;
             let pending = self.hub.register(Door::Rpc, principal)?;
@@ -189,14 +189,14 @@ impl Host {
         Ok(far)
     }
 
-    /// Begins what goes on in the background for access, once somebody can come in.
-    fn tend_access(&self) {
+    /// Begins what goes on in the background for access and for the store, once somebody can come in.
+    fn tend(&self) {
         self.tending.call_once(|| {
             let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    () = hub.tend_access() => {}
+                    ((), ()) = async { tokio::join!(hub.tend_access(), hub.tend_store()) } => {}
                 }
             });
         });

@@ -10,7 +10,7 @@
 //! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
 //! | `/manifest.json` | what is spoken on the viewer channel |
 //! | `/healthz` | 200 while the process serves |
-//! | `/readyz` | 200 while the host takes connections, the bucket answers and clients can be let in, else 503; with a `warning` if only by keys that are old |
+//! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old |
 //! | `/metrics` | OpenMetrics text |
 //!
 //! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
@@ -28,7 +28,7 @@ use serde_json::json;
 
 use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
-use crate::share::error::Refusal;
+use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 
 pub mod assets;
 mod body_in;
@@ -73,6 +73,12 @@ async fn ready(State(doors): State<Arc<Doors>>) -> Response {
         Ok(()) => {}
         Err(Refusal::Unavailable { .. }) => {
             return not_ready("Unavailable", "the host takes no more connections: it is draining");
+        }
+        Err(refusal @ Refusal::StorageFailure { trouble: StorageTrouble::Unconditional, .. }) => {
+            return not_ready("StorageFailure", &refusal.to_string());
+        }
+        Err(Refusal::StorageFailure { operation: StoreOperation::Sync, .. }) => {
+            return not_ready("StorageFailure", "the store takes no writes: see the host's log");
         }
         Err(_) => return not_ready("StorageFailure", "the store does not answer: see the host's log"),
     }

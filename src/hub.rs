@@ -20,6 +20,7 @@ use crate::hub::ambient::{Ambient, Moment, NoEntropy};
 use crate::hub::audit::By;
 use crate::hub::calls::Calls;
 use crate::hub::feed::Feed;
+use crate::hub::health::Health;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::quota::Quotas;
 use crate::hub::registry::{Door, Registry};
@@ -47,6 +48,7 @@ mod create;
 mod expiry;
 pub mod feed;
 pub mod grants;
+mod health;
 pub mod metrics;
 pub mod news;
 pub mod push;
@@ -123,6 +125,7 @@ impl Hub {
             linger: settings.linger,
             fold_after: settings.fold_after,
             folds: Semaphore::new(FOLDS_MAX),
+            health: Health::default(),
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
@@ -436,22 +439,6 @@ impl Hub {
         self.access.describe()
     }
 
-    /// Whether it takes connections and the bucket answers.
-    ///
-    /// # Errors
-    /// One of the two is not so.
-    pub async fn ready(&self) -> Result<(), Refusal> {
-        if self.registry.is_shut() {
-            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
-        }
-        let ready = tokio::time::timeout(READY_WITHIN, self.store.ready()).await;
-        match ready {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.storage_failed(StoreOperation::Read, &error)),
-            Err(_) => Err(Refusal::StorageFailure { operation: StoreOperation::Read }),
-        }
-    }
-
     /// Where people look at a share.
     #[must_use]
     pub fn url(&self, id: &ShareId) -> String {
@@ -560,7 +547,8 @@ impl Hub {
         }
     }
 
-    fn storage_failed(&self, operation: StoreOperation, error: &(dyn std::error::Error + 'static)) -> Refusal {
+    fn storage_failed(&self, operation: StoreOperation, error: &StoreError) -> Refusal {
+        self.context.health.failed(operation, error);
         self.context.metrics.storage_failures.inc();
         if error.trouble() != StorageTrouble::Unconditional {
             // That is said once, when it is found out.
@@ -569,9 +557,6 @@ impl Hub {
         Refusal::StorageFailure { operation, trouble: error.trouble() }
     }
 }
-
-/// How long readiness waits for the bucket: less than the few seconds after which those who ask give up.
-const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// An error with its sources, in one line.
 #[must_use]

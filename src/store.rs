@@ -38,6 +38,7 @@ mod about;
 mod bucket;
 mod clock;
 mod codec;
+mod conditions;
 mod dates;
 mod erase;
 mod error;
@@ -56,6 +57,7 @@ mod tokens;
 
 use bucket::Bucket;
 use codec::Identity;
+use probe::Probes;
 
 #[cfg(feature = "s3")]
 pub(crate) use error::s3_refusal;
@@ -166,7 +168,8 @@ impl Store {
     ) -> Self {
         let lone = settings.single_writer.then(Arc::default);
         let overwrites = settings.is_wrong(Mutation::SkipConditional);
-        let bucket = Bucket { objects, request_time: settings.request_time, lone, overwrites };
+        let (conditions, probes) = (Arc::default(), Arc::new(Probes::of(writer)));
+        let bucket = Bucket { objects, request_time: settings.request_time, lone, overwrites, conditions, probes };
         Self { bucket, settings, writer, clock, last_batch: Arc::default() }
     }
 

@@ -88,7 +88,7 @@ pub(crate) async fn open(
     let single_writer = settings.hub.store.single_writer;
     if in_memory || single_writer {
         // Nobody else writes to it.
-        settings.hub.poll = None;
+        (settings.hub.poll, settings.hub.probe_every) = (None, None);
     }
     if in_memory {
         // No request to it is ever on its way, so what was superseded need not stay for a minute: with a thousand syncs of 64 KiB
@@ -100,10 +100,9 @@ pub(crate) async fn open(
     let objects = storage::open(location, s3).await.map_err(|error| Failure::of(Exit::Store, &error))?;
     let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
     let ambient = Ambient::system();
-    let nonce = ambient.bits().map_err(no_entropy)?;
     let host = Host::new(objects, access, ambient, settings).map_err(no_entropy)?;
     if !in_memory {
-        let probed = host.hub().store().probe_conditional_writes(nonce).await;
+        let probed = host.hub().store().probe_conditional_writes().await;
         match probed {
             Err(StoreError::Unconditional) if single_writer => tracing::warn!(
                 store = %location,

@@ -23,6 +23,7 @@ use crate::hub::ambient::{Clock, Moment};
 use crate::hub::audience::Audience;
 use crate::hub::feed::{Event, Feed, Recent, Resync};
 use crate::hub::grants::Pass;
+use crate::hub::health::Health;
 use crate::hub::metrics::Metrics;
 use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
@@ -70,6 +71,8 @@ pub(super) struct RoomContext {
     pub(super) fold_after: Duration,
     /// See [`FOLDS_MAX`].
     pub(super) folds: Semaphore,
+    /// Whether the bucket takes writes.
+    pub(super) health: Health,
     /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
     pub(super) answers_early: bool,
 }

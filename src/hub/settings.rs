@@ -53,6 +53,10 @@ pub struct HubSettings {
     pub push_within: Duration,
     /// How long a handler may take for a call of a client, which the client can only shorten. Default 30 s, as its own calls.
     pub call_within: Duration,
+    /// How often the bucket is asked whether it still honours conditional writes, besides when something contradicts it; each
+    /// minute while it does not, or could not be asked. `None`: never, where nobody else writes to it. Default 5 minutes: ten
+    /// small writes each time.
+    pub probe_every: Option<Duration>,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -76,6 +80,7 @@ impl Default for HubSettings {
             quotas: QuotaSettings::default(),
             push_within: Duration::from_secs(10),
             call_within: Duration::from_secs(30),
+            probe_every: Some(Duration::from_secs(300)),
             store: StoreSettings::default(),
         }
     }

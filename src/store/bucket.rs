@@ -10,8 +10,10 @@ use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
+use super::conditions::{Conditions, Doubt, Written};
 use super::error::{BucketRequest, StoreError};
 use super::lone::Lone;
+use super::probe::Probes;
 use crate::share::time::Timestamp;
 
 /// How many small requests of one call are under way at once.
@@ -24,6 +26,10 @@ pub(super) struct Bucket {
     pub(super) request_time: Duration,
     /// [`Mutation::SkipConditional`](super::mutation::Mutation::SkipConditional).
     pub(super) overwrites: bool,
+    /// Whether it honours the condition of a create.
+    pub(super) conditions: Arc<Conditions>,
+    /// Whose the probes are, and how many were made: the names of their objects.
+    pub(super) probes: Arc<Probes>,
     /// For a bucket that need not honour conditions, because nobody else writes to it.
     pub(super) lone: Option<Arc<Lone>>,
 }
@@ -49,7 +55,7 @@ pub(super) enum Created {
 
 impl Bucket {
     pub(super) async fn create(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
-        let Some(lone) = &self.lone else { return self.create_if_absent(key, body).await };
+        let Some(lone) = &self.lone else { return self.create_on_condition(key, body).await };
         lone.begin(key, &body, self.request_time).await;
         match self.written_at(key).await {
             Ok(None) => lone.goes_out(key, self.request_time),
@@ -63,12 +69,51 @@ impl Bucket {
         Ok(created)
     }
 
+    /// Creates an object in a bucket that honours the condition. Where that is in doubt, the bucket is asked before the
+    /// request, or before its answer is given.
+    async fn create_on_condition(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
+        self.be_sure().await?;
+        let created = match self.conditions.to_look_at() {
+            None => self.create_if_absent(key, body).await,
+            Some(written) => {
+                let (created, ()) = tokio::join!(self.create_if_absent(key, body), self.look_again(&written));
+                created
+            }
+        };
+        self.be_sure().await?;
+        created
+    }
+
+    /// Makes sure that conditions are honoured, if there is any doubt.
+    async fn be_sure(&self) -> Result<(), StoreError> {
+        if self.conditions.are_doubted() {
+            // Boxed: hardly ever.
+            Box::pin(self.ask_about_conditions(true)).await?;
+        }
+        if self.conditions.are_ignored() { Err(StoreError::Unconditional) } else { Ok(()) }
+    }
+
+    /// Doubts the conditions if what this host created is another's now. It may be gone, or empty, when its share was folded or
+    /// deleted.
+    async fn look_again(&self, Written { key, e_tag }: &Written) {
+        let looked = self.bounded(BucketRequest::Read, key, self.objects.head(key)).await;
+        if let Ok(Ok(meta)) = looked
+            && meta.size > 0
+            && meta.e_tag.is_some_and(|now| now != *e_tag)
+        {
+            self.conditions.doubt(Doubt::Overwritten);
+        }
+    }
+
     /// The bare request. A bucket that ignores conditions overwrites.
     pub(super) async fn create_if_absent(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
         let mode = if self.overwrites { PutMode::Overwrite } else { PutMode::Create };
         let put = self.objects.put_opts(key, PutPayload::from(body), mode.into());
         match self.bounded(BucketRequest::Create, key, put).await? {
-            Ok(_) => Ok(Created::Yes),
+            Ok(answer) => {
+                self.conditions.created(key, &answer);
+                Ok(Created::Yes)
+            }
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Created::Hint),
             Err(error) => Err(StoreError::from_bucket(BucketRequest::Create, key, error)),
         }

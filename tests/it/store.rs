@@ -1,7 +1,8 @@
 //! The store, over every kind of bucket.
 //!
 //! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows, and `opening` what it takes to open it; `about` is the
-//! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `faults` and `seeds` are what happens when
+//! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `damage` is what anybody makes of
+//! shares that are damaged, `conditions` a bucket that stops honouring them; `faults` and `seeds` are what happens when
 //! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `clocks` is about writers that slept; `buckets` is about
 //! buckets that are full, closed, down or careless.
 
@@ -25,6 +26,7 @@ mod about;
 mod backends;
 mod buckets;
 mod clocks;
+mod conditions;
 mod damage;
 mod faults;
 mod folds;

@@ -221,12 +221,16 @@ impl Committer {
                 Ok(Appended::Written) => {
                     // What answering takes says nothing of the bucket.
                     let took = begun.elapsed();
+                    self.room.context.health.written();
                     self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
                     self.room.lock().company = Company { count: entries.len(), took };
                     return Ok(self.room.fold(&slim));
                 }
                 Ok(Appended::Behind(others)) => self.room.learn(others),
-                Err(error) => return Err(self.failed("append", &error)),
+                Err(error) => {
+                    self.room.context.health.failed(StoreOperation::Sync, &error);
+                    return Err(self.failed("append", &error));
+                }
             }
         }
         tracing::warn!(share = %self.room.id, tries = BEHIND_MAX, "other hosts write this share faster than this one");

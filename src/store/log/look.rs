@@ -10,6 +10,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::super::bucket::REQUESTS_AT_ONCE;
 use super::super::codec::{self, Identity, Segment};
+use super::super::conditions::Doubt;
 use super::super::dates;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::fold::{Extent, Run};
@@ -42,9 +43,12 @@ pub(in crate::store) struct Look {
     pub(super) tail: Tail,
     /// Objects that the runs read have superseded.
     pub(super) leftovers: Option<Frees>,
+    /// The [epoch](super::super::conditions::Conditions::epoch) in which the tail was found to stand; 0 if that was not looked at.
+    pub(super) epoch: u64,
 }
 
 /// A state, read from the runs that hold it.
+#[derive(Default)]
 pub(super) struct Base {
     pub(super) state: State,
     pub(super) extent: Extent,
@@ -70,7 +74,7 @@ enum Round {
 
 impl Look {
     fn at(tail: Tail) -> Self {
-        Self { base: None, segments: Vec::new(), ended: None, tail, leftovers: None }
+        Self { base: None, segments: Vec::new(), ended: None, tail, leftovers: None, epoch: 0 }
     }
 
     pub(super) fn begins_with(&self, this: Identity) -> bool {
@@ -85,7 +89,39 @@ impl Look {
 impl Log {
     /// Reads what follows the tail, to the end. Changes nothing.
     pub(in crate::store) async fn look(&self) -> Result<Look, StoreError> {
-        self.look_for(Reach::End).await
+        let epoch = self.store.bucket.conditions.epoch();
+        let mut look = if self.is_suspect() && !self.tail_stands().await? {
+            self.look_anew().await?
+        } else {
+            match self.look_for(Reach::End).await {
+                Err(StoreError::Corrupt { .. }) if !self.tail_stands().await? => self.look_anew().await?,
+                looked => looked?,
+            }
+        };
+        look.epoch = epoch;
+        Ok(look)
+    }
+
+    /// Whether the last segment that was handed out is still where it was. A bucket that ignored conditions for a while may
+    /// have taken another's in its place.
+    async fn tail_stands(&self) -> Result<bool, StoreError> {
+        let Some(this) = self.tail.this else { return Ok(true) };
+        Ok(match self.place(self.tail.seq).await {
+            Ok(Place::Holds(segment, _)) => segment.this == this,
+            // It was folded, and freed.
+            Ok(Place::Absent | Place::Empty) => false,
+            Err(StoreError::Corrupt { .. }) => true,
+            Err(error) => return Err(error),
+        })
+    }
+
+    /// All that there is, in place of what was handed out.
+    async fn look_anew(&self) -> Result<Look, StoreError> {
+        tracing::warn!(share = %self.id, segment = self.tail.seq, "the log is read anew: what was read of it may have been written over");
+        let start = Self::at_start(self.store.clone(), self.id.clone());
+        let mut look = start.look_by_listing(Look::at(start.tail)).await?;
+        look.base.get_or_insert_default();
+        Ok(look)
     }
 
     /// Reads what follows the tail. Changes nothing.
@@ -229,6 +265,10 @@ impl Log {
     /// Appends a segment to a look, if it is the one that comes next.
     fn follow(&self, look: &mut Look, segment: Segment, size: u64) -> Result<(), StoreError> {
         if segment.prev != look.tail.this {
+            if look.tail.this.is_some_and(|this| this.writer == self.store.writer) {
+                // Somebody wrote over what this host was told that it had created.
+                self.store.bucket.conditions.doubt(Doubt::Overwritten);
+            }
             let key = key::segment(&self.id, look.tail.seq + 1);
             return Err(StoreError::corrupt(&key, "it does not follow the segment before it"));
         }

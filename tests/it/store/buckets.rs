@@ -33,7 +33,7 @@ async fn why_not(location: &str, options: &S3Options) -> String {
 async fn a_bucket_that_ignores_conditional_writes_is_caught_by_the_probe() {
     let bucket = TestBucket::over(Arc::new(InMemory::new()));
     bucket.careless.store(true, Ordering::Relaxed);
-    let failure = host(&bucket, 1).probe_conditional_writes(1).await.unwrap_err();
+    let failure = host(&bucket, 1).probe_conditional_writes().await.unwrap_err();
     assert!(matches!(failure, StoreError::Unconditional));
     assert_eq!(keys(&bucket, "").await, [] as [&str; 0], "and cleaned up after");
 }
@@ -51,7 +51,7 @@ fn careless() -> (Arc<TestBucket>, Store) {
 #[tokio::test(start_paused = true)]
 async fn a_lone_writer_loses_nothing_to_a_write_of_its_own_that_lands_late() {
     let (bucket, store) = careless();
-    assert!(matches!(store.probe_conditional_writes(1).await, Err(StoreError::Unconditional)), "and is still told");
+    assert!(matches!(store.probe_conditional_writes().await, Err(StoreError::Unconditional)), "and is still told");
     let mut log = created(&store, &share(1), &[open_entry()]).await;
     for reopened in [false, true] {
         let label = |what: &str| format!("{what} {reopened}");
@@ -103,7 +103,7 @@ async fn the_probe_does_not_take_a_lost_answer_for_carelessness() {
         for at in 0..10 {
             let bucket = TestBucket::over(Arc::new(InMemory::new()));
             bucket.next_writes(std::iter::repeat_n(None, at).chain([Some(fault)]));
-            match host(&bucket, 1).probe_conditional_writes(1).await {
+            match host(&bucket, 1).probe_conditional_writes().await {
                 Ok(()) => {}
                 Err(error) => assert!(error.is_transient(), "{fault:?} of write {at}: {error}"),
             }

@@ -217,7 +217,7 @@ async fn a_deletion_that_stopped_anywhere_is_finished_by_the_next(bucket: &Arc<T
 async fn the_bucket_passes_the_probe_and_is_left_clean(bucket: &Arc<TestBucket>) {
     let host = host(bucket, 1);
     host.ready().await.unwrap();
-    host.probe_conditional_writes(0xabc).await.unwrap();
+    host.probe_conditional_writes().await.unwrap();
     assert_eq!(keys(bucket, "").await, [] as [&str; 0]);
 }
 

@@ -101,6 +101,8 @@ pub(crate) struct TestBucket {
     pub(crate) down: AtomicBool,
     /// Take every create as an overwrite.
     pub(crate) careless: AtomicBool,
+    /// Answer each write with a version, as a bucket with versioning does.
+    pub(crate) versioned: AtomicBool,
     /// What is shown as older than it is: keys that begin like this, by so much.
     aged: Arc<Mutex<Vec<(String, Duration)>>>,
     /// Answer 503 to reads and listings by the dice too, and delay them.
@@ -124,6 +126,7 @@ impl TestBucket {
             dice: Mutex::default(),
             down: AtomicBool::new(false),
             careless: AtomicBool::new(false),
+            versioned: AtomicBool::new(false),
             aged: Arc::default(),
             reads_too: AtomicBool::new(false),
             shuffled: AtomicBool::new(false),
@@ -313,7 +316,11 @@ impl ObjectStore for TestBucket {
             opts.mode = PutMode::Overwrite;
         }
         match self.write_fault() {
-            None => self.inner.put_opts(location, payload, opts).await,
+            None => {
+                let mut put = self.inner.put_opts(location, payload, opts).await?;
+                put.version = self.versioned.load(Ordering::Relaxed).then(|| "v".to_owned());
+                Ok(put)
+            }
             Some(Fault::LostRequest) => Err(unavailable("the request was lost")),
             Some(Fault::LostAnswer) => {
                 drop(self.inner.put_opts(location, payload, opts).await);
