@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::contract::AGENT;
-use capshare::host::storage::{self, StoreLocation};
+use capshare::host::storage::{self, StoreLocation, Versions};
 use capshare::host::{Host, HostSettings, is_loopback_name};
 use capshare::hub::access::{Access, AnyOf, SharedKeys, SingleAccount};
 use capshare::hub::ambient::{Ambient, NoEntropy};
@@ -110,11 +110,22 @@ pub(crate) async fn open(
             ),
             probed => probed.map_err(|error| Failure::of(Exit::Store, &error))?,
         }
+        // Nobody waits for these.
+        let (of, options) = (location.clone(), s3.clone());
+        drop(tokio::spawn(async move { tell_of_versions(&of, &options).await }));
         let location = location.clone();
-        // Nobody waits for it.
         drop(tokio::task::spawn_blocking(move || storage::remove_half_written(&location, false)));
     }
     Ok(host)
+}
+
+async fn tell_of_versions(location: &StoreLocation, s3: &storage::S3Options) {
+    let versions = storage::versions(location, s3).await;
+    if let Some(advice) = versions.advice() {
+        tracing::warn!(store = %location, "{advice}");
+    } else if let Versions::Unknown { reason } = versions {
+        tracing::debug!(store = %location, reason, "whether the bucket keeps versions is not known");
+    }
 }
 
 /// Listens, or says why not.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use capshare::host::storage::{self, StoreLocation};
+use capshare::host::storage::{self, StoreLocation, Versions};
 use capshare::hub::ambient::{Ambient, NoEntropy};
 use capshare::store::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, ShareSize, Stats, Store, StoreError, StoreSettings,
@@ -32,7 +32,8 @@ pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: 
             let mut options = CheckOptions::at(now);
             (options.repair, options.settled_after) = (repair, settled_after);
             let checked = finish(&bar, store.check(&options, &count).await)?;
-            output_checked(&checked, repair, output)
+            let versions = storage::versions(&settings.store.value, &settings.s3()).await;
+            output_checked(&checked, &options, &versions, output)
         }
         StoreCommand::Stats(_) => {
             let stats = finish(&bar, store.stats(&count).await)?;
@@ -77,13 +78,19 @@ fn finish<T>(bar: &ProgressBar, done: Result<T, StoreError>) -> Result<T, Failur
 }
 
 /// Prints what was found. That there is something is a failure, so that a script sees it.
-fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Result<(), Failure> {
-    let left = checked.findings.iter().filter(|finding| !finding.mended).count() as u64 + checked.more;
-    let Checked { objects, shares, sessions, tokens, findings, more } = checked;
-    let summary = match (checked.is_clean(), findings.len()) {
-        (true, 0) => "clean".to_owned(),
-        (true, all) => format!("{all} problems, all mended"),
-        (false, _) => format!("{left} problems"),
+fn output_checked(
+    checked: &Checked,
+    options: &CheckOptions,
+    versions: &Versions,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let problems = checked.problems();
+    let Checked { objects, shares, sessions, tokens, findings, more, young } = checked;
+    let mut summary = match (problems, findings.len(), young) {
+        (0, 0, 0) => "clean".to_owned(),
+        (0, 0, _) => "no problems".to_owned(),
+        (0, all, _) => format!("{all} problems, all mended"),
+        (problems, ..) => format!("{problems} problems"),
     };
     if *young > 0 {
         let things = if *young == 1 { "thing is" } else { "things are" };
@@ -92,7 +99,13 @@ fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Resul
     }
     let mut text = String::new();
     for finding in findings {
-        text.push_str(&finding_text(finding, repair));
+        text.push_str(&finding_text(finding, options.repair));
+    }
+    if let Some(advice) = versions.advice() {
+        let _never = writeln!(text, "{advice}");
+    } else if let Versions::Unknown { reason } = versions {
+        let _never =
+            writeln!(text, "whether the bucket keeps older versions of what is deleted could not be asked: {reason}");
     }
     let _never = writeln!(text, "{objects} objects, {shares} shares, {sessions} sessions, {tokens} tokens: {summary}");
     output.result(
@@ -105,6 +118,8 @@ fn output_checked(checked: &Checked, repair: bool, output: &mut Output) -> Resul
             "clean": checked.is_clean(),
             "findings": findings.iter().map(finding_json).collect::<Vec<_>>(),
             "more": more,
+            "young": young,
+            "versions": versions.as_str(),
         }),
     )?;
     if problems == 0 { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{problems} problems were found"))) }

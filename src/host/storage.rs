@@ -20,6 +20,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 mod date_header;
 mod directory;
 mod half_written;
+#[cfg(feature = "s3")]
+mod s3;
 
 pub use half_written::remove_half_written;
 
@@ -196,7 +198,8 @@ impl StoreLocation {
 /// Opens a bucket and asks it something, to be sure that it is there. The store is told what time it is there
 /// ([`answered_at`](crate::store::answered_at)): in S3 and its kin by each answer's `Date`, in a directory by the times of what
 /// is written. A directory is made if it is not there, and is
-/// written with fsync; a host then calls [`remove_half_written`], beside its work.
+/// written with fsync; a host then calls [`remove_half_written`], beside its work. A server that cannot delete many objects
+/// at once is asked to delete one by one.
 ///
 /// # Errors
 /// It cannot be used; the error says what to do.
@@ -205,6 +208,60 @@ pub async fn open(location: &StoreLocation, s3: &S3Options) -> Result<Arc<dyn Ob
         StoreLocation::Memory => Ok(Arc::new(InMemory::new())),
         StoreLocation::Directory(path) => open_directory(path).await,
         StoreLocation::S3 { bucket, prefix } => open_s3(bucket, prefix, s3).await,
+    }
+}
+
+/// Whether a bucket keeps older versions of what is deleted and written over. A deleted share's text can then still be read by
+/// whoever may read versions, until a lifecycle rule of the bucket ends them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Versions {
+    /// It keeps none.
+    None,
+    /// It keeps all.
+    Kept,
+    /// It keeps those from before this was suspended.
+    Suspended,
+    /// It did not say. Several servers do not know the question, and its credential may not be allowed to ask.
+    Unknown {
+        /// What came instead.
+        reason: String,
+    },
+}
+
+impl Versions {
+    /// Its name for programs.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Kept => "kept",
+            Self::Suspended => "suspended",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// What an operator has to know about it, and do; `None`: nothing.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::None | Self::Unknown { .. } => None,
+            Self::Kept => Some(
+                "the bucket has versioning: the texts of deleted shares stay as older versions; set a lifecycle rule that ends \
+                 noncurrent versions (schema/storage.md has one)",
+            ),
+            Self::Suspended => Some(
+                "the bucket had versioning: older versions may hold the texts of deleted shares; set a lifecycle rule that ends \
+                 noncurrent versions (schema/storage.md has one)",
+            ),
+        }
+    }
+}
+
+/// Asks a bucket whether it keeps versions: one request to an S3-compatible one, none to others, which keep none.
+pub async fn versions(location: &StoreLocation, s3: &S3Options) -> Versions {
+    match location {
+        StoreLocation::Memory | StoreLocation::Directory(_) => Versions::None,
+        StoreLocation::S3 { bucket, .. } => s3_versions(bucket, s3).await,
     }
 }
 
@@ -227,92 +284,10 @@ async fn open_s3(_: &str, _: &Path, _: &S3Options) -> Result<Arc<dyn ObjectStore
     Err(OpenStoreError::FeatureMissing)
 }
 
-#[cfg(feature = "s3")]
-use s3::open as open_s3;
-
-#[cfg(feature = "s3")]
-mod s3 {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use futures::StreamExt as _;
-    use object_store::aws::AmazonS3Builder;
-    use object_store::path::Path;
-    use object_store::prefix::PrefixStore;
-    use object_store::{BackoffConfig, ClientOptions, Error, ObjectStore, RetryConfig};
-    use rustls::crypto::{CryptoProvider, ring};
-
-    use super::date_header::DateHeard;
-    use super::{OpenStoreError, S3Options};
-    use crate::store::s3_refusal;
-
-    /// How long one request may take. The client's own 30 s are longer than a log's lease.
-    const REQUEST_TIME: Duration = Duration::from_secs(5);
-
-    /// How long the client goes on retrying, and how often. Its own 3 minutes would hold up every sync of a share.
-    const RETRY_TIME: Duration = Duration::from_secs(10);
-    const RETRIES: usize = 3;
-
-    pub(super) async fn open(
-        bucket: &str,
-        prefix: &Path,
-        options: &S3Options,
-    ) -> Result<Arc<dyn ObjectStore>, OpenStoreError> {
-        let missing = |missing| OpenStoreError::Missing { bucket: bucket.to_owned(), missing };
-        let (Some(id), Some(secret)) = (&options.access_key_id, &options.secret_access_key) else {
-            return Err(missing("credentials: give an access key id and its secret"));
-        };
-        let region = match (&options.region, &options.endpoint) {
-            (Some(region), _) => region.as_str(),
-            (None, Some(_)) => "us-east-1",
-            (None, None) => return Err(missing("a region, or the endpoint of a service that is not AWS")),
-        };
-        if !options.allow_http && options.endpoint.as_deref().is_some_and(|endpoint| endpoint.starts_with("http://")) {
-            return Err(missing(
-                "an https:// endpoint, or leave to use plain HTTP on a network that nobody listens to",
-            ));
-        }
-        // The HTTP client wants a TLS provider from the process, also when it will speak plain HTTP. One that is set
-        // already, or at this moment by another thread, is as good.
-        if CryptoProvider::get_default().is_none() {
-            drop(ring::default_provider().install_default());
-        }
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(region)
-            .with_access_key_id(id)
-            .with_secret_access_key(secret)
-            .with_client_options(ClientOptions::new().with_timeout(REQUEST_TIME).with_allow_http(options.allow_http))
-            .with_http_connector(DateHeard)
-            .with_retry(RetryConfig {
-                backoff: BackoffConfig::default(),
-                max_retries: RETRIES,
-                retry_timeout: RETRY_TIME,
-            });
-        if let Some(endpoint) = &options.endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        if let Some(token) = &options.session_token {
-            builder = builder.with_token(token);
-        }
-        let settings = |source| OpenStoreError::Settings { bucket: bucket.to_owned(), source: Box::new(source) };
-        let objects = PrefixStore::new(builder.build().map_err(settings)?, prefix.clone());
-        // A prefix that is empty: the answer is short, and an error if the bucket is not there or not for us.
-        match objects.list(Some(&Path::from("probe"))).next().await.transpose() {
-            Ok(_) => Ok(Arc::new(objects)),
-            Err(error) => Err(why(bucket.to_owned(), error)),
-        }
-    }
-
-    fn why(bucket: String, error: Error) -> OpenStoreError {
-        let code = s3_refusal(&error);
-        let not_found = matches!(error, Error::NotFound { .. }) || code == Some("NoSuchBucket");
-        let refused = matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || code.is_some();
-        let source = Box::new(error);
-        match (not_found, refused) {
-            (true, _) => OpenStoreError::NoBucket { bucket, source },
-            (_, true) => OpenStoreError::Refused { bucket, source },
-            (false, false) => OpenStoreError::Unreachable { bucket, source },
-        }
-    }
+#[cfg(not(feature = "s3"))]
+async fn s3_versions(_: &str, _: &S3Options) -> Versions {
+    Versions::Unknown { reason: OpenStoreError::FeatureMissing.to_string() }
 }
+
+#[cfg(feature = "s3")]
+use s3::{open as open_s3, versions as s3_versions};

@@ -255,5 +255,61 @@ async fn a_bucket_of_an_s3_server_is_checked_counted_and_cleared() {
     let stats = only(&["stats"]);
     assert_eq!((&stats["shares"], &stats["deleted"], &stats["sessions"]), (&json!(1), &json!(2), &json!(1)));
     assert_eq!(counted(&stats), [2, 1, 2]);
-    assert_eq!(only(&["check"])["clean"], true);
+    assert_eq!(only(&["check"])["findings"], json!([]));
+}
+
+/// A bucket with versioning keeps what is deleted: a host says so when it starts, and a check each time.
+#[test]
+fn a_bucket_that_keeps_versions_is_told_at_the_start_and_by_a_check() {
+    let moto = Moto::start();
+    moto.set_versioning("Enabled");
+    let options = moto.options();
+    let home = Home::new()
+        .set("AWS_ACCESS_KEY_ID", options.access_key_id.as_ref().unwrap())
+        .set("AWS_SECRET_ACCESS_KEY", options.secret_access_key.as_ref().unwrap())
+        .set("AWS_ENDPOINT_URL", options.endpoint.as_ref().unwrap())
+        .set("CAPSHARE_STORE", "s3://shares");
+    let mut host = home.serve(&[]);
+    let told = "the texts of deleted shares stay as older versions";
+    host.program.stderr.wait_for(|line| line.contains(told));
+    host.program.signal("-TERM");
+    host.program.wait().ends_with(0);
+    let said = home.run(&["store", "check"]).ends_with(0).stdout;
+    assert!(said.contains(told) && said.trim_end().ends_with(": clean"), "{said}");
+    assert_eq!(home.run(&["store", "check", "--json"]).ends_with(0).objects()[0]["versions"], "kept");
+}
+
+/// A claim that is torn hides no other share of the account from `ls`, which says what is damaged; a check names it, a repair claims
+/// the session again.
+#[test]
+fn a_torn_claim_is_listed_as_damaged_and_mended() {
+    let home = Home::new();
+    let host = home.serve(&[]);
+    for session in ["ses_torn", "ses_whole"] {
+        home.run(&["push", "--to", &host.url, RECORDING, "--session", session]).ends_with(0);
+    }
+    host.program.signal("-TERM");
+    host.program.wait().ends_with(0);
+    let claims = home.path(STORE).join("index/local/ses_torn");
+    for file in files(&claims) {
+        std::fs::write(file, "{\"capshare\":1,\"acc").unwrap();
+    }
+    let host = home.serve(&[]);
+    let listed = home.run(&["ls", "--to", &host.url, "--json"]).ends_with(0).objects();
+    assert_eq!((listed.len(), &listed[0]["session"]), (2, &json!("ses_whole")));
+    assert_eq!(listed[1], json!({ "damaged": true, "session": "ses_torn", "account": "local" }));
+    let people = home.run(&["ls", "--to", &host.url]).ends_with(0).stdout;
+    assert!(people.contains("ses_whole") && people.contains("damaged: session ses_torn of account local"), "{people}");
+
+    let checked = home.run(&["store", "check", "--json"]).ends_with(1).objects();
+    let codes: Vec<_> =
+        checked[0]["findings"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
+    assert!(codes.contains(&"unreadable") && codes.contains(&"share-without-claim"), "{codes:?}");
+    // The torn claim itself stays until it is old; it is passed by the new one.
+    home.run(&["store", "check", "--repair"]).ends_with(1);
+    let listed = home.run(&["ls", "--to", &host.url, "--json"]).ends_with(0).objects();
+    let mut sessions: Vec<_> = listed.iter().map(|line| line["session"].as_str().unwrap()).collect();
+    sessions.sort_unstable();
+    assert_eq!(sessions, ["ses_torn", "ses_whole"]);
+    assert!(listed.iter().all(|line| line["damaged"].is_null()), "{listed:?}");
 }

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use capshare::host::storage::{self, OpenStoreError, S3Options, StoreLocation};
+use capshare::host::storage::{self, OpenStoreError, S3Options, StoreLocation, Versions};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::store::{Appended, Claim, Store, StoreError, StoreSettings};
 use object_store::memory::InMemory;
@@ -210,22 +210,12 @@ async fn a_full_disk_keeps_no_half_object_and_the_share_goes_on_when_there_is_ro
 
 #[tokio::test]
 async fn a_server_that_answers_503_fails_an_append_within_its_time() {
-    let up = Arc::new(AtomicBool::new(true));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, up.clone()));
-    let options = S3Options {
-        endpoint: Some(format!("http://{address}")),
-        access_key_id: Some("key".to_owned()),
-        secret_access_key: Some("secret".to_owned()),
-        allow_http: true,
-        ..S3Options::default()
-    };
+    let (server, options) = Server::start().await;
     let bucket = open("s3://shares", &options).await.unwrap();
     let mut settings = StoreSettings::default();
     settings.append_time = Duration::from_secs(2);
     let mut log = created(&host_with(&bucket, 1, settings.clone()), &share(1), &[open_entry()]).await;
-    up.store(false, Ordering::Relaxed);
+    server.down.store(true, Ordering::Relaxed);
     let begun = tokio::time::Instant::now();
     let failure = log.append(&[sync("x")]).await.unwrap_err();
     assert!(matches!(failure, StoreError::Unavailable { .. }), "{failure:?}");
@@ -234,11 +224,66 @@ async fn a_server_that_answers_503_fails_an_append_within_its_time() {
     assert!(why_not("s3://shares", &options).await.contains("cannot be reached"));
 }
 
-/// A server with an empty bucket that takes every object and keeps none; or, when it is not up, answers 503.
-async fn serve(listener: TcpListener, up: Arc<AtomicBool>) {
+/// A server without DeleteObjects is asked once for it, and not again with every deletion.
+#[tokio::test]
+async fn a_server_that_cannot_delete_many_at_once_deletes_one_by_one() {
+    let (server, options) = Server::start().await;
+    let bucket = open("s3://shares/prefix", &options).await.unwrap();
+    assert_eq!(server.bulk_deletions.load(Ordering::Relaxed), 1, "a 501 is not asked for again");
+    let before = server.deletions.load(Ordering::Relaxed);
+    host(&bucket, 1).takes_writes().await.unwrap();
+    assert_eq!(server.deletions.load(Ordering::Relaxed) - before, 1);
+    assert_eq!(server.bulk_deletions.load(Ordering::Relaxed), 1);
+}
+
+/// Whether a bucket keeps versions, as it is switched.
+#[tokio::test]
+async fn a_bucket_says_whether_it_keeps_versions() {
+    let moto = Moto::start();
+    let location = "s3://shares/prefix".parse().unwrap();
+    let versions = async || storage::versions(&location, &moto.options()).await;
+    assert_eq!(versions().await, Versions::None);
+    moto.set_versioning("Enabled");
+    assert_eq!(versions().await, Versions::Kept);
+    assert!(versions().await.advice().unwrap().contains("noncurrent"));
+    moto.set_versioning("Suspended");
+    assert_eq!(versions().await, Versions::Suspended);
+    let (_server, options) = Server::start().await;
+    let unknown = storage::versions(&location, &options).await;
+    assert!(matches!(&unknown, Versions::Unknown { reason } if reason.contains("404")), "{unknown:?}");
+    let directory = StoreLocation::Directory("/nowhere".into());
+    assert_eq!(storage::versions(&directory, &S3Options::default()).await, Versions::None);
+}
+
+/// A server with an empty bucket that takes every object and keeps none, and has no DeleteObjects; or, when it is down, answers
+/// 503.
+#[derive(Default)]
+struct Server {
+    down: AtomicBool,
+    bulk_deletions: AtomicU64,
+    deletions: AtomicU64,
+}
+
+impl Server {
+    async fn start() -> (Arc<Self>, S3Options) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = S3Options {
+            endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+            access_key_id: Some("key".to_owned()),
+            secret_access_key: Some("secret".to_owned()),
+            allow_http: true,
+            ..S3Options::default()
+        };
+        let server = Arc::<Self>::default();
+        tokio::spawn(serve(listener, server.clone()));
+        (server, options)
+    }
+}
+
+async fn serve(listener: TcpListener, server: Arc<Server>) {
     const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
     while let Ok((connection, _)) = listener.accept().await {
-        let up = up.clone();
+        let server = server.clone();
         tokio::spawn(async move {
             let mut connection = BufReader::new(connection);
             loop {
@@ -254,11 +299,19 @@ async fn serve(listener: TcpListener, up: Arc<AtomicBool>) {
                     request.push_str(&line);
                 }
                 connection.read_exact(&mut vec![0; length]).await.unwrap();
-                let (status, body) = match (up.load(Ordering::Relaxed), request.split(' ').next().unwrap()) {
-                    (false, _) => ("503 Service Unavailable", ""),
-                    (true, "GET") if request.contains("list-type=2") => ("200 OK", EMPTY),
-                    (true, "PUT") => ("200 OK\r\nETag: \"1\"", ""),
-                    (true, _) => ("404 Not Found", ""),
+                let (status, body) = match (server.down.load(Ordering::Relaxed), request.split(' ').next().unwrap()) {
+                    (true, _) => ("503 Service Unavailable", ""),
+                    (false, "GET") if request.contains("list-type=2") => ("200 OK", EMPTY),
+                    (false, "PUT") => ("200 OK\r\nETag: \"1\"", ""),
+                    (false, "POST") => {
+                        server.bulk_deletions.fetch_add(1, Ordering::Relaxed);
+                        ("501 Not Implemented", "<Error><Code>NotImplemented</Code></Error>")
+                    }
+                    (false, "DELETE") => {
+                        server.deletions.fetch_add(1, Ordering::Relaxed);
+                        ("204 No Content", "")
+                    }
+                    (false, _) => ("404 Not Found", ""),
                 };
                 let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
                 if connection.write_all(answer.as_bytes()).await.is_err() {

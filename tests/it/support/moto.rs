@@ -65,20 +65,32 @@ impl Moto {
         }
     }
 
+    /// Switches the bucket's versioning: `Enabled` or `Suspended`.
+    pub(crate) fn set_versioning(&self, status: &str) {
+        let body = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
+        let answer = self.ask_with("PUT /shares?versioning HTTP/1.1", &body);
+        assert!(answer.starts_with("HTTP/1.1 200"), "the versioning was not switched: {answer}");
+    }
+
     pub(crate) fn remove_bucket(&self) {
         let answer = self.ask("DELETE /shares HTTP/1.1");
         assert!(answer.starts_with("HTTP/1.1 204"), "the bucket was not removed: {answer}");
     }
 
     fn ask(&self, request: &str) -> String {
+        self.ask_with(request, "")
+    }
+
+    fn ask_with(&self, request: &str, body: &str) -> String {
         let mut connection = TcpStream::connect(self.address).expect("moto listens");
         // moto takes the service from the credential's scope.
         let authorization = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, \
                              Signature=0";
         write!(
             connection,
-            "{request}\r\nHost: {}\r\nAuthorization: {authorization}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            self.address
+            "{request}\r\nHost: {}\r\nAuthorization: {authorization}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
         )
         .expect("moto takes a request");
         let mut answer = String::new();
