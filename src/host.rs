@@ -189,14 +189,14 @@ impl Host {
         Ok(far)
     }
 
-    /// Begins what goes on in the background for access and for the store, once somebody can come in.
+    /// Begins what goes on in the background, once somebody can come in.
     fn tend(&self) {
         self.tending.call_once(|| {
             let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), ()) = async { tokio::join!(hub.tend_access(), hub.tend_store()) } => {}
+                    ((), (), ()) = async { tokio::join!(hub.tend_access(), hub.tend_store(), hub.tend_clock()) } => {}
                 }
             });
         });

@@ -10,7 +10,7 @@
 //! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
 //! | `/manifest.json` | what is spoken on the viewer channel |
 //! | `/healthz` | 200 while the process serves |
-//! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old |
+//! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old, or if the machine's clock is wrong |
 //! | `/metrics` | OpenMetrics text |
 //!
 //! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
@@ -83,7 +83,10 @@ async fn ready(State(doors): State<Arc<Doors>>) -> Response {
         Err(_) => return not_ready("StorageFailure", "the store does not answer: see the host's log"),
     }
     match doors.hub.access_readiness() {
-        Readiness::Ready => axum::Json(json!({ "ok": true })).into_response(),
+        Readiness::Ready => match doors.hub.clock_warning() {
+            None => axum::Json(json!({ "ok": true })).into_response(),
+            Some(warning) => axum::Json(json!({ "ok": true, "warning": warning })).into_response(),
+        },
         // Nobody is sent away who can be served as before.
         Readiness::Stale(warning) => axum::Json(json!({ "ok": true, "warning": warning })).into_response(),
         Readiness::Down(message) => not_ready("Unavailable", &message),

@@ -19,6 +19,7 @@ use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, Moment, NoEntropy};
 use crate::hub::audit::By;
 use crate::hub::calls::Calls;
+use crate::hub::clock::HubClock;
 use crate::hub::feed::Feed;
 use crate::hub::health::Health;
 use crate::hub::metrics::{DoorLabel, Metrics};
@@ -44,6 +45,7 @@ pub mod asks;
 pub mod audience;
 pub mod audit;
 pub mod calls;
+mod clock;
 mod create;
 mod expiry;
 pub mod feed;
@@ -108,6 +110,8 @@ impl Hub {
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
         let store = Store::new(objects, settings.store.clone(), WriterId(writer), Arc::clone(&ambient.clock));
+        let clock = Arc::new(HubClock { machine: Arc::clone(&ambient.clock), store: store.clone() });
+        let ambient = Ambient { clock, ..ambient };
         let tokens = Arc::new(StoredTokens::new(store.clone(), Arc::clone(&ambient.clock)));
         let access = if settings.stored_tokens {
             Arc::new(AnyOf::new([Arc::clone(&tokens) as Arc<dyn Access>, access]))
@@ -462,7 +466,8 @@ impl Hub {
         &self.settings
     }
 
-    /// Its clock and its randomness.
+    /// The clock that it goes by, which is its machine's or, if that is wrong by more than a minute, the store's; and its
+    /// randomness.
     #[must_use]
     pub fn ambient(&self) -> &Ambient {
         &self.ambient
@@ -486,6 +491,7 @@ impl Hub {
             let open = i64::try_from(self.registry.count_of(door)).unwrap_or(i64::MAX);
             self.metrics().connections_open.get_or_create(&DoorLabel { door: door.as_str() }).set(open);
         }
+        self.metrics().clock_ahead_seconds.set(self.store.clock_ahead_ms().unwrap_or_default() as f64 / 1_000.0);
     }
 
     /// Number of shares that it has in memory or is loading right now.

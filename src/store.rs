@@ -35,6 +35,7 @@ use std::time::Duration;
 use object_store::ObjectStore;
 
 mod about;
+mod agreement;
 mod bucket;
 mod clock;
 mod codec;
@@ -63,6 +64,7 @@ use probe::Probes;
 pub(crate) use error::s3_refusal;
 
 pub use about::About;
+pub use agreement::{CLOCK_OFF_MS, CLOCK_WRONG_MS};
 pub use clock::{Clock, Moment};
 pub use codec::WriterId;
 pub use dates::{answered_at, not_before};
@@ -158,7 +160,7 @@ impl StoreSettings {
 
 impl Store {
     /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts. `clock`
-    /// tells how old what the store knows is.
+    /// tells how old what the store knows is, and is compared with the bucket's.
     #[must_use]
     pub fn new(
         objects: Arc<dyn ObjectStore>,
@@ -169,7 +171,9 @@ impl Store {
         let lone = settings.single_writer.then(Arc::default);
         let overwrites = settings.is_wrong(Mutation::SkipConditional);
         let (conditions, probes) = (Arc::default(), Arc::new(Probes::of(writer)));
-        let bucket = Bucket { objects, request_time: settings.request_time, lone, overwrites, conditions, probes };
+        let (request_time, agreement) = (settings.request_time, Arc::default());
+        let clocks = Arc::clone(&clock);
+        let bucket = Bucket { objects, request_time, lone, overwrites, conditions, probes, clock: clocks, agreement };
         Self { bucket, settings, writer, clock, last_batch: Arc::default() }
     }
 

@@ -220,6 +220,14 @@ fn freed_text(freed: &Freed, dry_run: bool) -> String {
     let mut text = String::new();
     let all = freed.kinds.iter().map(|(kind, tally)| (kind.name(), *tally)).chain([("all", freed.all())]);
     rows(&mut text, &all.collect::<Vec<_>>());
+    if let Some(ahead_ms) = freed.clock_wrong_by_ms {
+        let (seconds, which) = (ahead_ms.unsigned_abs() / 1_000, if ahead_ms > 0 { "ahead of" } else { "behind" });
+        let _never = writeln!(
+            text,
+            "the clock of this machine is {seconds} s {which} the store's: nothing was freed because it had expired; set the clock \
+             right, and collect again"
+        );
+    }
     let _never = writeln!(
         text,
         "{}{} shares had expired; {} shares cannot be read and were passed over (see capshare store check)",
@@ -237,6 +245,7 @@ fn freed_json(freed: &Freed, dry_run: bool) -> Value {
         "bytes": freed.all().bytes,
         "kinds": tallies(freed.kinds.iter().map(|(kind, tally)| (kind.name(), *tally))),
         "expired_shares": freed.expired_shares,
+        "clock_wrong_by_ms": freed.clock_wrong_by_ms,
         "passed_over": freed.passed_over,
     })
 }

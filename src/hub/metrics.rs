@@ -3,6 +3,8 @@
 //! Handles are given out, never looked up, and there is no global registry: two hosts in one process count apart. No
 //! label holds an id, an account or anything else that grows with use.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub storage_failures: Counter,
     /// From a batch's arrival to the bucket's answer.
     pub commit_seconds: Histogram,
+    /// By how much this machine's clock is ahead of the store's, at least; negative: behind. 0 also if nobody can tell.
+    pub clock_ahead_seconds: Gauge<f64, AtomicU64>,
 }
 
 /// The door of a connection.
@@ -94,6 +98,7 @@ impl Metrics {
             storage_failures: Counter::default(),
             // 0.25 ms to 8 s: from a memory store to a bucket at the end of its retries.
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+            clock_ahead_seconds: Gauge::default(),
         };
         metrics.registered()
     }
@@ -132,6 +137,12 @@ impl Metrics {
             "From a batch's arrival to the bucket's answer",
             Unit::Seconds,
             self.commit_seconds.clone(),
+        );
+        to.register_with_unit(
+            "clock_ahead",
+            "By how much this machine's clock is ahead of the store's, at least",
+            Unit::Seconds,
+            self.clock_ahead_seconds.clone(),
         );
         self
     }

@@ -10,7 +10,10 @@ use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 
+use super::agreement::Agreement;
+use super::clock::Clock;
 use super::conditions::{Conditions, Doubt, Written};
+use super::dates;
 use super::error::{BucketRequest, StoreError};
 use super::lone::Lone;
 use super::probe::Probes;
@@ -32,6 +35,9 @@ pub(super) struct Bucket {
     pub(super) probes: Arc<Probes>,
     /// For a bucket that need not honour conditions, because nobody else writes to it.
     pub(super) lone: Option<Arc<Lone>>,
+    /// This machine's, and whether the bucket's agrees with it.
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) agreement: Arc<Agreement>,
 }
 
 /// What a listing or a read says of an object.
@@ -214,9 +220,10 @@ impl Bucket {
         key: &Path,
         asking: impl Future<Output = T>,
     ) -> Result<T, StoreError> {
-        tokio::time::timeout(self.request_time, asking)
-            .await
-            .map_err(|late| StoreError::unavailable(request, key, late.to_string()))
+        let asked = self.clock.now();
+        let (answer, heard) = dates::listen(tokio::time::timeout(self.request_time, asking)).await;
+        self.agreement.note(asked, heard, self.clock.as_ref());
+        answer.map_err(|late| StoreError::unavailable(request, key, late.to_string()))
     }
 }
 

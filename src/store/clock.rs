@@ -48,6 +48,12 @@ impl Moment {
         Self { day: clock.now(), monotonic: clock.monotonic(), since_boot: clock.since_boot() }
     }
 
+    /// The time of day that it was.
+    #[must_use]
+    pub fn day(&self) -> Timestamp {
+        self.day
+    }
+
     /// How long ago it was: the longest that any of the clocks says. The time of day may be set, so this may be too long;
     /// it is too short only if all clocks stood still.
     #[must_use]

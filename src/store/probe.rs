@@ -30,7 +30,7 @@ impl Probes {
         Self { writer, count: AtomicU64::new(0) }
     }
 
-    fn nonce(&self) -> u128 {
+    pub(super) fn nonce(&self) -> u128 {
         self.writer.0 ^ (u128::from(self.count.fetch_add(1, Ordering::Relaxed)) << 64)
     }
 }

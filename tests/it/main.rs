@@ -38,3 +38,4 @@ mod support;
 mod viewers;
 mod visibility;
 mod wire;
+mod wrong_clock;

@@ -6,6 +6,9 @@
 //!
 //! An expiry may be moved, here or by another host. So before it deletes, a room looks what the log says by now. What
 //! another host moves in the very moment of the expiry may come too late.
+//!
+//! A host whose machine's clock is wrong deletes nothing because of it: before each deletion it compares the clock with the
+//! bucket's. Such a share is answered as expired, by the bucket's time, and left to a host that is right.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -21,11 +24,13 @@ use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::state::Outcome;
 use crate::share::time::Timestamp;
+use crate::store::CLOCK_WRONG_MS;
 
 /// How long the task sleeps at a stretch: clocks jump, and timers have an end.
 const STRETCH_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long it waits before it tries a deletion again that the bucket did not carry out.
+/// How long it waits before it tries a deletion again that the bucket did not carry out, or that is left to a host with a
+/// right clock.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 impl Room {
@@ -38,17 +43,27 @@ impl Room {
     /// that do so at once each succeeds.
     ///
     /// # Errors
-    /// The bucket did not carry it out.
+    /// The bucket did not carry it out, or this machine's clock is wrong.
     pub(in crate::hub) async fn expire(self: &Arc<Self>, operation: StoreOperation) -> Result<(), Refusal> {
         if !self.has_expired() {
             return Ok(());
         }
-        self.delete_if_past().await.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
+        self.delete_if_past().await.map_err(|NotCommitted(trouble)| match self.context.store.clock_ahead_ms() {
+            Some(ahead_ms) if ahead_ms.abs() > CLOCK_WRONG_MS => {
+                Refusal::Unavailable { retry_after_ms: RETRY_AFTER.as_millis() as u32 }
+            }
+            _ => Refusal::StorageFailure { operation, trouble },
+        })
     }
 
     async fn delete_if_past(self: &Arc<Self>) -> Result<(), NotCommitted> {
         // What stands in the queue may move the expiry too: it comes before this look.
         self.look().await?;
+        // One that is deleted already is only to be finished.
+        let is_deleted = self.lock().state.is_deleted();
+        if !is_deleted && self.has_expired() && self.clock_is_wrong().await? {
+            return Err(NotCommitted::NOW);
+        }
         let answered = {
             let mut inner = self.lock();
             // One whose deletion is in the log may not be gone from the bucket yet.
@@ -70,6 +85,13 @@ impl Room {
             tracing::info!(share = %self.id, "the share has expired");
         }
         Ok(())
+    }
+
+    async fn clock_is_wrong(&self) -> Result<bool, NotCommitted> {
+        self.context.store.clock_is_wrong().await.map_err(|error| {
+            tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "an expired share is not deleted: what time it is in the store is not known");
+            NotCommitted(error.trouble())
+        })
     }
 
     /// Whether the share is there and its time is over; if so, makes sure that somebody is about to delete it.
@@ -118,7 +140,7 @@ async fn wait(room: Weak<Room>, mut expiry: watch::Receiver<Option<Timestamp>>, 
                 Ok(()) if room.lock().state.is_deleted() => return,
                 // It was moved.
                 Ok(()) => break,
-                // The committer has logged why.
+                // Why is in the log.
                 Err(NotCommitted(_)) => {}
             }
             drop(room);

@@ -14,9 +14,9 @@ use crate::share::time::Timestamp;
 const DELETES_MAX: usize = 8;
 
 impl Collection<'_> {
-    /// Whether a share's time is over.
+    /// Whether a share's time is over; not if nobody can tell.
     pub(super) fn has_expired(&self, expires_at: Option<Timestamp>) -> bool {
-        expires_at.is_some_and(|at| at <= self.options.now)
+        self.freed.clock_wrong_by_ms.is_none() && expires_at.is_some_and(|at| at <= self.options.now)
     }
 
     /// Reads a share, and ends it if it is over. Says whether it lasts; of one that cannot be read nobody knows, and it is left.

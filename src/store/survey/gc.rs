@@ -5,6 +5,8 @@
 //! after the whole share was judged as a check does, and nothing of a damaged share is freed: a deletion is believed by its
 //! entry in the log or by its tombstone alone. No tombstone goes while a claim names its share.
 //!
+//! Whoever collects with a clock that is wrong by more than a minute, as the bucket's shows, frees nothing because it has expired.
+//!
 //! Whether a share has expired says its companion, if that knows all of its log; otherwise the log is read. A share goes only
 //! if its log says so too ([`expire`](super::expire)): another host may have given it more time.
 
@@ -15,7 +17,9 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use super::super::Store;
+use super::super::agreement::CLOCK_WRONG_MS;
 use super::super::bucket::Listed;
+use super::super::dates;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::index::Claims;
 use super::super::key::{self, Indexed, Number, Stretch};
@@ -103,6 +107,9 @@ pub struct Freed {
     pub kinds: BTreeMap<FreedKind, Tally>,
     /// Shares that had expired.
     pub expired_shares: u64,
+    /// By how many milliseconds [`GcOptions::now`] is ahead of the bucket's time, at least, if that is more than a minute; negative:
+    /// behind. Then nothing was freed because it had expired.
+    pub clock_wrong_by_ms: Option<i64>,
     /// Shares that were passed over because something of them cannot be read: see [`Store::check`].
     pub passed_over: u64,
 }
@@ -137,8 +144,11 @@ impl Store {
     /// # Errors
     /// What the bucket said. What was freed before that is freed.
     pub async fn gc(&self, options: &GcOptions, progress: Progress<'_>) -> Result<Freed, StoreError> {
-        let now = self.bucket_time(options.nonce).await?;
-        let (freed, lasting, tombstones) = (Freed::default(), BTreeMap::new(), BTreeMap::new());
+        let (now, heard) = dates::listen(self.bucket_time(options.nonce)).await;
+        let ahead_ms = heard.exact.map(|exact| options.now.0 - exact.0);
+        let clock_wrong_by_ms = ahead_ms.filter(|ahead_ms| ahead_ms.abs() > CLOCK_WRONG_MS);
+        let freed = Freed { clock_wrong_by_ms, ..Freed::default() };
+        let (now, lasting, tombstones) = (now?, BTreeMap::new(), BTreeMap::new());
         let mut collection = Collection { store: self, options, now, freed, lasting, tombstones };
         collection.find_tombstones(progress).await?;
         let mut sessions = Groups::of(self, &key::index(), 3).stream();
