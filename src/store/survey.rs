@@ -15,6 +15,7 @@ mod finding;
 mod gc;
 mod share;
 mod stats;
+mod strays;
 mod walk;
 
 pub use check::{CheckOptions, Checked};

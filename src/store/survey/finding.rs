@@ -29,6 +29,8 @@ pub enum Problem {
     BrokenChain,
     /// A run is not what its segments come to.
     WrongRun,
+    /// A segment lies in a place that was freed, and no chain leads to it.
+    StraySegment,
     /// A log does not begin with the opening of a share.
     NotOpened,
     /// A deletion is in the log, and there is no tombstone.
@@ -87,6 +89,7 @@ impl Problem {
             | Self::LostTail
             | Self::BrokenChain
             | Self::WrongRun
+            | Self::StraySegment
             | Self::NotOpened
             | Self::StubsLeft
             | Self::SessionTaken
@@ -128,6 +131,12 @@ impl Problem {
                 "wrong-run",
                 "it is not what the segments that it covers come to",
                 "while its segments are there, removing the run makes the share right again; decide yourself",
+            ),
+            Self::StraySegment => (
+                "stray-segment",
+                "it was written where a segment had been freed, as by a host that had slept: nobody reads it, and what it \
+                 holds may have been acknowledged",
+                "sync again what it holds if the share lacks that; gc frees it",
             ),
             Self::NotOpened => (
                 "not-opened",

@@ -283,9 +283,12 @@ impl Collection<'_> {
         if superseded.is_empty() {
             return Ok(());
         }
-        // Of a damaged share nothing goes: what later runs cover may be what it can be mended from.
+        // Of a damaged share nothing goes: what later runs cover may be what it can be mended from. A stray segment is no part of it.
         let judged = self.store.judge(id, listed).await?;
-        let is_damaged = judged.findings.iter().any(|finding| finding.problem != Problem::UnknownKey);
+        let is_damaged = judged
+            .findings
+            .iter()
+            .any(|finding| !matches!(finding.problem, Problem::UnknownKey | Problem::StraySegment));
         self.freed.passed_over += u64::from(is_damaged);
         if is_damaged || judged.moved {
             return Ok(());

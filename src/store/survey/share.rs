@@ -15,6 +15,7 @@ use super::super::error::StoreError;
 use super::super::key::{self, Number, Stretch};
 use super::super::log::chain;
 use super::finding::{Finding, Problem};
+use super::strays::Strays;
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::state::{Opened, Saved, State};
@@ -48,7 +49,7 @@ struct Walk {
 }
 
 impl Judged {
-    fn find(&mut self, problem: Problem, key: &Path, detail: Option<String>) {
+    pub(super) fn find(&mut self, problem: Problem, key: &Path, detail: Option<String>) {
         self.findings.push(Finding { problem, key: key.to_string(), detail, mended: false });
     }
 
@@ -84,6 +85,7 @@ impl Store {
         let way = chain(runs.keys().copied().collect());
         let covered = way.last().map_or(0, |stretch| stretch.to);
         let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered };
+        let mut strays = Strays::default();
         let mut reading = stream::iter(numbers)
             .map(|(number, size)| async move { (number, size, self.bucket.read(&key::segment(id, number)).await) })
             .buffered(REQUESTS_AT_ONCE);
@@ -109,6 +111,9 @@ impl Store {
             if let (1, Some(segment)) = (number, &segment) {
                 judged.opened = opened_by(segment);
             }
+            if let Some(segment) = &segment {
+                strays.met(number, segment);
+            }
             walk.step(id, number, segment, &runs, &mut judged);
         }
         drop(reading);
@@ -125,6 +130,8 @@ impl Store {
         if is_whole && folded.is_none() && !judged.ending {
             judged.find(Problem::NotOpened, &key::share(id), None);
         }
+        let ends = runs.iter().map(|(stretch, (header, _))| (*stretch, header.this)).collect();
+        strays.tell(id, listed, &ends, &mut judged);
         Ok(judged)
     }
 

@@ -131,6 +131,36 @@ async fn a_bucket_that_hosts_have_written_is_clean_and_a_check_changes_nothing()
     assert_eq!(keys(&bucket, "").await, before);
 }
 
+/// What a host that had slept wrote into a freed place is told, and what a fold has left is not.
+#[tokio::test(start_paused = true)]
+async fn a_segment_that_no_chain_leads_to_is_told() {
+    let bucket = memory();
+    let host = populated(&bucket).await;
+    // Another history of the third share, as far as somebody got who knew only its first two segments.
+    let elsewhere = memory();
+    shared(&surveyor(&elsewhere, 9, true), 3, 2).await;
+    put(&bucket, &segment(3, 3), text(&elsewhere, &segment(3, 3)).await).await;
+    assert_eq!(codes(&check(&host, false).await), [], "it may be what the fold covers");
+    bucket.age(&format!("share/{}/fold/", share(3)), Duration::from_secs(10));
+    let told = [("stray-segment", segment(3, 3))];
+    assert_eq!(codes(&check(&host, false).await), told);
+    assert_eq!(codes(&check(&host, true).await), told, "and not touched");
+    // Whatever was written when: the segment after it follows another.
+    let bucket = memory();
+    let host = populated(&bucket).await;
+    put(
+        &bucket,
+        &segment(2, 5),
+        text(&elsewhere, &segment(3, 3)).await.replace(share(3).as_str(), share(2).as_str()).replacen(
+            "\"seq\":3",
+            "\"seq\":5",
+            1,
+        ),
+    )
+    .await;
+    assert!(codes(&check(&host, false).await).contains(&("stray-segment", segment(2, 5))));
+}
+
 /// Plants a damage and says what is to be found of it.
 async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<(&'static str, String)> {
     let (who, what) = (account("a"), session("planted"));
