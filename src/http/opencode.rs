@@ -29,7 +29,6 @@
 //! (403), too often (429), who is it (401), is the share there (404), and only then the body (400, 408, 413, 429, 503) and the
 //! share's secret in it (403), as soon as that has come.
 
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +113,7 @@ pub struct OpenCode {
     /// One request at a time is applied to a share.
     applying: Turns<ShareId>,
     /// By address. Those not heard of lately are forgotten once a minute.
-    requests: DefaultKeyedRateLimiter<IpAddr>,
+    requests: DefaultKeyedRateLimiter<AddressKey>,
 }
 
 /// Who sends a sync, as far as the order of its requests goes.

@@ -33,6 +33,7 @@ use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
 use crate::hub::access::{Principal, Way, failures};
+use crate::hub::address::AddressKey;
 use crate::hub::audit;
 use crate::hub::metrics::ReasonLabel;
 use crate::hub::registry::{Door, Pending};
@@ -106,7 +107,7 @@ pub struct Doors {
     workers: Workers,
     settings: DoorSettings,
     /// By address. Those not heard of lately are forgotten once a minute.
-    upgrades: DefaultKeyedRateLimiter<IpAddr>,
+    upgrades: DefaultKeyedRateLimiter<AddressKey>,
     /// By account, likewise.
     account_upgrades: DefaultKeyedRateLimiter<AccountId>,
     /// Bodies that come in.
@@ -206,7 +207,7 @@ impl Doors {
 
     fn check_rate(&self, address: IpAddr) -> Result<(), Refusal> {
         let max = self.settings.upgrades_per_minute.get() as usize;
-        self.upgrades.check_key(&address).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
+        self.upgrades.check_key(&address.into()).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
     }
 
     pub(super) fn check_account(&self, who: &Principal) -> Result<(), Refusal> {

@@ -2,10 +2,10 @@
 //! so past that number it is the oldest that goes.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hub::access::Credential;
+use crate::hub::address::AddressKey;
 use crate::hub::audit;
 use crate::hub::registry::{CloseReason, Entry, Registry};
 use crate::viewer::ViewerSettings;
@@ -16,7 +16,7 @@ enum Scope {
     /// Of a login session, a token or an account.
     Login(String),
     /// Of everybody without a credential at an address; `None`: within the process.
-    Address(Option<IpAddr>),
+    Address(Option<AddressKey>),
 }
 
 /// The streams of one host.
@@ -84,8 +84,10 @@ fn scope(entry: &Entry) -> Scope {
             Credential::Session(id) => Scope::Login(format!("session {id}")),
             Credential::Token(id) => Scope::Login(format!("token {id}")),
             Credential::Key => Scope::Login(format!("account {}", who.account)),
-            Credential::Machine | Credential::None => Scope::Address(entry.address.get().copied()),
+            Credential::Machine | Credential::None => {
+                Scope::Address(entry.address.get().copied().map(AddressKey::from))
+            }
         },
-        None => Scope::Address(entry.address.get().copied()),
+        None => Scope::Address(entry.address.get().copied().map(AddressKey::from)),
     }
 }

@@ -36,7 +36,7 @@ pub(super) async fn writer(doors: &Doors, request: &Parts) -> Result<Principal, 
 /// The address asks too often, or there is a credential in the URL.
 pub(super) fn not_too_often(doors: &Doors, request: &Parts) -> Result<(), Refusal> {
     if let Some(address) = address(request)
-        && doors.opencode.requests.check_key(&address).is_err()
+        && doors.opencode.requests.check_key(&address.into()).is_err()
     {
         let max = doors.opencode_settings().requests_per_minute.get() as usize;
         return Err(Refusal::limit(RATE_LIMIT, max, max + 1));
