@@ -165,15 +165,21 @@ impl JwtAccess {
         validation.set_required_spec_claims(&required);
         use jsonwebtoken::errors::ErrorKind;
         #[expect(clippy::wildcard_enum_match_arm, reason = "any other error is a token that is not right")]
-        let decoded = decode(token, &key.key, &validation).map_err(|error| match error.kind() {
-            ErrorKind::InvalidAudience => wrong("this token is for another audience"),
-            ErrorKind::InvalidIssuer => wrong("this token is another issuer's"),
-            ErrorKind::MissingRequiredClaim(claim) => {
-                Refusal::Unauthorized { reason: format!("this token does not say {claim}").into() }
-            }
-            ErrorKind::InvalidAlgorithm => wrong("this token is not signed by the algorithm of the key"),
-            _ => wrong("the signature of this token is not right"),
-        })?;
+        let decoded =
+            decode::<Map<String, Value>>(token, &key.key, &validation).map_err(|error| match error.kind() {
+                ErrorKind::InvalidAudience => wrong("this token is for another audience"),
+                ErrorKind::InvalidIssuer => wrong("this token is another issuer's"),
+                ErrorKind::MissingRequiredClaim(claim) => {
+                    Refusal::Unauthorized { reason: format!("this token does not say {claim}").into() }
+                }
+                ErrorKind::InvalidAlgorithm => wrong("this token is not signed by the algorithm of the key"),
+                _ => wrong("the signature of this token is not right"),
+            })?;
+        // RFC 7519 section 4.1.1: one text. The library takes a list of which one is right.
+        let issuer = decoded.claims.get("iss");
+        if issuer.is_some_and(|issuer| !issuer.is_string()) {
+            return Err(wrong("the issuer that this token names is not one text"));
+        }
         Ok(decoded.claims)
     }
 

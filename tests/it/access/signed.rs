@@ -200,6 +200,10 @@ async fn every_wrong_token_is_refused() {
         (json!({ "aud": null }), "does not say aud"),
         (json!({ "iss": "https://another.example" }), "another issuer"),
         (json!({ "iss": null }), "does not say iss"),
+        (json!({ "iss": ["https://issuer.example"] }), "not one text"),
+        (json!({ "iss": ["https://another.example", "https://issuer.example"] }), "not one text"),
+        (json!({ "iss": [] }), ""),
+        (json!({ "iss": { "https://issuer.example": 1 } }), ""),
         (json!({ "exp": NOW - 31 }), "has expired"),
         (json!({ "exp": null }), "does not say exp"),
         (json!({ "exp": "never" }), ""),
@@ -219,7 +223,10 @@ async fn every_wrong_token_is_refused() {
 
     // A host that was told no audience is none that a token names.
     let unnamed = JwtAccess::new(JwtKeys::Pem(RSA_PUBLIC.to_owned()), JwtSettings::default(), Arc::new(clock.clone()));
-    assert!(reason(&unnamed.unwrap(), &right).await.contains("another audience"));
+    let unnamed = unnamed.unwrap();
+    assert!(reason(&unnamed, &right).await.contains("another audience"));
+    let listed = by_rsa(&but(NOW, json!({ "aud": null, "iss": ["https://issuer.example"] })));
+    assert!(reason(&unnamed, &listed).await.contains("not one text"), "also where any issuer may");
 }
 
 /// What a PEM text holds.
