@@ -68,6 +68,7 @@ pub(super) const BINARY: CloseReason =
 pub(super) const TOO_LONG: CloseReason =
     CloseReason { code: 1009, reason: "LimitExceeded: a frame of more than 64 KiB" };
 pub(super) const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
+pub(super) const NOT_UTF8: CloseReason = CloseReason { code: 1007, reason: "a text frame that is not UTF-8" };
 const GONE: CloseReason = CloseReason { code: 1000, reason: "the share is gone" };
 
 /// Attends to a viewer until there is nothing to do for it, or it ends.
@@ -220,6 +221,7 @@ impl Viewer {
             }
             Heard::TooLong => Err(Ended::Broke(TOO_LONG)),
             Heard::Garbage => Err(Ended::Broke(GARBAGE)),
+            Heard::NotUtf8 => Err(Ended::Broke(NOT_UTF8)),
             Heard::Gone => Err(Ended::Lost),
         }
     }

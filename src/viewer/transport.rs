@@ -88,6 +88,8 @@ pub(super) enum Heard {
     TooLong,
     /// Not the protocol.
     Garbage,
+    /// A text that is not UTF-8.
+    NotUtf8,
     /// Nobody is there any more.
     Gone,
 }
@@ -216,13 +218,14 @@ pub(super) async fn hear(socket: &mut Socket) -> Heard {
             Heard::Life(other.len())
         }
         Some(Err(WsError::Capacity(_))) => Heard::TooLong,
-        Some(Err(WsError::Protocol(_) | WsError::Utf8(_))) => Heard::Garbage,
+        Some(Err(WsError::Utf8(_))) => Heard::NotUtf8,
+        Some(Err(WsError::Protocol(_))) => Heard::Garbage,
         Some(Err(_)) | None => Heard::Gone,
     };
     let length = match &heard {
         Heard::Text(text) => text.len(),
         Heard::Life(length) | Heard::Binary(length) => *length,
-        Heard::TooLong | Heard::Garbage | Heard::Gone => 0,
+        Heard::TooLong | Heard::Garbage | Heard::NotUtf8 | Heard::Gone => 0,
     };
     // RFC 6455 section 5.2, with a mask. A frame in parts or with a longer length has more: then never is all of it heard.
     let header = if length < 126 { 6 } else { 8 };

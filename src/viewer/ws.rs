@@ -18,7 +18,7 @@ use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
-use crate::viewer::attend::{BINARY, GARBAGE, GOODBYE_WITHIN, TOO_LONG, Viewer, attend};
+use crate::viewer::attend::{BINARY, GARBAGE, GOODBYE_WITHIN, NOT_UTF8, TOO_LONG, Viewer, attend};
 use crate::viewer::channel::Channel;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};
 use crate::viewer::frame;
@@ -123,6 +123,7 @@ async fn show(
             Heard::Binary(_) => return Err(Some(BINARY)),
             Heard::TooLong => return Err(Some(TOO_LONG)),
             Heard::Garbage => return Err(Some(GARBAGE)),
+            Heard::NotUtf8 => return Err(Some(NOT_UTF8)),
             Heard::Gone => return Err(None),
         }
     };

@@ -31,6 +31,37 @@ async fn heartbeats_come_for_as_long_as_a_viewer_answers() {
     }
 }
 
+/// The socket of a viewer that speaks no WebSocket by itself, after its upgrade was asked for.
+async fn mute(served: &Served, share: &str) -> TcpStream {
+    let mut mute = TcpStream::connect(served.address).await.unwrap();
+    let head = format!(
+        "GET /ws/{share} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        served.address
+    );
+    mute.write_all(head.as_bytes()).await.unwrap();
+    mute
+}
+
+/// RFC 6455 section 7.4.1: a text that is not UTF-8 ends the socket with 1007, a frame that is none with 1002.
+#[tokio::test]
+async fn what_is_wrong_with_a_frame_is_in_the_code_that_ends_its_socket() {
+    let served = Served::open().await;
+    let share = served.client(None).create(&"ses_1".parse().unwrap(), None).await.unwrap();
+    for (frame, code) in [
+        // A masked text of the one byte 0xff; the same with an opcode that is reserved.
+        (&[0x81, 0x81, 0, 0, 0, 0, 0xff], 1007_u16),
+        (&[0x83, 0x81, 0, 0, 0, 0, 0xff], 1002),
+    ] {
+        let mut viewer = mute(&served, share.id().as_str()).await;
+        viewer.write_all(frame).await.unwrap();
+        let mut all = Vec::new();
+        viewer.read_to_end(&mut all).await.unwrap();
+        let close = all.windows(4).find(|window| window[0] == 0x88).map(|window| [window[2], window[3]]);
+        assert_eq!(close, Some(code.to_be_bytes()), "{}", String::from_utf8_lossy(&all));
+    }
+}
+
 /// S65: a viewer that reads and does not answer is dropped within the interval and a limit, though the interval is
 /// shorter than the limit: a deadline that runs is not put off.
 #[tokio::test]
@@ -38,14 +69,7 @@ async fn a_viewer_that_does_not_answer_is_dropped() {
     for (heartbeat, limit) in [(20, 300), (300, 20)] {
         let served = served(heartbeat, limit).await;
         let share = served.client(None).create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let mut mute = TcpStream::connect(served.address).await.unwrap();
-        let head = format!(
-            "GET /ws/{} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            share.id(),
-            served.address
-        );
-        mute.write_all(head.as_bytes()).await.unwrap();
+        let mut mute = mute(&served, share.id().as_str()).await;
         let mut all = Vec::new();
         // To its end, which is the host's doing.
         mute.read_to_end(&mut all).await.unwrap();
