@@ -1,10 +1,10 @@
 //! capshare shares a live agent session: a share-session service on Cap'n Proto RPC over WebSocket, kept in a bucket.
 //!
 //! A producer creates a share of its session, syncs what changes, and deletes it; viewers follow it live. This crate is
-//! three things: the [`Client`] that other services link (feature `client`, the default), a [`host`] that serves shares
-//! and can be embedded (`server`, with `s3` for S3-compatible buckets), and the `capshare` program (`bin`). [`testing`]
+//! three things: the `Client` that other services link (feature `client`, the default), a `host` that serves shares
+//! and can be embedded (`server`, with `s3` for S3-compatible buckets), and the `capshare` program (`bin`). `testing`
 //! joins host and client in one process. The contract between them is `schema/share.capnp`, compiled into
-//! [`share_capnp`]; how the parts fit is in [`_architecture`].
+//! [`share_capnp`]; how the parts fit is in `ARCHITECTURE.md`.
 //!
 //! ```no_run
 //! # async fn scene() -> Result<(), Box<dyn std::error::Error>> {
