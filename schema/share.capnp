@@ -46,14 +46,16 @@
 # Closing. A WebSocket that the host closes carries a code, and a client does this on each:
 #
 #     1000  done: nothing; or the client said Abort: it comes back if it has more to do
-#     1008  too slow in reading: come back
+#     1008  too slow to read or to authenticate: come back
 #     1002  not this protocol: give up                   1009  a message past `messageBytesMax`: send smaller ones
 #     1003  a text frame: give up                        1011  a fault of the host: come back later
 #     1012  the host is restarting or drained, or keeps too many cancelled calls: come back, here or elsewhere
+#     1013  the host is full, and others have shown a credential: come back later
 #     4001  the credential was revoked or has expired, or an administrator closed the connection: final
 #     4002  the client saw silence (sent by clients): come back
 #     4003  the host saw silence: come back
-#     4004  the account has more connections than it may, and this was its oldest: final
+#     4004  the account, or without a credential the address, has more connections than it may, and this was its oldest:
+#           final
 #
 # Final: the client does not connect again by itself, and what it had queued fails with the reason. Coming back means with
 # growing, jittered delays. After a close nothing of the connection is dispatched or delivered.

@@ -5,53 +5,46 @@
 //! [`Host::shutdown`] ends it: no new connections, a Close frame to those there are, and what was begun is committed.
 //! Dropping the host without it cuts the connections; what was acknowledged is in the bucket all the same.
 
-use std::future::poll_fn;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Once};
-use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::TokioTimer;
-use hyper_util::service::TowerToHyperService;
+use http::Uri;
 use object_store::ObjectStore;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::http::forwarded;
-use crate::http::handover::{self, Handover};
-use crate::http::stall;
-use crate::http::upgrade::{DoorSettings, Doors, Peer};
+use crate::http::accept::{self, Serving};
+use crate::http::upgrade::{DoorSettings, Doors};
 use crate::hub::access::{Access, Way};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::audit;
 use crate::hub::calls::Handler;
 use crate::hub::push::{Action, Answer, PushError, PushOptions};
-use crate::hub::registry::{CloseReason, ConnectionId, Door};
+use crate::hub::registry::{CloseReason, Comer, ConnectionId, Door};
+use crate::hub::sockets::Sockets;
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::share::limits::BadLimit;
 use crate::share::secret::Secret;
 use crate::viewer::ViewerSettings;
 use crate::wire::duplex;
 
+pub mod descriptors;
 pub mod storage;
 
+pub use crate::http::accept::SocketSettings;
 pub use crate::http::forwarded::{BadProxyNet, ProxyNet, is_loopback_name};
 
 /// How a host behaves.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct HostSettings {
-    /// What the URLs of shares begin with. Default: `http://` and the address it listens on.
+    /// What the URLs of shares begin with: see [`is_public_url`]. Default: `http://` and the address it listens on; of a host
+    /// that listens on every address, the one by which this machine reaches itself.
     pub public_url: Option<String>,
     /// Threads that RPC connections live on. Default (0): one for each core.
     pub workers: usize,
@@ -63,31 +56,47 @@ pub struct HostSettings {
     pub viewer: ViewerSettings,
     /// Who may knock.
     pub doors: DoorSettings,
+    /// Sockets, before and besides connections.
+    pub sockets: SocketSettings,
     /// Proxies whose `X-Forwarded-For` is believed, so that limits by address count the clients behind them. Default: none.
     pub trusted_proxies: Vec<ProxyNet>,
 }
-
-/// Sockets beyond the admitted connections: requests for pages and metrics, and upgrades that are under way.
-const SOCKETS_BESIDES: usize = 1_024;
-
-/// How long a socket may take to send a request's head, and how long it may idle between two requests.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
-
-/// What HTTP holds back for a peer that does not read, besides one piece of a body: of a connection of HTTP/1, and of each stream of
-/// HTTP/2. Also the longest head of a request.
-const HTTP_BUFFER_BYTES: usize = 64 << 10;
-
-/// Requests at once on one connection of HTTP/2: a reverse proxy may bring all its viewers over a few.
-const HTTP2_STREAMS_MAX: u32 = 200;
-
-/// Between two pings on a connection of HTTP/2, which has no end of its own.
-const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 
 /// How long shutdown waits for connections to close and for commits to be answered by the bucket: its retries end by then.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(15);
 
 /// Bytes that wait in each direction of an in-process connection.
 const PIPE_BYTES: usize = 64 << 10;
+
+/// Why there is no host. `Display` says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// A limit is higher than the contract's, or 0.
+    #[error(transparent)]
+    BadLimit(#[from] BadLimit),
+    /// Shares' URLs could not begin with this.
+    #[error(
+        "invalid public URL {url:?}: write http:// or https://, a host, and perhaps a port and a path, such as \
+         https://share.example.org"
+    )]
+    BadPublicUrl {
+        /// What was set.
+        url: String,
+    },
+    /// The machine has no randomness to give.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+}
+
+/// Whether a text is a URL that the URLs of shares may begin with: of the web, and without user, query or fragment.
+#[must_use]
+pub fn is_public_url(text: &str) -> bool {
+    // A fragment is dropped by the parser without a word.
+    let Some(url) = text.parse::<Uri>().ok().filter(|_| !text.contains('#')) else { return false };
+    let is_plain = url.authority().is_some_and(|authority| !authority.as_str().contains('@')) && !text.contains('?');
+    matches!(url.scheme_str(), Some("http" | "https")) && is_plain
+}
 
 /// A host that is ready to serve.
 #[derive(Debug)]
@@ -103,13 +112,17 @@ impl Host {
     /// A host over these objects. Nothing is read or written yet.
     ///
     /// # Errors
-    /// The machine has no randomness to give.
+    /// A setting that cannot be right, or the machine has no randomness to give.
     pub fn new(
         objects: Arc<dyn ObjectStore>,
         access: Arc<dyn Access>,
         ambient: Ambient,
         settings: HostSettings,
-    ) -> Result<Self, NoEntropy> {
+    ) -> Result<Self, HostError> {
+        settings.hub.limits.check()?;
+        if let Some(url) = settings.public_url.as_ref().filter(|url| !is_public_url(url)) {
+            return Err(HostError::BadPublicUrl { url: url.clone() });
+        }
         let hub = Hub::new(objects, access, ambient, settings.hub.clone())?;
         if let Some(url) = &settings.public_url {
             hub.set_public_url(url);
@@ -142,21 +155,34 @@ impl Host {
     /// # Errors
     /// The address cannot be had: it is in use, or not one of this machine's.
     pub async fn listen(&self, address: SocketAddr) -> std::io::Result<SocketAddr> {
-        let listener = TcpListener::bind(address).await?;
+        let listener = accept::listen(address, &self.settings.sockets)?;
         let address = listener.local_addr()?;
-        self.hub.set_public_url(&format!("http://{address}"));
+        self.hub.set_public_url(&format!("http://{}", reachable(address)));
+        let fit = descriptors::fit(self.settings.hub.connections_max, &self.settings.sockets);
+        if fit.connections < self.settings.hub.connections_max {
+            tracing::warn!(
+                wanted = self.settings.hub.connections_max,
+                fit = fit.connections,
+                "the system lets this process have too few files and sockets open for all connections that are to be admitted: \
+                 raise the limit (ulimit -n, LimitNOFILE), or lower --connections-max"
+            );
+            self.hub.registry().lower_max(fit.connections);
+        }
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let workers = if self.settings.workers == 0 { cores() } else { self.settings.workers };
         let workers = Workers::new(workers, self.settings.rpc);
         let (doors, viewer) = (self.settings.doors.clone(), self.settings.viewer);
         let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.tasks.clone());
-        let sockets = Arc::new(Semaphore::new(self.settings.hub.connections_max + SOCKETS_BESIDES));
         self.tend();
         self.tasks.spawn(tend_doors(Arc::clone(&doors), self.stopping.clone()));
-        let trusted = Arc::from(self.settings.trusted_proxies.as_slice());
-        let routes = crate::http::routes(doors);
-        let serving = Serving { routes, trusted, write_stall: viewer.write_stall };
-        self.tasks.spawn(accept(listener, serving, sockets, self.stopping.clone()));
+        let serving = Serving {
+            routes: crate::http::routes(doors),
+            trusted: Arc::from(self.settings.trusted_proxies.as_slice()),
+            settings: self.settings.sockets.clone(),
+            write_stall: viewer.write_stall,
+        };
+        let sockets = Sockets::new(fit.sockets);
+        self.tasks.spawn(accept::accept(listener, serving, sockets, self.stopping.clone()));
         Ok(address)
     }
 
@@ -173,9 +199,7 @@ impl Host {
         self.tend();
         let connection = async {
             let principal = self.hub.introduce(token, in_band, Way::Direct).await?;
-            let pending = self.hub.register(Door::Rpc, principal)?;
-            pending.comes_from(None, Way::Direct);
-            Ok(pending)
+            self.hub.register(Comer::new(Door::Rpc, principal, None, Way::Direct))
         };
         let pending =
             connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;
@@ -222,106 +246,14 @@ impl Drop for Host {
     }
 }
 
-/// What every connection is served with.
-#[derive(Clone)]
-struct Serving {
-    routes: Router,
-    trusted: Arc<[ProxyNet]>,
-    /// How long a peer may take nothing of an answer.
-    write_stall: Duration,
-}
-
-async fn accept(listener: TcpListener, serving: Serving, sockets: Arc<Semaphore>, stopping: CancellationToken) {
-    loop {
-        let socket = tokio::select! {
-            () = stopping.cancelled() => return,
-            socket = accept_one(&listener, &sockets) => socket,
-        };
-        if let Some((socket, peer, place)) = socket {
-            let serving = serving.clone();
-            tokio::spawn(async move {
-                serve_http(socket, peer, serving).await;
-                drop(place);
-            });
-        }
-    }
-}
-
-async fn accept_one(
-    listener: &TcpListener,
-    sockets: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    // With no place free nothing is accepted: what comes waits in the kernel's queue, which has its own bound.
-    let place = Arc::clone(sockets).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((socket, peer)) => Some((socket, peer, place)),
-        Err(error) => {
-            // Out of descriptors, most likely: the next try would fail at once as well.
-            tracing::warn!(%error, "a connection could not be accepted");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
-        }
-    }
-}
-
-async fn serve_http(socket: TcpStream, peer: SocketAddr, serving: Serving) {
-    let Serving { routes, trusted, write_stall } = serving;
-    // Small messages go out at once: waiting for the peer's acknowledgement costs 40 ms for each.
-    let _ = socket.set_nodelay(true);
-    let is_http2 = match timeout(HEAD_WITHIN, begins_like_http2(&socket)).await {
-        Ok(Ok(is_http2)) => is_http2,
-        Ok(Err(_)) | Err(_) => return,
+/// An address by which this machine reaches what listens on another: on every address it reaches it on its own.
+fn reachable(listens: SocketAddr) -> SocketAddr {
+    let here = match listens.ip() {
+        address if !address.is_unspecified() => address,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    let handover = (!is_http2).then(Handover::default);
-    let (routes, offered) = (TowerToHyperService::new(routes), handover.clone());
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        // Asked anew at each: a proxy sends the requests of many over one connection.
-        let client = forwarded::client(peer, request.headers(), &trusted);
-        request.extensions_mut().insert(Peer(client));
-        if let Some(handover) = &offered {
-            request.extensions_mut().insert(handover.clone());
-        }
-        let answer = routes.call(request);
-        async move { answer.await.map(|answer| answer.map(stall::watched)) }
-    });
-    let served = match handover {
-        None => {
-            let mut builder = http2::Builder::new(stall::Streams::new(write_stall));
-            builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY).keep_alive_timeout(HEAD_WITHIN);
-            builder.max_concurrent_streams(HTTP2_STREAMS_MAX).max_send_buf_size(HTTP_BUFFER_BYTES);
-            let socket = handover::Socket::new(socket, Handover::default(), write_stall);
-            // Boxed: a proxy has a few of these, and each viewer by itself would take their room.
-            Box::pin(builder.serve_connection(socket, service)).await
-        }
-        Some(handover) => {
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HTTP_BUFFER_BYTES);
-            let socket = handover::Socket::new(socket, handover.clone(), write_stall);
-            let mut connection = builder.serve_connection(socket, service).with_upgrades();
-            let served = poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-                Poll::Pending if handover.is_due() => Poll::Ready(Ok(())),
-                polled @ (Poll::Ready(_) | Poll::Pending) => polled,
-            });
-            let served = served.await;
-            if handover.is_due()
-                && let Some(parts) = connection.into_parts()
-            {
-                handover.complete(parts.io);
-            }
-            served
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%peer, %error, "an HTTP connection ended");
-    }
-}
-
-/// Whether a connection begins as HTTP/2 does with prior knowledge, told from what comes first: `PRI`, which is no method of
-/// HTTP/1. Nothing is taken out of the socket.
-async fn begins_like_http2(socket: &TcpStream) -> std::io::Result<bool> {
-    let mut first = [0; 3];
-    let count = socket.peek(&mut first).await?;
-    Ok(first[..count] == *b"PRI")
+    SocketAddr::new(here, listens.port())
 }
 
 async fn tend_doors(doors: Arc<Doors>, stopping: CancellationToken) {

@@ -13,7 +13,7 @@
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old, or if the machine's clock is wrong |
 //! | `/metrics` | OpenMetrics text |
 //!
-//! Anything else is 404 with a JSON body. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
+//! Anything else is 404 with a JSON body. Sockets come by [`accept`]. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
 //! in [`reply`].
 
 use std::sync::Arc;
@@ -30,6 +30,8 @@ use crate::http::upgrade::Doors;
 use crate::hub::access::Readiness;
 use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 
+pub mod accept;
+mod activity;
 pub mod assets;
 mod body_in;
 mod body_out;
@@ -39,6 +41,7 @@ pub mod handover;
 pub mod opencode;
 pub mod page;
 pub mod reply;
+mod serve;
 pub mod stall;
 pub mod upgrade;
 pub mod viewer;

@@ -59,6 +59,7 @@ pub mod registry;
 pub mod room;
 mod rooms;
 mod settings;
+pub mod sockets;
 mod strangers;
 mod tokens;
 pub mod traffic;
@@ -133,7 +134,7 @@ impl Hub {
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
-            registry: Registry::new(ambient.bits()? as u32, settings.connections_max, settings.account_connections_max),
+            registry: Registry::new(ambient.bits()? as u32, settings.connections_max, settings.caps()),
             ambient,
             access,
             tokens,

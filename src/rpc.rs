@@ -42,6 +42,9 @@ pub struct RpcSettings {
     pub ping_interval: Duration,
     /// How long a peer may take no bytes before it is cut off. Default 30 s.
     pub write_stall: Duration,
+    /// How long a client that came without a credential, to show it in-band, may take to authenticate; then it is closed with
+    /// 1008. Default 10 s.
+    pub authenticate_within: Duration,
     /// How long saying goodbye may take. Default 2 s.
     pub close_within: Duration,
     /// Bytes that may wait for a peer to read before its further requests are left unread. Default 8 MiB, two messages.
@@ -56,6 +59,7 @@ impl Default for RpcSettings {
         Self {
             ping_interval: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
+            authenticate_within: Duration::from_secs(10),
             close_within: Duration::from_secs(2),
             queued_bytes_max: 8 << 20,
             calls_kept_max: CALLS_KEPT_MAX,
@@ -161,6 +165,7 @@ where
         biased;
         () = connection.closing() => closed(),
         () = hub.close_when_expired(connection) => closed(),
+        () = hub.close_unless_authenticated(connection, settings.authenticate_within) => closed(),
         () = caller.departed() => {
             // A call closed its own connection. Its answer goes out first; nothing that comes in is begun any more.
             vat.settle();

@@ -46,9 +46,6 @@ pub struct ViewerSettings {
     /// Server-sent streams that one login session, token or account may have; past it the oldest is closed. Default 64: a
     /// browser has 6 to a host, so ten of them.
     pub streams_max: usize,
-    /// The same for one address, for streams without a credential: many people may stand behind one. Default 1,024: of the
-    /// 10,000 connections that a host admits, a tenth.
-    pub address_streams_max: usize,
 }
 
 impl Default for ViewerSettings {
@@ -60,7 +57,6 @@ impl Default for ViewerSettings {
             command_within: Duration::from_secs(10),
             authenticate_within: Duration::from_secs(10),
             streams_max: 64,
-            address_streams_max: 1_024,
         }
     }
 }

@@ -162,6 +162,10 @@ pub(crate) struct Serve {
     /// [env: CAPSHARE_CONNECTIONS_MAX] [default: 10000]
     #[arg(long, value_name = "N")]
     pub(crate) connections_max: Option<String>,
+    /// Connections without a credential of one address (of IPv6: one /64), past which its oldest is closed; or none
+    /// [env: CAPSHARE_ADDRESS_CONNECTIONS_MAX] [default: 1024]
+    #[arg(long, value_name = "N")]
+    pub(crate) address_connections_max: Option<String>,
     /// The endpoint of an S3 service that is not AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use capshare::contract::AGENT;
 use capshare::host::storage::{self, StoreLocation, Versions};
-use capshare::host::{Host, HostSettings, is_loopback_name};
+use capshare::host::{Host, HostSettings, descriptors, is_loopback_name};
 use capshare::hub::access::{Access, AnyOf, SharedKeys, SingleAccount};
-use capshare::hub::ambient::{Ambient, NoEntropy};
+use capshare::hub::ambient::Ambient;
 use capshare::share::id::AccountId;
 use capshare::store::StoreError;
 use serde_json::{Map, Value, json};
@@ -31,6 +31,7 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         return check(&settings, output);
     }
     let stop = stop::on_signal()?;
+    descriptors::raise();
     let access = access(&settings)?;
     let (host, address) = tokio::select! {
         biased;
@@ -64,6 +65,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.hub.share_ttl = settings.granted.share_ttl.value;
     host_settings.hub.share_ttl_max = settings.granted.share_ttl_max.value;
     host_settings.hub.account_connections_max = settings.granted.connections_max.value;
+    host_settings.hub.address_connections_max = settings.address_connections_max.value;
     host_settings.hub.quotas = settings.granted.quotas();
     // Where nobody needs a credential, a token of the store still makes an administrator, which nothing else does there.
     host_settings.hub.stored_tokens = settings.tokens.value || !settings.asks_for_credentials();
@@ -98,9 +100,8 @@ pub(crate) async fn open(
             (Duration::from_millis(200), Duration::from_millis(50), Duration::from_millis(250));
     }
     let objects = storage::open(location, s3).await.map_err(|error| Failure::of(Exit::Store, &error))?;
-    let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
     let ambient = Ambient::system();
-    let host = Host::new(objects, access, ambient, settings).map_err(no_entropy)?;
+    let host = Host::new(objects, access, ambient, settings).map_err(|error| Failure::of(Exit::Failed, &error))?;
     if !in_memory {
         let probed = host.hub().store().probe_conditional_writes().await;
         match probed {
@@ -197,7 +198,10 @@ fn warn_of_what_is_open(settings: &ServeSettings, address: SocketAddr) {
         );
     }
     if address.ip().is_unspecified() && settings.public_url.value.is_none() {
-        tracing::warn!(%address, "the URLs of shares will not work from elsewhere: set --public-url");
+        tracing::warn!(
+            %address,
+            "the URLs of shares lead to this machine from itself only: set --public-url to the URL by which others reach it"
+        );
     }
 }
 

@@ -37,11 +37,16 @@ impl std::fmt::Display for ProxyNet {
     }
 }
 
+/// Whether an address is a trusted proxy's.
+#[must_use]
+pub fn is_trusted(address: IpAddr, trusted: &[ProxyNet]) -> bool {
+    trusted.iter().any(|ProxyNet(net)| net.contains(&address.to_canonical()))
+}
+
 /// The client's address: the peer's, or what the trusted proxies say. The port of a client behind one is not known: 0.
 #[must_use]
 pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> SocketAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|ProxyNet(net)| net.contains(&address.to_canonical()));
-    if !is_trusted(peer.ip()) {
+    if !is_trusted(peer.ip(), trusted) {
         return peer;
     }
     let mut client = peer;
@@ -50,7 +55,7 @@ pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> So
             // What is no address was not written by a proxy that we trust: whoever reached it is not known any closer.
             let Some(hop) = address(hop.trim()) else { return client };
             client = SocketAddr::new(hop, 0);
-            if !is_trusted(hop) {
+            if !is_trusted(hop, trusted) {
                 return client;
             }
         }

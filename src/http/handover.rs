@@ -92,19 +92,53 @@ impl HttpBody for Endless {
     }
 }
 
+/// The first bytes of a connection, read before it was clear in which protocol they are: three at most.
+#[derive(Debug, Default)]
+pub struct Begun {
+    bytes: [u8; 3],
+    filled: usize,
+    /// How many of them were read again.
+    given: usize,
+}
+
+impl Begun {
+    /// Where further bytes go.
+    pub fn room(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.filled..]
+    }
+
+    /// So many were put there.
+    pub fn filled(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(self.bytes.len());
+    }
+
+    /// Whether they are these.
+    #[must_use]
+    pub fn is(&self, begins: [u8; 3]) -> bool {
+        self.bytes[..self.filled] == begins
+    }
+
+    /// Whether they are the first of these, and some are still to come.
+    #[must_use]
+    pub fn may_become(&self, begins: [u8; 3]) -> bool {
+        self.filled < begins.len() && begins.starts_with(&self.bytes[..self.filled])
+    }
+}
+
 /// A socket that HTTP writes to. It knows when all of it has left, and ends when its peer takes nothing for too long.
 #[derive(Debug)]
 pub struct Socket {
     io: TokioIo<TcpStream>,
+    begun: Begun,
     handover: Handover,
     stall: Stall,
 }
 
 impl Socket {
-    /// A socket that may be handed over, and take no bytes for so long.
+    /// A socket that may be handed over, and take no bytes for so long. HTTP reads first what was read of it already.
     #[must_use]
-    pub fn new(socket: TcpStream, handover: Handover, write_stall: Duration) -> Self {
-        Self { io: TokioIo::new(socket), handover, stall: Stall::new(write_stall) }
+    pub fn new(socket: TcpStream, begun: Begun, handover: Handover, write_stall: Duration) -> Self {
+        Self { io: TokioIo::new(socket), begun, handover, stall: Stall::new(write_stall) }
     }
 
     /// The socket itself.
@@ -126,7 +160,19 @@ impl Socket {
 }
 
 impl Read for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Begun { bytes, filled, given } = &mut self.begun;
+        if given < filled {
+            let rest = &bytes[*given..*filled];
+            let rest = &rest[..rest.len().min(buffer.remaining())];
+            buffer.put_slice(rest);
+            *given += rest.len();
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }

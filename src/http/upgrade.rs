@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::upgrade::OnUpgrade;
@@ -36,7 +36,8 @@ use crate::hub::access::{Principal, Way, failures};
 use crate::hub::address::AddressKey;
 use crate::hub::audit;
 use crate::hub::metrics::ReasonLabel;
-use crate::hub::registry::{Door, Pending};
+use crate::hub::registry::{Comer, Door, Pending};
+use crate::hub::sockets::SocketPlace;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
@@ -210,12 +211,24 @@ impl Doors {
         self.upgrades.check_key(&address.into()).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
     }
 
-    pub(super) fn check_account(&self, who: &Principal) -> Result<(), Refusal> {
+    /// To whoever has shown a right credential with this request: its socket is no stranger's from now on, and its account may
+    /// come so often.
+    pub(super) fn check_account(&self, request: &Parts, who: &Principal) -> Result<(), Refusal> {
+        if who.is_somebody() {
+            know_socket(request);
+        }
         let max = self.settings.account_upgrades_per_minute.get() as usize;
         if !who.credential.is_shown() || self.account_upgrades.check_key(&who.account).is_ok() {
             return Ok(());
         }
         Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
+    }
+
+    /// Gives a connection a place, with which its socket keeps its own.
+    pub(super) fn register(&self, comer: Comer, request: &Parts) -> Result<Pending, Refusal> {
+        let pending = self.hub.register(comer)?;
+        let is_shared = request.version == Version::HTTP_2;
+        Ok(pending.holding(request.extensions.get::<SocketPlace>().map(|place| place.hold(is_shared))))
     }
 
     pub(super) fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
@@ -285,9 +298,8 @@ async fn rpc_admission(doors: &Doors, request: &Parts) -> Result<(String, Pendin
     let (address, way) = (address(request), way(request));
     let introducing = doors.hub.introduce(token.as_ref(), in_band, way);
     let principal = doors.hub.failures().guard(address, token.is_some(), introducing).await?;
-    principal.iter().try_for_each(|who| doors.check_account(who))?;
-    let pending = doors.hub.register(Door::Rpc, principal)?;
-    pending.comes_from(address, way);
+    principal.iter().try_for_each(|who| doors.check_account(request, who))?;
+    let pending = doors.register(Comer::new(Door::Rpc, principal, address, way), request)?;
     Ok((key, pending))
 }
 
@@ -348,6 +360,13 @@ pub(super) fn address(request: &Parts) -> Option<IpAddr> {
 /// How a request came.
 pub(super) fn way(request: &Parts) -> Way {
     forwarded::way(address(request), &request.uri, &request.headers)
+}
+
+/// A right credential was shown with this request.
+pub(super) fn know_socket(request: &Parts) {
+    if let Some(place) = request.extensions.get::<SocketPlace>() {
+        place.know();
+    }
 }
 
 /// The credential that a request shows.

@@ -19,10 +19,10 @@ use crate::http::body_in::{BodyLimit, Unread};
 use crate::http::bound::Holder;
 use crate::http::handover::Handover;
 use crate::http::reply;
-use crate::http::upgrade::{Doors, address, offered, switching, token, upgrade_key, upgraded, way};
+use crate::http::upgrade::{Doors, address, know_socket, offered, switching, token, upgrade_key, upgraded, way};
 use crate::hub::access::Principal;
 use crate::hub::feed::Values;
-use crate::hub::registry::{Door, Pending};
+use crate::hub::registry::{Comer, Door, Pending, Shown};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
@@ -111,7 +111,7 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
         Err(Refusal::Unauthorized { .. }) if is_in_band => (None, None),
         Err(refusal) => return Err(refusal),
     };
-    let pending = register(doors, Door::Viewer, principal, request)?;
+    let pending = register(doors, Door::Viewer, principal, feed.is_none(), request)?;
     Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, values: values.into(), feed, defaults }))
 }
 
@@ -158,7 +158,7 @@ async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<A
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
     let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
-    let pending = register(doors, Door::Sse, principal, request)?;
+    let pending = register(doors, Door::Sse, principal, false, request)?;
     let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
     let place = doors.streams.enter(doors.hub.registry(), connection.entry(), &doors.viewer);
     Admitted::new(&doors.galleries, &doors.members, connection, feed, place)
@@ -251,18 +251,35 @@ pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(V
     let (address, hub, failures) = (address(request), &doors.hub, doors.hub.failures());
     let Some(token) = &shown else { return Ok((hub.enter(id, None, None).await?, None)) };
     if token.reveal().starts_with(GrantToken::PREFIX) {
-        return Ok((failures.guard(address, true, hub.enter(id, None, Some(token))).await?, None));
+        let viewing = failures.guard(address, true, hub.enter(id, None, Some(token))).await?;
+        know_socket(request);
+        return Ok((viewing, None));
     }
     let who = failures.guard(address, true, hub.authenticate_from(way(request), Some(token))).await?;
-    doors.check_account(&who)?;
+    doors.check_account(request, &who)?;
     // A credential that is right was not guessed, though it does not let its account see this share.
     Ok((hub.enter(id, Some(&who), None).await?, Some(who)))
 }
 
-fn register(doors: &Doors, door: Door, principal: Option<Principal>, request: &Parts) -> Result<Pending, Refusal> {
-    let pending = doors.hub.register(door, principal)?;
-    pending.comes_from(address(request), way(request));
-    Ok(pending)
+/// Gives a viewer that may see its share a place; `in_band`: it is to show a credential first.
+fn register(
+    doors: &Doors,
+    door: Door,
+    principal: Option<Principal>,
+    in_band: bool,
+    request: &Parts,
+) -> Result<Pending, Refusal> {
+    // Without a principal, a credential that let it come this far is a grant's.
+    let is_granted = principal.is_none() && token(&request.headers).is_some();
+    let comer = Comer::new(door, principal, address(request), way(request));
+    let comer = if in_band {
+        comer.showing(Shown::Later)
+    } else if is_granted {
+        comer.showing(Shown::Credential)
+    } else {
+        comer
+    };
+    doors.register(comer, request)
 }
 
 fn params(uri: &Uri) -> Result<Params, Refusal> {

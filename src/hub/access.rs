@@ -168,6 +168,12 @@ impl fmt::Display for Scopes {
 pub struct BadScopes;
 
 impl Principal {
+    /// Whether its rights come of something that not everybody has: a credential, or a place on the host's own machine.
+    #[must_use]
+    pub fn is_somebody(&self) -> bool {
+        self.credential != Credential::None
+    }
+
     /// Passes if the principal may write.
     ///
     /// # Errors

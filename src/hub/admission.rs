@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use crate::hub::access::Principal;
 use crate::hub::audit;
 use crate::hub::metrics::DoorLabel;
-use crate::hub::registry::{CloseReason, Connection, Door, Entry, Pending, TurnedAway};
+use crate::hub::registry::{CloseReason, Comer, Connection, Entry, Pending, TurnedAway};
 use crate::hub::{Hub, chain};
 use crate::share::error::Refusal;
 use crate::share::secret::Secret;
@@ -63,8 +64,8 @@ impl Hub {
     ///
     /// # Errors
     /// The host has as many as it may have, or takes no more.
-    pub fn register(&self, door: Door, principal: Option<Principal>) -> Result<Pending, Refusal> {
-        self.registry().register(door, principal, self.ambient().clock.now())
+    pub fn register(&self, comer: Comer) -> Result<Pending, Refusal> {
+        self.registry().register(comer, self.ambient().clock.now())
     }
 
     /// Looks at its credential once more, admits a connection, and lets the hooks know.
@@ -131,7 +132,7 @@ impl Hub {
     /// A wrong token, one that was revoked meanwhile, or the connection was closed.
     pub async fn authenticate_within(&self, entry: &Entry, token: &Secret) -> Result<Principal, Refusal> {
         let authenticated = async {
-            let who = self.authenticate_from(entry.way(), Some(token)).await?;
+            let who = self.authenticate_from(entry.way, Some(token)).await?;
             self.registry().join(entry, &who)?;
             self.access.recheck(&who).await?;
             Ok(who)
@@ -142,6 +143,26 @@ impl Hub {
             Err(refusal) => audit::refused(entry.id.as_str(), entry.door.as_str(), refusal),
         }
         authenticated
+    }
+
+    /// Waits until a connection that came without a credential, to authenticate in-band, is too late for that, and then closes
+    /// it with 1008. Of any other it waits for ever. To be run beside what serves it.
+    pub async fn close_unless_authenticated(&self, entry: &Entry, within: Duration) {
+        let mut late = pin!(sleep(within));
+        loop {
+            let joined = entry.joined_another();
+            if entry.identity().is_some() {
+                return std::future::pending().await;
+            }
+            tokio::select! {
+                biased;
+                () = joined => {}
+                () = &mut late => break,
+            }
+        }
+        if self.registry().close_matching(CloseReason::UNAUTHENTICATED, |other| other.id == entry.id) > 0 {
+            audit::unauthenticated(entry);
+        }
     }
 
     /// Waits until a credential of this connection expires, and then closes it with 4001. To be run beside what serves it.

@@ -87,7 +87,17 @@ pub(crate) fn expired(entry: &Entry) {
     line!(By::Connection(entry, who.as_ref()), "expired", closed = 1);
 }
 
-/// The oldest connection of an account was closed, because it had more than it may.
+/// A connection has not authenticated in time, and was closed.
+pub(crate) fn unauthenticated(entry: &Entry) {
+    line!(By::Connection(entry, None), "unauthenticated", door = entry.door.as_str(), closed = 1);
+}
+
+/// A connection without a credential was closed, because one with a credential needed its place.
+pub(crate) fn displaced(entry: &Entry) {
+    line!(By::Connection(entry, None), "displaced", door = entry.door.as_str(), closed = 1);
+}
+
+/// The oldest connection of an account or an address was closed, because it had more than it may.
 pub(crate) fn over_cap(entry: &Entry) {
     let who = entry.identity();
     line!(By::Connection(entry, who.as_ref()), "over_cap", closed = 1);

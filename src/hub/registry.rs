@@ -9,21 +9,28 @@
 //! counted as closed once, however many close it. From that moment it [is closed](Entry::is_closed): its door
 //! begins no call any more, cancels those that run, delivers nothing, and sends the Close frame. A place is given back by a
 //! guard's `Drop` when all of that is done.
+//!
+//! Connections without a credential never keep the places of those with one: who goes when there are too many is in `crowd`.
 
+mod comer;
+mod crowd;
 mod entry;
 mod place;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+pub use self::comer::{Comer, Shown};
+use self::crowd::close_surplus;
 pub use self::entry::{CloseReason, ConnectionId, Door, Entry};
 use self::place::Place;
 pub use self::place::{Connection, Departure, Pending, TurnedAway};
 use crate::hub::access::Principal;
-use crate::hub::audit;
+use crate::hub::address::AddressKey;
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
 
@@ -32,9 +39,21 @@ use crate::share::time::Timestamp;
 pub struct Registry {
     places: Mutex<Places>,
     left: Notify,
-    connections_max: usize,
-    account_connections_max: Option<NonZeroUsize>,
+    /// Only ever lowered.
+    connections_max: AtomicUsize,
+    caps: Caps,
     incarnation: u32,
+    /// It was said that an address has as many connections as it may: once is enough.
+    is_address_told: AtomicBool,
+}
+
+/// How many connections of one kind there may be; past it the oldest of that kind is closed with 4004. `None`: any number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Caps {
+    /// Of one account, by its credentials.
+    pub account: Option<NonZeroUsize>,
+    /// Of one address, without a credential.
+    pub address: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -43,8 +62,13 @@ struct Places {
     pending: BTreeMap<u64, Arc<Entry>>,
     /// Those that were, by number: the oldest first. With `pending` at most `connections_max`.
     admitted: BTreeMap<u64, Arc<Entry>>,
+    /// Of the admitted, those that have shown no credential, by address and number: the oldest first.
+    guests: HashMap<AddressKey, BTreeSet<u64>>,
     /// Guards that are alive: those of both, and of connections that were closed and still say goodbye.
     taken: usize,
+    /// Those that were closed to make room and still say goodbye, by number: their places are given away already. Bound: as
+    /// many as there may be connections; past it nobody is displaced.
+    displaced: BTreeSet<u64>,
     numbered: u64,
     /// From now on nobody is registered.
     shut: bool,
@@ -52,37 +76,49 @@ struct Places {
 
 impl Registry {
     /// An empty registry. `incarnation` are random bits that tell this run of the host from others in connection names;
-    /// past `connections_max` nobody is registered, and past `account_connections_max` the account's oldest is closed.
+    /// past `connections_max` nobody is registered but in the place of somebody without a credential, and past one of the
+    /// `caps` the oldest is closed.
     #[must_use]
-    pub fn new(incarnation: u32, connections_max: usize, account_connections_max: Option<NonZeroUsize>) -> Arc<Self> {
-        let (places, left) = (Mutex::default(), Notify::new());
-        Arc::new(Self { places, left, connections_max, account_connections_max, incarnation })
+    pub fn new(incarnation: u32, connections_max: usize, caps: Caps) -> Arc<Self> {
+        let (places, left, is_address_told) = (Mutex::default(), Notify::new(), AtomicBool::new(false));
+        let connections_max = AtomicUsize::new(connections_max);
+        Arc::new(Self { places, left, connections_max, caps, incarnation, is_address_told })
     }
 
-    /// Gives a connection a place.
+    /// Admits at most this many from now on, if that is fewer than before: for a host that finds that the machine has room for
+    /// no more. Those that are there stay.
+    pub fn lower_max(&self, connections_max: usize) {
+        self.connections_max.fetch_min(connections_max, Ordering::Relaxed);
+    }
+
+    /// How many connections there may be.
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        self.connections_max.load(Ordering::Relaxed)
+    }
+
+    /// Gives a connection a place. If there is none, one that has a credential, or is about to show one, is given the place
+    /// of one that has none, which is closed with 1013.
     ///
     /// # Errors
     /// The host has as many as it may have, or takes no more.
-    pub fn register(
-        self: &Arc<Self>,
-        door: Door,
-        principal: Option<Principal>,
-        since: Timestamp,
-    ) -> Result<Pending, Refusal> {
+    pub fn register(self: &Arc<Self>, comer: Comer, since: Timestamp) -> Result<Pending, Refusal> {
         let mut places = self.lock();
         if places.shut {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
-        if places.taken >= self.connections_max {
-            return Err(Refusal::limit("connectionsMax", self.connections_max, places.taken + 1));
-        }
+        let displaced = self.make_room(&mut places, comer.shown)?;
         places.taken += 1;
         places.numbered += 1;
         let number = places.numbered;
         let id = ConnectionId(format!("{:08x}-{number}", self.incarnation));
-        let entry = Arc::new(Entry::new(id, number, door, principal, since));
+        let entry = Arc::new(Entry::new(id, number, comer, since));
         places.pending.insert(number, Arc::clone(&entry));
-        Ok(Pending(Place { entry, registry: Arc::clone(self), hooks: None }))
+        drop(places);
+        if let Some(displaced) = displaced {
+            crowd::close_displaced(&displaced);
+        }
+        Ok(Pending(Place { entry, registry: Arc::clone(self), hooks: None, socket: None }))
     }
 
     /// Notes that a connection authenticated in-band, so that whatever closes this principal's connections closes it too.
@@ -96,27 +132,18 @@ impl Registry {
                 return Err(Refusal::Unauthorized { reason: "this connection was closed by the host".into() });
             }
             entry.join(who)?;
-            self.take_surplus(&mut places, who, entry.number)
+            if who.is_somebody() {
+                places.shows(entry);
+            }
+            self.take_surplus_of_account(&mut places, who, entry.number)
         };
         close_surplus(&surplus);
         Ok(())
     }
 
-    /// Takes the oldest connections of an account out until it has as many as it may; never the newcomer. Those without a
-    /// credential are nobody's in particular: whoever comes to a host that needs none closes no stranger's connection.
-    ///
-    /// It looks at all connections: some 100 µs with 10,000 of them, which is what their upgrade took.
-    fn take_surplus(&self, places: &mut Places, who: &Principal, newcomer: u64) -> Vec<Arc<Entry>> {
-        let Some(max) = self.account_connections_max else { return Vec::new() };
-        let counts = |other: &Principal| other.account == who.account && other.credential.is_shown();
-        if !counts(who) {
-            return Vec::new();
-        }
-        let others =
-            places.admitted.iter().filter(|(number, entry)| **number != newcomer && entry.any_principal(counts));
-        let others: Vec<u64> = others.map(|(number, _)| *number).collect();
-        let surplus = (others.len() + 1).saturating_sub(max.get());
-        others[..surplus].iter().filter_map(|number| places.take(*number, &CloseReason::TOO_MANY)).collect()
+    /// Notes that a connection has shown a right credential that is nobody's in particular: the token of a grant.
+    pub fn note_shown(&self, entry: &Entry) {
+        self.lock().shows(entry);
     }
 
     /// Closes every connection that matches, admitted or not, and says how many they were. They are out of the registry
@@ -248,13 +275,6 @@ impl Registry {
     }
 }
 
-fn close_surplus(surplus: &[Arc<Entry>]) {
-    for entry in surplus {
-        entry.tell_door();
-        audit::over_cap(entry);
-    }
-}
-
 impl Places {
     /// Whether it is there, admitted or not.
     fn holds(&self, number: u64) -> bool {
@@ -263,7 +283,11 @@ impl Places {
 
     /// Takes an entry out, wherever it is.
     fn remove(&mut self, number: u64) -> Option<Arc<Entry>> {
-        self.admitted.remove(&number).or_else(|| self.pending.remove(&number))
+        let entry = self.admitted.remove(&number).or_else(|| self.pending.remove(&number));
+        if let Some(entry) = &entry {
+            self.leaves_guests(entry);
+        }
+        entry
     }
 
     /// Takes an entry out and says why; its door is still to be told. `None` if somebody else has.

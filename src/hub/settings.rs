@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::hub::quota::QuotaSettings;
+use crate::hub::registry::Caps;
 use crate::share::limits::Limits;
 use crate::share::visibility::Visibility;
 use crate::store::StoreSettings;
@@ -23,11 +24,15 @@ pub struct HubSettings {
     /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
     /// if no other host uses the bucket. Default: 1 s, which costs one small GET a second for each share that is watched.
     pub poll: Option<Duration>,
-    /// Connections that are admitted. Default 10,000: at 14 kB each, 140 MB.
+    /// Connections that are admitted; one that has shown a credential displaces one that has not. Default 10,000: at 14 kB
+    /// each, 140 MB.
     pub connections_max: usize,
     /// Connections that one account may have; past it the oldest is closed with 4004. `None`: as many as it likes. Default 50.
     /// Those that showed no credential, where none is needed, do not count.
     pub account_connections_max: Option<NonZeroUsize>,
+    /// Connections without a credential that one address (of IPv6: one /64) may have, at whatever door; past it the oldest is
+    /// closed with 4004. `None`: as many as it likes. Default 1,024, a tenth of all: many people may stand behind one address.
+    pub address_connections_max: Option<NonZeroUsize>,
     /// Bytes of items that idle rooms may keep in memory. Default 256 MiB, the largest share that may exist.
     pub idle_bytes_max: usize,
     /// Rooms that may be idle in memory. Default 10,000.
@@ -70,6 +75,7 @@ impl Default for HubSettings {
             poll: Some(Duration::from_secs(1)),
             connections_max: 10_000,
             account_connections_max: NonZeroUsize::new(50),
+            address_connections_max: NonZeroUsize::new(1_024),
             idle_bytes_max: 256 << 20,
             idle_rooms_max: 10_000,
             linger: Duration::ZERO,
@@ -83,5 +89,12 @@ impl Default for HubSettings {
             probe_every: Some(Duration::from_secs(300)),
             store: StoreSettings::default(),
         }
+    }
+}
+
+impl HubSettings {
+    /// How many connections of one kind there may be.
+    pub(super) fn caps(&self) -> Caps {
+        Caps { account: self.account_connections_max, address: self.address_connections_max }
     }
 }

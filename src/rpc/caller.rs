@@ -48,7 +48,7 @@ impl Caller {
             u32::try_from(limits.capabilities_held_max).unwrap_or(u32::MAX),
             Rc::new(Counted(Arc::clone(hub.metrics()), Arc::clone(connection))),
         );
-        let address = connection.address.get().copied();
+        let address = connection.address;
         let (entry, connection) = (Arc::clone(connection), connection.id.clone());
         Rc::new(Self {
             hub,

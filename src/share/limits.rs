@@ -106,7 +106,8 @@ pub const ASK_ANSWERS_MAX: usize = 10_000;
 /// Milliseconds that a question may be open: a day.
 pub const ASK_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
-/// What one host enforces: the contract's limits, or lower ones.
+/// What one host enforces: the contract's limits, or lower ones. What a share holds is the same on every host, so it is none of
+/// these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -120,10 +121,6 @@ pub struct Limits {
     pub item_nesting_max: usize,
     /// See [`SYNC_ITEMS_MAX`].
     pub sync_items_max: usize,
-    /// See [`SHARE_ITEMS_MAX`].
-    pub share_items_max: usize,
-    /// See [`SHARE_BYTES_MAX`].
-    pub share_bytes_max: usize,
     /// See [`CALLS_IN_FLIGHT_MAX`].
     pub calls_in_flight_max: usize,
     /// See [`CAPABILITIES_HELD_MAX`].
@@ -140,11 +137,68 @@ impl Default for Limits {
             item_bytes_max: ITEM_BYTES_MAX,
             item_nesting_max: ITEM_NESTING_MAX,
             sync_items_max: SYNC_ITEMS_MAX,
-            share_items_max: SHARE_ITEMS_MAX,
-            share_bytes_max: SHARE_BYTES_MAX,
             calls_in_flight_max: CALLS_IN_FLIGHT_MAX,
             capabilities_held_max: CAPABILITIES_HELD_MAX,
             pushes_in_flight_max: PUSHES_IN_FLIGHT_MAX,
+        }
+    }
+}
+
+/// A limit of a host that the contract does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the limit {name} is {got}: set it from 1 to {max}, the contract's own")]
+pub struct BadLimit {
+    /// The field of [`Limits`].
+    pub name: &'static str,
+    /// What it was set to.
+    pub got: usize,
+    /// The most that it may be.
+    pub max: usize,
+}
+
+impl Limits {
+    /// Passes limits that the contract allows: what one host accepted every other host can hold.
+    ///
+    /// # Errors
+    /// The first that is 0, or higher than the contract's.
+    pub fn check(&self) -> Result<(), BadLimit> {
+        let Self {
+            message_bytes_max,
+            chunk_bytes_max,
+            item_bytes_max,
+            item_nesting_max,
+            sync_items_max,
+            calls_in_flight_max,
+            capabilities_held_max,
+            pushes_in_flight_max,
+        } = *self;
+        let all = [
+            ("message_bytes_max", message_bytes_max, MESSAGE_BYTES_MAX),
+            ("chunk_bytes_max", chunk_bytes_max, CHUNK_BYTES_MAX),
+            ("item_bytes_max", item_bytes_max, ITEM_BYTES_MAX),
+            ("item_nesting_max", item_nesting_max, ITEM_NESTING_MAX),
+            ("sync_items_max", sync_items_max, SYNC_ITEMS_MAX),
+            ("calls_in_flight_max", calls_in_flight_max, CALLS_IN_FLIGHT_MAX),
+            ("capabilities_held_max", capabilities_held_max, CAPABILITIES_HELD_MAX),
+            ("pushes_in_flight_max", pushes_in_flight_max, PUSHES_IN_FLIGHT_MAX),
+        ];
+        let bad = all.into_iter().find(|(_, got, max)| !(1..=*max).contains(got));
+        bad.map_or(Ok(()), |(name, got, max)| Err(BadLimit { name, got, max }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_the_contracts_or_lower_and_never_nothing() {
+        assert_eq!(Limits::default().check(), Ok(()));
+        assert_eq!(Limits { sync_items_max: 1, ..Limits::default() }.check(), Ok(()));
+        let (name, max) = ("sync_items_max", SYNC_ITEMS_MAX);
+        for got in [0, max + 1, usize::MAX] {
+            let limits = Limits { sync_items_max: got, ..Limits::default() };
+            assert_eq!(limits.check(), Err(BadLimit { name, got, max }));
         }
     }
 }

@@ -292,9 +292,10 @@ pub(super) async fn introduce(
     id: &str,
     token: &Secret,
 ) -> Result<(Viewing, Authenticated), Refusal> {
-    let (address, failures) = (entry.address.get().copied(), hub.failures());
+    let (address, failures) = (entry.address, hub.failures());
     if token.reveal().starts_with(GrantToken::PREFIX) {
         let viewing = failures.guard(address, true, hub.enter(id, None, Some(token))).await?;
+        hub.registry().note_shown(entry);
         return Ok((viewing, Authenticated { account: None }));
     }
     let who = failures.guard(address, true, hub.authenticate_within(entry, token)).await?;

@@ -32,14 +32,14 @@ const OPENING: &[u8] = b": capshare\nretry: 2000\n\n";
 #[derive(Debug)]
 pub struct Admitted {
     channel: Channel,
-    place: Place,
+    place: Option<Place>,
     connection: Connection,
 }
 
 /// One viewer's stream.
 pub struct Stream {
     channel: Channel,
-    _place: Place,
+    _place: Option<Place>,
     stage: Stage,
     expiry: Option<BoxFuture<'static, ()>>,
     /// Last, so that its place is given back when all else is.
@@ -63,7 +63,7 @@ impl Admitted {
         members: &Arc<Members>,
         connection: Connection,
         feed: Feed,
-        place: Place,
+        place: Option<Place>,
     ) -> Result<Self, Refusal> {
         let member = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed)?;
         let channel = Channel::new(Arc::clone(galleries.hub()), member, feed, galleries.settings().heartbeat);
@@ -76,7 +76,7 @@ impl Admitted {
         let transport = Transport::Events { tcp, in_chunks };
         let mut viewer = Viewer::new(transport, channel, Defaults::new(), galleries, connection);
         viewer.torn = if in_chunks { chunk(OPENING) } else { Bytes::from_static(OPENING) };
-        viewer.place = Some(place);
+        viewer.place = place;
         attend(viewer).await;
     }
 }

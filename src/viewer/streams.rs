@@ -1,29 +1,20 @@
-//! The server-sent streams of one host: how many each viewer may have. A browser opens a new one without knowing of the old,
-//! so past that number it is the oldest that goes.
+//! The server-sent streams of one host: how many each login session, token or account may have. A browser opens a new one
+//! without knowing of the old, so past that number it is the oldest that goes. Those without a credential are counted with
+//! all other connections of their address, by the [registry](crate::hub::registry).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hub::access::Credential;
-use crate::hub::address::AddressKey;
 use crate::hub::audit;
 use crate::hub::registry::{CloseReason, Entry, Registry};
 use crate::viewer::ViewerSettings;
 
-/// Whose streams are counted together.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Scope {
-    /// Of a login session, a token or an account.
-    Login(String),
-    /// Of everybody without a credential at an address; `None`: within the process.
-    Address(Option<AddressKey>),
-}
-
 /// The streams of one host.
 #[derive(Debug, Default)]
 pub struct Streams {
-    /// Oldest first. As many as the registry admits.
-    live: Mutex<HashMap<Scope, Vec<Arc<Entry>>>>,
+    /// By what was shown (see `scope`), oldest first. As many as the registry admits.
+    live: Mutex<HashMap<String, Vec<Arc<Entry>>>>,
 }
 
 /// A stream's place. Dropping it gives it back.
@@ -34,21 +25,23 @@ pub struct Place {
 }
 
 impl Streams {
-    /// Gives a stream that was admitted its place. If its scope has more than it may now, the oldest are closed with 4004.
+    /// Gives a stream that was admitted its place; `None` if it showed no credential. If whoever it is has more than it may now,
+    /// the oldest are closed with 4004.
     #[must_use]
-    pub fn enter(self: &Arc<Self>, registry: &Registry, entry: &Arc<Entry>, settings: &ViewerSettings) -> Place {
-        let scope = scope(entry);
-        let max = match scope {
-            Scope::Login(_) => settings.streams_max,
-            Scope::Address(_) => settings.address_streams_max,
-        };
+    pub fn enter(
+        self: &Arc<Self>,
+        registry: &Registry,
+        entry: &Arc<Entry>,
+        settings: &ViewerSettings,
+    ) -> Option<Place> {
+        let scope = scope(entry)?;
         let surplus: Vec<_> = {
             let mut all = self.live();
             let streams = all.entry(scope).or_default();
             streams.push(Arc::clone(entry));
             // Those that were closed are on their way out.
             let open: Vec<_> = streams.iter().filter(|entry| !entry.is_closed()).collect();
-            let surplus = open.len().saturating_sub(max.max(1));
+            let surplus = open.len().saturating_sub(settings.streams_max.max(1));
             open[..surplus].iter().map(|entry| Arc::clone(entry)).collect()
         };
         for oldest in surplus {
@@ -56,19 +49,19 @@ impl Streams {
                 audit::over_cap(&oldest);
             }
         }
-        Place { streams: Arc::clone(self), entry: Arc::clone(entry) }
+        Some(Place { streams: Arc::clone(self), entry: Arc::clone(entry) })
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<Scope, Vec<Arc<Entry>>>> {
+    fn live(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Entry>>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        // Its principal has not changed since it came in.
+        let Some(scope) = scope(&self.entry) else { return };
         let mut all = self.streams.live();
-        // Neither its principal nor its address has changed since it came in.
-        let scope = scope(&self.entry);
         if let Some(streams) = all.get_mut(&scope) {
             streams.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
             if streams.is_empty() {
@@ -78,16 +71,13 @@ impl Drop for Place {
     }
 }
 
-fn scope(entry: &Entry) -> Scope {
-    match &entry.principal {
-        Some(who) => match &who.credential {
-            Credential::Session(id) => Scope::Login(format!("session {id}")),
-            Credential::Token(id) => Scope::Login(format!("token {id}")),
-            Credential::Key => Scope::Login(format!("account {}", who.account)),
-            Credential::Machine | Credential::None => {
-                Scope::Address(entry.address.get().copied().map(AddressKey::from))
-            }
-        },
-        None => Scope::Address(entry.address.get().copied().map(AddressKey::from)),
+/// Whose streams are counted together: those of a login session, a token or an account; `None`: nobody's.
+fn scope(entry: &Entry) -> Option<String> {
+    let who = entry.principal.as_ref()?;
+    match &who.credential {
+        Credential::Session(id) => Some(format!("session {id}")),
+        Credential::Token(id) => Some(format!("token {id}")),
+        Credential::Key => Some(format!("account {}", who.account)),
+        Credential::Machine | Credential::None => None,
     }
 }

@@ -79,6 +79,7 @@ fn host() {
         let keys = ACCOUNTS.map(|name| (name.parse().unwrap(), Secret::from(key(name).as_str()), Scopes::SHARE));
         let mut settings = HostSettings::default();
         settings.hub.account_connections_max = None;
+        settings.hub.address_connections_max = None;
         settings.doors.upgrades_per_minute = NonZeroU32::new(1_000_000).unwrap();
         settings.doors.account_upgrades_per_minute = settings.doors.upgrades_per_minute;
         let access = Arc::new(SharedKeys::new(keys));

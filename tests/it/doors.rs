@@ -7,7 +7,8 @@ use async_tungstenite::tungstenite::Message;
 use capshare::Client;
 use capshare::client::{ClientError, Closed};
 use capshare::contract::SUBPROTOCOL;
-use capshare::hub::access::SingleAccount;
+use capshare::hub::access::{SingleAccount, Way};
+use capshare::hub::registry::{Comer, Door};
 use capshare::share::error::Refusal;
 use object_store::memory::InMemory;
 
@@ -241,7 +242,7 @@ async fn shutdown_closes_every_connection_and_says_come_back() {
     assert!(tokio::net::TcpStream::connect(served.address).await.is_err());
     // Whoever was on the way in when the others were told comes too late.
     let registry = served.host.hub().registry();
-    let late = registry.register(capshare::hub::registry::Door::Rpc, None, capshare::share::time::Timestamp(0));
+    let late = registry.register(Comer::new(Door::Rpc, None, None, Way::Relayed), capshare::share::time::Timestamp(0));
     assert!(matches!(late, Err(Refusal::Unavailable { .. })), "{late:?}");
     assert_eq!(registry.count(), 0);
 }

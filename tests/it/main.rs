@@ -32,6 +32,7 @@ mod segments;
 mod share;
 mod simulation;
 mod sleep;
+mod sockets;
 mod stalled;
 mod store;
 mod support;

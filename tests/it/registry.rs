@@ -13,6 +13,7 @@ use crate::support::door::Served;
 mod admin;
 mod admission;
 mod caps;
+mod crowd;
 mod many;
 mod races;
 mod revocation;

@@ -26,6 +26,7 @@ pub(crate) struct FileSettings {
     pub(crate) linger: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) connections_max: Option<usize>,
+    pub(crate) address_connections_max: Option<Amount>,
     pub(crate) visibility: Option<String>,
     pub(crate) share_ttl: Option<String>,
     pub(crate) share_ttl_max: Option<String>,

@@ -96,7 +96,7 @@ pub(crate) fn resolve(
 }
 
 #[expect(clippy::option_option, reason = "no number, and the number none")]
-fn connections(text: &str) -> Option<Option<NonZeroUsize>> {
+pub(super) fn connections(text: &str) -> Option<Option<NonZeroUsize>> {
     if text == "none" { Some(None) } else { text.parse().ok().map(Some) }
 }
 

@@ -1,11 +1,12 @@
 //! The settings of `capshare serve`, checked.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use capshare::host::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
+use capshare::host::{ProxyNet, is_public_url};
 use capshare::hub::HubSettings;
 use capshare::hub::access::Scopes;
 use capshare::share::id::AccountId;
@@ -29,6 +30,7 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 
 /// The most connections that may be asked for: at 14 kB each, 14 GB.
 const CONNECTIONS_MAX: usize = 1_000_000;
+const PUBLIC_URL: &str = "a URL without query and fragment, such as https://share.example.org";
 const CONNECTIONS: &str = "a number of connections, from 1 to 1000000";
 
 /// What `serve` goes by.
@@ -47,6 +49,7 @@ pub(crate) struct ServeSettings {
     pub(crate) linger: Setting<Duration>,
     pub(crate) workers: Setting<usize>,
     pub(crate) connections_max: Setting<usize>,
+    pub(crate) address_connections_max: Setting<Option<NonZeroUsize>>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
     pub(crate) granted: Granted,
@@ -82,7 +85,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         None => Setting::by_default(default_store(environment)?),
     };
     let public_url = find("--public-url", args.public_url, &["CAPSHARE_PUBLIC_URL"], "public_url", file.public_url)
-        .map(|said| said.read("a URL, such as https://share.example.org", |text| web_url(text).map(Some)))
+        .map(|said| said.read(PUBLIC_URL, |text| web_url(text).map(Some)))
         .unwrap_or_else(|| Ok(Setting::by_default(None)))?;
     let open = find("--open", args.open.then(|| "true".to_owned()), &["CAPSHARE_OPEN"], "open", file.open.map(text))
         .unwrap_or_else(|| Setting::by_default("false".to_owned()))
@@ -106,6 +109,13 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         find(flag, args.connections_max, variables, "connections_max", file.connections_max.map(text)).map_or_else(
             || Ok(Setting::by_default(HubSettings::default().connections_max)),
             |said| said.read(CONNECTIONS, |text| text.parse().ok().filter(|max| (1..=CONNECTIONS_MAX).contains(max))),
+        )?;
+    let (flag, variables) = ("--address-connections-max", &["CAPSHARE_ADDRESS_CONNECTIONS_MAX"]);
+    let written = file.address_connections_max.map(|amount| amount.to_string());
+    let address_connections_max =
+        find(flag, args.address_connections_max, variables, "address_connections_max", written).map_or_else(
+            || Ok(Setting::by_default(HubSettings::default().address_connections_max)),
+            |said| said.read("a number from 1 on, or none", |text| granted::connections(text)),
         )?;
     let origins = (!args.origins.is_empty()).then(|| args.origins.join(" "));
     let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))
@@ -161,6 +171,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         linger,
         workers,
         connections_max,
+        address_connections_max,
         endpoint,
         region,
         granted,
@@ -252,6 +263,7 @@ impl ServeSettings {
             ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),
             ("workers", json!(self.workers.value), &self.workers.from),
             ("connections_max", json!(self.connections_max.value), &self.connections_max.from),
+            ("address_connections_max", json!(self.address_connections_max.value), &self.address_connections_max.from),
             ("log", json!(self.log.value), &self.log.from),
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
         ];
@@ -299,12 +311,9 @@ fn default_store(environment: &Environment) -> Result<StoreLocation, Failure> {
         .ok_or_else(|| Failure::new(Exit::Usage, "this user has no home folder: say where shares are kept, by --store"))
 }
 
-/// A URL of the web without a trailing slash.
+/// A URL of the web without query, fragment and a trailing slash.
 fn web_url(text: &str) -> Option<String> {
-    let url: http::Uri = text.parse().ok()?;
-    let web = matches!(url.scheme_str(), Some("http" | "https"));
-    let plain = url.authority().is_some_and(|authority| !authority.as_str().contains('@')) && url.query().is_none();
-    (web && plain).then(|| text.trim_end_matches('/').to_owned())
+    is_public_url(text).then(|| text.trim_end_matches('/').to_owned())
 }
 
 fn text(value: impl ToString) -> String {

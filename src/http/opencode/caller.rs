@@ -25,7 +25,7 @@ pub(super) async fn writer(doors: &Doors, request: &Parts) -> Result<Principal, 
         Err(Refusal::Unauthorized { .. }) if shown.is_none() => guest(doors, request)?,
         who => who?,
     };
-    doors.check_account(&who)?;
+    doors.check_account(request, &who)?;
     who.may_write()?;
     Ok(who)
 }

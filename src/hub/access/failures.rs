@@ -84,10 +84,7 @@ impl Failures {
     fn failed(&self, address: AddressKey) {
         let quota = Quota::per_minute(self.per_minute);
         let new = || {
-            Arc::new(Count {
-                limiter: RateLimiter::direct(quota).with_middleware(),
-                blocked_until: Mutex::default(),
-            })
+            Arc::new(Count { limiter: RateLimiter::direct(quota).with_middleware(), blocked_until: Mutex::default() })
         };
         let Ok(count) = self.addresses.get_or_insert_with(&address, || Ok::<_, std::convert::Infallible>(new()));
         // Used up: until there is one more, nothing of this address is looked at.

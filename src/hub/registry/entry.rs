@@ -9,6 +9,7 @@ use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+use super::{Comer, Shown};
 use crate::hub::access::{Principal, Way};
 use crate::hub::push::{Outlet, States};
 use crate::hub::traffic::Traffic;
@@ -88,6 +89,18 @@ impl CloseReason {
     /// The account has more connections than it may, and this was the oldest: do not come back by yourself.
     pub const TOO_MANY: Self =
         Self { code: 4004, reason: "the account has more connections than it may, and this was its oldest" };
+    /// The address has more connections without a credential than it may, and this was its oldest; as
+    /// [`TOO_MANY`](Self::TOO_MANY).
+    pub const ADDRESS_FULL: Self = Self {
+        code: 4004,
+        reason: "this address has more connections without a credential than it may, and this was its oldest",
+    };
+    /// The host is full, and the connection, which has shown no credential, made room for one that has: come back later.
+    pub const DISPLACED: Self =
+        Self { code: 1013, reason: "the host is full, and others have shown a credential: come back later" };
+    /// A connection that was going to authenticate in-band has not: come back, and authenticate at once.
+    pub const UNAUTHENTICATED: Self =
+        Self { code: 1008, reason: "no credential was shown in time: call authenticate as soon as you are connected" };
     /// The host could not tell whether to let the connection in: come back later.
     pub const FAULT: Self = Self { code: 1011, reason: "the host failed to admit this connection: see its log" };
 }
@@ -104,10 +117,10 @@ pub struct Entry {
     pub principal: Option<Principal>,
     /// Since when.
     pub since: Timestamp,
-    /// Where its socket comes from; set by its door, not set within the process.
-    pub address: OnceLock<IpAddr>,
-    /// How it came; set by its door.
-    way: OnceLock<Way>,
+    /// Where its socket comes from; `None` within the process.
+    pub address: Option<IpAddr>,
+    /// How it came.
+    pub way: Way,
     /// The way to its client, if that offered one.
     pub outlet: Outlet,
     /// What the service around the host remembers of it.
@@ -117,6 +130,10 @@ pub struct Entry {
     /// Whoever waits with this connection, and not for it: woken when it is closed, or is to be looked at.
     attendant: AtomicWaker,
     pub(super) number: u64,
+    /// What it had shown as it came.
+    pub(super) came_with: Shown,
+    /// Whether it has shown a right credential. Changed under the registry's lock only.
+    pub(super) has_shown: AtomicBool,
     /// Who it authenticated as in-band. At most [`JOINED_MAX`].
     joined: Mutex<Vec<Principal>>,
     /// Its door is to close it.
@@ -131,42 +148,27 @@ const JOINED_MAX: usize = 8;
 
 impl Entry {
     /// What is known of a connection as it comes.
-    pub(super) fn new(
-        id: ConnectionId,
-        number: u64,
-        door: Door,
-        principal: Option<Principal>,
-        since: Timestamp,
-    ) -> Self {
+    pub(super) fn new(id: ConnectionId, number: u64, comer: Comer, since: Timestamp) -> Self {
+        let Comer { door, principal, shown, address, way } = comer;
         Self {
             id,
             door,
             principal,
             since,
-            address: OnceLock::new(),
-            way: OnceLock::new(),
+            address,
+            way,
             outlet: Outlet::default(),
             states: States::default(),
             traffic: Traffic::default(),
             attendant: AtomicWaker::new(),
             number,
+            came_with: shown,
+            has_shown: AtomicBool::new(shown == Shown::Credential),
             joined: Mutex::default(),
             is_told: AtomicBool::new(false),
             stirred: Notify::new(),
             reason: OnceLock::new(),
         }
-    }
-
-    /// Notes where it comes from, and how. Only the first call counts; a door makes it before the connection is admitted.
-    pub fn comes_from(&self, address: Option<IpAddr>, way: Way) {
-        address.map(|address| self.address.set(address));
-        let _first = self.way.set(way);
-    }
-
-    /// How it came. A door that did not say makes nobody of this machine.
-    #[must_use]
-    pub fn way(&self) -> Way {
-        self.way.get().copied().unwrap_or(Way::Relayed)
     }
 
     /// Notes somebody whom it authenticated as.
@@ -190,6 +192,12 @@ impl Entry {
     #[must_use]
     pub fn close_reason(&self) -> Option<&CloseReason> {
         self.reason.get()
+    }
+
+    /// Whether it has shown no right credential yet.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        !self.has_shown.load(Ordering::Relaxed)
     }
 
     /// Whether the host has closed it, so that nothing more may be begun or delivered.

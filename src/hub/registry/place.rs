@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{CloseReason, Entry, Registry, close_surplus};
 use crate::hub::admission::ConnectionHooks;
+use crate::hub::sockets::SocketHold;
 use crate::share::error::Refusal;
 
 /// A place in the registry. Dropping it gives it back.
@@ -15,6 +16,8 @@ pub(super) struct Place {
     pub(super) registry: Arc<Registry>,
     /// Told when the connection goes; set once its `opened` was begun.
     pub(super) hooks: Option<Arc<dyn ConnectionHooks>>,
+    /// Lets go of its socket's place when the connection goes; `None` within the process.
+    pub(super) socket: Option<SocketHold>,
 }
 
 impl Drop for Place {
@@ -24,6 +27,7 @@ impl Drop for Place {
             // Not there any more if it was closed.
             places.remove(self.entry.number);
             places.taken -= 1;
+            places.displaced.remove(&self.entry.number);
         }
         self.entry.outlet.end();
         self.entry.states.end();
@@ -93,7 +97,13 @@ impl std::ops::Deref for Connection {
 }
 
 impl Pending {
-    /// Admits it. If its account has more connections than it may now, the oldest of them are closed.
+    /// Has the connection hold its socket for as long as it has its place.
+    pub fn holding(mut self, socket: Option<SocketHold>) -> Self {
+        self.0.socket = socket;
+        self
+    }
+
+    /// Admits it. If its account, or its address, has more connections than it may now, the oldest of them are closed.
     ///
     /// # Errors
     /// It was closed meanwhile.
@@ -108,7 +118,10 @@ impl Pending {
             };
             places.admitted.insert(entry.number, entry);
             let who = place.entry.principal.as_ref();
-            who.map(|who| registry.take_surplus(&mut places, who, place.entry.number)).unwrap_or_default()
+            let of_account = who.map(|who| registry.take_surplus_of_account(&mut places, who, place.entry.number));
+            let mut surplus = of_account.unwrap_or_default();
+            surplus.extend(registry.take_surplus_of_address(&mut places, &place.entry));
+            surplus
         };
         close_surplus(&surplus);
         Ok(Connection(place))

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
 use capshare::client::{ClientError, CreateOptions};
-use capshare::hub::access::{Access, Credential, Principal, Scopes, SingleAccount};
-use capshare::hub::registry::Door;
+use capshare::hub::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
+use capshare::hub::registry::{Comer, Door};
 use capshare::share::admin::{BroadcastFilter, CloseWhich};
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;
@@ -180,7 +180,11 @@ async fn without_a_credential_nobody_is_an_administrator() {
         }
         let registry = served.host.hub().registry();
         assert!(!registry.is_shut());
-        drop(registry.register(Door::Rpc, None, served.host.hub().ambient().clock.now()).unwrap());
+        drop(
+            registry
+                .register(Comer::new(Door::Rpc, None, None, Way::Relayed), served.host.hub().ambient().clock.now())
+                .unwrap(),
+        );
         assert!(served.request("GET /readyz HTTP/1.1").await.starts_with("HTTP/1.1 200 "));
     }
 }

@@ -102,6 +102,10 @@ fn settings_that_cannot_be_right_say_where_they_come_from_and_no_secret() {
         (vec!["--share-ttl", "7"], "--share-ttl"),
         (vec!["--share-ttl", "8d", "--share-ttl-max", "7d"], "--share-ttl-max"),
         (vec!["--public-url", "share.example.org"], "https://share.example.org"),
+        (vec!["--public-url", "https://share.example.org/#f"], "without query and fragment"),
+        (vec!["--public-url", "https://share.example.org/?q"], "without query and fragment"),
+        (vec!["--public-url", "https://share.example.org?"], "without query and fragment"),
+        (vec!["--address-connections-max", "0"], "--address-connections-max"),
     ] {
         let ran = home.run(&[&["serve", "--check", "--json"], arguments.as_slice()].concat()).ends_with(2);
         let error = ran.error();
@@ -118,8 +122,9 @@ fn without_keys_it_serves_this_machine_only_unless_told() {
     assert!(refused.stderr.contains("--key-file") && refused.stderr.contains("--open"), "{}", refused.stderr);
 
     let mut open = home.start(&["serve", "--listen", "0.0.0.0:0", "--open", "--store", "memory:"]);
-    open.stdout.wait_for(|line| line.contains("everybody is account local"));
+    open.stdout.wait_for(|line| line.contains("everybody is account local") && line.contains("URL http://127.0.0.1:"));
     open.stderr.wait_for(|line| line.contains("everybody who reaches this port"));
+    open.stderr.wait_for(|line| line.contains("lead to this machine from itself only: set --public-url"));
     let mut keyed =
         home.start(&["serve", "--listen", "0.0.0.0:0", "--store", "memory:", "--key", &format!("ann={KEY}")]);
     keyed.stdout.wait_for(|line| line.contains("1 shared key"));

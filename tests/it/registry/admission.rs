@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use capshare::hub::access::Scopes;
-use capshare::hub::registry::{CloseReason, Door};
+use capshare::hub::access::Way;
+use capshare::hub::registry::{CloseReason, Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::share::error::Refusal;
 use capshare::testing::{Scene, run};
@@ -164,7 +165,8 @@ fn a_connection_leaves_once_however_often_it_is_closed() {
     run(async {
         let scene = Scene::builder().access(desk()).build();
         let registry = scene.host().hub().registry();
-        let pending = registry.register(Door::Rpc, None, capshare::testing::BEGINNING).unwrap();
+        let pending =
+            registry.register(Comer::new(Door::Rpc, None, None, Way::Relayed), capshare::testing::BEGINNING).unwrap();
         let id = pending.id.clone();
         let connection = pending.admit().unwrap();
         assert_eq!(scene.host().hub().close(&CloseWhich::Connection(id.to_string())), 1);

@@ -4,8 +4,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use capshare::client::{Client, ClientError, Closed};
-use capshare::hub::access::Scopes;
-use capshare::hub::registry::{CloseReason, Door, Registry};
+use capshare::hub::access::{Scopes, Way};
+use capshare::hub::registry::{Caps, CloseReason, Comer, Door, Registry};
 use capshare::share::time::Timestamp;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
@@ -105,8 +105,12 @@ fn a_pending_connection_evicts_nobody() {
 /// S50: who is pending is not the oldest yet, and is evicted by nobody; admitted, it counts as the newest.
 #[test]
 fn a_pending_connection_is_evicted_by_nobody() {
-    let registry = Registry::new(1, 10, NonZeroUsize::new(1));
-    let come = || registry.register(Door::Rpc, Some(token("ann", "t1", Scopes::SHARE)), Timestamp(0)).unwrap();
+    let registry = Registry::new(1, 10, Caps { account: NonZeroUsize::new(1), address: None });
+    let come = || {
+        registry
+            .register(Comer::new(Door::Rpc, Some(token("ann", "t1", Scopes::SHARE)), None, Way::Direct), Timestamp(0))
+            .unwrap()
+    };
     let (first, second) = (come(), come());
     let second = second.admit().unwrap();
     assert_eq!((registry.count(), registry.count_pending()), (1, 1));

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use capshare::hub::access::Scopes;
-use capshare::hub::registry::CloseReason;
+use capshare::hub::access::{Scopes, Way};
+use capshare::hub::registry::{CloseReason, Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::testing::{Scene, run};
 use tokio::task::yield_now;
@@ -124,8 +124,8 @@ fn two_revokes_at_once_count_each_connection_once() {
             let mut connections = Vec::new();
             for n in 0..16 {
                 let who = token("ann", &format!("t{}", n % 4), Scopes::SHARE);
-                let pending =
-                    registry.register(capshare::hub::registry::Door::Rpc, Some(who), capshare::testing::BEGINNING);
+                let pending = registry
+                    .register(Comer::new(Door::Rpc, Some(who), None, Way::Direct), capshare::testing::BEGINNING);
                 connections.push(pending.unwrap().admit().unwrap());
             }
             let start = std::sync::Barrier::new(2);

@@ -13,7 +13,7 @@ use async_tungstenite::tungstenite::protocol::Role;
 use capshare::client::{Connection, Control, Dial, DialError, DialRequest};
 use capshare::hub::Hub;
 use capshare::hub::access::Way;
-use capshare::hub::registry::Door;
+use capshare::hub::registry::{Comer, Door};
 use capshare::rpc::{RpcSettings, serve_websocket};
 use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use futures::future::LocalBoxFuture;
@@ -79,8 +79,7 @@ pub(crate) async fn connect(
     ended: impl Fn(&PipeEnd) + 'static,
 ) -> Result<Connection, DialError> {
     let principal = hub.introduce(None, request.in_band, Way::Direct).await?;
-    let pending = hub.register(Door::Rpc, principal)?;
-    pending.comes_from(None, Way::Direct);
+    let pending = hub.register(Comer::new(Door::Rpc, principal, None, Way::Direct))?;
     let ((near, near_relay), (far, far_relay)) = (duplex(LINE_BYTES), duplex(LINE_BYTES));
     spawn_local({
         let (config, dead) = (socket_config(hub.settings().limits.message_bytes_max), dead.clone());

@@ -1,5 +1,6 @@
 //! Server-sent events: what is on the wire, and what ends a stream.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,7 +117,7 @@ async fn the_oldest_stream_goes_first() {
     let desk = Desk::of([("s1", session("ann", "s1")), ("s2", session("ann", "s2"))]);
     let served = Served::over(Arc::new(InMemory::new()), Arc::new(desk), |settings| {
         settings.viewer.streams_max = 2;
-        settings.viewer.address_streams_max = 1;
+        settings.hub.address_connections_max = NonZeroUsize::new(1);
     })
     .await;
     let share = served.client(Some("s1")).create(&"ses_1".parse().unwrap(), None).await.unwrap();

@@ -1,0 +1,51 @@
+//! Who asks for a place.
+
+use std::net::IpAddr;
+
+use super::Door;
+use crate::hub::access::{Principal, Way};
+
+/// A connection that asks for a place, as its door knows it.
+#[derive(Debug, Clone)]
+pub struct Comer {
+    /// Where it comes in.
+    pub door: Door,
+    /// Whose rights it has; `None` for viewers without a credential, and for clients that authenticate in-band.
+    pub principal: Option<Principal>,
+    /// What it has shown.
+    pub shown: Shown,
+    /// Where its socket comes from; `None`: from within the process.
+    pub address: Option<IpAddr>,
+    /// How it comes.
+    pub way: Way,
+}
+
+/// What a connection has shown as it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// A right credential of an account or of a grant, or that it is a program of a machine whose programs need none.
+    Credential,
+    /// Nothing yet: it is going to authenticate in-band.
+    Later,
+    /// Nothing, and nothing is expected of it.
+    Nothing,
+}
+
+impl Comer {
+    /// A connection of this principal. At the RPC door one without a principal is going to authenticate in-band.
+    #[must_use]
+    pub fn new(door: Door, principal: Option<Principal>, address: Option<IpAddr>, way: Way) -> Self {
+        let shown = match &principal {
+            Some(who) if who.is_somebody() => Shown::Credential,
+            None if door == Door::Rpc => Shown::Later,
+            Some(_) | None => Shown::Nothing,
+        };
+        Self { door, principal, shown, address, way }
+    }
+
+    /// The same connection, where its door knows better what it has shown.
+    #[must_use]
+    pub fn showing(self, shown: Shown) -> Self {
+        Self { shown, ..self }
+    }
+}
