@@ -38,7 +38,9 @@ mod body_out;
 mod bound;
 pub mod forwarded;
 pub mod handover;
+pub mod head;
 pub mod opencode;
+mod origin;
 pub mod page;
 pub mod reply;
 mod serve;
@@ -67,7 +69,10 @@ pub fn routes(doors: Arc<Doors>) -> Router {
         .with_state(doors)
 }
 
-async fn ready(State(doors): State<Arc<Doors>>) -> Response {
+async fn ready(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    if let Err(misdirected) = doors.check_called(&request) {
+        return *misdirected;
+    }
     let not_ready = |code: &str, message: &str| {
         let body = json!({ "ok": false, "error": { "code": code, "message": message } });
         (StatusCode::SERVICE_UNAVAILABLE, axum::Json(body)).into_response()
@@ -96,7 +101,10 @@ async fn ready(State(doors): State<Arc<Doors>>) -> Response {
     }
 }
 
-async fn metrics(State(doors): State<Arc<Doors>>) -> Response {
+async fn metrics(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    if let Err(misdirected) = doors.check_called(&request) {
+        return *misdirected;
+    }
     doors.hub.measure();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], doors.hub.metrics().render()).into_response()

@@ -426,6 +426,12 @@ impl Hub {
         self.access.recheck(who).await
     }
 
+    /// Whether somebody without a credential has rights of an account.
+    #[must_use]
+    pub fn lets_anybody_in(&self) -> bool {
+        self.access.anonymous().is_some()
+    }
+
     /// Who failed to show a right credential lately: for the doors, which know addresses.
     #[must_use]
     pub fn failures(&self) -> &Failures {

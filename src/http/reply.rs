@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::http::{body_in, body_out, opencode};
+use crate::http::{body_in, body_out, head, opencode};
 use crate::hub::access::failures;
 use crate::share::error::Refusal;
 use crate::viewer::frame;
@@ -68,6 +68,7 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
                 | body_in::BODIES_LIMIT
                 | body_out::PLACES_LIMIT => StatusCode::TOO_MANY_REQUESTS,
                 body_in::TIME_LIMIT => StatusCode::REQUEST_TIMEOUT,
+                head::LIMIT => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 _ => StatusCode::PAYLOAD_TOO_LARGE,
             };
             (status, json!({ "limit": limit, "max": max, "got": got }))

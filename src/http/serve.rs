@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service as _, service_fn};
@@ -24,6 +25,7 @@ use crate::http::accept::Serving;
 use crate::http::activity::{Activity, Underway};
 use crate::http::forwarded;
 use crate::http::handover::{self, Begun, Handover};
+use crate::http::head::{self, HEAD_BYTES_MAX};
 use crate::http::stall;
 use crate::http::upgrade::Peer;
 use crate::hub::sockets::SocketPlace;
@@ -61,6 +63,7 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let underway = asked.begin();
         of_place.asked();
+        let checked = head::check(&mut request);
         // Asked anew at each: a proxy sends the requests of many over one connection.
         let client = forwarded::client(peer, request.headers(), &trusted);
         let extensions = request.extensions_mut();
@@ -69,9 +72,13 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
         if let Some(handover) = &offered {
             extensions.insert(handover.clone());
         }
-        let answer = routes.call(request);
+        // Called only if its head is right.
+        let answer = checked.map(|()| routes.call(request));
         async move {
-            let response = answer.await?;
+            let response = match answer {
+                Ok(answer) => answer.await?,
+                Err(refused) => *refused,
+            };
             Ok::<_, std::convert::Infallible>(
                 response.map(|body| Tracked { body: stall::watched(body), _underway: underway }),
             )
@@ -81,10 +88,9 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
     let served = if is_http2 {
         let mut builder = http2::Builder::new(stall::Streams::new(serving.write_stall));
         builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY);
-        builder
-            .keep_alive_timeout(settings.head_within)
-            .max_concurrent_streams(HTTP2_STREAMS_MAX)
-            .max_send_buf_size(HTTP_BUFFER_BYTES);
+        builder.keep_alive_timeout(settings.head_within).max_concurrent_streams(HTTP2_STREAMS_MAX);
+        builder.max_send_buf_size(HTTP_BUFFER_BYTES);
+        builder.max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
         // Boxed: a proxy has a few of these, and each viewer by itself would take their room.
         let mut connection = Box::pin(builder.serve_connection(socket, service));
         let overdue = activity.overdue(settings.head_within, Some(settings.idle_within));
@@ -164,3 +170,6 @@ impl HttpBody for Tracked {
         self.body.size_hint()
     }
 }
+
+/// A refusal of a request's head, as the answer that it gets.
+pub(super) type Refused = Box<Response>;

@@ -193,17 +193,9 @@ impl Doors {
         check_query(request.uri.query().unwrap_or_default())
     }
 
-    pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-        let origin = origin.to_str().unwrap_or_default();
-        let own = self.hub.public_url();
-        let own = own.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
-        if origin == own || self.settings.origins.iter().any(|allowed| allowed == origin) {
-            return Ok(());
-        }
-        let reason = "a web page of this origin may not connect: open it under the host's public URL, or allow the origin \
-                      on the host with --origin";
-        Err(Refusal::UpgradeFailed { status: 403, reason: reason.into() })
+    /// Origins that may connect besides the host's own.
+    pub(super) fn origins(&self) -> &[String] {
+        &self.settings.origins
     }
 
     fn check_rate(&self, address: IpAddr) -> Result<(), Refusal> {

@@ -1,4 +1,4 @@
-//! Sockets before there is a connection: how long they may take, how many there may be.
+//! Sockets before there is a connection: how long they may take, how many there may be, and what a request's head must be.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,6 +120,71 @@ async fn a_burst_of_connects_waits_in_the_kernel() {
     let burst: Vec<_> = (0..400).map(|_| connect()).collect();
     assert!(served.request("GET /healthz HTTP/1.1").await.starts_with("HTTP/1.1 200 "));
     drop(burst);
+}
+
+/// The whole answer to this head.
+async fn answer(address: SocketAddr, head: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    // The host may answer, and close, before all of it is sent.
+    let _all = socket.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _end = timeout(PATIENCE, socket.read_to_end(&mut answer)).await.expect("an end");
+    String::from_utf8(answer).unwrap()
+}
+
+/// RFC 9112 section 3.2: a request names its host once; and its head has a bound.
+#[tokio::test]
+async fn a_head_names_one_host_and_is_not_too_long() {
+    let served = open(|_| {}).await;
+    let host = format!("Host: {}\r\n", served.address);
+    for (headers, status) in [
+        (host.clone(), 200),
+        (String::new(), 400),
+        (format!("{host}{host}"), 400),
+        ("Host: a b\r\n".to_owned(), 400),
+        (format!("{host}X: {}\r\n", "x".repeat(70_000)), 431),
+        (format!("{host}X: {}\r\n", "x".repeat(60_000)), 200),
+    ] {
+        let head = format!("GET /healthz HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+        let answer = answer(served.address, &head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{} bytes: {answer}", head.len());
+    }
+    let old = answer(served.address, "GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert!(old.contains(" 200 "), "{old}");
+}
+
+/// A page that was loaded by whatever name this machine has for itself is the host's own; a foreign name, which its owner may
+/// let lead here, is not, and learns nothing of a host that needs no credential.
+#[tokio::test]
+async fn a_host_is_found_by_its_machines_own_names_and_by_no_foreign_one() {
+    let served = open(|_| {}).await;
+    let port = served.address.port();
+    let origin = |name: &str| format!("http://{name}:{port}");
+    for name in ["localhost", "127.0.0.1", "[::1]"] {
+        drop(served.knock("/rpc/share", &[("Origin", &origin(name))]).await.expect(name));
+    }
+    for foreign in [origin("evil.example"), "http://localhost:1".to_owned(), origin("localhost.evil.example")] {
+        assert_eq!(served.refused("/rpc/share", &[("Origin", &foreign)]).await.0, 403, "{foreign}");
+    }
+    let with_keys = Served::with_keys().await;
+    for path in ["/metrics", "/readyz"] {
+        let get = |host: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        for host in ["localhost:1", "127.0.0.1", "[::1]:7420", "192.0.2.1"] {
+            assert!(answer(served.address, &get(host)).await.starts_with("HTTP/1.1 200 "), "{path} {host}");
+        }
+        let rebound = answer(served.address, &get("evil.example")).await;
+        assert!(rebound.starts_with("HTTP/1.1 421 ") && rebound.contains("--public-url"), "{rebound}");
+        assert!(answer(with_keys.address, &get("evil.example")).await.starts_with("HTTP/1.1 200 "), "{path}");
+    }
+    let rebound = |upgrade: &str| {
+        format!(
+            "GET /rpc/share HTTP/1.1\r\nHost: evil.example:{port}\r\nOrigin: {}\r\nConnection: Upgrade, close\r\n{upgrade}\r\n",
+            origin("evil.example"),
+        )
+    };
+    let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let refused = answer(served.address, &rebound(upgrade)).await;
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
 }
 
 /// A host that is not there yet.

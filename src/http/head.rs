@@ -1,0 +1,142 @@
+//! What the head of every request must be, whatever it asks for: within its bound, and for one host that it names.
+
+use hyper::Request;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::Version;
+use hyper::http::uri::Authority;
+
+use crate::http::reply;
+use crate::http::serve::Refused;
+use crate::share::error::Refusal;
+
+/// A request's head: its line and its headers, each with what HTTP/1.1 puts around it. 64 KiB, as much as the largest that
+/// proxies let through.
+pub const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// The name of the limit on a head.
+pub const LIMIT: &str = "headBytesMax";
+
+/// Refuses a head that is too long (431), or names no host or more than one (400). What it names stands in `Host` after this,
+/// and nowhere else: a URL with an authority goes before that header (RFC 9112 section 3.2.2), and HTTP/2 has its own form.
+pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refused> {
+    let length = length(request);
+    let checked =
+        if length > HEAD_BYTES_MAX { Err(Refusal::limit(LIMIT, HEAD_BYTES_MAX, length)) } else { named(request) };
+    let refused = |refusal: Refusal| {
+        let mut response = reply::refused(&refusal);
+        if request.version() < Version::HTTP_2 {
+            // Nobody can tell what the rest of it would be.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Box::new(response)
+    };
+    let authority = checked.map_err(refused)?;
+    if let Some(authority) = authority
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers_mut().insert(header::HOST, host);
+    }
+    Ok(())
+}
+
+/// In bytes, as HTTP/1.1 writes it.
+fn length<B>(request: &Request<B>) -> usize {
+    let line =
+        request.method().as_str().len() + request.uri().path_and_query().map_or(0, |path| path.as_str().len()) + 12;
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    line + headers.sum::<usize>() + 2
+}
+
+/// The host that a request names; `None`: it is of HTTP/1.0 and names none.
+fn named<B>(request: &Request<B>) -> Result<Option<Authority>, Refusal> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, further) = (hosts.next(), hosts.next());
+    if further.is_some() {
+        return Err(Refusal::invalid(0, "a request names one host: send one Host header"));
+    }
+    let host = match host {
+        Some(host) => authority(host).ok_or_else(|| Refusal::invalid(0, "the Host header is not a host and a port"))?,
+        None => None,
+    };
+    match (request.uri().authority(), host) {
+        (Some(named), Some(host)) if request.version() >= Version::HTTP_2 && *named != host => {
+            Err(Refusal::invalid(0, "the Host header differs from :authority: send one of them"))
+        }
+        (Some(named), _) if named.as_str().contains('@') => {
+            Err(Refusal::invalid(0, "the URL of a request names no user"))
+        }
+        (Some(named), _) => Ok(Some(named.clone())),
+        (None, Some(host)) => Ok(Some(host)),
+        (None, None) if request.version() == Version::HTTP_11 && request.headers().get(header::HOST).is_none() => {
+            Err(Refusal::invalid(0, "a request names its host: send a Host header"))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// What a `Host` header names; `None`: it is no host. `Some(None)`: it is empty, as it may be.
+#[expect(clippy::option_option, reason = "no header that is right, and one that names nothing")]
+fn authority(host: &HeaderValue) -> Option<Option<Authority>> {
+    let text = host.to_str().ok()?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    text.parse::<Authority>().ok().filter(|authority| !text.contains('@') && !authority.host().is_empty()).map(Some)
+}
+
+/// What a request that was [checked](check) calls this host.
+pub(super) fn called(headers: &HeaderMap) -> Option<Authority> {
+    headers.get(header::HOST).and_then(authority).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(version: Version, url: &str, hosts: &[&str]) -> Result<String, u16> {
+        let mut request = Request::get(url).version(version).body(()).unwrap();
+        for host in hosts {
+            request.headers_mut().append(header::HOST, host.parse().unwrap());
+        }
+        check(&mut request).map_err(|refused| refused.status().as_u16())?;
+        Ok(called(request.headers()).map_or_else(String::new, |authority| authority.to_string()))
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let (http1, http2) = (Version::HTTP_11, Version::HTTP_2);
+        for (version, url, hosts, called) in [
+            (http1, "/", &["a:1"][..], Ok("a:1")),
+            (http1, "/", &["[::1]:7420"], Ok("[::1]:7420")),
+            (http1, "/", &[""], Ok("")),
+            (http1, "/", &[], Err(400)),
+            (http1, "/", &["a", "a"], Err(400)),
+            (http1, "/", &["a", "b"], Err(400)),
+            (http1, "/", &["a b"], Err(400)),
+            (http1, "/", &["u@a"], Err(400)),
+            (http1, "/", &["a/b"], Err(400)),
+            (http1, "http://b:2/", &["a:1"], Ok("b:2")),
+            (http1, "http://u@b/", &["a:1"], Err(400)),
+            (Version::HTTP_10, "/", &[], Ok("")),
+            (http2, "http://a:1/", &[], Ok("a:1")),
+            (http2, "http://a:1/", &["a:1"], Ok("a:1")),
+            (http2, "http://a:1/", &["b:1"], Err(400)),
+            (http2, "/", &["a:1"], Ok("a:1")),
+        ] {
+            assert_eq!(checked(version, url, hosts), called.map(str::to_owned), "{version:?} {url} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_has_at_most_its_bound() {
+        let sized = |bytes: usize| {
+            let mut request = Request::get("/").header(header::HOST, "a").body(()).unwrap();
+            let rest = bytes - length(&request) - "x".len() - 4;
+            request.headers_mut().insert("x", "y".repeat(rest).parse().unwrap());
+            assert_eq!(length(&request), bytes);
+            check(&mut request).map_err(|refused| refused.status().as_u16())
+        };
+        assert_eq!(sized(HEAD_BYTES_MAX), Ok(()));
+        assert_eq!(sized(HEAD_BYTES_MAX + 1), Err(431));
+    }
+}
