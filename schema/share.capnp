@@ -18,8 +18,9 @@
 # told only what is in the bucket.
 #
 # Ids and capabilities. A share can be reached by id and secret (`syncShare`, `deleteShare`) or by a capability (`Share`,
-# `ShareWriter`, `ShareView`). Both do the same. A capability is the better form: what its holder may do is the interface
-# it has; it can be narrowed and handed on, never widened; it is dead when it is revoked or its connection ends.
+# `ShareWriter`, `ShareView`), which its secret, a saved token or its account's own credential gives. Both do the same. A
+# capability is the better form: what its holder may do is the interface it has; it can be narrowed and handed on, never
+# widened; it is dead when it is revoked or its connection ends.
 #
 # Refusals and faults. An expected "no" is data: each result is a union with `refused`, whose facts a program can use.
 # An exception means a fault: *disconnected* (dial again; what was pending may or may not have happened), *overloaded*
@@ -201,6 +202,12 @@ interface ShareRpc {
   # `itemBytesMax` and `itemNestingMax`. While it is open the service may push to the sink of this same connection.
   # `withinMs` is how long the caller will wait, which the host's own limit (30 s unless set otherwise) can only shorten; 0
   # leaves it to the host. What the service pushes back to its caller does not outlast it.
+
+  ownShare @14 (shareId :Text) -> (result :OpenResult, share :Share);
+  # A share of the caller's own account as a capability, without its secret: for a credential of the account that created the
+  # share, with the scope `share:write`, from any machine. Any other caller of that account, one without a credential among
+  # them, is `unauthorized` whatever the id is, and a share of another account is `notFound`. What it gives ends with the
+  # connection, and the connection with the credential.
 }
 
 struct HelloResult {
@@ -701,7 +708,7 @@ interface Registration {
 # Administration
 
 interface Admin {
-  # Reachable only with the scope `admin`.
+  # Reachable only with the scope `admin`, which nobody has without a credential.
 
   connections @0 (cursor :Text, limit :UInt32) -> (result :ConnectionsResult);
   # The admitted connections, the oldest first. Begin with an empty cursor and go on with `nextCursor` until it is empty.

@@ -19,7 +19,7 @@ use crate::http::accept::{self, Serving};
 use crate::http::upgrade::{DoorSettings, Doors};
 use crate::hub::access::{Access, Way};
 use crate::hub::ambient::{Ambient, NoEntropy};
-use crate::hub::audit;
+use crate::hub::audit::{self, By};
 use crate::hub::calls::Handler;
 use crate::hub::push::{Action, Answer, PushError, PushOptions};
 use crate::hub::registry::{CloseReason, Comer, ConnectionId, Door};
@@ -201,8 +201,8 @@ impl Host {
             let principal = self.hub.introduce(token, in_band, Way::Direct).await?;
             self.hub.register(Comer::new(Door::Rpc, principal, None, Way::Direct))
         };
-        let pending =
-            connection.await.inspect_err(|refusal| audit::refused("in process", Door::Rpc.as_str(), refusal))?;
+        let refused = |refusal: &Refusal| audit::refused(By::Request(None, None), Door::Rpc.as_str(), refusal);
+        let pending = connection.await.inspect_err(refused)?;
         let connection = self.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();

@@ -17,7 +17,7 @@ use crate::hub::access::failures::Failures;
 use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens, Way};
 use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, Moment, NoEntropy};
-use crate::hub::audit::By;
+use crate::hub::audit::{By, Through};
 use crate::hub::calls::Calls;
 use crate::hub::clock::HubClock;
 use crate::hub::feed::Feed;
@@ -53,6 +53,7 @@ pub mod grants;
 mod health;
 pub mod metrics;
 pub mod news;
+mod own;
 pub mod push;
 pub mod quota;
 pub mod registry;
@@ -204,10 +205,18 @@ impl Hub {
     /// # Errors
     /// See [`Refusal`].
     pub async fn delete(&self, who: &Principal, id: &str, secret: &Secret) -> Result<(), Refusal> {
+        self.delete_by(By::Request(None, Some(who)), who, id, secret).await
+    }
+
+    /// The same for somebody of whom the audit log says more: `by`.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn delete_by(&self, by: By<'_>, who: &Principal, id: &str, secret: &Secret) -> Result<(), Refusal> {
         who.may_write()?;
         let room = self.open(id, secret).await?;
         self.delete_room(&room).await?;
-        audit::share_deleted(By::Principal(who), room.id());
+        audit::share_deleted(by, &room, Through::Owner);
         Ok(())
     }
 

@@ -15,8 +15,7 @@ use crate::cli::shares::{Owned, from_now, time};
 
 /// Makes a token and prints it; one to read also as a link.
 pub(crate) async fn make(args: args::Link, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let owned = Owned::of(&args.own, environment).await?;
-    let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
+    let Owned { target, id, share } = Owned::of(&args.own, environment).await?;
     let (label, expires_at) = (&args.label, args.expires.map(from_now));
     let saved = match right(args.right) {
         Right::Read => share.narrow_to_read(None).save(label, expires_at).await,
@@ -26,7 +25,7 @@ pub(crate) async fn make(args: args::Link, environment: &Environment, output: &m
         },
         Right::Full => share.save(label, expires_at).await,
     };
-    let token = saved.map_err(|error| owned.failure(&error))?;
+    let token = saved.map_err(|error| target.failure(&error))?;
     let reads = right(args.right) == Right::Read;
     let url = reads.then(|| format!("{}#grant={}", share.url(), token.reveal()));
     output.note("the token is shown this once and is not kept: whoever has it has what it gives");
@@ -35,7 +34,7 @@ pub(crate) async fn make(args: args::Link, environment: &Environment, output: &m
         format_args!("{}{people}", token.reveal()),
         &json!({
             "event": "linked",
-            "id": owned.id.as_str(),
+            "id": id.as_str(),
             "grant": token.grant().as_str(),
             "right": right(args.right).as_str(),
             "label": args.label.as_str(),
@@ -45,15 +44,14 @@ pub(crate) async fn make(args: args::Link, environment: &Environment, output: &m
         }),
     )?;
     drop(share);
-    owned.target.client.close().await;
+    target.client.close().await;
     Ok(())
 }
 
 /// Lists the tokens that are good, the oldest first.
 pub(crate) async fn list(args: args::Own, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let owned = Owned::of(&args, environment).await?;
-    let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
-    let grants = share.grants().await.map_err(|error| owned.failure(&error))?;
+    let Owned { target, share, .. } = Owned::of(&args, environment).await?;
+    let grants = share.grants().await.map_err(|error| target.failure(&error))?;
     if !output.is_json() && !grants.is_empty() {
         output.text(&format!("{:16}  {:5}  {:24}  {:24}  LABEL\n", "GRANT", "RIGHT", "CREATED", "EXPIRES"))?;
     }
@@ -77,26 +75,25 @@ pub(crate) async fn list(args: args::Own, environment: &Environment, output: &mu
         )?;
     }
     drop(share);
-    owned.target.client.close().await;
+    target.client.close().await;
     Ok(())
 }
 
 /// Revokes a token.
 pub(crate) async fn revoke(args: args::Unlink, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let owned = Owned::of(&args.own, environment).await?;
-    let share = owned.target.client.open(&owned.id, &owned.secret).await.map_err(|error| owned.failure(&error))?;
-    let (id, grant) = (&owned.id, &args.grant);
+    let Owned { target, id, share } = Owned::of(&args.own, environment).await?;
+    let grant = &args.grant;
     share.revoke_grant(grant).await.map_err(|error| match error.refusal() {
         Some(Refusal::InvalidInput { .. }) => {
             let message = format!("share {id} has no token {grant} that is good: see capshare links {id}");
             Failure::new(Exit::NotFound, message)
         }
-        _ => owned.failure(&error),
+        _ => target.failure(&error),
     })?;
     let object = json!({ "event": "unlinked", "id": id.as_str(), "grant": grant.as_str() });
     output.result(format_args!("token {grant} of {id} is revoked"), &object)?;
     drop(share);
-    owned.target.client.close().await;
+    target.client.close().await;
     Ok(())
 }
 

@@ -60,9 +60,12 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         shared = share(&target, &secrets, &session, &args) => shared,
     };
     let (share, account) = shared.map_err(|error| target.failure(&error))?;
-    let (id, url, secret) = (share.id(), share.url(), share.secret());
-    let kept = secrets::Share { id, session: session.as_str(), account: &account, url, secret };
-    secrets.keep(&target.host, &kept)?;
+    let (id, url) = (share.id(), share.url());
+    // One that was created or opened has one.
+    if let Some(secret) = share.secret() {
+        let kept = secrets::Share { id, session: session.as_str(), account: &account, url, secret };
+        secrets.keep(&target.host, &kept)?;
+    }
     let existed = if share.existed() { ", which was shared before" } else { "" };
     output.result(
         format_args!("share {id} of session {session}{existed}\n{}", clean::word(url)),

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use capshare::client::ClientError;
+use capshare::client::{ClientError, Listing, Share};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
-use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
 use capshare::share::view::DamagedListing;
 use serde_json::json;
@@ -18,16 +17,35 @@ use crate::cli::link;
 use crate::cli::output::{Output, clean};
 use crate::cli::secrets::Secrets;
 
-/// Lists the account's shares, a line each as they come, and after them what is damaged.
+/// Lists the account's shares, or everybody's.
 pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host, environment)?;
-    let mut listing = target.client.list(args.every_account);
+    print(target.client.list(args.every_account), args.every_account, &target, output).await?;
+    target.client.close().await;
+    Ok(())
+}
+
+/// Prints shares, a line each as they come, with whose they are if they are not all of one account; and after them what is
+/// damaged.
+pub(crate) async fn print(
+    mut listing: Listing,
+    of_many: bool,
+    target: &Target,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let mut begun = output.is_json();
     while let Some(share) = listing.next().await.map_err(|error| target.failure(&error))? {
+        let account = |text: &str| if of_many { format!("{text:20}  ") } else { String::new() };
         if !std::mem::replace(&mut begun, true) {
             output.text(&format!(
-                "{:26}  {:24}  {:24}  {:>7}  {:>7}  {:>10}  SESSION  URL  TITLE\n",
-                "ID", "CREATED", "UPDATED", "SYNCS", "ITEMS", "BYTES"
+                "{:26}  {}{:24}  {:24}  {:>7}  {:>7}  {:>10}  SESSION  URL  TITLE\n",
+                "ID",
+                account("ACCOUNT"),
+                "CREATED",
+                "UPDATED",
+                "SYNCS",
+                "ITEMS",
+                "BYTES"
             ))?;
         }
         let (created, updated, expires) =
@@ -36,8 +54,9 @@ pub(crate) async fn list(args: args::List, environment: &Environment, output: &m
         let (title, url) = (clean::word(share.title.as_deref().unwrap_or("-")), clean::word(&share.url));
         output.result(
             format_args!(
-                "{}  {created}  {:24}  {:>7}  {:>7}  {:>10}  {}  {url}  {title}",
+                "{}  {}{created}  {:24}  {:>7}  {:>7}  {:>10}  {}  {url}  {title}",
                 share.id,
+                account(&clean::word(share.account.as_str())),
                 updated.as_deref().unwrap_or("-"),
                 count(share.sync_count),
                 count(share.item_count),
@@ -68,7 +87,6 @@ pub(crate) async fn list(args: args::List, environment: &Environment, output: &m
             &json!({ "damaged": true, "session": session.as_str(), "account": account.as_str() }),
         )?;
     }
-    target.client.close().await;
     Ok(())
 }
 
@@ -102,59 +120,58 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
     Ok(())
 }
 
-/// Deletes a share, by the secret that is given or that was kept.
+/// Deletes a share of one's own.
 pub(crate) async fn remove(args: args::Own, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let owned = Owned::of(&args, environment).await?;
-    let deleted = owned.target.client.delete(&owned.id, &owned.secret).await;
-    deleted.map_err(|error| owned.failure(&error))?;
-    let Owned { target, id, .. } = owned;
-    Secrets::of(environment)?.forget(&target.host, &id);
+    let Owned { target, id, share } = Owned::of(&args, environment).await?;
+    share.delete().await.map_err(|error| target.failure(&error))?;
+    if let Ok(secrets) = Secrets::of(environment) {
+        secrets.forget(&target.host, &id);
+    }
     output.result(format_args!("deleted {id}"), &json!({ "event": "deleted", "id": id.as_str() }))?;
+    drop(share);
     target.client.close().await;
     Ok(())
 }
 
-/// Gives a share another time to live, by the secret that is given or that was kept.
+/// Gives a share of one's own another time to live.
 pub(crate) async fn expire(args: args::Expire, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let owned = Owned::of(&args.own, environment).await?;
-    let set = owned.target.client.set_expiry(&owned.id, &owned.secret, args.ttl.0).await;
-    let expires_at = set.map_err(|error| owned.failure(&error))?.map(time);
-    let Owned { target, id, .. } = owned;
+    let Owned { target, id, share } = Owned::of(&args.own, environment).await?;
+    let set = share.set_expiry(args.ttl.0).await;
+    let expires_at = set.map_err(|error| target.failure(&error))?.map(time);
     output.result(
         format_args!("{id} expires {}", expires_at.as_deref().unwrap_or("never")),
         &json!({ "event": "expiry", "id": id.as_str(), "expires_at": expires_at }),
     )?;
+    drop(share);
     target.client.close().await;
     Ok(())
 }
 
-/// Says who may see a share, by the secret that is given or that was kept.
+/// Says who may see a share of one's own.
 pub(crate) async fn show_to(
     args: args::SetVisibility,
     environment: &Environment,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let owned = Owned::of(&args.own, environment).await?;
-    let set = owned.target.client.set_visibility(&owned.id, &owned.secret, args.visibility).await;
-    set.map_err(|error| owned.failure(&error))?;
-    let Owned { target, id, .. } = owned;
+    let Owned { target, id, share } = Owned::of(&args.own, environment).await?;
+    share.set_visibility(args.visibility).await.map_err(|error| target.failure(&error))?;
     let visibility = args.visibility.as_str();
     output.result(
         format_args!("{id} is visible by {visibility}"),
         &json!({ "event": "visibility", "id": id.as_str(), "visibility": visibility }),
     )?;
+    drop(share);
     target.client.close().await;
     Ok(())
 }
 
-/// A share of one's own: the secret is the one that is given, or the token that came with the share, else the one that was
-/// kept.
+/// A share of one's own, however that is shown: by the secret that is given, or the token that came with the share; else by the
+/// secret that was kept here; else, and where the kept one is no good any more, by the credential alone, which must be of the
+/// share's account.
 pub(crate) struct Owned {
     pub(crate) target: Target,
     pub(crate) id: ShareId,
-    pub(crate) secret: Secret,
-    /// Nobody gave it.
-    pub(crate) is_kept: bool,
+    pub(crate) share: Share,
 }
 
 impl Owned {
@@ -162,37 +179,54 @@ impl Owned {
         let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
         let with_it = token.as_ref().map(|token| token.reveal());
         let given = args.secret.as_deref().or(with_it).or_else(|| environment.get("CAPSHARE_SECRET"));
-        let secret = match given {
-            Some(secret) => Some(secret.into()),
-            None => Secrets::of(environment)?.find(&target.host, &id)?,
-        };
-        let is_kept = given.is_none();
-        match secret {
-            Some(secret) => Ok(Self { target, id, secret, is_kept }),
-            None => {
-                // A share that is not there needs no secret to be found missing.
-                target.client.info(&id).await.map_err(|error| target.failure(&error))?;
-                let message = format!(
-                    "no secret of share {id} at {} is kept here: give it by CAPSHARE_SECRET or --secret",
-                    target.host
-                );
-                Err(Failure::new(Exit::Unauthorized, message))
+        if let Some(secret) = given {
+            let share = target.client.open(&id, &secret.into()).await.map_err(|error| target.failure(&error))?;
+            return Ok(Self { target, id, share });
+        }
+        // Whoever keeps none, or nowhere, may have a credential all the same.
+        let kept = Secrets::of(environment).and_then(|secrets| secrets.find(&target.host, &id)).unwrap_or_default();
+        if let Some(secret) = kept {
+            match target.client.open(&id, &secret).await {
+                Err(error) if matches!(error.refusal(), Some(Refusal::InvalidSecret { .. })) => {}
+                opened => {
+                    let share = opened.map_err(|error| target.failure(&error))?;
+                    return Ok(Self { target, id, share });
+                }
             }
+        }
+        match target.client.own_share(&id).await {
+            Ok(share) => Ok(Self { target, id, share }),
+            Err(error) => Err(not_owned(&target, &id, &error).await),
         }
     }
+}
 
-    /// What an error of a call made with the secret means.
-    pub(crate) fn failure(&self, error: &ClientError) -> Failure {
-        match error.refusal() {
-            Some(Refusal::InvalidSecret { .. }) if self.is_kept => {
-                let message = format!(
-                    "the kept secret of share {} is not its secret any more: give it by CAPSHARE_SECRET or --secret",
-                    self.id
-                );
+/// What it means that the credential alone did not do.
+async fn not_owned(target: &Target, id: &ShareId, error: &ClientError) -> Failure {
+    let advice = "no secret of it that is good is kept here: give its secret, or a token of link --full, by CAPSHARE_SECRET or --secret";
+    let failure = target.failure(error);
+    match error.refusal() {
+        // The host does not say whether a share of another account is there; a look does, for who may have one.
+        Some(Refusal::NotFound { .. }) => match target.client.info(id).await {
+            Err(error) if matches!(error.refusal(), Some(Refusal::NotFound { .. })) => failure,
+            _ => {
+                let host = &target.host;
+                let message = format!("share {id} at {host} is not of the account of this credential, and {advice}");
                 Failure::new(Exit::Unauthorized, message)
             }
-            _ => self.target.failure(error),
+        },
+        Some(Refusal::Unauthorized { .. }) => {
+            let message = format!("{}; or {advice}", failure.message());
+            failure.saying(message)
         }
+        Some(Refusal::NotYet { .. }) => {
+            let message = format!(
+                "the host {} is older than this program and asks for a share's secret, and {advice}",
+                target.host
+            );
+            Failure::new(Exit::Unauthorized, message)
+        }
+        _ => failure,
     }
 }
 

@@ -1,4 +1,5 @@
-//! How a handle's capability is had: by the share's id, by its secret, or by a token; and narrowed, if it is.
+//! How a handle's capability is had: by the share's id, by its secret, by its account's credential, or by a token; and narrowed,
+//! if it is.
 //!
 //! Handles keep no capability of a connection: each call takes its own along, in the same round trip, by what is kept here.
 //! So a handle outlives connections, and what it was narrowed to or restored from is asked of the host anew at each call.
@@ -19,6 +20,8 @@ use crate::share_capnp::{share, share_rpc, share_view, share_writer};
 /// How a full capability is had.
 #[derive(Debug, Clone)]
 pub(crate) enum Owner {
+    /// By the credential of the account that created the share.
+    Account(ShareId),
     /// By the share's secret.
     Secret(ShareId, Secret),
     /// By the token that it was saved as.
@@ -60,8 +63,17 @@ impl Owner {
 
     pub(crate) fn id(&self) -> &ShareId {
         match self {
-            Self::Secret(id, _) => id,
+            Self::Account(id) | Self::Secret(id, _) => id,
             Self::Token(token) => token.share(),
+        }
+    }
+
+    /// What it is shown by, besides the credential of the connection.
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Account(_) => None,
+            Self::Secret(_, secret) => Some(secret),
+            Self::Token(token) => Some(token.secret()),
         }
     }
 
@@ -71,6 +83,11 @@ impl Owner {
     /// What it is had by is larger than a message may be.
     pub(crate) fn share(&self, session: &Session) -> Result<share::Client, ClientError> {
         match self {
+            Self::Account(id) => {
+                let mut request = session.rpc.own_share_request();
+                request.get().set_share_id(id.as_str());
+                request.send().pipeline.get_share()
+            }
             Self::Secret(id, secret) => {
                 let mut request = session.rpc.open_share_request();
                 request.get().set_share_id(id.as_str());

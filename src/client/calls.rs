@@ -155,7 +155,7 @@ pub(crate) async fn delete(session: Rc<Session>, owner: Owner) -> Result<(), Cli
             let response = session.ask(request).await?;
             read_deleted(response.get()?.get_result()?)
         }
-        Owner::Token(_) => {
+        Owner::Account(_) | Owner::Token(_) => {
             let response = session.ask(owner.share(&session)?.remove_request()).await?;
             read_deleted(response.get()?.get_result()?)
         }
@@ -194,7 +194,7 @@ pub(crate) async fn set_visibility(
     Ok(())
 }
 
-/// In one round trip, likewise; what opens a share by its id or secret gives them by itself.
+/// In one round trip, likewise; what opens a share by its id, its secret or its account's credential gives them by itself.
 pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<ShareInfo, ClientError> {
     match &access {
         ReadAccess::Id(id) => {
@@ -207,6 +207,12 @@ pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<Sha
             let mut request = session.rpc.open_share_request();
             request.get().set_share_id(id.as_str());
             request.get().set_secret(secret.reveal());
+            let response = session.ask(request).await?;
+            return Ok(read_opened(response.get()?.get_result()?)?);
+        }
+        ReadAccess::Full(Owner::Account(id)) => {
+            let mut request = session.rpc.own_share_request();
+            request.get().set_share_id(id.as_str());
             let response = session.ask(request).await?;
             return Ok(read_opened(response.get()?.get_result()?)?);
         }
@@ -242,7 +248,11 @@ pub(crate) async fn list(
     params.set_limit(limit);
     params.set_every_account(every_account);
     let response = session.ask(request).await?;
-    match response.get()?.get_result()?.which()? {
+    read_page(response.get()?.get_result()?)
+}
+
+pub(crate) fn read_page(from: list_result::Reader<'_>) -> Result<Page, ClientError> {
+    match from.which()? {
         list_result::Which::Page(page) => {
             let shares = page.get_shares()?.iter().map(|line| Ok(read_listing(line)?));
             let shares = shares.collect::<Result<_, ClientError>>()?;

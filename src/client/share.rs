@@ -36,9 +36,8 @@ pub struct Share {
 /// What a handle knows of its share.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    pub(crate) id: ShareId,
+    pub(crate) owner: Owner,
     pub(crate) url: String,
-    pub(crate) secret: Secret,
     pub(crate) existed: bool,
 }
 
@@ -48,13 +47,13 @@ impl Share {
     }
 
     fn owner(&self) -> Owner {
-        Owner::of(self.id(), self.secret())
+        self.facts.owner.clone()
     }
 
     /// Its id: the link.
     #[must_use]
     pub fn id(&self) -> &ShareId {
-        &self.facts.id
+        self.facts.owner.id()
     }
 
     /// Where people look at it.
@@ -63,11 +62,11 @@ impl Share {
         &self.facts.url
     }
 
-    /// What [`Client::open`](super::Client::open) asks for; of a share that was restored, its token. Keep it where only its
-    /// owner reads.
+    /// What [`Client::open`](super::Client::open) asks for; of a share that was restored, its token; of
+    /// [one's own](super::Client::own_share), which needs none, `None`. Keep it where only its owner reads.
     #[must_use]
-    pub fn secret(&self) -> &Secret {
-        &self.facts.secret
+    pub fn secret(&self) -> Option<&Secret> {
+        self.facts.owner.secret()
     }
 
     /// Whether the account had shared this session before; this is that share then.
@@ -144,7 +143,7 @@ impl Share {
     /// # Errors
     /// As [`Client::set_visibility`](super::Client::set_visibility).
     pub async fn set_visibility(&self, visibility: Visibility) -> Result<(), ClientError> {
-        self.writer.client().set_visibility(self.id(), self.secret(), visibility).await
+        self.writer.client().set_visibility_by(self.owner(), visibility).await
     }
 
     /// Deletes the share for good. What is queued is given up, and nothing more is taken.
@@ -152,7 +151,7 @@ impl Share {
     /// # Errors
     /// As every call; nothing is given up then.
     pub async fn delete(&self) -> Result<(), ClientError> {
-        self.writer.client().delete(self.id(), self.secret()).await?;
+        self.writer.client().delete_by(self.owner()).await?;
         self.writer.fail(ClientError::Refused(Refusal::not_found(self.id().as_str())));
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Client {
                 }
                 settled => settled?,
             };
-            let access = WriteAccess::Full(Owner::of(&facts.id, &facts.secret));
+            let access = WriteAccess::Full(facts.owner.clone());
             let share = Share::new(facts, Writer::new(self.clone(), access, shared, progress));
             let later = rest.take().map(|mut changes| changes.split_off(first_len)).unwrap_or_default();
             if !later.is_empty() {
@@ -119,9 +119,21 @@ impl Client {
     /// # Errors
     /// As every call; [`Refusal::NotFound`] and [`Refusal::InvalidSecret`] among them.
     pub async fn open(&self, id: &ShareId, secret: &Secret) -> Result<Share, ClientError> {
-        let (owner, secret) = (Owner::of(id, secret), secret.clone());
+        self.open_by(Owner::of(id, secret)).await
+    }
+
+    /// A share of this client's own account, by its credential alone: what [`open`](Self::open) gives, without a secret.
+    ///
+    /// # Errors
+    /// As every call; [`Refusal::Unauthorized`] without a credential or without the scope `share:write`, [`Refusal::NotFound`]
+    /// for a share of another account too, and [`Refusal::NotYet`] from a host older than this call.
+    pub async fn own_share(&self, id: &ShareId) -> Result<Share, ClientError> {
+        self.open_by(Owner::Account(id.clone())).await
+    }
+
+    async fn open_by(&self, owner: Owner) -> Result<Share, ClientError> {
         let info = self.info_by(ReadAccess::Full(owner.clone())).await?;
-        let facts = Facts { id: info.id, url: info.url, secret, existed: true };
+        let facts = Facts { owner: owner.clone(), url: info.url, existed: true };
         let progress = Progress { sync_count: info.sync_count, revision: info.revision };
         Ok(Share::new(facts, self.writer(WriteAccess::Full(owner), progress).await?))
     }
@@ -144,7 +156,10 @@ impl Client {
     /// # Errors
     /// As every call. After a lost answer the call is made again, and "not found" then counts as success.
     pub async fn delete(&self, id: &ShareId, secret: &Secret) -> Result<(), ClientError> {
-        let owner = Owner::of(id, secret);
+        self.delete_by(Owner::of(id, secret)).await
+    }
+
+    pub(crate) async fn delete_by(&self, owner: Owner) -> Result<(), ClientError> {
         self.run(move |link| {
             Box::pin(async move {
                 let tries = Cell::new(0);
@@ -200,7 +215,10 @@ impl Client {
         secret: &Secret,
         visibility: Visibility,
     ) -> Result<(), ClientError> {
-        let owner = Owner::of(id, secret);
+        self.set_visibility_by(Owner::of(id, secret), visibility).await
+    }
+
+    pub(crate) async fn set_visibility_by(&self, owner: Owner, visibility: Visibility) -> Result<(), ClientError> {
         self.run(move |link| {
             Box::pin(async move {
                 let set = |session| calls::set_visibility(session, owner.clone(), visibility);
@@ -321,9 +339,10 @@ async fn create(
     };
     let created = link.call(Policy::Again, create).await;
     let created = created.map_err(|error| if may_be_applied.get() { left_open(error) } else { error })?;
-    let facts = Facts { id: created.id, url: created.url, secret: created.secret, existed: created.existed };
+    let owner = Owner::of(&created.id, &created.secret);
+    let facts = Facts { owner: owner.clone(), url: created.url, existed: created.existed };
     let progress = Progress { sync_count: created.sync_count, revision: created.revision };
-    let access = WriteAccess::Full(Owner::of(&facts.id, &facts.secret));
+    let access = WriteAccess::Full(owner);
     Ok((facts, begin_upload(&link, access, producer, sequence, limits, progress, queue)))
 }
 

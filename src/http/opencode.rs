@@ -53,6 +53,7 @@ use crate::http::upgrade::{Doors, address};
 use crate::http::viewer;
 use crate::hub::access::Principal;
 use crate::hub::address::AddressKey;
+use crate::hub::audit::By;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::secret::Secret;
@@ -204,7 +205,8 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
         let id = known(&doors, &id).await?;
         let received = begin(&doors, &request, &who, body, SMALL_BODY)?.whole().await?;
         let secret = Secret::from(parse::<Delete>("{secret}", received.text()?)?.secret.as_str());
-        doors.tasks.track_future(doors.hub.delete(&who, id.as_str(), &secret)).await?;
+        let by = By::Request(address(&request), Some(&who));
+        doors.tasks.track_future(doors.hub.delete_by(by, &who, id.as_str(), &secret)).await?;
         Ok(json!({ "success": true }))
     })
     .await

@@ -34,7 +34,7 @@ use crate::http::reply;
 use crate::hub::Hub;
 use crate::hub::access::{Principal, Way, failures};
 use crate::hub::address::AddressKey;
-use crate::hub::audit;
+use crate::hub::audit::{self, By};
 use crate::hub::metrics::ReasonLabel;
 use crate::hub::registry::{Comer, Door, Pending};
 use crate::hub::sockets::SocketPlace;
@@ -229,8 +229,7 @@ impl Doors {
 
     /// The same of a door by its name, with further facts.
     pub(super) fn refuse_with(&self, door: &str, request: &Parts, refusal: &Refusal, facts: Value) -> Response {
-        let from = request.extensions.get::<Peer>().map_or_else(String::new, |Peer(address)| address.to_string());
-        audit::refused(from, door, refusal);
+        audit::refused(By::Request(address(request), None), door, refusal);
         let reason = frame::code(refusal);
         self.hub.metrics().requests_refused.get_or_create(&ReasonLabel { reason }).inc();
         let mut response = reply::refused_with(refusal, facts);

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
 use crate::hub::access::Principal;
-use crate::hub::audit;
+use crate::hub::audit::{self, By};
 use crate::hub::metrics::DoorLabel;
 use crate::hub::registry::{CloseReason, Comer, Connection, Entry, Pending, TurnedAway};
 use crate::hub::{Hub, chain};
@@ -140,7 +140,9 @@ impl Hub {
         let authenticated = authenticated.await;
         match &authenticated {
             Ok(who) => audit::authenticated(entry, who),
-            Err(refusal) => audit::refused(entry.id.as_str(), entry.door.as_str(), refusal),
+            Err(refusal) => {
+                audit::refused(By::Connection(entry, entry.identity().as_ref()), entry.door.as_str(), refusal)
+            }
         }
         authenticated
     }

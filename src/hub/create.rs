@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
 use crate::hub::ambient::Moment;
-use crate::hub::audit::{self, By};
+use crate::hub::audit::{self, By, Through};
 use crate::hub::quota::Charge;
 use crate::hub::room::Room;
 use crate::hub::strangers;
@@ -78,6 +78,21 @@ impl Hub {
         initial: Option<Batch>,
         terms: Terms,
     ) -> Result<Created, Refusal> {
+        self.create_by(By::Request(None, Some(who)), who, session, initial, terms).await
+    }
+
+    /// The same for somebody of whom the audit log says more: `by`.
+    ///
+    /// # Errors
+    /// As [`Hub::create`].
+    pub async fn create_by(
+        &self,
+        by: By<'_>,
+        who: &Principal,
+        session: &SessionId,
+        initial: Option<Batch>,
+        terms: Terms,
+    ) -> Result<Created, Refusal> {
         who.may_write()?;
         if strangers::is_reserved(session) {
             let reason = "a session id that begins with ~ and 26 characters of a-z and 2-7: the host makes such names itself, \
@@ -105,9 +120,9 @@ impl Hub {
             quotas.created(&who.account, bytes);
         }
         if let Ok(created) = &created {
-            audit::share_created(who, &created.id, created.existed);
+            audit::share_created(by, &created.room, created.existed);
             if let Some(visibility) = self.visibility_said(terms, created.existed) {
-                audit::visibility_set(By::Principal(who), &created.id, visibility);
+                audit::visibility_set(by, &created.room, visibility, Through::Owner);
             }
         }
         created

@@ -28,7 +28,7 @@ use crate::hub::metrics::Metrics;
 use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
-use crate::share::id::ShareId;
+use crate::share::id::{AccountId, ShareId};
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
 use crate::share::time::Timestamp;
@@ -185,6 +185,12 @@ impl Room {
     #[must_use]
     pub fn id(&self) -> &ShareId {
         &self.id
+    }
+
+    /// Whose it is, also when it was deleted.
+    #[must_use]
+    pub fn owner(&self) -> Option<AccountId> {
+        self.lock().state.opened().map(|opened| opened.account.clone())
     }
 
     /// Reads the state.

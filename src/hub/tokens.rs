@@ -85,7 +85,7 @@ impl Hub {
         let revoked = revoked.map_err(|error| self.storage_failed(StoreOperation::Delete, &error))?;
         revoked.ok_or_else(|| Refusal::not_found(id.as_str()))?;
         let closed = self.close_tokens(&HashSet::from([id.clone()]));
-        audit::revoked(By::Principal(who), "token", id.as_str(), closed);
+        audit::revoked(By::Request(None, Some(who)), "token", id.as_str(), closed);
         Ok(closed)
     }
 

@@ -1,6 +1,6 @@
 //! What all objects of one connection share: the hub, who calls, and what the connection may use.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,12 +8,18 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::hub::Hub;
+use crate::hub::access::Principal;
+use crate::hub::audit::{self, By};
 use crate::hub::metrics::Metrics;
 use crate::hub::registry::{Connection, ConnectionId, Departure, Entry};
 use crate::share::error::Refusal;
 use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
+
+/// Lines of the audit log about what one connection tried and may not. The first are enough to know it by, and nobody fills a
+/// disk by trying on.
+const DENIALS_MAX: u32 = 100;
 
 /// One connection, as its objects see it.
 pub(super) struct Caller {
@@ -24,6 +30,8 @@ pub(super) struct Caller {
     /// Where it comes from; `None`: from within the process.
     pub(super) address: Option<IpAddr>,
     budget: Rc<Budget>,
+    /// See [`DENIALS_MAX`].
+    denials_left: Cell<u32>,
     /// Set by a `hello` of another version; then every call is answered with it.
     mismatch: RefCell<Option<Refusal>>,
     /// Calls that name a share by its id pass one by one until they stand in its room's queue, so that they are applied
@@ -56,6 +64,7 @@ impl Caller {
             entry,
             address,
             budget,
+            denials_left: Cell::new(DENIALS_MAX),
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
@@ -97,6 +106,17 @@ impl Caller {
         self.entry.traffic.set_queue(queue.shared_queued_bytes());
         // There is one vat to a connection.
         let _ = self.queue.set(queue);
+    }
+
+    /// Writes the line of the audit log that somebody tried here what only an administrator or a share's owner may, for as
+    /// many as a connection has.
+    pub(super) fn denied(&self, who: Option<&Principal>, action: &str, share: &str, refusal: &Refusal) {
+        let left = self.denials_left.get();
+        if left > 0 {
+            self.denials_left.set(left - 1);
+            let share = share.parse().ok();
+            audit::denied(By::Connection(&self.entry, who), action, share.as_ref(), refusal);
+        }
     }
 
     /// Waits until not more than a chunk is waiting to be written. Whatever makes large answers asks first, one by one, and

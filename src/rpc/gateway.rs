@@ -19,13 +19,13 @@ use crate::contract::error::{as_the_peer_said, write_refusal};
 use crate::contract::sync_data::check_json;
 use crate::contract::visibility::read_visibility;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
-use crate::hub::Terms;
 use crate::hub::access::Principal;
-use crate::hub::audit::{self, By};
+use crate::hub::audit::{self, By, Through};
 use crate::hub::calls::CallFailure;
 use crate::hub::grants::{Pass, Restored};
 use crate::hub::room::Room;
 use crate::hub::visibility::Viewing;
+use crate::hub::{Page, Terms};
 use crate::rpc::admin::admin_object;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
@@ -36,7 +36,7 @@ use crate::share::error::Refusal;
 use crate::share::grant::Right;
 use crate::share::secret::Secret;
 use crate::share::view::Synced;
-use crate::share_capnp::{self, share_rpc, share_view, share_writer, sync_item};
+use crate::share_capnp::{self, list_result, share_rpc, share_view, share_writer, sync_item};
 use crate::wire::guard::guard;
 
 /// Either a refusal or a fault: what a method may end in.
@@ -92,7 +92,8 @@ impl Gateway {
         };
         let visibility = read_visibility(params.get_visibility())?;
         let terms = Terms { ttl: ttl(params.get_ttl_ms()), visibility };
-        Ok(self.caller.hub.create(who, &session, initial, terms).await?)
+        let by = By::Connection(&self.caller.entry, Some(who));
+        Ok(self.caller.hub.create_by(by, who, &session, initial, terms).await?)
     }
 
     async fn open(&self, id: capnp::text::Reader<'_>, secret: capnp::text::Reader<'_>) -> Answer<Arc<Room>> {
@@ -138,7 +139,7 @@ impl Gateway {
         let deleting = self.caller.hub.delete_room(&room);
         drop(turn);
         deleting.await?;
-        audit::share_deleted(By::Connection(&self.caller.entry, self.principal.as_ref()), room.id());
+        audit::share_deleted(By::Connection(&self.caller.entry, self.principal.as_ref()), &room, Through::Owner);
         Ok(())
     }
 
@@ -285,6 +286,32 @@ impl share_rpc::Server for Gateway {
         Ok(())
     }
 
+    async fn own_share(
+        self: Rc<Self>,
+        params: share_rpc::OwnShareParams,
+        mut results: share_rpc::OwnShareResults,
+    ) -> Result<(), Error> {
+        let opened = async {
+            let who = self.principal()?;
+            let id = text(params.get()?.get_share_id()?)?;
+            let own = self.caller.hub.open_own(who, id).await;
+            let room = own.inspect_err(|refusal| self.caller.denied(Some(who), "own_share", id, refusal))?;
+            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
+        };
+        let mut results = results.get();
+        match refusal_or_fault(opened.await)? {
+            Ok((info, share)) => {
+                write_info(&info, results.reborrow().init_result().init_info());
+                results.set_share(share);
+            }
+            Err(refusal) => {
+                write_refusal(&refusal, results.reborrow().init_result().init_refused());
+                results.set_share(Refused::client(&refusal, &self.caller));
+            }
+        }
+        Ok(())
+    }
+
     async fn view_share(
         self: Rc<Self>,
         params: share_rpc::ViewShareParams,
@@ -321,24 +348,7 @@ impl share_rpc::Server for Gateway {
             let (cursor, limit) = (text(params.get_cursor()?)?, params.get_limit() as usize);
             Ok(self.caller.hub.list(who, params.get_every_account(), cursor, limit).await?)
         };
-        let result = refusal_or_fault(listed.await)?;
-        let mut to = results.get().init_result();
-        match result {
-            Ok(page) => {
-                let mut facts = to.init_page();
-                facts.set_next_cursor(page.next_cursor.as_str());
-                let count = u32::try_from(page.damaged.len()).unwrap_or(u32::MAX);
-                let mut damaged = facts.reborrow().init_damaged(count);
-                for (at, session) in (0..).zip(&page.damaged) {
-                    write_damaged(session, damaged.reborrow().get(at));
-                }
-                let mut shares = facts.init_shares(u32::try_from(page.shares.len()).unwrap_or(u32::MAX));
-                for (at, listing) in (0..).zip(&page.shares) {
-                    write_listing(listing, shares.reborrow().get(at));
-                }
-            }
-            Err(refusal) => write_refusal(&refusal, to.reborrow().init_refused()),
-        }
+        write_page(&refusal_or_fault(listed.await)?, results.get().init_result());
         Ok(())
     }
 
@@ -443,7 +453,10 @@ impl share_rpc::Server for Gateway {
         _: share_rpc::AdminParams,
         mut results: share_rpc::AdminResults,
     ) -> Result<(), Error> {
-        let admitted = self.principal().and_then(|who| admin_object(&self.caller, who));
+        let admitted = self.principal().and_then(|who| {
+            let admitted = admin_object(&self.caller, who);
+            admitted.inspect_err(|refusal| self.caller.denied(Some(who), "admin", "", refusal))
+        });
         let mut results = results.get();
         match admitted {
             Ok(admin) => {
@@ -456,6 +469,25 @@ impl share_rpc::Server for Gateway {
             }
         }
         Ok(())
+    }
+}
+
+/// Writes a page of a listing.
+pub(super) fn write_page(result: &Result<Page, Refusal>, mut to: list_result::Builder<'_>) {
+    match result {
+        Ok(page) => {
+            let mut facts = to.init_page();
+            facts.set_next_cursor(page.next_cursor.as_str());
+            let mut damaged = facts.reborrow().init_damaged(u32::try_from(page.damaged.len()).unwrap_or(u32::MAX));
+            for (at, session) in (0..).zip(&page.damaged) {
+                write_damaged(session, damaged.reborrow().get(at));
+            }
+            let mut shares = facts.init_shares(u32::try_from(page.shares.len()).unwrap_or(u32::MAX));
+            for (at, listing) in (0..).zip(&page.shares) {
+                write_listing(listing, shares.reborrow().get(at));
+            }
+        }
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
     }
 }
 

@@ -65,6 +65,7 @@ impl share_rpc::Server for Refused {
         authenticate(share_rpc::AuthenticateParams, share_rpc::AuthenticateResults) set_rpc;
         create_share(share_rpc::CreateShareParams, share_rpc::CreateShareResults) set_share;
         open_share(share_rpc::OpenShareParams, share_rpc::OpenShareResults) set_share;
+        own_share(share_rpc::OwnShareParams, share_rpc::OwnShareResults) set_share;
         view_share(share_rpc::ViewShareParams, share_rpc::ViewShareResults) set_view;
         offer_sink(share_rpc::OfferSinkParams, share_rpc::OfferSinkResults) set_registration;
         restore(share_rpc::RestoreParams, share_rpc::RestoreResults) set_share set_writer set_view;

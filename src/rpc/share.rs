@@ -18,7 +18,7 @@ use crate::contract::grants::{write_grants, write_saved};
 use crate::contract::visibility::{read_visibility, write_visibility_set};
 use crate::hub::access::Principal;
 use crate::hub::asks::{Outcome, Question, Settled};
-use crate::hub::audit::{self, By};
+use crate::hub::audit::{self, By, Through};
 use crate::hub::grants::Pass;
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
@@ -146,7 +146,7 @@ impl ShareObject {
         let params = params.get()?;
         let label = text(params.get_label()?)?.parse()?;
         let token = self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?;
-        audit::granted(self.by(), self.room.id(), token.grant(), &self.pass);
+        audit::granted(self.by(), &self.room, token.grant(), &self.pass);
         Ok(token)
     }
 
@@ -182,7 +182,7 @@ impl ShareObject {
         self.admit().await?;
         let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
         self.caller.hub.revoke_grant(&self.room, &id).await?;
-        audit::grant_revoked(self.by(), self.room.id(), &id, &self.pass);
+        audit::grant_revoked(self.by(), &self.room, &id, &self.pass);
         Ok(())
     }
 }
@@ -236,6 +236,9 @@ impl share_writer::Server for ShareObject {
         };
         let set = set.await;
         drop(begun);
+        if let Ok(expires_at) = &set {
+            audit::expiry_set(self.by(), &self.room, *expires_at, Through::from(&self.pass));
+        }
         write_expiry(&set, results.get().init_result());
         Ok(())
     }
@@ -252,7 +255,7 @@ impl share_writer::Server for ShareObject {
         };
         drop(begun);
         if let Ok(visibility) = &set {
-            audit::visibility_set(self.by(), self.room.id(), *visibility);
+            audit::visibility_set(self.by(), &self.room, *visibility, Through::from(&self.pass));
         }
         write_visibility_set(&set, results.get().init_result());
         Ok(())
@@ -333,7 +336,7 @@ impl share::Server for ShareObject {
         };
         let deleted = deleted.await;
         if deleted.is_ok() {
-            audit::share_deleted(self.by(), self.room.id());
+            audit::share_deleted(self.by(), &self.room, Through::from(&self.pass));
         }
         write_deleted(&deleted, results.get().init_result());
         Ok(())

@@ -1,6 +1,7 @@
 //! Credentials: which are let in, which are not, and what becomes of those that were.
 //!
-//! `nothing` is about who shows none, `tokens` about those of the store, `signed` about JSON Web Tokens, `guesses` about who tries wrong ones.
+//! `nothing` is about who shows none, `tokens` about those of the store, `signed` about JSON Web Tokens, `guesses` about who tries
+//! wrong ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

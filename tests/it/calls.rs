@@ -92,7 +92,7 @@ fn calls_are_applied_in_the_order_in_which_they_were_made() {
                 .map(|n| {
                     let mut request = raw.root.sync_share_request();
                     request.get().set_share_id(share.id().as_str());
-                    request.get().set_secret(share.secret().reveal());
+                    request.get().set_secret(share.secret().unwrap().reveal());
                     let changes = change("p", &format!("{seed} {n}"));
                     capshare::contract::convert::write_items(&changes, request.get().init_data(1));
                     request.send().promise
@@ -118,7 +118,7 @@ fn a_call_that_waits_for_its_secret_is_not_overtaken() {
         let known = here.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let unknown = there.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let raw = Raw::connect(here.host(), None).await;
-        let calls: Vec<_> = [unknown.secret(), known.secret(), unknown.secret()]
+        let calls: Vec<_> = [unknown.secret().unwrap(), known.secret().unwrap(), unknown.secret().unwrap()]
             .map(|secret| {
                 let mut request = raw.root.sync_share_request();
                 request.get().set_share_id(known.id().as_str());
@@ -180,14 +180,14 @@ fn without_authenticate_no_protected_method_can_be_reached() {
 
         let mut request = raw.root.sync_share_request();
         request.get().set_share_id(share.id().as_str());
-        request.get().set_secret(share.secret().reveal());
+        request.get().set_secret(share.secret().unwrap().reveal());
         request.get().init_data(1).get(0).set_part("{}");
         let response = request.send().promise.await.unwrap();
         unauthorized(refusal_in!(sync_result, response.get().unwrap().get_result().unwrap()));
 
         let mut request = raw.root.open_share_request();
         request.get().set_share_id(share.id().as_str());
-        request.get().set_secret(share.secret().reveal());
+        request.get().set_secret(share.secret().unwrap().reveal());
         let response = request.send().promise.await.unwrap();
         unauthorized(refusal_in!(open_result, response.get().unwrap().get_result().unwrap()));
 
@@ -203,7 +203,7 @@ fn without_authenticate_no_protected_method_can_be_reached() {
 
         let mut request = raw.root.delete_share_request();
         request.get().set_share_id(share.id().as_str());
-        request.get().set_secret(share.secret().reveal());
+        request.get().set_secret(share.secret().unwrap().reveal());
         let response = request.send().promise.await.unwrap();
         unauthorized(refusal_in!(capshare::share_capnp::delete_result, response.get().unwrap().get_result().unwrap()));
 
@@ -424,7 +424,7 @@ async fn no_secret_and_no_token_is_seen_anywhere() {
     let log = log.text();
     assert!(log.contains("admitted"), "the log is read: {log}");
     for text in seen.iter().chain([&log]) {
-        for secret in [share.secret().reveal(), ANNS_KEY, wrong.reveal(), "another-key-0123456", "capsec_"] {
+        for secret in [share.secret().unwrap().reveal(), ANNS_KEY, wrong.reveal(), "another-key-0123456", "capsec_"] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }

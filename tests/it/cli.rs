@@ -7,6 +7,7 @@ mod demo;
 mod export;
 mod follow;
 mod link;
+mod own;
 pub(crate) mod program;
 mod serve;
 mod shares;

@@ -315,7 +315,7 @@ async fn no_document_holds_a_secret_or_its_hash() {
     let share = served.client(Some(ANNS_KEY)).create(&"ses_1".parse().unwrap(), Some(exported())).await.unwrap();
     let room = served.host.hub().view(share.id().as_str()).await.unwrap();
     let grant = served.host.hub().grant(&room, &Pass::OWNER, Label::default(), None).await.unwrap();
-    let secrets = [share.secret().reveal(), grant.reveal(), ANNS_KEY];
+    let secrets = [share.secret().unwrap().reveal(), grant.reveal(), ANNS_KEY];
     for form in FORMS {
         let bearer = format!("Bearer {}", grant.reveal());
         for headers in [&[][..], &[("Authorization", bearer.as_str())]] {

@@ -66,7 +66,7 @@ fn folds_beside_the_syncs_delay_none_and_lose_none() {
         let scene = eager(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         for n in 0..40_u64 {
             // A fold that takes long, or fails.
             if n % 10 == 5 {
@@ -146,7 +146,7 @@ fn a_room_whose_runtime_ends_is_folded_on_the_next() {
         let (scene, room) = run(async {
             let scene = eager(&bucket).build();
             let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-            let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+            let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
             for n in 0..syncs {
                 scene.host().hub().sync_room(&room, batch(&n.to_string())).await.unwrap();
             }
@@ -169,7 +169,7 @@ fn a_host_that_shuts_down_does_not_wait_for_folds() {
         let scene = eager(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         // The fold's write is the fourth from here.
         bucket.next_writes([None, None, None, Some(Fault::Slow(Duration::from_secs(14)))]);
         for n in 0..3 {
@@ -193,7 +193,7 @@ fn syncs_linger_while_a_share_is_busy() {
         let scene = over(&bucket).settings(|settings| settings.hub.linger = linger).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let begun = Instant::now();
         hub.sync_room(&room, batch("first")).await.unwrap();
@@ -280,7 +280,7 @@ fn a_session_costs_the_bucket_about_what_it_sent_and_opens_in_bounded_reads() {
         assert!(2 * written <= 3 * sent, "{written} bytes for {sent}");
 
         let share = scene.client().create(&"ses_2".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.counts.reset();
         let (mut sent, mut opened) = (0, Vec::new());
         for n in 0..4_000 {
@@ -354,7 +354,7 @@ fn two_hosts_that_write_a_share_in_turn_need_three_requests_a_sync() {
         let share = hosts[0].client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let mut rooms = Vec::new();
         for host in &hosts {
-            rooms.push(host.host().hub().open(share.id().as_str(), share.secret()).await.unwrap());
+            rooms.push(host.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap());
         }
         let sync = async |n: u64| {
             let who = n as usize % 2;

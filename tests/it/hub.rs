@@ -46,7 +46,7 @@ fn a_bucket_that_answers_503_is_told_with_the_operation_and_leaves_nothing_half(
         bucket.down.store(true, Ordering::Relaxed);
 
         assert_eq!(failed(client.create(&"ses_2".parse().unwrap(), None).await.err()), StoreOperation::Create);
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let batch = || Batch { stamp: None, changes: vec![] };
         assert_eq!(
             hub.sync_room(&room, batch()).await,
@@ -81,7 +81,7 @@ fn a_deletion_that_failed_half_way_is_finished_by_the_next_one() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), Some(part("p", "the content"))).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         // The deletion's entry is written, its tombstone is not.
         bucket.next_writes([None, Some(Fault::Status503)]);
         assert_eq!(
@@ -115,7 +115,7 @@ fn past_what_may_wait_for_a_slow_bucket_a_sync_is_told_to_come_back() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.next_writes([Some(Fault::Slow(Duration::from_secs(4)))]);
         let large = Payload::from_checked_json(&format!("\"{}\"", "x".repeat(1 << 20)));
         let batch = |n: usize| {
@@ -142,7 +142,7 @@ fn many_syncs_at_once_share_one_write() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.counts.reset();
         bucket.next_writes([Some(Fault::Slow(Duration::from_millis(20)))]);
         let syncs = (0..64).map(|_| hub.sync_room(&room, Batch::default()));
@@ -161,7 +161,7 @@ fn a_caller_that_goes_away_takes_nothing_with_it() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         drop(hub.sync_room(&room, Batch::default()));
         assert_eq!(hub.sync_room(&room, Batch::default()).await.unwrap().sync_count, 2);
     });
@@ -174,7 +174,7 @@ fn a_commit_whose_runtime_ends_leaves_the_room_in_order() {
     let (scene, room) = run(async {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.next_writes([Some(Fault::Slow(Duration::from_secs(10)))]);
         drop(scene.host().hub().sync_room(&room, Batch::default()));
         tokio::time::sleep(Duration::from_secs(6)).await;
@@ -193,7 +193,7 @@ fn a_sync_on_a_runtime_that_has_ended_fails_and_the_next_goes_on() {
     let (scene, room) = run(async {
         let scene = Scene::new();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         (scene, room)
     });
     let ended = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -244,7 +244,7 @@ fn idle_rooms_leave_memory_and_come_back_from_the_bucket() {
         let mut created = Vec::new();
         for n in 0..200 {
             let share = client.create(&format!("ses_{n}").parse().unwrap(), Some(part("p", "x"))).await.unwrap();
-            created.push((share.id().clone(), Secret::from(share.secret().reveal())));
+            created.push((share.id().clone(), Secret::from(share.secret().unwrap().reveal())));
         }
         // Rooms are counted once in 64 that come.
         let rooms = scene.host().hub().metrics().rooms.get();
@@ -292,7 +292,7 @@ async fn one_history(seed: u64) {
             let client = host.client_builder().call_timeout(Duration::from_secs(600)).build_local().unwrap();
             // Opening is a read, and reads fail too.
             let mine = loop {
-                match client.open(share.id(), share.secret()).await {
+                match client.open(share.id(), share.secret().unwrap()).await {
                     Ok(share) => break share,
                     Err(error) => assert!(error.is_transient(), "seed {seed}: {error}"),
                 }

@@ -43,7 +43,7 @@ fn scenes_of_one_seed_take_the_same_steps() {
             tokio::time::sleep(std::time::Duration::from_secs(3_600)).await;
             share.sync(part("p", "x")).await.unwrap();
             let info = share.info().await.unwrap();
-            (share.id().clone(), share.secret().reveal().to_owned(), info.created_at, info.updated_at)
+            (share.id().clone(), share.secret().unwrap().reveal().to_owned(), info.created_at, info.updated_at)
         })
     };
     let (id, secret, created_at, updated_at) = history();
@@ -60,7 +60,7 @@ async fn clients_with_threads_of_their_own_share_one_host() {
     let syncs = clients.iter().enumerate().map(|(n, client)| {
         let (client, share) = (client.clone(), &share);
         async move {
-            let mine = client.open(share.id(), share.secret()).await.unwrap();
+            let mine = client.open(share.id(), share.secret().unwrap()).await.unwrap();
             for text in 0..25 {
                 mine.sync(part(&n.to_string(), &text.to_string())).await.unwrap();
             }

@@ -21,6 +21,7 @@ mod lifecycle;
 mod limits;
 mod messages;
 mod opencode;
+mod own;
 mod pauses;
 mod pushes;
 mod quota;

@@ -26,7 +26,7 @@ impl Busy {
         let scene = Scene::builder().store(Arc::clone(&bucket) as _);
         let scene = scene.settings(|settings| settings.hub.fold_after = fold_after).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         Self { bucket, scene, room, syncs: 0 }
     }
 

@@ -103,8 +103,8 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
     let client = served.client(Some(ANNS_KEY));
     let share = client.create(&session(), Some(part("p", "x"))).await.unwrap();
     let other = client.create(&"ses_2".parse().unwrap(), None).await.unwrap();
-    let other = hub.open(other.id().as_str(), other.secret()).await.unwrap();
-    let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+    let other = hub.open(other.id().as_str(), other.secret().unwrap()).await.unwrap();
+    let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     let of_another = token(hub, &other, Right::Read, None).await;
     let visitors = visitors(hub, &room, of_another).await;
     let path = format!("/ws/{}?auth=inband", share.id());
@@ -188,7 +188,7 @@ async fn those_who_may_not_see_it_any_more_are_told_so_and_nothing_else() {
     let served = Served::with_keys().await;
     let (ann, bob) = (served.client(Some(ANNS_KEY)), served.client(Some(BOBS_KEY)));
     let share = ann.create(&session(), Some(part("p", "for all"))).await.unwrap();
-    let room = served.host.hub().open(share.id().as_str(), share.secret()).await.unwrap();
+    let room = served.host.hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     let path = format!("/ws/{}", share.id());
     let bearer = format!("Bearer {}", token(served.host.hub(), &room, Right::Read, None).await);
     let bobs_key = format!("Bearer {BOBS_KEY}");
@@ -315,7 +315,7 @@ fn what_was_begun_to_be_told_is_not_told_to_its_end() {
         for n in 0..8 {
             share.sync(part(&format!("p{n}"), &"x".repeat(100_000))).await.unwrap();
         }
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let Viewing { room: viewed, pass } = hub.enter(share.id().as_str(), None, None).await.unwrap();
         let mut feed = hub.follow(&viewed, 0).await.unwrap().within(pass);
         assert!(feed.next().await.unwrap().step().more, "it comes in pieces");

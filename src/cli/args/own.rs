@@ -19,7 +19,7 @@ pub(crate) struct Own {
     #[command(flatten)]
     pub(crate) host: Host,
     /// Its secret, or a token of link --full. Other users of this machine can read it here: the variable is better [env:
-    /// CAPSHARE_SECRET] [default: as kept by push]
+    /// CAPSHARE_SECRET] [default: as kept by push; without one, a credential of the share's account is enough]
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Option<String>,
 }

@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use super::queue::Reply;
 use super::{Inner, Job, NotCommitted, Room};
 use crate::hub::ambient::Clock;
-use crate::hub::audit::{self, By};
+use crate::hub::audit::{self, By, Through};
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::state::Outcome;
@@ -80,7 +80,7 @@ impl Room {
         self.news.send_modify(|news| *news += 1);
         if answered.await.unwrap_or(Err(NotCommitted::NOW))? == Outcome::Deleted {
             self.context.metrics.shares_deleted.inc();
-            audit::share_deleted(By::Host, &self.id);
+            audit::share_deleted(By::Host, self, Through::Owner);
             self.context.metrics.shares_expired.inc();
             tracing::info!(share = %self.id, "the share has expired");
         }

@@ -197,8 +197,8 @@ fn every_kind_of_no_has_its_exit_code() {
         (with_key.run(&["push", &no_json, "--json"]), 1, "Failed"),
         (with_key.run(&["watch", id, "--to", "http://127.0.0.1:1", "--timeout", "1s", "--json"]), 5, "Unreachable"),
         (with_key.run(&["ls", "--to", "http://127.0.0.1:1", "--timeout", "1s", "--json"]), 5, "Unreachable"),
-        // No secret of it is kept in this home.
-        (Home::new().run(&[&["rm", id, "--token", KEY], &to[..]].concat()), 4, "Unauthorized"),
+        // No secret of it is kept in this home, and nothing is shown.
+        (Home::new().run(&[&["rm", id], &to[..]].concat()), 4, "Unauthorized"),
     ];
     for (ran, exit, code) in ran {
         let ran = ran.ends_with(exit);

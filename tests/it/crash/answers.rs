@@ -37,7 +37,7 @@ async fn a_sync_whose_answer_was_lost_is_sent_again_and_applied_once(place: &Pla
         while seen.next().await.unwrap().unwrap().sync_count < 2 {}
         // Meanwhile another producer, at the other host, replaces what it wrote.
         let elsewhere = client(&other_url);
-        let overtaking = elsewhere.open(share.id(), share.secret()).await.unwrap();
+        let overtaking = elsewhere.open(share.id(), share.secret().unwrap()).await.unwrap();
         let synced = overtaking.sync(part("b", "newer")).await.unwrap();
         assert_eq!((synced.sync_count, synced.duplicate), (3, false), "{again:?}");
         assert!(!unanswered.is_finished(), "its answer came through");

@@ -130,7 +130,7 @@ impl<'a> Scene<'a> {
     /// Kills the host somewhere in the next syncs, while a share is being deleted, and starts it again.
     async fn kill(&mut self, figures: &mut Figures) {
         let doomed = self.doomed().await;
-        let late = self.client.open(doomed.id(), doomed.secret()).await.unwrap();
+        let late = self.client.open(doomed.id(), doomed.secret().unwrap()).await.unwrap();
         let enough = *self.acknowledged.borrow() + self.dice.below(60);
         self.acknowledged.subscribe().wait_for(|count| *count >= enough).await.unwrap();
         let deleting = tokio::spawn({
@@ -158,7 +158,7 @@ impl<'a> Scene<'a> {
         }
         let gone = Some(ClientError::Refused(Refusal::not_found(doomed.id().as_str())));
         assert_eq!(late.sync(part("a", DOOMED)).await.err(), gone);
-        assert_eq!(self.client.delete(doomed.id(), doomed.secret()).await.err(), gone);
+        assert_eq!(self.client.delete(doomed.id(), doomed.secret().unwrap()).await.err(), gone);
     }
 
     /// A share of the session that is deleted once for each kill: always a new one, with nothing of the last.

@@ -79,7 +79,7 @@ async fn the_rpc_door_and_this_one_are_doors_to_the_same_shares() {
     let mut items = Items::new();
     items.put("message", r#"{"id":"m","role":"user"}"#).unwrap();
     assert_eq!(there.sync(items).await.unwrap().sync_count, 2);
-    let secret = there.secret().reveal().to_owned();
+    let secret = there.secret().unwrap().reveal().to_owned();
     let theirs = Shared { secret, ..here.clone() };
     assert_eq!(api.sync(&theirs, json!([])).await.ok()["syncCount"], 3);
     let opened = client.open(there.id(), &here.secret.as_str().into()).await.unwrap();

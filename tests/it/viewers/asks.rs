@@ -88,7 +88,7 @@ async fn two_of_those_who_watch_settle_a_question() {
 
     // By the share's secret, posted; and its time is over.
     let mut asked = question(1, 100);
-    asked["secret"] = json!(share.secret().reveal());
+    asked["secret"] = json!(share.secret().unwrap().reveal());
     let (_, brief) =
         post(&served, &events, &[], &json!({ "id": 2, "procedure": "share.ask", "input": asked }).to_string()).await;
     let over = until(&mut bob, |frame| frame["event"] == "settled").await;
@@ -116,7 +116,7 @@ fn questions_are_bounded_and_end() {
         let scene = Scene::new();
         let hub = scene.host().hub();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let choices = ["yes".to_owned(), "no".to_owned()];
         let ask = |within| hub.ask(&room, Question::new("Well?", &choices, 1, within).unwrap());
         let day = 24 * 60 * 60 * 1_000;
@@ -159,7 +159,7 @@ fn a_producer_asks_and_is_answered_by_its_call() {
         let scene = Scene::new();
         let hub = scene.host().hub();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let (seat, mut told) = (room.take_seat(), Told::default());
         let mut notices = async || {
             loop {
@@ -173,7 +173,7 @@ fn a_producer_asks_and_is_answered_by_its_call() {
         let raw = Raw::connect(scene.host(), None).await;
         let mut open = raw.root.open_share_request();
         open.get().set_share_id(share.id().as_str());
-        open.get().set_secret(share.secret().reveal());
+        open.get().set_secret(share.secret().unwrap().reveal());
         let capability = open.send().pipeline.get_share();
         let ask = |needed| {
             let mut ask = capability.ask_request();

@@ -177,7 +177,7 @@ async fn a_page_shows_its_credential_in_its_first_frame() {
         served.client(Some(crate::support::door::ANNS_KEY)).create(&"ses_1".parse().unwrap(), None).await.unwrap();
     share.sync(items(&[("note", "1")])).await.unwrap();
     let hub = served.host.hub();
-    let room = hub.open(share.id().as_str(), share.secret()).await.unwrap();
+    let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     hub.set_visibility(&room, capshare::share::visibility::Visibility::Grant).await.unwrap();
     let label = capshare::share::grant::Label::default();
     let pass = capshare::hub::grants::Pass::OWNER.narrowed(capshare::share::grant::Right::Read, None);

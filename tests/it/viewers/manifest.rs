@@ -28,7 +28,7 @@ fn check(validator: &jsonschema::Validator, value: &Value) {
 fn input(name: &str, share: &capshare::client::Share) -> Value {
     match name {
         "share.ask" => {
-            json!({ "question": "?", "choices": ["a"], "needed": 1, "withinMs": 60_000, "secret": share.secret().reveal() })
+            json!({ "question": "?", "choices": ["a"], "needed": 1, "withinMs": 60_000, "secret": share.secret().unwrap().reveal() })
         }
         "share.presence" => json!({ "name": "Ann" }),
         "share.history" => json!({ "from": 1, "limit": 2 }),

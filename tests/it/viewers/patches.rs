@@ -267,7 +267,7 @@ async fn what_one_sync_does_twice_is_told_right() {
     let share =
         served.client(None).create(&"ses_1".parse().unwrap(), Some(items(&[("note", &long("."))]))).await.unwrap();
     let api = served.host.hub();
-    let room = api.open(share.id().as_str(), share.secret()).await.unwrap();
+    let room = api.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     let (mut viewer, mut held) = (Viewer::socket(&served, share.id().as_str(), "").await, Held::default());
     viewer.ready(&mut held).await;
     let put = |end: &str| capshare::share::change::Change {

@@ -68,7 +68,7 @@ impl Producer {
     pub(super) async fn create(&self) -> anyhow::Result<(Client, Share, Kept)> {
         let client = self.client(0)?;
         let share = client.create(&format!("soak{}", self.number).parse()?, None).await?;
-        let kept = Kept { id: share.id().clone(), secret: share.secret().clone(), acknowledged: 0 };
+        let kept = Kept { id: share.id().clone(), secret: share.secret().unwrap().clone(), acknowledged: 0 };
         Ok((client, share, kept))
     }
 
