@@ -126,6 +126,9 @@ const capabilitiesHeldMax :UInt32 = 1024;
 const listPageMax :UInt32 = 1000;
 # Entries in one page of `listShares`.
 
+const titleTextBytesMax :UInt32 = 256;
+# The text in a `ShareFilter`'s title.
+
 const pushBytesMax :UInt32 = 65536;
 # What one push carries, and its answer: the name and the text. What is larger belongs into a share.
 
@@ -708,7 +711,9 @@ interface Registration {
 # Administration
 
 interface Admin {
-  # Reachable only with the scope `admin`, which nobody has without a credential.
+  # Reachable only with the scope `admin`, which nobody has without a credential. What is about connections (`connections`,
+  # `close`, `sendToAccount`, `broadcast`, `drain`, `stats`) is about those of the one host that is asked; what is about
+  # shares is about all shares in its bucket.
 
   connections @0 (cursor :Text, limit :UInt32) -> (result :ConnectionsResult);
   # The admitted connections, the oldest first. Begin with an empty cursor and go on with `nextCursor` until it is empty.
@@ -732,6 +737,48 @@ interface Admin {
 
   stats @5 () -> (result :StatsResult);
   # What the host counts.
+
+  shares @6 (filter :ShareFilter, cursor :Text, limit :UInt32) -> (result :ListResult);
+  # The shares of all accounts that the filter lets through, in no promised order. Begin with an empty cursor and go on with
+  # `nextCursor` until it is empty. `limit` is how many are looked at, 0 means 100, at most `listPageMax`: a page may hold
+  # fewer, also none, and yet have a next one.
+
+  hideShare @7 (shareId :Text) -> (result :VisibilityResult);
+  # Sets a share's visibility to `grant`: who has no more than its link, or another account, does not see it any more. Its own
+  # account and the holders of its saved tokens do, and its owner may show it again.
+
+  deleteShare @8 (shareId :Text) -> (result :DeleteResult);
+  # As `ShareRpc.deleteShare`, without the secret.
+
+  eraseAccount @9 (account :Text, cursor :Text) -> (result :EraseResult);
+  # Deletes at most 100 of an account's shares. Begin with an empty cursor and go on with `nextCursor` until it is empty. What the
+  # account creates meanwhile may lie before the cursor: the account is erased when a whole run deleted nothing and failed at
+  # nothing. Made again, a call that was cut off goes on where it came to. The account's tokens are not touched.
+}
+
+struct ShareFilter {
+  # Empty members, and 0, let everything through.
+  account @0 :Text;
+  olderThanMs @1 :UInt64;
+  # Created longer ago than this, by the host's clock.
+  largerThanBytes @2 :UInt64;
+  # More bytes of keys and JSON texts than this, as `ShareListing.byteCount` has them.
+  title @3 :Text;
+  # The title has this text in it, in capitals or not. At most `titleTextBytesMax`.
+}
+
+struct EraseResult {
+  union {
+    erased :group {
+      deleted @0 :UInt64;
+      # Shares that this call deleted.
+      failed @1 :List(Text);
+      # The ids of those that it could not delete now; the host's log says why.
+      nextCursor @2 :Text;
+      # Empty after the last.
+    }
+    refused @3 :Refusal;
+  }
 }
 
 struct CloseWhich {

@@ -30,7 +30,6 @@ use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 use crate::share::id::ShareId;
-use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
 use crate::share::view::{Changed, Chunk, DamagedListing, Revision, ShareInfo, ShareListing, Synced};
@@ -349,10 +348,7 @@ impl Hub {
         if everybody {
             who.may_administer()?;
         }
-        if limit > LIST_PAGE_MAX {
-            return Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit));
-        }
-        let limit = if limit == 0 { LIST_PAGE_DEFAULT } else { limit };
+        let limit = admin::page_limit(limit)?;
         let account = (!everybody).then_some(&who.account);
         let cursor = match cursor {
             "" => None,
@@ -361,12 +357,8 @@ impl Hub {
         let page = self.store.list(account, cursor.as_ref(), limit).await;
         let page = page.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
         let shares = page.claims.into_iter().map(|claim| self.listed(claim)).collect();
-        let damaged = page.damaged.into_iter().map(|DamagedClaim { account, session, error }| {
-            tracing::error!(%account, %session, error = %chain(&error), "a claim is damaged and left out of a listing");
-            DamagedListing { account, session }
-        });
         let next_cursor = page.next.map(|next| next.to_string()).unwrap_or_default();
-        Ok(Page { shares, damaged: damaged.collect(), next_cursor })
+        Ok(Page { shares, damaged: damaged(page.damaged), next_cursor })
     }
 
     fn listed(&self, claim: ClaimListing) -> ShareListing {
@@ -578,6 +570,15 @@ impl Hub {
         }
         Refusal::StorageFailure { operation, trouble: error.trouble() }
     }
+}
+
+/// The claims of a listing that are damaged, each of which is logged here.
+fn damaged(claims: Vec<DamagedClaim>) -> Vec<DamagedListing> {
+    let told = claims.into_iter().map(|DamagedClaim { account, session, error }| {
+        tracing::error!(%account, %session, error = %chain(&error), "a claim is damaged and left out of a listing");
+        DamagedListing { account, session }
+    });
+    told.collect()
 }
 
 /// An error with its sources, in one line.

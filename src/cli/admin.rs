@@ -1,4 +1,7 @@
-//! `capshare admin`: who is connected to a host, telling them something, closing connections, draining it.
+//! `capshare admin`: who is connected to a host, telling them something, closing connections, draining it; and everybody's shares,
+//! in [`shares`].
+
+mod shares;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,6 +25,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// Carries out one command.
 pub(crate) async fn run(command: AdminCommand, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     match command {
+        AdminCommand::Shares(args) => shares::list(args, environment, output).await,
+        AdminCommand::Hide(args) => shares::hide(args, environment, output).await,
+        AdminCommand::Rm(args) => shares::remove(args, environment, output).await,
         AdminCommand::Connections(args) => connections(args, environment, output).await,
         AdminCommand::Close(args) => {
             let which = which(args.which)?;

@@ -11,7 +11,8 @@ use capshare::share::visibility::Visibility;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::admin::{
-    AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where,
+    AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminHide, AdminRemove, AdminShares, AdminWhat,
+    AdminWhich, Where,
 };
 use self::own::visibility;
 pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
@@ -96,7 +97,8 @@ pub(crate) enum Command {
     /// Check that a host can be reached, speaks our contract, gives back a value and calls back; with the time of each
     #[command(after_help = exit::HELP)]
     Probe(Probe),
-    /// See who is connected to a host, tell them something, close connections, drain it. Needs a credential with the scope admin
+    /// List, hide and delete anybody's shares; and of the one host that is asked, see who is connected, tell them something, close
+    /// connections, drain it. Needs a credential with the scope admin
     #[command(after_help = exit::HELP)]
     Admin(AdminArguments),
     /// Check, count or clear a store, directly and while hosts run on it

@@ -86,7 +86,7 @@ impl Owner {
             Self::Account(id) => {
                 let mut request = session.rpc.own_share_request();
                 request.get().set_share_id(id.as_str());
-                request.send().pipeline.get_share()
+                Ok(send(request)?.pipeline.get_share())
             }
             Self::Secret(id, secret) => {
                 let mut request = session.rpc.open_share_request();

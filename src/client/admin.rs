@@ -1,15 +1,27 @@
 //! Administration of a host, for clients whose credential has the scope `admin`.
 //!
-//! What it does cannot be taken back, so calls that change something are made once: a connection lost on the way leaves
-//! open whether they were carried out.
+//! What is about connections is about those of the one host that this client is connected to, what is about shares about all that
+//! its bucket holds. What counts connections cannot be taken back, so those calls are made once: a connection lost on the way
+//! leaves open whether they were carried out. What hides and deletes shares is made again: twice is as good as once.
+
+use std::cell::Cell;
+use std::rc::Rc;
 
 use crate::client::Client;
+use crate::client::calls::{self, Page};
 use crate::client::error::ClientError;
 use crate::client::link::{Policy, Session};
-use crate::contract::admin::{read_connections, read_count, read_stats, write_filter, write_which};
+use crate::client::listing::{Listing, Lists};
+use crate::contract::admin::{
+    read_connections, read_count, read_erased, read_stats, write_filter, write_share_filter, write_which,
+};
 use crate::contract::push::write_action;
-use crate::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
-use crate::share::id::AccountId;
+use crate::contract::visibility::read_visibility_set;
+use crate::share::admin::{
+    BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
+};
+use crate::share::error::Refusal;
+use crate::share::id::{AccountId, ShareId};
 use crate::share::push::Action;
 use crate::share::time::Timestamp;
 use crate::share_capnp::admin;
@@ -164,6 +176,118 @@ impl Admin {
                     async move {
                         let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// One page of the shares of all accounts that a filter lets through; `limit` is how many are looked at, and 0 the host's
+    /// choice. A page may have no lines and yet a next one. Begin without a cursor.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope.
+    pub async fn shares_page(
+        &self,
+        filter: &ShareFilter,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<Page, ClientError> {
+        let (filter, cursor) = (filter.clone(), cursor.unwrap_or_default().to_owned());
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| {
+                    let mut request = object(&session).shares_request();
+                    request.get().set_cursor(cursor.as_str());
+                    request.get().set_limit(limit);
+                    write_share_filter(&filter, request.get().init_filter());
+                    async move {
+                        let response = session.ask(request).await?;
+                        calls::read_page(response.get()?.get_result()?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// The shares of all accounts that a filter lets through, page by page behind the scenes.
+    #[must_use]
+    pub fn shares(&self, filter: ShareFilter) -> Listing {
+        Listing::new(self.client.clone(), Lists::Filtered(filter))
+    }
+
+    /// Hides a share from whoever has no more than its link or another account. Its own account and the holders of its tokens
+    /// still see it, and its owner may show it again.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope, and [`Refusal::NotFound`].
+    pub async fn hide_share(&self, id: &ShareId) -> Result<(), ClientError> {
+        let id = id.clone();
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| {
+                    let mut request = object(&session).hide_share_request();
+                    request.get().set_share_id(id.as_str());
+                    async move {
+                        let response = session.ask(request).await?;
+                        read_visibility_set(response.get()?.get_result()?)?;
+                        Ok(())
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// Deletes a share for good, whosever it is.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope, and [`Refusal::NotFound`], which counts as success after a lost answer.
+    pub async fn delete_share(&self, id: &ShareId) -> Result<(), ClientError> {
+        let id = id.clone();
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                let tries = Cell::new(0);
+                let delete = |session: Rc<Session>| {
+                    tries.set(tries.get() + 1);
+                    let mut request = object(&session).delete_share_request();
+                    request.get().set_share_id(id.as_str());
+                    async move {
+                        let response = session.ask(request).await?;
+                        calls::read_deleted(response.get()?.get_result()?)
+                    }
+                };
+                match link.call(Policy::Again, delete).await {
+                    Err(ClientError::Refused(Refusal::NotFound { .. })) if tries.get() > 1 => Ok(()),
+                    settled => settled,
+                }
+            })
+        });
+        run.await
+    }
+
+    /// Deletes up to 100 of an account's shares. Begin without a cursor, and go on with the next until there is none. What the
+    /// account creates meanwhile may lie before the cursor: it is erased when a whole run from the beginning deleted nothing and
+    /// failed at nothing. Its tokens are not touched.
+    ///
+    /// # Errors
+    /// As every call; unauthorized without the scope. What was deleted by then stays deleted.
+    pub async fn erase_account(&self, account: &AccountId, cursor: Option<&str>) -> Result<Erased, ClientError> {
+        let (account, cursor) = (account.clone(), cursor.unwrap_or_default().to_owned());
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| {
+                    let mut request = object(&session).erase_account_request();
+                    request.get().set_account(account.as_str());
+                    request.get().set_cursor(cursor.as_str());
+                    async move {
+                        let response = session.ask(request).await?;
+                        Ok(read_erased(response.get()?.get_result()?)?)
                     }
                 })
                 .await

@@ -4,17 +4,27 @@ use std::collections::VecDeque;
 
 use crate::client::Client;
 use crate::client::error::ClientError;
+use crate::share::admin::ShareFilter;
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::view::{DamagedListing, ShareListing};
 
-/// What [`Client::list`] gives. It holds one page.
+/// What [`Client::list`] gives, and [`Admin::shares`](super::Admin::shares). It holds one page.
 #[derive(Debug)]
 pub struct Listing {
     client: Client,
-    every_account: bool,
+    of: Lists,
     page: VecDeque<ShareListing>,
     damaged: Vec<DamagedListing>,
     cursor: Cursor,
+}
+
+/// What is listed.
+#[derive(Debug)]
+pub(crate) enum Lists {
+    /// The account's shares, or everybody's.
+    Shares { every_account: bool },
+    /// What an administrator looks for.
+    Filtered(ShareFilter),
 }
 
 #[derive(Debug)]
@@ -25,8 +35,8 @@ enum Cursor {
 }
 
 impl Listing {
-    pub(crate) fn new(client: Client, every_account: bool) -> Self {
-        Self { client, every_account, page: VecDeque::new(), damaged: Vec::new(), cursor: Cursor::Start }
+    pub(crate) fn new(client: Client, of: Lists) -> Self {
+        Self { client, of, page: VecDeque::new(), damaged: Vec::new(), cursor: Cursor::Start }
     }
 
     /// The next line; `None` after the last.
@@ -44,7 +54,10 @@ impl Listing {
                 Cursor::End => return Ok(None),
             };
             let limit = u32::try_from(LIST_PAGE_MAX).unwrap_or(u32::MAX);
-            let page = self.client.list_page(cursor, limit, self.every_account).await?;
+            let page = match &self.of {
+                Lists::Shares { every_account } => self.client.list_page(cursor, limit, *every_account).await?,
+                Lists::Filtered(filter) => self.client.admin().shares_page(filter, cursor, limit).await?,
+            };
             self.page = page.shares.into();
             let room = LIST_PAGE_MAX.saturating_sub(self.damaged.len());
             self.damaged.extend(page.damaged.into_iter().take(room));

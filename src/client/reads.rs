@@ -6,7 +6,7 @@ use crate::client::access::ReadAccess;
 use crate::client::calls::{self, Page};
 use crate::client::error::ClientError;
 use crate::client::link::Policy;
-use crate::client::listing::Listing;
+use crate::client::listing::{Listing, Lists};
 use crate::client::mutation::Mutation;
 use crate::client::replica::Replica;
 use crate::client::view::View;
@@ -102,7 +102,7 @@ impl Client {
     /// The account's shares, page by page behind the scenes; with `every_account` (for administrators) all of them.
     #[must_use]
     pub fn list(&self, every_account: bool) -> Listing {
-        Listing::new(self.clone(), every_account)
+        Listing::new(self.clone(), Lists::Shares { every_account })
     }
 
     /// Follows a share from a revision on; 0 means from the whole state.

@@ -1,12 +1,18 @@
-//! Administration to the wire and back: connections, which of them to close, and what a host counts.
+//! Administration to the wire and back: connections, which of them to close, which shares, and what a host counts.
+
+use std::time::Duration;
 
 use crate::contract::convert::ReadError;
 use crate::contract::error::{read_refusal, write_refusal};
-use crate::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::admin::{
+    BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
+};
 use crate::share::error::Refusal;
+use crate::share::id::AccountId;
 use crate::share::time::Timestamp;
 use crate::share_capnp::{
-    broadcast_filter, close_which, connection_info, connections_result, count_result, host_stats, stats_result,
+    broadcast_filter, close_which, connection_info, connections_result, count_result, erase_result, host_stats,
+    share_filter, stats_result,
 };
 
 /// Writes which connections to close.
@@ -60,6 +66,64 @@ pub fn read_filter(from: broadcast_filter::Reader<'_>) -> Result<BroadcastFilter
         door: said(text(from.get_door()?)?),
         state: said(text(from.get_state()?)?),
     })
+}
+
+/// Writes which shares an administrator looks for.
+pub fn write_share_filter(filter: &ShareFilter, mut to: share_filter::Builder<'_>) {
+    to.set_account(filter.account.as_ref().map_or("", AccountId::as_str));
+    to.set_older_than_ms(filter.older_than.map_or(0, |than| u64::try_from(than.as_millis()).unwrap_or(u64::MAX)));
+    to.set_larger_than_bytes(filter.larger_than.unwrap_or_default());
+    to.set_title(filter.title.as_deref().unwrap_or_default());
+}
+
+/// Reads which shares an administrator looks for.
+///
+/// # Errors
+/// A name that no account can have, or a malformed message.
+pub fn read_share_filter(from: share_filter::Reader<'_>) -> Result<ShareFilter, ReadError> {
+    let account = text(from.get_account()?)?;
+    let account = if account.is_empty() { None } else { Some(account.parse().map_err(Refusal::from)?) };
+    let said = |number: u64| (number != 0).then_some(number);
+    Ok(ShareFilter {
+        account,
+        older_than: said(from.get_older_than_ms()).map(Duration::from_millis),
+        larger_than: said(from.get_larger_than_bytes()),
+        title: Some(text(from.get_title()?)?).filter(|title| !title.is_empty()),
+    })
+}
+
+/// Writes what erasing an account came to.
+pub fn write_erased(result: &Result<Erased, Refusal>, mut to: erase_result::Builder<'_>) {
+    match result {
+        Ok(erased) => {
+            let mut facts = to.init_erased();
+            facts.set_deleted(erased.deleted);
+            facts.set_next_cursor(erased.next_cursor.as_deref().unwrap_or_default());
+            let mut failed = facts.init_failed(u32::try_from(erased.failed.len()).unwrap_or(u32::MAX));
+            for (at, share) in (0..).zip(&erased.failed) {
+                failed.set(at, share.as_str());
+            }
+        }
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
+    }
+}
+
+/// Reads what erasing an account came to.
+///
+/// # Errors
+/// A refusal, or a malformed message.
+pub fn read_erased(from: erase_result::Reader<'_>) -> Result<Erased, ReadError> {
+    match from.which().map_err(capnp::Error::from)? {
+        erase_result::Which::Erased(facts) => {
+            let failed = facts.get_failed()?.iter().map(|id| Ok(text(id?)?.parse().map_err(Refusal::from)?));
+            Ok(Erased {
+                deleted: facts.get_deleted(),
+                failed: failed.collect::<Result<_, ReadError>>()?,
+                next_cursor: Some(text(facts.get_next_cursor()?)?).filter(|cursor| !cursor.is_empty()),
+            })
+        }
+        erase_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
 }
 
 /// Writes how many.

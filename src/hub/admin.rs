@@ -1,4 +1,5 @@
-//! What administrators do: see who is connected, close connections, drain the host.
+//! What administrators do: see who is connected, close connections, drain the host; and with shares, in [`shares`]. What is about
+//! connections is about those of this host alone, what is about shares about all that the bucket holds.
 //!
 //! The doors ask for the scope `admin` before they come here; the program that the host is part of may always. Each action
 //! writes its line of the audit log when it is done. Sending and broadcasting are the pushes' matter.
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
+
+mod shares;
 
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal};
@@ -28,10 +31,7 @@ impl Hub {
     /// # Errors
     /// A cursor that is none, or more than 1,000 at once.
     pub fn connections(&self, cursor: &str, limit: usize) -> Result<ConnectionPage, Refusal> {
-        if limit > LIST_PAGE_MAX {
-            return Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit));
-        }
-        let limit = if limit == 0 { LIST_PAGE_DEFAULT } else { limit };
+        let limit = page_limit(limit)?;
         let after = match cursor {
             "" => 0,
             cursor => cursor.parse().map_err(|_| Refusal::invalid(0, "a cursor that no page gave"))?,
@@ -157,6 +157,15 @@ impl Hub {
             storage_failures: metrics.storage_failures.get(),
             draining: registry.is_shut(),
         }
+    }
+}
+
+/// How many are in a page for which this many were asked; 0: 100.
+pub(super) fn page_limit(limit: usize) -> Result<usize, Refusal> {
+    match limit {
+        0 => Ok(LIST_PAGE_DEFAULT),
+        limit if limit > LIST_PAGE_MAX => Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit)),
+        limit => Ok(limit),
     }
 }
 

@@ -7,14 +7,19 @@ use std::rc::Rc;
 
 use capnp::Error;
 
-use crate::contract::admin::{read_filter, read_which, write_connections, write_count, write_stats};
+use crate::contract::admin::{
+    read_filter, read_share_filter, read_which, write_connections, write_count, write_erased, write_stats,
+};
 use crate::contract::push::read_action;
+use crate::contract::visibility::write_visibility_set;
 use crate::hub::access::Principal;
 use crate::hub::audit::{self, By};
 use crate::rpc::caller::{Caller, Held};
-use crate::rpc::gateway::refusal_or_fault;
+use crate::rpc::gateway::{refusal_or_fault, text, write_page};
+use crate::rpc::share::write_deleted;
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
+use crate::share::visibility::Visibility;
 use crate::share_capnp::admin;
 use crate::wire::guard::guard;
 
@@ -62,12 +67,10 @@ impl admin::Server for AdminObject {
     ) -> Result<(), Error> {
         let sent = || {
             let params = params.get()?;
-            let account = params.get_account()?.to_str().map_err(|_| Refusal::invalid(0, NOT_UTF_8))?;
-            let account = account.parse().map_err(Refusal::from)?;
+            let account = text(params.get_account()?)?.parse().map_err(Refusal::from)?;
             let action = read_action(params.get_action()?)?;
             let reached = self.caller.hub.admin_send(&self.who, &account, &action)?;
-            let by = By::Connection(&self.caller.entry, Some(&self.who));
-            audit::administered(by, "send_to_account", account.as_str(), reached);
+            audit::administered(self.by(), "send_to_account", account.as_str(), reached);
             Ok(reached)
         };
         write_count(&refusal_or_fault(sent())?, results.get().init_result());
@@ -86,8 +89,7 @@ impl admin::Server for AdminObject {
             let except: Vec<String> = except.collect::<Result<_, Error>>()?;
             let filter = read_filter(params.get_filter()?)?;
             let reached = self.caller.hub.admin_broadcast(&self.who, &action, &except, &filter)?;
-            let by = By::Connection(&self.caller.entry, Some(&self.who));
-            audit::administered(by, "broadcast", "everybody", reached);
+            audit::administered(self.by(), "broadcast", "everybody", reached);
             Ok(reached)
         };
         write_count(&refusal_or_fault(sent())?, results.get().init_result());
@@ -106,6 +108,62 @@ impl admin::Server for AdminObject {
         write_stats(&Ok(self.caller.hub.stats()), results.get().init_result());
         Ok(())
     }
+
+    async fn shares(
+        self: Rc<Self>,
+        params: admin::SharesParams,
+        mut results: admin::SharesResults,
+    ) -> Result<(), Error> {
+        let found = async {
+            let params = params.get()?;
+            let filter = read_share_filter(params.get_filter()?)?;
+            let (cursor, limit) = (text(params.get_cursor()?)?, params.get_limit() as usize);
+            Ok(self.caller.hub.find_shares(self.by(), &filter, cursor, limit).await?)
+        };
+        write_page(&refusal_or_fault(found.await)?, results.get().init_result());
+        Ok(())
+    }
+
+    async fn hide_share(
+        self: Rc<Self>,
+        params: admin::HideShareParams,
+        mut results: admin::HideShareResults,
+    ) -> Result<(), Error> {
+        let hidden = async { Ok(self.caller.hub.hide_share(self.by(), text(params.get()?.get_share_id()?)?).await?) };
+        let hidden = refusal_or_fault(hidden.await)?.map(|()| Visibility::Grant);
+        write_visibility_set(&hidden, results.get().init_result());
+        Ok(())
+    }
+
+    async fn delete_share(
+        self: Rc<Self>,
+        params: admin::DeleteShareParams,
+        mut results: admin::DeleteShareResults,
+    ) -> Result<(), Error> {
+        let deleted =
+            async { Ok(self.caller.hub.delete_share(self.by(), text(params.get()?.get_share_id()?)?).await?) };
+        write_deleted(&refusal_or_fault(deleted.await)?, results.get().init_result());
+        Ok(())
+    }
+
+    async fn erase_account(
+        self: Rc<Self>,
+        params: admin::EraseAccountParams,
+        mut results: admin::EraseAccountResults,
+    ) -> Result<(), Error> {
+        let erased = async {
+            let params = params.get()?;
+            let account = text(params.get_account()?)?.parse().map_err(Refusal::from)?;
+            Ok(self.caller.hub.erase_account(self.by(), &account, text(params.get_cursor()?)?).await?)
+        };
+        write_erased(&refusal_or_fault(erased.await)?, results.get().init_result());
+        Ok(())
+    }
 }
 
-const NOT_UTF_8: &str = "a text that is not UTF-8";
+impl AdminObject {
+    /// For the audit log.
+    fn by(&self) -> By<'_> {
+        By::Connection(&self.caller.entry, Some(&self.who))
+    }
+}

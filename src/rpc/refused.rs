@@ -135,5 +135,9 @@ impl admin::Server for Refused {
         broadcast(admin::BroadcastParams, admin::BroadcastResults);
         drain(admin::DrainParams, admin::DrainResults);
         stats(admin::StatsParams, admin::StatsResults);
+        shares(admin::SharesParams, admin::SharesResults);
+        hide_share(admin::HideShareParams, admin::HideShareResults);
+        delete_share(admin::DeleteShareParams, admin::DeleteShareResults);
+        erase_account(admin::EraseAccountParams, admin::EraseAccountResults);
     }
 }

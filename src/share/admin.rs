@@ -1,5 +1,8 @@
 //! What administrators see of a host and tell it, the same on both ends of the wire.
 
+use std::time::Duration;
+
+use crate::share::id::{AccountId, ShareId};
 use crate::share::time::Timestamp;
 
 /// Which connections to close.
@@ -72,6 +75,39 @@ pub struct ConnectionPage {
     /// The connections, the oldest first.
     pub connections: Vec<ConnectionInfo>,
     /// Where the next page begins; `None` after the last.
+    pub next_cursor: Option<String>,
+}
+
+/// Which shares an administrator looks for. What is `None` lets every share through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ShareFilter {
+    /// Those of this account.
+    pub account: Option<AccountId>,
+    /// Those that were created longer ago than this, by the host's clock.
+    pub older_than: Option<Duration>,
+    /// Those that hold more bytes of keys and texts than this.
+    pub larger_than: Option<u64>,
+    /// Those whose title has this text in it, in capitals or not. At most
+    /// [`TITLE_TEXT_BYTES_MAX`](crate::share::limits::TITLE_TEXT_BYTES_MAX).
+    pub title: Option<String>,
+}
+
+impl ShareFilter {
+    /// Whether it asks for what only a share itself tells, or a listing once the share was folded.
+    #[must_use]
+    pub fn looks_inside(&self) -> bool {
+        self.larger_than.is_some() || self.title.is_some()
+    }
+}
+
+/// What one call of erasing an account came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Erased {
+    /// Shares that were deleted.
+    pub deleted: u64,
+    /// Shares that could not be deleted now; the host's log says why.
+    pub failed: Vec<ShareId>,
+    /// Where to go on; `None`: there is no more.
     pub next_cursor: Option<String>,
 }
 

@@ -61,6 +61,9 @@ pub const CAPABILITIES_HELD_MAX: usize = 1_024;
 /// Milliseconds that a share may be given to live, unless it is to stay: 100 years, so that no sum of times overflows.
 pub const SHARE_TTL_MS_MAX: u64 = 36_525 * 24 * 60 * 60 * 1_000;
 
+/// Bytes of the text that an administrator looks for in titles.
+pub const TITLE_TEXT_BYTES_MAX: usize = 256;
+
 /// Entries in one page of a listing.
 pub const LIST_PAGE_MAX: usize = 1_000;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a scene names what it expects and fails on everything else")]
 
 mod access;
+mod admin_shares;
 mod architecture;
 mod browser;
 mod calls;

@@ -61,9 +61,12 @@ fn an_account_does_with_its_share_what_its_secret_lets_do() {
         assert_eq!(own.sync(part("q", "y")).await.unwrap().sync_count, 2);
         own.queue(part("r", "z")).await.unwrap();
         own.flush().await.unwrap();
+        // The host that was not told looks once a second.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(created.info().await.unwrap().sync_count, 3);
         own.set_visibility(Visibility::Link).await.unwrap();
         assert!(own.set_expiry(Some(HOUR)).await.unwrap().is_some());
+        tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(created.info().await.unwrap().visibility, Visibility::Link);
 
         let reads = own.narrow_to_read(None);

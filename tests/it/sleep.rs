@@ -49,7 +49,7 @@ impl Pair {
         let laptop = Scene::builder().store(Arc::clone(&line) as _).seed(1).clock(clock.clone()).build();
         let other = Scene::builder().store(Arc::clone(&objects)).seed(2).build();
         let share = laptop.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let (id, secret) = (share.id().clone(), share.secret().clone());
+        let (id, secret) = (share.id().clone(), share.secret().unwrap().clone());
         let pair = Self { objects, line, clock, laptop, other, id, secret };
         for n in 1..=2 {
             assert_eq!(pair.sync(pair.laptop.host().hub(), n).await.sync_count, n);

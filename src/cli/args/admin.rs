@@ -7,6 +7,7 @@ use capshare::share::id::{AccountId, BadName};
 use clap::{Args, Subcommand};
 
 use crate::cli::args::Host;
+use crate::cli::settings::granted;
 
 /// Administers a host.
 #[derive(Args)]
@@ -17,17 +18,24 @@ pub(crate) struct AdminArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum AdminCommand {
-    /// List the connections, the oldest first
+    /// List shares of all accounts, of every host over the bucket
+    Shares(AdminShares),
+    /// Hide a share from whoever has no more than its link or another account: its visibility becomes grant. Its owner may show
+    /// it again
+    Hide(AdminHide),
+    /// Delete a share for good, or with --account all shares of an account. The account's tokens stay: see `capshare token revoke`
+    Rm(AdminRemove),
+    /// List the connections of this one host, the oldest first
     Connections(AdminConnections),
-    /// Close connections for good (close code 4001) and say how many they were. Their credentials stay valid
+    /// Close connections of this one host for good (close code 4001) and say how many they were. Their credentials stay valid
     Close(AdminClose),
-    /// Tell every connection of an account something, and say how many it reached
+    /// Tell every connection that an account has at this one host something, and say how many it reached
     Send(AdminSend),
-    /// Tell every connection something, and say how many it reached
+    /// Tell every connection of this one host something, and say how many it reached
     Broadcast(AdminBroadcast),
-    /// Show what the host counts
+    /// Show what this one host counts
     Stats(AdminStats),
-    /// Have the host take no more connections, and tell those there are to come back elsewhere
+    /// Have this one host take no more connections, and tell those there are to come back elsewhere
     Drain(AdminDrain),
 }
 
@@ -49,6 +57,52 @@ impl From<AdminHost> for Host {
     fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
         Self { to, token: None, token_file, timeout }
     }
+}
+
+/// Lists shares.
+#[derive(Args)]
+pub(crate) struct AdminShares {
+    /// Only those of this account
+    #[arg(long, value_name = "NAME", value_parser = account)]
+    pub(crate) account: Option<AccountId>,
+    /// Only those that were created longer ago than this, such as 90d, by the host's clock
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) older_than: Option<Duration>,
+    /// Only those that hold more than this, such as 10MiB
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) larger_than: Option<u64>,
+    /// Only those that have this text in their title, in capitals or not
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Hides a share.
+#[derive(Args)]
+pub(crate) struct AdminHide {
+    /// The share
+    #[arg(value_name = "ID|URL")]
+    pub(crate) share: String,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
+}
+
+/// Deletes shares.
+#[derive(Args)]
+pub(crate) struct AdminRemove {
+    /// The share
+    #[arg(value_name = "ID|URL", required_unless_present = "account", conflicts_with = "account")]
+    pub(crate) share: Option<String>,
+    /// All shares of this account, those included that it creates meanwhile. It is said how many there are, and without --yes
+    /// nothing is deleted. What was cut off is gone on with by saying it again
+    #[arg(long, value_name = "NAME", value_parser = account)]
+    pub(crate) account: Option<AccountId>,
+    /// Delete all shares of the account
+    #[arg(long, requires = "account")]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
 }
 
 /// Lists connections.
@@ -150,6 +204,11 @@ fn fact(text: &str) -> Result<Where, String> {
 
 fn account(text: &str) -> Result<AccountId, BadName> {
     text.parse()
+}
+
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    let bytes = granted::amount(text).flatten();
+    bytes.ok_or("write a number of bytes, with KiB, MiB, GiB or TiB if you like")
 }
 
 /// Shows what a host counts.

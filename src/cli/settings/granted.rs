@@ -120,7 +120,7 @@ fn account(name: &str, section: AccountSection, default: Quota) -> Result<(Accou
 
 /// `Some(None)`: no limit.
 #[expect(clippy::option_option, reason = "no amount, and the amount none")]
-fn amount(text: &str) -> Option<Option<u64>> {
+pub(crate) fn amount(text: &str) -> Option<Option<u64>> {
     const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
     if text == "none" {
         return Some(None);

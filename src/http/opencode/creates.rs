@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::hub::access::Principal;
+use crate::hub::audit::By;
 use crate::hub::room::Room;
 use crate::hub::{Hub, Terms};
 use crate::share::error::Refusal;
@@ -73,7 +74,7 @@ impl Creates {
         session: &SessionId,
     ) -> Result<Given, Refusal> {
         who.may_write()?;
-        let Some(slot) = self.slot(who, from, session) else { return fresh(hub, who, session).await };
+        let Some(slot) = self.slot(who, from, session) else { return fresh(hub, who, from, session).await };
         let mut slot = slot.lock().await;
         if let Some((_, given)) = slot.as_ref().filter(|(at, _)| at.elapsed() < WINDOW)
             && let Ok(room) = hub.open(given.id.as_str(), &given.secret).await
@@ -81,7 +82,7 @@ impl Creates {
         {
             return Ok(given.clone());
         }
-        let given = fresh(hub, who, session).await?;
+        let given = fresh(hub, who, from, session).await?;
         *slot = Some((Instant::now(), given.clone()));
         Ok(given)
     }
@@ -124,8 +125,9 @@ async fn shows_nothing(room: &Arc<Room>) -> Result<bool, Refusal> {
     room.read(|state| state.sync_count() == 0)
 }
 
-async fn fresh(hub: &Hub, who: &Principal, session: &SessionId) -> Result<Given, Refusal> {
-    let created = hub.create(who, session, None, Terms::default()).await?;
+async fn fresh(hub: &Hub, who: &Principal, from: Option<IpAddr>, session: &SessionId) -> Result<Given, Refusal> {
+    let by = By::Request(from, Some(who));
+    let created = hub.create_by(by, who, session, None, Terms::default()).await?;
     let first_of_strangers = created.first_of_strangers;
     Ok(Given { id: created.id, url: created.url, secret: created.secret, first_of_strangers })
 }

@@ -54,6 +54,14 @@ pub struct DamagedClaim {
     pub error: StoreError,
 }
 
+impl ClaimListing {
+    /// The place in a listing after this line.
+    #[must_use]
+    pub fn place(&self) -> ListCursor {
+        ListCursor { account: self.account.clone(), session: self.session.clone() }
+    }
+}
+
 /// A place in a listing: after this session's claim. As text, `<account>/<session>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListCursor {

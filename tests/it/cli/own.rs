@@ -1,5 +1,8 @@
 //! A share of one's own from any machine: the program with the account's credential, and no secret.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use super::program::{EXPORT, Home, files};
@@ -46,6 +49,19 @@ fn an_owner_needs_a_credential_and_no_secret_on_another_machine() {
     run(&["info", id]).ends_with(3);
     assert_eq!(files(&other.path(".local")).len(), 0, "nothing was kept here");
 
+    // By HTTP there is an address and no connection.
+    let address = host.url.strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(address).unwrap();
+    let body = r#"{"sessionID": "ses_http"}"#;
+    let head =
+        format!("POST /api/shares HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {BOBS}\r\nConnection: close");
+    let length = body.len();
+    let json = "Content-Type: application/json";
+    socket.write_all(format!("{head}\r\n{json}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
     host.program.signal("-TERM");
     let said = host.program.wait().ends_with(0).everything();
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -53,7 +69,7 @@ fn an_owner_needs_a_credential_and_no_secret_on_another_machine() {
     let of = |event: &str| audit.iter().filter(|line| line["event"] == event).collect::<Vec<_>>();
     let admitted: Vec<_> = of("admitted").into_iter().map(|line| &line["connection"]).collect();
     for event in ["share_created", "granted", "revoked", "visibility_set", "expiry_set", "share_deleted"] {
-        let lines = of(event);
+        let lines: Vec<_> = of(event).into_iter().filter(|line| line["share"] == id).collect();
         assert_eq!(lines.len(), 1, "{event}: {lines:?}");
         let line = lines[0];
         assert_eq!(
@@ -63,6 +79,9 @@ fn an_owner_needs_a_credential_and_no_secret_on_another_machine() {
         );
         assert!(line["address"] == "127.0.0.1" && admitted.contains(&&line["connection"]), "{line}");
     }
+    let by_http: Vec<_> = of("share_created").into_iter().filter(|line| line["owner"] == "bob").collect();
+    let from = by_http.iter().map(|line| (&line["connection"], &line["address"], &line["account"])).collect::<Vec<_>>();
+    assert_eq!(from, [(&json!(""), &json!("127.0.0.1"), &json!("bob"))]);
     let tried = of("refused").into_iter().filter(|line| line["action"] == "own_share").collect::<Vec<_>>();
     for account in ["ann", "bob"] {
         let is_of_account = |line: &&&Value| line["account"] == account && line["credential"] == "key";

@@ -159,7 +159,7 @@ async fn a_create_by_rpc_without_a_credential_is_a_share_of_its_own() {
         assert!(id != share.id() && !others[..at].contains(id));
     }
     assert!(!again.existed() && share.info().await.unwrap().sync_count == 1);
-    let opened = client.open(share.id(), share.secret()).await.unwrap();
+    let opened = client.open(share.id(), share.secret().unwrap()).await.unwrap();
     assert_eq!(opened.sync(items::part("q", "more")).await.unwrap().sync_count, 2);
 }
 
