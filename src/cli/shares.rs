@@ -204,30 +204,27 @@ impl Owned {
 /// What it means that the credential alone did not do.
 async fn not_owned(target: &Target, id: &ShareId, error: &ClientError) -> Failure {
     let advice = "no secret of it that is good is kept here: give its secret, or a token of link --full, by CAPSHARE_SECRET or --secret";
-    let failure = target.failure(error);
-    match error.refusal() {
+    let (failure, host) = (target.failure(error), &target.host);
+    if is_not_found(error) {
         // The host does not say whether a share of another account is there; a look does, for who may have one.
-        Some(Refusal::NotFound { .. }) => match target.client.info(id).await {
-            Err(error) if matches!(error.refusal(), Some(Refusal::NotFound { .. })) => failure,
-            _ => {
-                let host = &target.host;
-                let message = format!("share {id} at {host} is not of the account of this credential, and {advice}");
-                Failure::new(Exit::Unauthorized, message)
-            }
-        },
-        Some(Refusal::Unauthorized { .. }) => {
-            let message = format!("{}; or {advice}", failure.message());
-            failure.saying(message)
+        if target.client.info(id).await.is_err_and(|error| is_not_found(&error)) {
+            return failure;
         }
-        Some(Refusal::NotYet { .. }) => {
-            let message = format!(
-                "the host {} is older than this program and asks for a share's secret, and {advice}",
-                target.host
-            );
-            Failure::new(Exit::Unauthorized, message)
-        }
-        _ => failure,
+        let message = format!("share {id} at {host} is not of the account of this credential, and {advice}");
+        Failure::new(Exit::Unauthorized, message)
+    } else if matches!(error.refusal(), Some(Refusal::Unauthorized { .. })) {
+        let message = format!("{}; or {advice}", failure.message());
+        failure.saying(message)
+    } else if matches!(error.refusal(), Some(Refusal::NotYet { .. })) {
+        let message = format!("the host {host} is older than this program and asks for a share's secret, and {advice}");
+        Failure::new(Exit::Unauthorized, message)
+    } else {
+        failure
     }
+}
+
+fn is_not_found(error: &ClientError) -> bool {
+    matches!(error.refusal(), Some(Refusal::NotFound { .. }))
 }
 
 /// RFC 3339, in UTC.

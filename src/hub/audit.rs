@@ -76,7 +76,7 @@ impl<'a> From<&'a Pass> for Through<'a> {
 impl<'a> By<'a> {
     fn fields(self) -> (&'a str, String, &'a str, &'static str, &'a str) {
         let (connection, address, who) = match self {
-            Self::Connection(entry, who) => (entry.id.as_str(), entry.address.get().copied(), who),
+            Self::Connection(entry, who) => (entry.id.as_str(), entry.address, who),
             Self::Request(address, who) => ("", address, who),
             Self::Host => ("host", None, None),
         };
@@ -119,9 +119,10 @@ pub(crate) fn denied(by: By<'_>, action: &str, share: Option<&ShareId>, refusal:
 
 /// A refusal for the log. The id of a share that is not there is whatever was sent, perhaps what should have been kept.
 fn reason(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::NotFound { .. } | Refusal::RouteMismatch { .. } => "there is no such share".to_owned(),
-        refusal => refusal.to_string(),
+    if matches!(refusal, Refusal::NotFound { .. } | Refusal::RouteMismatch { .. }) {
+        "there is no such share".to_owned()
+    } else {
+        refusal.to_string()
     }
 }
 

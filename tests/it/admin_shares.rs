@@ -242,7 +242,7 @@ fn an_account_is_erased_page_by_page_and_again_for_what_came_meanwhile() {
 
         // The host that was not told looks once a second.
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(refusal(late.info().await), Refusal::not_found(late.id().as_str()));
+        assert_eq!(refusal(ann.info(late.id()).await), Refusal::not_found(late.id().as_str()));
         assert_eq!(kept.info().await.unwrap().sync_count, 1);
         let listed: BTreeSet<_> = found(&root, ShareFilter::default()).await.into_iter().collect();
         assert_eq!(listed, BTreeSet::from(["ann s219".to_owned(), "bob s150".to_owned()]));

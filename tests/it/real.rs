@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use capshare::hub::access::SingleAccount;
 use object_store::memory::InMemory;
+use tempfile::TempDir;
 
 use crate::support::door::{ANNS_KEY, BOBS_KEY, Served};
 use crate::support::install::{self, debian};
@@ -24,8 +25,8 @@ const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");
 #[test]
 fn a_python_client_calls_every_method() {
     let host = Program::open();
-    python(&host.address, &["every_method", "large"]);
-    python(&host.address, &["--cut", "every_method", "large"]);
+    python(&host.address, &["--admin", &host.admin, "every_method", "large"]);
+    python(&host.address, &["--admin", &host.admin, "--cut", "every_method", "large"]);
 }
 
 /// S82: by a token in the header, and in-band for clients that cannot set headers.
@@ -48,7 +49,7 @@ fn what_a_python_client_does_by_mistake_harms_nobody_else() {
 #[test]
 fn a_cpp_client_calls_every_method() {
     let host = Program::open();
-    cpp(&host.address, &[]);
+    cpp(&host.address, &["--admin", &host.admin]);
 }
 
 /// S82: the same with a token in the header.
@@ -80,26 +81,41 @@ async fn pinged(client: impl FnOnce(&str) + Send + 'static) {
     assert!(host.host.shutdown().await, "what they did ended with them");
 }
 
-/// The built program as a host over memory, on a free port; ended when dropped.
+/// The built program as a host on a free port; ended when dropped.
 struct Program {
     process: Child,
     address: String,
+    /// A token of its store that administers; empty where it has none.
+    admin: String,
+    _store: TempDir,
 }
 
 impl Program {
+    /// For this machine, with a token of its store for whoever administers.
     fn open() -> Self {
-        Self::start(&[])
+        let store = tempfile::tempdir().expect("a folder");
+        let made = Command::new(env!("CARGO_BIN_EXE_capshare"))
+            .env_clear()
+            .args(["token", "create", "--account", "ops", "--scope", "admin", "--store"])
+            .arg(store.path())
+            .output()
+            .expect("the program starts");
+        let admin = String::from_utf8(made.stdout).expect("a token is text").trim().to_owned();
+        assert!(admin.starts_with("captok_"), "{}", String::from_utf8_lossy(&made.stderr));
+        Self::start(store, admin, &[])
     }
 
     fn with_keys() -> Self {
-        Self::start(&[&format!("--key=ann={ANNS_KEY}"), &format!("--key=bob={BOBS_KEY}")])
+        let store = tempfile::tempdir().expect("a folder");
+        Self::start(store, String::new(), &[&format!("--key=ann={ANNS_KEY}"), &format!("--key=bob={BOBS_KEY}")])
     }
 
-    fn start(arguments: &[&str]) -> Self {
+    fn start(store: TempDir, admin: String, arguments: &[&str]) -> Self {
         // Without the environment, which may have settings of its own.
         let mut process = Command::new(env!("CARGO_BIN_EXE_capshare"))
             .env_clear()
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", "memory:", "--json", "--log", "warn"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--json", "--log", "warn", "--store"])
+            .arg(store.path())
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
@@ -108,7 +124,7 @@ impl Program {
         BufReader::new(process.stdout.take().expect("piped")).read_line(&mut line).expect("the program says a line");
         let said: serde_json::Value = serde_json::from_str(&line).expect("the line is JSON");
         let address = said["address"].as_str().expect("the line has the address").to_owned();
-        Self { process, address }
+        Self { process, address, admin, _store: store }
     }
 }
 

@@ -98,8 +98,8 @@ pub(crate) struct AdminRemove {
     /// nothing is deleted. What was cut off is gone on with by saying it again
     #[arg(long, value_name = "NAME", value_parser = account)]
     pub(crate) account: Option<AccountId>,
-    /// Delete all shares of the account
-    #[arg(long, requires = "account")]
+    /// With --account: delete them
+    #[arg(long)]
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) host: AdminHost,

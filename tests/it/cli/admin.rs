@@ -164,9 +164,7 @@ fn an_administrator_finds_hides_deletes_and_erases_and_the_audit_log_says_so() {
     assert_eq!((&erased[0]["count"], &erased[1]["deleted"], &erased[1]["failed"]), (&2.into(), &2.into(), &json!([])));
     let again = admin(&["rm", "--account", "ann", "--yes"]).ends_with(0).objects();
     assert_eq!((&again[0]["count"], &again[1]["deleted"]), (&0.into(), &0.into()));
-    for wrong in
-        [&["rm"][..], &["rm", &one, "--account", "ann"], &["rm", &one, "--yes"], &["shares", "--larger-than", "x"]]
-    {
+    for wrong in [&["rm"][..], &["rm", "--yes"], &["rm", &one, "--account", "ann"], &["shares", "--larger-than", "x"]] {
         admin(wrong).ends_with(2);
     }
     for refused in [&["shares"][..], &["hide", &two], &["rm", &two], &["rm", "--account", "ann", "--yes"]] {

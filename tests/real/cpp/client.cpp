@@ -1,6 +1,6 @@
 // A client of capshare that shares no code with it: the official C++ library over its own WebSocket stream.
 //
-//     client HOST:PORT [--token TOKEN] [--ping]
+//     client HOST:PORT [--token TOKEN] [--admin TOKEN] [--ping]
 //
 // It calls every method of the contract, passes callbacks, and goes to the limit of a message and past it. The exit code
 // is 0 if all held. Written for libcapnp 0.9.2 (Debian 12), the first with this stream being 0.9.
@@ -87,6 +87,8 @@ class PingingStream final : public kj::AsyncIoStream {
 struct Options {
   const char* address;
   const char* token = nullptr;
+  // Of an administrator, to be shown in-band.
+  const char* admin = nullptr;
   bool ping = false;
 };
 
@@ -373,6 +375,13 @@ class Client {
     auto viewed = get(viewing.send());
     CHECK(viewed.getResult().isInfo() && readAll(viewed.getView()) == readAll(share));
 
+    // The same by its account's credential, without its secret.
+    auto owning = rpc.ownShareRequest();
+    owning.setShareId(id);
+    auto own = get(owning.send());
+    CHECK(own.getResult().getInfo().getId() == id);
+    CHECK(get(own.getShare().grantsRequest().send()).getResult().isGrants());
+
     grants(rpc, share);
     administration(rpc);
     refusals(rpc, share, id);
@@ -426,13 +435,33 @@ class Client {
     CHECK(offered.getResult().isRegistered());
     auto administered = get(rpc.adminRequest().send());
     auto admin = administered.getAdmin();
-    if (options.token) {
-      CHECK(administered.getResult().getRefused().isUnauthorized());
-      CHECK(get(admin.connectionsRequest().send()).getResult().getRefused().isUnauthorized());
-      CHECK(get(admin.drainRequest().send()).getResult().getRefused().isUnauthorized());
-      return;
-    }
-    CHECK(administered.getResult().isAdmitted());
+    // Whoever shows nothing, or no token of an administrator, is none.
+    CHECK(administered.getResult().getRefused().isUnauthorized());
+    CHECK(get(admin.connectionsRequest().send()).getResult().getRefused().isUnauthorized());
+    CHECK(get(admin.drainRequest().send()).getResult().getRefused().isUnauthorized());
+    CHECK(get(admin.deleteShareRequest().send()).getResult().getRefused().isUnauthorized());
+    if (!options.admin) return;
+    auto authenticate = rpc.authenticateRequest();
+    authenticate.setToken(options.admin);
+    auto administrator = get(get(authenticate.send()).getRpc().adminRequest().send());
+    CHECK(administrator.getResult().isAdmitted());
+    admin = administrator.getAdmin();
+    auto shares = admin.sharesRequest();
+    shares.initFilter().setTitle("no title has this in it");
+    CHECK(get(shares.send()).getResult().getPage().getShares().size() == 0);
+    auto create = rpc.createShareRequest();
+    create.setSessionId("cpp-to-be-deleted");
+    auto created = get(create.send());
+    auto unwanted = created.getResult().getCreated().getId();
+    auto hide = admin.hideShareRequest();
+    hide.setShareId(unwanted);
+    CHECK(get(hide.send()).getResult().getVisibility() == Visibility::GRANT);
+    auto remove = admin.deleteShareRequest();
+    remove.setShareId(unwanted);
+    CHECK(get(remove.send()).getResult().isDeleted());
+    auto erase = admin.eraseAccountRequest();
+    erase.setAccount("nobody");
+    CHECK(get(erase.send()).getResult().getErased().getDeleted() == 0);
     CHECK(get(admin.connectionsRequest().send()).getResult().getPage().getConnections().size() >= 1);
     auto broadcast = admin.broadcastRequest();
     broadcast.initAction().setNotice("hello");
@@ -679,6 +708,7 @@ int main(int count, char** arguments) {
   for (int at = 2; at < count; ++at) {
     if (!strcmp(arguments[at], "--ping")) options.ping = true;
     if (!strcmp(arguments[at], "--token") && at + 1 < count) options.token = arguments[++at];
+    if (!strcmp(arguments[at], "--admin") && at + 1 < count) options.admin = arguments[++at];
   }
   auto failed = kj::runCatchingExceptions([&]() {
     auto io = kj::setupAsyncIo();

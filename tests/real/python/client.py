@@ -1,6 +1,6 @@
 """A client of capshare that shares no code with it: pycapnp, over a WebSocket, with the schema file and nothing else.
 
-    client.py --schema share.capnp --url ws://HOST/rpc/share [--token T] [--cut] [--ping-interval S] SCENE...
+    client.py --schema share.capnp --url ws://HOST/rpc/share [--token T] [--admin T] [--cut] [--ping-interval S] SCENE...
 
 Each scene is a function below that connects, asserts and closes; afterwards the host must be at rest, as its metrics
 tell. The exit code is 0 if all held. Scenes do not disturb one another, but expect a host that nobody else uses.
@@ -28,6 +28,7 @@ class World:
         self.schema = capnp.load(options.schema)
         self.url = options.url
         self.token = options.token
+        self.admin = options.admin
         self._ways = {"cut": options.cut, "ping_interval": options.ping_interval}
         self.called = set()
 
@@ -296,6 +297,10 @@ async def every_method(world):
         refusal((answer := await expired.info()).result, "unauthorized")
         refusal((answer := await expired.read(since=0, cursor=0)).result, "unauthorized")
         refusal((answer := await expired.watch(observer=follower_of(), since=0)).result, "unauthorized")
+        own = (opened_own := await rpc.ownShare(shareId=id)).share
+        assert facts(opened_own.result, "info").revision == 14
+        assert list(facts((answer := await own.grants()).result, "grants")) == []
+        assert refusal((answer := await rpc.ownShare(shareId="a" * 26)).result, "notFound") == "a" * 26
         view = (viewed := await rpc.viewShare(shareId=id)).view
         assert facts(viewed.result, "info").revision == 14
         assert (await read_all(view))[0] == (await read_all(share))[0]
@@ -326,7 +331,7 @@ async def every_method(world):
         facts(offered.result, "registered")
         administered = await rpc.admin()
         admin = world.seen(administered.admin)
-        if world.token:
+        if not world.admin:
             why = "unauthorized"
             refusal(administered.result, why)
             refusal((answer := await admin.connections(cursor="", limit=1)).result, why)
@@ -335,8 +340,28 @@ async def every_method(world):
             refusal((answer := await admin.broadcast(action={"notice": "x"}, filter={}, **{"except": []})).result, why)
             refusal((answer := await admin.stats()).result, why)
             refusal((answer := await admin.drain(deadline=0)).result, why)
+            refusal((answer := await admin.shares(filter={}, cursor="", limit=1)).result, why)
+            refusal((answer := await admin.hideShare(shareId=id)).result, why)
+            refusal((answer := await admin.deleteShare(shareId=id)).result, why)
+            refusal((answer := await admin.eraseAccount(account=account, cursor="")).result, why)
         else:
+            # Whoever shows nothing is no administrator.
+            refusal(administered.result, "unauthorized")
+            root = (answer := await rpc.authenticate(token=world.admin)).rpc
+            facts(answer.result, "account")
+            administered = await root.admin()
+            admin = world.seen(administered.admin)
             facts(administered.result, "admitted")
+            page = facts((answer := await admin.shares(filter={"account": account}, cursor="", limit=1000)).result, "page")
+            assert (id, account) in [(share.id, share.account) for share in page.shares]
+            page = facts((answer := await admin.shares(filter={"title": "no title has this in it"}, cursor="", limit=9)).result, "page")
+            assert not list(page.shares)
+            unwanted = facts((answer_unwanted := await rpc.createShare(sessionId="py-to-be-deleted")).result, "created").id
+            assert str(facts((answer := await admin.hideShare(shareId=unwanted)).result, "visibility")) == "grant"
+            facts((answer := await admin.deleteShare(shareId=unwanted)).result, "deleted")
+            assert refusal((answer := await admin.deleteShare(shareId=unwanted)).result, "notFound") == unwanted
+            erased = facts((answer := await admin.eraseAccount(account="nobody", cursor="")).result, "erased")
+            assert (erased.deleted, list(erased.failed), erased.nextCursor) == (0, [], "")
             page = facts((answer := await admin.connections(cursor="", limit=9)).result, "page")
             assert welcome.connectionId in [connection.id for connection in page.connections]
             assert facts((answer := await admin.close(which={"token": "nobodys"})).result, "count") == 0
@@ -429,6 +454,7 @@ async def credentials(world):
                 rpc.deleteShare(shareId="x", secret="x"),
                 rpc.openShare(shareId="x", secret="x"),
                 rpc.viewShare(shareId="a" * 26),
+                rpc.ownShare(shareId="a" * 26),
                 rpc.listShares(cursor="", limit=0, everyAccount=False),
                 rpc.offerSink(sink=sink_of()),
                 rpc.restore(token="x"),
@@ -717,6 +743,7 @@ if __name__ == "__main__":
     parser.add_argument("--schema", required=True)
     parser.add_argument("--url", required=True)
     parser.add_argument("--token")
+    parser.add_argument("--admin", help="a token of an administrator, shown in-band")
     parser.add_argument("--cut", action="store_true")
     parser.add_argument("--ping-interval", type=float, default=20)
     parser.add_argument("scenes", nargs="+", choices=SCENES)

@@ -94,7 +94,7 @@ async fn begin(stage: &Stage, desk: &Desk, dice: &Dice) -> Result<Handle, String
         match made {
             Ok(share) => {
                 stage.world.tell(format_args!("writer {writer} has {}", share.id()));
-                stage.has_share(share.id(), share.secret())?;
+                stage.has_share(share.id(), share.secret().ok_or("a share that was created has no secret")?)?;
                 return Ok(Handle { share, writer, is_large: false });
             }
             Err(error) if may_be_told(&error) => rest(dice).await,
