@@ -73,8 +73,8 @@ fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> Refusal {
     }
 }
 
-/// S88: an administrator finds anybody's shares by account, age, size and title, at a host that has never read them and before any
-/// of them was folded, and page by page.
+/// S88: an administrator finds anybody's shares by account, age, size and title, at a host that has never read them, and page by
+/// page.
 #[test]
 fn an_administrator_finds_shares_by_account_age_size_and_title() {
     run(async {
@@ -139,7 +139,8 @@ fn an_administrator_finds_shares_by_account_age_size_and_title() {
     });
 }
 
-/// S88: more shares than a page may have are listed all the same, and one that cannot be read takes no other along.
+/// S88: more shares than a page may have are listed all the same; one that was never folded is found by its title, and one that cannot
+/// be read takes no other along.
 #[test]
 fn an_administrator_sees_past_a_thousand_shares_and_past_a_damaged_one() {
     run(async {
