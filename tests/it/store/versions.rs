@@ -154,7 +154,7 @@ async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::hub::room::Room>
 }
 
 fn account() -> SingleAccount {
-    SingleAccount::new("ann@example.org".parse().unwrap())
+    SingleAccount::of_this_machine("ann@example.org".parse().unwrap())
 }
 
 fn who() -> Principal {

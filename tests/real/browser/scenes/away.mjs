@@ -92,7 +92,9 @@ export default async function () {
   const elsewhere = await producer(named, "ses_elsewhere", syncs[0].map(item => ({ ...item })))
   let sockets = 0
   named.network.instead = head => void (sockets += isSocket(head) ? 1 : 0)
-  const other = await reader(`${named.url}/share/${elsewhere.id}`, { expect: [/Failed to load resource.*403/] })
+  // By its address it would be taken for its own.
+  const foreign = named.url.replace("127.0.0.1", "elsewhere.localhost")
+  const other = await reader(`${foreign}/share/${elsewhere.id}`, { expect: [/Failed to load resource.*403/] })
   await other.getByRole("status").filter({ hasText: "live" }).waitFor()
   await other.getByLabel("1 watching").click()
   await other.getByLabel(/Your name/).fill("Ann")
