@@ -126,7 +126,8 @@ fn viewers_of_a_host_that_slept_catch_up_within_two_seconds() {
             let mut replica = Replica::new();
             let mut follow = async |to: u64| {
                 while replica.revision() < to {
-                    replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
+                    let step = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
+                    replica.apply(&step.expect("the viewer hears nothing").unwrap().unwrap()).unwrap();
                 }
                 replica.len()
             };

@@ -175,13 +175,12 @@ impl Committer {
     }
 
     async fn commit(&mut self, waiting: Vec<Waiting>) -> Result<(), NotCommitted> {
-        let (mut entries, mut replies): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(|job| (job.entry, job.reply)).unzip();
+        let (entries, mut replies): (Vec<_>, Vec<_>) = waiting.into_iter().map(|job| (job.entry, job.reply)).unzip();
         if self.room.context.answers_early {
             let mut foreseen = self.room.lock().state.clone();
             replies.drain(..).zip(&entries).for_each(|(reply, entry)| reply.give(Ok(foreseen.apply(entry))));
         }
-        let outcomes = match self.append(&mut entries).await {
+        let outcomes = match self.append(&entries).await {
             Ok(outcomes) => outcomes,
             Err(failed) => {
                 replies.into_iter().for_each(|reply| reply.give(Err(failed)));
@@ -206,7 +205,7 @@ impl Committer {
         Ok(())
     }
 
-    async fn append(&mut self, entries: &mut [Entry]) -> Result<Vec<Outcome>, NotCommitted> {
+    async fn append(&mut self, entries: &[Entry]) -> Result<Vec<Outcome>, NotCommitted> {
         let begun = Instant::now();
         for _ in 0..BEHIND_MAX {
             if self.room.lock().state.is_deleted() {
@@ -216,13 +215,6 @@ impl Committer {
             let slim = {
                 let mut inner = self.room.lock();
                 inner.written_at = Some(Instant::now());
-                // Another host's clock may be ahead of this one's; what a share was updated at never goes back.
-                let updated_at = inner.state.updated_at();
-                for entry in entries.iter_mut() {
-                    if let Entry::Sync { at, .. } = entry {
-                        *at = updated_at.max(*at);
-                    }
-                }
                 inner.state.without_known(entries)
             };
             match log.append(&slim).await {
