@@ -4,7 +4,7 @@
 //! that can [`Redact`] asks it of every value that is to be sent, before it enters a queue or a call: nothing that was masked
 //! is in the queue, on the wire or in the bucket. Removals and keys of items have no values and are not asked about.
 //!
-//! [`Redactor`] (feature `redact`) is ours, by rules for what is known to be a credential by its form. It finds no password
+//! `Redactor` (feature `redact`) is ours, by rules for what is known to be a credential by its form. It finds no password
 //! that looks like a word. A service with secrets of its own implements the trait, and may ask ours as well.
 
 use std::fmt;
