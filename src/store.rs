@@ -17,10 +17,10 @@
 //! # How
 //! A log's next segment is created under the next number, so two writers meet at a key and one wins. What the other reads
 //! back there tells it whose it is: each segment bears its writer's identity and its predecessor's. A tail held in memory is a
-//! [lease]: the longer it is held, the less it may be trusted, because keys that are superseded or of a deleted
+//! lease: the longer it is held, the less it may be trusted, because keys that are superseded or of a deleted
 //! share are freed in the end and a free key would take a write that nobody ever reads. So past half the lease the tail is
 //! confirmed before a write, and an answer that came after the lease is checked against a fresh listing. How old a lease is
-//! say all [clocks](clock) of the machine and the [bucket's own](dates), whichever says the longest: a machine that slept
+//! say all clocks of the machine and the bucket's own, whichever says the longest: a machine that slept
 //! finds its leases over.
 //!
 //! # What it refuses

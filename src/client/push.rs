@@ -44,7 +44,7 @@ pub enum Push {
 /// Answers pushes. Closures of a [`Push`] that give a future are handlers; one that has its answer at once gives
 /// `std::future::ready(answer)`.
 pub trait PushHandler: Send + Sync {
-    /// Answers one push: at most 64 KiB of JSON ([`PUSH_BYTES_MAX`](crate::share::limits::PUSH_BYTES_MAX)), or the host gets
+    /// Answers one push: at most 64 KiB of JSON ([`PUSH_BYTES_MAX`]), or the host gets
     /// an error instead. The text of an error is what the host gets, cut at as many bytes.
     fn push(&self, push: Push) -> BoxFuture<'static, Result<Answer, String>>;
 }
