@@ -133,10 +133,13 @@ impl Upload {
     }
 
     async fn sync(&mut self, mut job: SyncJob) {
+        let link = self.link.clone();
         let result = tokio::select! {
             biased;
             // The caller gave up: so does the call, on the host as well.
             () = job.reply.closed() => return,
+            // The client has ended: the caller is told why.
+            closed = link.closed() => Err(ClientError::Closed(closed)),
             result = self.send(&job.changes, Some(job.deadline)) => result,
         };
         if let Err(ClientError::Refused(refusal)) = &result {
