@@ -136,7 +136,7 @@ impl Host {
         &self.hub
     }
 
-    /// Serves the calls of this name ([`Client::call`](crate::Client::call)) from now on; see
+    /// Serves the calls of this name (the client's `Client::call`) from now on; see
     /// [`calls`](crate::hub::calls).
     pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
         self.hub.on_call(name, handler);

@@ -3,7 +3,7 @@
 //! The doors ask [`Access`] once for each connection (and once for each `authenticate`), before anything else of it is
 //! looked at, and once more by [`Access::recheck`] when the connection has its place, so that what is revoked in between is
 //! not let in. An embedder brings its own by implementing the trait. Ours are [`SingleAccount`], [`SharedKeys`],
-//! [`StoredTokens`] and, with the feature `jwt`, [`JwtAccess`]; [`AnyOf`] joins several.
+//! [`StoredTokens`] and, with the feature `jwt`, `JwtAccess`; [`AnyOf`] joins several.
 
 use std::borrow::Cow;
 use std::fmt;

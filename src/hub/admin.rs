@@ -1,4 +1,4 @@
-//! What administrators do: see who is connected, close connections, drain the host; and with shares, in [`shares`]. What is about
+//! What administrators do: see who is connected, close connections, drain the host; and with shares, in `shares`. What is about
 //! connections is about those of this host alone, what is about shares about all that the bucket holds.
 //!
 //! The doors ask for the scope `admin` before they come here; the program that the host is part of may always. Each action
