@@ -207,7 +207,7 @@ impl Hub {
         self.delete_by(By::Request(None, Some(who)), who, id, secret).await
     }
 
-    /// The same for somebody of whom the audit log says more: `by`.
+    /// Deletes a share as [`Hub::delete`] does; the audit log names `by` as whoever asked for it.
     ///
     /// # Errors
     /// See [`Refusal`].

@@ -271,7 +271,7 @@ impl Admin {
         run.await
     }
 
-    /// Deletes up to 100 of an account's shares. Begin without a cursor, and go on with the next until there is none. What the
+    /// Deletes up to 100 of an account's shares. Begin without a cursor, and go on with the next until a page gives no cursor. What the
     /// account creates meanwhile may lie before the cursor: it is erased when a whole run from the beginning deleted nothing and
     /// failed at nothing. Its tokens are not touched.
     ///

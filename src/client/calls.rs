@@ -181,7 +181,7 @@ pub(crate) async fn set_expiry(
     Ok(read_expiry(response.get()?.get_result()?)?)
 }
 
-/// In one round trip, likewise.
+/// Sets who may see a share: opens or restores it and asks, in one round trip.
 pub(crate) async fn set_visibility(
     session: Rc<Session>,
     owner: Owner,
@@ -194,7 +194,7 @@ pub(crate) async fn set_visibility(
     Ok(())
 }
 
-/// In one round trip, likewise; what opens a share by its id, its secret or its account's credential gives them by itself.
+/// Reads the facts of a share in one round trip: opening it by id, by secret or by its account's credential already gives them.
 pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<ShareInfo, ClientError> {
     match &access {
         ReadAccess::Id(id) => {

@@ -40,7 +40,7 @@ impl Doors {
     }
 
     /// For what a host without credentials tells everybody who reaches it: passes unless a browser on this machine was led here
-    /// by a name that is none of this host's.
+    /// by a name that does not belong to this host.
     ///
     /// # Errors
     /// The answer, 421.

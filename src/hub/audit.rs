@@ -38,7 +38,7 @@ macro_rules! line {
     }};
 }
 
-/// The same of a share: its id and whose it is, before the fields of what was done to it.
+/// Writes an audit line about a share: as `line!`, with the share's id and its account before the fields of what was done.
 macro_rules! share_line {
     ($by:expr, $event:literal, $room:expr, $($fields:tt)*) => {{
         let (share, owner) = ($room.id().as_str(), $room.owner());

@@ -81,7 +81,7 @@ impl Hub {
         self.create_by(By::Request(None, Some(who)), who, session, initial, terms).await
     }
 
-    /// The same for somebody of whom the audit log says more: `by`.
+    /// Creates a share as [`Hub::create`] does; the audit log names `by` as whoever asked for it.
     ///
     /// # Errors
     /// As [`Hub::create`].

@@ -73,7 +73,7 @@ struct Facts {
 }
 
 impl Facts {
-    /// `None`: the code is none of a host of ours.
+    /// The refusal that these facts tell; `None` if no capshare host uses this code.
     fn into_refusal(self, status: u16) -> Option<Refusal> {
         Some(match self.code.as_str() {
             "Unauthorized" => Refusal::Unauthorized {

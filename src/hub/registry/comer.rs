@@ -43,7 +43,7 @@ impl Comer {
         Self { door, principal, shown, address, way }
     }
 
-    /// The same connection, where its door knows better what it has shown.
+    /// This connection with `shown` in place of what was taken for shown, where its door knows better.
     #[must_use]
     pub fn showing(self, shown: Shown) -> Self {
         Self { shown, ..self }
