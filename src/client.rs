@@ -32,33 +32,23 @@
 //! It refuses on this side what the host would refuse: items that are none, batches past the contract's limits.
 
 mod access;
-mod admin;
 mod builder;
 mod calls;
 pub mod defaults;
 mod dial;
 mod driver;
 mod error;
-mod grants;
-mod hello;
+mod handles;
 mod items;
-mod link;
-mod listing;
 mod mutation;
-mod push;
 mod queue;
 mod random;
-mod reads;
 pub mod redact;
 mod replica;
 mod send;
-mod share;
 mod state;
-mod upload;
 mod verbs;
-mod view;
-mod watch;
-mod writer;
+mod websocket;
 
 use std::fmt;
 use std::rc::Rc;
@@ -69,30 +59,30 @@ use futures::future::LocalBoxFuture;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch as channel};
 use tokio_util::sync::CancellationToken;
 
-pub use self::admin::Admin;
 pub use self::builder::{BuildError, Builder, Token};
 pub use self::calls::{CallError, Measured, Page, ProbeValue};
 pub use self::dial::{Connection, Control, Dial, DialError, DialRequest};
 use self::driver::Command;
+use self::driver::link::Link;
+pub use self::driver::offer::{Answer, Push, PushHandler};
+pub use self::driver::upload::Progress;
+pub use self::driver::watcher::Watch;
 pub use self::error::{ClientError, Closed, Lost};
-pub use self::grants::Restored;
+pub use self::handles::admin::Admin;
+pub use self::handles::create::CreateOptions;
+pub use self::handles::listing::Listing;
+pub use self::handles::share::Share;
+pub use self::handles::view::View;
+pub use self::handles::writer::Writer;
 pub use self::items::Items;
-use self::link::Link;
-pub use self::listing::Listing;
 #[cfg(feature = "mutations")]
 pub use self::mutation::Mutation;
 use self::mutation::Planted;
-pub use self::push::{Answer, Push, PushHandler};
 pub use self::random::Backoff;
 use self::redact::Redaction;
 pub use self::replica::{Gap, Replica};
-pub use self::share::Share;
 pub use self::state::{ConnectionState, Hello};
-pub use self::upload::Progress;
-pub use self::verbs::CreateOptions;
-pub use self::view::View;
-pub use self::watch::Watch;
-pub use self::writer::Writer;
+pub use self::verbs::grants::Restored;
 use crate::share::change::Change;
 
 /// A handle on a connection to a host. See the [module](self).

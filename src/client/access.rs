@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use capnp::capability::FromClientHook as _;
 
+use crate::client::driver::link::Session;
 use crate::client::error::ClientError;
-use crate::client::link::Session;
 use crate::client::send::send;
 use crate::share::grant::GrantToken;
 use crate::share::id::ShareId;

@@ -12,15 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::client::defaults;
-use crate::client::dial::{Dial, Url, WebSocketDialer, platform_config};
+use crate::client::dial::Dial;
 use crate::client::driver::Driver;
-use crate::client::link::Link;
+use crate::client::driver::link::Link;
 #[cfg(feature = "mutations")]
 use crate::client::mutation::Mutation;
 use crate::client::mutation::Planted;
 use crate::client::random::Backoff;
 use crate::client::redact::{Redact, Redaction};
 use crate::client::state::ConnectionState;
+use crate::client::websocket::{Url, WebSocketDialer, platform_config};
 
 /// A credential, as a host gave it out. Prints `[token]`.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
+use crate::client::driver::link::Session;
 use crate::client::error::ClientError;
-use crate::client::link::Session;
-use crate::client::verbs::CreateOptions;
+use crate::client::handles::create::CreateOptions;
 use crate::contract::convert::{
     read_chunk, read_damaged, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
 };

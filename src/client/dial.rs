@@ -5,11 +5,6 @@
 //! keeps it alive, says why it ended, and closes it with a word. Who needs another transport (a pipe within the process, a
 //! proxy) implements [`Dial`] and gives it to [`Builder::dialer`](super::Builder::dialer).
 
-mod answer;
-mod body;
-mod tls;
-mod websocket;
-
 use std::fmt;
 use std::time::Duration;
 
@@ -20,9 +15,6 @@ use crate::client::builder::Token;
 use crate::client::error::Lost;
 use crate::share::error::Refusal;
 use crate::wire::websocket::PipeEnd;
-
-pub(crate) use self::tls::platform_config;
-pub(crate) use self::websocket::{Url, WebSocketDialer};
 
 /// Gets connections.
 pub trait Dial: fmt::Debug + Send + Sync {

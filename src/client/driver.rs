@@ -7,6 +7,12 @@
 //! When the last handle is gone (or [`Client::close`](super::Client::close) was called) it lets shares send what they
 //! have queued (not after `close`), closes the connection with a Close frame, and ends; nothing it began outlives it.
 
+pub(crate) mod greeting;
+pub(crate) mod link;
+pub(crate) mod offer;
+pub(crate) mod upload;
+pub(crate) mod watcher;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::defaults::{LINGER, NESTING_MAX, STABLE_AFTER};
 use crate::client::dial::{Connection, Control, DialError, DialRequest};
+use crate::client::driver::greeting::greet;
+use crate::client::driver::link::{Link, Session};
+use crate::client::driver::offer::keep_offering;
 use crate::client::error::{ClientError, Closed, Ending, Lost};
-use crate::client::hello::greet;
-use crate::client::link::{Link, Session};
-use crate::client::push::keep_offering;
 use crate::client::state::ConnectionState;
 use crate::share::limits::{CALLS_KEPT_MAX, MESSAGE_BYTES_MAX};
 use crate::wire::vat::{Vat, VatLimits, connect};

@@ -1,6 +1,6 @@
 //! A share's queue: what was queued and is not yet acknowledged, with newer values in the place of older ones.
 //!
-//! Pure: no clock, no task. The handles of a share push, its [upload](super::upload) takes. The queue is a row of
+//! Pure: no clock, no task. The handles of a share push, its [upload](super::driver::upload) takes. The queue is a row of
 //! segments. A *window* collects queued items; a *sync* and a *flush* are barriers: what was queued before them is sent
 //! before them, and no item moves across. Within a window the newest value of a key takes the place of the older one,
 //! and a removal takes away the values that it removes and stays: so every value stands behind the removals that it

@@ -4,13 +4,13 @@
 use crate::client::Client;
 use crate::client::access::ReadAccess;
 use crate::client::calls::{self, Page};
+use crate::client::driver::link::Policy;
+use crate::client::driver::watcher::{Watch, Watcher};
 use crate::client::error::ClientError;
-use crate::client::link::Policy;
-use crate::client::listing::{Listing, Lists};
+use crate::client::handles::listing::{Listing, Lists};
+use crate::client::handles::view::View;
 use crate::client::mutation::Mutation;
 use crate::client::replica::Replica;
-use crate::client::view::View;
-use crate::client::watch::{Watch, Watcher};
 use crate::share::id::ShareId;
 use crate::share::view::{Chunk, Revision, ShareInfo};
 

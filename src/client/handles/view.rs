@@ -2,15 +2,15 @@
 
 use crate::client::Client;
 use crate::client::access::ReadAccess;
+use crate::client::driver::watcher::Watch;
 use crate::client::error::ClientError;
 use crate::client::replica::Replica;
-use crate::client::watch::Watch;
 use crate::share::grant::{GrantToken, Label};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
 use crate::share::view::{Revision, ShareInfo};
 
-/// A share that may be read: what [`Share::narrow_to_read`](super::Share::narrow_to_read) and [`Client::restore`] give.
+/// A share that may be read: what [`Share::narrow_to_read`](crate::client::Share::narrow_to_read) and [`Client::restore`] give.
 /// Nothing is held at the host for it; dropping it lets go of nothing but itself.
 #[derive(Debug, Clone)]
 pub struct View {
@@ -52,10 +52,10 @@ impl View {
         Watch::new(self.client.clone(), self.access.clone(), since)
     }
 
-    /// Saves this as a token, which ends no later than this does; see [`Share::save`](super::Share::save).
+    /// Saves this as a token, which ends no later than this does; see [`Share::save`](crate::client::Share::save).
     ///
     /// # Errors
-    /// As [`Share::save`](super::Share::save).
+    /// As [`Share::save`](crate::client::Share::save).
     pub async fn save(&self, label: &Label, expires_at: Option<Timestamp>) -> Result<GrantToken, ClientError> {
         self.client.save(self.access.clone().into(), label, expires_at).await
     }

@@ -9,9 +9,9 @@ use std::rc::Rc;
 
 use crate::client::Client;
 use crate::client::calls::{self, Page};
+use crate::client::driver::link::{Policy, Session};
 use crate::client::error::ClientError;
-use crate::client::link::{Policy, Session};
-use crate::client::listing::{Listing, Lists};
+use crate::client::handles::listing::{Listing, Lists};
 use crate::contract::admin::{
     read_connections, read_count, read_erased, read_stats, write_filter, write_share_filter, write_which,
 };

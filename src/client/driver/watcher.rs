@@ -19,8 +19,8 @@ use tokio::time::sleep;
 use self::observer::{Delivery, Observer, Over, Position};
 use crate::client::Client;
 use crate::client::access::ReadAccess;
+use crate::client::driver::link::{Link, Policy, Session};
 use crate::client::error::ClientError;
-use crate::client::link::{Link, Policy, Session};
 use crate::contract::error::read_refusal;
 use crate::share::view::{Revision, Step};
 use crate::share_capnp::{observer as observer_capability, watch, watch_result};
@@ -29,7 +29,7 @@ use crate::wire::guard::{Budget, guard};
 /// Calls of the host that an observer answers at once: the host has one open, and may say the end beside it.
 const OBSERVER_CALLS_MAX: u32 = 2;
 
-/// A share that is being followed. What [`Client::watch`] and [`View::watch`](super::View::watch) give.
+/// A share that is being followed. What [`Client::watch`] and [`View::watch`](crate::client::View::watch) give.
 #[derive(Debug)]
 pub struct Watch {
     client: Client,

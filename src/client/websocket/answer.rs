@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode, header};
 use serde::Deserialize;
 
-use super::DialError;
+use crate::client::dial::DialError;
 use crate::client::error::Lost;
 use crate::share::error::Refusal;
 

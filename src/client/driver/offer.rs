@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::client::calls;
+use crate::client::driver::link::{Link, Session};
 use crate::client::error::ClientError;
-use crate::client::link::{Link, Session};
 use crate::client::mutation::{Mutation, Planted};
 use crate::contract::push::{read_action, write_answer};
 use crate::share::limits::{CASTS_IN_FLIGHT_MAX, PUSH_BYTES_MAX, PUSHES_IN_FLIGHT_MAX};

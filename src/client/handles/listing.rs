@@ -8,7 +8,7 @@ use crate::share::admin::ShareFilter;
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::view::{DamagedListing, ShareListing};
 
-/// What [`Client::list`] gives, and [`Admin::shares`](super::Admin::shares). It holds one page.
+/// What [`Client::list`] gives, and [`Admin::shares`](crate::client::Admin::shares). It holds one page.
 #[derive(Debug)]
 pub struct Listing {
     client: Client,

@@ -1,5 +1,9 @@
 //! The WebSocket dialer: TCP, TLS for `wss`, the upgrade with subprotocol and credential, and the pipe over it.
 
+mod answer;
+mod body;
+mod tls;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,10 +24,11 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
-use super::answer::read_answer;
-use super::body::read_rest;
-use super::{Connection, Control, Dial, DialError, DialRequest};
+use self::answer::read_answer;
+use self::body::read_rest;
+pub(crate) use self::tls::platform_config;
 use crate::client::defaults::{CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL};
+use crate::client::dial::{Connection, Control, Dial, DialError, DialRequest};
 use crate::client::error::Lost;
 use crate::contract::{RPC_PATH, SUBPROTOCOL};
 use crate::share::error::Refusal;

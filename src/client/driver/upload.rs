@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::access::WriteAccess;
 use crate::client::calls::sync;
+use crate::client::driver::link::{Link, Policy};
 use crate::client::error::{ClientError, Lost};
-use crate::client::link::{Link, Policy};
 use crate::client::mutation::Mutation;
 use crate::client::queue::{BatchLimits, Next, Queue, SyncJob};
 use crate::share::change::{Batch, Change, Stamp};

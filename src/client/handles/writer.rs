@@ -1,7 +1,7 @@
 //! A share as somebody holds it who may write to it and nothing else: a queue that needs no care, and calls for those who
 //! want an answer.
 //!
-//! [`Share`](super::Share) has one inside; [`Share::narrow_to_write`](super::Share::narrow_to_write) and
+//! [`Share`](crate::client::Share) has one inside; [`Share::narrow_to_write`](crate::client::Share::narrow_to_write) and
 //! [`Client::restore`] give one by itself, which can be handed to code that is to do no more.
 
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::client::access::WriteAccess;
+use crate::client::driver::upload::{Progress, Shared};
 use crate::client::error::{ClientError, Closed};
 use crate::client::items::Items;
 use crate::client::queue::SyncJob;
-use crate::client::upload::{Progress, Shared};
 use crate::share::grant::{GrantToken, Label};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
@@ -167,10 +167,10 @@ impl Writer {
         self.inner.client.set_expiry_by(self.inner.access.clone(), ttl).await
     }
 
-    /// Saves this as a token; see [`Share::save`](super::Share::save).
+    /// Saves this as a token; see [`Share::save`](crate::client::Share::save).
     ///
     /// # Errors
-    /// As [`Share::save`](super::Share::save).
+    /// As [`Share::save`](crate::client::Share::save).
     pub async fn save(&self, label: &Label, expires_at: Option<Timestamp>) -> Result<GrantToken, ClientError> {
         self.inner.client.save(self.inner.access.clone().into(), label, expires_at).await
     }

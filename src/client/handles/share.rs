@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
+use crate::client::driver::upload::Progress;
 use crate::client::error::ClientError;
+use crate::client::handles::view::View;
+use crate::client::handles::writer::Writer;
 use crate::client::items::Items;
-use crate::client::upload::Progress;
-use crate::client::view::View;
-use crate::client::writer::Writer;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantInfo, GrantToken, Label};
 use crate::share::id::{GrantId, ShareId};
@@ -62,8 +62,8 @@ impl Share {
         &self.facts.url
     }
 
-    /// What [`Client::open`](super::Client::open) asks for; of a share that was restored, its token; of
-    /// [one's own](super::Client::own_share), which needs none, `None`. Keep it where only its owner reads.
+    /// What [`Client::open`](crate::client::Client::open) asks for; of a share that was restored, its token; of
+    /// [one's own](crate::client::Client::own_share), which needs none, `None`. Keep it where only its owner reads.
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {
         self.facts.owner.secret()
@@ -130,18 +130,18 @@ impl Share {
         self.writer.client().info_by(ReadAccess::Full(self.owner())).await
     }
 
-    /// Gives the share so long to live from now on; see [`Client::set_expiry`](super::Client::set_expiry).
+    /// Gives the share so long to live from now on; see [`Client::set_expiry`](crate::client::Client::set_expiry).
     ///
     /// # Errors
-    /// As [`Client::set_expiry`](super::Client::set_expiry).
+    /// As [`Client::set_expiry`](crate::client::Client::set_expiry).
     pub async fn set_expiry(&self, ttl: Option<Duration>) -> Result<Option<Timestamp>, ClientError> {
         self.writer.set_expiry(ttl).await
     }
 
-    /// Says who may see the share; see [`Client::set_visibility`](super::Client::set_visibility).
+    /// Says who may see the share; see [`Client::set_visibility`](crate::client::Client::set_visibility).
     ///
     /// # Errors
-    /// As [`Client::set_visibility`](super::Client::set_visibility).
+    /// As [`Client::set_visibility`](crate::client::Client::set_visibility).
     pub async fn set_visibility(&self, visibility: Visibility) -> Result<(), ClientError> {
         self.writer.client().set_visibility_by(self.owner(), visibility).await
     }
@@ -173,7 +173,7 @@ impl Share {
         View::new(self.writer.client().clone(), ReadAccess::Narrowed(self.owner(), until))
     }
 
-    /// Saves this as a token that gives it again, with [`Client::restore`](super::Client::restore), until it expires by the
+    /// Saves this as a token that gives it again, with [`Client::restore`](crate::client::Client::restore), until it expires by the
     /// host's clock (`None`: never) or is [revoked](Self::revoke_grant). To hand on less, save what this was
     /// [narrowed](Self::narrow_to_read) to. The label is for [the list](Self::grants).
     ///

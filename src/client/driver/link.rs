@@ -1,6 +1,6 @@
 //! The driver's side of every call: which connection is up, and how a call is made again when it is lost.
 //!
-//! A [`Link`] lives on the driver's thread. The [driver](super::driver) keeps it up; calls, uploads and watches ask it for
+//! A [`Link`] lives on the driver's thread. The [driver](crate::client::driver) keeps it up; calls, uploads and watches ask it for
 //! the [`Session`] of the hour. No borrow of anything here is held across an await.
 
 use std::cell::RefCell;
@@ -18,9 +18,9 @@ use tokio_util::task::TaskTracker;
 use crate::client::builder::Settings;
 use crate::client::defaults::BACKOFF_MIN;
 use crate::client::dial::Control;
+use crate::client::driver::offer::{Offer, Offered};
 use crate::client::error::{ClientError, Closed, Ending, Lost, too_large};
 use crate::client::mutation::{Mutation, Planted};
-use crate::client::push::{Offer, Offered};
 use crate::client::random::Random;
 use crate::client::send::send;
 use crate::client::state::Hello;
