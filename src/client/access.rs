@@ -8,9 +8,9 @@ use std::rc::Rc;
 
 use capnp::capability::FromClientHook as _;
 
-use crate::client::driver::link::Session;
 use crate::client::error::ClientError;
 use crate::client::send::send;
+use crate::client::session::Session;
 use crate::share::grant::GrantToken;
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;

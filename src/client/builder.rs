@@ -1,6 +1,5 @@
 //! What a client is built from: settings as data, the dialer as an object.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,48 +9,21 @@ use tokio::task::LocalSet;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::Client;
 use crate::client::defaults;
 use crate::client::dial::Dial;
-use crate::client::driver::Driver;
 use crate::client::driver::link::Link;
+use crate::client::driver::{Command, Driver};
+use crate::client::handles::client::Client;
 #[cfg(feature = "mutations")]
 use crate::client::mutation::Mutation;
 use crate::client::mutation::Planted;
+use crate::client::queue::QueueBounds;
 use crate::client::random::Backoff;
 use crate::client::redact::{Redact, Redaction};
+use crate::client::settings::Settings;
 use crate::client::state::ConnectionState;
+use crate::client::token::Token;
 use crate::client::websocket::{Url, WebSocketDialer, platform_config};
-
-/// A credential, as a host gave it out. Prints `[token]`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(Box<str>);
-
-impl Token {
-    /// The text itself, to send it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Token {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<String> for Token {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[token]")
-    }
-}
 
 /// Why no client came about. None of these is worth a second try.
 #[derive(Debug, thiserror::Error)]
@@ -95,28 +67,17 @@ pub struct Builder {
     call_timeout: Duration,
     backoff: Backoff,
     sync_window: Duration,
-    queue_items_max: usize,
-    queue_bytes_max: usize,
+    queue_bounds: QueueBounds,
     seed: Option<u64>,
     redaction: Redaction,
     planted: Planted,
 }
 
-/// What the driver goes by.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) dialer: Arc<dyn Dial>,
-    pub(crate) token: Option<Token>,
-    pub(crate) in_band: bool,
-    pub(crate) agent: String,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) call_timeout: Duration,
-    pub(crate) backoff: Backoff,
-    pub(crate) sync_window: Duration,
-    pub(crate) queue_items_max: usize,
-    pub(crate) queue_bytes_max: usize,
-    pub(crate) seed: Option<u64>,
-    pub(crate) planted: Planted,
+impl Client {
+    /// Builds a client of the host at this URL.
+    pub fn builder(url: impl Into<String>) -> Builder {
+        Builder::new(url)
+    }
 }
 
 impl Builder {
@@ -142,8 +103,7 @@ impl Builder {
             call_timeout: defaults::CALL_TIMEOUT,
             backoff: Backoff::default(),
             sync_window: defaults::SYNC_WINDOW,
-            queue_items_max: defaults::QUEUE_ITEMS_MAX,
-            queue_bytes_max: defaults::QUEUE_BYTES_MAX,
+            queue_bounds: QueueBounds { items: defaults::QUEUE_ITEMS_MAX, bytes: defaults::QUEUE_BYTES_MAX },
             seed: None,
             redaction: None,
             planted: Planted::default(),
@@ -212,8 +172,7 @@ impl Builder {
 
     /// How much waits in one share's queue, what is on its way included. Default 10,000 items and 32 MiB.
     pub fn queue_bounds(mut self, items: usize, bytes: usize) -> Self {
-        self.queue_items_max = items.max(1);
-        self.queue_bytes_max = bytes.max(1);
+        self.queue_bounds = QueueBounds { items: items.max(1), bytes: bytes.max(1) };
         self
     }
 
@@ -298,8 +257,7 @@ impl Builder {
             call_timeout: self.call_timeout,
             backoff: self.backoff,
             sync_window: self.sync_window,
-            queue_items_max: self.queue_items_max,
-            queue_bytes_max: self.queue_bytes_max,
+            queue_bounds: self.queue_bounds,
             seed: self.seed,
             planted: self.planted,
         })
@@ -309,7 +267,7 @@ impl Builder {
 /// A driver on its way to its thread.
 struct DriverParts {
     settings: Arc<Settings>,
-    commands: mpsc::Receiver<crate::client::driver::Command>,
+    commands: mpsc::Receiver<Command>,
     state: watch::Sender<ConnectionState>,
     close: CancellationToken,
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
-use crate::client::driver::link::Session;
-use crate::client::error::ClientError;
-use crate::client::handles::create::CreateOptions;
+use crate::client::answers::{Measured, Page, ProbeValue};
+use crate::client::error::{CallError, ClientError};
+use crate::client::options::CreateOptions;
+use crate::client::session::Session;
 use crate::contract::convert::{
     read_chunk, read_damaged, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
 };
@@ -25,7 +26,7 @@ use crate::share::limits::ITEM_BYTES_MAX;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
-use crate::share::view::{Chunk, DamagedListing, Revision, ShareInfo, ShareListing};
+use crate::share::view::{Chunk, Revision, ShareInfo};
 use crate::share::visibility::Visibility;
 use crate::share_capnp::{
     batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
@@ -42,60 +43,6 @@ pub(crate) struct Created {
     pub(crate) sync_count: u64,
     pub(crate) revision: Revision,
     pub(crate) existed: bool,
-}
-
-/// What [`Client::probe_value`](super::Client::probe_value) sends and gets back.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ProbeValue {
-    /// A time.
-    pub when: Timestamp,
-    /// Any bytes.
-    pub bytes: Vec<u8>,
-    /// A number in a struct within the struct.
-    pub x: f64,
-}
-
-/// An answer, and how long it took from the sending of the call.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured<T> {
-    /// The answer.
-    pub value: T,
-    /// One round trip, with the host's work in it.
-    pub round_trip: Duration,
-}
-
-/// A page of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// Its lines.
-    pub shares: Vec<ShareListing>,
-    /// Sessions that belong on it, and of which the host cannot tell which share they are.
-    pub damaged: Vec<DamagedListing>,
-    /// Where to go on; `None` after the last.
-    pub next_cursor: Option<String>,
-}
-
-/// Why a call of the service around the host came to no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CallError {
-    /// It did not come to the service, or not back: as for every call.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The service serves nothing of this name.
-    #[error("the host serves no call {name}")]
-    Unknown {
-        /// The name.
-        name: String,
-    },
-    /// The service's own error, as it words it.
-    #[error("{code}: {message}")]
-    Failed {
-        /// For programs. `timeout`: it did not answer in time; `internal`: it broke.
-        code: String,
-        /// For people.
-        message: String,
-    },
 }
 
 pub(crate) async fn create_share(

@@ -1,4 +1,4 @@
-//! Every limit and time of the client, with its arithmetic. A [`Builder`](super::Builder) changes those that callers may.
+//! Every limit and time of the client, with its arithmetic. A [`Builder`](crate::client::Builder) changes those that callers may.
 
 use std::time::Duration;
 

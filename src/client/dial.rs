@@ -3,7 +3,7 @@
 //! The driver calls [`Dial::dial`] for each attempt, on its own thread, under the connect timeout; dropping the future
 //! gives the attempt up. What it returns is a byte stream in two halves and, if the transport has one, a [`Control`] that
 //! keeps it alive, says why it ended, and closes it with a word. Who needs another transport (a pipe within the process, a
-//! proxy) implements [`Dial`] and gives it to [`Builder::dialer`](super::Builder::dialer).
+//! proxy) implements [`Dial`] and gives it to [`Builder::dialer`](crate::client::Builder::dialer).
 
 use std::fmt;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use futures::{AsyncRead, AsyncWrite};
 
-use crate::client::builder::Token;
 use crate::client::error::Lost;
+use crate::client::token::Token;
 use crate::share::error::Refusal;
 use crate::wire::websocket::PipeEnd;
 

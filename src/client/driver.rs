@@ -4,7 +4,7 @@
 //! lost it dials again, later each time, until the host itself says that there is no use. It runs the handles' commands, each as
 //! a task of its own, so that none can stop it: a panic in one ends that one.
 //!
-//! When the last handle is gone (or [`Client::close`](super::Client::close) was called) it lets shares send what they
+//! When the last handle is gone (or [`Client::close`](crate::client::Client::close) was called) it lets shares send what they
 //! have queued (not after `close`), closes the connection with a Close frame, and ends; nothing it began outlives it.
 
 pub(crate) mod greeting;
@@ -25,9 +25,11 @@ use tokio_util::sync::CancellationToken;
 use crate::client::defaults::{LINGER, NESTING_MAX, STABLE_AFTER};
 use crate::client::dial::{Connection, Control, DialError, DialRequest};
 use crate::client::driver::greeting::greet;
-use crate::client::driver::link::{Link, Session};
+use crate::client::driver::link::Link;
 use crate::client::driver::offer::keep_offering;
-use crate::client::error::{ClientError, Closed, Ending, Lost};
+use crate::client::ending::Ending;
+use crate::client::error::{ClientError, Closed, Lost};
+use crate::client::session::Session;
 use crate::client::state::ConnectionState;
 use crate::share::limits::{CALLS_KEPT_MAX, MESSAGE_BYTES_MAX};
 use crate::wire::vat::{Vat, VatLimits, connect};
@@ -241,7 +243,7 @@ impl Keeper<'_> {
             biased;
             () = self.stop.cancelled() => None,
             end = keepalive => Some(Ending::from(end)),
-            never = keep_offering(self.link, &session) => match never {},
+            never = keep_offering(&self.link.offers, &session) => match never {},
             result = &mut vat => Some(match control.as_ref().and_then(|control| control.end_reason()) {
                 Some(end) => Ending::from(end),
                 None => Ending::Again(Lost::Connection(match result {

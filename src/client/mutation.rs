@@ -1,6 +1,6 @@
 //! Bugs on purpose: for the tests that show that the simulation would find them (`tests/it/simulation/linked.rs`).
 //!
-//! Only with the feature `mutations` can a client be built with one ([`Builder::mutation`](super::Builder::mutation));
+//! Only with the feature `mutations` can a client be built with one ([`Builder::mutation`](crate::client::Builder::mutation));
 //! without it [`Planted::is`] is a constant, and nothing of them is left in the program.
 
 /// A bug that somebody might write.

@@ -1,6 +1,6 @@
 //! A share's queue: what was queued and is not yet acknowledged, with newer values in the place of older ones.
 //!
-//! Pure: no clock, no task. The handles of a share push, its [upload](super::driver::upload) takes. The queue is a row of
+//! Pure: no clock, no task. The handles of a share push, its [upload](crate::client::driver::upload) takes. The queue is a row of
 //! segments. A *window* collects queued items; a *sync* and a *flush* are barriers: what was queued before them is sent
 //! before them, and no item moves across. Within a window the newest value of a key takes the place of the older one,
 //! and a removal takes away the values that it removes and stays: so every value stands behind the removals that it
@@ -23,6 +23,13 @@ use crate::share::item::ItemKey;
 use crate::share::limits::{MESSAGE_BYTES_MAX, SYNC_ITEMS_MAX};
 use crate::share::view::Synced;
 
+/// How much one share's queue holds, with the batch that is on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueBounds {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
+}
+
 /// The queue of one share.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -30,8 +37,7 @@ pub(crate) struct Queue {
     /// In windows, and on their way.
     items: usize,
     bytes: usize,
-    items_max: usize,
-    bytes_max: usize,
+    bounds: QueueBounds,
     /// Why nothing more is taken.
     failed: Option<ClientError>,
     /// Every handle is gone: there is nothing to wait for.
@@ -71,15 +77,15 @@ pub(crate) enum Next {
 }
 
 impl Queue {
-    pub(crate) fn new(items_max: usize, bytes_max: usize) -> Self {
-        Self { segments: VecDeque::new(), items: 0, bytes: 0, items_max, bytes_max, failed: None, abandoned: false }
+    pub(crate) fn new(bounds: QueueBounds) -> Self {
+        Self { segments: VecDeque::new(), items: 0, bytes: 0, bounds, failed: None, abandoned: false }
     }
 
     /// Whether all of these would be taken now, in the worst case that none replaces another.
     pub(crate) fn has_room_for(&self, changes: &[Change]) -> Result<(), ClientError> {
         self.check()?;
         let bytes: usize = changes.iter().map(size).sum();
-        if self.items + changes.len() > self.items_max || self.bytes + bytes > self.bytes_max {
+        if self.items + changes.len() > self.bounds.items || self.bytes + bytes > self.bounds.bytes {
             return Err(self.full());
         }
         Ok(())
@@ -95,7 +101,7 @@ impl Queue {
         let (frees_items, frees_bytes) = window.frees(change);
         let items = self.items - frees_items + 1;
         let bytes = self.bytes - frees_bytes + size(change);
-        if self.items > 0 && (items > self.items_max || bytes > self.bytes_max) {
+        if self.items > 0 && (items > self.bounds.items || bytes > self.bounds.bytes) {
             // A window that was opened for nothing would begin its time too early.
             if window.order.is_empty() {
                 self.segments.pop_back();

@@ -47,7 +47,7 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { min: super::defaults::BACKOFF_MIN, max: super::defaults::BACKOFF_MAX }
+        Self { min: crate::client::defaults::BACKOFF_MIN, max: crate::client::defaults::BACKOFF_MAX }
     }
 }
 

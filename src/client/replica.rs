@@ -32,7 +32,7 @@ impl Replica {
         Self::default()
     }
 
-    /// Folds a whole step, such as [`Watch::next`](super::Watch::next) gives.
+    /// Folds a whole step, such as [`Watch::next`](crate::client::Watch::next) gives.
     ///
     /// # Errors
     /// The step does not follow.

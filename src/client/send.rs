@@ -2,7 +2,7 @@
 //!
 //! A message past the contract's limit ends the connection that it is sent on, and with it every other call there. So
 //! whatever has parameters goes through [`send`], which refuses such a request and leaves the connection as it is. A host, or a proxy before it, may take less than the contract allows; what then becomes of the calls that were on
-//! their way is said by [`Session::ask`](super::driver::link::Session::ask).
+//! their way is said by [`Session::ask`](crate::client::session::Session::ask).
 
 use capnp::capability::{FromTypelessPipeline, RemotePromise, Request};
 use capnp::traits::{Owned, Pipelined};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::client::error::{Closed, Lost};
 
-/// What the connection is doing. [`Client::state`](super::Client::state) gives a channel of it.
+/// What the connection is doing. [`Client::state`](crate::client::Client::state) gives a channel of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionState {

@@ -1,4 +1,9 @@
-//! The client's calls, each with its policy for a connection that is lost while the call is on its way.
+//! The client's calls, by subject, each with its policy for a connection that is lost while the call is on its way. They give
+//! facts; what gives an object is in [`handles`](super::handles).
 
-pub(crate) mod grants;
-pub(crate) mod reads;
+mod grants;
+mod probes;
+mod pushes;
+mod reads;
+mod service;
+mod shares;

@@ -1,8 +1,8 @@
 //! The first words on a connection: `hello`, and `authenticate` for clients that show their credential in-band.
 
-use crate::client::builder::Settings;
 use crate::client::error::ClientError;
 use crate::client::send::send;
+use crate::client::settings::Settings;
 use crate::client::state::Hello;
 use crate::contract::CONTRACT_VERSION;
 use crate::contract::error::read_refusal;

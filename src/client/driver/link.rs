@@ -1,31 +1,22 @@
 //! The driver's side of every call: which connection is up, and how a call is made again when it is lost.
 //!
 //! A [`Link`] lives on the driver's thread. The [driver](crate::client::driver) keeps it up; calls, uploads and watches ask it for
-//! the [`Session`] of the hour. No borrow of anything here is held across an await.
+//! the current [`Session`]. No borrow of anything here is held across an await.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use capnp::capability::{FromTypelessPipeline, Request, Response};
-use capnp::traits::{Owned, Pipelined};
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::client::builder::Settings;
-use crate::client::defaults::BACKOFF_MIN;
-use crate::client::dial::Control;
-use crate::client::driver::offer::{Offer, Offered};
-use crate::client::error::{ClientError, Closed, Ending, Lost, too_large};
-use crate::client::mutation::{Mutation, Planted};
+use crate::client::driver::offer::Offers;
+use crate::client::error::{ClientError, Closed, Lost};
 use crate::client::random::Random;
-use crate::client::send::send;
-use crate::client::state::Hello;
-use crate::share_capnp::share_rpc;
-use crate::wire::vat::VatMeter;
+use crate::client::session::Session;
+use crate::client::settings::Settings;
 
 /// What all tasks of one driver share.
 pub(crate) struct Link {
@@ -36,10 +27,8 @@ pub(crate) struct Link {
     /// The first call dials.
     wanted: Notify,
     pub(crate) random: RefCell<Random>,
-    /// What answers pushes, to be offered on each connection.
-    pub(crate) offer: watch::Sender<Offer>,
-    /// What became of it on the connection of the hour.
-    pub(crate) offered: watch::Sender<Offered>,
+    /// What answers pushes, and what became of it on the current connection.
+    pub(crate) offers: Offers,
     /// Tasks that outlive the call that began them: one for each share, which may linger, and one for each watch.
     pub(crate) tasks: TaskTracker,
 }
@@ -49,19 +38,6 @@ enum LinkState {
     Down(Lost),
     Up(Rc<Session>),
     Closed(Closed),
-}
-
-/// One connection that answered `hello`.
-pub(crate) struct Session {
-    pub(crate) rpc: share_rpc::Client,
-    pub(crate) hello: Arc<Hello>,
-    pub(crate) control: Option<Rc<dyn Control>>,
-    /// How large what it sent was, and whether it has ended.
-    pub(crate) meter: VatMeter,
-    /// Only tests set it.
-    pub(crate) planted: Planted,
-    /// The driver has taken note that it ended.
-    pub(crate) gone: CancellationToken,
 }
 
 /// What becomes of a call whose connection was lost while it was on its way.
@@ -83,8 +59,7 @@ impl Link {
             changed: Notify::new(),
             wanted: Notify::new(),
             random,
-            offer: watch::Sender::default(),
-            offered: watch::Sender::default(),
+            offers: Offers::default(),
             tasks: TaskTracker::new(),
         })
     }
@@ -171,54 +146,6 @@ impl Link {
         match &*self.state.borrow() {
             LinkState::Down(cause) => cause.clone(),
             LinkState::Up(_) | LinkState::Closed(_) => Lost::Connection("no connection".into()),
-        }
-    }
-}
-
-impl Session {
-    /// Makes a call, and waits for its answer.
-    ///
-    /// # Errors
-    /// What the host or the connection said. [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded)
-    /// (`messageBytesMax`) if this very message was too large, here or for the host: it was then not carried out. Where the
-    /// connection ended because of another message, or otherwise, it may have been: [`ClientError::Disconnected`].
-    pub(crate) async fn ask<P, R>(&self, request: Request<P, R>) -> Result<Response<R>, ClientError>
-    where
-        R: Pipelined + Owned + Unpin + 'static,
-        R::Pipeline: FromTypelessPipeline,
-    {
-        let (sent, bytes) = self.meter.measure(|| send(request));
-        sent?.promise.await.map_err(|error| self.explain(error.into(), bytes))
-    }
-
-    /// What an error of a call means, of which the message had so many bytes, knowing how the connection ended.
-    fn explain(&self, error: ClientError, bytes: u64) -> ClientError {
-        let of_connection = matches!(error, ClientError::Disconnected { .. } | ClientError::Failed(_));
-        match self.control.as_ref().and_then(|control| control.end_reason()) {
-            Some(end) if of_connection => {
-                let bytes = if self.planted.is(Mutation::BlameEveryCall) { u64::MAX } else { bytes };
-                match too_large(&end, bytes, self.meter.largest_message()) {
-                    Some(refusal) => refusal.into(),
-                    None => Ending::from(end).into_error(),
-                }
-            }
-            // Without a word of the transport: the connection failed, and no call of it.
-            None if self.meter.is_over()
-                && let ClientError::Failed(text) = error =>
-            {
-                ClientError::Disconnected { cause: Lost::Connection(text) }
-            }
-            Some(_) | None => error,
-        }
-    }
-
-    /// Waits for the driver to note the loss. A host may also say "disconnected" for reasons of its own, on a connection
-    /// that lives: then a moment is enough.
-    pub(crate) async fn is_over(&self) {
-        tokio::select! {
-            biased;
-            () = self.gone.cancelled() => {}
-            () = sleep(BACKOFF_MIN) => {}
         }
     }
 }

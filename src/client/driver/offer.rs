@@ -1,113 +1,33 @@
-//! Being called: what the host pushes, and the handler that answers it.
-//!
-//! [`Client::on_push`] hands the host a sink, on this connection and on every one after it. The sink answers pings by
-//! itself, and gives everything else to the handler, each push in its turn of arrival, more than one at once if they take
-//! their time. A handler runs on the thread of the client's driver: it must not block, and may call the client. It is
-//! cancelled when the connection is lost. If it panics, the host gets an error, and the connection goes on.
+//! The sink: what the host calls to push, offered on each connection while the client has a handler.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use tokio::time::timeout;
+use tokio::sync::watch;
 
-use crate::client::Client;
 use crate::client::calls;
-use crate::client::driver::link::{Link, Session};
 use crate::client::error::ClientError;
 use crate::client::mutation::{Mutation, Planted};
+use crate::client::push::{Answer, Push, PushHandler};
+use crate::client::session::Session;
 use crate::contract::push::{read_action, write_answer};
 use crate::share::limits::{CASTS_IN_FLIGHT_MAX, PUSH_BYTES_MAX, PUSHES_IN_FLIGHT_MAX};
 use crate::share::push::Action;
-pub use crate::share::push::Answer;
 use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, guard};
 
-/// What the host pushes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Push {
-    /// A text to show to people. Answer [`Answer::Done`].
-    Notice(String),
-    /// Whatever the two services have agreed on. Answer [`Answer::custom`]; of a broadcast nobody reads it.
-    Custom {
-        /// What is asked.
-        name: String,
-        /// JSON.
-        data: String,
-    },
-}
-
-/// Answers pushes. Closures of a [`Push`] that give a future are handlers; one that has its answer at once gives
-/// `std::future::ready(answer)`.
-pub trait PushHandler: Send + Sync {
-    /// Answers one push: at most 64 KiB of JSON ([`PUSH_BYTES_MAX`]), or the host gets
-    /// an error instead. The text of an error is what the host gets, cut at as many bytes.
-    fn push(&self, push: Push) -> BoxFuture<'static, Result<Answer, String>>;
-}
-
-impl<F, R, E> PushHandler for F
-where
-    F: Fn(Push) -> R + Send + Sync,
-    R: Future<Output = Result<Answer, E>> + Send + 'static,
-    E: fmt::Display,
-{
-    fn push(&self, push: Push) -> BoxFuture<'static, Result<Answer, String>> {
-        let answer = self(push);
-        Box::pin(async move { answer.await.map_err(|error| error.to_string()) })
-    }
-}
-
-impl Client {
-    /// Answers what the host pushes with `handler` from now on, over this connection and all that come after it, in the
-    /// place of any handler before. Dials if there is no connection. When this returns the host can push.
-    ///
-    /// ```no_run
-    /// # async fn scene(client: capshare::Client) -> Result<(), capshare::client::ClientError> {
-    /// use capshare::client::{Answer, Push};
-    ///
-    /// client
-    ///     .on_push(|push| async move {
-    ///         match push {
-    ///             Push::Notice(_text) => Ok(Answer::Done),
-    ///             Push::Custom { name, .. } if name == "version" => Ok(Answer::custom(r#"{"version": 3}"#)),
-    ///             _ => Err("not known here"),
-    ///         }
-    ///     })
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// As every call. The handler stays all the same, and is offered on the next connection.
-    pub async fn on_push(&self, handler: impl PushHandler + 'static) -> Result<(), ClientError> {
-        let handler: Arc<dyn PushHandler> = Arc::new(handler);
-        self.run(move |link| Box::pin(async move { set_handler(&link, Some(handler)).await })).await
-    }
-
-    /// Takes the handler back: the host can push no more.
-    ///
-    /// # Errors
-    /// As every call.
-    pub async fn stop_pushes(&self) -> Result<(), ClientError> {
-        self.run(|link| Box::pin(async move { set_handler(&link, None).await })).await
-    }
-}
-
-/// The handler of the hour, and the how-manieth it is.
+/// The current handler and its number, which rises with each new handler.
 #[derive(Clone, Default)]
-pub(crate) struct Offer {
+struct Offer {
     number: u64,
     handler: Option<Arc<dyn PushHandler>>,
 }
 
 /// What became of an offer: its number, and the host's answer.
 #[derive(Clone)]
-pub(crate) struct Offered {
+struct Offered {
     number: u64,
     result: Result<(), ClientError>,
 }
@@ -118,34 +38,38 @@ impl Default for Offered {
     }
 }
 
-/// Sets the handler, and waits until the host has taken it.
-async fn set_handler(link: &Link, handler: Option<Arc<dyn PushHandler>>) -> Result<(), ClientError> {
-    let mut number = 0;
-    let mut offered = link.offered.subscribe();
-    link.offer.send_modify(|offer| {
-        number = offer.number + 1;
-        *offer = Offer { number, handler };
-    });
-    let after = link.settings.call_timeout;
-    let taken = async {
-        // The first call dials.
-        link.session().await.map_err(ClientError::Closed)?;
-        tokio::select! {
-            biased;
-            closed = link.closed() => Err(ClientError::Closed(closed)),
-            offered = offered.wait_for(|offered| offered.number >= number) => match offered {
-                Ok(offered) => offered.result.clone(),
-                Err(_gone) => Err(ClientError::Closed(crate::client::error::Closed::Here)),
-            },
-        }
-    };
-    timeout(after, taken).await.unwrap_or(Err(ClientError::Timeout { after }))
+/// The handler of a client, as those who set it and the driver who offers it share it.
+#[derive(Default)]
+pub(crate) struct Offers {
+    /// What answers pushes, to be offered on each connection.
+    offer: watch::Sender<Offer>,
+    /// What became of it on the current connection.
+    offered: watch::Sender<Offered>,
 }
 
-/// Offers the handler of the hour on one connection, and the next when it changes. The registration lives in here, so what
+impl Offers {
+    /// Sets the handler. Gives what waits for the host's answer to it, or to a later one; `None` when the client is gone.
+    pub(crate) fn set(
+        &self,
+        handler: Option<Arc<dyn PushHandler>>,
+    ) -> impl Future<Output = Option<Result<(), ClientError>>> + use<> {
+        let mut number = 0;
+        let mut offered = self.offered.subscribe();
+        self.offer.send_modify(|offer| {
+            number = offer.number + 1;
+            *offer = Offer { number, handler };
+        });
+        async move {
+            let offered = offered.wait_for(|offered| offered.number >= number).await;
+            offered.ok().map(|offered| offered.result.clone())
+        }
+    }
+}
+
+/// Offers the current handler on one connection, and the next when it changes. The registration lives in here, so what
 /// drops this withdraws it; nobody waits for its end.
-pub(crate) async fn keep_offering(link: &Link, session: &Session) -> Infallible {
-    let mut offers = link.offer.subscribe();
+pub(crate) async fn keep_offering(all: &Offers, session: &Session) -> Infallible {
+    let mut offers = all.offer.subscribe();
     let mut _registration = None;
     loop {
         let Offer { number, handler } = offers.borrow_and_update().clone();
@@ -164,9 +88,9 @@ pub(crate) async fn keep_offering(link: &Link, session: &Session) -> Infallible 
             Err(error @ ClientError::Disconnected { .. }) => tracing::debug!(%error, "a sink waits for a connection"),
             Err(error) => {
                 tracing::warn!(%error, "the host takes no sink");
-                link.offered.send_replace(Offered { number, result });
+                all.offered.send_replace(Offered { number, result });
             }
-            Ok(()) => drop(link.offered.send_replace(Offered { number, result })),
+            Ok(()) => drop(all.offered.send_replace(Offered { number, result })),
         }
         if offers.changed().await.is_err() {
             return std::future::pending().await;

@@ -22,7 +22,7 @@ use crate::client::calls::sync;
 use crate::client::driver::link::{Link, Policy};
 use crate::client::error::{ClientError, Lost};
 use crate::client::mutation::Mutation;
-use crate::client::queue::{BatchLimits, Next, Queue, SyncJob};
+use crate::client::queue::{BatchLimits, Next, Queue, QueueBounds, SyncJob};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::id::ProducerId;
 use crate::share::view::{Revision, Synced};
@@ -207,4 +207,29 @@ pub(crate) fn left_open(error: ClientError) -> ClientError {
         return ClientError::Disconnected { cause: Lost::Refused(refusal.clone()) };
     }
     error
+}
+
+/// An upload as its handles see it.
+pub(crate) type Begun = (Arc<Shared>, watch::Receiver<Progress>);
+
+/// A name for an upload, under which the host counts its batches.
+pub(crate) fn new_producer(link: &Link) -> Result<ProducerId, ClientError> {
+    link.random.borrow_mut().producer_id().map_err(|error| ClientError::Failed(format!("no randomness: {error}")))
+}
+
+/// Begins an upload: the first batch that it sends gets the number after `sequence`.
+pub(crate) fn begin(
+    link: &Rc<Link>,
+    access: WriteAccess,
+    producer: ProducerId,
+    sequence: u64,
+    limits: BatchLimits,
+    progress: Progress,
+    queue: QueueBounds,
+) -> Begun {
+    let shared = Shared::new(Queue::new(queue));
+    let (progress, watched) = watch::channel(progress);
+    let upload = Upload { link: link.clone(), access, shared: shared.clone(), producer, sequence, limits, progress };
+    link.tasks.spawn_local(upload.run());
+    (shared, watched)
 }

@@ -16,85 +16,26 @@ use std::rc::Rc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use self::observer::{Delivery, Observer, Over, Position};
-use crate::client::Client;
+pub(crate) use self::observer::Delivery;
+use self::observer::{Observer, Over, Position};
 use crate::client::access::ReadAccess;
-use crate::client::driver::link::{Link, Policy, Session};
+use crate::client::driver::link::{Link, Policy};
 use crate::client::error::ClientError;
+use crate::client::session::Session;
 use crate::contract::error::read_refusal;
-use crate::share::view::{Revision, Step};
+use crate::share::view::Revision;
 use crate::share_capnp::{observer as observer_capability, watch, watch_result};
 use crate::wire::guard::{Budget, guard};
 
 /// Calls of the host that an observer answers at once: the host has one open, and may say the end beside it.
 const OBSERVER_CALLS_MAX: u32 = 2;
 
-/// A share that is being followed. What [`Client::watch`] and [`View::watch`](crate::client::View::watch) give.
-#[derive(Debug)]
-pub struct Watch {
-    client: Client,
-    stage: Stage,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// Nothing has asked for a step yet: the first [`Watch::next`] subscribes.
-    Fresh {
-        access: ReadAccess,
-        since: Revision,
-    },
-    Following(mpsc::Receiver<Delivery>),
-    Ended,
-}
-
-impl Watch {
-    pub(crate) fn new(client: Client, access: ReadAccess, since: Revision) -> Self {
-        Self { client, stage: Stage::Fresh { access, since } }
-    }
-
-    /// The next step, whole; taking it lets the host send the one after. After an error there is nothing more. May be
-    /// dropped and called again without losing a step.
-    ///
-    /// # Errors
-    /// Why the watch ended: [`NotFound`](crate::share::error::Refusal::NotFound) when the share was deleted, another
-    /// refusal when it may no longer be read, [`ClientError::Closed`] when the client ended.
-    pub async fn next(&mut self) -> Option<Result<Step, ClientError>> {
-        if let Stage::Fresh { access, since } = &self.stage {
-            // Bound: one step. Policy: the observer waits, and the host merges what comes meanwhile.
-            let (steps, taken) = mpsc::channel(1);
-            let watcher = Watcher { access: access.clone(), since: *since, steps };
-            if let Err(error) = self.client.run_watch(watcher).await {
-                self.stage = Stage::Ended;
-                return Some(Err(error));
-            }
-            self.stage = Stage::Following(taken);
-        }
-        let Stage::Following(steps) = &mut self.stage else { return None };
-        let delivery = steps.recv().await;
-        match delivery {
-            Some(Delivery { step: Ok(step), taken }) => {
-                // The observer may have gone with its connection.
-                let _gone = taken.send(());
-                Some(Ok(step))
-            }
-            Some(Delivery { step: Err(error), .. }) => {
-                self.stage = Stage::Ended;
-                Some(Err(error))
-            }
-            None => {
-                self.stage = Stage::Ended;
-                Some(Err(self.client.ended()))
-            }
-        }
-    }
-}
-
 /// The driver's end of a watch.
 #[derive(Debug)]
 pub(crate) struct Watcher {
-    access: ReadAccess,
-    since: Revision,
-    steps: mpsc::Sender<Delivery>,
+    pub(crate) access: ReadAccess,
+    pub(crate) since: Revision,
+    pub(crate) steps: mpsc::Sender<Delivery>,
 }
 
 /// One subscription at the host. Dropping it ends the subscription.
@@ -174,11 +115,5 @@ impl Watcher {
             }
             watch_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
         }
-    }
-}
-
-impl From<crate::client::error::Closed> for ClientError {
-    fn from(closed: crate::client::error::Closed) -> Self {
-        Self::Closed(closed)
     }
 }

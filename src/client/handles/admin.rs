@@ -7,11 +7,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use crate::client::Client;
-use crate::client::calls::{self, Page};
-use crate::client::driver::link::{Policy, Session};
+use crate::client::answers::Page;
+use crate::client::calls;
+use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
+use crate::client::handles::client::Client;
 use crate::client::handles::listing::{Listing, Lists};
+use crate::client::session::Session;
 use crate::contract::admin::{
     read_connections, read_count, read_erased, read_stats, write_filter, write_share_filter, write_which,
 };

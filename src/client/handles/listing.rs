@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::client::Client;
 use crate::client::error::ClientError;
+use crate::client::handles::client::Client;
 use crate::share::admin::ShareFilter;
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::view::{DamagedListing, ShareListing};
@@ -32,6 +32,14 @@ enum Cursor {
     Start,
     At(String),
     End,
+}
+
+impl Client {
+    /// The account's shares, page by page behind the scenes; with `every_account` (for administrators) all of them.
+    #[must_use]
+    pub fn list(&self, every_account: bool) -> Listing {
+        Listing::new(self.clone(), Lists::Shares { every_account })
+    }
 }
 
 impl Listing {

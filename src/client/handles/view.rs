@@ -1,9 +1,9 @@
 //! A share as somebody holds it who may read it and nothing else.
 
-use crate::client::Client;
 use crate::client::access::ReadAccess;
-use crate::client::driver::watcher::Watch;
 use crate::client::error::ClientError;
+use crate::client::handles::client::Client;
+use crate::client::handles::watch::Watch;
 use crate::client::replica::Replica;
 use crate::share::grant::{GrantToken, Label};
 use crate::share::id::ShareId;
@@ -16,6 +16,14 @@ use crate::share::view::{Revision, ShareInfo};
 pub struct View {
     client: Client,
     access: ReadAccess,
+}
+
+impl Client {
+    /// A share for reading, by its id. It asks nothing of the host yet; its calls are refused to who may not see it.
+    #[must_use]
+    pub fn view(&self, id: &ShareId) -> View {
+        View::new(self.clone(), ReadAccess::Id(id.clone()))
+    }
 }
 
 impl View {

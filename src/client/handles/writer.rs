@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use crate::client::Client;
 use crate::client::access::WriteAccess;
-use crate::client::driver::upload::{Progress, Shared};
+use crate::client::driver::upload::{Progress, Shared, begin, new_producer};
 use crate::client::error::{ClientError, Closed};
+use crate::client::handles::client::Client;
 use crate::client::items::Items;
-use crate::client::queue::SyncJob;
+use crate::client::queue::{BatchLimits, SyncJob};
 use crate::share::grant::{GrantToken, Label};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
@@ -40,6 +40,21 @@ struct Inner {
     access: WriteAccess,
     shared: Arc<Shared>,
     progress: watch::Receiver<Progress>,
+}
+
+impl Client {
+    /// A handle to write by, with a queue and a producer of its own. It asks nothing of the host.
+    pub(crate) async fn writer(&self, access: WriteAccess, progress: Progress) -> Result<Writer, ClientError> {
+        let (by, queue) = (access.clone(), self.queue_bounds);
+        let begun = self.run(move |link| {
+            Box::pin(async move {
+                let producer = new_producer(&link)?;
+                Ok(begin(&link, by, producer, 0, BatchLimits::default(), progress, queue))
+            })
+        });
+        let (shared, progress) = begun.await?;
+        Ok(Writer::new(self.clone(), access, shared, progress))
+    }
 }
 
 impl Drop for Inner {
@@ -131,7 +146,7 @@ impl Writer {
     /// Too many items or bytes for one batch: queue them instead. A refusal. A timeout: it may have been applied.
     pub async fn sync(&self, items: Items) -> Result<Synced, ClientError> {
         let changes = self.inner.client.redacted(items)?;
-        crate::client::queue::BatchLimits::default().check(&changes)?;
+        BatchLimits::default().check(&changes)?;
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + self.inner.client.call_timeout();
         self.inner.shared.queue().push_sync(SyncJob { changes, deadline, reply })?;

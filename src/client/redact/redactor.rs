@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use aho_corasick::AhoCorasick;
 
-use super::Redact;
 use super::rules::{ASSIGNED, RULES, Rule, UNFINISHED, looks_random, says_secret};
 use super::strings::{self, Found};
+use super::values::Redact;
 
 /// Different secrets that are told apart: 80 kB of hashes. What comes after them is masked, and not counted.
 const TOLD_APART_MAX: usize = 10_000;

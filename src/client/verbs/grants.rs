@@ -1,22 +1,16 @@
-//! Grants: capabilities that are saved as tokens, restored, listed and revoked.
-//!
-//! A token outlives the connection that it was saved on, and so does what is restored from one: the handle keeps the token
-//! and shows it at each call, on whichever connection is up. What it gives is asked once, at [`Client::restore`].
+//! Grants: capabilities that are saved as tokens, listed and revoked.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use capnp::capability::FromClientHook as _;
 
-use crate::client::Client;
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
 use crate::client::calls::read_deleted;
-use crate::client::driver::link::{Policy, Session};
-use crate::client::driver::upload::Progress;
+use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::handles::share::Share;
-use crate::client::handles::view::View;
-use crate::client::handles::writer::Writer;
+use crate::client::handles::client::Client;
+use crate::client::session::Session;
 use crate::contract::error::read_refusal;
 use crate::contract::grants::{read_grants, read_saved};
 use crate::share::error::Refusal;
@@ -24,29 +18,6 @@ use crate::share::grant::{GrantInfo, GrantToken, Label, Right};
 use crate::share::id::GrantId;
 use crate::share::time::Timestamp;
 use crate::share_capnp::{restore_result, saved};
-
-/// What a token gives.
-#[derive(Debug, Clone)]
-pub enum Restored {
-    /// Everything.
-    Share(Share),
-    /// Writing.
-    Writer(Writer),
-    /// Reading.
-    View(View),
-}
-
-impl Restored {
-    /// What it may do.
-    #[must_use]
-    pub fn right(&self) -> Right {
-        match self {
-            Self::Share(_) => Right::Full,
-            Self::Writer(_) => Right::Write,
-            Self::View(_) => Right::Read,
-        }
-    }
-}
 
 /// What is saved.
 #[derive(Debug, Clone)]
@@ -68,24 +39,13 @@ impl From<ReadAccess> for Saveable {
 }
 
 impl Client {
-    /// What was saved as this token: on any connection and of any account, for as long as the token is good. A handle that
-    /// was restored is good on later connections too.
-    ///
-    /// # Errors
-    /// As every call; [`Refusal::Unauthorized`] for a token that is wrong, revoked or expired, or that writes where this
-    /// client's own credential may not; [`Refusal::NotFound`] if its share is gone.
-    pub async fn restore(&self, token: &GrantToken) -> Result<Restored, ClientError> {
-        let shown = token.clone();
-        let right = self.run(move |link| {
-            Box::pin(async move { link.call(Policy::Again, |session| right_of(session, shown.clone())).await })
-        });
-        Ok(match right.await? {
-            Right::Full => Restored::Share(self.open(token.share(), token.secret()).await?),
-            Right::Write => {
-                Restored::Writer(self.writer(WriteAccess::Token(token.clone()), Progress::default()).await?)
-            }
-            Right::Read => Restored::View(View::new(self.clone(), ReadAccess::Token(token.clone()))),
+    /// What a token gives.
+    pub(crate) async fn right_of(&self, token: &GrantToken) -> Result<Right, ClientError> {
+        let token = token.clone();
+        self.run(move |link| {
+            Box::pin(async move { link.call(Policy::Again, |session| right_of(session, token.clone())).await })
         })
+        .await
     }
 
     pub(crate) async fn save(

@@ -1,14 +1,12 @@
 //! The client's calls that read, each with the policy for a connection that is lost while it is on its way. All of them may
 //! be made again.
 
-use crate::client::Client;
 use crate::client::access::ReadAccess;
-use crate::client::calls::{self, Page};
+use crate::client::answers::Page;
+use crate::client::calls;
 use crate::client::driver::link::Policy;
-use crate::client::driver::watcher::{Watch, Watcher};
 use crate::client::error::ClientError;
-use crate::client::handles::listing::{Listing, Lists};
-use crate::client::handles::view::View;
+use crate::client::handles::client::Client;
 use crate::client::mutation::Mutation;
 use crate::client::replica::Replica;
 use crate::share::id::ShareId;
@@ -28,12 +26,6 @@ impl Client {
             Box::pin(async move { link.call(Policy::Again, |session| calls::info(session, access.clone())).await })
         })
         .await
-    }
-
-    /// A share for reading, by its id. It asks nothing of the host yet; its calls are refused to who may not see it.
-    #[must_use]
-    pub fn view(&self, id: &ShareId) -> View {
-        View::new(self.clone(), ReadAccess::Id(id.clone()))
     }
 
     /// The whole state of a share, read in chunks; the call timeout holds for each.
@@ -94,28 +86,6 @@ impl Client {
         self.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| calls::list(session, cursor.clone(), limit, every_account)).await
-            })
-        })
-        .await
-    }
-
-    /// The account's shares, page by page behind the scenes; with `every_account` (for administrators) all of them.
-    #[must_use]
-    pub fn list(&self, every_account: bool) -> Listing {
-        Listing::new(self.clone(), Lists::Shares { every_account })
-    }
-
-    /// Follows a share from a revision on; 0 means from the whole state.
-    #[must_use]
-    pub fn watch(&self, id: &ShareId, since: Revision) -> Watch {
-        Watch::new(self.clone(), ReadAccess::Id(id.clone()), since)
-    }
-
-    pub(crate) async fn run_watch(&self, task: Watcher) -> Result<(), ClientError> {
-        self.run(|link| {
-            Box::pin(async move {
-                link.tasks.spawn_local(task.run(link.clone()));
-                Ok(())
             })
         })
         .await

@@ -24,9 +24,9 @@ pub(super) struct Position {
 /// A step on its way to the consumer, or the reason that there are no more.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    pub(super) step: Result<Step, ClientError>,
+    pub(crate) step: Result<Step, ClientError>,
     /// The consumer has it.
-    pub(super) taken: oneshot::Sender<()>,
+    pub(crate) taken: oneshot::Sender<()>,
 }
 
 /// How a subscription ended, if it was told; if not, the observer was dropped.

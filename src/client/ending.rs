@@ -1,0 +1,107 @@
+//! What the end of a connection means: for the client, and for the calls that were on their way.
+
+use crate::client::error::{ClientError, Closed, Lost};
+use crate::share::error::Refusal;
+use crate::wire::websocket::PipeEnd;
+
+/// What the end of a connection means for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Dial no more.
+    Final(Closed),
+    /// Dial again; what was on its way has this error, if it is not simply disconnected.
+    Again(Lost),
+}
+
+impl From<PipeEnd> for Ending {
+    fn from(end: PipeEnd) -> Self {
+        match end {
+            PipeEnd::ClosedByPeer { code: 4001, reason } => Self::Final(Closed::Revoked(reason)),
+            PipeEnd::ClosedByPeer { code: 4004, reason } => Self::Final(Closed::TooManyConnections(reason)),
+            PipeEnd::ClosedByPeer { code, reason } if code == 1003 || reason.starts_with("ProtocolMismatch") => {
+                Self::Final(Closed::Refused(Refusal::ProtocolMismatch {
+                    expected: if reason.is_empty() { "another protocol".into() } else { reason.into() },
+                    got: crate::contract::SUBPROTOCOL.into(),
+                }))
+            }
+            PipeEnd::ClosedByPeer { code: 1009, reason } => {
+                Self::Again(Lost::Refused(crate::contract::error::read_limit(&reason)))
+            }
+            PipeEnd::TextFrame => Self::Final(Closed::Refused(Refusal::ProtocolMismatch {
+                expected: crate::contract::SUBPROTOCOL.into(),
+                got: "a text frame".into(),
+            })),
+            PipeEnd::TooLarge { got, max } => {
+                Self::Again(Lost::Refused(Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got }))
+            }
+            PipeEnd::TooLargeToSend { max } => {
+                Self::Again(Lost::Refused(Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got: 0 }))
+            }
+            PipeEnd::ClosedByPeer { .. }
+            | PipeEnd::ClosedHere { .. }
+            | PipeEnd::Violation(_)
+            | PipeEnd::Cut
+            | PipeEnd::Transport(_)
+            | PipeEnd::Idle
+            | PipeEnd::Stalled => Self::Again(Lost::Connection(end.to_string())),
+        }
+    }
+}
+
+impl Ending {
+    /// What a call that was on its way came to. It may have been carried out.
+    pub(crate) fn into_error(self) -> ClientError {
+        match self {
+            Self::Final(closed) => ClientError::Closed(closed),
+            Self::Again(cause) => ClientError::Disconnected { cause },
+        }
+    }
+}
+
+/// The refusal of a message of so many bytes, if the connection ended because one was too large, and this one was too: then
+/// the host has not read it. `largest` is the largest message that was sent on the connection.
+pub(crate) fn too_large(end: &PipeEnd, bytes: u64, largest: u64) -> Option<Refusal> {
+    let max = if let PipeEnd::TooLargeToSend { max } = end {
+        *max
+    } else if let PipeEnd::ClosedByPeer { code: 1009, reason } = end {
+        if let Refusal::LimitExceeded { max, .. } = crate::contract::error::read_limit(reason) {
+            max
+        } else if bytes >= largest {
+            // A proxy that does not say how much it takes. It took nothing that was as large as what it refused, so the
+            // largest of all was not taken; how much would be is a guess.
+            bytes / 2
+        } else {
+            return None;
+        }
+    } else {
+        return None;
+    };
+    (bytes > max).then(|| Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got: bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_held_to_be_too_large_only_if_the_host_cannot_have_read_it() {
+        let told =
+            PipeEnd::ClosedByPeer { code: 1009, reason: "LimitExceeded messageBytesMax max=1000 got=1500".into() };
+        let silent = PipeEnd::ClosedByPeer { code: 1009, reason: "message too big".into() };
+        let here = PipeEnd::TooLargeToSend { max: 1_000 };
+        let max = |end: &PipeEnd, bytes| match too_large(end, bytes, 1_500) {
+            Some(Refusal::LimitExceeded { max, got, .. }) => {
+                assert_eq!(got, bytes);
+                Some(max)
+            }
+            _ => None,
+        };
+        assert_eq!((max(&told, 1_000), max(&told, 1_001), max(&told, 1_500)), (None, Some(1_000), Some(1_000)));
+        assert_eq!((max(&here, 1_000), max(&here, 1_500)), (None, Some(1_000)));
+        // Of what was smaller than the largest, the host may have read some.
+        assert_eq!((max(&silent, 1_499), max(&silent, 1_500)), (None, Some(750)));
+        for other in [PipeEnd::TooLarge { got: 1_500, max: 1_000 }, PipeEnd::Cut, PipeEnd::Stalled] {
+            assert_eq!(max(&other, 1_500), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One connection that answered `hello`, and how a call is made on it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use capnp::capability::{FromTypelessPipeline, Request, Response};
+use capnp::traits::{Owned, Pipelined};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::defaults::BACKOFF_MIN;
+use crate::client::dial::Control;
+use crate::client::ending::{Ending, too_large};
+use crate::client::error::{ClientError, Lost};
+use crate::client::mutation::{Mutation, Planted};
+use crate::client::send::send;
+use crate::client::state::Hello;
+use crate::share_capnp::share_rpc;
+use crate::wire::vat::VatMeter;
+
+/// One connection that answered `hello`.
+pub(crate) struct Session {
+    pub(crate) rpc: share_rpc::Client,
+    pub(crate) hello: Arc<Hello>,
+    pub(crate) control: Option<Rc<dyn Control>>,
+    /// How large what it sent was, and whether it has ended.
+    pub(crate) meter: VatMeter,
+    /// Only tests set it.
+    pub(crate) planted: Planted,
+    /// The driver has taken note that it ended.
+    pub(crate) gone: CancellationToken,
+}
+
+impl Session {
+    /// Makes a call, and waits for its answer.
+    ///
+    /// # Errors
+    /// What the host or the connection said. [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded)
+    /// (`messageBytesMax`) if this very message was too large, here or for the host: it was then not carried out. Where the
+    /// connection ended because of another message, or otherwise, it may have been: [`ClientError::Disconnected`].
+    pub(crate) async fn ask<P, R>(&self, request: Request<P, R>) -> Result<Response<R>, ClientError>
+    where
+        R: Pipelined + Owned + Unpin + 'static,
+        R::Pipeline: FromTypelessPipeline,
+    {
+        let (sent, bytes) = self.meter.measure(|| send(request));
+        sent?.promise.await.map_err(|error| self.explain(error.into(), bytes))
+    }
+
+    /// What an error of a call means, of which the message had so many bytes, knowing how the connection ended.
+    fn explain(&self, error: ClientError, bytes: u64) -> ClientError {
+        let of_connection = matches!(error, ClientError::Disconnected { .. } | ClientError::Failed(_));
+        match self.control.as_ref().and_then(|control| control.end_reason()) {
+            Some(end) if of_connection => {
+                let bytes = if self.planted.is(Mutation::BlameEveryCall) { u64::MAX } else { bytes };
+                match too_large(&end, bytes, self.meter.largest_message()) {
+                    Some(refusal) => refusal.into(),
+                    None => Ending::from(end).into_error(),
+                }
+            }
+            // Without a word of the transport: the connection failed, and no call of it.
+            None if self.meter.is_over()
+                && let ClientError::Failed(text) = error =>
+            {
+                ClientError::Disconnected { cause: Lost::Connection(text) }
+            }
+            Some(_) | None => error,
+        }
+    }
+
+    /// Waits for the driver to note the loss. A host may also say "disconnected" for reasons of its own, on a connection
+    /// that lives: then a moment is enough.
+    pub(crate) async fn is_over(&self) {
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => {}
+            () = sleep(BACKOFF_MIN) => {}
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What the driver goes by: the settings that a [`Builder`](crate::client::Builder) gathered, checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::dial::Dial;
+use crate::client::mutation::Planted;
+use crate::client::queue::QueueBounds;
+use crate::client::random::Backoff;
+use crate::client::token::Token;
+
+/// The settings of one client.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) dialer: Arc<dyn Dial>,
+    pub(crate) token: Option<Token>,
+    pub(crate) in_band: bool,
+    pub(crate) agent: String,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) call_timeout: Duration,
+    pub(crate) backoff: Backoff,
+    pub(crate) sync_window: Duration,
+    pub(crate) queue_bounds: QueueBounds,
+    pub(crate) seed: Option<u64>,
+    pub(crate) planted: Planted,
+}
