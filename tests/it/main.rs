@@ -23,6 +23,7 @@ mod limits;
 mod messages;
 mod opencode;
 mod own;
+mod papers;
 mod pauses;
 mod pushes;
 mod quota;
