@@ -71,7 +71,8 @@ pub use self::handles::view::View;
 pub use self::handles::watch::Watch;
 pub use self::handles::writer::Writer;
 pub use self::items::Items;
-#[cfg(feature = "mutations")]
+#[cfg(feature = "__mutations")]
+#[doc(hidden)]
 pub use self::mutation::Mutation;
 pub use self::options::CreateOptions;
 pub use self::push::{Answer, Push, PushHandler};

@@ -74,9 +74,10 @@ pub use fold::{Fold, Folded, Occasion};
 pub use free::Frees;
 pub use index::{Claim, ClaimListing, DamagedClaim, ListCursor, ListPage, Usage};
 pub use log::{Appended, Log, News};
-#[cfg(feature = "mutations")]
+#[cfg(feature = "__mutations")]
+#[doc(hidden)]
 pub use mutation::Mutation;
-#[cfg(not(feature = "mutations"))]
+#[cfg(not(feature = "__mutations"))]
 pub(crate) use mutation::Mutation;
 pub use open::{Created, Opened};
 pub use survey::{
@@ -121,7 +122,8 @@ pub struct StoreSettings {
     /// cover what would come next. Default 1,000, as S3 has it.
     pub listing_page: usize,
     /// A bug to have, for the tests that must find it. Default `None`.
-    #[cfg(feature = "mutations")]
+    #[cfg(feature = "__mutations")]
+    #[doc(hidden)]
     pub mutation: Option<Mutation>,
     /// Whether this store alone writes to the bucket, which may then ignore the condition of a create: it is looked for
     /// before it is made, at the price of a request, and what was given up is waited for before its key is written again.
@@ -139,7 +141,7 @@ impl Default for StoreSettings {
             fold_segments: 64,
             sorted_listings: false,
             listing_page: 1_000,
-            #[cfg(feature = "mutations")]
+            #[cfg(feature = "__mutations")]
             mutation: None,
             single_writer: false,
         }

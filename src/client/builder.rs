@@ -14,7 +14,7 @@ use crate::client::dial::Dial;
 use crate::client::driver::link::Link;
 use crate::client::driver::{Command, Driver};
 use crate::client::handles::client::Client;
-#[cfg(feature = "mutations")]
+#[cfg(feature = "__mutations")]
 use crate::client::mutation::Mutation;
 use crate::client::mutation::Planted;
 use crate::client::queue::QueueBounds;
@@ -190,7 +190,8 @@ impl Builder {
     }
 
     /// Builds a bug in, for the tests that show that the simulation finds it. Default: none.
-    #[cfg(feature = "mutations")]
+    #[cfg(feature = "__mutations")]
+    #[doc(hidden)]
     pub fn mutation(mut self, mutation: Mutation) -> Self {
         self.planted.mutation = Some(mutation);
         self

@@ -1,13 +1,13 @@
 //! Bugs on purpose: for the tests that show that the simulation would find them (`tests/it/simulation.rs`).
 //!
-//! Only with the feature `mutations` can one be asked for; without it [`StoreSettings::is_wrong`] is a constant, and nothing
+//! Only with the feature `__mutations` can one be asked for; without it [`StoreSettings::is_wrong`] is a constant, and nothing
 //! of them is left in the program.
 
 use super::StoreSettings;
 
 /// A bug that somebody might write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "it is public with its feature"))]
+#[cfg_attr(not(feature = "__mutations"), expect(unreachable_pub, reason = "it is public with its feature"))]
 pub enum Mutation {
     /// A create writes over what is there.
     SkipConditional,
@@ -27,13 +27,13 @@ pub enum Mutation {
 
 impl StoreSettings {
     /// Whether this bug was asked for.
-    #[cfg(feature = "mutations")]
+    #[cfg(feature = "__mutations")]
     pub(crate) fn is_wrong(&self, how: Mutation) -> bool {
         self.mutation == Some(how)
     }
 
     /// Whether this bug was asked for: never.
-    #[cfg(not(feature = "mutations"))]
+    #[cfg(not(feature = "__mutations"))]
     #[expect(clippy::unused_self, reason = "the other one, with the feature, looks")]
     pub(crate) const fn is_wrong(&self, _: Mutation) -> bool {
         false
