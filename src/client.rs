@@ -40,6 +40,8 @@ mod dial;
 mod driver;
 mod ending;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handles;
 mod items;
 mod mutation;

@@ -45,6 +45,8 @@ mod erase;
 mod error;
 mod fold;
 mod free;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod key;
 mod lease;

@@ -18,6 +18,8 @@
 
 mod call;
 pub mod duplex;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod guard;
 pub mod vat;
 pub mod websocket;

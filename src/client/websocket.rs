@@ -74,7 +74,7 @@ impl Url {
         })
     }
 
-    fn to_uri(&self, in_band: bool) -> String {
+    pub(crate) fn to_uri(&self, in_band: bool) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         let query = match (&self.query, in_band) {
             (None, false) => String::new(),

@@ -35,6 +35,9 @@ pub use self::ledger::{LastWords, Ledger};
 pub use self::meter::VatMeter;
 use self::network::Network;
 
+#[cfg(fuzzing)]
+pub(super) use self::network::{messages_in, reader_options_for};
+
 /// What one vat takes from its peer.
 #[derive(Clone, Copy, Debug)]
 pub struct VatLimits {

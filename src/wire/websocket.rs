@@ -38,6 +38,8 @@ use futures::{AsyncRead, AsyncWrite};
 pub use self::control::{KeepAlive, PipeControl, PipeCounts};
 pub use self::end::PipeEnd;
 pub use self::read_ahead::ReadAhead;
+#[cfg(fuzzing)]
+pub(super) use self::framing::lets_through;
 use self::shared::{BATCH_BYTES_MAX, Shared};
 
 /// What one pipe allows.

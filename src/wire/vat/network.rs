@@ -24,6 +24,8 @@ use futures::channel::oneshot;
 use futures::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use self::incoming::Incoming;
+#[cfg(fuzzing)]
+pub(in crate::wire) use self::incoming::fuzzing::{messages_in, reader_options_for};
 use super::VatLimits;
 use super::ledger::{Ledger, TakenIn};
 use super::meter::{Message, VatMeter};

@@ -84,6 +84,13 @@ impl Framing {
     }
 }
 
+/// Whether all of these bytes pass, followed in pieces of `piece` bytes.
+#[cfg(fuzzing)]
+pub(in crate::wire) fn lets_through(bytes: &[u8], piece: usize, message_bytes_max: usize) -> bool {
+    let mut framing = Framing::new(message_bytes_max);
+    bytes.chunks(piece.max(1)).all(|piece| framing.follow(piece).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::Framing;

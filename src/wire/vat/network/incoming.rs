@@ -94,6 +94,9 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
     }
 }
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
+
 /// A word of the segment table.
 fn word(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |word, byte| word << 8 | usize::from(*byte))
