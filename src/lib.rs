@@ -23,6 +23,7 @@
 //! What it is not: it does not merge text (the newest value of an item wins), it keeps no history of values, and it is no
 //! message broker: a follower that was away is told what changed, not each step of how.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "client")]
 pub mod client;

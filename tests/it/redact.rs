@@ -258,7 +258,7 @@ fn with_secret(value: &Value, secret: &str) -> Value {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_json_a_secret_stands_in_it_stays_json_and_the_secret_goes(value in any_json(), spaced: bool, ascii: bool) {

@@ -438,7 +438,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn any_entries_come_back_as_they_went(batches in prop::collection::vec(prop::collection::vec(any_entry(), 0..4), 1..4)) {
