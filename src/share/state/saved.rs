@@ -125,13 +125,16 @@ impl State {
 }
 
 impl Items {
-    /// Puts an item into its place, from wherever it was.
+    /// Puts an item into its place, from wherever it was. What stood there goes.
     fn place(&mut self, item: SavedItem) {
         let SavedItem { key, order, revision, first, value } = item;
         self.remove(&key);
         self.byte_count += size(&key, &value);
         self.order_of.insert(key.clone(), order);
-        self.by_order.insert(order, Item { key, value, revision, first });
+        if let Some(before) = self.by_order.insert(order, Item { key, value, revision, first }) {
+            self.byte_count -= size(&before.key, &before.value);
+            self.order_of.remove(&before.key);
+        }
     }
 }
 

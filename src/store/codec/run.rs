@@ -19,6 +19,7 @@ use crate::share::entry::Entry;
 use crate::share::error::Refusal;
 use crate::share::id::{BadName, ShareId};
 use crate::share::item::{ItemKey, Payload};
+use crate::share::limits::{COUNT_MAX, SHARE_GRANTS_MAX, SHARE_ITEMS_MAX, SHARE_PRODUCERS_MAX, SHARE_SECRETS_MAX};
 use crate::share::secret::SecretHash;
 use crate::share::state::{Opened, Saved, SavedItem, SavedProducer};
 use crate::share::time::Timestamp;
@@ -211,7 +212,37 @@ pub(in crate::store) fn decode_run(
         saved.items.push(SavedItem { key, order, revision, first, value });
     }
     lines.end()?;
+    check(&saved).map_err(corrupt)?;
     Ok((header, saved))
+}
+
+/// Passes what a state can have come to. No host writes anything else, and the state that it is put onto would count wrong.
+fn check(saved: &Saved) -> Result<(), String> {
+    let counts = [saved.sync_count, saved.revision, saved.last_order, saved.removed_from];
+    if let Some(count) = counts.into_iter().find(|count| *count > COUNT_MAX) {
+        return Err(format!("it counts up to {count}, which no share comes to"));
+    }
+    for (what, count, max) in [
+        ("secrets", saved.secrets.len(), SHARE_SECRETS_MAX),
+        ("grants", saved.grants.len(), SHARE_GRANTS_MAX),
+        ("producers", saved.producers.len(), SHARE_PRODUCERS_MAX),
+        ("items", saved.items.len(), SHARE_ITEMS_MAX),
+    ] {
+        if count > max {
+            return Err(format!("it has {count} {what}, and a share has at most {max}"));
+        }
+    }
+    let mut before = 0;
+    for SavedItem { key, order, revision, first, .. } in &saved.items {
+        if *order <= before || *order > saved.last_order {
+            return Err(format!("the item {key} is at place {order}, after {before} and of {}", saved.last_order));
+        }
+        if first > revision || *revision > saved.revision {
+            return Err(format!("the item {key} is of revision {revision}, and the share of {}", saved.revision));
+        }
+        before = *order;
+    }
+    Ok(())
 }
 
 fn facts<'a>(share: &'a ShareId, saved: &'a Saved) -> FactsLine<'a> {
@@ -302,6 +333,41 @@ impl Lines<'_> {
             Ok(0) => Ok(()),
             Ok(_) => Err(StoreError::corrupt(self.key, "it has more lines than its header says")),
             Err(error) => Err(StoreError::corrupt(self.key, format!("it cannot be unpacked: {error}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = include_str!("../../../tests/data/store/format-1-run.jsonl");
+
+    fn read(lines: &str) -> Result<Saved, StoreError> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(lines.as_bytes()).unwrap();
+        let log = "aaaaaaaaaaaaaaaaaaaaaaaaab".parse().unwrap();
+        decode_run(&Path::from("run"), &log, Stretch::new(0, 2), &packed.finish().unwrap()).map(|(_, saved)| saved)
+    }
+
+    /// Such a state would count wrong, or past the end of its numbers, as the fuzz target `run` shows.
+    #[test]
+    fn a_run_that_no_share_comes_to_is_corrupt() {
+        assert!(read(RUN).is_ok());
+        let secrets = format!("\"secrets\":[{}", format!("\"{}\",", "ab".repeat(32)).repeat(SHARE_SECRETS_MAX));
+        for (from, to) in [
+            ("\"order\":2,\"revision\":1,\"value\"", "\"order\":1,\"revision\":1,\"value\""),
+            ("\"order\":1,\"revision\":1,\"value\"", "\"order\":0,\"revision\":1,\"value\""),
+            ("\"order\":2,\"revision\":1,\"value\"", "\"order\":3,\"revision\":1,\"value\""),
+            ("\"order\":2,\"revision\":1,\"value\"", "\"order\":2,\"revision\":2,\"value\""),
+            ("\"order\":2,\"revision\":1,\"value\"", "\"order\":2,\"revision\":1,\"first\":2,\"value\""),
+            ("\"syncs\":2,\"revision\":1", "\"syncs\":2,\"revision\":18446744073709551615"),
+            ("\"syncs\":2,\"revision\":1", "\"syncs\":18446744073709551615,\"revision\":1"),
+            ("\"order\":2,\"removedFrom\"", "\"order\":18446744073709551615,\"removedFrom\""),
+            ("\"secrets\":[", &secrets),
+        ] {
+            assert!(RUN.contains(from), "{from}");
+            assert!(matches!(read(&RUN.replacen(from, to, 1)), Err(StoreError::Corrupt { .. })), "{to}");
         }
     }
 }
