@@ -37,9 +37,9 @@ use futures::{AsyncRead, AsyncWrite};
 
 pub use self::control::{KeepAlive, PipeControl, PipeCounts};
 pub use self::end::PipeEnd;
-pub use self::read_ahead::ReadAhead;
 #[cfg(fuzzing)]
 pub(super) use self::framing::lets_through;
+pub use self::read_ahead::ReadAhead;
 use self::shared::{BATCH_BYTES_MAX, Shared};
 
 /// What one pipe allows.

@@ -53,6 +53,9 @@ fn each_finding_is_in_the_table() {
     let table = std::fs::read_to_string(root().join("findings/README.md")).unwrap();
     for entry in std::fs::read_dir(root().join("findings")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(name == "README.md" || table.contains(&format!("({name})")), "findings/README.md has no line for {name}");
+        assert!(
+            name == "README.md" || table.contains(&format!("({name})")),
+            "findings/README.md has no line for {name}"
+        );
     }
 }

@@ -34,11 +34,7 @@ pub(in crate::wire) fn reader_options_for(message_bytes_max: usize) -> ReaderOpt
 }
 
 /// The messages before the end, or before the first error.
-pub(in crate::wire) fn messages_in(
-    bytes: &[u8],
-    piece: usize,
-    message_bytes_max: usize,
-) -> Vec<Reader<OwnedSegments>> {
+pub(in crate::wire) fn messages_in(bytes: &[u8], piece: usize, message_bytes_max: usize) -> Vec<Reader<OwnedSegments>> {
     let mut incoming = Incoming::new(Pieces { rest: bytes, piece }, reader_options_for(message_bytes_max));
     let mut cx = Context::from_waker(Waker::noop());
     let mut messages = Vec::new();
