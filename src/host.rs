@@ -21,8 +21,11 @@ use crate::hub::access::{Access, Way};
 use crate::hub::ambient::{Ambient, NoEntropy};
 use crate::hub::audit::{self, By};
 use crate::hub::calls::Handler;
-use crate::hub::push::{Action, Answer, PushError, PushOptions};
-use crate::hub::registry::{CloseReason, Comer, ConnectionId, Door};
+use crate::hub::close::CloseReason;
+use crate::hub::comer::{Comer, Door};
+use crate::hub::entry::ConnectionId;
+use crate::hub::outlet::PushError;
+use crate::hub::push::{Action, Answer, PushOptions};
 use crate::hub::sockets::Sockets;
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
@@ -220,7 +223,7 @@ impl Host {
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), ()) = async { tokio::join!(hub.tend_access(), hub.tend_store(), hub.tend_clock()) } => {}
+                    ((), (), ()) = async { tokio::join!(hub.tend_access(), hub.health().tend_store(hub.settings().probe_every), hub.health().tend_clock()) } => {}
                 }
             });
         });

@@ -91,7 +91,7 @@ async fn ready(State(doors): State<Arc<Doors>>, request: Request) -> Response {
         Err(_) => return not_ready("StorageFailure", "the store does not answer: see the host's log"),
     }
     match doors.hub.access_readiness() {
-        Readiness::Ready => match doors.hub.clock_warning() {
+        Readiness::Ready => match doors.hub.health().clock_warning() {
             None => axum::Json(json!({ "ok": true })).into_response(),
             Some(warning) => axum::Json(json!({ "ok": true, "warning": warning })).into_response(),
         },

@@ -15,44 +15,51 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::access::failures::Failures;
 use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens, Way};
-use crate::hub::admission::ConnectionHooks;
 use crate::hub::ambient::{Ambient, Moment, NoEntropy};
 use crate::hub::audit::{By, Through};
 use crate::hub::calls::Calls;
-use crate::hub::clock::HubClock;
+use crate::hub::comer::Door;
 use crate::hub::feed::Feed;
-use crate::hub::health::Health;
+use crate::hub::health::{Health, HostClock};
+use crate::hub::hooks::ConnectionHooks;
 use crate::hub::metrics::{DoorLabel, Metrics};
 use crate::hub::quota::Quotas;
-use crate::hub::registry::{Door, Registry};
+use crate::hub::registry::Registry;
 use crate::hub::room::{FOLDS_MAX, Room, RoomContext};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
-use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
+use crate::share::error::{Refusal, StoreOperation, chain};
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
-use crate::share::view::{Changed, Chunk, DamagedListing, Revision, ShareInfo, ShareListing, Synced};
-use crate::store::{ClaimListing, DamagedClaim, Mutation, Opened, Store, StoreError, WriterId};
+use crate::share::view::{Changed, Chunk, DamagedListing, Revision, ShareInfo, ShareListing, Synced, page_limit};
+use crate::store::{ClaimListing, DamagedClaim, Mutation, Opened, Store, WriterId};
 
 pub mod access;
-pub mod address;
 pub mod admin;
 pub mod admission;
 pub mod ambient;
 pub mod asks;
 pub mod audience;
 pub mod audit;
+pub mod ballot;
 pub mod calls;
-mod clock;
+pub mod close;
+pub mod comer;
 mod create;
+pub mod entry;
+pub mod event;
 mod expiry;
 pub mod feed;
 pub mod grants;
-mod health;
+pub mod health;
+pub mod hooks;
 pub mod metrics;
 pub mod news;
+pub mod outlet;
 mod own;
+pub mod pass;
+pub mod presence;
 pub mod push;
 pub mod quota;
 pub mod registry;
@@ -60,6 +67,7 @@ pub mod room;
 mod rooms;
 mod settings;
 pub mod sockets;
+pub mod states;
 mod strangers;
 mod tokens;
 pub mod traffic;
@@ -111,7 +119,7 @@ impl Hub {
     ) -> Result<Arc<Self>, NoEntropy> {
         let writer = ambient.bits()?;
         let store = Store::new(objects, settings.store.clone(), WriterId(writer), Arc::clone(&ambient.clock));
-        let clock = Arc::new(HubClock { machine: Arc::clone(&ambient.clock), store: store.clone() });
+        let clock = Arc::new(HostClock { machine: Arc::clone(&ambient.clock), store: store.clone() });
         let ambient = Ambient { clock, ..ambient };
         let tokens = Arc::new(StoredTokens::new(store.clone(), Arc::clone(&ambient.clock)));
         let access = if settings.stored_tokens {
@@ -119,9 +127,11 @@ impl Hub {
         } else {
             access
         };
+        let metrics = Arc::new(Metrics::new());
         let context = Arc::new(RoomContext {
             store: store.clone(),
-            metrics: Arc::new(Metrics::new()),
+            health: Health::new(store.clone(), Arc::clone(&metrics)),
+            metrics,
             clock: Arc::clone(&ambient.clock),
             quotas: Quotas::new(settings.quotas.clone(), store.clone()),
             tasks: TaskTracker::new(),
@@ -130,7 +140,6 @@ impl Hub {
             linger: settings.linger,
             fold_after: settings.fold_after,
             folds: Semaphore::new(FOLDS_MAX),
-            health: Health::default(),
             answers_early: settings.store.is_wrong(Mutation::AcknowledgeBeforePut),
         });
         Ok(Arc::new(Self {
@@ -215,7 +224,7 @@ impl Hub {
         who.may_write()?;
         let room = self.open(id, secret).await?;
         self.delete_room(&room).await?;
-        audit::share_deleted(by, &room, Through::Owner);
+        audit::share_deleted(by, room.audited(), Through::Owner);
         Ok(())
     }
 
@@ -331,10 +340,10 @@ impl Hub {
         if self.settings.store.is_wrong(Mutation::ReadBeforeSubscribe) {
             let read = room.after(since, false, false, None);
             room.refresh().await?;
-            return Ok(room.follow(room.read(State::revision)?).having_read(read));
+            return Ok(Feed::of(room, room.read(State::revision)?).having_read(read));
         }
         // Subscribed first, read then: what comes in between is told.
-        let feed = room.follow(since);
+        let feed = Feed::of(room, since);
         self.refresh_for(room, since).await?;
         Ok(feed)
     }
@@ -348,14 +357,14 @@ impl Hub {
         if everybody {
             who.may_administer()?;
         }
-        let limit = admin::page_limit(limit)?;
+        let limit = page_limit(limit)?;
         let account = (!everybody).then_some(&who.account);
         let cursor = match cursor {
             "" => None,
             cursor => Some(cursor.parse().map_err(Refusal::from)?),
         };
         let page = self.store.list(account, cursor.as_ref(), limit).await;
-        let page = page.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
+        let page = page.map_err(|error| self.context.health.refused(StoreOperation::List, &error))?;
         let shares = page.claims.into_iter().map(|claim| self.listed(claim)).collect();
         let next_cursor = page.next.map(|next| next.to_string()).unwrap_or_default();
         Ok(Page { shares, damaged: damaged(page.damaged), next_cursor })
@@ -493,6 +502,23 @@ impl Hub {
         &self.context.metrics
     }
 
+    /// Whether its bucket and its clock are as they should be.
+    #[must_use]
+    pub fn health(&self) -> &Arc<Health> {
+        &self.context.health
+    }
+
+    /// Succeeds if the host takes connections and its bucket does what the host needs of it; see [`Health::ready`].
+    ///
+    /// # Errors
+    /// One of these is not so.
+    pub async fn ready(&self) -> Result<(), Refusal> {
+        if self.registry.is_shut() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
+        self.context.health.ready().await
+    }
+
     /// Brings the metrics up to date that are read and not counted.
     pub fn measure(&self) {
         for door in Door::ALL {
@@ -536,7 +562,7 @@ impl Hub {
         let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
         if let Some(account) = account {
             let known = self.context.quotas.know(&account).await;
-            known.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+            known.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))?;
         }
         Ok(())
     }
@@ -555,20 +581,10 @@ impl Hub {
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
         let asked = Moment::now(self.ambient.clock.as_ref());
         let opened = self.store.open_log(id).await;
-        match opened.map_err(|error| self.storage_failed(StoreOperation::Read, &error))? {
+        match opened.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))? {
             Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),
             Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
-    }
-
-    fn storage_failed(&self, operation: StoreOperation, error: &StoreError) -> Refusal {
-        self.context.health.failed(operation, error);
-        self.context.metrics.storage_failures.inc();
-        if error.trouble() != StorageTrouble::Unconditional {
-            // That is said once, when it is found out.
-            tracing::error!(%operation, error = %chain(error), "the bucket failed");
-        }
-        Refusal::StorageFailure { operation, trouble: error.trouble() }
     }
 }
 
@@ -579,17 +595,4 @@ fn damaged(claims: Vec<DamagedClaim>) -> Vec<DamagedListing> {
         DamagedListing { account, session }
     });
     told.collect()
-}
-
-/// An error with its sources, in one line.
-#[must_use]
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

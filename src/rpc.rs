@@ -15,7 +15,8 @@ use futures::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use crate::hub::Hub;
-use crate::hub::registry::{CloseReason, Connection, Pending};
+use crate::hub::close::CloseReason;
+use crate::hub::registry::{Connection, Pending};
 use crate::rpc::caller::Caller;
 use crate::rpc::counting::Counting;
 use crate::rpc::gateway::Gateway;

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::hub::access::Principal;
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
 use crate::share::id::AccountId;
 
 /// Whose request it is, for a [`Bound`].

@@ -52,7 +52,7 @@ use crate::http::opencode::turns::{Turn, Turns};
 use crate::http::upgrade::{Doors, address};
 use crate::http::viewer;
 use crate::hub::access::Principal;
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
 use crate::hub::audit::By;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};

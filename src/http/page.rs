@@ -32,7 +32,7 @@ use crate::http::body_out::Items;
 use crate::http::bound::Holder;
 use crate::http::upgrade::{self, Doors};
 use crate::http::viewer;
-use crate::hub::registry::Door;
+use crate::hub::comer::Door;
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;

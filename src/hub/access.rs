@@ -17,6 +17,7 @@ use crate::share::id::AccountId;
 use crate::share::secret::{Secret, SecretHash};
 use crate::share::time::Timestamp;
 
+pub mod address;
 mod any;
 pub mod failures;
 #[cfg(feature = "jwt")]
@@ -67,6 +68,15 @@ impl Credential {
             Self::Key => "key",
             Self::Machine => "machine",
             Self::None => "none",
+        }
+    }
+
+    /// The name of the login session or token, which is no secret; empty for the other kinds.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Session(id) | Self::Token(id) => id,
+            Self::Key | Self::Machine | Self::None => "",
         }
     }
 

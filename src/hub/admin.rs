@@ -15,12 +15,15 @@ mod shares;
 use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal};
 use crate::hub::audit::{self, By};
-use crate::hub::registry::{CloseReason, ConnectionId, Departure, Door, Entry};
+use crate::hub::close::CloseReason;
+use crate::hub::comer::Door;
+use crate::hub::entry::{ConnectionId, Entry};
+use crate::hub::registry::Departure;
 use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
-use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::time::Timestamp;
+use crate::share::view::page_limit;
 
 /// How often a drain looks whether a busy connection has become idle.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -74,7 +77,7 @@ impl Hub {
     pub fn close_from(&self, own: &Entry, who: &Principal, which: &CloseWhich) -> (usize, Option<Departure>) {
         let matching = |entry: &Entry| matches(entry, which);
         let (closed, departure) = self.registry().close_matching_from(&own.id, CloseReason::REVOKED, matching);
-        self.tell_closed(By::Connection(own, Some(who)), which, closed);
+        self.tell_closed(own.by(Some(who)), which, closed);
         (closed, departure)
     }
 
@@ -98,7 +101,7 @@ impl Hub {
         who: &Principal,
         deadline: Timestamp,
     ) -> (usize, Option<Departure>) {
-        self.drain_by(By::Connection(own, Some(who)), Some(&own.id), deadline)
+        self.drain_by(own.by(Some(who)), Some(&own.id), deadline)
     }
 
     fn drain_by(
@@ -157,15 +160,6 @@ impl Hub {
             storage_failures: metrics.storage_failures.get(),
             draining: registry.is_shut(),
         }
-    }
-}
-
-/// How many are in a page for which this many were asked; 0: 100.
-pub(super) fn page_limit(limit: usize) -> Result<usize, Refusal> {
-    match limit {
-        0 => Ok(LIST_PAGE_DEFAULT),
-        limit if limit > LIST_PAGE_MAX => Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit)),
-        limit => Ok(limit),
     }
 }
 

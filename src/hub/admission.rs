@@ -4,22 +4,23 @@
 //! is admitted, and the embedder's [`ConnectionHooks`] hear of it. Until all of that is done the door serves nothing; what
 //! the peer sends meanwhile waits in its socket.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
 use crate::hub::access::Principal;
-use crate::hub::audit::{self, By};
+use crate::hub::close::CloseReason;
+use crate::hub::comer::Comer;
+use crate::hub::entry::Entry;
+use crate::hub::hooks::ConnectionHooks;
 use crate::hub::metrics::DoorLabel;
-use crate::hub::registry::{CloseReason, Comer, Connection, Entry, Pending, TurnedAway};
-use crate::hub::{Hub, chain};
-use crate::share::error::Refusal;
+use crate::hub::registry::{Connection, Pending, TurnedAway};
+use crate::hub::{Hub, audit};
+use crate::share::error::{Refusal, chain};
 use crate::share::secret::Secret;
 
 /// How long the second look at a credential may take: it is one small read of the bucket, or none.
@@ -27,32 +28,6 @@ const RECHECK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest sleep until an expiry, so that a clock that was set anew is noticed.
 const EXPIRY_SLEEP_MAX: Duration = Duration::from_secs(60);
-
-/// Hears of connections. Implement it to keep something of your own for each; give it to [`Hub::set_connection_hooks`].
-pub trait ConnectionHooks: fmt::Debug + Send + Sync {
-    /// A connection was admitted. Nothing of it is dispatched until this is done. It is dropped if the connection is closed
-    /// meanwhile.
-    ///
-    /// # Errors
-    /// The connection is closed with 1011 then, and [`closed`](Self::closed) is not called. The error is logged.
-    fn opened<'a>(&'a self, connection: &'a Arc<Entry>) -> BoxFuture<'a, Result<(), HookError>>;
-
-    /// A connection is gone: out of the registry, and nothing of it runs any more. Called once for each whose
-    /// [`opened`](Self::opened) was begun and did not fail. It must not block.
-    fn closed(&self, connection: &Entry);
-}
-
-/// Why a hook failed.
-pub type HookError = Box<dyn std::error::Error + Send + Sync>;
-
-impl dyn ConnectionHooks {
-    /// Within a `Drop`, where a panic would end the process.
-    pub(super) fn tell_closed(&self, connection: &Entry) {
-        if catch_unwind(AssertUnwindSafe(|| self.closed(connection))).is_err() {
-            tracing::error!(connection = %connection.id, "the embedder's hook panicked when a connection was closed");
-        }
-    }
-}
 
 impl Hub {
     /// Says who hears of connections. Only the first call counts; make it before the host listens.
@@ -76,7 +51,8 @@ impl Hub {
     pub async fn admit(&self, pending: Pending) -> Result<Connection, TurnedAway> {
         let admitted = self.admit_quietly(pending).await;
         if let Err(turned_away) = &admitted {
-            audit::turned_away(turned_away.entry(), &turned_away.reason);
+            let (entry, reason) = (turned_away.entry(), &turned_away.reason);
+            audit::turned_away(entry.by(entry.principal.as_ref()), entry.door.as_str(), reason.code, reason.reason);
         }
         admitted
     }
@@ -106,7 +82,7 @@ impl Hub {
         let mut connection = pending.admit()?;
         let label = DoorLabel { door: entry.door.as_str() };
         self.metrics().connections_admitted.get_or_create(&label).inc();
-        audit::admitted(&entry);
+        audit::admitted(entry.by(entry.principal.as_ref()), entry.door.as_str());
         let Some(hooks) = self.hooks.get() else { return Ok(connection) };
         connection.set_hooks(Some(Arc::clone(hooks)));
         let opened = AssertUnwindSafe(async { hooks.opened(&entry).await }).catch_unwind();
@@ -139,10 +115,8 @@ impl Hub {
         };
         let authenticated = authenticated.await;
         match &authenticated {
-            Ok(who) => audit::authenticated(entry, who),
-            Err(refusal) => {
-                audit::refused(By::Connection(entry, entry.identity().as_ref()), entry.door.as_str(), refusal)
-            }
+            Ok(who) => audit::authenticated(entry.by(Some(who)), entry.door.as_str()),
+            Err(refusal) => audit::refused(entry.by(entry.identity().as_ref()), entry.door.as_str(), refusal),
         }
         authenticated
     }
@@ -163,7 +137,7 @@ impl Hub {
             }
         }
         if self.registry().close_matching(CloseReason::UNAUTHENTICATED, |other| other.id == entry.id) > 0 {
-            audit::unauthenticated(entry);
+            audit::unauthenticated(entry.by(None), entry.door.as_str());
         }
     }
 
@@ -178,7 +152,7 @@ impl Hub {
             if left.is_zero() {
                 let closed = self.registry().close_matching(CloseReason::EXPIRED, |other| other.id == entry.id);
                 if closed > 0 {
-                    audit::expired(entry);
+                    audit::expired(entry.by(entry.identity().as_ref()));
                 }
                 return;
             }

@@ -8,80 +8,20 @@
 //!
 //! Questions live on the host where they were asked, as its audience does, and end with it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::hub::Hub;
 use crate::hub::access::Principal;
-use crate::hub::audience::Seat;
+use crate::hub::ballot::{Asked, Counts, Question, Settled, Verdict, Voter};
+use crate::hub::presence::Presence;
 use crate::hub::room::Room;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
-use crate::share::limits::{
-    ASK_ANSWERS_MAX, ASK_CHOICE_BYTES_MAX, ASK_CHOICES_MAX, ASK_QUESTION_BYTES_MAX, ASK_WITHIN_MS_MAX,
-};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
-
-mod open;
-
-pub(super) use open::Asks;
-use open::Voter;
-
-/// What is asked, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
-    text: String,
-    choices: Vec<String>,
-    needed: usize,
-    within: Duration,
-}
-
-/// Answers by choice; every choice is there.
-pub type Counts = BTreeMap<String, usize>;
-
-/// An open question, as a viewer is told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// Its name: random, so that an answer meant for one never counts for another.
-    pub ask: Arc<str>,
-    /// The question.
-    pub question: String,
-    /// What may be answered.
-    pub choices: Vec<String>,
-    /// So many of one choice settle it.
-    pub needed: usize,
-    /// When it is over in any case.
-    pub deadline: Timestamp,
-    /// How it stands.
-    pub counts: Counts,
-}
-
-/// A question that is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// Its name.
-    pub ask: Arc<str>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// How it stood then.
-    pub counts: Counts,
-}
-
-/// How a question ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// So many as were needed gave this choice.
-    Agreed(String),
-    /// Its time was over.
-    Expired,
-    /// Whoever asked took it back; or this viewer was too slow to be told how it ended.
-    Withdrawn,
-}
 
 /// A question that waits for its end. Dropping it withdraws the question, unless it was [left](Asking::leave).
 #[derive(Debug)]
@@ -90,49 +30,6 @@ pub struct Asking {
     number: u64,
     ask: Arc<str>,
     settled: Option<oneshot::Receiver<Settled>>,
-}
-
-impl Question {
-    /// A question, if it can be asked.
-    ///
-    /// # Errors
-    /// A text is empty or too long, there are no choices, too many, or two that are the same, or it needs none or more than
-    /// [`ASK_ANSWERS_MAX`] answers, or has no time or more than a day.
-    pub fn new(text: &str, choices: &[String], needed: usize, within_ms: u64) -> Result<Self, Refusal> {
-        let checked = |text: &str, name: &'static str, max: usize| match text.len() {
-            0 => Err(Refusal::invalid(0, "the question and its choices are not empty")),
-            got if got > max => Err(Refusal::limit(name, max, got)),
-            _ => Ok(()),
-        };
-        checked(text, "askQuestionBytesMax", ASK_QUESTION_BYTES_MAX)?;
-        if choices.is_empty() {
-            return Err(Refusal::invalid(0, "a question has at least one choice"));
-        }
-        if choices.len() > ASK_CHOICES_MAX {
-            return Err(Refusal::limit("askChoicesMax", ASK_CHOICES_MAX, choices.len()));
-        }
-        for (at, choice) in choices.iter().enumerate() {
-            checked(choice, "askChoiceBytesMax", ASK_CHOICE_BYTES_MAX)?;
-            if choices[..at].contains(choice) {
-                return Err(Refusal::invalid(at, "no two choices are the same"));
-            }
-        }
-        if needed == 0 {
-            return Err(Refusal::invalid(0, "a question needs at least one answer"));
-        }
-        if needed > ASK_ANSWERS_MAX {
-            return Err(Refusal::limit("askAnswersMax", ASK_ANSWERS_MAX, needed));
-        }
-        if within_ms == 0 {
-            return Err(Refusal::invalid(0, "a question is open for at least a millisecond"));
-        }
-        if within_ms > ASK_WITHIN_MS_MAX {
-            let max = usize::try_from(ASK_WITHIN_MS_MAX).unwrap_or(usize::MAX);
-            return Err(Refusal::limit("askWithinMsMax", max, usize::try_from(within_ms).unwrap_or(usize::MAX)));
-        }
-        let within = Duration::from_millis(within_ms);
-        Ok(Self { text: text.to_owned(), choices: choices.to_vec(), needed, within })
-    }
 }
 
 impl Hub {
@@ -170,7 +67,7 @@ impl Hub {
     /// # Errors
     /// There are [`ASKS_OPEN_MAX`](crate::share::limits::ASKS_OPEN_MAX) open already, or the machine has no randomness to give.
     pub fn ask(&self, room: &Arc<Room>, question: Question) -> Result<Asking, Refusal> {
-        let Question { text: question, choices, needed, within } = question;
+        let within = question.within();
         let bits = self.ambient.bits().map_err(|error| {
             tracing::error!(%error, "no question can be asked");
             Refusal::Unavailable { retry_after_ms: 10_000 }
@@ -178,8 +75,7 @@ impl Hub {
         let ask: Arc<str> = format!("{bits:032x}").into();
         let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         let deadline = Timestamp(self.ambient.clock.now().0.saturating_add(within_ms));
-        let counts = choices.iter().map(|choice| (choice.clone(), 0)).collect();
-        let asked = Asked { ask: Arc::clone(&ask), question, choices, needed, deadline, counts };
+        let asked = Asked::new(Arc::clone(&ask), question, deadline);
         let (tell, settled) = oneshot::channel();
         let number = room.audience().lock().asks.begin(asked, tell)?;
         let expiring = {
@@ -187,7 +83,7 @@ impl Hub {
             async move {
                 sleep(within).await;
                 if let Some(room) = room.upgrade() {
-                    room.settle(number, Outcome::Expired);
+                    settle(&room, number, Verdict::Expired);
                 }
             }
         };
@@ -202,13 +98,13 @@ impl Hub {
     ///
     /// # Errors
     /// There is no such question open, or it has no such choice, or it has as many answers as are counted.
-    pub fn answer(&self, seat: &Seat, who: &[Principal], ask: &str, choice: &str) -> Result<Counts, Refusal> {
+    pub fn answer(&self, presence: &Presence, who: &[Principal], ask: &str, choice: &str) -> Result<Counts, Refusal> {
         let known = who.iter().find(|who| who.credential.is_shown());
-        let voter = known.map_or(Voter::Seat(seat.number()), |who| Voter::Account(who.account.clone()));
-        let room = seat.room();
+        let voter = known.map_or(Voter::Viewer(presence.number()), |who| Voter::Account(who.account.clone()));
+        let room = presence.room();
         let (number, counts, agreed) = room.audience().lock().asks.count(voter, ask, choice)?;
         if agreed {
-            room.settle(number, Outcome::Agreed(choice.to_owned()));
+            settle(room, number, Verdict::Agreed(choice.to_owned()));
         } else {
             room.announce();
         }
@@ -235,7 +131,7 @@ impl Asking {
             None => None,
         };
         self.settled = None;
-        let withdrawn = || Settled { ask: Arc::clone(&self.ask), outcome: Outcome::Withdrawn, counts: Counts::new() };
+        let withdrawn = || Settled { ask: Arc::clone(&self.ask), outcome: Verdict::Withdrawn, counts: Counts::new() };
         settled.unwrap_or_else(withdrawn)
     }
 }
@@ -243,16 +139,14 @@ impl Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         if self.settled.is_some() {
-            self.room.settle(self.number, Outcome::Withdrawn);
+            settle(&self.room, self.number, Verdict::Withdrawn);
         }
     }
 }
 
-impl Room {
-    /// Ends a question, if it is open.
-    fn settle(&self, number: u64, outcome: Outcome) {
-        if self.audience().lock().asks.settle(number, outcome) {
-            self.announce_now();
-        }
+/// Ends a question, if it is open.
+fn settle(room: &Room, number: u64, verdict: Verdict) {
+    if room.audience().lock().asks.settle(number, verdict) {
+        room.announce_now();
     }
 }

@@ -1,24 +1,18 @@
 //! The audience of a share: who watches it on this host, by count and, if they wish, by name.
 //!
-//! A viewer's door takes a [`Seat`] for each viewer that it serves; dropping that gives it back. What changes is announced
-//! at most once a second, so that a thousand who come at once make one notice and not a thousand. Viewers pull, as they
-//! do events: [`Seat::look`] gives the next [`Notice`] that this one was not told, also of what the share's owner
-//! [asks](crate::hub::asks). Nothing of this is in the log: it is about this host, now, and ends with it.
+//! A viewer's door takes a [`Presence`](crate::hub::presence::Presence) for each viewer that it serves; dropping it takes the
+//! viewer out of the audience. A change is announced at most once a second, so that a thousand viewers who come at once make one
+//! notice and not a thousand. Viewers pull notices, as they pull events, each what it was not [told](Told) yet. Nothing of this is
+//! in the log: it is about this host, now, and ends with it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
-use crate::hub::asks::{Asked, Asks, Settled};
-use crate::hub::room::Room;
-use crate::share::error::Refusal;
-use crate::share::limits::{VIEWER_NAME_BYTES_MAX, VIEWER_NAMES_MAX};
-
-/// Between two announcements of who watches, and of how a question stands.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+use crate::hub::ballot::{Asked, Asks, BallotNotice, Settled};
+use crate::share::limits::VIEWER_NAMES_MAX;
 
 /// Who watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +35,16 @@ pub enum Notice {
     Settled(Settled),
 }
 
-/// One room's.
+impl From<BallotNotice> for Notice {
+    fn from(notice: BallotNotice) -> Self {
+        match notice {
+            BallotNotice::Asked(asked) => Self::Asked(asked),
+            BallotNotice::Settled(settled) => Self::Settled(settled),
+        }
+    }
+}
+
+/// The audience of one share on this host.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
     inner: Mutex<Inner>,
@@ -55,26 +58,19 @@ pub(super) struct Inner {
     viewers: usize,
     /// The names of those that gave one, by number, so in the order in which they came.
     names: BTreeMap<u64, String>,
-    seats_taken: u64,
+    /// Number of the viewer who came last.
+    numbered: u64,
     /// Rises when somebody comes, goes or is named.
     changes: u64,
-    /// The same, as of the last announcement.
+    /// The value of `changes` that was announced last.
     announced: u64,
-    announced_at: Option<Instant>,
-    /// A task waits to announce.
-    is_announcing: bool,
+    pub(super) announced_at: Option<Instant>,
+    /// Whether a task waits to announce.
+    pub(super) is_announcing: bool,
     pub(super) asks: Asks,
 }
 
-/// A viewer's place in the audience. Dropping it gives it back, and takes back what it answered, unless its account is
-/// known.
-#[derive(Debug)]
-pub struct Seat {
-    room: Arc<Room>,
-    number: u64,
-}
-
-/// What one viewer was told.
+/// How much one viewer was told of its audience, and of the questions.
 #[derive(Debug, Default)]
 pub struct Told {
     version: Option<u64>,
@@ -83,131 +79,33 @@ pub struct Told {
     asks: BTreeMap<u64, (u64, Arc<str>)>,
 }
 
-impl Room {
-    /// Takes a seat in the audience.
-    #[must_use]
-    pub fn take_seat(self: &Arc<Self>) -> Seat {
-        let number = self.audience().change(|inner| {
-            inner.viewers += 1;
-            inner.seats_taken += 1;
-            inner.seats_taken
-        });
-        self.announce();
-        Seat { room: Arc::clone(self), number }
-    }
-
-    /// Who watches it on this host now.
-    #[must_use]
-    pub fn watching(&self) -> Watching {
-        self.audience().lock().watching()
-    }
-
-    /// Makes the audience look: now, if that was not just done, and else in a while.
-    pub(super) fn announce(self: &Arc<Self>) {
-        let audience = self.audience();
-        let wait_until = {
-            let mut inner = audience.lock();
-            if inner.is_announcing {
-                return;
-            }
-            let next_at = inner.announced_at.map(|at| at + ANNOUNCE_EVERY).filter(|at| *at > Instant::now());
-            inner.is_announcing = next_at.is_some();
-            next_at
-        };
-        let Some(at) = wait_until else { return self.announce_now() };
-        let room = Arc::downgrade(self);
-        // Nobody waits for it: an announcement that is lost with its runtime had nobody to hear it.
-        tokio::spawn(async move {
-            sleep_until(at).await;
-            if let Some(room) = room.upgrade() {
-                room.announce_now();
-            }
-        });
-    }
-
-    pub(super) fn announce_now(&self) {
-        {
-            let mut inner = self.audience().lock();
-            inner.is_announcing = false;
-            inner.announced = inner.changes;
-            inner.announced_at = Some(Instant::now());
-        }
-        self.audience().version.fetch_add(1, Ordering::Relaxed);
-        self.stir();
-    }
-}
-
 impl Audience {
     /// Whether a question is open.
     pub(super) fn is_asked(&self) -> bool {
         !self.lock().asks.are_settled()
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+    /// Changes who watches; what is changed counts for the next announcement.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.lock();
         inner.changes += 1;
         change(&mut inner)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn watching(&self) -> Watching {
-        let names = self.names.values().take(VIEWER_NAMES_MAX).cloned();
-        Watching { viewers: self.viewers, names: names.collect() }
-    }
-}
-
-impl Seat {
-    /// The share that it watches.
-    #[must_use]
-    pub fn room(&self) -> &Arc<Room> {
-        &self.room
+    /// Makes every viewer look once more.
+    pub(super) fn rise(&self) {
+        self.version.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Which it is, of its room.
-    #[must_use]
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Shows a name to the others; `None`: none any more.
-    ///
-    /// # Errors
-    /// It is empty, longer than [`VIEWER_NAME_BYTES_MAX`], or has control
-    /// characters.
-    pub fn set_name(&self, name: Option<&str>) -> Result<(), Refusal> {
-        let name = name.map(str::trim);
-        if let Some(name) = name {
-            if name.len() > VIEWER_NAME_BYTES_MAX {
-                return Err(Refusal::limit("viewerNameBytesMax", VIEWER_NAME_BYTES_MAX, name.len()));
-            }
-            if name.is_empty() || name.contains(char::is_control) {
-                return Err(Refusal::invalid(0, "a name has a character that can be seen, and no control characters"));
-            }
-        }
-        self.room.audience().change(|inner| match name {
-            Some(name) => inner.names.insert(self.number, name.to_owned()),
-            None => inner.names.remove(&self.number),
-        });
-        self.room.announce();
-        Ok(())
-    }
-
-    /// What this viewer is to be told next, if anything. Cheap when there is nothing new.
-    #[must_use]
-    pub fn look(&self, told: &mut Told) -> Option<Notice> {
-        let audience = self.room.audience();
-        let version = audience.version.load(Ordering::Relaxed);
+    /// The next notice for a viewer who was told this much, if there is one. Costs one load when there is nothing new.
+    pub(super) fn look(&self, told: &mut Told) -> Option<Notice> {
+        let version = self.version.load(Ordering::Relaxed);
         if told.version == Some(version) {
             return None;
         }
-        let inner = audience.lock();
+        let inner = self.lock();
         if let Some(notice) = inner.asks.look(&mut told.asks) {
-            return Some(notice);
+            return Some(notice.into());
         }
         // The first time it is told how things are, after that what was announced.
         if told.watching.is_none_or(|changes| changes < inner.announced) {
@@ -217,15 +115,45 @@ impl Seat {
         told.version = Some(version);
         None
     }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.room.audience().change(|inner| {
-            inner.viewers -= 1;
-            inner.names.remove(&self.number);
-            inner.asks.take_back(self.number);
-        });
-        self.room.announce();
+impl Inner {
+    /// Counts a viewer who comes, and gives its number.
+    pub(super) fn come(&mut self) -> u64 {
+        self.viewers += 1;
+        self.numbered += 1;
+        self.numbered
+    }
+
+    /// Forgets a viewer who goes, its name, and what it answered if its account is not known.
+    pub(super) fn go(&mut self, viewer: u64) {
+        self.viewers -= 1;
+        self.names.remove(&viewer);
+        self.asks.take_back(viewer);
+    }
+
+    /// Notes the name of a viewer; `None`: it shows none any more.
+    pub(super) fn name(&mut self, viewer: u64, name: Option<&str>) {
+        match name {
+            Some(name) => self.names.insert(viewer, name.to_owned()),
+            None => self.names.remove(&viewer),
+        };
+    }
+
+    /// What is so now is what viewers are told from here on.
+    pub(super) fn announce(&mut self, now: Instant) {
+        self.is_announcing = false;
+        self.announced = self.changes;
+        self.announced_at = Some(now);
+    }
+
+    /// Who watches.
+    pub(super) fn watching(&self) -> Watching {
+        let names = self.names.values().take(VIEWER_NAMES_MAX).cloned();
+        Watching { viewers: self.viewers, names: names.collect() }
     }
 }

@@ -9,11 +9,9 @@
 
 use std::net::IpAddr;
 
-use crate::hub::access::{Credential, Principal};
-use crate::hub::grants::Pass;
-use crate::hub::registry::{CloseReason, Entry};
-use crate::hub::room::Room;
+use crate::hub::access::Principal;
 use crate::share::error::Refusal;
+use crate::share::grant::Right;
 use crate::share::id::{AccountId, GrantId, ShareId};
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
@@ -21,8 +19,15 @@ use crate::share::visibility::Visibility;
 /// Who did it.
 #[derive(Debug, Clone, Copy)]
 pub enum By<'a> {
-    /// Somebody over a connection, with the rights of a principal; without one, nobody in particular.
-    Connection(&'a Entry, Option<&'a Principal>),
+    /// Somebody over a connection.
+    Connection {
+        /// The name of the connection.
+        id: &'a str,
+        /// Where its socket comes from; `None` within the process.
+        address: Option<IpAddr>,
+        /// Whose rights are used; `None`: nobody's in particular.
+        who: Option<&'a Principal>,
+    },
     /// Somebody by a request from this address (`None`: within the process), with the rights of a principal if it has shown any.
     Request(Option<IpAddr>, Option<&'a Principal>),
     /// The program that the host is part of, or the host by itself.
@@ -40,10 +45,19 @@ macro_rules! line {
 
 /// Writes an audit line about a share: as `line!`, with the share's id and its account before the fields of what was done.
 macro_rules! share_line {
-    ($by:expr, $event:literal, $room:expr, $($fields:tt)*) => {{
-        let (share, owner) = ($room.id().as_str(), $room.owner());
-        line!($by, $event, share, owner = owner.as_ref().map_or("", AccountId::as_str), $($fields)*);
+    ($by:expr, $event:literal, $share:expr, $($fields:tt)*) => {{
+        let Share { id, owner } = $share;
+        line!($by, $event, share = id.as_str(), owner = owner.as_ref().map_or("", AccountId::as_str), $($fields)*);
     }};
+}
+
+/// The share that a line is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Share<'a> {
+    /// The share's id.
+    pub(crate) id: &'a ShareId,
+    /// The account that created it, if it is known.
+    pub(crate) owner: Option<AccountId>,
 }
 
 /// What let somebody do something to a share.
@@ -67,16 +81,10 @@ impl<'a> Through<'a> {
     }
 }
 
-impl<'a> From<&'a Pass> for Through<'a> {
-    fn from(pass: &'a Pass) -> Self {
-        pass.grant().map_or(Self::Owner, Self::Grant)
-    }
-}
-
 impl<'a> By<'a> {
     fn fields(self) -> (&'a str, String, &'a str, &'static str, &'a str) {
         let (connection, address, who) = match self {
-            Self::Connection(entry, who) => (entry.id.as_str(), entry.address, who),
+            Self::Connection { id, address, who } => (id, address, who),
             Self::Request(address, who) => ("", address, who),
             Self::Host => ("host", None, None),
         };
@@ -86,25 +94,14 @@ impl<'a> By<'a> {
     }
 }
 
-impl Credential {
-    /// The name of the login session or token, which is no secret; empty for the other kinds.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Session(id) | Self::Token(id) => id,
-            Self::Key | Self::Machine | Self::None => "",
-        }
-    }
-}
-
 /// A connection was admitted.
-pub(crate) fn admitted(entry: &Entry) {
-    line!(By::Connection(entry, entry.principal.as_ref()), "admitted", door = entry.door.as_str());
+pub(crate) fn admitted(by: By<'_>, door: &str) {
+    line!(by, "admitted", door);
 }
 
 /// A connection authenticated in-band.
-pub(crate) fn authenticated(entry: &Entry, who: &Principal) {
-    line!(By::Connection(entry, Some(who)), "authenticated", door = entry.door.as_str());
+pub(crate) fn authenticated(by: By<'_>, door: &str) {
+    line!(by, "authenticated", door);
 }
 
 /// Somebody was refused before there was a connection, or in-band.
@@ -126,65 +123,60 @@ fn reason(refusal: &Refusal) -> String {
     }
 }
 
-/// A connection was closed before it was admitted.
-pub(crate) fn turned_away(entry: &Entry, reason: &CloseReason) {
-    let by = By::Connection(entry, entry.principal.as_ref());
-    line!(by, "turned_away", door = entry.door.as_str(), code = reason.code, reason = reason.reason);
+/// A connection was closed before it was admitted, with this WebSocket close code and reason.
+pub(crate) fn turned_away(by: By<'_>, door: &str, code: u16, reason: &str) {
+    line!(by, "turned_away", door, code, reason);
 }
 
 /// A connection was closed because a credential of it had expired.
-pub(crate) fn expired(entry: &Entry) {
-    let who = entry.identity();
-    line!(By::Connection(entry, who.as_ref()), "expired", closed = 1);
+pub(crate) fn expired(by: By<'_>) {
+    line!(by, "expired", closed = 1);
 }
 
 /// A connection has not authenticated in time, and was closed.
-pub(crate) fn unauthenticated(entry: &Entry) {
-    line!(By::Connection(entry, None), "unauthenticated", door = entry.door.as_str(), closed = 1);
+pub(crate) fn unauthenticated(by: By<'_>, door: &str) {
+    line!(by, "unauthenticated", door, closed = 1);
 }
 
 /// A connection without a credential was closed, because one with a credential needed its place.
-pub(crate) fn displaced(entry: &Entry) {
-    line!(By::Connection(entry, None), "displaced", door = entry.door.as_str(), closed = 1);
+pub(crate) fn displaced(by: By<'_>, door: &str) {
+    line!(by, "displaced", door, closed = 1);
 }
 
 /// The oldest connection of an account or an address was closed, because it had more than it may.
-pub(crate) fn over_cap(entry: &Entry) {
-    let who = entry.identity();
-    line!(By::Connection(entry, who.as_ref()), "over_cap", closed = 1);
+pub(crate) fn over_cap(by: By<'_>) {
+    line!(by, "over_cap", closed = 1);
 }
 
 /// A share was created, or shared again by its account.
-pub(crate) fn share_created(by: By<'_>, room: &Room, existed: bool) {
-    share_line!(by, "share_created", room, existed);
+pub(crate) fn share_created(by: By<'_>, share: Share<'_>, existed: bool) {
+    share_line!(by, "share_created", share, existed);
 }
 
 /// It was said who may see a share.
-pub(crate) fn visibility_set(by: By<'_>, room: &Room, visibility: Visibility, through: Through<'_>) {
-    share_line!(by, "visibility_set", room, visibility = visibility.as_str(), through = through.as_str());
+pub(crate) fn visibility_set(by: By<'_>, share: Share<'_>, visibility: Visibility, through: Through<'_>) {
+    share_line!(by, "visibility_set", share, visibility = visibility.as_str(), through = through.as_str());
 }
 
 /// A share was given another time to live; `None`: it stays.
-pub(crate) fn expiry_set(by: By<'_>, room: &Room, expires_at: Option<Timestamp>, through: Through<'_>) {
+pub(crate) fn expiry_set(by: By<'_>, share: Share<'_>, expires_at: Option<Timestamp>, through: Through<'_>) {
     let expires_at = expires_at.map(|at| at.0);
-    share_line!(by, "expiry_set", room, expires_at, through = through.as_str());
+    share_line!(by, "expiry_set", share, expires_at, through = through.as_str());
 }
 
 /// A share was deleted.
-pub(crate) fn share_deleted(by: By<'_>, room: &Room, through: Through<'_>) {
-    share_line!(by, "share_deleted", room, through = through.as_str());
+pub(crate) fn share_deleted(by: By<'_>, share: Share<'_>, through: Through<'_>) {
+    share_line!(by, "share_deleted", share, through = through.as_str());
 }
 
-/// A capability on a share was saved as a token of this grant; `pass` is what it gives, and what it came through.
-pub(crate) fn granted(by: By<'_>, room: &Room, grant: &GrantId, pass: &Pass) {
-    let through = Through::from(pass).as_str();
-    share_line!(by, "granted", room, grant = grant.as_str(), right = pass.right().as_str(), through);
+/// A capability on a share was saved as a token of this grant: with what right, and through what it came.
+pub(crate) fn granted(by: By<'_>, share: Share<'_>, grant: &GrantId, right: Right, through: Through<'_>) {
+    share_line!(by, "granted", share, grant = grant.as_str(), right = right.as_str(), through = through.as_str());
 }
 
-/// A grant was revoked, and with it what was saved by way of it; `pass` is by what.
-pub(crate) fn grant_revoked(by: By<'_>, room: &Room, grant: &GrantId, pass: &Pass) {
-    let through = Through::from(pass).as_str();
-    share_line!(by, "revoked", room, what = "grant", of = grant.as_str(), through);
+/// A grant was revoked, and with it what was saved by way of it.
+pub(crate) fn grant_revoked(by: By<'_>, share: Share<'_>, grant: &GrantId, through: Through<'_>) {
+    share_line!(by, "revoked", share, what = "grant", of = grant.as_str(), through = through.as_str());
 }
 
 /// A credential was revoked, and so many connections closed with it. The revoke was durable before they were.

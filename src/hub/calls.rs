@@ -16,8 +16,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::hub::Hub;
 use crate::hub::access::Principal;
-use crate::hub::push::{self, Action, Answer, PushError, States};
-use crate::hub::registry::{ConnectionId, Entry};
+use crate::hub::entry::{ConnectionId, Entry};
+use crate::hub::outlet::PushError;
+use crate::hub::push::{self, Action, Answer};
+use crate::hub::states::States;
 
 /// Serves the calls of one name. Closures of a context and JSON that give a future are handlers.
 pub trait Handler: Send + Sync {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
 use crate::hub::ambient::Moment;
 use crate::hub::audit::{self, By, Through};
 use crate::hub::quota::Charge;
 use crate::hub::room::Room;
-use crate::hub::strangers;
+use crate::hub::{Hub, strangers};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
@@ -99,7 +98,7 @@ impl Hub {
                           so choose another";
             return Err(Refusal::invalid(0, reason));
         }
-        let failed = |error: StoreError| self.storage_failed(StoreOperation::Create, &error);
+        let failed = |error: StoreError| self.context.health.refused(StoreOperation::Create, &error);
         let (id, secret) = self.draw()?;
         let name = if who.owns_its_account() {
             session.clone()
@@ -120,9 +119,9 @@ impl Hub {
             quotas.created(&who.account, bytes);
         }
         if let Ok(created) = &created {
-            audit::share_created(by, &created.room, created.existed);
+            audit::share_created(by, created.room.audited(), created.existed);
             if let Some(visibility) = self.visibility_said(terms, created.existed) {
-                audit::visibility_set(by, &created.room, visibility, Through::Owner);
+                audit::visibility_set(by, created.room.audited(), visibility, Through::Owner);
             }
         }
         created
@@ -156,7 +155,7 @@ impl Hub {
         let mut may_be_there = false;
         for _ in 0..CREATE_TRIES_MAX {
             let claim = self.store.claim(&who.account, &name, &fresh_id, at).await;
-            let id = match claim.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+            let id = match claim.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))? {
                 Claim::Ours => fresh_id.clone(),
                 // Another stranger took the first name a moment ago.
                 Claim::Theirs(_) if !who.owns_its_account() => {
@@ -177,7 +176,7 @@ impl Hub {
             // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
             let asked = Moment::now(self.ambient.clock.as_ref());
             let log = self.store.create_log(&id, &entries).await;
-            match log.map_err(|error| self.storage_failed(StoreOperation::Create, &error))? {
+            match log.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {
                     let room = Room::new(id, Arc::clone(&self.context), log, entries.into(), asked);
                     let room = self.rooms.place(room).await;

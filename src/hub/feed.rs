@@ -3,7 +3,7 @@
 //! A feed has no queue of its own. It holds a cursor; when it is asked, it takes the next event from the few that the room
 //! remembers, or, if it fell behind them, what changed since its cursor merged by key, or the whole state. So a follower
 //! that never asks costs nothing and delays nobody, and one that is slow is late but never wrong: its revisions only rise,
-//! and skip only across a reset. A reset that it did not ask for says [why](Resync).
+//! and skip only across a reset. A reset that it did not ask for says why, with a [`Resync`](crate::hub::event::Resync).
 //!
 //! Whoever is told a single sync's event stood at the revision before it, and so holds the values that it
 //! [replaced](Event::replaced): of these it may be told what is different, unless it [wants](Feed::telling) them whole. Merged
@@ -14,42 +14,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::hub::grants::Pass;
+use crate::hub::event::{After, Event, Values};
 use crate::hub::news::News;
-use crate::hub::room::{After, Room};
+use crate::hub::pass::Pass;
+use crate::hub::room::Room;
 use crate::share::error::Refusal;
-use crate::share::view::{Revision, Step};
-
-mod event;
-
-pub(super) use event::Recent;
-pub use event::{Event, Values};
-
-/// Why a follower that held something must forget it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resync {
-    /// What was removed since its revision is no longer known.
-    RemovalsForgotten,
-    /// It stands at a revision that the share does not have.
-    Ahead,
-}
-
-impl Resync {
-    /// Why a follower at `cursor`, which is not 0, is told the whole state of `revision`.
-    #[must_use]
-    pub fn of(cursor: Revision, revision: Revision) -> Self {
-        if cursor > revision { Self::Ahead } else { Self::RemovalsForgotten }
-    }
-
-    /// Its name in frames.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RemovalsForgotten => "removals-forgotten",
-            Self::Ahead => "ahead",
-        }
-    }
-}
+use crate::share::view::Revision;
 
 /// One follower of one share. Dropping it ends the following.
 #[derive(Debug)]
@@ -64,7 +34,9 @@ pub struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(room: &Arc<Room>, since: Revision) -> Self {
+    /// Follows a share from a revision; 0: from the whole state.
+    #[must_use]
+    pub fn of(room: &Arc<Room>, since: Revision) -> Self {
         room.subscribe();
         let (news, pieces) = (News::of(room), VecDeque::new());
         Self { news, cursor: since, begun: false, merging: false, values: Values::default(), pass: None, pieces }
@@ -216,28 +188,4 @@ impl Drop for Feed {
     fn drop(&mut self) {
         self.room().unsubscribe();
     }
-}
-
-/// Cuts a step into pieces of about `bytes_max`, each with at least one change; at least one piece.
-pub(super) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -> VecDeque<Arc<Event>> {
-    let Step { base, revision, sync_count, mut reset, changes, .. } = step;
-    let mut pieces = VecDeque::new();
-    let (mut piece, mut byte_count) = (Vec::new(), 0);
-    let mut finish = |changes, more| {
-        let reset = std::mem::take(&mut reset);
-        let mut event = Event::new(Step { base, revision, sync_count, reset, more, changes });
-        event.resync = resync.take();
-        pieces.push_back(Arc::new(event));
-    };
-    for changed in changes {
-        let size = changed.byte_count();
-        if byte_count + size > bytes_max && !piece.is_empty() {
-            finish(std::mem::take(&mut piece), true);
-            byte_count = 0;
-        }
-        byte_count += size;
-        piece.push(changed);
-    }
-    finish(piece, false);
-    pieces
 }

@@ -11,122 +11,14 @@ use std::time::Duration;
 
 use crate::hub::Hub;
 use crate::hub::access::{self, Principal};
-use crate::hub::ambient::Clock;
+use crate::hub::pass::{PASS_WAIT_MAX, Pass, earlier};
 use crate::hub::room::Room;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::grant::{Grant, GrantInfo, GrantToken, Label, Right};
-use crate::share::id::{AccountId, GrantId};
-use crate::share::secret::SecretHash;
-use crate::share::state::{Outcome, State};
+use crate::share::id::GrantId;
+use crate::share::state::Outcome;
 use crate::share::time::Timestamp;
-use crate::share::visibility::Visibility;
-
-/// How long a wait for the end of a pass sleeps at a stretch: clocks jump, and timers have an end.
-const STRETCH_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What a capability on a share may do, until when, and what it came by. It can be narrowed, and never widened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pass {
-    right: Right,
-    until: Option<Timestamp>,
-    by: By,
-}
-
-/// What somebody showed for a pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum By {
-    /// The share's id, which everybody may have.
-    Id,
-    /// A credential of this account, or the right to come as it; and the share's id.
-    Account(AccountId),
-    /// A secret of the share.
-    Secret,
-    /// The token of this grant.
-    Grant(GrantId),
-}
-
-impl Pass {
-    /// For whoever has the share's secret: everything.
-    pub const OWNER: Self = Self { right: Right::Full, until: None, by: By::Secret };
-
-    /// For whoever knows the share's id: reading, for as long as that is enough.
-    pub const VIEWER: Self = Self { right: Right::Read, until: None, by: By::Id };
-
-    /// For an account that knows the share's id: reading, for as long as its visibility lets this account see it.
-    pub(super) fn of_account(account: AccountId) -> Self {
-        Self { right: Right::Read, until: None, by: By::Account(account) }
-    }
-
-    /// What it gives.
-    #[must_use]
-    pub fn right(&self) -> Right {
-        self.right
-    }
-
-    /// From when on it gives nothing; `None`: it has no end of its own.
-    #[must_use]
-    pub fn until(&self) -> Option<Timestamp> {
-        self.until
-    }
-
-    /// The grant that it came through.
-    #[must_use]
-    pub fn grant(&self) -> Option<&GrantId> {
-        match &self.by {
-            By::Grant(id) => Some(id),
-            By::Id | By::Account(_) | By::Secret => None,
-        }
-    }
-
-    /// Whether what is in the share's log can end it.
-    pub(super) fn can_be_taken(&self) -> bool {
-        match self.by {
-            By::Id | By::Account(_) | By::Grant(_) => true,
-            By::Secret => false,
-        }
-    }
-
-    /// Passes if it is good in this state of its share, which is there.
-    ///
-    /// # Errors
-    /// [`Refusal::Unauthorized`], with what to do.
-    pub(super) fn holds(&self, state: &State, clock: &dyn Clock) -> Result<(), Refusal> {
-        let visibility = state.visibility();
-        let refused = match &self.by {
-            By::Secret => None,
-            By::Grant(id) => state.grant(id).is_none().then_some(
-                "the token that this capability came through was revoked: ask the share's owner for another",
-            ),
-            By::Id => (visibility != Visibility::Link).then(|| private(visibility)),
-            By::Account(account) => {
-                let is_owner = || state.opened().is_some_and(|opened| opened.account == *account);
-                (visibility == Visibility::Grant && !is_owner()).then(|| private(visibility))
-            }
-        };
-        match (refused, self.until) {
-            (Some(reason), _) => Err(Refusal::Unauthorized { reason: reason.into() }),
-            (None, Some(until)) if clock.now() >= until => Err(Refusal::Unauthorized {
-                reason: "this capability has expired: ask the share's owner for another".into(),
-            }),
-            (None, _) => Ok(()),
-        }
-    }
-
-    /// How long it has yet to go by itself, at most a day; `None`: it has no end of its own.
-    pub(super) fn left(&self, clock: &dyn Clock) -> Option<Duration> {
-        let left = self.until?.0.saturating_sub(clock.now().0);
-        Some(Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(STRETCH_MAX))
-    }
-
-    /// The same with less: everything becomes what is asked for, any other right stays what it is, and the end comes no
-    /// later.
-    #[must_use]
-    pub fn narrowed(&self, right: Right, until: Option<Timestamp>) -> Self {
-        let right = if self.right == Right::Full { right } else { self.right };
-        Self { right, until: earlier(self.until, until), by: self.by.clone() }
-    }
-}
 
 /// A capability that was restored.
 #[derive(Debug, Clone)]
@@ -155,7 +47,7 @@ impl Hub {
         expires_at: Option<Timestamp>,
     ) -> Result<GrantToken, Refusal> {
         self.check_pass(room, pass).await?;
-        if matches!(pass.by, By::Id | By::Account(_)) {
+        if pass.came_by_id() {
             let reason = "this view came by the share's id: hand that on, or save what createShare or openShare gave";
             return Err(Refusal::Unauthorized { reason: reason.into() });
         }
@@ -167,9 +59,9 @@ impl Hub {
         let info = GrantInfo {
             id: token.grant().clone(),
             label,
-            right: pass.right,
+            right: pass.right(),
             created_at: at,
-            expires_at: earlier(pass.until, expires_at),
+            expires_at: earlier(pass.until(), expires_at),
         };
         let grant = Grant { info, parent: pass.grant().cloned(), token: access::hash(token.secret()) };
         self.append_grant_entry(room, Entry::Grant { grant }).await?;
@@ -184,7 +76,7 @@ impl Hub {
     pub async fn restore(&self, who: &Principal, text: &str) -> Result<Restored, Refusal> {
         let Some(token) = GrantToken::parse(text) else { return Err(no_such_token()) };
         let restored = self.redeem(&token).await?;
-        if restored.pass.right != Right::Read {
+        if restored.pass.right() != Right::Read {
             who.may_write()?;
             self.know_quota(&restored.room).await?;
         }
@@ -196,11 +88,11 @@ impl Hub {
         let shown = access::hash(token.secret());
         let room = self.room(token.share().as_str()).await?;
         room.refresh().await?;
-        let mut pass = room.read(|state| pass_of(state.grant(token.grant()), &shown))?;
+        let mut pass = room.read(|state| state.grant(token.grant()).and_then(|grant| Pass::of_grant(grant, &shown)))?;
         if pass.is_none() {
             // Another host may have made it since we last looked.
             room.catch_up(Duration::ZERO).await?;
-            pass = room.read(|state| pass_of(state.grant(token.grant()), &shown))?;
+            pass = room.read(|state| state.grant(token.grant()).and_then(|grant| Pass::of_grant(grant, &shown)))?;
         }
         let pass = pass.ok_or_else(no_such_token)?;
         self.check(&room, &pass)?;
@@ -260,11 +152,11 @@ impl Hub {
             if let Err(refusal) = self.check(room, pass) {
                 return refusal;
             }
-            let left = pass.left(self.ambient.clock.as_ref()).unwrap_or(STRETCH_MAX);
+            let left = pass.left(self.ambient.clock.as_ref()).unwrap_or(PASS_WAIT_MAX);
             tokio::select! {
                 // The room holds the sender.
                 _ = news.changed() => {}
-                () = tokio::time::sleep(left.min(poll.unwrap_or(STRETCH_MAX))) => {
+                () = tokio::time::sleep(left.min(poll.unwrap_or(PASS_WAIT_MAX))) => {
                     if let Some(poll) = poll {
                         // A bucket that does not answer is logged where that is noticed; we ask again.
                         let _ = room.catch_up(poll).await;
@@ -295,31 +187,6 @@ impl Hub {
     }
 }
 
-/// What a grant gives to whoever shows the right token.
-fn pass_of(grant: Option<&Grant>, shown: &SecretHash) -> Option<Pass> {
-    // Ids are no secret: whether there is one of this id may be told by the time.
-    let info = &grant.filter(|grant| access::same(&grant.token, shown))?.info;
-    Some(Pass { right: info.right, until: info.expires_at, by: By::Grant(info.id.clone()) })
-}
-
-/// What to do for whoever may not see a share.
-fn private(visibility: Visibility) -> &'static str {
-    match visibility {
-        Visibility::Link | Visibility::Account => {
-            "this share is for those who have an account here: show a credential that reads (share:read), or ask the \
-             share's owner for a token"
-        }
-        Visibility::Grant => {
-            "this share is private: ask its owner for a token that reads it, and show that; its own account sees it with a \
-             credential that reads (share:read)"
-        }
-    }
-}
-
 pub(super) fn no_such_token() -> Refusal {
     Refusal::Unauthorized { reason: "this token is not good here: it is wrong, or was revoked or has expired".into() }
-}
-
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
-    one.into_iter().chain(other).min()
 }

@@ -8,7 +8,7 @@
 //! count those that took it: accepted for sending, not delivered. A connection whose queue is full is skipped and not
 //! counted; nobody is waited for. One that reads nothing is closed by its door, as for anything else that it does not read.
 //!
-//! Any thread may call these. The connection's own end of an [`Outlet`] is in `rpc`; viewers have none.
+//! Any thread may call these. The connection's own end of an [`Outlet`](crate::hub::outlet::Outlet) is in `rpc`; viewers have none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,19 +17,14 @@ use serde::de::IgnoredAny;
 
 use crate::hub::Hub;
 use crate::hub::access::Principal;
-use crate::hub::registry::{ConnectionId, Entry};
+use crate::hub::entry::{ConnectionId, Entry};
+use crate::hub::outlet::PushError;
 pub use crate::share::admin::BroadcastFilter;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::item::nesting;
 use crate::share::limits::ITEM_NESTING_MAX;
 pub use crate::share::push::{Action, Answer};
-
-mod outlet;
-mod states;
-
-pub use outlet::{Delivery, Outlet, SinkNumber};
-pub use states::States;
 
 /// How a push is made.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,50 +41,6 @@ impl PushOptions {
     pub const fn within(within: Duration) -> Self {
         Self { within: Some(within) }
     }
-}
-
-/// Why a push came to no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PushError {
-    /// The client did not answer in time. It may have done what it was asked; what it still answers changes nothing.
-    #[error("the client did not answer within {after:?}")]
-    Timeout {
-        /// The deadline.
-        after: Duration,
-    },
-    /// There is no such connection, or no longer. Whether the client got the push is not known.
-    #[error("the connection is gone")]
-    ConnectionGone,
-    /// As many pushes to this connection are in flight as may be. Nothing was sent; other connections have room of their own.
-    #[error("{max} pushes to this connection are in flight, as many as may be")]
-    TooManyInFlight {
-        /// See [`PUSHES_IN_FLIGHT_MAX`](crate::share::limits::PUSHES_IN_FLIGHT_MAX).
-        max: usize,
-    },
-    /// The client has offered no sink, or has withdrawn it. Nothing was sent, or it was withdrawn while it waited.
-    #[error("the client has offered no way to push to it")]
-    NoReturnPath,
-    /// The client's own error, in its own words.
-    #[error("{0}")]
-    ClientError(String),
-    /// A ping came back with another number.
-    #[error("the client answered a ping of {sent} with {got}")]
-    WrongNonce {
-        /// What it was asked.
-        sent: u64,
-        /// What it answered.
-        got: u64,
-    },
-    /// The answer is of another kind than the action asks for, or what it carries is no JSON, or too large.
-    #[error("the client's answer has the wrong shape: {reason}")]
-    InvalidAnswer {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The action itself is past a limit or carries no JSON. Nothing was sent.
-    #[error("the action cannot be sent: {0}")]
-    InvalidAction(Refusal),
 }
 
 impl BroadcastFilter {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use crate::share::error::Refusal;
+use crate::share::error::{Refusal, chain};
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::store::{Store, StoreError};
 
@@ -244,7 +244,7 @@ impl Quotas {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 if let Err(error) = quotas.read(&of).await {
-                    let error = crate::hub::chain(&error);
+                    let error = chain(&error);
                     tracing::warn!(account = %of, error, "what the account uses could not be read, its quota goes by older figures");
                 }
             });

@@ -12,9 +12,7 @@
 //!
 //! Connections without a credential never keep the places of those with one: who goes when there are too many is in `crowd`.
 
-mod comer;
 mod crowd;
-mod entry;
 mod place;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,13 +22,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-pub use self::comer::{Comer, Shown};
 use self::crowd::close_surplus;
-pub use self::entry::{CloseReason, ConnectionId, Door, Entry};
 use self::place::Place;
 pub use self::place::{Connection, Departure, Pending, TurnedAway};
 use crate::hub::access::Principal;
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
+use crate::hub::close::CloseReason;
+use crate::hub::comer::{Comer, Door};
+use crate::hub::entry::{ConnectionId, Entry};
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
 

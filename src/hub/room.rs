@@ -21,10 +21,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::hub::ambient::{Clock, Moment};
 use crate::hub::audience::Audience;
-use crate::hub::feed::{Event, Feed, Recent, Resync};
-use crate::hub::grants::Pass;
+use crate::hub::audit;
+use crate::hub::event::{After, Event, Recent, Resync, pieces};
 use crate::hub::health::Health;
 use crate::hub::metrics::Metrics;
+use crate::hub::pass::Pass;
 use crate::hub::quota::Quotas;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
@@ -72,7 +73,7 @@ pub(super) struct RoomContext {
     /// See [`FOLDS_MAX`].
     pub(super) folds: Semaphore,
     /// Whether the bucket takes writes.
-    pub(super) health: Health,
+    pub(super) health: Arc<Health>,
     /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
     pub(super) answers_early: bool,
 }
@@ -120,17 +121,6 @@ struct Inner {
     /// As soon as so many jobs wait, the committer waits no longer.
     awaited: Option<usize>,
     tending: Tending,
-}
-
-/// Where a follower stands.
-#[derive(Debug)]
-pub(super) enum After {
-    /// Nothing came after.
-    Nothing,
-    /// This did.
-    Events(VecDeque<Arc<Event>>),
-    /// The share is gone.
-    Ended(Refusal),
 }
 
 impl Room {
@@ -193,6 +183,11 @@ impl Room {
         self.lock().state.opened().map(|opened| opened.account.clone())
     }
 
+    /// The share, for a line of the audit log.
+    pub(crate) fn audited(&self) -> audit::Share<'_> {
+        audit::Share { id: &self.id, owner: self.owner() }
+    }
+
     /// Reads the state.
     ///
     /// # Errors
@@ -236,12 +231,6 @@ impl Room {
         self.lock().state.secrets().fold(false, |found, secret| crate::hub::access::same(secret, shown) | found)
     }
 
-    /// Follows the share from a revision; 0: from the whole state.
-    #[must_use]
-    pub fn follow(self: &Arc<Self>, since: Revision) -> Feed {
-        Feed::new(self, since)
-    }
-
     /// How many follow it.
     #[must_use]
     pub fn followers(&self) -> usize {
@@ -270,8 +259,8 @@ impl Room {
         &self.audience
     }
 
-    /// Makes the followers look, though the state is what it was.
-    pub(super) fn stir(&self) {
+    /// Makes the followers look, though the state has not changed.
+    pub(super) fn wake_followers(&self) {
         self.news.send_modify(|news| *news += 1);
     }
 
@@ -321,7 +310,7 @@ impl Room {
         let resync = (reset && !from_nothing).then(|| Resync::of(cursor, revision));
         let base = if reset { 0 } else { cursor };
         let step = Step { base, revision, sync_count: state.sync_count(), reset, more: false, changes };
-        let pieces = crate::hub::feed::pieces(step, resync, self.context.chunk_bytes_max);
+        let pieces = pieces(step, resync, self.context.chunk_bytes_max);
         if from_nothing {
             inner.recent.set_whole(revision, &pieces);
         }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
 
 /// The sockets of one host.
 #[derive(Debug)]

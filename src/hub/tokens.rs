@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 
+use crate::hub::Hub;
 use crate::hub::access::{Credential, Principal, Scopes, mint};
 use crate::hub::audit::{self, By};
-use crate::hub::registry::CloseReason;
-use crate::hub::{Hub, chain};
-use crate::share::error::{Refusal, StoreOperation};
+use crate::hub::close::CloseReason;
+use crate::share::error::{Refusal, StoreOperation, chain};
 use crate::share::id::{AccountId, TokenId};
 use crate::share::secret::Secret;
 use crate::store::TokenRecord;
@@ -44,7 +44,7 @@ impl Hub {
             Refusal::Unavailable { retry_after_ms: 1_000 }
         })?;
         let created = self.store.create_token(&record).await;
-        created.map_err(|error| self.storage_failed(StoreOperation::Create, &error))?;
+        created.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))?;
         Ok((record, token))
     }
 
@@ -58,7 +58,7 @@ impl Hub {
             who.may_administer()?;
         }
         let listing = self.store.tokens(account).await;
-        let listing = listing.map_err(|error| self.storage_failed(StoreOperation::List, &error))?;
+        let listing = listing.map_err(|error| self.context.health.refused(StoreOperation::List, &error))?;
         for error in &listing.unreadable {
             tracing::error!(error = %chain(error), "a token's record cannot be read; the listing goes on without it");
         }
@@ -77,12 +77,12 @@ impl Hub {
         let id: TokenId = id.parse().map_err(|_| Refusal::not_found(id))?;
         if who.may_administer().is_err() {
             let record = self.store.token(&id).await;
-            let record = record.map_err(|error| self.storage_failed(StoreOperation::Read, &error))?;
+            let record = record.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))?;
             // Another's token is as good as none.
             record.filter(|record| record.account == who.account).ok_or_else(|| Refusal::not_found(id.as_str()))?;
         }
         let revoked = self.tokens.revoke(&id).await;
-        let revoked = revoked.map_err(|error| self.storage_failed(StoreOperation::Delete, &error))?;
+        let revoked = revoked.map_err(|error| self.context.health.refused(StoreOperation::Delete, &error))?;
         revoked.ok_or_else(|| Refusal::not_found(id.as_str()))?;
         let closed = self.close_tokens(&HashSet::from([id.clone()]));
         audit::revoked(By::Request(None, Some(who)), "token", id.as_str(), closed);

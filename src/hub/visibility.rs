@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use crate::hub::Hub;
 use crate::hub::access::Principal;
-use crate::hub::grants::{Pass, Restored, no_such_token};
+use crate::hub::grants::{Restored, no_such_token};
+use crate::hub::pass::Pass;
 use crate::hub::room::Room;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};

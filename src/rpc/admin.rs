@@ -164,6 +164,6 @@ impl admin::Server for AdminObject {
 impl AdminObject {
     /// For the audit log.
     fn by(&self) -> By<'_> {
-        By::Connection(&self.caller.entry, Some(&self.who))
+        self.caller.entry.by(Some(&self.who))
     }
 }

@@ -9,9 +9,10 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::hub::Hub;
 use crate::hub::access::Principal;
-use crate::hub::audit::{self, By};
+use crate::hub::audit;
+use crate::hub::entry::{ConnectionId, Entry};
 use crate::hub::metrics::Metrics;
-use crate::hub::registry::{Connection, ConnectionId, Departure, Entry};
+use crate::hub::registry::{Connection, Departure};
 use crate::share::error::Refusal;
 use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
@@ -115,7 +116,7 @@ impl Caller {
         if left > 0 {
             self.denials_left.set(left - 1);
             let share = share.parse().ok();
-            audit::denied(By::Connection(&self.entry, who), action, share.as_ref(), refusal);
+            audit::denied(self.entry.by(who), action, share.as_ref(), refusal);
         }
     }
 

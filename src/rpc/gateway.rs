@@ -20,9 +20,10 @@ use crate::contract::sync_data::check_json;
 use crate::contract::visibility::read_visibility;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use crate::hub::access::Principal;
-use crate::hub::audit::{self, By, Through};
+use crate::hub::audit::{self, Through};
 use crate::hub::calls::CallFailure;
-use crate::hub::grants::{Pass, Restored};
+use crate::hub::grants::Restored;
+use crate::hub::pass::Pass;
 use crate::hub::room::Room;
 use crate::hub::visibility::Viewing;
 use crate::hub::{Page, Terms};
@@ -92,7 +93,7 @@ impl Gateway {
         };
         let visibility = read_visibility(params.get_visibility())?;
         let terms = Terms { ttl: ttl(params.get_ttl_ms()), visibility };
-        let by = By::Connection(&self.caller.entry, Some(who));
+        let by = self.caller.entry.by(Some(who));
         Ok(self.caller.hub.create_by(by, who, &session, initial, terms).await?)
     }
 
@@ -139,7 +140,7 @@ impl Gateway {
         let deleting = self.caller.hub.delete_room(&room);
         drop(turn);
         deleting.await?;
-        audit::share_deleted(By::Connection(&self.caller.entry, self.principal.as_ref()), &room, Through::Owner);
+        audit::share_deleted(self.caller.entry.by(self.principal.as_ref()), room.audited(), Through::Owner);
         Ok(())
     }
 

@@ -17,9 +17,9 @@ use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
 use crate::contract::visibility::{read_visibility, write_visibility_set};
 use crate::hub::access::Principal;
-use crate::hub::asks::{Outcome, Question, Settled};
 use crate::hub::audit::{self, By, Through};
-use crate::hub::grants::Pass;
+use crate::hub::ballot::{Question, Settled, Verdict};
+use crate::hub::pass::Pass;
 use crate::hub::room::Room;
 use crate::rpc::caller::{Caller, Held};
 use crate::rpc::gateway::{Answer, refusal_or_fault, text, ttl};
@@ -124,7 +124,7 @@ impl ShareObject {
 
     /// For the audit log.
     fn by(&self) -> By<'_> {
-        By::Connection(&self.caller.entry, Some(&self.who))
+        self.caller.entry.by(Some(&self.who))
     }
 
     /// Passes if the capability is good. One that came through a grant may have to wait for a look into the bucket; what
@@ -146,7 +146,7 @@ impl ShareObject {
         let params = params.get()?;
         let label = text(params.get_label()?)?.parse()?;
         let token = self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?;
-        audit::granted(self.by(), &self.room, token.grant(), &self.pass);
+        audit::granted(self.by(), self.room.audited(), token.grant(), self.pass.right(), Through::from(&self.pass));
         Ok(token)
     }
 
@@ -182,7 +182,7 @@ impl ShareObject {
         self.admit().await?;
         let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
         self.caller.hub.revoke_grant(&self.room, &id).await?;
-        audit::grant_revoked(self.by(), &self.room, &id, &self.pass);
+        audit::grant_revoked(self.by(), self.room.audited(), &id, Through::from(&self.pass));
         Ok(())
     }
 }
@@ -237,7 +237,7 @@ impl share_writer::Server for ShareObject {
         let set = set.await;
         drop(begun);
         if let Ok(expires_at) = &set {
-            audit::expiry_set(self.by(), &self.room, *expires_at, Through::from(&self.pass));
+            audit::expiry_set(self.by(), self.room.audited(), *expires_at, Through::from(&self.pass));
         }
         write_expiry(&set, results.get().init_result());
         Ok(())
@@ -255,7 +255,7 @@ impl share_writer::Server for ShareObject {
         };
         drop(begun);
         if let Ok(visibility) = &set {
-            audit::visibility_set(self.by(), &self.room, *visibility, Through::from(&self.pass));
+            audit::visibility_set(self.by(), self.room.audited(), *visibility, Through::from(&self.pass));
         }
         write_visibility_set(&set, results.get().init_result());
         Ok(())
@@ -336,7 +336,7 @@ impl share::Server for ShareObject {
         };
         let deleted = deleted.await;
         if deleted.is_ok() {
-            audit::share_deleted(self.by(), &self.room, Through::from(&self.pass));
+            audit::share_deleted(self.by(), self.room.audited(), Through::from(&self.pass));
         }
         write_deleted(&deleted, results.get().init_result());
         Ok(())
@@ -420,12 +420,12 @@ fn write_settled(result: &Result<Settled, Refusal>, mut to: ask_result::Builder<
     };
     let mut to = to.reborrow().init_settled();
     match outcome {
-        Outcome::Agreed(choice) => {
+        Verdict::Agreed(choice) => {
             to.set_outcome(AskOutcome::Agreed);
             to.set_choice(choice.as_str());
         }
-        Outcome::Expired => to.set_outcome(AskOutcome::Expired),
-        Outcome::Withdrawn => to.set_outcome(AskOutcome::Withdrawn),
+        Verdict::Expired => to.set_outcome(AskOutcome::Expired),
+        Verdict::Withdrawn => to.set_outcome(AskOutcome::Withdrawn),
     }
     let mut list = to.init_counts(u32::try_from(counts.len()).unwrap_or(u32::MAX));
     for (at, (choice, count)) in (0..).zip(counts) {

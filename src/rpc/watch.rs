@@ -15,7 +15,7 @@ use crate::contract::convert::write_step;
 use crate::contract::error::write_refusal;
 use crate::hub::Hub;
 use crate::hub::feed::Feed;
-use crate::hub::grants::Pass;
+use crate::hub::pass::Pass;
 use crate::rpc::caller::{Caller, Held};
 use crate::share::error::Refusal;
 use crate::share::view::Step;

@@ -282,3 +282,17 @@ fn advice(limit: &str, max: u64, got: u64) -> String {
 fn got_text(got: u64) -> String {
     if got == 0 { String::new() } else { format!(": there were {got}") }
 }
+
+/// The texts of an error and of all its sources, in one line, for a log.
+#[cfg(feature = "server")]
+#[must_use]
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

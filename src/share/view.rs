@@ -1,8 +1,12 @@
 //! What a viewer may see of a share. Nothing here has a secret, or the hash of one, as a field.
 
 use crate::share::change::Change;
+#[cfg(feature = "server")]
+use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::item::{ItemKey, Payload};
+#[cfg(feature = "server")]
+use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 
@@ -144,4 +148,17 @@ pub struct ShareListing {
     pub item_count: u64,
     /// Bytes of their keys and texts.
     pub byte_count: u64,
+}
+
+/// The number of entries in a page for which a caller asked for this many; 0 stands for [`LIST_PAGE_DEFAULT`].
+///
+/// # Errors
+/// The caller asked for more than [`LIST_PAGE_MAX`].
+#[cfg(feature = "server")]
+pub(crate) fn page_limit(limit: usize) -> Result<usize, Refusal> {
+    match limit {
+        0 => Ok(LIST_PAGE_DEFAULT),
+        limit if limit > LIST_PAGE_MAX => Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit)),
+        limit => Ok(limit),
+    }
 }

@@ -15,7 +15,8 @@ use futures::FutureExt as _;
 use tokio::task::{JoinSet, consume_budget};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::hub::registry::{CloseReason, Connection};
+use crate::hub::close::CloseReason;
+use crate::hub::registry::Connection;
 use crate::share::error::Refusal;
 use crate::viewer::channel::{Channel, Down};
 use crate::viewer::command::Caller;
@@ -233,7 +234,7 @@ impl Viewer {
         let leave = member.begin_command().map_err(|refusal| frame::refused(&uplink.id, &refusal))?;
         let caller = Caller {
             hub: Arc::clone(self.galleries.hub()),
-            room: Arc::clone(member.seat.room()),
+            room: Arc::clone(member.presence.room()),
             pass: member.pass.clone(),
             member: Some(Arc::clone(member)),
             principal: None,

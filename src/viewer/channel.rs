@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use crate::hub::Hub;
 use crate::hub::audience::Told;
-use crate::hub::feed::{Event, Feed};
+use crate::hub::event::Event;
+use crate::hub::feed::Feed;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
 use crate::viewer::frame;
@@ -114,7 +115,7 @@ impl Channel {
                 Some(revision),
             )));
         }
-        if let Some(notice) = self.member.seat.look(&mut self.told) {
+        if let Some(notice) = self.member.presence.look(&mut self.told) {
             self.feed.check()?;
             return Ok(Some(Down::Frame(frame::notice(notice), None)));
         }

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::hub::Hub;
 use crate::hub::access::Principal;
-use crate::hub::asks::Question;
-use crate::hub::grants::Pass;
-use crate::hub::registry::Entry;
+use crate::hub::ballot::Question;
+use crate::hub::entry::Entry;
+use crate::hub::pass::Pass;
 use crate::hub::room::Room;
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
@@ -251,7 +251,7 @@ impl Command {
             Self::History(input) => input.run(caller).await,
             Self::Presence(PresenceInput { name }) => {
                 if let Some(name) = name {
-                    caller.member()?.seat.set_name(name.as_deref())?;
+                    caller.member()?.presence.set_name(name.as_deref())?;
                 }
                 Ok(json(&Presence::from(room.watching())))
             }
@@ -265,7 +265,7 @@ impl Command {
                 Ok(json(&AskNamed { ask }))
             }
             Self::Answer(AnswerInput { ask, choice }) => {
-                let counts = hub.answer(&caller.member()?.seat, &caller.principals(), &ask, &choice)?;
+                let counts = hub.answer(&caller.member()?.presence, &caller.principals(), &ask, &choice)?;
                 Ok(json(&Counted { counts }))
             }
             Self::Authenticate(AuthenticateInput { token }) => {

@@ -6,7 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 
 use crate::hub::audience::Notice;
-use crate::hub::feed::Resync;
+use crate::hub::event::Resync;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
 use crate::share::state::Replaced;
@@ -235,8 +235,8 @@ fn put_text(frame: &mut BytesMut, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::asks::{Asked, Outcome, Settled};
     use crate::hub::audience::Watching;
+    use crate::hub::ballot::{Asked, Settled, Verdict};
     use crate::share::item::{ItemKey, Payload};
     use crate::share::time::Timestamp;
 
@@ -307,8 +307,8 @@ mod tests {
             ("ready", ready(4, Some("3c9ad1f2"))),
             ("presence", notice(Notice::Watching(watching))),
             ("ask", notice(Notice::Asked(asked))),
-            ("settled", notice(settled(Outcome::Agreed("approve".into())))),
-            ("settled-expired", notice(settled(Outcome::Expired))),
+            ("settled", notice(settled(Verdict::Agreed("approve".into())))),
+            ("settled-expired", notice(settled(Verdict::Expired))),
             ("heartbeat", HEARTBEAT.to_owned()),
             ("error", ended(&Refusal::not_found("abc"))),
             ("answered", answered(&7.into(), r#"{"at":1796000000000}"#)),

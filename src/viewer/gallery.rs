@@ -75,7 +75,7 @@ impl Galleries {
     /// A viewer waits from now on.
     pub(super) fn enter(viewer: Box<Viewer>) {
         let galleries = Arc::clone(&viewer.galleries);
-        let room = Arc::clone(viewer.channel.member().seat.room());
+        let room = Arc::clone(viewer.channel.member().presence.room());
         let mut by_room = galleries.by_room();
         let gallery = by_room.entry(address(&room)).or_insert_with(|| {
             let gallery = Arc::new(Gallery { room, arrivals: Mutex::default(), came: Notify::new() });

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::hub::Hub;
-use crate::hub::audience::Seat;
+use crate::hub::entry::Entry;
 use crate::hub::feed::Feed;
-use crate::hub::grants::Pass;
-use crate::hub::registry::Entry;
+use crate::hub::pass::Pass;
+use crate::hub::presence::Presence;
 use crate::hub::room::Room;
 use crate::share::error::Refusal;
 
@@ -57,7 +57,7 @@ pub struct Member {
     /// Its connection.
     pub entry: Arc<Entry>,
     /// Its place in the audience.
-    pub seat: Seat,
+    pub presence: Presence,
     /// What lets it see the share.
     pub pass: Pass,
     /// The name of its channel.
@@ -90,7 +90,7 @@ impl Members {
         })?;
         let member = Arc::new(Member {
             entry,
-            seat: feed.room().take_seat(),
+            presence: feed.room().join_audience(),
             pass: feed.pass().cloned().unwrap_or(Pass::VIEWER),
             channel: ChannelName(bits.to_be_bytes()),
             commands: AtomicUsize::new(0),
@@ -104,7 +104,7 @@ impl Members {
     #[must_use]
     pub fn get(&self, channel: &str, room: &Room) -> Option<Arc<Member>> {
         let member = self.by_channel().get(&channel.parse().ok()?)?.upgrade()?;
-        (member.seat.room().id() == room.id()).then_some(member)
+        (member.presence.room().id() == room.id()).then_some(member)
     }
 
     fn by_channel(&self) -> MutexGuard<'_, HashMap<ChannelName, Weak<Member>>> {

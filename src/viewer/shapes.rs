@@ -5,8 +5,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::hub::asks::{Asked, Counts, Outcome, Settled};
 use crate::hub::audience::Watching;
+use crate::hub::ballot::{Asked, Counts, Settled, Verdict};
 use crate::share::error::Refusal;
 use crate::share::view::{Revision, ShareInfo};
 use crate::viewer::frame;
@@ -260,9 +260,9 @@ impl From<Asked> for Ask {
 impl From<Settled> for SettledShape {
     fn from(Settled { ask, outcome, counts }: Settled) -> Self {
         let (outcome, choice) = match outcome {
-            Outcome::Agreed(choice) => (OutcomeShape::Agreed, Some(choice)),
-            Outcome::Expired => (OutcomeShape::Expired, None),
-            Outcome::Withdrawn => (OutcomeShape::Withdrawn, None),
+            Verdict::Agreed(choice) => (OutcomeShape::Agreed, Some(choice)),
+            Verdict::Expired => (OutcomeShape::Expired, None),
+            Verdict::Withdrawn => (OutcomeShape::Withdrawn, None),
         };
         Self { ask: (*ask).into(), outcome, choice, counts }
     }

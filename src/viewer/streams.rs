@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::hub::access::Credential;
 use crate::hub::audit;
-use crate::hub::registry::{CloseReason, Entry, Registry};
+use crate::hub::close::CloseReason;
+use crate::hub::entry::Entry;
+use crate::hub::registry::Registry;
 use crate::viewer::ViewerSettings;
 
 /// The streams of one host.
@@ -46,7 +48,7 @@ impl Streams {
         };
         for oldest in surplus {
             if registry.close_matching(CloseReason::TOO_MANY, |other| other.id == oldest.id) > 0 {
-                audit::over_cap(&oldest);
+                audit::over_cap(oldest.by(oldest.identity().as_ref()));
             }
         }
         Some(Place { streams: Arc::clone(self), entry: Arc::clone(entry) })

@@ -13,8 +13,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::hub::Hub;
-use crate::hub::feed::{Feed, Values};
-use crate::hub::registry::{CloseReason, Connection, Entry, Pending};
+use crate::hub::close::CloseReason;
+use crate::hub::entry::Entry;
+use crate::hub::event::Values;
+use crate::hub::feed::Feed;
+use crate::hub::registry::{Connection, Pending};
 use crate::hub::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;

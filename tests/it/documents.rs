@@ -6,7 +6,7 @@ mod large;
 use std::collections::BTreeMap;
 
 use capshare::client::{Items, Share};
-use capshare::hub::grants::Pass;
+use capshare::hub::pass::Pass;
 use capshare::share::grant::{GrantToken, Label, Right};
 use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use capshare::Client;
 use capshare::client::{ClientError, Closed};
 use capshare::contract::SUBPROTOCOL;
 use capshare::hub::access::{SingleAccount, Way};
-use capshare::hub::registry::{Comer, Door};
+use capshare::hub::comer::{Comer, Door};
 use capshare::share::error::Refusal;
 use object_store::memory::InMemory;
 

@@ -11,7 +11,7 @@ use capshare::contract::convert::ReadError;
 use capshare::contract::visibility::{read_visibility_set, write_visibility};
 use capshare::host::HostSettings;
 use capshare::hub::access::{Scopes, SharedKeys, SingleAccount};
-use capshare::hub::grants::Pass;
+use capshare::hub::pass::Pass;
 use capshare::hub::room::Room;
 use capshare::hub::visibility::Viewing;
 use capshare::hub::{Hub, Terms};

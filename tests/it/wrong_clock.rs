@@ -98,9 +98,9 @@ fn a_host_with_a_fast_clock_deletes_no_share_because_it_has_expired() {
         let refused = create(fast.host().hub(), None).await.unwrap_err();
         assert_eq!(refused, Refusal::Unavailable { retry_after_ms: 60_000 });
         assert!(
-            fast.host().hub().clock_warning().unwrap().contains("7199 s ahead"),
+            fast.host().hub().health().clock_warning().unwrap().contains("7199 s ahead"),
             "{:?}",
-            fast.host().hub().clock_warning()
+            fast.host().hub().health().clock_warning()
         );
 
         clock.ahead_ms.store(0, Ordering::Relaxed);
@@ -108,7 +108,7 @@ fn a_host_with_a_fast_clock_deletes_no_share_because_it_has_expired() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         assert_eq!(hosts.tombstones().await, 1);
-        assert_eq!(fast.host().hub().clock_warning(), None);
+        assert_eq!(fast.host().hub().health().clock_warning(), None);
     });
 }
 

@@ -28,7 +28,7 @@ use crate::http::body_in::{Arriving, Beginning, Received};
 use crate::http::opencode::turns::Turn;
 use crate::http::opencode::{OpenCode, Sender, TRY_WITHIN};
 use crate::hub::Hub;
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
 use crate::hub::room::Room;
 use crate::share::change::{Batch, Change};
 use crate::share::error::Refusal;

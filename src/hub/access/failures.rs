@@ -19,7 +19,7 @@ use governor::{Quota, RateLimiter};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
 use crate::share::error::Refusal;
 
 /// The limit's name.

@@ -16,8 +16,7 @@ use futures::future::BoxFuture;
 
 use super::{Access, Credential, Principal, Scopes, hash, same, unknown};
 use crate::hub::ambient::{Ambient, Clock, Moment, NoEntropy};
-use crate::hub::chain;
-use crate::share::error::{Refusal, StoreOperation};
+use crate::share::error::{Refusal, StoreOperation, chain};
 use crate::share::id::{AccountId, TokenId};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;

@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
-use super::page_limit;
 use crate::hub::audit::{self, By, Through};
 use crate::hub::{Hub, Page, damaged};
 use crate::share::admin::{Erased, ShareFilter};
@@ -19,7 +18,7 @@ use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, ShareId};
 use crate::share::limits::{LIST_PAGE_DEFAULT, TITLE_TEXT_BYTES_MAX};
 use crate::share::time::Timestamp;
-use crate::share::view::ShareListing;
+use crate::share::view::{ShareListing, page_limit};
 use crate::share::visibility::Visibility;
 use crate::store::{About, ClaimListing, ListCursor, ListPage};
 
@@ -83,7 +82,7 @@ impl Hub {
         let hidden = async {
             let room = self.room(id).await?;
             self.set_visibility(&room, Visibility::Grant).await?;
-            audit::visibility_set(by, &room, Visibility::Grant, Through::Admin);
+            audit::visibility_set(by, room.audited(), Visibility::Grant, Through::Admin);
             Ok(())
         };
         hidden.await.inspect_err(|refusal| audit::denied(by, "hide_share", id.parse().ok().as_ref(), refusal))
@@ -97,7 +96,7 @@ impl Hub {
         let deleted = async {
             let room = self.room(id).await?;
             self.delete_room(&room).await?;
-            audit::share_deleted(by, &room, Through::Admin);
+            audit::share_deleted(by, room.audited(), Through::Admin);
             Ok(())
         };
         deleted.await.inspect_err(|refusal| audit::denied(by, "delete_share", id.parse().ok().as_ref(), refusal))
@@ -152,7 +151,7 @@ impl Hub {
             cursor => Some(cursor.parse::<ListCursor>().map_err(Refusal::from)?),
         };
         let page = self.store.list(account, after.as_ref(), limit).await;
-        page.map_err(|error| self.storage_failed(StoreOperation::List, &error))
+        page.map_err(|error| self.context.health.refused(StoreOperation::List, &error))
     }
 
     /// Does something with each line of a page, a few at once, and begins none after [`BEGIN_WITHIN`] but the first. Gives what

@@ -13,10 +13,13 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{CloseReason, Entry, Places, Registry, Shown};
+use super::{Places, Registry};
 use crate::hub::access::Principal;
-use crate::hub::address::AddressKey;
+use crate::hub::access::address::AddressKey;
 use crate::hub::audit;
+use crate::hub::close::CloseReason;
+use crate::hub::comer::Shown;
+use crate::hub::entry::Entry;
 use crate::share::error::Refusal;
 
 /// Of the places of a host, one in so many may be taken from others by connections that have yet to authenticate.
@@ -123,12 +126,12 @@ impl Places {
 pub(super) fn close_surplus(surplus: &[Arc<Entry>]) {
     for entry in surplus {
         entry.tell_door();
-        audit::over_cap(entry);
+        audit::over_cap(entry.by(entry.identity().as_ref()));
     }
 }
 
 /// Tells the door of a connection whose place was given away.
 pub(super) fn close_displaced(entry: &Arc<Entry>) {
     entry.tell_door();
-    audit::displaced(entry);
+    audit::displaced(entry.by(None), entry.door.as_str());
 }

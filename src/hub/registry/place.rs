@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{CloseReason, Entry, Registry, close_surplus};
-use crate::hub::admission::ConnectionHooks;
+use super::{Registry, close_surplus};
+use crate::hub::close::CloseReason;
+use crate::hub::entry::Entry;
+use crate::hub::hooks::ConnectionHooks;
 use crate::hub::sockets::SocketHold;
 use crate::share::error::Refusal;
 

@@ -11,7 +11,7 @@ use super::queue::Reply;
 use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
 use crate::hub::ambient::Moment;
 use crate::share::entry::Entry;
-use crate::share::error::{StorageTrouble, StoreOperation};
+use crate::share::error::{StorageTrouble, StoreOperation, chain};
 use crate::share::state::Outcome;
 use crate::store::{Appended, Log, StoreError};
 
@@ -252,7 +252,7 @@ impl Committer {
                 let share = self.room.id.clone();
                 drop(tokio::spawn(async move {
                     if let Err(error) = freeing.run().await {
-                        tracing::warn!(%share, error = %crate::hub::chain(&error), "empty objects are left in the bucket");
+                        tracing::warn!(%share, error = %chain(&error), "empty objects are left in the bucket");
                     }
                 }));
                 Ok(true)
@@ -267,7 +267,7 @@ impl Committer {
         let trouble = error.trouble();
         if trouble != StorageTrouble::Unconditional {
             // That is said once, when it is found out.
-            tracing::error!(share = %self.room.id, operation, error = %crate::hub::chain(error), "the bucket failed");
+            tracing::error!(share = %self.room.id, operation, error = %chain(error), "the bucket failed");
         }
         NotCommitted(trouble)
     }

@@ -21,7 +21,7 @@ use super::{Inner, Job, NotCommitted, Room};
 use crate::hub::ambient::Clock;
 use crate::hub::audit::{self, By, Through};
 use crate::share::entry::Entry;
-use crate::share::error::{Refusal, StoreOperation};
+use crate::share::error::{Refusal, StoreOperation, chain};
 use crate::share::state::Outcome;
 use crate::share::time::Timestamp;
 use crate::store::CLOCK_WRONG_MS;
@@ -80,7 +80,7 @@ impl Room {
         self.news.send_modify(|news| *news += 1);
         if answered.await.unwrap_or(Err(NotCommitted::NOW))? == Outcome::Deleted {
             self.context.metrics.shares_deleted.inc();
-            audit::share_deleted(By::Host, self, Through::Owner);
+            audit::share_deleted(By::Host, self.audited(), Through::Owner);
             self.context.metrics.shares_expired.inc();
             tracing::info!(share = %self.id, "the share has expired");
         }
@@ -89,7 +89,7 @@ impl Room {
 
     async fn clock_is_wrong(&self) -> Result<bool, NotCommitted> {
         self.context.store.clock_is_wrong().await.map_err(|error| {
-            tracing::warn!(share = %self.id, error = %crate::hub::chain(&error), "an expired share is not deleted: what time it is in the store is not known");
+            tracing::warn!(share = %self.id, error = %chain(&error), "an expired share is not deleted: what time it is in the store is not known");
             NotCommitted(error.trouble())
         })
     }

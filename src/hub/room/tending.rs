@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::{Inner, Job, NotCommitted, Room};
+use crate::share::error::chain;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
 use crate::share::view::Revision;
@@ -224,7 +225,7 @@ impl Room {
         let share = self.id.clone();
         drop(tokio::spawn(async move {
             if let Err(error) = frees.run().await {
-                tracing::warn!(%share, error = %crate::hub::chain(&error), "superseded objects are left in the bucket");
+                tracing::warn!(%share, error = %chain(&error), "superseded objects are left in the bucket");
             }
         }));
     }
@@ -249,7 +250,7 @@ async fn write(mut end: Ends, fold: Option<Fold>, about: Option<About>, stand: S
         Ok::<_, StoreError>(())
     };
     if let Err(error) = writing.await {
-        tracing::warn!(share = %room.id, error = %crate::hub::chain(&error), "a share was not folded, or not listed anew");
+        tracing::warn!(share = %room.id, error = %chain(&error), "a share was not folded, or not listed anew");
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::Message;
 use capshare::client::{ClientError, CreateOptions};
 use capshare::hub::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
-use capshare::hub::registry::{Comer, Door};
+use capshare::hub::comer::{Comer, Door};
 use capshare::share::admin::{BroadcastFilter, CloseWhich};
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;

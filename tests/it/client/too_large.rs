@@ -9,7 +9,8 @@ use capshare::client::{
 };
 use capshare::host::Host;
 use capshare::hub::calls::{CallContext, CallFailure};
-use capshare::hub::push::{Action, PushError, PushOptions};
+use capshare::hub::outlet::PushError;
+use capshare::hub::push::{Action, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::{ID_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PUSH_BYTES_MAX};
 use capshare::testing::{Scene, run};

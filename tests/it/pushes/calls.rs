@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use capshare::client::{Answer, CallError, ClientError, Push};
 use capshare::hub::calls::{CallContext, CallFailure};
-use capshare::hub::push::{Action, PushError};
+use capshare::hub::outlet::PushError;
+use capshare::hub::push::Action;
 use capshare::share::error::Refusal;
 use capshare::share_capnp::call_result;
 use capshare::testing::{Scene, run};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use capshare::client::{Answer, Connection, ConnectionState, Dial, DialError, DialRequest, Push};
 use capshare::host::Host;
-use capshare::hub::push::{Action, PushError, PushOptions};
+use capshare::hub::outlet::PushError;
+use capshare::hub::push::{Action, PushOptions};
 use capshare::testing::{Scene, run};
 use capshare::wire::duplex;
 use futures::future::LocalBoxFuture;

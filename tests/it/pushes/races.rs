@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use capshare::client::Answer;
 use capshare::hub::ambient::{Entropy as _, SeededEntropy};
-use capshare::hub::push::{Action, PushError, PushOptions};
-use capshare::hub::registry::CloseReason;
+use capshare::hub::close::CloseReason;
+use capshare::hub::outlet::PushError;
+use capshare::hub::push::{Action, PushOptions};
 use capshare::testing::{Scene, run};
 use futures::future::join_all;
 use tokio::task::{spawn_local, yield_now};

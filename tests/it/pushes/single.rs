@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use capshare::hub::push::{Action, Answer, PushError, PushOptions};
+use capshare::hub::outlet::PushError;
+use capshare::hub::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::PUSHES_IN_FLIGHT_MAX;
 use capshare::testing::{Scene, run};

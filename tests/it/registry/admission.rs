@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use capshare::hub::access::Scopes;
-use capshare::hub::access::Way;
-use capshare::hub::registry::{CloseReason, Comer, Door};
+use capshare::hub::access::{Scopes, Way};
+use capshare::hub::close::CloseReason;
+use capshare::hub::comer::{Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::share::error::Refusal;
 use capshare::testing::{Scene, run};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use capshare::client::{Client, ClientError, Closed};
 use capshare::hub::access::{Scopes, Way};
-use capshare::hub::registry::{Caps, CloseReason, Comer, Door, Registry};
+use capshare::hub::close::CloseReason;
+use capshare::hub::comer::{Comer, Door};
+use capshare::hub::registry::{Caps, Registry};
 use capshare::share::time::Timestamp;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;

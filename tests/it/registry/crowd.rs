@@ -7,7 +7,9 @@ use std::time::Duration;
 use capshare::Client;
 use capshare::host::HostSettings;
 use capshare::hub::access::Way;
-use capshare::hub::registry::{Caps, CloseReason, Comer, Door, Registry};
+use capshare::hub::close::CloseReason;
+use capshare::hub::comer::{Comer, Door};
+use capshare::hub::registry::{Caps, Registry};
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;
 

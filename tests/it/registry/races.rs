@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use capshare::hub::access::{Scopes, Way};
-use capshare::hub::registry::{CloseReason, Comer, Door};
+use capshare::hub::close::CloseReason;
+use capshare::hub::comer::{Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::testing::{Scene, run};
 use tokio::task::yield_now;

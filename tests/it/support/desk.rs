@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use capshare::hub::access::{Access, Credential, Principal, Scopes};
-use capshare::hub::admission::{ConnectionHooks, HookError};
-use capshare::hub::registry::Entry;
+use capshare::hub::entry::Entry;
+use capshare::hub::hooks::{ConnectionHooks, HookError};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;

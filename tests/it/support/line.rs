@@ -13,7 +13,7 @@ use async_tungstenite::tungstenite::protocol::Role;
 use capshare::client::{Connection, Control, Dial, DialError, DialRequest};
 use capshare::hub::Hub;
 use capshare::hub::access::Way;
-use capshare::hub::registry::{Comer, Door};
+use capshare::hub::comer::{Comer, Door};
 use capshare::rpc::{RpcSettings, serve_websocket};
 use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use futures::future::LocalBoxFuture;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
 use capshare::hub::access::{Credential, Principal, Scopes};
-use capshare::hub::asks::{Outcome, Question};
 use capshare::hub::audience::{Notice, Told};
+use capshare::hub::ballot::{Question, Verdict};
 use capshare::share_capnp::{AskOutcome, ask_result};
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
@@ -125,12 +125,12 @@ fn questions_are_bounded_and_end() {
         drop(open.pop());
         let before = tokio::time::Instant::now();
         let settled = ask(5_000).unwrap().settled().await;
-        assert_eq!((settled.outcome, before.elapsed()), (Outcome::Expired, Duration::from_secs(5)));
+        assert_eq!((settled.outcome, before.elapsed()), (Verdict::Expired, Duration::from_secs(5)));
         let asking = ask(day).unwrap();
-        let (seat, name) = (room.take_seat(), asking.name().to_string());
+        let (seat, name) = (room.join_audience(), asking.name().to_string());
         let counts = hub.answer(&seat, &[ann()], &name, "no").unwrap();
         assert_eq!((counts["yes"], counts["no"]), (0, 1));
-        assert_eq!(asking.settled().await.outcome, Outcome::Agreed("no".to_owned()));
+        assert_eq!(asking.settled().await.outcome, Verdict::Agreed("no".to_owned()));
 
         let long = |count: usize| "x".repeat(count);
         let many: Vec<String> = (0..9).map(|n| n.to_string()).collect();
@@ -160,7 +160,7 @@ fn a_producer_asks_and_is_answered_by_its_call() {
         let hub = scene.host().hub();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
-        let (seat, mut told) = (room.take_seat(), Told::default());
+        let (seat, mut told) = (room.join_audience(), Told::default());
         let mut notices = async || {
             loop {
                 match seat.look(&mut told) {
@@ -205,7 +205,7 @@ fn a_producer_asks_and_is_answered_by_its_call() {
         let Notice::Asked(_) = notices().await else { panic!() };
         asking.abort();
         let Notice::Settled(settled) = notices().await else { panic!() };
-        assert_eq!(settled.outcome, Outcome::Withdrawn);
+        assert_eq!(settled.outcome, Verdict::Withdrawn);
         let refused = ask(0).await.unwrap().unwrap();
         assert!(refused.get().unwrap().get_result().unwrap().has_refused());
     });

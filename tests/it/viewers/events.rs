@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::hub::access::{Scopes, SingleAccount};
-use capshare::hub::registry::Door;
+use capshare::hub::comer::Door;
 use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

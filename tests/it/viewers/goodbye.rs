@@ -1,7 +1,8 @@
 //! The host's last words to a viewer are heard, whatever the viewer is doing at that moment; and one that does not want to go
 //! is gone all the same.
 
-use capshare::hub::registry::{CloseReason, Door};
+use capshare::hub::close::CloseReason;
+use capshare::hub::comer::Door;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 

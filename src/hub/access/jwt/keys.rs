@@ -18,8 +18,7 @@ use tokio::time::Instant;
 
 use super::{VerifyingKey, wrong};
 use crate::hub::access::Readiness;
-use crate::hub::chain;
-use crate::share::error::Refusal;
+use crate::share::error::{Refusal, chain};
 
 /// Between two readings that nobody asked for.
 const READ_EVERY: Duration = Duration::from_secs(5 * 60);

@@ -10,13 +10,58 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::hub::push::PushError;
+use crate::share::error::Refusal;
 use crate::share::limits::CASTS_IN_FLIGHT_MAX;
 use crate::share::push::{Action, Answer};
+
+/// Why a push came to no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The client did not answer in time. It may have done what it was asked; what it still answers changes nothing.
+    #[error("the client did not answer within {after:?}")]
+    Timeout {
+        /// The deadline.
+        after: Duration,
+    },
+    /// There is no such connection, or no longer. Whether the client got the push is not known.
+    #[error("the connection is gone")]
+    ConnectionGone,
+    /// As many pushes to this connection are in flight as may be. Nothing was sent; other connections have room of their own.
+    #[error("{max} pushes to this connection are in flight, as many as may be")]
+    TooManyInFlight {
+        /// See [`PUSHES_IN_FLIGHT_MAX`](crate::share::limits::PUSHES_IN_FLIGHT_MAX).
+        max: usize,
+    },
+    /// The client has offered no sink, or has withdrawn it. Nothing was sent, or it was withdrawn while it waited.
+    #[error("the client has offered no way to push to it")]
+    NoReturnPath,
+    /// The client's own error, in its own words.
+    #[error("{0}")]
+    ClientError(String),
+    /// A ping came back with another number.
+    #[error("the client answered a ping of {sent} with {got}")]
+    WrongNonce {
+        /// What it was asked.
+        sent: u64,
+        /// What it answered.
+        got: u64,
+    },
+    /// The answer is of another kind than the action asks for, or what it carries is no JSON, or too large.
+    #[error("the client's answer has the wrong shape: {reason}")]
+    InvalidAnswer {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The action itself is past a limit or carries no JSON. Nothing was sent.
+    #[error("the action cannot be sent: {0}")]
+    InvalidAction(Refusal),
+}
 
 /// One connection's way to its client. A fresh one has none yet.
 #[derive(Default)]
@@ -137,7 +182,7 @@ impl Outlet {
         Ok(answer)
     }
 
-    /// The same without an answer.
+    /// Puts an action on its way, at once or not at all, where nobody waits for the answer.
     pub(super) fn cast(&self, action: &Arc<Action>) -> Result<(), PushError> {
         self.send(Arc::clone(action), None)
     }

@@ -1,9 +1,34 @@
-//! Who asks for a place.
+//! Newcomers: a connection that asks for a place, the door that it comes by, and what it has shown.
 
 use std::net::IpAddr;
 
-use super::Door;
 use crate::hub::access::{Principal, Way};
+
+/// Which door a connection came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// `/rpc/share`, or an in-process pipe.
+    Rpc,
+    /// `/ws/{id}`.
+    Viewer,
+    /// `/events/{id}`.
+    Sse,
+}
+
+impl Door {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rpc, Self::Viewer, Self::Sse];
+
+    /// Its name in logs, listings and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rpc => "rpc",
+            Self::Viewer => "viewer",
+            Self::Sse => "sse",
+        }
+    }
+}
 
 /// A connection that asks for a place, as its door knows it.
 #[derive(Debug, Clone)]

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::hub::Hub;
 use crate::hub::ambient::Clock;
-use crate::hub::chain;
+use crate::hub::health::Health;
+use crate::share::error::chain;
 use crate::share::time::Timestamp;
 use crate::store::{CLOCK_OFF_MS, CLOCK_WRONG_MS, Store};
 
@@ -22,14 +22,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How often the clocks are compared anew, and a difference is said again.
 const COMPARE_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// The clock of a hub.
+/// The clock that a host goes by: its machine's time while that agrees with the store's, and else the store's.
 #[derive(Debug)]
-pub(super) struct HubClock {
-    pub(super) machine: Arc<dyn Clock>,
-    pub(super) store: Store,
+pub(crate) struct HostClock {
+    pub(crate) machine: Arc<dyn Clock>,
+    pub(crate) store: Store,
 }
 
-impl Clock for HubClock {
+impl Clock for HostClock {
     fn now(&self) -> Timestamp {
         self.store.now()
     }
@@ -63,7 +63,7 @@ impl Clocks {
     }
 }
 
-impl Hub {
+impl Health {
     /// Compares this machine's clock with the store's at once and each hour, for as long as the host runs, and says when they do
     /// not agree.
     pub async fn tend_clock(&self) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 
-use super::Resync;
+use crate::share::error::Refusal;
 use crate::share::state::Replaced;
 use crate::share::view::{Changed, Revision, Step};
 
@@ -33,7 +33,7 @@ pub enum Values {
 pub struct Event {
     step: Step,
     replaced: Vec<Replaced>,
-    pub(super) resync: Option<Resync>,
+    resync: Option<Resync>,
     patched: Encodings,
     whole: Encodings,
 }
@@ -47,12 +47,12 @@ struct Encodings {
 
 impl Event {
     /// A step of whole values, for followers of whom it is not known what they hold.
-    pub(super) fn new(step: Step) -> Self {
+    fn new(step: Step) -> Self {
         Self::live(step, Vec::new())
     }
 
     /// One sync, with what it replaced: for followers who stood at the revision before it.
-    pub(in crate::hub) fn live(step: Step, replaced: Vec<Replaced>) -> Self {
+    pub(super) fn live(step: Step, replaced: Vec<Replaced>) -> Self {
         Self { step, replaced, resync: None, patched: Encodings::default(), whole: Encodings::default() }
     }
 
@@ -110,7 +110,7 @@ impl Event {
 
 /// What happened lately, for followers that keep up.
 #[derive(Debug, Default)]
-pub(in crate::hub) struct Recent {
+pub(super) struct Recent {
     events: VecDeque<Arc<Event>>,
     byte_count: usize,
     /// The whole state at a revision, in pieces, for as long as somebody is being told it.
@@ -118,7 +118,7 @@ pub(in crate::hub) struct Recent {
 }
 
 impl Recent {
-    pub(in crate::hub) fn push(&mut self, event: Arc<Event>) {
+    pub(super) fn push(&mut self, event: Arc<Event>) {
         self.byte_count += event.byte_count();
         self.events.push_back(event);
         while self.events.len() > RECENT_MAX || self.byte_count > RECENT_BYTES_MAX {
@@ -128,7 +128,7 @@ impl Recent {
     }
 
     /// The event that takes a follower on from this revision, if it is remembered.
-    pub(in crate::hub) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
+    pub(super) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
         let first = self.events.front()?.step.base;
         // Each event raises the revision by one, so the position is the distance.
         let event = self.events.get(usize::try_from(cursor.checked_sub(first)?).ok()?)?;
@@ -136,18 +136,79 @@ impl Recent {
     }
 
     /// The whole state at this revision, if somebody is being told it: whoever comes at the same time shares it.
-    pub(in crate::hub) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
+    pub(super) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
         let (_, pieces) = self.whole.as_ref().filter(|(at, _)| *at == revision)?;
         pieces.iter().map(Weak::upgrade).collect()
     }
 
-    pub(in crate::hub) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
+    pub(super) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
         self.whole = Some((revision, pieces.iter().map(Arc::downgrade).collect()));
     }
 
-    pub(in crate::hub) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
+}
+
+/// Why a follower that held something must forget it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resync {
+    /// What was removed since its revision is no longer known.
+    RemovalsForgotten,
+    /// It stands at a revision that the share does not have.
+    Ahead,
+}
+
+impl Resync {
+    /// Why a follower at `cursor`, which is not 0, is told the whole state of `revision`.
+    #[must_use]
+    pub fn of(cursor: Revision, revision: Revision) -> Self {
+        if cursor > revision { Self::Ahead } else { Self::RemovalsForgotten }
+    }
+
+    /// Its name in frames.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RemovalsForgotten => "removals-forgotten",
+            Self::Ahead => "ahead",
+        }
+    }
+}
+
+/// Where a follower stands.
+#[derive(Debug)]
+pub(super) enum After {
+    /// Nothing came after.
+    Nothing,
+    /// This did.
+    Events(VecDeque<Arc<Event>>),
+    /// The share is gone.
+    Ended(Refusal),
+}
+
+/// Cuts a step into events of about `bytes_max`, each with at least one change; at least one piece.
+pub(super) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -> VecDeque<Arc<Event>> {
+    let Step { base, revision, sync_count, mut reset, changes, .. } = step;
+    let mut pieces = VecDeque::new();
+    let (mut piece, mut byte_count) = (Vec::new(), 0);
+    let mut finish = |changes, more| {
+        let reset = std::mem::take(&mut reset);
+        let mut event = Event::new(Step { base, revision, sync_count, reset, more, changes });
+        event.resync = resync.take();
+        pieces.push_back(Arc::new(event));
+    };
+    for changed in changes {
+        let size = changed.byte_count();
+        if byte_count + size > bytes_max && !piece.is_empty() {
+            finish(std::mem::take(&mut piece), true);
+            byte_count = 0;
+        }
+        byte_count += size;
+        piece.push(changed);
+    }
+    finish(piece, false);
+    pieces
 }
 
 #[cfg(test)]

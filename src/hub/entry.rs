@@ -9,9 +9,12 @@ use futures::task::AtomicWaker;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::{Comer, Shown};
 use crate::hub::access::{Principal, Way};
-use crate::hub::push::{Outlet, States};
+use crate::hub::audit::By;
+use crate::hub::close::CloseReason;
+use crate::hub::comer::{Comer, Door, Shown};
+use crate::hub::outlet::Outlet;
+use crate::hub::states::States;
 use crate::hub::traffic::Traffic;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
@@ -33,76 +36,6 @@ impl std::fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Which door a connection came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Door {
-    /// `/rpc/share`, or an in-process pipe.
-    Rpc,
-    /// `/ws/{id}`.
-    Viewer,
-    /// `/events/{id}`.
-    Sse,
-}
-
-impl Door {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rpc, Self::Viewer, Self::Sse];
-
-    /// Its name in logs, listings and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rpc => "rpc",
-            Self::Viewer => "viewer",
-            Self::Sse => "sse",
-        }
-    }
-}
-
-/// Why the host closes a connection: a WebSocket close code and its reason. `schema/share.capnp` says what a client does
-/// on each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CloseReason {
-    /// RFC 6455 section 7.4, or 4000 and above for our own.
-    pub code: u16,
-    /// At most 123 bytes.
-    pub reason: &'static str,
-}
-
-impl CloseReason {
-    /// The host is shutting down: come back, here or elsewhere.
-    pub const GOING_AWAY: Self = Self { code: 1012, reason: "the host is restarting: come back" };
-    /// Calls that were given up are kept in too great a number: come back.
-    pub const WORN_OUT: Self =
-        Self { code: 1012, reason: "too many calls of this connection were given up and are kept: come back" };
-    /// A viewer may not see its share any more: do not come back by yourself.
-    pub const HIDDEN: Self =
-        Self { code: 4001, reason: "Unauthorized: the share is not visible to this viewer any more" };
-    /// The credential is not valid any more, or an administrator closed the connection: do not come back by yourself.
-    pub const REVOKED: Self = Self { code: 4001, reason: "revoked: connect again with a credential that is valid" };
-    /// The credential's time is over; as [`REVOKED`](Self::REVOKED).
-    pub const EXPIRED: Self = Self { code: 4001, reason: "the credential has expired: connect again with a newer one" };
-    /// Nothing was heard from the peer: come back.
-    pub const SILENT: Self = Self { code: 4003, reason: "nothing was heard from this side for two ping intervals" };
-    /// The account has more connections than it may, and this was the oldest: do not come back by yourself.
-    pub const TOO_MANY: Self =
-        Self { code: 4004, reason: "the account has more connections than it may, and this was its oldest" };
-    /// The address has more connections without a credential than it may, and this was its oldest; as
-    /// [`TOO_MANY`](Self::TOO_MANY).
-    pub const ADDRESS_FULL: Self = Self {
-        code: 4004,
-        reason: "this address has more connections without a credential than it may, and this was its oldest",
-    };
-    /// The host is full, and the connection, which has shown no credential, made room for one that has: come back later.
-    pub const DISPLACED: Self =
-        Self { code: 1013, reason: "the host is full, and others have shown a credential: come back later" };
-    /// A connection that was going to authenticate in-band has not: come back, and authenticate at once.
-    pub const UNAUTHENTICATED: Self =
-        Self { code: 1008, reason: "no credential was shown in time: call authenticate as soon as you are connected" };
-    /// The host could not tell whether to let the connection in: come back later.
-    pub const FAULT: Self = Self { code: 1011, reason: "the host failed to admit this connection: see its log" };
 }
 
 /// What the registry knows of a connection.
@@ -266,6 +199,12 @@ impl Entry {
         self.principal.clone().or_else(|| self.joined().first().cloned())
     }
 
+    /// This connection, for a line of the audit log, with the rights of a principal; `None`: of nobody in particular.
+    #[must_use]
+    pub fn by<'a>(&'a self, who: Option<&'a Principal>) -> By<'a> {
+        By::Connection { id: self.id.as_str(), address: self.address, who }
+    }
+
     /// When the first of its credentials expires; `None`: never.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
@@ -274,7 +213,7 @@ impl Entry {
     }
 
     /// Resolves when it authenticates as somebody else, or is closed.
-    pub(in crate::hub) fn joined_another(&self) -> Notified<'_> {
+    pub(super) fn joined_another(&self) -> Notified<'_> {
         self.stirred.notified()
     }
 
