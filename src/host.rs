@@ -15,18 +15,18 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::{Access, Way};
+use crate::ambient::{Ambient, NoEntropy};
+use crate::audit::{self, By};
+use crate::connections::calls::Handler;
+use crate::connections::close::CloseReason;
+use crate::connections::comer::{Comer, Door};
+use crate::connections::entry::ConnectionId;
+use crate::connections::outlet::PushError;
+use crate::connections::push::{Action, Answer, PushOptions};
+use crate::connections::sockets::Sockets;
 use crate::http::accept::{self, Serving};
 use crate::http::upgrade::{DoorSettings, Doors};
-use crate::hub::access::{Access, Way};
-use crate::hub::ambient::{Ambient, NoEntropy};
-use crate::hub::audit::{self, By};
-use crate::hub::calls::Handler;
-use crate::hub::close::CloseReason;
-use crate::hub::comer::{Comer, Door};
-use crate::hub::entry::ConnectionId;
-use crate::hub::outlet::PushError;
-use crate::hub::push::{Action, Answer, PushOptions};
-use crate::hub::sockets::Sockets;
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
@@ -140,7 +140,7 @@ impl Host {
     }
 
     /// Serves the calls of this name (the client's `Client::call`) from now on; see
-    /// [`calls`](crate::hub::calls).
+    /// [`calls`](crate::connections::calls).
     pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
         self.hub.on_call(name, handler);
     }

@@ -26,8 +26,8 @@ use axum::routing::{any, get};
 
 use serde_json::json;
 
+use crate::access::Readiness;
 use crate::http::upgrade::Doors;
-use crate::hub::access::Readiness;
 use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 
 pub mod accept;

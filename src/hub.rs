@@ -13,97 +13,49 @@ use futures::future::Either;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::hub::access::failures::Failures;
-use crate::hub::access::{Access, AnyOf, Principal, Readiness, StoredTokens, Way};
-use crate::hub::ambient::{Ambient, Moment, NoEntropy};
-use crate::hub::audit::{By, Through};
-use crate::hub::calls::Calls;
-use crate::hub::comer::Door;
-use crate::hub::feed::Feed;
-use crate::hub::health::{Health, HostClock};
-use crate::hub::hooks::ConnectionHooks;
-use crate::hub::metrics::{DoorLabel, Metrics};
-use crate::hub::quota::Quotas;
-use crate::hub::registry::Registry;
-use crate::hub::room::{FOLDS_MAX, Room, RoomContext};
+use crate::access::failures::Failures;
+use crate::access::{Access, AnyOf, Principal, Readiness, StoredTokens, Way};
+use crate::ambient::{Ambient, Moment, NoEntropy};
+use crate::audit::{By, Through};
+use crate::connections::calls::Calls;
+use crate::connections::comer::Door;
+use crate::connections::hooks::ConnectionHooks;
+use crate::connections::registry::Registry;
+use crate::health::{Health, HostClock};
+use crate::metrics::{DoorLabel, Metrics};
+use crate::rooms::cache::Cache;
+use crate::rooms::feed::Feed;
+use crate::rooms::quota::Quotas;
+use crate::rooms::room::{FOLDS_MAX, Room, RoomContext};
+use crate::rooms::{Page, damaged};
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
-use crate::share::error::{Refusal, StoreOperation, chain};
+use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
-use crate::share::view::{Changed, Chunk, DamagedListing, Revision, ShareInfo, ShareListing, Synced, page_limit};
-use crate::store::{ClaimListing, DamagedClaim, Mutation, Opened, Store, WriterId};
+use crate::share::view::{Changed, Chunk, Revision, ShareInfo, ShareListing, Synced, page_limit};
+use crate::store::{ClaimListing, Mutation, Opened, Store, WriterId};
 
-pub mod access;
-pub mod admin;
-pub mod admission;
-pub mod ambient;
-pub mod asks;
-pub mod audience;
-pub mod audit;
-pub mod ballot;
-pub mod calls;
-pub mod close;
-pub mod comer;
-mod create;
-pub mod entry;
-pub mod event;
-mod expiry;
-pub mod feed;
-pub mod grants;
-pub mod health;
-pub mod hooks;
-pub mod metrics;
-pub mod news;
-pub mod outlet;
-mod own;
-pub mod pass;
-pub mod presence;
-pub mod push;
-pub mod quota;
-pub mod registry;
-pub mod room;
-mod rooms;
 mod settings;
-pub mod sockets;
-pub mod states;
-mod strangers;
-mod tokens;
-pub mod traffic;
-pub mod visibility;
 
-pub use create::{Created, Terms};
 pub use settings::HubSettings;
-
-use rooms::Rooms;
 
 /// The shares of one host, and who is connected to it.
 #[derive(Debug)]
 pub struct Hub {
-    settings: HubSettings,
-    ambient: Ambient,
-    access: Arc<dyn Access>,
-    tokens: Arc<StoredTokens>,
-    failures: Failures,
-    registry: Arc<Registry>,
-    store: Store,
-    context: Arc<RoomContext>,
-    rooms: Rooms,
-    calls: Calls,
-    public_url: OnceLock<String>,
-    hooks: OnceLock<Arc<dyn ConnectionHooks>>,
-}
-
-/// A page of a listing.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// The shares, in no promised order.
-    pub shares: Vec<ShareListing>,
-    /// Sessions of which cannot be told which share they are.
-    pub damaged: Vec<DamagedListing>,
-    /// Where the next page begins; empty after the last.
-    pub next_cursor: String,
+    pub(crate) settings: HubSettings,
+    pub(crate) ambient: Ambient,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) tokens: Arc<StoredTokens>,
+    pub(crate) failures: Failures,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) store: Store,
+    pub(crate) context: Arc<RoomContext>,
+    pub(crate) rooms: Cache,
+    pub(crate) calls: Calls,
+    pub(crate) public_url: OnceLock<String>,
+    pub(crate) hooks: OnceLock<Arc<dyn ConnectionHooks>>,
 }
 
 impl Hub {
@@ -149,7 +101,7 @@ impl Hub {
             tokens,
             failures: Failures::new(settings.failed_credentials_per_minute),
             store,
-            rooms: Rooms::new(settings.idle_rooms_max, settings.idle_bytes_max),
+            rooms: Cache::new(settings.idle_rooms_max, settings.idle_bytes_max),
             context,
             settings,
             calls: Calls::default(),
@@ -224,7 +176,7 @@ impl Hub {
         who.may_write()?;
         let room = self.open(id, secret).await?;
         self.delete_room(&room).await?;
-        audit::share_deleted(by, room.audited(), Through::Owner);
+        crate::audit::share_deleted(by, room.audited(), Through::Owner);
         Ok(())
     }
 
@@ -259,7 +211,7 @@ impl Hub {
     pub async fn open(&self, id: &str, secret: &Secret) -> Result<Arc<Room>, Refusal> {
         let room = self.room(id).await?;
         self.know_quota(&room).await?;
-        let shown = access::hash(secret);
+        let shown = crate::access::hash(secret);
         if !room.has_secret(&shown) {
             // Another host may have made a secret, or deleted the share, since we last looked.
             room.catch_up(Duration::ZERO).await?;
@@ -370,7 +322,7 @@ impl Hub {
         Ok(Page { shares, damaged: damaged(page.damaged), next_cursor })
     }
 
-    fn listed(&self, claim: ClaimListing) -> ShareListing {
+    pub(crate) fn listed(&self, claim: ClaimListing) -> ShareListing {
         let ClaimListing { account, session, share, at, about } = claim;
         let about = about.as_ref();
         ShareListing {
@@ -547,7 +499,7 @@ impl Hub {
     }
 
     /// The room of a share, loaded if it is not here.
-    async fn room(&self, id: &str) -> Result<Arc<Room>, Refusal> {
+    pub(crate) async fn room(&self, id: &str) -> Result<Arc<Room>, Refusal> {
         let id: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
         let room = self.rooms.get(&id, || self.load(&id)).await?;
         if room.has_expired() {
@@ -558,7 +510,7 @@ impl Hub {
     }
 
     /// Makes sure, for whoever is going to write to a room, that it is known what its account holds.
-    async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
+    pub(crate) async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
         let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
         if let Some(account) = account {
             let known = self.context.quotas.know(&account).await;
@@ -586,13 +538,4 @@ impl Hub {
             Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
         }
     }
-}
-
-/// The claims of a listing that are damaged, each of which is logged here.
-fn damaged(claims: Vec<DamagedClaim>) -> Vec<DamagedListing> {
-    let told = claims.into_iter().map(|DamagedClaim { account, session, error }| {
-        tracing::error!(%account, %session, error = %chain(&error), "a claim is damaged and left out of a listing");
-        DamagedListing { account, session }
-    });
-    told.collect()
 }

@@ -25,15 +25,29 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "server")]
+pub mod access;
+#[cfg(feature = "server")]
+pub mod ambient;
+#[cfg(feature = "server")]
+pub mod audit;
 #[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "server")]
+pub mod connections;
 pub mod contract;
+#[cfg(feature = "server")]
+pub mod health;
 #[cfg(feature = "server")]
 pub mod host;
 #[cfg(feature = "server")]
 pub mod http;
 #[cfg(feature = "server")]
 pub mod hub;
+#[cfg(feature = "server")]
+pub mod metrics;
+#[cfg(feature = "server")]
+pub mod rooms;
 #[cfg(feature = "server")]
 pub mod rpc;
 pub mod share;

@@ -14,9 +14,9 @@ use async_tungstenite::WebSocketStream;
 use futures::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
+use crate::connections::close::CloseReason;
+use crate::connections::registry::{Connection, Pending};
 use crate::hub::Hub;
-use crate::hub::close::CloseReason;
-use crate::hub::registry::{Connection, Pending};
 use crate::rpc::caller::Caller;
 use crate::rpc::counting::Counting;
 use crate::rpc::gateway::Gateway;

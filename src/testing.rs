@@ -26,10 +26,10 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::task::LocalSet;
 
+use crate::access::{Access, SingleAccount};
+use crate::ambient::{Ambient, Clock, SeededEntropy, TokioClock};
 use crate::client::{self, Client, Connection, Dial, DialError, DialRequest};
 use crate::host::{Host, HostSettings};
-use crate::hub::access::{Access, SingleAccount};
-use crate::hub::ambient::{Ambient, Clock, SeededEntropy, TokioClock};
 use crate::share::id::AccountId;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::ambient::Ambient;
 use capshare::client::{Client, Progress, Replica, Share};
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::host::{Host, HostSettings};
-use capshare::hub::ambient::Ambient;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;

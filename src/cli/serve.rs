@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::{Access, AnyOf, SharedKeys, SingleAccount};
+use capshare::ambient::Ambient;
 use capshare::contract::AGENT;
 use capshare::host::storage::{self, StoreLocation, Versions};
 use capshare::host::{Host, HostSettings, descriptors, is_loopback_name};
-use capshare::hub::access::{Access, AnyOf, SharedKeys, SingleAccount};
-use capshare::hub::ambient::Ambient;
 use capshare::share::id::AccountId;
 use capshare::store::StoreError;
 use serde_json::{Map, Value, json};

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use capshare::ambient::{Ambient, NoEntropy};
 use capshare::host::storage::{self, StoreLocation, Versions};
-use capshare::hub::ambient::{Ambient, NoEntropy};
 use capshare::store::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, ShareSize, Stats, Store, StoreError, StoreSettings,
     Tally, WriterId,

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use capshare::hub::access::mint;
-use capshare::hub::ambient::{Ambient, NoEntropy};
+use capshare::access::mint;
+use capshare::ambient::{Ambient, NoEntropy};
 use capshare::share::time::Timestamp;
 use capshare::store::{StoreError, TokenListing, TokenRecord, WriterId};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 //! It follows over RPC, where the client resumes by revision after each connection that is lost; a step that begins anew
 //! says why, as there. It has no stream that a command could be sent to, so its `ready` names no channel.
 
-use capshare::hub::event::Resync;
+use capshare::rooms::event::Resync;
 use capshare::share::error::Refusal;
 use capshare::viewer::frame;
 

@@ -9,9 +9,9 @@ use axum::Router;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::connections::sockets::Sockets;
 use crate::http::forwarded::{self, ProxyNet};
 use crate::http::serve::serve;
-use crate::hub::sockets::Sockets;
 
 /// How sockets are kept.
 #[derive(Debug, Clone)]

@@ -22,8 +22,8 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::http::bound::{Bound, Full, Held, Holder};
 use crate::hub::Hub;
-use crate::hub::room::Room;
-use crate::hub::visibility::Viewing;
+use crate::rooms::room::Room;
+use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, Payload};
 use crate::share::view::Revision;

@@ -19,8 +19,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::hub::access::Principal;
-use crate::hub::access::address::AddressKey;
+use crate::access::Principal;
+use crate::access::address::AddressKey;
 use crate::share::id::AccountId;
 
 /// Whose request it is, for a [`Bound`].

@@ -11,7 +11,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use ipnet::IpNet;
 
-use crate::hub::access::Way;
+use crate::access::Way;
 
 /// The address of a trusted proxy, or a network of them, such as `10.0.0.7`, `10.0.0.0/8` or `fd00::/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

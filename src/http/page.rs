@@ -27,13 +27,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::connections::comer::Door;
 use crate::http::assets;
 use crate::http::body_out::Items;
 use crate::http::bound::Holder;
 use crate::http::upgrade::{self, Doors};
 use crate::http::viewer;
-use crate::hub::comer::Door;
-use crate::hub::visibility::Viewing;
+use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::view::Revision;

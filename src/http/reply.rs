@@ -4,8 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use crate::access::failures;
 use crate::http::{body_in, body_out, head, opencode};
-use crate::hub::access::failures;
 use crate::share::error::Refusal;
 use crate::viewer::frame;
 

@@ -3,8 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use crate::hub::quota::QuotaSettings;
-use crate::hub::registry::Caps;
+use crate::connections::registry::Caps;
+use crate::rooms::quota::QuotaSettings;
 use crate::share::limits::Limits;
 use crate::share::visibility::Visibility;
 use crate::store::StoreSettings;
@@ -13,7 +13,7 @@ use crate::store::StoreSettings;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HubSettings {
-    /// Whether the tokens of the store come in, besides what the host's [`Access`](crate::hub::access::Access) lets in. Default
+    /// Whether the tokens of the store come in, besides what the host's [`Access`](crate::access::Access) lets in. Default
     /// false.
     pub stored_tokens: bool,
     /// Wrong credentials that one address may show in a minute, and at once. Default 60. Behind a proxy all clients have one
@@ -94,7 +94,7 @@ impl Default for HubSettings {
 
 impl HubSettings {
     /// How many connections of one kind there may be.
-    pub(super) fn caps(&self) -> Caps {
+    pub(crate) fn caps(&self) -> Caps {
         Caps { account: self.account_connections_max, address: self.address_connections_max }
     }
 }

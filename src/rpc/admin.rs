@@ -7,13 +7,13 @@ use std::rc::Rc;
 
 use capnp::Error;
 
+use crate::access::Principal;
+use crate::audit::{self, By};
 use crate::contract::admin::{
     read_filter, read_share_filter, read_which, write_connections, write_count, write_erased, write_stats,
 };
 use crate::contract::push::read_action;
 use crate::contract::visibility::write_visibility_set;
-use crate::hub::access::Principal;
-use crate::hub::audit::{self, By};
 use crate::rpc::caller::{Caller, Held};
 use crate::rpc::gateway::{refusal_or_fault, text, write_page};
 use crate::rpc::share::write_deleted;

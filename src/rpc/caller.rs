@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
+use crate::access::Principal;
+use crate::audit;
+use crate::connections::entry::{ConnectionId, Entry};
+use crate::connections::registry::{Connection, Departure};
 use crate::hub::Hub;
-use crate::hub::access::Principal;
-use crate::hub::audit;
-use crate::hub::entry::{ConnectionId, Entry};
-use crate::hub::metrics::Metrics;
-use crate::hub::registry::{Connection, Departure};
+use crate::metrics::Metrics;
 use crate::share::error::Refusal;
 use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};

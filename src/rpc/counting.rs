@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures::{AsyncRead, AsyncWrite};
 
-use crate::hub::entry::Entry;
+use crate::connections::entry::Entry;
 
 /// A stream that tells its connection of each byte.
 pub(super) struct Counting<S> {

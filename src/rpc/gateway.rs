@@ -12,6 +12,9 @@ use std::time::Duration;
 use capnp::Error;
 use futures::FutureExt as _;
 
+use crate::access::Principal;
+use crate::audit::{self, Through};
+use crate::connections::calls::CallFailure;
 use crate::contract::convert::{
     ReadError, read_batch, write_damaged, write_info, write_listing, write_opened, write_synced,
 };
@@ -19,14 +22,11 @@ use crate::contract::error::{as_the_peer_said, write_refusal};
 use crate::contract::sync_data::check_json;
 use crate::contract::visibility::read_visibility;
 use crate::contract::{AGENT, CONTRACT_VERSION, SUBPROTOCOL, SUBPROTOCOL_PREFIX};
-use crate::hub::access::Principal;
-use crate::hub::audit::{self, Through};
-use crate::hub::calls::CallFailure;
-use crate::hub::grants::Restored;
-use crate::hub::pass::Pass;
-use crate::hub::room::Room;
-use crate::hub::visibility::Viewing;
-use crate::hub::{Page, Terms};
+use crate::rooms::grants::Restored;
+use crate::rooms::pass::Pass;
+use crate::rooms::room::Room;
+use crate::rooms::visibility::Viewing;
+use crate::rooms::{Page, Terms};
 use crate::rpc::admin::admin_object;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
@@ -82,7 +82,7 @@ impl Gateway {
         read_batch(items, stamp, &self.caller.hub.settings().limits)
     }
 
-    async fn create(&self, params: share_rpc::CreateShareParams) -> Answer<crate::hub::Created> {
+    async fn create(&self, params: share_rpc::CreateShareParams) -> Answer<crate::rooms::Created> {
         let who = self.principal()?;
         let params = params.get()?;
         let session = text(params.get_session_id()?)?.parse().map_err(Refusal::from)?;

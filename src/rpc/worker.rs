@@ -13,8 +13,8 @@ use async_tungstenite::tungstenite::protocol::Role;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tokio_util::task::LocalPoolHandle;
 
+use crate::connections::registry::Pending;
 use crate::hub::Hub;
-use crate::hub::registry::Pending;
 use crate::rpc::{RpcSettings, serve_websocket};
 use crate::wire::websocket::{ReadAhead, socket_config};
 

@@ -15,8 +15,8 @@ use futures::FutureExt as _;
 use tokio::task::{JoinSet, consume_budget};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::hub::close::CloseReason;
-use crate::hub::registry::Connection;
+use crate::connections::close::CloseReason;
+use crate::connections::registry::Connection;
 use crate::share::error::Refusal;
 use crate::viewer::channel::{Channel, Down};
 use crate::viewer::command::Caller;

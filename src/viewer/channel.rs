@@ -12,9 +12,9 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::hub::Hub;
-use crate::hub::audience::Told;
-use crate::hub::event::Event;
-use crate::hub::feed::Feed;
+use crate::rooms::audience::Told;
+use crate::rooms::event::Event;
+use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
 use crate::viewer::frame;

@@ -5,8 +5,8 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 
-use crate::hub::audience::Notice;
-use crate::hub::event::Resync;
+use crate::rooms::audience::Notice;
+use crate::rooms::event::Resync;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
 use crate::share::state::Replaced;
@@ -235,8 +235,8 @@ fn put_text(frame: &mut BytesMut, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::audience::Watching;
-    use crate::hub::ballot::{Asked, Settled, Verdict};
+    use crate::rooms::audience::Watching;
+    use crate::rooms::ballot::{Asked, Settled, Verdict};
     use crate::share::item::{ItemKey, Payload};
     use crate::share::time::Timestamp;
 

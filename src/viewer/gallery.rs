@@ -25,8 +25,8 @@ use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use crate::hub::Hub;
-use crate::hub::news::News;
-use crate::hub::room::Room;
+use crate::rooms::news::News;
+use crate::rooms::room::Room;
 use crate::viewer::ViewerSettings;
 use crate::viewer::attend::{Viewer, attend};
 

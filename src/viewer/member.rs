@@ -9,12 +9,12 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::connections::entry::Entry;
 use crate::hub::Hub;
-use crate::hub::entry::Entry;
-use crate::hub::feed::Feed;
-use crate::hub::pass::Pass;
-use crate::hub::presence::Presence;
-use crate::hub::room::Room;
+use crate::rooms::feed::Feed;
+use crate::rooms::pass::Pass;
+use crate::rooms::presence::Presence;
+use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 
 /// Commands of one viewer that are not answered yet: a page asks for a few pages of history at once.

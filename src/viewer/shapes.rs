@@ -5,8 +5,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::hub::audience::Watching;
-use crate::hub::ballot::{Asked, Counts, Settled, Verdict};
+use crate::rooms::audience::Watching;
+use crate::rooms::ballot::{Asked, Counts, Settled, Verdict};
 use crate::share::error::Refusal;
 use crate::share::view::{Revision, ShareInfo};
 use crate::viewer::frame;

@@ -13,9 +13,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::net::TcpStream;
 
-use crate::hub::close::CloseReason;
-use crate::hub::feed::Feed;
-use crate::hub::registry::Connection;
+use crate::connections::close::CloseReason;
+use crate::connections::registry::Connection;
+use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
 use crate::viewer::attend::{Viewer, attend};
 use crate::viewer::channel::Channel;

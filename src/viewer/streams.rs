@@ -1,15 +1,15 @@
 //! The server-sent streams of one host: how many each login session, token or account may have. A browser opens a new one
 //! without knowing of the old, so past that number it is the oldest that goes. Those without a credential are counted with
-//! all other connections of their address, by the [registry](crate::hub::registry).
+//! all other connections of their address, by the [registry](crate::connections::registry).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::hub::access::Credential;
-use crate::hub::audit;
-use crate::hub::close::CloseReason;
-use crate::hub::entry::Entry;
-use crate::hub::registry::Registry;
+use crate::access::Credential;
+use crate::audit;
+use crate::connections::close::CloseReason;
+use crate::connections::entry::Entry;
+use crate::connections::registry::Registry;
 use crate::viewer::ViewerSettings;
 
 /// The streams of one host.

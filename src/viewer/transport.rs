@@ -17,7 +17,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
-use crate::hub::close::CloseReason;
+use crate::connections::close::CloseReason;
 use crate::viewer::frame;
 use crate::viewer::uplink::UPLINK_BYTES_MAX;
 

@@ -33,11 +33,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use capshare::Client;
+use capshare::access::{Scopes, SharedKeys};
+use capshare::ambient::Ambient;
 use capshare::client::{Answer, ConnectionState, Push};
+use capshare::connections::push::Action;
 use capshare::host::{Host, HostSettings};
-use capshare::hub::access::{Scopes, SharedKeys};
-use capshare::hub::ambient::Ambient;
-use capshare::hub::push::Action;
 use capshare::share::secret::Secret;
 use futures::future::join_all;
 use object_store::memory::InMemory;

@@ -29,12 +29,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::{Access as _, SingleAccount};
+use capshare::ambient::Ambient;
 use capshare::contract::sync_data::read_item;
 use capshare::host::storage::{self, S3Options};
-use capshare::hub::access::{Access as _, SingleAccount};
-use capshare::hub::ambient::Ambient;
-use capshare::hub::room::Room;
-use capshare::hub::{Created, Hub, HubSettings, Terms};
+use capshare::hub::{Hub, HubSettings};
+use capshare::rooms::room::Room;
+use capshare::rooms::{Created, Terms};
 use capshare::share::change::Batch;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

@@ -23,10 +23,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::access::SingleAccount;
+use capshare::ambient::Ambient;
 use capshare::client::{Items, Share};
 use capshare::host::{Host, HostSettings};
-use capshare::hub::access::SingleAccount;
-use capshare::hub::ambient::Ambient;
 use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

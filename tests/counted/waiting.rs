@@ -10,9 +10,9 @@ use std::thread;
 
 use allocation_counter::{AllocationInfo, measure};
 use capshare::Client;
+use capshare::access::SingleAccount;
+use capshare::ambient::Ambient;
 use capshare::host::{Host, HostSettings};
-use capshare::hub::access::SingleAccount;
-use capshare::hub::ambient::Ambient;
 use object_store::memory::InMemory;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::yield_now;

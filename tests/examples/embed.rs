@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use capshare::access::{Access, Credential, Principal, Scopes};
+use capshare::ambient::Ambient;
 use capshare::host::storage::{S3Options, StoreLocation, open};
 use capshare::host::{Host, HostSettings};
-use capshare::hub::access::{Access, Credential, Principal, Scopes};
-use capshare::hub::ambient::Ambient;
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use futures::future::BoxFuture;

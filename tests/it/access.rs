@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use capshare::hub::access::{Credential, Principal, Scopes};
-use capshare::hub::ambient::Clock;
+use capshare::access::{Credential, Principal, Scopes};
+use capshare::ambient::Clock;
 use capshare::share::time::Timestamp;
 
 mod guesses;

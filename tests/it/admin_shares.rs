@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::Scopes;
 use capshare::client::{Client, ClientError, CreateOptions, Items, Share};
-use capshare::hub::access::Scopes;
 use capshare::share::admin::{Erased, ShareFilter};
 use capshare::share::error::Refusal;
 use capshare::share::id::{AccountId, ShareId};

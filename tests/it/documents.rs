@@ -6,7 +6,7 @@ mod large;
 use std::collections::BTreeMap;
 
 use capshare::client::{Items, Share};
-use capshare::hub::pass::Pass;
+use capshare::rooms::pass::Pass;
 use capshare::share::grant::{GrantToken, Label, Right};
 use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};
@@ -393,7 +393,7 @@ async fn a_private_share_shows_nothing_but_to_those_whom_it_is_for() {
 
 #[tokio::test]
 async fn documents_count_to_what_an_address_may_ask_for() {
-    let access = capshare::hub::access::SingleAccount::new("local".parse().unwrap());
+    let access = capshare::access::SingleAccount::new("local".parse().unwrap());
     let store = std::sync::Arc::new(object_store::memory::InMemory::new());
     let served = Served::over(store, std::sync::Arc::new(access), |settings| {
         settings.doors.upgrades_per_minute = 3.try_into().unwrap();

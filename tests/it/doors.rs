@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_tungstenite::tungstenite::Message;
 use capshare::Client;
+use capshare::access::{SingleAccount, Way};
 use capshare::client::{ClientError, Closed};
+use capshare::connections::comer::{Comer, Door};
 use capshare::contract::SUBPROTOCOL;
-use capshare::hub::access::{SingleAccount, Way};
-use capshare::hub::comer::{Comer, Door};
 use capshare::share::error::Refusal;
 use object_store::memory::InMemory;
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use capshare::ambient::Clock;
 use capshare::client::{ClientError, CreateOptions};
-use capshare::hub::ambient::Clock;
-use capshare::hub::room::Room;
-use capshare::hub::{Created, Hub, Terms};
+use capshare::hub::Hub;
+use capshare::rooms::room::Room;
+use capshare::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::id::SessionId;
@@ -111,15 +112,13 @@ fn a_share_that_is_loaded_after_its_expiry_is_not_found_and_goes() {
         drop((share, first));
         tokio::time::sleep(2 * HOUR).await;
         assert!(dump(bucket.as_ref()).await.iter().any(|(_, text)| text.contains("the content")), "nobody has it");
-        let later =
-            over(&bucket, 2).clock(capshare::hub::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 7_200_000)));
+        let later = over(&bucket, 2).clock(capshare::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 7_200_000)));
         let later = later.build();
         not_found(later.host().hub().view(id.as_str()).await.map(drop));
         content_is_gone(&bucket).await;
         // One who shares the session again before anybody looked gets a new share as well.
         let share = create(later.host().hub(), Some(HOUR)).await.unwrap();
-        let third =
-            over(&bucket, 3).clock(capshare::hub::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 14_400_000)));
+        let third = over(&bucket, 3).clock(capshare::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 14_400_000)));
         let third = third.build();
         let anew = create(third.host().hub(), None).await.unwrap();
         assert!(anew.id != share.id && anew.id != id && !anew.existed);

@@ -9,11 +9,11 @@ use std::time::Duration;
 use capnp::any_pointer;
 use capnp::capability::FromClientHook;
 use capnp::traits::HasTypeId;
+use capshare::access::{Scopes, SharedKeys};
+use capshare::ambient::TokioClock;
 use capshare::contract::convert::{ReadError, read_chunk, read_expiry, read_opened, read_synced};
 use capshare::contract::error::read_refusal;
 use capshare::contract::grants::{read_grants, read_saved};
-use capshare::hub::access::{Scopes, SharedKeys};
-use capshare::hub::ambient::TokioClock;
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::grant::{GrantInfo, GrantToken, Right};
 use capshare::share::id::{GrantId, ShareId};
@@ -700,7 +700,7 @@ fn a_token_is_nowhere_but_with_whom_it_was_given_to() {
         assert!(stored.iter().any(|(_, text)| text.contains("a label of note")));
         assert!(stored.iter().all(|(_, text)| !text.contains(secret)), "the bucket has the token");
         let view = scene.host().hub().view(id.as_str()).await.unwrap();
-        let hash = capshare::hub::access::hash(token.secret()).to_hex();
+        let hash = capshare::access::hash(token.secret()).to_hex();
         let seen = format!("{:?} {:?}", read(&share).await, scene.host().hub().info(&view));
         for hidden in [secret, hash.as_str(), "of note", token.grant().as_str()] {
             assert!(!seen.contains(hidden), "{seen}");

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use capshare::access::{Scopes, SharedKeys};
 use capshare::client::{ClientError, Replica};
-use capshare::hub::access::{Scopes, SharedKeys};
 use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::{AnyOf, Credential, Principal, Scopes, SingleAccount};
 use capshare::client::{ClientError, Closed, CreateOptions, Share};
 use capshare::host::HostSettings;
-use capshare::hub::access::{AnyOf, Credential, Principal, Scopes, SingleAccount};
 use capshare::share::error::Refusal;
 use capshare::share::grant::Label;
 use capshare::share::id::ShareId;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::hub::Hub;
-use capshare::hub::room::Room;
+use capshare::rooms::room::Room;
 use capshare::share::change::{Batch, Change};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::testing::{Scene, run};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::hub::access::Principal;
-use capshare::hub::quota::Quota;
-use capshare::hub::{Created, Hub, Terms};
+use capshare::access::Principal;
+use capshare::hub::Hub;
+use capshare::rooms::quota::Quota;
+use capshare::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::ProducerId;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::hub::access::SingleAccount;
+use capshare::access::SingleAccount;
 use object_store::memory::InMemory;
 use tempfile::TempDir;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::ambient::TokioClock;
 use capshare::client::Replica;
 use capshare::hub::Hub;
-use capshare::hub::ambient::TokioClock;
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;

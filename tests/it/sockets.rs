@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::SingleAccount;
+use capshare::ambient::Ambient;
 use capshare::host::{Host, HostError, HostSettings};
-use capshare::hub::access::SingleAccount;
-use capshare::hub::ambient::Ambient;
 use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

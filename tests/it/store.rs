@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use capshare::hub::ambient::TokioClock;
+use capshare::ambient::TokioClock;
 use capshare::share::change::{Batch, Change};
 use capshare::share::entry::Entry;
 use capshare::share::id::{AccountId, SessionId, ShareId};

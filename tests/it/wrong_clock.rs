@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use capshare::hub::ambient::{Clock, SystemClock, TokioClock};
-use capshare::hub::{Created, Hub, Terms};
+use capshare::ambient::{Clock, SystemClock, TokioClock};
+use capshare::hub::Hub;
+use capshare::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::Refusal;
 use capshare::share::item::{ItemKey, Payload};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capshare::hub::access::{BadScopes, Scopes};
+use capshare::access::{BadScopes, Scopes};
 use capshare::share::id::{AccountId, BadName, TokenId};
 use clap::{Args, Subcommand};
 

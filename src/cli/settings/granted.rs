@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use capshare::hub::HubSettings;
-use capshare::hub::quota::{Quota, QuotaSettings};
+use capshare::rooms::quota::{Quota, QuotaSettings};
 use capshare::share::id::{AccountId, BadName};
 use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use capshare::hub::access::{BadScopes, Scopes, SharedKeys};
+use capshare::access::{BadScopes, Scopes, SharedKeys};
 use capshare::share::id::AccountId;
 use capshare::share::secret::Secret;
 

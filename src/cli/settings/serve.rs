@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use capshare::access::Scopes;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::host::{ProxyNet, is_public_url};
 use capshare::hub::HubSettings;
-use capshare::hub::access::Scopes;
 use capshare::share::id::AccountId;
 use serde_json::{Value, json};
 

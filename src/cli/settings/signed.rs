@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use capshare::hub::access::JwtAccess;
-use capshare::hub::access::jwt::{JwtKeys, JwtSettings};
-use capshare::hub::ambient::{Clock, SystemClock};
+use capshare::access::JwtAccess;
+use capshare::access::jwt::{JwtKeys, JwtSettings};
+use capshare::ambient::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::cli::args;

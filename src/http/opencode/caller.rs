@@ -2,9 +2,9 @@
 
 use axum::http::request::Parts;
 
+use crate::access::{Credential, Principal, Scopes};
 use crate::http::opencode::RATE_LIMIT;
 use crate::http::upgrade::{Doors, address, check_query, token, way};
-use crate::hub::access::{Credential, Principal, Scopes};
 use crate::share::error::Refusal;
 
 /// What `/api/share` answers on a host that needs a credential: OpenCode sends none there.

@@ -23,10 +23,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::hub::access::Principal;
-use crate::hub::audit::By;
-use crate::hub::room::Room;
-use crate::hub::{Hub, Terms};
+use crate::access::Principal;
+use crate::audit::By;
+use crate::hub::Hub;
+use crate::rooms::Terms;
+use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::secret::Secret;
@@ -137,9 +138,9 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+    use crate::access::{Access as _, Credential, SingleAccount};
+    use crate::ambient::{Ambient, SeededEntropy, TokioClock};
     use crate::hub::HubSettings;
-    use crate::hub::access::{Access as _, Credential, SingleAccount};
-    use crate::hub::ambient::{Ambient, SeededEntropy, TokioClock};
     use crate::share::time::Timestamp;
 
     fn hub() -> Arc<Hub> {

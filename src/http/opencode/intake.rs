@@ -23,13 +23,13 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::access::address::AddressKey;
 use crate::contract::sync_data::{parse, read_item, split_sync_data};
 use crate::http::body_in::{Arriving, Beginning, Received};
 use crate::http::opencode::turns::Turn;
 use crate::http::opencode::{OpenCode, Sender, TRY_WITHIN};
 use crate::hub::Hub;
-use crate::hub::access::address::AddressKey;
-use crate::hub::room::Room;
+use crate::rooms::room::Room;
 use crate::share::change::{Batch, Change};
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use crate::http::body_out::items;
 use crate::http::page::{Form, shell};
 use crate::http::upgrade::Doors;
-use crate::hub::room::Room;
+use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::state::State;

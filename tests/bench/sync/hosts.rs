@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use async_tungstenite::client_async_with_config;
+use capshare::access::SingleAccount;
+use capshare::ambient::Ambient;
 use capshare::host::{Host, HostSettings};
-use capshare::hub::access::SingleAccount;
-use capshare::hub::ambient::Ambient;
 use capshare::share_capnp::{create_result, share, share_rpc};
 use capshare::wire::vat::{self, VatLimits};
 use capshare::wire::websocket::{PipeOptions, ReadAhead, pipe, socket_config};

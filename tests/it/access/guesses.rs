@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
+use capshare::access::{Access as _, Scopes, SharedKeys};
 use capshare::client::CreateOptions;
-use capshare::hub::access::{Access as _, Scopes, SharedKeys};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use capshare::share::visibility::Visibility;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
+use capshare::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
 use capshare::client::{ClientError, CreateOptions};
-use capshare::hub::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
-use capshare::hub::comer::{Comer, Door};
+use capshare::connections::comer::{Comer, Door};
 use capshare::share::admin::{BroadcastFilter, CloseWhich};
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;

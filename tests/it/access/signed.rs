@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capshare::hub::access::jwt::{JwtKeys, JwtKeysError, JwtSettings};
-use capshare::hub::access::{Access, AnyOf, Credential, JwtAccess, Readiness, Scopes};
-use capshare::hub::ambient::{Clock as _, SystemClock};
+use capshare::access::jwt::{JwtKeys, JwtKeysError, JwtSettings};
+use capshare::access::{Access, AnyOf, Credential, JwtAccess, Readiness, Scopes};
+use capshare::ambient::{Clock as _, SystemClock};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use jsonwebtoken::jwk::Jwk;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use capshare::access::{AnyOf, Scopes};
+use capshare::ambient::{Ambient, SeededEntropy};
 use capshare::client::{ClientError, Closed};
-use capshare::hub::access::{AnyOf, Scopes};
-use capshare::hub::ambient::{Ambient, SeededEntropy};
 use capshare::hub::{Hub, HubSettings};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;

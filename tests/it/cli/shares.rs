@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
+use capshare::ambient::SystemClock;
 use capshare::host::storage::{self, S3Options, StoreLocation};
-use capshare::hub::ambient::SystemClock;
 use capshare::share::time::Timestamp;
 use capshare::store::{About, Store, StoreSettings, WriterId};
 use serde_json::{Value, json};

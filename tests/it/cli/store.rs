@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::ambient::SystemClock;
 use capshare::host::storage;
-use capshare::hub::ambient::SystemClock;
 use capshare::share::entry::Entry;
 use capshare::share::time::Timestamp;
 use capshare::store::{Occasion, Opened, Store, StoreSettings, WriterId};

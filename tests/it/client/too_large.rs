@@ -7,10 +7,10 @@ use capshare::Client;
 use capshare::client::{
     Answer, Builder, CallError, ClientError, Closed, Items, Lost, ProbeValue, Push, Replica, Share,
 };
+use capshare::connections::calls::{CallContext, CallFailure};
+use capshare::connections::outlet::PushError;
+use capshare::connections::push::{Action, PushOptions};
 use capshare::host::Host;
-use capshare::hub::calls::{CallContext, CallFailure};
-use capshare::hub::outlet::PushError;
-use capshare::hub::push::{Action, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::{ID_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PUSH_BYTES_MAX};
 use capshare::testing::{Scene, run};

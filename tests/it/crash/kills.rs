@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::ambient::{Entropy as _, SeededEntropy};
 use capshare::client::{ClientError, Replica, Share};
-use capshare::hub::ambient::{Entropy as _, SeededEntropy};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
 use capshare::share::view::Synced;

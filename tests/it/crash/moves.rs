@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::ambient::SeededEntropy;
 use capshare::client::{Replica, Share, Watch};
-use capshare::hub::ambient::SeededEntropy;
 use capshare::share::id::ShareId;
 use capshare::share::view::Synced;
 use tokio::sync::watch;

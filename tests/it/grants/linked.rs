@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::ambient::Ambient;
 use capshare::client::{ClientError, Items, Restored, Share, View, Watch, Writer};
-use capshare::hub::ambient::Ambient;
 use capshare::share::error::Refusal;
 use capshare::share::grant::{GrantToken, Label, Right};
 use capshare::share::time::Timestamp;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use capshare::hub::access::SingleAccount;
+use capshare::access::SingleAccount;
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 

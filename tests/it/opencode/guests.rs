@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use capshare::access::{Access, SingleAccount};
 use capshare::client::ClientError;
 use capshare::host::HostSettings;
-use capshare::hub::access::{Access, SingleAccount};
 use capshare::share::error::Refusal;
 use capshare::share::visibility::Visibility;
 use object_store::ObjectStore;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::access::SingleAccount;
 use capshare::client::{Replica, Watch};
-use capshare::hub::access::SingleAccount;
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;
 use object_store::memory::InMemory;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::access::{Access, Credential, Principal, Scopes};
+use capshare::ambient::{Clock as _, SystemClock};
 use capshare::client::{Answer, Push};
-use capshare::hub::access::{Access, Credential, Principal, Scopes};
-use capshare::hub::ambient::{Clock as _, SystemClock};
-use capshare::hub::comer::Door;
-use capshare::hub::entry::Entry;
-use capshare::hub::outlet::PushError;
-use capshare::hub::push::{Action, BroadcastFilter, PushOptions};
+use capshare::connections::comer::Door;
+use capshare::connections::entry::Entry;
+use capshare::connections::outlet::PushError;
+use capshare::connections::push::{Action, BroadcastFilter, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::CASTS_IN_FLIGHT_MAX;
 use capshare::share::secret::Secret;

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use capshare::client::{Answer, CallError, ClientError, Push};
-use capshare::hub::calls::{CallContext, CallFailure};
-use capshare::hub::outlet::PushError;
-use capshare::hub::push::Action;
+use capshare::connections::calls::{CallContext, CallFailure};
+use capshare::connections::outlet::PushError;
+use capshare::connections::push::Action;
 use capshare::share::error::Refusal;
 use capshare::share_capnp::call_result;
 use capshare::testing::{Scene, run};

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use capshare::client::{Answer, Connection, ConnectionState, Dial, DialError, DialRequest, Push};
+use capshare::connections::outlet::PushError;
+use capshare::connections::push::{Action, PushOptions};
 use capshare::host::Host;
-use capshare::hub::outlet::PushError;
-use capshare::hub::push::{Action, PushOptions};
 use capshare::testing::{Scene, run};
 use capshare::wire::duplex;
 use futures::future::LocalBoxFuture;

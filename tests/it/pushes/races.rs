@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use capshare::ambient::{Entropy as _, SeededEntropy};
 use capshare::client::Answer;
-use capshare::hub::ambient::{Entropy as _, SeededEntropy};
-use capshare::hub::close::CloseReason;
-use capshare::hub::outlet::PushError;
-use capshare::hub::push::{Action, PushOptions};
+use capshare::connections::close::CloseReason;
+use capshare::connections::outlet::PushError;
+use capshare::connections::push::{Action, PushOptions};
 use capshare::testing::{Scene, run};
 use futures::future::join_all;
 use tokio::task::{spawn_local, yield_now};

@@ -1,7 +1,7 @@
 //! Administration over the wire.
 
+use capshare::access::Scopes;
 use capshare::client::{ClientError, ConnectionState, Push};
-use capshare::hub::access::Scopes;
 use capshare::share::admin::BroadcastFilter;
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;

@@ -3,11 +3,11 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
+use capshare::access::{Scopes, Way};
 use capshare::client::{Client, ClientError, Closed};
-use capshare::hub::access::{Scopes, Way};
-use capshare::hub::close::CloseReason;
-use capshare::hub::comer::{Comer, Door};
-use capshare::hub::registry::{Caps, Registry};
+use capshare::connections::close::CloseReason;
+use capshare::connections::comer::{Comer, Door};
+use capshare::connections::registry::{Caps, Registry};
 use capshare::share::time::Timestamp;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::access::Way;
+use capshare::connections::close::CloseReason;
+use capshare::connections::comer::{Comer, Door};
+use capshare::connections::registry::{Caps, Registry};
 use capshare::host::HostSettings;
-use capshare::hub::access::Way;
-use capshare::hub::close::CloseReason;
-use capshare::hub::comer::{Comer, Door};
-use capshare::hub::registry::{Caps, Registry};
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;
 

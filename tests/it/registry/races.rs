@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use capshare::hub::access::{Scopes, Way};
-use capshare::hub::close::CloseReason;
-use capshare::hub::comer::{Comer, Door};
+use capshare::access::{Scopes, Way};
+use capshare::connections::close::CloseReason;
+use capshare::connections::comer::{Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::testing::{Scene, run};
 use tokio::task::yield_now;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use capshare::access::Scopes;
+use capshare::ambient::Ambient;
 use capshare::client::{ClientError, Closed};
-use capshare::hub::access::Scopes;
-use capshare::hub::ambient::Ambient;
 use capshare::share::admin::CloseWhich;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, run};

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capshare::hub::access::SingleAccount;
-use capshare::hub::ambient::{Ambient, Clock, SeededEntropy};
+use capshare::access::SingleAccount;
+use capshare::ambient::{Ambient, Clock, SeededEntropy};
 use capshare::hub::{Hub, HubSettings};
 use capshare::share::time::Timestamp;
 use capshare::store::Mutation;

@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use capshare::Client;
+use capshare::ambient::TokioClock;
 use capshare::client::{Answer, Builder, ConnectionState, Mutation, Push};
 use capshare::hub::HubSettings;
-use capshare::hub::ambient::TokioClock;
 use capshare::share::id::ShareId;
 use capshare::share::secret::Secret;
 use capshare::store::{Opened, Store, StoreSettings, WriterId};

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::SingleAccount;
 use capshare::host::HostSettings;
-use capshare::hub::access::SingleAccount;
 use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::SingleAccount;
 use capshare::client::{Items, Share};
 use capshare::host::HostSettings;
-use capshare::hub::access::SingleAccount;
 use capshare::share::change::Change;
 use capshare::share::item::{ItemKey, Payload};
 use object_store::memory::InMemory;

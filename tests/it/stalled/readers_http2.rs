@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capshare::hub::comer::Door;
+use capshare::connections::comer::Door;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
 use tokio::net::TcpStream;

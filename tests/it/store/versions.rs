@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::{Access as _, Principal, SingleAccount};
+use capshare::ambient::{Ambient, SeededEntropy, TokioClock};
 use capshare::host::storage::{self, S3Options, StoreLocation};
-use capshare::hub::access::{Access as _, Principal, SingleAccount};
-use capshare::hub::ambient::{Ambient, SeededEntropy, TokioClock};
-use capshare::hub::{Created, Hub, HubSettings, Terms};
+use capshare::hub::{Hub, HubSettings};
+use capshare::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
@@ -136,7 +137,7 @@ fn part(n: u64) -> (String, String) {
     (key.to_string(), value.unwrap().as_str().to_owned())
 }
 
-fn items(room: &capshare::hub::room::Room) -> Vec<(String, String)> {
+fn items(room: &capshare::rooms::room::Room) -> Vec<(String, String)> {
     let read = |state: &capshare::share::state::State| {
         state.items().map(|(key, value)| (key.to_string(), value.as_str().to_owned())).collect::<Vec<_>>()
     };
@@ -149,7 +150,7 @@ async fn create(hub: &Hub, session: &str) -> Created {
     hub.create(&who(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
 }
 
-async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::hub::room::Room>, Refusal> {
+async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::rooms::room::Room>, Refusal> {
     hub.open(share["id"].as_str().unwrap(), &Secret::from(share["secret"].as_str().unwrap())).await
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use capshare::hub::ambient::Clock;
+use capshare::ambient::Clock;
 use capshare::share::time::Timestamp;
 use capshare::store::answered_at;
 use futures::TryFutureExt as _;

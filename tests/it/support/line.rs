@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::Role;
+use capshare::access::Way;
 use capshare::client::{Connection, Control, Dial, DialError, DialRequest};
+use capshare::connections::comer::{Comer, Door};
 use capshare::hub::Hub;
-use capshare::hub::access::Way;
-use capshare::hub::comer::{Comer, Door};
 use capshare::rpc::{RpcSettings, serve_websocket};
 use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use futures::future::LocalBoxFuture;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
-use capshare::hub::access::{Credential, Principal, Scopes};
-use capshare::hub::audience::{Notice, Told};
-use capshare::hub::ballot::{Question, Verdict};
+use capshare::access::{Credential, Principal, Scopes};
+use capshare::rooms::audience::{Notice, Told};
+use capshare::rooms::ballot::{Question, Verdict};
 use capshare::share_capnp::{AskOutcome, ask_result};
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};

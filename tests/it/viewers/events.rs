@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::hub::access::{Scopes, SingleAccount};
-use capshare::hub::comer::Door;
+use capshare::access::{Scopes, SingleAccount};
+use capshare::connections::comer::Door;
 use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use capshare::client::Items;
-use capshare::hub::event::Values;
+use capshare::rooms::event::Values;
 use capshare::viewer::frame;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::SingleAccount;
 use capshare::client::{Items, Share};
-use capshare::hub::access::SingleAccount;
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

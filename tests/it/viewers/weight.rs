@@ -1,6 +1,6 @@
 //! What one viewer takes of a host's memory, counted and not measured: the futures and objects that there is one of for each.
 
-use capshare::hub::entry::Entry;
+use capshare::connections::entry::Entry;
 use capshare::viewer::WAITING_BYTES;
 use capshare::viewer::member::Member;
 

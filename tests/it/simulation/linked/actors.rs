@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use capshare::client::{CallError, ClientError, Closed, Items, Lost, Replica, Share};
-use capshare::hub::outlet::PushError;
-use capshare::hub::push::{Action, Answer, PushOptions};
+use capshare::connections::outlet::PushError;
+use capshare::connections::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
 use tokio::sync::watch;
 use tokio::time::Instant;

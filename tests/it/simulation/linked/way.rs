@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use capshare::client::{Connection, Dial, DialError, DialRequest};
+use capshare::connections::calls::{CallContext, CallFailure};
 use capshare::hub::Hub;
-use capshare::hub::calls::{CallContext, CallFailure};
 use capshare::wire::websocket::PipeEnd;
 use futures::future::LocalBoxFuture;
 use serde_json::Value;

@@ -1,0 +1,191 @@
+//! What administrators do with connections: see who is connected, close connections, drain the host. It is about the connections
+//! of this host alone; what administrators do with shares is in `rooms/shares.rs`.
+//!
+//! The doors ask for the scope `admin` before they come here; the program that the host is part of may always. Each action
+//! writes its line of the audit log when it is done. Sending and broadcasting are the pushes' matter.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::access::{Credential, Principal};
+use crate::audit::{self, By};
+use crate::connections::close::CloseReason;
+use crate::connections::comer::Door;
+use crate::connections::entry::{ConnectionId, Entry};
+use crate::connections::registry::Departure;
+use crate::hub::Hub;
+use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::error::Refusal;
+use crate::share::id::AccountId;
+use crate::share::time::Timestamp;
+use crate::share::view::page_limit;
+
+/// How often a drain looks whether a busy connection has become idle.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+impl Hub {
+    /// A page of the admitted connections, the oldest first. Begin with an empty cursor; a `limit` of 0 means 100.
+    ///
+    /// # Errors
+    /// A cursor that is none, or more than 1,000 at once.
+    pub fn connections(&self, cursor: &str, limit: usize) -> Result<ConnectionPage, Refusal> {
+        let limit = page_limit(limit)?;
+        let after = match cursor {
+            "" => 0,
+            cursor => cursor.parse().map_err(|_| Refusal::invalid(0, "a cursor that no page gave"))?,
+        };
+        let (entries, next) = self.registry().page(after, limit);
+        let connections = entries.iter().map(|entry| info(entry)).collect();
+        Ok(ConnectionPage { connections, next_cursor: next.map(|number| number.to_string()) })
+    }
+
+    /// Closes exactly the connections that match with 4001, of every door, admitted or about to be, and says how many they
+    /// were. Their credentials are as good as before.
+    pub fn close(&self, which: &CloseWhich) -> usize {
+        let closed = self.registry().close_matching(CloseReason::REVOKED, |entry| matches(entry, which));
+        self.tell_closed(By::Host, which, closed);
+        closed
+    }
+
+    /// All of an account; see [`Hub::close`].
+    pub fn close_account(&self, account: &AccountId) -> usize {
+        self.close(&CloseWhich::Account(account.as_str().to_owned()))
+    }
+
+    /// Those of a login session; see [`Hub::close`].
+    pub fn close_session(&self, session: &str) -> usize {
+        self.close(&CloseWhich::Session(session.to_owned()))
+    }
+
+    /// Those of a token, by its id; see [`Hub::close`].
+    pub fn close_token(&self, token: &str) -> usize {
+        self.close(&CloseWhich::Token(token.to_owned()))
+    }
+
+    /// The one of this name; see [`Hub::close`].
+    pub fn close_connection(&self, connection: &str) -> usize {
+        self.close(&CloseWhich::Connection(connection.to_owned()))
+    }
+
+    /// As [`Hub::close`], for a connection that asks for it. If it is among them, the answer goes out before the
+    /// [`Departure`] is dropped.
+    pub fn close_from(&self, own: &Entry, who: &Principal, which: &CloseWhich) -> (usize, Option<Departure>) {
+        let matching = |entry: &Entry| matches(entry, which);
+        let (closed, departure) = self.registry().close_matching_from(&own.id, CloseReason::REVOKED, matching);
+        self.tell_closed(own.by(Some(who)), which, closed);
+        (closed, departure)
+    }
+
+    fn tell_closed(&self, by: By<'_>, which: &CloseWhich, closed: usize) {
+        let (what, target) = which.parts();
+        self.metrics().connections_revoked.inc_by(closed as u64);
+        audit::administered(by, &format!("close {what}"), target, closed);
+    }
+
+    /// Takes no more connections and tells those there are to come back elsewhere (1012): the idle at once, the others when
+    /// their calls are answered, and at `deadline` all that are left. Says how many there were. The host answers that it is
+    /// not ready from now on, and stays so until it is started again.
+    pub fn drain(self: &Arc<Self>, deadline: Timestamp) -> usize {
+        self.drain_by(By::Host, None, deadline).0
+    }
+
+    /// The same for a connection that asks for it and is closed among the idle.
+    pub fn drain_from(
+        self: &Arc<Self>,
+        own: &Entry,
+        who: &Principal,
+        deadline: Timestamp,
+    ) -> (usize, Option<Departure>) {
+        self.drain_by(own.by(Some(who)), Some(&own.id), deadline)
+    }
+
+    fn drain_by(
+        self: &Arc<Self>,
+        by: By<'_>,
+        own: Option<&ConnectionId>,
+        deadline: Timestamp,
+    ) -> (usize, Option<Departure>) {
+        self.registry().shut();
+        let connections = self.registry().count();
+        let departure = match own {
+            Some(own) => self.registry().close_matching_from(own, CloseReason::GOING_AWAY, |entry| entry.id == *own).1,
+            None => None,
+        };
+        self.close_idle(deadline);
+        if self.registry().taken() > 0 {
+            // Gone with the hub; a host that shuts down closes the rest by itself.
+            let hub = Arc::downgrade(self);
+            tokio::spawn(async move {
+                while hub.upgrade().is_some_and(|hub| hub.close_idle(deadline)) {
+                    sleep(DRAIN_LOOK).await;
+                }
+            });
+        }
+        audit::administered(by, "drain", "", connections);
+        (connections, departure)
+    }
+
+    /// Closes what is idle, or everything from the deadline on; whether there is more to close.
+    fn close_idle(&self, deadline: Timestamp) -> bool {
+        let is_late = self.ambient().clock.now() >= deadline;
+        let registry = self.registry();
+        registry.close_matching(CloseReason::GOING_AWAY, |entry| is_late || entry.traffic.calls_in_flight() == 0);
+        registry.count() + registry.count_pending() > 0
+    }
+
+    /// What the host counts.
+    #[must_use]
+    pub fn stats(&self) -> HostStats {
+        let (metrics, registry) = (self.metrics(), self.registry());
+        let gauge = |value: i64| u64::try_from(value).unwrap_or_default();
+        let accounts: HashSet<_> =
+            registry.connections().iter().filter_map(|e| e.identity()).map(|w| w.account).collect();
+        HostStats {
+            rpc_connections: registry.count_of(Door::Rpc) as u64,
+            viewers: (registry.count_of(Door::Viewer) + registry.count_of(Door::Sse)) as u64,
+            pending: registry.count_pending() as u64,
+            accounts: accounts.len() as u64,
+            calls_in_flight: gauge(metrics.calls_in_flight.get()),
+            capabilities_held: gauge(metrics.capabilities_held.get()),
+            rooms: gauge(metrics.rooms.get()),
+            followers: gauge(metrics.followers.get()),
+            syncs: metrics.syncs.get(),
+            shares_created: metrics.shares_created.get(),
+            shares_deleted: metrics.shares_deleted.get(),
+            storage_failures: metrics.storage_failures.get(),
+            draining: registry.is_shut(),
+        }
+    }
+}
+
+fn matches(entry: &Entry, which: &CloseWhich) -> bool {
+    entry.any_principal(|who| match (which, &who.credential) {
+        (CloseWhich::Account(account), _) => who.account.as_str() == account,
+        (CloseWhich::Session(id), Credential::Session(of)) | (CloseWhich::Token(id), Credential::Token(of)) => of == id,
+        (CloseWhich::Session(_) | CloseWhich::Token(_) | CloseWhich::Connection(_), _) => false,
+    }) || matches!(which, CloseWhich::Connection(id) if entry.id.as_str() == id)
+}
+
+fn info(entry: &Entry) -> ConnectionInfo {
+    let who = entry.identity();
+    let (account, credential, credential_id) = match &who {
+        Some(who) => (who.account.as_str(), who.credential.kind(), who.credential.id()),
+        None => ("", "none", ""),
+    };
+    ConnectionInfo {
+        id: entry.id.as_str().to_owned(),
+        account: account.to_owned(),
+        credential: credential.to_owned(),
+        credential_id: credential_id.to_owned(),
+        door: entry.door.as_str().to_owned(),
+        since: entry.since,
+        bytes_in: entry.traffic.bytes_in(),
+        bytes_out: entry.traffic.bytes_out(),
+        calls_in_flight: entry.traffic.calls_in_flight(),
+        queued_bytes: entry.traffic.queued_bytes(),
+        states: entry.states.names(),
+    }
+}

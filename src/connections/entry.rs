@@ -1,0 +1,223 @@
+//! A connection as the registry knows it: its name and door, who it is, the ways to its client, and why it was closed.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use futures::task::AtomicWaker;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use crate::access::{Principal, Way};
+use crate::audit::By;
+use crate::connections::close::CloseReason;
+use crate::connections::comer::{Comer, Door, Shown};
+use crate::connections::outlet::Outlet;
+use crate::connections::states::States;
+use crate::connections::traffic::Traffic;
+use crate::share::error::Refusal;
+use crate::share::id::AccountId;
+use crate::share::time::Timestamp;
+
+/// A connection's name: unique on its host, also across restarts, for logs and administrators.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub(crate) String);
+
+impl ConnectionId {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What the registry knows of a connection.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub id: ConnectionId,
+    /// Where it came in.
+    pub door: Door,
+    /// Who it was as it came in; `None` for viewers without a credential, and for clients that authenticate in-band. Ask
+    /// [`is_of`](Self::is_of) or [`any_principal`](Self::any_principal) for who it is.
+    pub principal: Option<Principal>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Where its socket comes from; `None` within the process.
+    pub address: Option<IpAddr>,
+    /// How it came.
+    pub way: Way,
+    /// The way to its client, if that offered one.
+    pub outlet: Outlet,
+    /// What the service around the host remembers of it.
+    pub states: States,
+    /// What goes over it.
+    pub traffic: Traffic,
+    /// Whoever waits with this connection, and not for it: woken when it is closed, or is to be looked at.
+    attendant: AtomicWaker,
+    pub(crate) number: u64,
+    /// What it had shown as it came.
+    pub(crate) came_with: Shown,
+    /// Whether it has shown a right credential. Changed under the registry's lock only.
+    pub(crate) has_shown: AtomicBool,
+    /// Who it authenticated as in-band. At most [`JOINED_MAX`].
+    joined: Mutex<Vec<Principal>>,
+    /// Its door is to close it.
+    is_told: AtomicBool,
+    /// It joined another, or its door was told.
+    stirred: Notify,
+    pub(crate) reason: OnceLock<CloseReason>,
+}
+
+/// Different principals that one connection may authenticate as in-band: a few accounts of one person.
+const JOINED_MAX: usize = 8;
+
+impl Entry {
+    /// What is known of a connection as it comes.
+    pub(crate) fn new(id: ConnectionId, number: u64, comer: Comer, since: Timestamp) -> Self {
+        let Comer { door, principal, shown, address, way } = comer;
+        Self {
+            id,
+            door,
+            principal,
+            since,
+            address,
+            way,
+            outlet: Outlet::default(),
+            states: States::default(),
+            traffic: Traffic::default(),
+            attendant: AtomicWaker::new(),
+            number,
+            came_with: shown,
+            has_shown: AtomicBool::new(shown == Shown::Credential),
+            joined: Mutex::default(),
+            is_told: AtomicBool::new(false),
+            stirred: Notify::new(),
+            reason: OnceLock::new(),
+        }
+    }
+
+    /// Notes somebody whom it authenticated as.
+    ///
+    /// # Errors
+    /// It has authenticated as too many.
+    pub(crate) fn join(&self, who: &Principal) -> Result<(), Refusal> {
+        let mut joined = self.joined();
+        if !joined.contains(who) {
+            if joined.len() >= JOINED_MAX {
+                return Err(Refusal::limit("principalsMax", JOINED_MAX, JOINED_MAX + 1));
+            }
+            joined.push(who.clone());
+        }
+        drop(joined);
+        self.stirred.notify_waiters();
+        Ok(())
+    }
+
+    /// Why the host closes it, once it does.
+    #[must_use]
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.reason.get()
+    }
+
+    /// Whether it has shown no right credential yet.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        !self.has_shown.load(Ordering::Relaxed)
+    }
+
+    /// Whether the host has closed it, so that nothing more may be begun or delivered.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.reason.get().is_some()
+    }
+
+    /// Tells its door that it was closed.
+    pub(crate) fn tell_door(&self) {
+        self.is_told.store(true, Ordering::Release);
+        self.stirred.notify_waiters();
+        self.attendant.wake();
+    }
+
+    /// Whether its door was told to close it.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.is_told.load(Ordering::Acquire)
+    }
+
+    /// Resolves when its door is to close it. Dropping the future loses nothing.
+    pub async fn closing(&self) {
+        loop {
+            // Whatever stirs after this wakes it.
+            let stirred = self.stirred.notified();
+            if self.is_closing() {
+                return;
+            }
+            stirred.await;
+        }
+    }
+
+    /// Has this woken when the connection is closed or [nudged](Entry::nudge): the last one that was given. For who waits
+    /// with ten thousand connections at once; anybody else awaits [`closing`](Entry::closing).
+    pub fn attend(&self, waker: &Waker) {
+        self.attendant.register(waker);
+    }
+
+    /// Wakes whoever [attends](Entry::attend) it.
+    pub fn nudge(&self) {
+        self.attendant.wake();
+    }
+
+    /// Whether this holds for one of those that it came or authenticated as.
+    #[must_use]
+    pub fn any_principal(&self, fact: impl Fn(&Principal) -> bool) -> bool {
+        self.principal.iter().any(&fact) || self.joined().iter().any(fact)
+    }
+
+    /// All that it came or authenticated as.
+    #[must_use]
+    pub fn principals(&self) -> Vec<Principal> {
+        self.principal.iter().cloned().chain(self.joined().iter().cloned()).collect()
+    }
+
+    /// Whether it has the rights of an account.
+    #[must_use]
+    pub fn is_of(&self, account: &AccountId) -> bool {
+        self.any_principal(|who| who.account == *account)
+    }
+
+    /// Who it is: as it came in, else as it authenticated first.
+    #[must_use]
+    pub fn identity(&self) -> Option<Principal> {
+        self.principal.clone().or_else(|| self.joined().first().cloned())
+    }
+
+    /// This connection, for a line of the audit log, with the rights of a principal; `None`: of nobody in particular.
+    #[must_use]
+    pub fn by<'a>(&'a self, who: Option<&'a Principal>) -> By<'a> {
+        By::Connection { id: self.id.as_str(), address: self.address, who }
+    }
+
+    /// When the first of its credentials expires; `None`: never.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let joined = self.joined();
+        self.principal.iter().chain(joined.iter()).filter_map(|who| who.expires_at).min()
+    }
+
+    /// Resolves when it authenticates as somebody else, or is closed.
+    pub(crate) fn joined_another(&self) -> Notified<'_> {
+        self.stirred.notified()
+    }
+
+    fn joined(&self) -> MutexGuard<'_, Vec<Principal>> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,140 @@
+//! What is done with stored tokens: made, listed, revoked, and looked at while connections live by them.
+//!
+//! A revocation is in the bucket first; then the connections that came by the token are closed here, and other hosts over the
+//! bucket find it when they next look, every 5 s.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _};
+
+use crate::access::{Credential, Principal, Scopes, mint};
+use crate::audit::{self, By};
+use crate::connections::close::CloseReason;
+use crate::hub::Hub;
+use crate::share::error::{Refusal, StoreOperation, chain};
+use crate::share::id::{AccountId, TokenId};
+use crate::share::secret::Secret;
+use crate::store::TokenRecord;
+
+/// How long after one look at the tokens in use the next begins. One look costs a GET for each token that connections
+/// came by: with 1,000 of them, at $0.40 for a million, $7 a day.
+const TOKENS_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
+
+/// Tokens that are looked at at once. At 20 ms each, 10,000 take 13 s.
+const LOOKS_AT_ONCE: usize = 16;
+
+impl Hub {
+    /// Makes a token. Its text is in the answer and nowhere else. For administrators; `ttl` of `None`: it stays until it
+    /// is revoked.
+    ///
+    /// # Errors
+    /// The principal may not, or the bucket failed.
+    pub async fn create_token(
+        &self,
+        who: &Principal,
+        account: &AccountId,
+        scopes: Scopes,
+        label: &str,
+        ttl: Option<Duration>,
+    ) -> Result<(TokenRecord, Secret), Refusal> {
+        who.may_administer()?;
+        let (record, token) = mint(&self.ambient, account, scopes, label, ttl).map_err(|error| {
+            tracing::error!(%error, "a token could not be made");
+            Refusal::Unavailable { retry_after_ms: 1_000 }
+        })?;
+        let created = self.store.create_token(&record).await;
+        created.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))?;
+        Ok((record, token))
+    }
+
+    /// The tokens of an account, or with `None` of everybody; revoked and expired ones too, the oldest first. For
+    /// administrators, and for each account its own.
+    ///
+    /// # Errors
+    /// The principal may not, or the bucket failed.
+    pub async fn list_tokens(&self, who: &Principal, account: Option<&AccountId>) -> Result<Vec<TokenRecord>, Refusal> {
+        if account != Some(&who.account) {
+            who.may_administer()?;
+        }
+        let listing = self.store.tokens(account).await;
+        let listing = listing.map_err(|error| self.context.health.refused(StoreOperation::List, &error))?;
+        for error in &listing.unreadable {
+            tracing::error!(error = %chain(error), "a token's record cannot be read; the listing goes on without it");
+        }
+        let mut tokens = listing.tokens;
+        tokens.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(tokens)
+    }
+
+    /// Revokes a token for good, closes the connections of this host that came by it, and says how many these were. For
+    /// administrators, and for each account its own. When this returns the revocation is in the bucket; one that fails
+    /// closes nothing.
+    ///
+    /// # Errors
+    /// The principal may not, [`Refusal::NotFound`], or the bucket failed.
+    pub async fn revoke_token(&self, who: &Principal, id: &str) -> Result<usize, Refusal> {
+        let id: TokenId = id.parse().map_err(|_| Refusal::not_found(id))?;
+        if who.may_administer().is_err() {
+            let record = self.store.token(&id).await;
+            let record = record.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))?;
+            // Another's token is as good as none.
+            record.filter(|record| record.account == who.account).ok_or_else(|| Refusal::not_found(id.as_str()))?;
+        }
+        let revoked = self.tokens.revoke(&id).await;
+        let revoked = revoked.map_err(|error| self.context.health.refused(StoreOperation::Delete, &error))?;
+        revoked.ok_or_else(|| Refusal::not_found(id.as_str()))?;
+        let closed = self.close_tokens(&HashSet::from([id.clone()]));
+        audit::revoked(By::Request(None, Some(who)), "token", id.as_str(), closed);
+        Ok(closed)
+    }
+
+    /// Looks in the bucket for every token that a connection of this host came by, closes the connections of those that
+    /// are not valid any more, and says how many these were. What cannot be read is left for the next time.
+    pub async fn look_at_tokens(&self) -> usize {
+        let connections = self.registry.connections();
+        let principals = connections.iter().flat_map(|entry| entry.principals());
+        let used: HashSet<TokenId> = principals.filter_map(|who| token_of(&who)).collect();
+        let looks = used.into_iter().map(|id| async move { (self.tokens.is_valid(&id).await, id) });
+        let looks = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
+        let gone = looks.filter_map(|(valid, id)| async move {
+            match valid {
+                Ok(valid) => (!valid).then_some(id),
+                Err(error) => {
+                    tracing::warn!(token = %id, error = %chain(&error), "a token in use could not be looked at");
+                    None
+                }
+            }
+        });
+        let gone: HashSet<TokenId> = gone.collect().await;
+        if gone.is_empty() { 0 } else { self.close_tokens(&gone) }
+    }
+
+    /// What goes on in the background for access, for as long as the host runs.
+    pub async fn tend_access(&self) {
+        let looking = async {
+            loop {
+                tokio::time::sleep(TOKENS_LOOKED_AT_EVERY).await;
+                self.look_at_tokens().await;
+            }
+        };
+        tokio::join!(self.access.tend(), looking);
+    }
+
+    fn close_tokens(&self, ids: &HashSet<TokenId>) -> usize {
+        let is_theirs = |who: &Principal| token_of(who).is_some_and(|id| ids.contains(&id));
+        let closed = self.registry.close_matching(CloseReason::REVOKED, |entry| entry.any_principal(is_theirs));
+        if closed > 0 {
+            tracing::info!(closed, "connections were closed: their token is not valid any more");
+        }
+        closed
+    }
+}
+
+/// The stored token that a principal came by.
+fn token_of(who: &Principal) -> Option<TokenId> {
+    match &who.credential {
+        Credential::Token(id) => id.parse().ok(),
+        Credential::Session(_) | Credential::Key | Credential::Machine | Credential::None => None,
+    }
+}

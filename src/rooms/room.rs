@@ -1,0 +1,413 @@
+//! A room: one live share on this host, its state, its log and those who follow it.
+//!
+//! Requests queue up; one task at a time, the *committer*, takes all that wait, appends them to the log as one segment,
+//! folds them and answers (natural group commit: while one PUT is in flight, the next batch gathers). It is spawned when
+//! there is work and ends when there is none, on the runtime of whoever brought the work. A caller that goes away takes
+//! nothing with it: what was queued is committed all the same.
+//!
+//! The lock is never held across an await. While the committer runs it owns the log; if it is dropped half way (its runtime
+//! is shutting down) it puts the log back, which knows that it must look before it appends again, and everybody who waits
+//! gets an error instead of a hang.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::ambient::{Clock, Moment};
+use crate::audit;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::rooms::audience::Audience;
+use crate::rooms::event::{After, Event, Recent, Resync, pieces};
+use crate::rooms::pass::Pass;
+use crate::rooms::quota::Quotas;
+use crate::share::entry::Entry;
+use crate::share::error::{Refusal, StoreOperation};
+use crate::share::id::{AccountId, ShareId};
+use crate::share::secret::SecretHash;
+use crate::share::state::{Outcome, State};
+use crate::share::time::Timestamp;
+use crate::share::view::{Revision, Step};
+use crate::store::{Log, News, Store};
+
+mod committer;
+mod expiry;
+mod queue;
+mod tending;
+
+use committer::Company;
+use queue::{Job, NotCommitted};
+use tending::Tending;
+
+pub use queue::QUEUE_BYTES_MAX;
+
+/// Bytes of entries that go into one segment: 8 MiB, two of the largest messages.
+pub const SEGMENT_BYTES_MAX: usize = 8 << 20;
+
+/// Folds of a hub that are written at once: each holds a packed state in memory.
+pub(crate) const FOLDS_MAX: usize = 8;
+
+/// What all rooms of a hub share.
+#[derive(Debug)]
+pub(crate) struct RoomContext {
+    pub(crate) store: Store,
+    pub(crate) metrics: Arc<Metrics>,
+    /// By which shares expire.
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) quotas: Arc<Quotas>,
+    /// Pieces of steps for followers.
+    pub(crate) chunk_bytes_max: usize,
+    /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
+    pub(crate) poll: Option<Duration>,
+    /// How long after one write the next begins at the earliest.
+    pub(crate) linger: Duration,
+    /// How long after its last write a room is folded into one object.
+    pub(crate) fold_after: Duration,
+    /// See [`FOLDS_MAX`].
+    pub(crate) folds: Semaphore,
+    /// Whether the bucket takes writes.
+    pub(crate) health: Arc<Health>,
+    /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
+    pub(crate) answers_early: bool,
+}
+
+/// One live share on this host.
+#[derive(Debug)]
+pub struct Room {
+    id: ShareId,
+    this: Weak<Self>,
+    context: Arc<RoomContext>,
+    inner: Mutex<Inner>,
+    /// Rises with every change of the state.
+    news: watch::Sender<u64>,
+    /// Rises when somebody may have lost what let them see the share: a grant, the visibility, the share.
+    losses: watch::Sender<u64>,
+    followers: AtomicUsize,
+    /// Who watches, and what they are asked.
+    audience: Audience,
+    /// Whoever waits for more to come need not any more.
+    hurry: Notify,
+    /// For the task that waits for it.
+    expiry: watch::Sender<Option<Timestamp>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// `None` while the committer has it.
+    log: Option<Log>,
+    /// Bound: [`QUEUE_BYTES_MAX`] of entries, past which a caller is refused; and one look for each caller or follower that
+    /// waits for one, all of which are answered by a single request.
+    jobs: VecDeque<Job>,
+    queued_bytes: usize,
+    recent: Recent,
+    /// The share was deleted by this host, and its content is gone.
+    erased: bool,
+    /// The task that waits for the expiry, if there was one to wait for.
+    expirer: Option<AbortHandle>,
+    /// When the state was last known to be all that the log holds.
+    fresh_at: Moment,
+    used_at: Instant,
+    /// When the last write was begun.
+    written_at: Option<Instant>,
+    company: Company,
+    /// As soon as so many jobs wait, the committer waits no longer.
+    awaited: Option<usize>,
+    tending: Tending,
+}
+
+impl Room {
+    /// `asked`: when the log was asked for, and the news with it.
+    pub(crate) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News, asked: Moment) -> Arc<Self> {
+        let leftovers = log.take_leftovers();
+        context.metrics.rooms.inc();
+        let now = Instant::now();
+        // One that is one object already was tended by whoever made it that.
+        let tended = news.state.is_some() && news.entries.is_empty();
+        let state = news.into_state();
+        let inner = Inner {
+            tending: Tending::new(&log, tended.then_some(&state), now),
+            state,
+            log: Some(log),
+            jobs: VecDeque::new(),
+            queued_bytes: 0,
+            recent: Recent::default(),
+            erased: false,
+            expirer: None,
+            fresh_at: asked,
+            used_at: now,
+            written_at: None,
+            company: Company::default(),
+            awaited: None,
+        };
+        let room = Arc::new_cyclic(|this| Self {
+            id,
+            this: Weak::clone(this),
+            context,
+            inner: Mutex::new(inner),
+            news: watch::Sender::new(0),
+            losses: watch::Sender::new(0),
+            followers: AtomicUsize::new(0),
+            audience: Audience::default(),
+            hurry: Notify::new(),
+            expiry: watch::Sender::new(None),
+        });
+        {
+            let mut inner = room.lock();
+            room.watch_expiry(&mut inner);
+            room.tend_later(&mut inner);
+            room.count_bytes(&inner.state, false);
+        }
+        if let Some(leftovers) = leftovers {
+            room.free(leftovers);
+        }
+        room
+    }
+
+    /// The share's id.
+    #[must_use]
+    pub fn id(&self) -> &ShareId {
+        &self.id
+    }
+
+    /// Whose it is, also when it was deleted.
+    #[must_use]
+    pub fn owner(&self) -> Option<AccountId> {
+        self.lock().state.opened().map(|opened| opened.account.clone())
+    }
+
+    /// The share, for a line of the audit log.
+    pub(crate) fn audited(&self) -> audit::Share<'_> {
+        audit::Share { id: &self.id, owner: self.owner() }
+    }
+
+    /// Reads the state.
+    ///
+    /// # Errors
+    /// The share was deleted, or has expired.
+    pub fn read<T>(&self, read: impl FnOnce(&State) -> T) -> Result<T, Refusal> {
+        let mut inner = self.lock();
+        inner.used_at = Instant::now();
+        if inner.state.is_live() && !self.is_past(&mut inner) {
+            Ok(read(&inner.state))
+        } else {
+            Err(Refusal::not_found(self.id.as_str()))
+        }
+    }
+
+    /// Makes sure that the state is not older than `max_age`, by reading what other hosts appended.
+    ///
+    /// # Errors
+    /// The bucket did not answer.
+    pub async fn catch_up(self: &Arc<Self>, max_age: Duration) -> Result<(), Refusal> {
+        if self.context.poll.is_none() || self.lock().fresh_at.age(self.clock()) < max_age {
+            return Ok(());
+        }
+        let operation = StoreOperation::Read;
+        self.look().await.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
+    }
+
+    /// The same, with the age at which followers are content.
+    ///
+    /// # Errors
+    /// The bucket did not answer.
+    pub async fn refresh(self: &Arc<Self>) -> Result<(), Refusal> {
+        match self.context.poll {
+            Some(poll) => self.catch_up(poll).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether one of the share's secrets has this hash. Every one is compared.
+    #[must_use]
+    pub(crate) fn has_secret(&self, shown: &SecretHash) -> bool {
+        self.lock().state.secrets().fold(false, |found, secret| crate::access::same(secret, shown) | found)
+    }
+
+    /// How many follow it.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        self.followers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn subscribe(&self) {
+        self.followers.fetch_add(1, Ordering::Relaxed);
+        self.context.metrics.followers.inc();
+    }
+
+    /// Rises when followers are to look.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn unsubscribe(&self) {
+        self.context.metrics.followers.dec();
+        if self.followers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            // Nobody listens: what happened lately need not be held.
+            self.lock().recent.clear();
+        }
+    }
+
+    pub(crate) fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    /// Makes the followers look, though the state has not changed.
+    pub(crate) fn wake_followers(&self) {
+        self.news.send_modify(|news| *news += 1);
+    }
+
+    /// Rises when a pass may have come to its end. Does not count as following.
+    pub(crate) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.context.clock.as_ref()
+    }
+
+    pub(crate) fn poll_interval(&self) -> Option<Duration> {
+        self.context.poll
+    }
+
+    /// What a follower at `cursor` is to be told. `begun`: it has been told something already; `merging`: it wants what it
+    /// missed in one; `pass`: what lets it see anything.
+    pub(crate) fn after(&self, cursor: Revision, begun: bool, merging: bool, pass: Option<&Pass>) -> After {
+        let mut inner = self.lock();
+        inner.used_at = Instant::now();
+        let is_past = self.is_past(&mut inner);
+        let state = &inner.state;
+        if is_past || !state.is_live() {
+            return After::Ended(Refusal::not_found(self.id.as_str()));
+        }
+        if let Some(Err(refusal)) = pass.map(|pass| pass.holds(state, self.clock())) {
+            return After::Ended(refusal);
+        }
+        if cursor == state.revision() && (begun || cursor > 0) {
+            return After::Nothing;
+        }
+        // Who comes back is told what it missed in one, whoever is merging as well; who keeps up, each event. Nobody who begins
+        // at 0 holds the empty state: it is told that first.
+        if (begun || cursor > 0)
+            && let Some(event) = inner.recent.after(cursor)
+            && (event.step().revision == state.revision() || (begun && !merging))
+        {
+            return After::Events(VecDeque::from([event]));
+        }
+        let revision = state.revision();
+        let from_nothing = cursor == 0;
+        if from_nothing && let Some(whole) = inner.recent.whole(revision) {
+            return After::Events(whole);
+        }
+        let (reset, changes) = state.changes_since(cursor);
+        let resync = (reset && !from_nothing).then(|| Resync::of(cursor, revision));
+        let base = if reset { 0 } else { cursor };
+        let step = Step { base, revision, sync_count: state.sync_count(), reset, more: false, changes };
+        let pieces = pieces(step, resync, self.context.chunk_bytes_max);
+        if from_nothing {
+            inner.recent.set_whole(revision, &pieces);
+        }
+        After::Events(pieces)
+    }
+
+    /// When it was last used, and the bytes it holds; `None` while it works, or waits for answers of its audience.
+    pub(crate) fn idle(&self) -> Option<(Instant, usize)> {
+        let is_asking = self.audience.is_asked();
+        let inner = self.lock();
+        (inner.log.is_some() && !is_asking).then(|| (inner.used_at, inner.state.byte_count()))
+    }
+
+    /// Takes in what the log holds beyond the state, and tells the followers.
+    fn learn(&self, news: News) {
+        let News { state, entries } = news;
+        let anew = state.is_some();
+        if let Some(state) = state {
+            let mut inner = self.lock();
+            inner.state = *state;
+            inner.recent.clear();
+            inner.tending.touched(Instant::now());
+            self.losses.send_modify(|losses| *losses += 1);
+        }
+        self.fold(&entries);
+        if anew && entries.is_empty() && self.news.receiver_count() > 0 {
+            self.news.send_modify(|news| *news += 1);
+        }
+    }
+
+    /// Folds entries in, in the order of the log, and tells the followers.
+    fn fold(&self, entries: &[Entry]) -> Vec<Outcome> {
+        let mut inner = self.lock();
+        let followed = self.followers.load(Ordering::Relaxed) > 0;
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let outcome = inner.state.apply(entry);
+            if let Outcome::Synced { sync_count, revision, changed, replaced } = &outcome
+                && !changed.is_empty()
+                && followed
+            {
+                let step = Step {
+                    base: revision - 1,
+                    revision: *revision,
+                    sync_count: *sync_count,
+                    reset: false,
+                    more: false,
+                    changes: changed.clone(),
+                };
+                inner.recent.push(Arc::new(Event::live(step, replaced.clone())));
+            }
+            outcomes.push(outcome);
+        }
+        if entries.iter().any(may_take) {
+            self.losses.send_modify(|losses| *losses += 1);
+        }
+        self.watch_expiry(&mut inner);
+        self.count_bytes(&inner.state, true);
+        let now = Instant::now();
+        inner.used_at = now;
+        if !entries.is_empty() {
+            inner.tending.touched(now);
+        }
+        drop(inner);
+        if !entries.is_empty() && self.news.receiver_count() > 0 {
+            self.news.send_modify(|news| *news += 1);
+        }
+        outcomes
+    }
+
+    fn count_bytes(&self, state: &State, grown: bool) {
+        if let Some(opened) = state.opened() {
+            self.context.quotas.holds(&opened.account, &self.id, state.byte_count(), grown);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an entry may take from somebody what let them see the share.
+fn may_take(entry: &Entry) -> bool {
+    match entry {
+        Entry::Visibility { .. } | Entry::Revoke { .. } | Entry::Delete { .. } => true,
+        Entry::Open { .. } | Entry::Secret { .. } | Entry::Expiry { .. } | Entry::Grant { .. } | Entry::Sync { .. } => {
+            false
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.context.metrics.rooms.dec();
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = inner.state.opened() {
+            self.context.quotas.left(&opened.account, &self.id);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What waits for a room's log: appends in the order of their calls, and looks.
+
+use std::sync::{Arc, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use super::committer::Committer;
+use super::{Inner, Room, SEGMENT_BYTES_MAX};
+use crate::rooms::quota::Charge;
+use crate::share::entry::Entry;
+use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
+use crate::share::state::Outcome;
+
+/// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
+/// a request is refused as unavailable; its producer comes back.
+pub const QUEUE_BYTES_MAX: usize = 16 << 20;
+
+#[derive(Debug)]
+pub(super) enum Job {
+    Append { entry: Entry, byte_count: usize, reply: Reply },
+    CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
+    Tend,
+}
+
+/// What becomes of an entry is told here. Dropping it tells that the entry was not committed.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// What the entry's account was charged for it. It waits with the entry, because the entry's caller need not wait.
+    charge: Option<Charge>,
+    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
+}
+
+impl Reply {
+    pub(super) fn new(charge: Option<Charge>, answer: oneshot::Sender<Result<Outcome, NotCommitted>>) -> Self {
+        Self { charge, answer }
+    }
+
+    /// Settles the charge, and answers the caller if it is still there.
+    pub(super) fn give(self, outcome: Result<Outcome, NotCommitted>) {
+        let Self { charge, answer } = self;
+        match &outcome {
+            Ok(Outcome::Synced { .. }) => charge.map(Charge::spend),
+            Ok(
+                Outcome::Void | Outcome::Opened | Outcome::Duplicate { .. } | Outcome::Refused(_) | Outcome::Deleted,
+            )
+            | Err(NotCommitted(_)) => charge.map(drop),
+        };
+        let _ = answer.send(outcome);
+    }
+}
+
+impl Job {
+    /// Whether what it takes away must not linger.
+    pub(super) fn is_urgent(&self) -> bool {
+        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
+    }
+}
+
+/// The bucket did not carry it out, for this reason. The log has the details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotCommitted(pub(super) StorageTrouble);
+
+impl NotCommitted {
+    /// The committer was dropped, or does not get on: another time it may.
+    pub(super) const NOW: Self = Self(StorageTrouble::Passing);
+}
+
+impl Room {
+    /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
+    /// the order of the calls; dropping the future does not take it out again.
+    ///
+    /// # Errors
+    /// The bucket did not carry it out, too much is waiting already, or the share has expired.
+    pub fn append(
+        self: &Arc<Self>,
+        entry: Entry,
+        operation: StoreOperation,
+    ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
+        self.append_charged(entry, None, operation)
+    }
+
+    /// As [`Room::append`], for an entry that its account was charged for: the charge is given back unless the entry is a batch
+    /// that was committed now.
+    pub(crate) fn append_charged(
+        self: &Arc<Self>,
+        entry: Entry,
+        charge: Option<Charge>,
+        operation: StoreOperation,
+    ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
+        let queued = self.enqueue(entry, charge);
+        async move {
+            let answer = queued?.await.unwrap_or(Err(NotCommitted::NOW));
+            answer.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
+        }
+    }
+
+    fn enqueue(
+        self: &Arc<Self>,
+        entry: Entry,
+        charge: Option<Charge>,
+    ) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
+        let byte_count = byte_count(&entry);
+        let (answer, answered) = oneshot::channel();
+        let mut inner = self.lock();
+        if self.is_past(&mut inner) {
+            return Err(Refusal::not_found(self.id.as_str()));
+        }
+        if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
+        inner.queued_bytes += byte_count;
+        self.queue(inner, Job::Append { entry, byte_count, reply: Reply::new(charge, answer) });
+        Ok(answered)
+    }
+
+    /// Waits for all that is queued now, and reads what other hosts appended.
+    pub(super) async fn look(self: &Arc<Self>) -> Result<(), NotCommitted> {
+        let (answer, answered) = oneshot::channel();
+        self.queue(self.lock(), Job::CatchUp { answer });
+        answered.await.unwrap_or(Err(NotCommitted::NOW))
+    }
+
+    /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
+    /// runtime that is ending the committer is dropped at once, and puts the log back.
+    pub(super) fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
+        let is_urgent = job.is_urgent();
+        inner.jobs.push_back(job);
+        let hurries = is_urgent
+            || inner.queued_bytes >= SEGMENT_BYTES_MAX
+            || inner.awaited.is_some_and(|awaited| inner.jobs.len() >= awaited);
+        let log = inner.log.take();
+        drop(inner);
+        if hurries {
+            self.hurry.notify_waiters();
+        }
+        if let Some(log) = log {
+            self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
+        }
+    }
+}
+
+/// What an entry takes in a segment, about.
+fn byte_count(entry: &Entry) -> usize {
+    match entry {
+        Entry::Sync { batch, .. } => batch
+            .changes
+            .iter()
+            .map(|change| {
+                32 + change.key.as_str().len() + change.value.as_ref().map_or(0, |value| value.as_str().len())
+            })
+            .sum::<usize>(),
+        Entry::Grant { grant } => 256 + grant.info.label.as_str().len(),
+        Entry::Open { .. }
+        | Entry::Secret { .. }
+        | Entry::Expiry { .. }
+        | Entry::Visibility { .. }
+        | Entry::Revoke { .. }
+        | Entry::Delete { .. } => 256,
+    }
+}
