@@ -24,8 +24,8 @@
 //! finds its leases over.
 //!
 //! # What it refuses
-//! It knows no connection and no state: entries go in and come out, and folding them is the caller's. It keeps no queue;
-//! one append of a log is under way at a time, and what a caller gathers meanwhile is the next. It never guesses at bytes
+//! It knows no connection, and decides nothing of a share: entries go in and come out, their reader folds them, and a run is
+//! made of the state that came of it. It keeps no queue; one append of a log is under way at a time, and what a caller gathers meanwhile is the next. It never guesses at bytes
 //! that it did not write: a [`Corrupt`](StoreError::Corrupt) object is told by its key.
 
 use std::sync::Arc;

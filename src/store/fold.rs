@@ -235,7 +235,7 @@ impl Fold {
     /// What the bucket said. The run may have been written all the same, which does no harm.
     pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
         let Self { store, id, header, saved, in_haste, superseded } = self;
-        let (stretch, revision) = (Stretch::new(header.from, header.to), saved.revision);
+        let (stretch, revision) = (Stretch { from: header.from, to: header.to }, saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
         let log = id.clone();
         let packed: Bytes = offload(size, move || codec::encode_run(&log, &header, &saved, in_haste)).await;

@@ -60,49 +60,23 @@ pub(super) fn segment(id: &ShareId, number: Number) -> Path {
 }
 
 /// A run: what the segments of a stretch came to.
-pub(super) fn run(id: &ShareId, Stretch { from, to, folder }: Stretch) -> Path {
-    path(format!("share/{id}/{}{from:012}-{to:012}", folder.name()))
+pub(super) fn run(id: &ShareId, Stretch { from, to }: Stretch) -> Path {
+    path(format!("share/{id}/fold/{from:012}-{to:012}"))
 }
 
-/// The segments after `from` and up to `to`, as a run has them, and the folder that the run lies in.
+/// The segments after `from` and up to `to`, as a run holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stretch {
     pub(super) from: Number,
     pub(super) to: Number,
-    pub(super) folder: Folder,
-}
-
-/// Where runs lie. The same stretch may lie in both; the later folder is the better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Folder {
-    /// After the segments, where version 0.1.0 wrote them first: they are read, and none is written.
-    Snap,
-    /// Before the segments, so that a listing shows all runs first.
-    Fold,
-}
-
-impl Folder {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Snap => "snap/",
-            Self::Fold => "fold/",
-        }
-    }
 }
 
 impl Stretch {
-    /// Of a run that is to be written.
-    pub(super) const fn new(from: Number, to: Number) -> Self {
-        Self { from, to, folder: Folder::Fold }
-    }
-
     /// Whether another run holds all that this one does. Only such a run may ever be freed: as long as every run that
     /// goes has another, at least as long, that holds it and stays, no two hosts, whatever runs each knows of, can
     /// together free what is nowhere else.
     pub(super) fn is_superseded_by(&self, other: &Self) -> bool {
-        let holds = other.from <= self.from && self.to <= other.to;
-        // Of two of the same stretch everybody keeps the same one.
-        holds && ((other.from, other.to) != (self.from, self.to) || self.folder < other.folder)
+        other != self && other.from <= self.from && self.to <= other.to
     }
 }
 
@@ -143,11 +117,8 @@ pub(super) fn segment_number(id: &ShareId, key: &Path) -> Option<Number> {
 
 /// The stretch of a run, if the key is one of this share.
 pub(super) fn run_stretch(id: &ShareId, key: &Path) -> Option<Stretch> {
-    let key = inside(id, key)?;
-    let in_folder = |folder: Folder| Some((key.strip_prefix(folder.name())?, folder));
-    let (name, folder) = in_folder(Folder::Fold).or_else(|| in_folder(Folder::Snap))?;
-    let (from, to) = name.split_once('-')?;
-    Some(Stretch { from: number(from)?, to: number(to)?, folder }).filter(|stretch| stretch.from < stretch.to)
+    let (from, to) = inside(id, key)?.strip_prefix("fold/")?.split_once('-')?;
+    Some(Stretch { from: number(from)?, to: number(to)? }).filter(|stretch| stretch.from < stretch.to)
 }
 
 /// Whose tombstone it is, if the key is one of these.

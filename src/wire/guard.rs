@@ -3,7 +3,7 @@
 //! Whoever exports an object hands out `guard(client, &budget)` instead of it: the root, and every capability that a
 //! method returns. A call through the guard
 //!
-//! 1. asks the [`Gate`], if there is one (a revoked connection answers here, before anything else is looked at);
+//! 1. asks the [`CallObserver`] whether it may begin: on a revoked connection it may not;
 //! 2. takes a permit of the connection's [`Budget`], or answers overloaded with the name of the limit;
 //! 3. runs, and if it panics, its caller gets "internal error" and the connection goes on. If the peer gives the call up, it is
 //!    stopped and fails, so that the vat can return it.
@@ -30,38 +30,24 @@ use self::budget::Permit;
 pub use self::budget::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::call::PeerCall;
 
-/// Asked before each call. It must be quick and must not call back into the guarded object.
-pub trait Gate {
-    /// `Err` is what the caller gets; the call is then not begun and takes no permit.
-    ///
-    /// # Errors
-    /// Whatever should keep the caller out, such as a revoked connection.
-    fn check(&self, interface_id: u64, method_id: u16) -> Result<(), Error>;
-}
-
 /// `client` behind a guard that spends from `budget`.
 pub fn guard<C: FromClientHook>(client: C, budget: &Rc<Budget>) -> C {
-    guard_with_gate(client, budget, None)
-}
-
-/// As [`guard`], and `gate` is asked before each call.
-pub fn guard_with_gate<C: FromClientHook>(client: C, budget: &Rc<Budget>, gate: Option<Rc<dyn Gate>>) -> C {
-    C::new(Box::new(Guard { inner: client.into_client_hook(), post: Post { budget: budget.clone(), gate } }))
+    C::new(Box::new(Guard { inner: client.into_client_hook(), budget: budget.clone() }))
 }
 
 struct Guard {
     inner: Box<dyn ClientHook>,
-    post: Post,
+    budget: Rc<Budget>,
 }
 
 impl ClientHook for Guard {
     fn add_ref(&self) -> Box<dyn ClientHook> {
-        Box::new(Self { inner: self.inner.add_ref(), post: self.post.clone() })
+        Box::new(Self { inner: self.inner.add_ref(), budget: self.budget.clone() })
     }
 
     fn new_call(&self, interface_id: u64, method_id: u16, size: Option<MessageSize>) -> Request<Owned, Owned> {
         let inner = self.inner.new_call(interface_id, method_id, size).hook;
-        Request::new(Box::new(GuardedRequest { inner, interface_id, method_id, post: self.post.clone() }))
+        Request::new(Box::new(GuardedRequest { inner, interface_id, method_id, budget: self.budget.clone() }))
     }
 
     fn call(
@@ -72,7 +58,7 @@ impl ClientHook for Guard {
         results: Box<dyn ResultsHook>,
     ) -> Promise<(), Error> {
         let call = PeerCall::take_up();
-        match self.post.admit(interface_id, method_id) {
+        match self.budget.admit(interface_id, method_id) {
             Ok(permit) => watch(permit, call, || self.inner.call(interface_id, method_id, params, results)),
             Err(refusal) => Promise::err(refusal),
         }
@@ -104,7 +90,7 @@ struct GuardedRequest {
     inner: Box<dyn RequestHook>,
     interface_id: u64,
     method_id: u16,
-    post: Post,
+    budget: Rc<Budget>,
 }
 
 impl RequestHook for GuardedRequest {
@@ -117,7 +103,7 @@ impl RequestHook for GuardedRequest {
     }
 
     fn send(self: Box<Self>) -> RemotePromise<Owned> {
-        let permit = match self.post.admit(self.interface_id, self.method_id) {
+        let permit = match self.budget.admit(self.interface_id, self.method_id) {
             Ok(permit) => permit,
             Err(refusal) => return broken_send(refusal),
         };
@@ -130,7 +116,7 @@ impl RequestHook for GuardedRequest {
     }
 
     fn send_streaming(self: Box<Self>) -> Promise<(), Error> {
-        match self.post.admit(self.interface_id, self.method_id) {
+        match self.budget.admit(self.interface_id, self.method_id) {
             Ok(permit) => watch(permit, None, || self.inner.send_streaming()),
             Err(refusal) => Promise::err(refusal),
         }
@@ -138,22 +124,6 @@ impl RequestHook for GuardedRequest {
 
     fn tail_send(self: Box<Self>) -> Option<(u32, Promise<(), Error>, Box<dyn PipelineHook>)> {
         None // As a tail call it would leave the guard behind; callers then send it as an ordinary one.
-    }
-}
-
-/// What stands before every call: the gate, then the budget.
-#[derive(Clone)]
-struct Post {
-    budget: Rc<Budget>,
-    gate: Option<Rc<dyn Gate>>,
-}
-
-impl Post {
-    fn admit(&self, interface_id: u64, method_id: u16) -> Result<Permit, Error> {
-        if let Some(gate) = &self.gate {
-            gate.check(interface_id, method_id)?;
-        }
-        self.budget.admit(interface_id, method_id)
     }
 }
 

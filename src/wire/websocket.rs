@@ -1,7 +1,7 @@
 //! A WebSocket as the byte stream that capnp-rpc reads and writes.
 //!
 //! A door or a client finishes the WebSocket handshake (with [`socket_config`]) and calls [`pipe`]. The reader and the
-//! writer go to [`vat`](super::vat); the control stays with the connection's task, to ping, to count and to close.
+//! writer go to [`vat`](super::vat); the control stays with the connection's task, to ping and to close.
 //!
 //! Out, exactly one binary message carries one Cap'n Proto message: the writer collects bytes and makes a message of them
 //! when it is flushed, which capnp-rpc does after every message. Messages that are made at once leave at once: a flush gives
@@ -35,7 +35,7 @@ use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use futures::{AsyncRead, AsyncWrite};
 
-pub use self::control::{KeepAlive, PipeControl, PipeCounts};
+pub use self::control::{KeepAlive, PipeControl};
 pub use self::end::PipeEnd;
 #[cfg(fuzzing)]
 pub(super) use self::framing::lets_through;

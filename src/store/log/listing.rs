@@ -1,13 +1,12 @@
 //! Listing a share, and no more of it than is of use.
 //!
-//! Keys sort so that a listing shows all runs first, then the segments, oldest first ([`Folder`](key::Folder)). Those that
+//! Keys sort so that a listing shows all runs first (`fold/` comes before `log/`), then the segments, oldest first. Those that
 //! runs cover stay for a while, and a busy share has thousands of them, which come before the few that are to be read. So
 //! when a page of a listing came and the runs in it go beyond its last segment, the pages in between are passed over: what
 //! comes after the newest segment that need not be read is listed apart, while the runs are read.
 //!
 //! **What that rests on.** Only on keys coming in order, and it is seen whether they do: a bucket that lists in another
-//! order is listed to the end. Runs that an older version wrote sort after the segments; where there are no others, the pages go
-//! to the end too.
+//! order is listed to the end.
 //!
 //! **What it may miss, and why that does no harm.** The second listing is later than the first, and the look counts as issued
 //! with the first. In between, others may append, which the second shows; they may write a longer run, and free what
@@ -131,7 +130,7 @@ pub(in crate::store) fn chain(runs: Vec<Stretch>) -> Vec<Stretch> {
     let (mut way, mut covered) = (Vec::new(), 0);
     let longest = |covered| {
         let fitting = runs.iter().filter(move |run| run.from <= covered);
-        fitting.max_by_key(|run| (run.to, Reverse(run.from), run.folder))
+        fitting.max_by_key(|run| (run.to, Reverse(run.from)))
     };
     while let Some(&run) = longest(covered).filter(|run| run.to > covered) {
         covered = run.to;

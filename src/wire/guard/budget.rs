@@ -1,4 +1,4 @@
-//! What one connection may use at once, and what it has used.
+//! What one connection may use at once.
 //!
 //! One [`Budget`] for each connection, shared by all guards of its objects. Every debt is a value that pays itself in
 //! `Drop`: a running call is a permit inside its promise, a held capability is a [`HeldGuard`] inside its server object.
@@ -15,9 +15,6 @@ pub struct Budget {
     capabilities_held_max: u32,
     calls_in_flight: Cell<u32>,
     capabilities_held: Cell<u32>,
-    calls_total: Cell<u64>,
-    refused_total: Cell<u64>,
-    panics_total: Cell<u64>,
     observer: Option<Rc<dyn CallObserver>>,
 }
 
@@ -39,9 +36,6 @@ impl Budget {
             capabilities_held_max,
             calls_in_flight: Cell::new(0),
             capabilities_held: Cell::new(0),
-            calls_total: Cell::new(0),
-            refused_total: Cell::new(0),
-            panics_total: Cell::new(0),
             observer: None,
         }
     }
@@ -69,35 +63,18 @@ impl Budget {
         self.capabilities_held.get()
     }
 
-    /// Calls begun so far.
-    pub fn calls_total(&self) -> u64 {
-        self.calls_total.get()
-    }
-
-    /// Calls that were not begun, because too many were in flight.
-    pub fn refused_total(&self) -> u64 {
-        self.refused_total.get()
-    }
-
-    /// Calls that ended in a panic.
-    pub fn panics_total(&self) -> u64 {
-        self.panics_total.get()
-    }
-
     pub(super) fn admit(self: &Rc<Self>, interface_id: u64, method_id: u16) -> Result<Permit, Error> {
         if let Some(observer) = &self.observer {
             observer.may_begin()?;
         }
         let in_flight = self.calls_in_flight.get();
         if in_flight >= self.calls_in_flight_max {
-            self.refused_total.set(self.refused_total.get() + 1);
             if let Some(observer) = &self.observer {
                 observer.ended(interface_id, method_id, CallOutcome::Refused);
             }
             return Err(exceeded("callsInFlightMax", self.calls_in_flight_max));
         }
         self.calls_in_flight.set(in_flight + 1);
-        self.calls_total.set(self.calls_total.get() + 1);
         if let Some(observer) = &self.observer {
             observer.began(interface_id, method_id);
         }
@@ -179,7 +156,6 @@ impl Permit {
     /// Notes the panic, and gives what the caller is told: nothing of the inside.
     pub(super) fn panicked(mut self) -> Error {
         self.outcome = CallOutcome::Panicked;
-        self.budget.panics_total.set(self.budget.panics_total.get() + 1);
         tracing::error!(
             interface_id = format_args!("{:#x}", self.interface_id),
             method_id = self.method_id,

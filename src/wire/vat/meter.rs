@@ -93,11 +93,6 @@ impl VatMeter {
         self.0.over.get()
     }
 
-    /// Messages that are queued and not yet flushed.
-    pub fn queued_messages(&self) -> usize {
-        self.0.messages.borrow().len()
-    }
-
     /// Waits until at most `bytes` are queued, or nothing more will be written. With 0 it waits until everything said so
     /// far is out, such as before a close.
     pub async fn room(&self, bytes: u64) {

@@ -1,4 +1,4 @@
-//! The control of a pipe: keeping it alive, watching how it ends, counting, and saying goodbye.
+//! The control of a pipe: keeping it alive, watching how it ends, and saying goodbye.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -24,19 +24,6 @@ pub struct KeepAlive {
     pub write_stall: Duration,
     /// The close code for a peer that was silent.
     pub silence_code: u16,
-}
-
-/// What went through a pipe: payloads of binary messages, frame headers not counted.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct PipeCounts {
-    /// Bytes received.
-    pub bytes_in: u64,
-    /// Bytes given to the socket.
-    pub bytes_out: u64,
-    /// Binary messages received.
-    pub messages_in: u64,
-    /// Binary messages given to the socket.
-    pub messages_out: u64,
 }
 
 /// The control of one pipe. Clones control the same pipe, but only one task at a time may run each of its futures.
@@ -115,17 +102,6 @@ impl<S> PipeControl<S> {
     /// How the pipe ended, or `None` while it is open.
     pub fn end_reason(&self) -> Option<PipeEnd> {
         self.0.borrow().end.clone()
-    }
-
-    /// What has gone through so far.
-    pub fn counts(&self) -> PipeCounts {
-        let shared = self.0.borrow();
-        PipeCounts {
-            bytes_in: shared.bytes_in,
-            bytes_out: shared.bytes_out,
-            messages_in: shared.messages_in,
-            messages_out: shared.messages_out,
-        }
     }
 }
 

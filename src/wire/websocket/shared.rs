@@ -56,10 +56,6 @@ pub(super) struct Shared<S> {
     pub(super) last_heard: Instant,
     /// Since when the socket has not taken what it was given.
     pub(super) stuck_since: Option<Instant>,
-    pub(super) bytes_in: u64,
-    pub(super) bytes_out: u64,
-    pub(super) messages_in: u64,
-    pub(super) messages_out: u64,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
@@ -80,10 +76,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             deaf: false,
             last_heard: Instant::now(),
             stuck_since: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            messages_in: 0,
-            messages_out: 0,
         }
     }
 
@@ -120,8 +112,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             self.last_heard = Instant::now();
             match frame {
                 Some(Ok(Message::Binary(payload))) => {
-                    self.bytes_in += payload.len() as u64;
-                    self.messages_in += 1;
                     match self.framing.follow(&payload) {
                         Ok(()) => self.inbox = payload,
                         Err(got) => self.end_as(PipeEnd::TooLarge { got, max: self.options.message_bytes_max as u64 }),
@@ -163,8 +153,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
                 self.still_open()?;
             }
             let payload = Bytes::from(std::mem::take(&mut self.outbox));
-            self.bytes_out += payload.len() as u64;
-            self.messages_out += 1;
             self.unsent_messages += 1;
             self.unsent += payload.len();
             self.send(Message::Binary(payload));

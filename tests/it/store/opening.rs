@@ -25,8 +25,8 @@ fn segment(number: u64) -> String {
     format!("share/{}/log/{number:012}", share(1))
 }
 
-fn run_of(folder: &str, to: u64) -> String {
-    format!("share/{}/{folder}/{:012}-{to:012}", share(1), 0)
+fn run_to(to: u64) -> String {
+    format!("share/{}/fold/{:012}-{to:012}", share(1), 0)
 }
 
 async fn fill(held: &mut Held, segments: u64) {
@@ -78,7 +78,7 @@ fn pages(count: usize) -> Vec<String> {
 fn a_share_is_opened_in_two_rounds_however_much_of_its_log_is_superseded() {
     run(async {
         let (bucket, mut held) = folded(COVERED).await;
-        let whole = run_of("fold", COVERED);
+        let whole = run_to(COVERED);
         let (opened, asked, rounds) = watched(&bucket, &host(&bucket, 2)).await;
         assert_eq!(asked, [pages(2), vec![whole.clone(), tombstone()]].concat());
         assert_eq!((rounds, &opened.state), (2, &held.state));
@@ -105,7 +105,7 @@ fn a_share_whose_objects_fit_a_page_is_opened_by_one_listing() {
         run(async {
             let (bucket, held) = folded(segments).await;
             let (opened, asked, rounds) = watched(&bucket, &host(&bucket, 2)).await;
-            assert_eq!(asked, [pages(1), vec![run_of("fold", segments), tombstone()]].concat());
+            assert_eq!(asked, [pages(1), vec![run_to(segments), tombstone()]].concat());
             assert_eq!((rounds, opened.state), (2, held.state));
         });
     }
@@ -118,7 +118,7 @@ fn a_bucket_that_lists_in_no_order_is_listed_to_the_end() {
         let (bucket, held) = folded(COVERED).await;
         bucket.shuffled.store(true, Ordering::Relaxed);
         let (opened, asked, _) = watched(&bucket, &host(&bucket, 2)).await;
-        assert_eq!(asked, [pages(3), vec![run_of("fold", COVERED), tombstone()]].concat());
+        assert_eq!(asked, [pages(3), vec![run_to(COVERED), tombstone()]].concat());
         assert_eq!(opened.state, held.state);
     });
 }
@@ -132,14 +132,14 @@ fn a_run_that_goes_between_the_listing_and_the_read_makes_it_list_again() {
             let (bucket, mut held) = folded(COVERED).await;
             fill(&mut held, 3).await;
             fold(&mut held).await;
-            let longer = Path::parse(run_of("fold", COVERED + 3)).unwrap();
+            let longer = Path::parse(run_to(COVERED + 3)).unwrap();
             let bytes = bucket.get(&longer).await.unwrap().bytes().await.unwrap();
             bucket.delete(&longer).await.unwrap();
             let others = bucket.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(after).await;
                 others.put(&longer, bytes.into()).await.unwrap();
-                let gone = (1..COVERED + 3).map(segment).chain(run_goes.then(|| run_of("fold", COVERED)));
+                let gone = (1..COVERED + 3).map(segment).chain(run_goes.then(|| run_to(COVERED)));
                 for key in gone {
                     others.delete(&Path::parse(key).unwrap()).await.unwrap();
                 }
@@ -147,7 +147,7 @@ fn a_run_that_goes_between_the_listing_and_the_read_makes_it_list_again() {
             let (opened, asked, _) = watched(&bucket, &host(&bucket, 2)).await;
             assert_eq!(opened.state, held.state, "{after:?} {run_goes}");
             assert_eq!(asked.iter().filter(|key| **key == tombstone()).count(), 2, "two looks: {asked:?}");
-            assert!(asked.contains(&run_of("fold", COVERED + 3)), "{asked:?}");
+            assert!(asked.contains(&run_to(COVERED + 3)), "{asked:?}");
             let news = held.log.catch_up().await.unwrap();
             assert!(news.is_empty());
         });
@@ -229,36 +229,5 @@ fn what_is_small_beside_its_log_is_folded_in_a_pause() {
             held.append(sync(&format!("{}{n}", "x".repeat(100)))).await;
             assert!(!held.fold(Occasion::Pause).await);
         }
-    });
-}
-
-/// Runs where version 0.1.0 first wrote them, after the segments, are read, superseded and freed.
-#[test]
-fn a_run_in_the_folder_of_old_is_as_good() {
-    run(async {
-        let (bucket, mut held) = folded(COVERED).await;
-        let (new, old) = (run_of("fold", COVERED), run_of("snap", COVERED));
-        let [from, to] = [&new, &old].map(|key| Path::parse(key).unwrap());
-        bucket.copy(&from, &to).await.unwrap();
-        // Of two of the same stretch one is read, and the other is of no more use.
-        let (mut opened, asked, _) = watched(&bucket, &host(&bucket, 2)).await;
-        assert_eq!(asked, [pages(2), vec![new, tombstone()]].concat());
-        assert_eq!(opened.log.take_leftovers().unwrap().len() as u64, COVERED);
-        bucket.delete(&from).await.unwrap();
-        let (mut opened, asked, rounds) = watched(&bucket, &host(&bucket, 3)).await;
-        assert_eq!(asked, [pages(3), vec![old.clone(), tombstone()]].concat());
-        assert_eq!((rounds, &opened.state), (4, &held.state));
-
-        assert_eq!(opened.log.take_leftovers().unwrap().len() as u64, COVERED - 1);
-        fill(&mut opened, 5).await;
-        let (folded, frees) = opened.log.fold(Occasion::Idle, &opened.state).unwrap().run().await.unwrap().unwrap();
-        opened.log.folded(&folded);
-        frees.run().await.unwrap();
-        let news = held.log.catch_up().await.unwrap();
-        held.learn(news);
-        assert_eq!(Held::open(&host(&bucket, 4)).await.state, held.state);
-        let mut left = keys(&bucket, "share/").await;
-        left.retain(|key| !key.contains("/log/"));
-        assert_eq!(left, [run_of("fold", COVERED + 5)]);
     });
 }

@@ -23,10 +23,6 @@ async fn each_capnp_message_is_exactly_one_binary_message() {
             }
             let large = seen.iter().filter(|payload| payload.len() > count.max(1_000)).count();
             assert_eq!(large, if count > 1_000 { 2 } else { 0 }, "the call and its answer, each whole");
-            let sent = scene.client.counts();
-            let received = scene.host.counts();
-            assert!(received.messages_in <= sent.messages_out && received.bytes_in <= sent.bytes_out);
-            assert_eq!(sent.messages_in + received.messages_in, seen.len() as u64);
         }
     })
     .await;

@@ -1,13 +1,13 @@
-//! Guards: panics, calls in flight, held capabilities, gates.
+//! Guards: panics, calls in flight, held capabilities, observers.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use capnp::ErrorKind;
 use capshare::share_capnp::share_rpc;
-use capshare::wire::guard::{Budget, CallObserver, CallOutcome, Gate, guard, guard_with_gate};
+use capshare::wire::guard::{Budget, CallObserver, CallOutcome, guard};
 
-use super::scene::{Echo, Facts, bare_root, disconnected, hang, hello, local, over_duplex, probe, roomy, root};
+use super::scene::{Echo, Facts, disconnected, hang, hello, local, over_duplex, probe, roomy, root};
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_inside_a_method_leaves_the_connection_usable() {
@@ -17,11 +17,10 @@ async fn a_panic_inside_a_method_leaves_the_connection_usable() {
         let (rpc, _ended, _host) = over_duplex(root(&facts, &budget).client);
         let waiting = hang(&rpc, &facts).await;
 
-        for round in 1..=3 {
+        for _round in 1..=3 {
             let error = hello(&rpc, "panic").await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Failed);
             assert!(error.extra.ends_with("internal error"), "nothing of the inside: {error}");
-            assert_eq!(budget.panics_total(), round);
             assert_eq!(probe(&rpc, 16).await.unwrap().len(), 16);
         }
         assert_eq!((facts.hanging.get(), budget.calls_in_flight()), (1, 1), "the other call goes on");
@@ -60,7 +59,7 @@ async fn a_call_past_the_limit_is_overloaded_by_name_and_its_place_comes_back() 
         let error = probe(&rpc, 16).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Overloaded);
         assert!(error.extra.ends_with("LimitExceeded callsInFlightMax max=3"), "{error}");
-        assert_eq!((budget.calls_in_flight(), budget.refused_total()), (3, 1));
+        assert_eq!(budget.calls_in_flight(), 3);
 
         // Back by cancellation,
         drop(waiting.pop());
@@ -105,24 +104,30 @@ async fn a_capability_past_the_limit_is_overloaded_by_name_and_its_place_comes_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_gate_refuses_each_call_before_it_begins() {
-    struct Door(Cell<bool>);
-    impl Gate for Door {
-        fn check(&self, _interface_id: u64, _method_id: u16) -> Result<(), capnp::Error> {
-            if self.0.get() { Ok(()) } else { Err(capnp::Error::failed("revoked".into())) }
+async fn an_observer_that_lets_no_call_begin_is_asked_before_each() {
+    struct Door {
+        open: Cell<bool>,
+        begun: Cell<u32>,
+    }
+    impl CallObserver for Door {
+        fn may_begin(&self) -> Result<(), capnp::Error> {
+            if self.open.get() { Ok(()) } else { Err(capnp::Error::failed("revoked".into())) }
         }
+        fn began(&self, _interface_id: u64, _method_id: u16) {
+            self.begun.set(self.begun.get() + 1);
+        }
+        fn ended(&self, _interface_id: u64, _method_id: u16, _outcome: CallOutcome) {}
     }
     local(async {
         let facts = Rc::new(Facts::default());
-        let budget = roomy();
-        let door = Rc::new(Door(Cell::new(true)));
-        let gated = guard_with_gate(bare_root(&facts, &budget), &budget, Some(door.clone()));
-        let (rpc, _ended, _host) = over_duplex(gated.client);
+        let door = Rc::new(Door { open: Cell::new(true), begun: Cell::new(0) });
+        let budget = Budget::observed(10, 10, door.clone());
+        let (rpc, _ended, _host) = over_duplex(root(&facts, &budget).client);
         probe(&rpc, 16).await.unwrap();
-        door.0.set(false);
+        door.open.set(false);
         assert!(probe(&rpc, 16).await.unwrap_err().extra.ends_with("revoked"));
-        assert_eq!((budget.calls_total(), facts.made.get()), (1, 0));
-        door.0.set(true);
+        assert_eq!((door.begun.get(), facts.made.get(), budget.calls_in_flight()), (1, 0, 0));
+        door.open.set(true);
         probe(&rpc, 16).await.unwrap();
     })
     .await;
