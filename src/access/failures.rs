@@ -21,9 +21,7 @@ use tokio::time::Instant;
 
 use crate::access::address::AddressKey;
 use crate::share::error::Refusal;
-
-/// The limit's name.
-pub const LIMIT: &str = "failedCredentialsPerMinute";
+use crate::share::limits::Limit;
 
 /// Addresses whose failures are remembered: at about 200 bytes each, 2 MB. Past it, one that failed once goes before one that
 /// fails again and again. Whoever has so many addresses that they displace one another could guess as often with fewer: by
@@ -56,7 +54,7 @@ impl Failures {
     /// process, which may fail as often as it likes. `shown` says whether there is a credential at all.
     ///
     /// # Errors
-    /// [`Refusal::LimitExceeded`] by [`LIMIT`], or what the question came to.
+    /// [`Refusal::LimitExceeded`] by [`Limit::FailedCredentialsPerMinute`], or what the question came to.
     pub async fn guard<T>(
         &self,
         address: Option<IpAddr>,
@@ -78,7 +76,7 @@ impl Failures {
             return Ok(());
         }
         let max = self.per_minute.get() as usize;
-        Err(Refusal::limit(LIMIT, max, max + 1))
+        Err(Refusal::limit(Limit::FailedCredentialsPerMinute, max, max + 1))
     }
 
     fn failed(&self, address: AddressKey) {

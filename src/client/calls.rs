@@ -22,7 +22,7 @@ use crate::contract::visibility::{read_visibility_set, write_visibility};
 use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
-use crate::share::limits::ITEM_BYTES_MAX;
+use crate::share::limits::{ITEM_BYTES_MAX, Limit};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
@@ -303,7 +303,7 @@ impl probe_callback::Server for CallbackOnce {
         let callback = self.callback.take().ok_or_else(|| capnp::Error::failed("this callback answers once".into()))?;
         let reply = callback(message);
         if reply.len() > ITEM_BYTES_MAX {
-            let refusal = Refusal::limit("itemBytesMax", ITEM_BYTES_MAX, reply.len());
+            let refusal = Refusal::limit(Limit::ItemBytesMax, ITEM_BYTES_MAX, reply.len());
             let error = capnp::Error::failed(refusal.to_string());
             self.refused.set(Some(refusal));
             return Err(error);

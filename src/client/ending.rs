@@ -2,6 +2,7 @@
 
 use crate::client::error::{ClientError, Closed, Lost};
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 use crate::wire::websocket::PipeEnd;
 
 /// What the end of a connection means for the client.
@@ -32,10 +33,10 @@ impl From<PipeEnd> for Ending {
                 got: "a text frame".into(),
             })),
             PipeEnd::TooLarge { got, max } => {
-                Self::Again(Lost::Refused(Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got }))
+                Self::Again(Lost::Refused(Refusal::LimitExceeded { limit: Limit::MessageBytesMax, max, got }))
             }
             PipeEnd::TooLargeToSend { max } => {
-                Self::Again(Lost::Refused(Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got: 0 }))
+                Self::Again(Lost::Refused(Refusal::LimitExceeded { limit: Limit::MessageBytesMax, max, got: 0 }))
             }
             PipeEnd::ClosedByPeer { .. }
             | PipeEnd::ClosedHere { .. }
@@ -76,7 +77,7 @@ pub(crate) fn too_large(end: &PipeEnd, bytes: u64, largest: u64) -> Option<Refus
     } else {
         return None;
     };
-    (bytes > max).then(|| Refusal::LimitExceeded { limit: "messageBytesMax".into(), max, got: bytes })
+    (bytes > max).then(|| Refusal::LimitExceeded { limit: Limit::MessageBytesMax, max, got: bytes })
 }
 
 #[cfg(test)]

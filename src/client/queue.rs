@@ -20,7 +20,7 @@ use crate::client::error::ClientError;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKey;
-use crate::share::limits::{MESSAGE_BYTES_MAX, SYNC_ITEMS_MAX};
+use crate::share::limits::{Limit, MESSAGE_BYTES_MAX, SYNC_ITEMS_MAX};
 use crate::share::view::Synced;
 
 /// How much one share's queue holds, with the batch that is on its way.
@@ -308,18 +308,18 @@ impl BatchLimits {
     /// Why these cannot go as one batch, if they cannot.
     pub(crate) fn check(&self, changes: &[Change]) -> Result<(), Refusal> {
         if changes.len() > self.items {
-            return Err(Refusal::limit("syncItemsMax", self.items, changes.len()));
+            return Err(Refusal::limit(Limit::SyncItemsMax, self.items, changes.len()));
         }
         let bytes: usize = changes.iter().map(size).sum();
         if bytes > self.bytes && changes.len() > 1 {
-            return Err(Refusal::limit("messageBytesMax", self.message_bytes, bytes + BATCH_RESERVE_BYTES));
+            return Err(Refusal::limit(Limit::MessageBytesMax, self.message_bytes, bytes + BATCH_RESERVE_BYTES));
         }
         Ok(())
     }
 
     /// Whether a refusal is of a batch as such, so that its parts might be taken.
     pub(crate) fn is_of_batch(refusal: &Refusal) -> bool {
-        matches!(refusal, Refusal::LimitExceeded { limit, .. } if *limit == "syncItemsMax" || *limit == "messageBytesMax")
+        matches!(refusal, Refusal::LimitExceeded { limit: Limit::SyncItemsMax | Limit::MessageBytesMax, .. })
     }
 
     /// Learns from a refusal of these; false if smaller batches would not help.
@@ -329,9 +329,9 @@ impl BatchLimits {
         if sent.len() < 2 || max == 0 {
             return false;
         }
-        match limit.as_ref() {
-            "syncItemsMax" if max < self.items => self.items = max,
-            "messageBytesMax" => {
+        match limit {
+            Limit::SyncItemsMax if max < self.items => self.items = max,
+            Limit::MessageBytesMax => {
                 let bytes = max.saturating_sub(BATCH_RESERVE_BYTES).max(max / 2);
                 self.message_bytes = max;
                 // What was refused is not tried again, even where the estimate says that it would fit.

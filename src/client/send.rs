@@ -10,7 +10,7 @@ use capnp::traits::{Owned, Pipelined};
 use crate::client::defaults::PARAMS_BYTES_MAX;
 use crate::client::error::ClientError;
 use crate::share::error::Refusal;
-use crate::share::limits::MESSAGE_BYTES_MAX;
+use crate::share::limits::{Limit, MESSAGE_BYTES_MAX};
 
 /// Sends a request, unless it is larger than a message may be.
 ///
@@ -25,7 +25,7 @@ where
     let bytes = words.saturating_mul(size_of::<u64>());
     if bytes > PARAMS_BYTES_MAX {
         let envelope = MESSAGE_BYTES_MAX - PARAMS_BYTES_MAX;
-        return Err(Refusal::limit("messageBytesMax", MESSAGE_BYTES_MAX, bytes.saturating_add(envelope)).into());
+        return Err(Refusal::limit(Limit::MessageBytesMax, MESSAGE_BYTES_MAX, bytes.saturating_add(envelope)).into());
     }
     Ok(request.send())
 }

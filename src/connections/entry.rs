@@ -18,6 +18,7 @@ use crate::connections::states::States;
 use crate::connections::traffic::Traffic;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
+use crate::share::limits::Limit;
 use crate::share::time::Timestamp;
 
 /// A connection's name: unique on its host, also across restarts, for logs and administrators.
@@ -112,7 +113,7 @@ impl Entry {
         let mut joined = self.joined();
         if !joined.contains(who) {
             if joined.len() >= JOINED_MAX {
-                return Err(Refusal::limit("principalsMax", JOINED_MAX, JOINED_MAX + 1));
+                return Err(Refusal::limit(Limit::PrincipalsMax, JOINED_MAX, JOINED_MAX + 1));
             }
             joined.push(who.clone());
         }

@@ -23,7 +23,7 @@ pub use crate::share::admin::BroadcastFilter;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::item::nesting;
-use crate::share::limits::ITEM_NESTING_MAX;
+use crate::share::limits::{ITEM_NESTING_MAX, Limit};
 pub use crate::share::push::{Action, Answer};
 
 /// How a push is made.
@@ -169,7 +169,7 @@ pub fn check(action: &Action) -> Result<(), Refusal> {
     action.check_size()?;
     let Some(json) = action.json() else { return Ok(()) };
     if nesting(json) > ITEM_NESTING_MAX {
-        return Err(Refusal::limit("itemNestingMax", ITEM_NESTING_MAX, nesting(json)));
+        return Err(Refusal::limit(Limit::ItemNestingMax, ITEM_NESTING_MAX, nesting(json)));
     }
     serde_json::from_str::<IgnoredAny>(json)
         .map(|_| ())

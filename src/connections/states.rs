@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::share::error::Refusal;
-use crate::share::limits::{ID_BYTES_MAX, STATES_MAX};
+use crate::share::limits::{ID_BYTES_MAX, Limit, STATES_MAX};
 
 /// The states of one connection. They die with it: then there are none, and none can be set.
 #[derive(Default)]
@@ -28,7 +28,7 @@ impl States {
     /// (`idBytesMax`).
     pub fn set<T: Any + Send + Sync>(&self, name: &str, value: T) -> Result<(), Refusal> {
         if name.len() > ID_BYTES_MAX {
-            return Err(Refusal::limit("idBytesMax", ID_BYTES_MAX, name.len()));
+            return Err(Refusal::limit(Limit::IdBytesMax, ID_BYTES_MAX, name.len()));
         }
         let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
         // What was there is dropped after the lock: its destructor may look at the states.
@@ -38,7 +38,7 @@ impl States {
                 return Ok(());
             }
             if held.values.len() >= STATES_MAX && !held.values.contains_key(name) {
-                return Err(Refusal::limit("statesMax", STATES_MAX, STATES_MAX + 1));
+                return Err(Refusal::limit(Limit::StatesMax, STATES_MAX, STATES_MAX + 1));
             }
             held.values.insert(name.to_owned(), value)
         };
@@ -118,7 +118,7 @@ mod tests {
         for n in 0..STATES_MAX {
             states.set(&n.to_string(), n).unwrap();
         }
-        assert_eq!(states.set("one more", 0), Err(Refusal::limit("statesMax", STATES_MAX, STATES_MAX + 1)));
+        assert_eq!(states.set("one more", 0), Err(Refusal::limit(Limit::StatesMax, STATES_MAX, STATES_MAX + 1)));
         states.set("0", 1).unwrap();
         assert!(matches!(states.set(&"x".repeat(257), 0), Err(Refusal::LimitExceeded { .. })));
     }

@@ -11,7 +11,7 @@ use crate::contract::visibility::{read_visibility, write_visibility};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload};
-use crate::share::limits::Limits;
+use crate::share::limits::{Limit, Limits};
 use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, DamagedListing, ShareInfo, ShareListing, Step, Synced};
 use crate::share_capnp::{
@@ -40,7 +40,7 @@ pub fn read_batch(
     limits: &Limits,
 ) -> Result<Batch, ReadError> {
     if items.len() as usize > limits.sync_items_max {
-        return Err(Refusal::limit("syncItemsMax", limits.sync_items_max, items.len() as usize).into());
+        return Err(Refusal::limit(Limit::SyncItemsMax, limits.sync_items_max, items.len() as usize).into());
     }
     let mut changes = Vec::with_capacity(items.len() as usize);
     for (index, item) in items.iter().enumerate() {

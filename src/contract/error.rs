@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use capnp::text;
 
 use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
+use crate::share::limits::Limit;
 use crate::share_capnp::{self, Retry, refusal};
 
 /// Writes a refusal into a result.
@@ -39,7 +40,7 @@ pub fn write_refusal(refusal: &Refusal, mut to: refusal::Builder<'_>) {
         }
         Refusal::LimitExceeded { limit, max, got } => {
             let mut facts = to.init_limit_exceeded();
-            facts.set_limit(limit.as_ref());
+            facts.set_limit(limit.name());
             facts.set_max(*max);
             facts.set_got(*got);
         }
@@ -99,9 +100,11 @@ pub fn read_refusal(from: refusal::Reader<'_>) -> Result<Refusal, capnp::Error> 
         refusal::Which::UpgradeFailed(facts) => {
             Refusal::UpgradeFailed { status: facts.get_status(), reason: owned(facts.get_reason()?)? }
         }
-        refusal::Which::LimitExceeded(facts) => {
-            Refusal::LimitExceeded { limit: owned(facts.get_limit()?)?, max: facts.get_max(), got: facts.get_got() }
-        }
+        refusal::Which::LimitExceeded(facts) => Refusal::LimitExceeded {
+            limit: Limit::named(owned(facts.get_limit()?)?),
+            max: facts.get_max(),
+            got: facts.get_got(),
+        },
         refusal::Which::InvalidInput(facts) => {
             Refusal::InvalidInput { index: facts.get_index() as usize, reason: owned(facts.get_reason()?)? }
         }
@@ -168,7 +171,7 @@ pub fn read_fault(error: &capnp::Error) -> Fault {
 pub fn read_limit(text: &str) -> Refusal {
     let mut words = text.split("LimitExceeded ").nth(1).unwrap_or_default().split_whitespace();
     match (words.next(), words.next().and_then(|word| word.strip_prefix("max=")).and_then(|max| max.parse().ok())) {
-        (Some(limit), Some(max)) => Refusal::LimitExceeded { limit: limit.to_owned().into(), max, got: 0 },
+        (Some(limit), Some(max)) => Refusal::LimitExceeded { limit: Limit::named(limit.to_owned()), max, got: 0 },
         _ => Refusal::Unspecified { message: text.to_owned().into() },
     }
 }
@@ -191,7 +194,7 @@ mod tests {
             Refusal::RouteMismatch { route: "/ws/x".into() },
             Refusal::ProtocolMismatch { expected: "a".into(), got: "b".into() },
             Refusal::UpgradeFailed { status: 502, reason: "Bad Gateway".into() },
-            Refusal::limit("syncItemsMax", 3, 4),
+            Refusal::limit(Limit::SyncItemsMax, 3, 4),
             Refusal::invalid(5, "an id"),
             Refusal::StaleProducer { epoch: 9 },
             Refusal::NotYet { feature: "grants".into() },
@@ -226,7 +229,7 @@ mod tests {
     #[test]
     fn a_limit_is_read_from_an_exception_and_from_nothing_else() {
         let text = "remote exception: LimitExceeded callsInFlightMax max=512";
-        assert_eq!(read_limit(text), Refusal::limit("callsInFlightMax", 512, 0));
+        assert_eq!(read_limit(text), Refusal::limit(Limit::CallsInFlightMax, 512, 0));
         assert!(matches!(read_limit("busy"), Refusal::Unspecified { .. }));
     }
 }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload, nesting};
-use crate::share::limits::Limits;
+use crate::share::limits::{Limit, Limits};
 
 /// Reads one item of a type, named as in `SyncData`, and appends its change, or for an array of models its changes.
 ///
@@ -193,11 +193,11 @@ pub fn check_json(what: &str, json: &str, limits: &Limits) -> Result<(), Refusal
 
 fn check_size(json: &str, limits: &Limits) -> Result<(), Refusal> {
     if json.len() > limits.item_bytes_max {
-        return Err(Refusal::limit("itemBytesMax", limits.item_bytes_max, json.len()));
+        return Err(Refusal::limit(Limit::ItemBytesMax, limits.item_bytes_max, json.len()));
     }
     let nesting = nesting(json);
     if nesting > limits.item_nesting_max {
-        return Err(Refusal::limit("itemNestingMax", limits.item_nesting_max, nesting));
+        return Err(Refusal::limit(Limit::ItemNestingMax, limits.item_nesting_max, nesting));
     }
     Ok(())
 }
@@ -291,10 +291,10 @@ mod tests {
         };
         let deep = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(read("note", &deep(100)).is_ok());
-        assert_eq!(limit(read("note", &deep(101))), "itemNestingMax");
+        assert_eq!(limit(read("note", &deep(101))), Limit::ItemNestingMax);
         assert!(read("note", r#""[[[[\"[[[[\\""#).is_ok());
-        assert_eq!(limit(read("note", &format!("\"{}\"", "x".repeat(4 << 20)))), "itemBytesMax");
-        assert_eq!(limit(read("message", &format!(r#"{{"id":"{}"}}"#, "x".repeat(257)))), "idBytesMax");
+        assert_eq!(limit(read("note", &format!("\"{}\"", "x".repeat(4 << 20)))), Limit::ItemBytesMax);
+        assert_eq!(limit(read("message", &format!(r#"{{"id":"{}"}}"#, "x".repeat(257)))), Limit::IdBytesMax);
     }
 
     #[test]

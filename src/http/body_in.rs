@@ -29,6 +29,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::http::bound::{Bound, Full, Held, Holder};
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 
 /// What a body is charged from its beginning: the request's head, its task and its buffers.
 const BODY_BASE_BYTES: usize = 16 << 10;
@@ -42,12 +43,6 @@ const UNWANTED_BYTES_MAX: usize = 16 << 20;
 /// How far into a body something is looked for that stands at its beginning.
 const BEGINNING_BYTES_MAX: usize = 16 << 10;
 
-/// The limit on all bodies of one address or account, by its name.
-pub(super) const BODIES_LIMIT: &str = "bodiesBytesMax";
-
-/// The limit on the time that a body takes, by its name: milliseconds.
-pub(super) const TIME_LIMIT: &str = "bodyMsMax";
-
 /// The bodies of one host.
 #[derive(Debug)]
 pub(super) struct Bodies {
@@ -56,9 +51,9 @@ pub(super) struct Bodies {
 }
 
 /// How many bytes the body of a route may have, and the limit's name.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct BodyLimit {
-    pub(super) name: &'static str,
+    pub(super) name: Limit,
     pub(super) bytes_max: usize,
 }
 
@@ -84,7 +79,7 @@ impl Bodies {
         let announced = request.headers.get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         if let Some(announced) = announced.filter(|announced| *announced > limit.bytes_max) {
-            return Err(Refusal::limit(limit.name, limit.bytes_max, announced));
+            return Err(Refusal::limit(limit.name.clone(), limit.bytes_max, announced));
         }
         let held = self.bytes.hold(holder, BODY_BASE_BYTES).map_err(no_place)?;
         let intake = Intake::new(&request.headers, Bounded { bytes: Vec::new(), limit, held, refused: None })?;
@@ -186,7 +181,7 @@ impl Arriving {
 
     /// Reads a piece; `false`: there are no more.
     async fn more(&mut self) -> Result<bool, Refusal> {
-        let late = |_| Refusal::limit(TIME_LIMIT, self.within.as_millis() as usize, 0);
+        let late = |_| Refusal::limit(Limit::BodyMsMax, self.within.as_millis() as usize, 0);
         match timeout_at(self.by, self.body.next()).await.map_err(late)? {
             None => Ok(false),
             Some(Ok(frame)) => self.intake.take(&frame).map(|()| true),
@@ -272,7 +267,7 @@ struct Bounded {
 impl Bounded {
     fn charge(&mut self, bytes: usize) -> Result<(), Refusal> {
         if self.bytes.len() + bytes > self.limit.bytes_max {
-            return Err(Refusal::limit(self.limit.name, self.limit.bytes_max, 0));
+            return Err(Refusal::limit(self.limit.name.clone(), self.limit.bytes_max, 0));
         }
         self.held.more(bytes).map_err(no_place)
     }
@@ -300,7 +295,7 @@ impl Write for Bounded {
 
 fn no_place(full: Full) -> Refusal {
     match full {
-        Full::One(max) => Refusal::limit(BODIES_LIMIT, max, 0),
+        Full::One(max) => Refusal::limit(Limit::BodiesBytesMax, max, 0),
         Full::All => Refusal::Unavailable { retry_after_ms: 1_000 },
     }
 }
@@ -314,8 +309,6 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-
-    const LIMIT: &str = "requestBytesMax";
 
     /// Two bodies of so many bytes, and no more.
     fn bodies(one_max: usize) -> Bodies {
@@ -339,7 +332,7 @@ mod tests {
         }
         let (request, ()) = request.into_parts();
         let body = Unread::new(&request.headers, body);
-        bodies.begin(&request, holder(), body, BodyLimit { name: LIMIT, bytes_max })
+        bodies.begin(&request, holder(), body, BodyLimit { name: Limit::RequestBytesMax, bytes_max })
     }
 
     async fn received(bodies: &Bodies, packed: bool, bytes: &[u8], max: usize) -> Result<Received, Refusal> {
@@ -354,7 +347,7 @@ mod tests {
             let sent = if packed { gzip(&long) } else { long.clone() };
             assert_eq!(received(&bodies, packed, &sent, 100_000).await.unwrap().text().unwrap().len(), 100_000);
             let refused = received(&bodies, packed, &sent, 99_999).await.unwrap_err();
-            assert_eq!(refused, Refusal::limit(LIMIT, 99_999, 0));
+            assert_eq!(refused, Refusal::limit(Limit::RequestBytesMax, 99_999, 0));
         }
         assert!(bodies.bytes.hold(holder(), bodies.bytes.one_max()).is_ok(), "all of it was given back");
     }
@@ -376,7 +369,7 @@ mod tests {
         let first = received(&bodies, false, &[b'x'; 90], 100).await.unwrap();
         // One may have half, which is one body and its base.
         let refused = received(&bodies, false, b"", 100).await.unwrap_err();
-        assert_eq!(refused, Refusal::limit(BODIES_LIMIT, bodies.bytes.one_max(), 0));
+        assert_eq!(refused, Refusal::limit(Limit::BodiesBytesMax, bodies.bytes.one_max(), 0));
         let accounts = bodies.bytes.hold(Holder::Account("ann".parse().unwrap()), bodies.bytes.one_max()).unwrap();
         drop(first);
         received(&bodies, false, &[b'x'; 90], 100).await.unwrap();
@@ -395,7 +388,7 @@ mod tests {
         });
         let begun = Instant::now();
         let arriving = begin(&bodies, false, Body::from_stream(dribble), 100).unwrap();
-        assert_eq!(arriving.whole().await.unwrap_err(), Refusal::limit(TIME_LIMIT, 60_000, 0));
+        assert_eq!(arriving.whole().await.unwrap_err(), Refusal::limit(Limit::BodyMsMax, 60_000, 0));
         assert_eq!(begun.elapsed(), Duration::from_secs(60));
         assert!(bodies.bytes.hold(holder(), bodies.bytes.one_max()).is_ok(), "all of it was given back");
     }

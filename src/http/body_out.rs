@@ -26,6 +26,7 @@ use crate::rooms::room::Room;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, Payload};
+use crate::share::limits::Limit;
 use crate::share::view::Revision;
 
 /// An answer with more than this takes a place, and goes out in pieces of so much: what a socket takes at once.
@@ -36,9 +37,6 @@ const COPIES_MAX: usize = 1_024;
 
 /// How long an answer waits for a place.
 const PLACE_WITHIN: Duration = Duration::from_secs(5);
-
-/// The limit on the places of one address or account, by its name.
-pub(super) const PLACES_LIMIT: &str = "answersMax";
 
 /// The items of a share, in the order in which they first came.
 pub(super) type Items = Vec<(ItemKey, Payload)>;
@@ -114,7 +112,7 @@ pub(super) fn items(room: &Room) -> Result<(Revision, Items), Refusal> {
 
 async fn place(of: &Arc<Bound>, holder: Holder) -> Result<Held, Refusal> {
     of.hold_within(holder, 1, PLACE_WITHIN).await.map_err(|full| match full {
-        Full::One(max) => Refusal::limit(PLACES_LIMIT, max, max + 1),
+        Full::One(max) => Refusal::limit(Limit::AnswersMax, max, max + 1),
         Full::All => Refusal::Unavailable { retry_after_ms: 10_000 },
     })
 }
@@ -181,7 +179,7 @@ mod tests {
         let answers = Answers::new(4, Gauge::default());
         let place = async |last| place(&answers.documents, address(last)).await;
         let (first, second) = (place(1).await.unwrap(), place(1).await.unwrap());
-        assert_eq!(place(1).await.unwrap_err(), Refusal::limit(PLACES_LIMIT, 2, 3));
+        assert_eq!(place(1).await.unwrap_err(), Refusal::limit(Limit::AnswersMax, 2, 3));
         let _third = place(2).await.unwrap();
         assert_eq!(place(3).await.unwrap_err(), Refusal::Unavailable { retry_after_ms: 10_000 });
         let (waits, ()) = tokio::join!(place(1), async { drop(first) });

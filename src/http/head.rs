@@ -8,20 +8,21 @@ use hyper::http::uri::Authority;
 use crate::http::reply;
 use crate::http::serve::Refused;
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 
 /// A request's head: its line and its headers, each with what HTTP/1.1 puts around it. 64 KiB, as much as the largest that
 /// proxies let through.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// The name of the limit on a head.
-pub const LIMIT: &str = "headBytesMax";
-
 /// Refuses a head that is too long (431), or names no host or more than one (400). What it names stands in `Host` after this,
 /// and nowhere else: a URL with an authority goes before that header (RFC 9112 section 3.2.2), and HTTP/2 has its own form.
 pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refused> {
     let length = length(request);
-    let checked =
-        if length > HEAD_BYTES_MAX { Err(Refusal::limit(LIMIT, HEAD_BYTES_MAX, length)) } else { named(request) };
+    let checked = if length > HEAD_BYTES_MAX {
+        Err(Refusal::limit(Limit::HeadBytesMax, HEAD_BYTES_MAX, length))
+    } else {
+        named(request)
+    };
     let refused = |refusal: Refusal| {
         let mut response = reply::refused(&refusal);
         if request.version() < Version::HTTP_2 {

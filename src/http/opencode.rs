@@ -56,6 +56,7 @@ use crate::http::upgrade::{Doors, address};
 use crate::http::viewer;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::limits::Limit;
 use crate::share::secret::Secret;
 
 mod caller;
@@ -69,14 +70,8 @@ mod turns;
 /// The name of this door in logs.
 const DOOR: &str = "opencode";
 
-/// The limit on requests, by its name.
-pub const RATE_LIMIT: &str = "apiRequestsPerMinute";
-
-/// The limit on a request's body, by its name.
-const BODY_LIMIT: &str = "requestBytesMax";
-
 /// The body of a request to create or delete: a session id or a secret, and room.
-const SMALL_BODY: BodyLimit = BodyLimit { name: BODY_LIMIT, bytes_max: 64 << 10 };
+const SMALL_BODY: BodyLimit = BodyLimit { name: Limit::RequestBytesMax, bytes_max: 64 << 10 };
 
 /// How long a sync is tried again that the bucket or the queue refuses for the moment: longer than a host takes to restart or a
 /// bucket to fail over, and short of the minutes after which nobody would know why the share moves.
@@ -184,7 +179,7 @@ async fn sync(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: 
     to_its_end(doors, request, |doors, request, body| async move {
         let who = caller::writer(&doors, &request).await?;
         let share = known(&doors, &id).await?;
-        let limit = BodyLimit { name: BODY_LIMIT, bytes_max: doors.opencode_settings().request_bytes_max };
+        let limit = BodyLimit { name: Limit::RequestBytesMax, bytes_max: doors.opencode_settings().request_bytes_max };
         let arriving = begin(&doors, &request, &who, body, limit)?;
         let sender = Sender { share, address: address(&request).map(AddressKey::from) };
         let (received, turn) = intake::receive(&doors.hub, &doors.opencode, &sender, arriving).await?;

@@ -4,9 +4,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::access::failures;
-use crate::http::{body_in, body_out, head, opencode};
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 use crate::viewer::frame;
 
 /// The answer that says this refusal.
@@ -59,19 +58,7 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
             (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST), json!({ "reason": reason }))
         }
         Refusal::LimitExceeded { limit, max, got } => {
-            let status = match limit.as_ref() {
-                "upgradesPerMinute"
-                | "accountUpgradesPerMinute"
-                | "connectionsMax"
-                | failures::LIMIT
-                | opencode::RATE_LIMIT
-                | body_in::BODIES_LIMIT
-                | body_out::PLACES_LIMIT => StatusCode::TOO_MANY_REQUESTS,
-                body_in::TIME_LIMIT => StatusCode::REQUEST_TIMEOUT,
-                head::LIMIT => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                _ => StatusCode::PAYLOAD_TOO_LARGE,
-            };
-            (status, json!({ "limit": limit, "max": max, "got": got }))
+            (status_of(limit), json!({ "limit": limit.name(), "max": max, "got": got }))
         }
         Refusal::InvalidInput { index, reason } => {
             (StatusCode::BAD_REQUEST, json!({ "index": index, "reason": reason }))
@@ -82,5 +69,53 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
             (StatusCode::SERVICE_UNAVAILABLE, json!({ "retryAfterMs": retry_after_ms }))
         }
         Refusal::Unspecified { .. } => (StatusCode::INTERNAL_SERVER_ERROR, json!({})),
+    }
+}
+
+/// The status for something past this limit: 429 where the next request may be taken though it asks for as much, 413 where it must
+/// ask for less.
+fn status_of(limit: &Limit) -> StatusCode {
+    match limit {
+        Limit::UpgradesPerMinute
+        | Limit::AccountUpgradesPerMinute
+        | Limit::ConnectionsMax
+        | Limit::FailedCredentialsPerMinute
+        | Limit::ApiRequestsPerMinute
+        | Limit::BodiesBytesMax
+        | Limit::AnswersMax => StatusCode::TOO_MANY_REQUESTS,
+        Limit::BodyMsMax => StatusCode::REQUEST_TIMEOUT,
+        Limit::HeadBytesMax => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Limit::AccountBytesMax
+        | Limit::AccountBytesPerDayMax
+        | Limit::AccountSharesMax
+        | Limit::AskAnswersMax
+        | Limit::AskChoiceBytesMax
+        | Limit::AskChoicesMax
+        | Limit::AskQuestionBytesMax
+        | Limit::AskWithinMsMax
+        | Limit::AsksOpenMax
+        | Limit::CallsInFlightMax
+        | Limit::CapabilitiesHeldMax
+        | Limit::CommandsInFlightMax
+        | Limit::GrantLabelBytesMax
+        | Limit::IdBytesMax
+        | Limit::ItemBytesMax
+        | Limit::ItemNestingMax
+        | Limit::ListPageMax
+        | Limit::MessageBytesMax
+        | Limit::PrincipalsMax
+        | Limit::PushBytesMax
+        | Limit::RequestBytesMax
+        | Limit::RequestItemsMax
+        | Limit::ShareBytesMax
+        | Limit::ShareGrantsMax
+        | Limit::ShareItemsMax
+        | Limit::ShareTtlMsMax
+        | Limit::StatesMax
+        | Limit::SyncItemsMax
+        | Limit::TitleTextBytesMax
+        | Limit::UplinkBytesMax
+        | Limit::ViewerNameBytesMax
+        | Limit::Other(_) => StatusCode::PAYLOAD_TOO_LARGE,
     }
 }

@@ -43,6 +43,7 @@ use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
 use crate::share::id::AccountId;
+use crate::share::limits::Limit;
 use crate::share::secret::Secret;
 use crate::viewer::gallery::Galleries;
 use crate::viewer::member::Members;
@@ -201,7 +202,7 @@ impl Doors {
 
     fn check_rate(&self, address: IpAddr) -> Result<(), Refusal> {
         let max = self.settings.upgrades_per_minute.get() as usize;
-        self.upgrades.check_key(&address.into()).map_err(|_| Refusal::limit("upgradesPerMinute", max, max + 1))
+        self.upgrades.check_key(&address.into()).map_err(|_| Refusal::limit(Limit::UpgradesPerMinute, max, max + 1))
     }
 
     /// To whoever has shown a right credential with this request: its socket is no stranger's from now on, and its account may
@@ -214,7 +215,7 @@ impl Doors {
         if !who.credential.is_shown() || self.account_upgrades.check_key(&who.account).is_ok() {
             return Ok(());
         }
-        Err(Refusal::limit("accountUpgradesPerMinute", max, max + 1))
+        Err(Refusal::limit(Limit::AccountUpgradesPerMinute, max, max + 1))
     }
 
     /// Gives a connection a place, with which its socket keeps its own.
@@ -237,12 +238,13 @@ impl Doors {
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             // After this long there is a place for one more.
             let settings = &self.settings;
-            let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal {
-                match limit.as_ref() {
-                    failures::LIMIT | opencode::RATE_LIMIT => *max,
-                    "accountUpgradesPerMinute" => u64::from(settings.account_upgrades_per_minute.get()),
-                    _ => u64::from(settings.upgrades_per_minute.get()),
-                }
+            let limit =
+                if let Refusal::LimitExceeded { limit, max, .. } = refusal { Some((limit, *max)) } else { None };
+            let per_minute = if let Some((Limit::FailedCredentialsPerMinute | Limit::ApiRequestsPerMinute, max)) = limit
+            {
+                max
+            } else if let Some((Limit::AccountUpgradesPerMinute, _)) = limit {
+                u64::from(settings.account_upgrades_per_minute.get())
             } else {
                 u64::from(settings.upgrades_per_minute.get())
             };

@@ -27,6 +27,7 @@ use crate::rooms::event::Values;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
+use crate::share::limits::Limit;
 use crate::share::view::Revision;
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
@@ -40,7 +41,7 @@ use crate::viewer::ws;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The body of a command that is posted.
-const UPLINK: BodyLimit = BodyLimit { name: "uplinkBytesMax", bytes_max: UPLINK_BYTES_MAX };
+const UPLINK: BodyLimit = BodyLimit { name: Limit::UplinkBytesMax, bytes_max: UPLINK_BYTES_MAX };
 
 /// The query of a stream.
 #[derive(Deserialize)]

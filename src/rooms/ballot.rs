@@ -14,6 +14,7 @@ use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::limits::{
     ASK_ANSWERS_MAX, ASK_CHOICE_BYTES_MAX, ASK_CHOICES_MAX, ASK_QUESTION_BYTES_MAX, ASK_WITHIN_MS_MAX, ASKS_OPEN_MAX,
+    Limit,
 };
 use crate::share::time::Timestamp;
 
@@ -78,20 +79,20 @@ impl Question {
     /// A text is empty or too long, there are no choices, too many, or two that are the same, or it needs none or more than
     /// [`ASK_ANSWERS_MAX`] answers, or has no time or more than a day.
     pub fn new(text: &str, choices: &[String], needed: usize, within_ms: u64) -> Result<Self, Refusal> {
-        let checked = |text: &str, name: &'static str, max: usize| match text.len() {
+        let checked = |text: &str, limit: Limit, max: usize| match text.len() {
             0 => Err(Refusal::invalid(0, "the question and its choices are not empty")),
-            got if got > max => Err(Refusal::limit(name, max, got)),
+            got if got > max => Err(Refusal::limit(limit, max, got)),
             _ => Ok(()),
         };
-        checked(text, "askQuestionBytesMax", ASK_QUESTION_BYTES_MAX)?;
+        checked(text, Limit::AskQuestionBytesMax, ASK_QUESTION_BYTES_MAX)?;
         if choices.is_empty() {
             return Err(Refusal::invalid(0, "a question has at least one choice"));
         }
         if choices.len() > ASK_CHOICES_MAX {
-            return Err(Refusal::limit("askChoicesMax", ASK_CHOICES_MAX, choices.len()));
+            return Err(Refusal::limit(Limit::AskChoicesMax, ASK_CHOICES_MAX, choices.len()));
         }
         for (at, choice) in choices.iter().enumerate() {
-            checked(choice, "askChoiceBytesMax", ASK_CHOICE_BYTES_MAX)?;
+            checked(choice, Limit::AskChoiceBytesMax, ASK_CHOICE_BYTES_MAX)?;
             if choices[..at].contains(choice) {
                 return Err(Refusal::invalid(at, "no two choices are the same"));
             }
@@ -100,14 +101,14 @@ impl Question {
             return Err(Refusal::invalid(0, "a question needs at least one answer"));
         }
         if needed > ASK_ANSWERS_MAX {
-            return Err(Refusal::limit("askAnswersMax", ASK_ANSWERS_MAX, needed));
+            return Err(Refusal::limit(Limit::AskAnswersMax, ASK_ANSWERS_MAX, needed));
         }
         if within_ms == 0 {
             return Err(Refusal::invalid(0, "a question is open for at least a millisecond"));
         }
         if within_ms > ASK_WITHIN_MS_MAX {
             let max = usize::try_from(ASK_WITHIN_MS_MAX).unwrap_or(usize::MAX);
-            return Err(Refusal::limit("askWithinMsMax", max, usize::try_from(within_ms).unwrap_or(usize::MAX)));
+            return Err(Refusal::limit(Limit::AskWithinMsMax, max, usize::try_from(within_ms).unwrap_or(usize::MAX)));
         }
         let within = Duration::from_millis(within_ms);
         Ok(Self { text: text.to_owned(), choices: choices.to_vec(), needed, within })
@@ -173,7 +174,7 @@ impl Asks {
 
     pub(crate) fn begin(&mut self, asked: Asked, settled: oneshot::Sender<Settled>) -> Result<u64, Refusal> {
         if self.open.len() >= ASKS_OPEN_MAX {
-            return Err(Refusal::limit("asksOpenMax", ASKS_OPEN_MAX, self.open.len() + 1));
+            return Err(Refusal::limit(Limit::AsksOpenMax, ASKS_OPEN_MAX, self.open.len() + 1));
         }
         self.numbered += 1;
         let open = Open { asked, answers: HashMap::new(), version: 0, timer: None, settled: Some(settled) };
@@ -201,7 +202,7 @@ impl Asks {
             ));
         };
         if open.answers.len() >= ASK_ANSWERS_MAX && !open.answers.contains_key(&voter) {
-            return Err(Refusal::limit("askAnswersMax", ASK_ANSWERS_MAX, open.answers.len() + 1));
+            return Err(Refusal::limit(Limit::AskAnswersMax, ASK_ANSWERS_MAX, open.answers.len() + 1));
         }
         open.answers.insert(voter, choice);
         open.recount();

@@ -10,7 +10,7 @@ use crate::hub::{Hub, HubSettings};
 use crate::rooms::room::Room;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
-use crate::share::limits::SHARE_TTL_MS_MAX;
+use crate::share::limits::{Limit, SHARE_TTL_MS_MAX};
 use crate::share::state::Outcome;
 use crate::share::time::Timestamp;
 
@@ -48,7 +48,7 @@ impl Hub {
         let most = self.settings.share_ttl_max.map_or(SHARE_TTL_MS_MAX, |most| millis(most).min(SHARE_TTL_MS_MAX));
         let ttl = match ttl.map(millis) {
             Some(ttl) if ttl > most => {
-                return Err(Refusal::LimitExceeded { limit: "shareTtlMsMax".into(), max: most, got: ttl });
+                return Err(Refusal::LimitExceeded { limit: Limit::ShareTtlMsMax, max: most, got: ttl });
             }
             None if self.settings.share_ttl_max.is_some() => Some(most),
             ttl => ttl,

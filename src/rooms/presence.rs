@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::rooms::audience::{Inner, Notice, Told, Watching};
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
-use crate::share::limits::VIEWER_NAME_BYTES_MAX;
+use crate::share::limits::{Limit, VIEWER_NAME_BYTES_MAX};
 
 /// Shortest time between two announcements of who watches, and of how a question stands.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl Presence {
         let name = name.map(str::trim);
         if let Some(name) = name {
             if name.len() > VIEWER_NAME_BYTES_MAX {
-                return Err(Refusal::limit("viewerNameBytesMax", VIEWER_NAME_BYTES_MAX, name.len()));
+                return Err(Refusal::limit(Limit::ViewerNameBytesMax, VIEWER_NAME_BYTES_MAX, name.len()));
             }
             if name.is_empty() || name.contains(char::is_control) {
                 return Err(Refusal::invalid(0, "a name has a character that can be seen, and no control characters"));

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::share::error::{Refusal, chain};
 use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::limits::Limit;
 use crate::store::{Store, StoreError};
 
 /// How old a reading of the bucket may be.
@@ -154,7 +155,7 @@ impl Quotas {
         if let Some(max) = quota.shares_max
             && shares >= max
         {
-            return Ok(Err(past("accountSharesMax", max, shares + 1)));
+            return Ok(Err(past(Limit::AccountSharesMax, max, shares + 1)));
         }
         Ok(self.charge(of, bytes, bytes))
     }
@@ -177,14 +178,14 @@ impl Quotas {
             && growth > 0
             && account.bytes + growth > max
         {
-            return Err(past("accountBytesMax", max, account.bytes + growth));
+            return Err(past(Limit::AccountBytesMax, max, account.bytes + growth));
         }
         if let Some(max) = quota.bytes_per_day_max {
             let now = Instant::now();
             let refilled = now.duration_since(account.used_at).as_secs_f64() / DAY.as_secs_f64() * max as f64;
             let used = (account.used - refilled).max(0.0);
             if used > 0.0 && used + bytes as f64 > max as f64 {
-                return Err(past("accountBytesPerDayMax", max, used as u64 + bytes));
+                return Err(past(Limit::AccountBytesPerDayMax, max, used as u64 + bytes));
             }
             (account.used, account.used_at) = (used + bytes as f64, now);
         }
@@ -290,6 +291,6 @@ impl Account {
     }
 }
 
-fn past(limit: &'static str, max: u64, got: u64) -> Refusal {
-    Refusal::LimitExceeded { limit: limit.into(), max, got }
+fn past(limit: Limit, max: u64, got: u64) -> Refusal {
+    Refusal::LimitExceeded { limit, max, got }
 }

@@ -17,7 +17,7 @@ use crate::rooms::{Page, damaged};
 use crate::share::admin::{Erased, ShareFilter};
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, ShareId};
-use crate::share::limits::{LIST_PAGE_DEFAULT, TITLE_TEXT_BYTES_MAX};
+use crate::share::limits::{LIST_PAGE_DEFAULT, Limit, TITLE_TEXT_BYTES_MAX};
 use crate::share::time::Timestamp;
 use crate::share::view::{ShareListing, page_limit};
 use crate::share::visibility::Visibility;
@@ -59,7 +59,7 @@ impl Hub {
     async fn find_page(&self, filter: &ShareFilter, cursor: &str, limit: usize) -> Result<Page, Refusal> {
         let title = filter.title.as_deref().unwrap_or_default();
         if title.len() > TITLE_TEXT_BYTES_MAX {
-            return Err(Refusal::limit("titleTextBytesMax", TITLE_TEXT_BYTES_MAX, title.len()));
+            return Err(Refusal::limit(Limit::TitleTextBytesMax, TITLE_TEXT_BYTES_MAX, title.len()));
         }
         let mut page = self.list_page(filter.account.as_ref(), cursor, page_limit(limit)?).await?;
         let damaged = damaged(std::mem::take(&mut page.damaged));

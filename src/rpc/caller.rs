@@ -14,6 +14,7 @@ use crate::connections::registry::{Connection, Departure};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
@@ -87,7 +88,9 @@ impl Caller {
                 self.hub.metrics().capabilities_held.inc();
                 Ok(Held { metrics: Arc::clone(self.hub.metrics()), _guard: guard })
             }
-            Err(_) => Err(Refusal::limit("capabilitiesHeldMax", self.hub.settings().limits.capabilities_held_max, 0)),
+            Err(_) => {
+                Err(Refusal::limit(Limit::CapabilitiesHeldMax, self.hub.settings().limits.capabilities_held_max, 0))
+            }
         }
     }
 

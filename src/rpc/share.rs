@@ -27,7 +27,7 @@ use crate::rpc::refused::Refused;
 use crate::rpc::watch::watch_object;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
-use crate::share::limits::ASK_CHOICES_MAX;
+use crate::share::limits::{ASK_CHOICES_MAX, Limit};
 use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
 use crate::share::visibility::Visibility;
@@ -169,7 +169,7 @@ impl ShareObject {
         let params = params.get()?;
         let choices = params.get_choices()?;
         if choices.len() as usize > ASK_CHOICES_MAX {
-            return Err(Refusal::limit("askChoicesMax", ASK_CHOICES_MAX, choices.len() as usize).into());
+            return Err(Refusal::limit(Limit::AskChoicesMax, ASK_CHOICES_MAX, choices.len() as usize).into());
         }
         let read = |choice: capnp::Result<capnp::text::Reader<'_>>| Ok::<_, ReadError>(text(choice?)?.to_owned());
         let choices = choices.iter().map(read).collect::<Result<Vec<_>, _>>()?;

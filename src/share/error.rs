@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use crate::share::id::{BadName, ShareId};
+use crate::share::limits::Limit;
 
 /// Why the answer is no. Its `Display` is a sentence for people that says what to do; it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,8 +72,8 @@ pub enum Refusal {
     /// Past a limit of [`limits`](crate::share::limits).
     #[error("past the limit {limit} of {max}{}{}", got_text(*got), advice(limit, *max, *got))]
     LimitExceeded {
-        /// The limit's name in the schema.
-        limit: Cow<'static, str>,
+        /// Which limit.
+        limit: Limit,
         /// Its value.
         max: u64,
         /// How many there were; 0 when they were not counted to the end.
@@ -217,8 +218,8 @@ impl Refusal {
 
     /// Past a limit.
     #[must_use]
-    pub fn limit(limit: &'static str, max: usize, got: usize) -> Self {
-        Self::LimitExceeded { limit: limit.into(), max: max as u64, got: got as u64 }
+    pub fn limit(limit: Limit, max: usize, got: usize) -> Self {
+        Self::LimitExceeded { limit, max: max as u64, got: got as u64 }
     }
 
     /// A wrong shape, of the item with this index.
@@ -261,20 +262,20 @@ impl From<BadName> for Refusal {
 }
 
 /// What to do about a limit that its holder can do something about other than asking for less.
-fn advice(limit: &str, max: u64, got: u64) -> String {
+fn advice(limit: &Limit, max: u64, got: u64) -> String {
     const OPERATOR: &str = "or ask the host's operator for more";
     match limit {
-        "accountSharesMax" => format!("; delete a share, {OPERATOR}"),
-        "accountBytesMax" => format!("; delete shares or remove items, {OPERATOR}"),
-        "accountBytesPerDayMax" => {
+        Limit::AccountSharesMax => format!("; delete a share, {OPERATOR}"),
+        Limit::AccountBytesMax => format!("; delete shares or remove items, {OPERATOR}"),
+        Limit::AccountBytesPerDayMax => {
             // It refills evenly over 24 hours.
             let minutes = u128::from(got.saturating_sub(max)) * 24 * 60 / u128::from(max.max(1)) + 1;
             format!("; come back in {} h {} min, {OPERATOR}", minutes / 60, minutes % 60)
         }
-        "requestBytesMax" => "; send it in several requests".to_owned(),
-        "bodyMsMax" => "; send the body faster, or in several requests".to_owned(),
-        "bodiesBytesMax" => "; send fewer or smaller requests at once".to_owned(),
-        "answersMax" => "; read the answers that are on their way, or close them".to_owned(),
+        Limit::RequestBytesMax => "; send it in several requests".to_owned(),
+        Limit::BodyMsMax => "; send the body faster, or in several requests".to_owned(),
+        Limit::BodiesBytesMax => "; send fewer or smaller requests at once".to_owned(),
+        Limit::AnswersMax => "; read the answers that are on their way, or close them".to_owned(),
         _ => String::new(),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::share::error::Refusal;
 use crate::share::id::{GrantId, ShareId};
-use crate::share::limits::GRANT_LABEL_BYTES_MAX;
+use crate::share::limits::{GRANT_LABEL_BYTES_MAX, Limit};
 use crate::share::secret::{Secret, SecretHash, base64url};
 use crate::share::time::Timestamp;
 
@@ -96,7 +96,7 @@ impl std::str::FromStr for Label {
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
         if text.len() > GRANT_LABEL_BYTES_MAX {
-            return Err(Refusal::limit("grantLabelBytesMax", GRANT_LABEL_BYTES_MAX, text.len()));
+            return Err(Refusal::limit(Limit::GrantLabelBytesMax, GRANT_LABEL_BYTES_MAX, text.len()));
         }
         if text.chars().any(char::is_control) {
             return Err(Refusal::invalid(0, "a label has no line breaks or other control characters"));
@@ -219,7 +219,7 @@ mod tests {
         }
         let long = "x".repeat(GRANT_LABEL_BYTES_MAX + 1);
         assert!(long[1..].parse::<Label>().is_ok());
-        let limit = Refusal::limit("grantLabelBytesMax", GRANT_LABEL_BYTES_MAX, GRANT_LABEL_BYTES_MAX + 1);
+        let limit = Refusal::limit(Limit::GrantLabelBytesMax, GRANT_LABEL_BYTES_MAX, GRANT_LABEL_BYTES_MAX + 1);
         assert_eq!(long.parse::<Label>(), Err(limit));
     }
 }

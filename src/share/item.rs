@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::share::error::Refusal;
-use crate::share::limits::ID_BYTES_MAX;
+use crate::share::limits::{ID_BYTES_MAX, Limit};
 
 /// The key of an item. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -260,7 +260,7 @@ fn part<'a>(name: &str, text: &'a str) -> Result<Encoded<'a>, Refusal> {
     if text.is_empty() {
         Err(Refusal::invalid(0, format!("its {name} is empty")))
     } else if text.len() > ID_BYTES_MAX {
-        Err(Refusal::limit("idBytesMax", ID_BYTES_MAX, text.len()))
+        Err(Refusal::limit(Limit::IdBytesMax, ID_BYTES_MAX, text.len()))
     } else {
         Ok(Encoded(text))
     }

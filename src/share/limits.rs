@@ -4,6 +4,10 @@
 //! those of `schema/viewer.md`. A host may be configured lower ([`Limits`]), never higher, so that what one host accepted
 //! every other host can hold.
 
+mod named;
+
+pub use named::Limit;
+
 /// One RPC message, and so one WebSocket frame: 4 MiB. A connection's buffers grow to its largest message, so this times
 /// the connections that just moved one is what a host must be able to hold.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::share::error::Refusal;
-use crate::share::limits::{ID_BYTES_MAX, PUSH_BYTES_MAX};
+use crate::share::limits::{ID_BYTES_MAX, Limit, PUSH_BYTES_MAX};
 
 /// What a client is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Action {
             Self::Notice(text) => within(text.len()),
             Self::Custom { name, .. } if name.is_empty() => Err(Refusal::invalid(0, "a custom push has a name")),
             Self::Custom { name, .. } if name.len() > ID_BYTES_MAX => {
-                Err(Refusal::limit("idBytesMax", ID_BYTES_MAX, name.len()))
+                Err(Refusal::limit(Limit::IdBytesMax, ID_BYTES_MAX, name.len()))
             }
             Self::Custom { name, data } => within(name.len() + data.len()),
         }
@@ -103,5 +103,5 @@ impl Answer {
 }
 
 fn within(bytes: usize) -> Result<(), Refusal> {
-    if bytes > PUSH_BYTES_MAX { Err(Refusal::limit("pushBytesMax", PUSH_BYTES_MAX, bytes)) } else { Ok(()) }
+    if bytes > PUSH_BYTES_MAX { Err(Refusal::limit(Limit::PushBytesMax, PUSH_BYTES_MAX, bytes)) } else { Ok(()) }
 }

@@ -6,7 +6,7 @@ use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::item::{ItemKey, Payload};
 #[cfg(feature = "server")]
-use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX};
+use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, Limit};
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 
@@ -158,7 +158,7 @@ pub struct ShareListing {
 pub(crate) fn page_limit(limit: usize) -> Result<usize, Refusal> {
     match limit {
         0 => Ok(LIST_PAGE_DEFAULT),
-        limit if limit > LIST_PAGE_MAX => Err(Refusal::limit("listPageMax", LIST_PAGE_MAX, limit)),
+        limit if limit > LIST_PAGE_MAX => Err(Refusal::limit(Limit::ListPageMax, LIST_PAGE_MAX, limit)),
         limit => Ok(limit),
     }
 }

@@ -16,6 +16,7 @@ use crate::rooms::pass::Pass;
 use crate::rooms::presence::Presence;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 
 /// Commands of one viewer that are not answered yet: a page asks for a few pages of history at once.
 pub const COMMANDS_IN_FLIGHT_MAX: usize = 16;
@@ -122,7 +123,7 @@ impl Member {
         let one_more = |running: usize| (running < max).then_some(running + 1);
         match self.commands.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => Ok(Leave(Arc::clone(self))),
-            Err(_) => Err(Refusal::limit("commandsInFlightMax", max, max + 1)),
+            Err(_) => Err(Refusal::limit(Limit::CommandsInFlightMax, max, max + 1)),
         }
     }
 }

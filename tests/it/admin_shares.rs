@@ -9,7 +9,7 @@ use capshare::client::{Client, ClientError, CreateOptions, Items, Share};
 use capshare::share::admin::{Erased, ShareFilter};
 use capshare::share::error::Refusal;
 use capshare::share::id::{AccountId, ShareId};
-use capshare::share::limits::TITLE_TEXT_BYTES_MAX;
+use capshare::share::limits::{Limit, TITLE_TEXT_BYTES_MAX};
 use capshare::share::time::Timestamp;
 use capshare::share::visibility::Visibility;
 use capshare::testing::{Scene, SceneBuilder, run};
@@ -130,12 +130,12 @@ fn an_administrator_finds_shares_by_account_age_size_and_title() {
         assert_eq!((pages.len(), pages.iter().sum::<usize>()), (4, 2), "one was looked at in each: {pages:?}");
 
         let too_long = ShareFilter { title: Some("x".repeat(TITLE_TEXT_BYTES_MAX + 1)), ..ShareFilter::default() };
-        let limit = Refusal::limit("titleTextBytesMax", TITLE_TEXT_BYTES_MAX, TITLE_TEXT_BYTES_MAX + 1);
+        let limit = Refusal::limit(Limit::TitleTextBytesMax, TITLE_TEXT_BYTES_MAX, TITLE_TEXT_BYTES_MAX + 1);
         assert_eq!(refusal(root.admin().shares_page(&too_long, None, 0).await), limit);
         let bad = root.admin().shares_page(&rockets, Some("no cursor"), 0).await;
         assert!(matches!(refusal(bad), Refusal::InvalidInput { .. }));
         let too_many = root.admin().shares_page(&rockets, None, 1_001).await;
-        assert_eq!(refusal(too_many), Refusal::limit("listPageMax", 1_000, 1_001));
+        assert_eq!(refusal(too_many), Refusal::limit(Limit::ListPageMax, 1_000, 1_001));
     });
 }
 

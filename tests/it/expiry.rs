@@ -13,6 +13,7 @@ use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::id::SessionId;
 use capshare::share::item::{ItemKey, Payload};
+use capshare::share::limits::Limit;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
 use object_store::memory::InMemory;
@@ -137,7 +138,7 @@ async fn a_producer_says_how_long_its_share_lives_and_a_viewer_is_told_when_it_i
     assert_eq!(share.set_expiry(None).await.unwrap(), None);
     assert_eq!(share.info().await.unwrap().expires_at, None);
     let too_long = share.set_expiry(Some(Duration::MAX)).await.unwrap_err();
-    assert!(matches!(too_long.refusal(), Some(Refusal::LimitExceeded { limit, .. }) if limit == "shareTtlMsMax"));
+    assert!(matches!(too_long.refusal(), Some(Refusal::LimitExceeded { limit, .. }) if *limit == Limit::ShareTtlMsMax));
     let wrong = client.set_expiry(share.id(), &"capsec_wrong".into(), Some(HOUR)).await.unwrap_err();
     assert!(matches!(wrong.refusal(), Some(Refusal::InvalidSecret { .. })), "{wrong}");
 
@@ -223,7 +224,7 @@ fn a_host_has_a_time_that_it_gives_and_a_longest() {
         };
         let limit = |max: Duration, got: Duration| {
             let [max, got] = [max, got].map(|time| time.as_millis() as u64);
-            Some(Refusal::LimitExceeded { limit: "shareTtlMsMax".into(), max, got })
+            Some(Refusal::LimitExceeded { limit: Limit::ShareTtlMsMax, max, got })
         };
         for (ttl, most, given) in [
             (None, None, None),

@@ -18,6 +18,7 @@ use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::grant::{GrantInfo, GrantToken, Right};
 use capshare::share::id::{GrantId, ShareId};
 use capshare::share::limits;
+use capshare::share::limits::Limit;
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
 use capshare::share::view::Chunk;
@@ -657,7 +658,7 @@ fn grants_have_a_bound_and_make_room_when_they_are_over() {
         let raw = Raw::connect(scene.host(), None).await;
         let (share, ..) = create(&raw).await;
         let most = limits::SHARE_GRANTS_MAX;
-        let too_many = Err(Refusal::limit("shareGrantsMax", most, most + 1));
+        let too_many = Err(Refusal::limit(Limit::ShareGrantsMax, most, most + 1));
         let mut first = None;
         for n in 0..most {
             let token = save(&share, "", if n < 2 { at(HOUR) } else { 0 }).await.unwrap();
@@ -672,7 +673,7 @@ fn grants_have_a_bound_and_make_room_when_they_are_over() {
         assert_eq!(save(&share, "", 0).await, too_many);
         assert_eq!(grants(&share).await.unwrap().len(), most);
         let (long, longest) = (limits::GRANT_LABEL_BYTES_MAX + 1, limits::GRANT_LABEL_BYTES_MAX);
-        let too_long = Err(Refusal::limit("grantLabelBytesMax", longest, long));
+        let too_long = Err(Refusal::limit(Limit::GrantLabelBytesMax, longest, long));
         assert_eq!(save(&share, &"x".repeat(long), 0).await, too_long);
         let control = save(&share, "two\nlines", 0).await;
         assert!(matches!(control, Err(Refusal::InvalidInput { .. })), "{control:?}");

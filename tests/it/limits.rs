@@ -3,6 +3,7 @@
 use async_tungstenite::tungstenite::Message;
 use capshare::share::error::Refusal;
 use capshare::share::limits;
+use capshare::share::limits::Limit;
 use capshare::share_capnp::{create_result, list_result, open_result, sync_result};
 use capshare::testing::{Scene, run};
 
@@ -13,7 +14,7 @@ use crate::support::raw::{Raw, callback, change, deaf, refusal_in, sync_request,
 
 fn limit(refusal: &Refusal) -> &str {
     match refusal {
-        Refusal::LimitExceeded { limit, .. } => limit,
+        Refusal::LimitExceeded { limit, .. } => limit.name(),
         other => panic!("{other:?}"),
     }
 }
@@ -82,7 +83,7 @@ fn what_is_past_a_limit_of_items_is_refused_by_its_name() {
         let many: Vec<_> = (0..=limits::SYNC_ITEMS_MAX).flat_map(|n| change(&n.to_string(), "")).collect();
         let response = sync_request(&share, &many).send().promise.await.unwrap();
         let refusal = refusal_in!(sync_result, response.get().unwrap().get_result().unwrap());
-        assert_eq!(refusal, Refusal::limit("syncItemsMax", limits::SYNC_ITEMS_MAX, limits::SYNC_ITEMS_MAX + 1));
+        assert_eq!(refusal, Refusal::limit(Limit::SyncItemsMax, limits::SYNC_ITEMS_MAX, limits::SYNC_ITEMS_MAX + 1));
 
         let mut request = raw.root.create_share_request();
         request.get().set_session_id(&*"x".repeat(limits::SESSION_ID_BYTES_MAX + 1));
@@ -119,7 +120,10 @@ fn too_much_at_once_is_refused_by_its_name_and_goes_on_when_there_is_room() {
         }
         let error = raw.root.probe_value_request().send().promise.await.err().unwrap();
         assert_eq!(error.kind, capnp::ErrorKind::Overloaded);
-        assert_eq!(capshare::contract::error::read_limit(&error.to_string()), Refusal::limit("callsInFlightMax", 8, 0));
+        assert_eq!(
+            capshare::contract::error::read_limit(&error.to_string()),
+            Refusal::limit(Limit::CallsInFlightMax, 8, 0)
+        );
         drop(calls);
         while raw.root.probe_value_request().send().promise.await.is_err() {}
 
@@ -138,7 +142,7 @@ fn too_much_at_once_is_refused_by_its_name_and_goes_on_when_there_is_room() {
             matches!(result.which().unwrap(), create_result::Which::Refused(_))
                 .then(|| refusal_in!(create_result, result))
         };
-        assert_eq!(held_out().await, Some(Refusal::limit("capabilitiesHeldMax", 4, 0)));
+        assert_eq!(held_out().await, Some(Refusal::limit(Limit::CapabilitiesHeldMax, 4, 0)));
         drop(shares.pop());
         while held_out().await.is_some() {
             tokio::task::yield_now().await;

@@ -11,6 +11,7 @@ use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::ProducerId;
 use capshare::share::item::{ItemKey, Payload};
+use capshare::share::limits::Limit;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
 
@@ -44,7 +45,7 @@ async fn create(hub: &Hub, session: &str, initial: Option<Batch>) -> Result<Crea
 #[track_caller]
 fn past<T: std::fmt::Debug>(answer: Result<T, Refusal>, name: &str, max: u64, got: u64, advice: &str) {
     let refusal = answer.unwrap_err();
-    assert_eq!(refusal, Refusal::LimitExceeded { limit: name.to_owned().into(), max, got });
+    assert_eq!(refusal, Refusal::LimitExceeded { limit: Limit::named(name.to_owned()), max, got });
     assert!(refusal.to_string().contains(advice), "{refusal}");
 }
 
@@ -166,7 +167,7 @@ fn an_account_syncs_no_more_bytes_in_a_day_than_its_quota_and_a_batch_sent_again
         let refused = used(hub).await.unwrap_err();
         assert!(
             matches!(&refused, Refusal::LimitExceeded { limit, max: 24_000, got: 33_980..34_000 }
-            if limit == "accountBytesPerDayMax"),
+            if *limit == Limit::AccountBytesPerDayMax),
             "{refused:?}"
         );
         assert!(refused.to_string().contains("come back in 10 h 0 min"), "{refused}");
@@ -214,7 +215,7 @@ fn who_leaves_before_the_answer_pays_for_what_was_committed_and_for_nothing_else
 fn past_a_day(answer: Result<impl std::fmt::Debug, Refusal>) {
     let refusal = answer.unwrap_err();
     assert!(
-        matches!(&refusal, Refusal::LimitExceeded { limit, .. } if limit == "accountBytesPerDayMax"),
+        matches!(&refusal, Refusal::LimitExceeded { limit, .. } if *limit == Limit::AccountBytesPerDayMax),
         "{refusal:?}"
     );
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use capshare::client::redact::{Redact, Redactor};
 use capshare::client::{ClientError, Items};
 use capshare::share::error::Refusal;
+use capshare::share::limits::Limit;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
 use proptest::prelude::*;
@@ -337,7 +338,7 @@ fn what_stands_in_for_a_secret_must_fit_too() {
         items.put_value("notes", &text).unwrap();
         let refused = share.queue(items).await.unwrap_err();
         assert!(
-            matches!(&refused, ClientError::Refused(Refusal::LimitExceeded { limit, .. }) if limit == "itemBytesMax"),
+            matches!(&refused, ClientError::Refused(Refusal::LimitExceeded { limit, .. }) if *limit == Limit::ItemBytesMax),
             "{refused}"
         );
     });

@@ -277,7 +277,7 @@ fn a_deleted_state_holds_nothing_and_takes_nothing() {
 #[test]
 fn a_share_that_is_full_refuses_whole_batches() {
     let limit = |outcome: Outcome| match outcome {
-        Outcome::Refused(capshare::share::error::Refusal::LimitExceeded { limit, .. }) => limit.into_owned(),
+        Outcome::Refused(capshare::share::error::Refusal::LimitExceeded { limit, .. }) => limit.name().to_owned(),
         other => panic!("{other:?}"),
     };
     let mut state = opened();

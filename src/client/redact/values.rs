@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::Payload;
-use crate::share::limits::Limits;
+use crate::share::limits::{Limit, Limits};
 
 /// Takes out of a value what must not leave the machine. Called by whoever queues, on their thread: it must not block.
 pub trait Redact: fmt::Debug + Send + Sync {
@@ -27,7 +27,7 @@ pub(crate) fn redacted(redaction: &Redaction, mut changes: Vec<Change>) -> Resul
         if let Some(masked) = change.value.as_ref().and_then(|value| redact.redact(value.as_str())) {
             // What stands in for a short secret is longer than it was.
             if masked.len() > most {
-                return Err(Refusal::limit("itemBytesMax", most, masked.len()).at(at));
+                return Err(Refusal::limit(Limit::ItemBytesMax, most, masked.len()).at(at));
             }
             change.value = Some(Payload::from_checked_json(&masked));
         }

@@ -10,7 +10,7 @@ use crate::client::error::{CallError, ClientError};
 use crate::client::handles::client::Client;
 use crate::contract::sync_data::check_json;
 use crate::share::error::Refusal;
-use crate::share::limits::{ID_BYTES_MAX, Limits};
+use crate::share::limits::{ID_BYTES_MAX, Limit, Limits};
 
 impl Client {
     /// Calls what the service around the host serves under this name of at most 256 bytes. `data` is anything whose `Display` is JSON, such as a
@@ -37,7 +37,7 @@ impl Client {
     ) -> Result<String, CallError> {
         let (name, data) = (name.to_owned(), data.to_string());
         if name.len() > ID_BYTES_MAX {
-            return Err(ClientError::from(Refusal::limit("idBytesMax", ID_BYTES_MAX, name.len())).into());
+            return Err(ClientError::from(Refusal::limit(Limit::IdBytesMax, ID_BYTES_MAX, name.len())).into());
         }
         check_json("call", &data, &Limits::default()).map_err(ClientError::Refused)?;
         let within_ms = u32::try_from(within.min(self.call_timeout()).as_millis()).unwrap_or(u32::MAX).max(1);

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::client::dial::DialError;
 use crate::client::error::Lost;
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 
 /// Characters of a proxy's own words, or of the address that it redirects to, that are kept.
 const WORDS_CHARS_MAX: usize = 200;
@@ -90,7 +91,7 @@ impl Facts {
             },
             "UpgradeFailed" => Refusal::UpgradeFailed { status, reason: self.reason.into() },
             "LimitExceeded" => Refusal::LimitExceeded {
-                limit: self.limit.into(),
+                limit: Limit::named(self.limit),
                 max: self.max,
                 got: self.got.as_u64().unwrap_or_default(),
             },

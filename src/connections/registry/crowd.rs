@@ -21,6 +21,7 @@ use crate::connections::close::CloseReason;
 use crate::connections::comer::Shown;
 use crate::connections::entry::Entry;
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 
 /// Of the places of a host, one in so many may be taken from others by connections that have yet to authenticate.
 const LATER_SHARE: usize = 10;
@@ -48,7 +49,7 @@ impl Registry {
             Shown::Nothing => None,
         };
         let goes = goes.and_then(|number| places.take(number, &CloseReason::DISPLACED));
-        let goes = goes.ok_or_else(|| Refusal::limit("connectionsMax", max, held + 1))?;
+        let goes = goes.ok_or_else(|| Refusal::limit(Limit::ConnectionsMax, max, held + 1))?;
         places.displaced.insert(goes.number);
         Ok(Some(goes))
     }

@@ -3,9 +3,9 @@
 use axum::http::request::Parts;
 
 use crate::access::{Credential, Principal, Scopes};
-use crate::http::opencode::RATE_LIMIT;
 use crate::http::upgrade::{Doors, address, check_query, token, way};
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
 
 /// What `/api/share` answers on a host that needs a credential: OpenCode sends none there.
 const NO_CREDENTIAL: &str = "this host needs a credential, and OpenCode sends none to enterprise.url: start the host with \
@@ -39,7 +39,7 @@ pub(super) fn not_too_often(doors: &Doors, request: &Parts) -> Result<(), Refusa
         && doors.opencode.requests.check_key(&address.into()).is_err()
     {
         let max = doors.opencode_settings().requests_per_minute.get() as usize;
-        return Err(Refusal::limit(RATE_LIMIT, max, max + 1));
+        return Err(Refusal::limit(Limit::ApiRequestsPerMinute, max, max + 1));
     }
     check_query(request.uri.query().unwrap_or_default())
 }

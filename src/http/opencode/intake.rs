@@ -34,7 +34,7 @@ use crate::share::change::{Batch, Change};
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::item::{ItemKey, ItemKind};
-use crate::share::limits::{Limits, SHARE_ITEMS_MAX};
+use crate::share::limits::{Limit, Limits, SHARE_ITEMS_MAX};
 use crate::share::secret::Secret;
 use crate::share::view::Synced;
 
@@ -189,7 +189,9 @@ fn read(received: &Received, limits: &Limits) -> Result<Request, Stopped> {
     }
     let Sync { secret, data } = parse("{secret, data}", received.text()?)?;
     let items = match data.count {
-        count if count > REQUEST_ITEMS_MAX => Err(Refusal::limit("requestItemsMax", REQUEST_ITEMS_MAX, count).into()),
+        count if count > REQUEST_ITEMS_MAX => {
+            Err(Refusal::limit(Limit::RequestItemsMax, REQUEST_ITEMS_MAX, count).into())
+        }
         _ => Items::read(&data.entries, limits),
     };
     Ok(Request { secret: Secret::from(secret.as_ref()), items })

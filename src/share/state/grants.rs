@@ -6,7 +6,7 @@ use super::State;
 use crate::share::error::Refusal;
 use crate::share::grant::Grant;
 use crate::share::id::GrantId;
-use crate::share::limits::SHARE_GRANTS_MAX;
+use crate::share::limits::{Limit, SHARE_GRANTS_MAX};
 
 /// The grants in the order in which they were made, so that each stands behind its parent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,7 +40,7 @@ impl Grants {
             return Err(no_grant(parent));
         }
         if self.0.len() == SHARE_GRANTS_MAX {
-            return Err(Refusal::limit("shareGrantsMax", SHARE_GRANTS_MAX, SHARE_GRANTS_MAX + 1));
+            return Err(Refusal::limit(Limit::ShareGrantsMax, SHARE_GRANTS_MAX, SHARE_GRANTS_MAX + 1));
         }
         self.0.push(grant.clone());
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, Payload};
-use crate::share::limits::{REMOVED_BYTES_MAX, SHARE_BYTES_MAX, SHARE_ITEMS_MAX};
+use crate::share::limits::{Limit, REMOVED_BYTES_MAX, SHARE_BYTES_MAX, SHARE_ITEMS_MAX};
 use crate::share::view::{Changed, Revision};
 
 /// The items, in order of first arrival and by key.
@@ -115,10 +115,10 @@ impl Items {
             }
         }
         if item_count > SHARE_ITEMS_MAX {
-            return Err(Refusal::limit("shareItemsMax", SHARE_ITEMS_MAX, item_count));
+            return Err(Refusal::limit(Limit::ShareItemsMax, SHARE_ITEMS_MAX, item_count));
         }
         if byte_count > SHARE_BYTES_MAX {
-            return Err(Refusal::limit("shareBytesMax", SHARE_BYTES_MAX, byte_count));
+            return Err(Refusal::limit(Limit::ShareBytesMax, SHARE_BYTES_MAX, byte_count));
         }
         Ok(())
     }

@@ -111,12 +111,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
             let frame = ready!(frame);
             self.last_heard = Instant::now();
             match frame {
-                Some(Ok(Message::Binary(payload))) => {
-                    match self.framing.follow(&payload) {
-                        Ok(()) => self.inbox = payload,
-                        Err(got) => self.end_as(PipeEnd::TooLarge { got, max: self.options.message_bytes_max as u64 }),
-                    }
-                }
+                Some(Ok(Message::Binary(payload))) => match self.framing.follow(&payload) {
+                    Ok(()) => self.inbox = payload,
+                    Err(got) => self.end_as(PipeEnd::TooLarge { got, max: self.options.message_bytes_max as u64 }),
+                },
                 Some(Ok(Message::Text(_))) => self.end_as(PipeEnd::TextFrame),
                 // The socket has put its pong in the queue, and sends it when it is polled next.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}

@@ -7,6 +7,7 @@ use capshare::Client;
 use capshare::client::{Builder, ClientError, Items, Share};
 use capshare::share::change::Batch;
 use capshare::share::error::Refusal;
+use capshare::share::limits::Limit;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
 
@@ -195,7 +196,7 @@ async fn more_than_one_message_holds_goes_in_several_syncs() {
         }
         assert!(matches!(
             share.sync(big.clone()).await,
-            Err(ClientError::Refused(Refusal::LimitExceeded { limit, .. })) if limit == "messageBytesMax"
+            Err(ClientError::Refused(Refusal::LimitExceeded { limit, .. })) if limit == Limit::MessageBytesMax
         ));
         share.queue(big).await.unwrap();
         share.flush().await.unwrap();
@@ -220,7 +221,7 @@ async fn an_item_that_is_too_large_or_none_is_refused_before_it_is_sent() {
         let large = format!("\"{}\"", "x".repeat(4 << 20));
         assert!(matches!(
             items.put("note", &large),
-            Err(Refusal::LimitExceeded { limit, max: 4_128_768, got }) if limit == "itemBytesMax" && got == large.len() as u64
+            Err(Refusal::LimitExceeded { limit, max: 4_128_768, got }) if limit == Limit::ItemBytesMax && got == large.len() as u64
         ));
         items.put("note", "1").unwrap();
         assert!(matches!(items.put("message", "{}"), Err(Refusal::InvalidInput { index: 1, .. })));

@@ -12,7 +12,7 @@ use capshare::connections::outlet::PushError;
 use capshare::connections::push::{Action, PushOptions};
 use capshare::host::Host;
 use capshare::share::error::Refusal;
-use capshare::share::limits::{ID_BYTES_MAX, ITEM_BYTES_MAX, MESSAGE_BYTES_MAX, PUSH_BYTES_MAX};
+use capshare::share::limits::{ID_BYTES_MAX, ITEM_BYTES_MAX, Limit, MESSAGE_BYTES_MAX, PUSH_BYTES_MAX};
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
 use tokio::task::spawn_local;
@@ -65,7 +65,7 @@ async fn until_in_flight(host: &Host, calls: i64) {
 
 fn limit(error: &ClientError) -> Option<(&str, u64)> {
     match error {
-        ClientError::Refused(Refusal::LimitExceeded { limit, max, got }) if got > max => Some((limit.as_ref(), *max)),
+        ClientError::Refused(Refusal::LimitExceeded { limit, max, got }) if got > max => Some((limit.name(), *max)),
         _ => None,
     }
 }
@@ -133,7 +133,7 @@ fn a_batch_that_may_be_applied_is_not_sent_under_new_stamps_to_a_host_that_takes
         let ClientError::Disconnected { cause: Lost::Refused(Refusal::LimitExceeded { limit, .. }) } = &failed else {
             panic!("{failed:?}")
         };
-        assert_eq!(limit, "messageBytesMax");
+        assert_eq!(*limit, Limit::MessageBytesMax);
         // The first host had it all the while, and has all of it in the end, once.
         let (mut watch, mut replica) = (one.client().watch(share.id(), 0), Replica::new());
         while replica.is_empty() {

@@ -7,6 +7,7 @@ use async_tungstenite::tungstenite::handshake::server::{Request, Response};
 use capshare::Client;
 use capshare::client::{ClientError, Closed, ConnectionState};
 use capshare::share::error::Refusal;
+use capshare::share::limits::Limit;
 use capshare::wire::vat;
 use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -234,7 +235,7 @@ async fn an_http_answer_instead_of_an_upgrade_is_a_typed_refusal_and_final_where
             ),
             (
                 r#"429 Too Many Requests#{"error":{"code":"LimitExceeded","message":"no","limit":"upgradesPerMinute","max":3,"got":4}}"#,
-                Refusal::LimitExceeded { limit: "upgradesPerMinute".into(), max: 3, got: 4 },
+                Refusal::LimitExceeded { limit: Limit::UpgradesPerMinute, max: 3, got: 4 },
             ),
         ];
         for (answer, refusal) in passing {

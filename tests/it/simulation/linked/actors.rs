@@ -6,6 +6,7 @@ use capshare::client::{CallError, ClientError, Closed, Items, Lost, Replica, Sha
 use capshare::connections::outlet::PushError;
 use capshare::connections::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
+use capshare::share::limits::Limit;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ fn may_be_told(error: &ClientError) -> bool {
 
 /// Whether this is the refusal of a batch for its size, of which nothing was applied.
 fn is_too_large(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused(Refusal::LimitExceeded { limit, .. }) if limit == "messageBytesMax")
+    matches!(error, ClientError::Refused(Refusal::LimitExceeded { limit, .. }) if *limit == Limit::MessageBytesMax)
 }
 
 /// Whether this says that a batch is too large for the host of the hour, and may be applied all the same.
