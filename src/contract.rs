@@ -1,8 +1,9 @@
-//! The contract between domain and wire: names, and the maps both ways.
+//! The contract: its names, and the maps between the domain's types and Cap'n Proto.
 //!
-//! Both sides use it: what one side writes, the other reads with the code beside it. [`sync_data`] is the edge at which
-//! JSON texts are checked and their keys read, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`grants`] does the same for saved capabilities, [`visibility`] for who may see a share, [`push`] for pushes; [`error`] is the one map of refusals and faults.
+//! Host and client both use it: what one writes, the other reads with the code beside it. [`sync_data`] checks the JSON texts
+//! of items and reads their keys, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
+//! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`admin`] what administrators see and
+//! ask; [`error`] is the one map of refusals and faults.
 
 pub mod admin;
 pub mod convert;
@@ -12,20 +13,20 @@ pub mod push;
 pub mod sync_data;
 pub mod visibility;
 
-/// The contract's version, which `hello` compares.
+/// The contract's version, which host and client compare in `hello`.
 pub const CONTRACT_VERSION: u32 = crate::share_capnp::CONTRACT_VERSION;
 
 /// The WebSocket subprotocol that names the contract and its version: a client offers it, the host picks it, and a host
 /// that does not speak what a client offers refuses the upgrade.
 pub const SUBPROTOCOL: &str = "capshare.1";
 
-/// What every version's subprotocol begins with.
+/// What the subprotocol of every version begins with.
 pub const SUBPROTOCOL_PREFIX: &str = "capshare.";
 
-/// The path of the RPC door.
+/// The path of the RPC door on a host.
 pub const RPC_PATH: &str = "/rpc/share";
 
-/// How a host and its client name themselves.
+/// The name and version by which a host and its client call themselves, such as `capshare/0.1.0`.
 pub const AGENT: &str = concat!("capshare/", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! The ground floor: what a share is, and how it changes.
+//! What a share is, and how it changes.
 //!
 //! A share is a [`State`](state::State): items under keys, folded from the entries of a log in the order in which they
 //! came. Everything here is pure. It knows no async, clock, randomness, JSON library, Cap'n Proto or object store, so that
-//! each rule can be read, tested and simulated by itself: whoever holds the same entries holds the same state.
+//! each rule can be read, tested and simulated by itself: hosts that hold the same entries hold the same state.
 //!
-//! Ids, secrets and keys are types whose only constructor is parsing; what cannot be parsed never gets in.
+//! Ids, secrets and keys are types whose only constructor is parsing; a text that is invalid never becomes one.
 
 pub mod admin;
 pub mod change;

@@ -1,4 +1,4 @@
-//! Administration to the wire and back: connections, which of them to close, which shares, and what a host counts.
+//! Administration: from the domain's types to Cap'n Proto and back.
 
 use std::time::Duration;
 
@@ -28,8 +28,7 @@ pub fn write_which(which: &CloseWhich, mut to: close_which::Builder<'_>) {
 /// Reads which connections to close.
 ///
 /// # Errors
-/// An empty name, which would be nobody's or everybody's, a way to choose that this version does not know, or a malformed
-/// message.
+/// The name is empty, this version does not know the kind of choice, or the message is malformed.
 pub fn read_which(from: close_which::Reader<'_>) -> Result<CloseWhich, ReadError> {
     let which = match from.which() {
         Ok(close_which::Which::Account(name)) => CloseWhich::Account(text(name?)?),
@@ -37,17 +36,17 @@ pub fn read_which(from: close_which::Reader<'_>) -> Result<CloseWhich, ReadError
         Ok(close_which::Which::Token(id)) => CloseWhich::Token(text(id?)?),
         Ok(close_which::Which::Connection(id)) => CloseWhich::Connection(text(id?)?),
         Err(capnp::NotInSchema(_)) => {
-            let reason = "connections chosen in a way that this version does not know: use account, session, token or connection";
+            let reason = "invalid choice of connections: this version knows account, session, token and connection";
             return Err(Refusal::invalid(0, reason).into());
         }
     };
     if which.parts().1.is_empty() {
-        return Err(Refusal::invalid(0, "an empty name: say which connections to close").into());
+        return Err(Refusal::invalid(0, "invalid choice of connections: the name must not be empty").into());
     }
     Ok(which)
 }
 
-/// Writes whom a broadcast goes to.
+/// Writes which connections a broadcast goes to.
 pub fn write_filter(filter: &BroadcastFilter, mut to: broadcast_filter::Builder<'_>) {
     let said = |name: &Option<String>| name.clone().unwrap_or_default();
     to.set_account(said(&filter.account));
@@ -55,10 +54,10 @@ pub fn write_filter(filter: &BroadcastFilter, mut to: broadcast_filter::Builder<
     to.set_state(said(&filter.state));
 }
 
-/// Reads whom a broadcast goes to.
+/// Reads which connections a broadcast goes to.
 ///
 /// # Errors
-/// A malformed message.
+/// The message is malformed.
 pub fn read_filter(from: broadcast_filter::Reader<'_>) -> Result<BroadcastFilter, ReadError> {
     let said = |name: String| (!name.is_empty()).then_some(name);
     Ok(BroadcastFilter {
@@ -79,7 +78,7 @@ pub fn write_share_filter(filter: &ShareFilter, mut to: share_filter::Builder<'_
 /// Reads which shares an administrator looks for.
 ///
 /// # Errors
-/// A name that no account can have, or a malformed message.
+/// The account's name is invalid, or the message is malformed.
 pub fn read_share_filter(from: share_filter::Reader<'_>) -> Result<ShareFilter, ReadError> {
     let account = text(from.get_account()?)?;
     let account = if account.is_empty() { None } else { Some(account.parse().map_err(Refusal::from)?) };
@@ -92,7 +91,7 @@ pub fn read_share_filter(from: share_filter::Reader<'_>) -> Result<ShareFilter, 
     })
 }
 
-/// Writes what erasing an account came to.
+/// Writes the result of erasing shares of an account.
 pub fn write_erased(result: &Result<Erased, Refusal>, mut to: erase_result::Builder<'_>) {
     match result {
         Ok(erased) => {
@@ -108,10 +107,10 @@ pub fn write_erased(result: &Result<Erased, Refusal>, mut to: erase_result::Buil
     }
 }
 
-/// Reads what erasing an account came to.
+/// Reads the result of erasing shares of an account.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_erased(from: erase_result::Reader<'_>) -> Result<Erased, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         erase_result::Which::Erased(facts) => {
@@ -126,7 +125,7 @@ pub fn read_erased(from: erase_result::Reader<'_>) -> Result<Erased, ReadError> 
     }
 }
 
-/// Writes how many.
+/// Writes the result of a call that counts.
 pub fn write_count(result: &Result<usize, Refusal>, mut to: count_result::Builder<'_>) {
     match result {
         Ok(count) => to.set_count(*count as u64),
@@ -134,10 +133,10 @@ pub fn write_count(result: &Result<usize, Refusal>, mut to: count_result::Builde
     }
 }
 
-/// Reads how many.
+/// Reads the result of a call that counts.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_count(from: count_result::Reader<'_>) -> Result<u64, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         count_result::Which::Count(count) => Ok(count),
@@ -145,7 +144,7 @@ pub fn read_count(from: count_result::Reader<'_>) -> Result<u64, ReadError> {
     }
 }
 
-/// Writes a page of connections.
+/// Writes a page of a listing of connections.
 pub fn write_connections(result: &Result<ConnectionPage, Refusal>, to: connections_result::Builder<'_>) {
     let mut to = to;
     match result {
@@ -161,10 +160,10 @@ pub fn write_connections(result: &Result<ConnectionPage, Refusal>, to: connectio
     }
 }
 
-/// Reads a page of connections.
+/// Reads a page of a listing of connections.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_connections(from: connections_result::Reader<'_>) -> Result<ConnectionPage, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         connections_result::Which::Page(page) => {
@@ -210,7 +209,7 @@ fn read_connection(from: connection_info::Reader<'_>) -> Result<ConnectionInfo, 
     })
 }
 
-/// Writes what a host counts.
+/// Writes a host's counts.
 pub fn write_stats(result: &Result<HostStats, Refusal>, to: stats_result::Builder<'_>) {
     let mut to = to;
     match result {
@@ -234,10 +233,10 @@ pub fn write_stats(result: &Result<HostStats, Refusal>, to: stats_result::Builde
     }
 }
 
-/// Reads what a host counts.
+/// Reads a host's counts.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_stats(from: stats_result::Reader<'_>) -> Result<HostStats, ReadError> {
     let facts: host_stats::Reader<'_> = match from.which().map_err(capnp::Error::from)? {
         stats_result::Which::Stats(stats) => stats?,

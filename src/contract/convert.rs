@@ -1,7 +1,7 @@
-//! Items, batches and views, from the domain to Cap'n Proto and back.
+//! Items, batches and views: from the domain's types to Cap'n Proto and back.
 //!
-//! Reading what a peer sent gives [`ReadError`]: a refusal, if the values are not what they should be, or a fault, if the
-//! message itself is malformed. Each text is copied once, into the [`Payload`] that state, events and log then share.
+//! Reading what a peer sent fails with a [`ReadError`]: a refusal if a value is invalid, or a fault if the message itself is
+//! malformed. Each text is copied once, into the [`Payload`] that state, events and log then share.
 
 use capnp::{struct_list, text};
 
@@ -19,21 +19,21 @@ use crate::share_capnp::{
     sync_item, sync_result,
 };
 
-/// Why something could not be read.
+/// Why a message of a peer could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ReadError {
-    /// The values are not what they should be: answered as data.
+    /// A value in the message is invalid, or the message is a refusal. It is answered as data.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The message is malformed: answered as an exception.
+    /// The message is malformed. It is answered as an exception.
     #[error(transparent)]
     Fault(#[from] capnp::Error),
 }
 
-/// Reads a batch: items, and the stamp if there is one.
+/// Reads a batch: its items, and its stamp if it has one.
 ///
 /// # Errors
-/// Too many items, or an item or a stamp that is not one; the refusal says which.
+/// There are too many items, or an item or the stamp is invalid; the refusal says which.
 pub fn read_batch(
     items: struct_list::Reader<'_, sync_item::Owned>,
     stamp: batch_stamp::Reader<'_>,
@@ -53,9 +53,6 @@ pub fn read_batch(
 }
 
 /// Writes a batch's items.
-///
-/// # Errors
-/// Never in practice: the keys were parsed.
 pub fn write_items(changes: &[Change], mut to: struct_list::Builder<'_, sync_item::Owned>) {
     for (at, change) in (0..).zip(changes) {
         write_sync_item(&change.key, change.value.as_ref(), to.reborrow().get(at));
@@ -69,7 +66,7 @@ pub fn write_stamp(stamp: &Stamp, mut to: batch_stamp::Builder<'_>) {
     to.set_sequence(stamp.sequence);
 }
 
-/// Writes what a sync came to.
+/// Writes the result of a sync.
 pub fn write_synced(result: &Result<Synced, Refusal>, mut to: sync_result::Builder<'_>) {
     match result {
         Ok(synced) => {
@@ -82,10 +79,10 @@ pub fn write_synced(result: &Result<Synced, Refusal>, mut to: sync_result::Build
     }
 }
 
-/// Reads what a sync came to.
+/// Reads the result of a sync.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_synced(from: sync_result::Reader<'_>) -> Result<Synced, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         sync_result::Which::Synced(facts) => Ok(Synced {
@@ -97,7 +94,7 @@ pub fn read_synced(from: sync_result::Reader<'_>) -> Result<Synced, ReadError> {
     }
 }
 
-/// Writes a share's facts.
+/// Writes what is known about a share.
 pub fn write_info(info: &ShareInfo, mut to: share_info::Builder<'_>) {
     to.set_id(info.id.as_str());
     to.set_session_id(info.session.as_str());
@@ -112,7 +109,7 @@ pub fn write_info(info: &ShareInfo, mut to: share_info::Builder<'_>) {
     to.set_visibility(write_visibility(Some(info.visibility)));
 }
 
-/// Writes what opening a share came to.
+/// Writes the result of opening a share.
 pub fn write_opened(result: &Result<ShareInfo, Refusal>, mut to: open_result::Builder<'_>) {
     match result {
         Ok(info) => write_info(info, to.reborrow().init_info()),
@@ -120,10 +117,10 @@ pub fn write_opened(result: &Result<ShareInfo, Refusal>, mut to: open_result::Bu
     }
 }
 
-/// Reads what opening a share came to.
+/// Reads the result of opening a share.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_opened(from: open_result::Reader<'_>) -> Result<ShareInfo, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         open_result::Which::Info(info) => read_info(info?),
@@ -147,7 +144,7 @@ fn read_info(from: share_info::Reader<'_>) -> Result<ShareInfo, ReadError> {
     })
 }
 
-/// Writes what setting an expiry came to.
+/// Writes the result of setting an expiry.
 pub fn write_expiry(result: &Result<Option<Timestamp>, Refusal>, mut to: expiry_result::Builder<'_>) {
     match result {
         Ok(expires_at) => to.set_expires_at(never_is_0(*expires_at)),
@@ -155,10 +152,10 @@ pub fn write_expiry(result: &Result<Option<Timestamp>, Refusal>, mut to: expiry_
     }
 }
 
-/// Reads what setting an expiry came to.
+/// Reads the result of setting an expiry.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_expiry(from: expiry_result::Reader<'_>) -> Result<Option<Timestamp>, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         expiry_result::Which::ExpiresAt(at) => Ok(some_unless_0(at)),
@@ -184,7 +181,7 @@ pub fn write_listing(listing: &ShareListing, mut to: share_listing::Builder<'_>)
 /// Reads one line of a listing.
 ///
 /// # Errors
-/// A malformed message, or names that are none.
+/// The message is malformed, or a name in it is invalid.
 pub fn read_listing(from: share_listing::Reader<'_>) -> Result<ShareListing, ReadError> {
     Ok(ShareListing {
         id: name(from.get_id()?)?,
@@ -210,12 +207,12 @@ pub fn write_damaged(damaged: &DamagedListing, mut to: damaged_listing::Builder<
 /// Reads a session whose claim is damaged.
 ///
 /// # Errors
-/// A malformed message, or names that are none.
+/// The message is malformed, or a name in it is invalid.
 pub fn read_damaged(from: damaged_listing::Reader<'_>) -> Result<DamagedListing, ReadError> {
     Ok(DamagedListing { account: name(from.get_account()?)?, session: name(from.get_session_id()?)? })
 }
 
-/// A time of a listing, where 0 says that there is none.
+/// A time in a listing, where 0 means that there is none.
 fn known(at: i64) -> Option<Timestamp> {
     (at != 0).then_some(Timestamp(at))
 }
@@ -233,7 +230,7 @@ pub fn write_step(step: &Step, mut to: event::Builder<'_>) {
 /// Reads a step that an observer got.
 ///
 /// # Errors
-/// A malformed message, or an item that is none.
+/// The message is malformed, or an item in it is invalid.
 pub fn read_step(from: event::Reader<'_>) -> Result<Step, ReadError> {
     Ok(Step {
         base: from.get_base(),
@@ -258,7 +255,7 @@ pub fn write_chunk(chunk: &Chunk, to: read_result::Builder<'_>) {
 /// Reads a chunk of a read.
 ///
 /// # Errors
-/// A refusal, a malformed message, or an item that is none.
+/// The result is a refusal, the message is malformed, or an item in it is invalid.
 pub fn read_chunk(from: read_result::Reader<'_>) -> Result<Chunk, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         read_result::Which::Chunk(chunk) => Ok(Chunk {
@@ -274,7 +271,7 @@ pub fn read_chunk(from: read_result::Reader<'_>) -> Result<Chunk, ReadError> {
 
 fn read_sync_item(item: sync_item::Reader<'_>, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), ReadError> {
     let Ok(which) = item.which() else {
-        return Err(Refusal::invalid(0, "an item of a kind that this version does not know: send it as other").into());
+        return Err(Refusal::invalid(0, "invalid item: this version does not know its kind; send it as other").into());
     };
     let (kind, json) = match which {
         sync_item::Which::Session(json) => ("session", json?),
@@ -288,7 +285,7 @@ fn read_sync_item(item: sync_item::Reader<'_>, limits: &Limits, changes: &mut Ve
         }
         sync_item::Which::Other(other) => {
             let kind = utf8(other.get_type()?)?;
-            // A type of our own, such as "remove", would be read as one.
+            // Otherwise one of the named types, such as "remove", would be read as that.
             ItemKey::other(kind, None)?;
             (kind, other.get_data()?)
         }
@@ -341,7 +338,7 @@ fn read_changes(from: struct_list::Reader<'_, change::Owned>) -> Result<Vec<Chan
         .collect()
 }
 
-/// The text of an item that the host sent: it checked it when it came.
+/// The JSON text of an item that the host sent, which was checked when the host got it.
 fn value_text(item: sync_item::Reader<'_>) -> Result<text::Reader<'_>, capnp::Error> {
     match item.which()? {
         sync_item::Which::Session(json)
@@ -378,7 +375,7 @@ pub(super) fn name<T: std::str::FromStr<Err = crate::share::id::BadName>>(
 }
 
 pub(super) fn utf8(text: text::Reader<'_>) -> Result<&str, Refusal> {
-    text.to_str().map_err(|_| Refusal::invalid(0, "a text that is not UTF-8"))
+    text.to_str().map_err(|_| Refusal::invalid(0, "invalid text: it must be UTF-8"))
 }
 
 pub(super) fn len<T>(list: &[T]) -> u32 {

@@ -1,4 +1,4 @@
-//! The one map of refusals and faults to the Cap'n Proto wire and back, exhaustive both ways.
+//! Refusals and faults: to Cap'n Proto and back. This is the only map of them, and it is exhaustive both ways.
 //!
 //! Refusals travel in result unions. Faults travel as exceptions, of which Cap'n Proto has four kinds and a reason text.
 
@@ -114,34 +114,34 @@ pub fn read_refusal(from: refusal::Reader<'_>) -> Result<Refusal, capnp::Error> 
     })
 }
 
-/// What a call came to when it came to no result: an exception of the peer, or a lost connection.
+/// Why a call has no result: the peer threw an exception, or the connection was lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The connection is gone. The call may or may not have been carried out.
+    /// The connection was lost. The call may or may not have been carried out.
     #[error("the connection was lost: {0}")]
     Disconnected(String),
-    /// A limit of the connection; the refusal names it.
+    /// The call is past a limit of the connection, which the refusal names.
     #[error(transparent)]
     Overloaded(Refusal),
-    /// A fault of the peer, or a call that breaks the contract. Do not repeat it.
+    /// The peer failed, or the call breaks the contract. Do not repeat it.
     #[error("the peer failed: {0}")]
     Failed(String),
-    /// The peer is older than this call.
-    #[error("the peer does not know this call: {0}")]
+    /// The peer does not know the call, because it is older.
+    #[error("the peer does not know this call, use a newer peer: {0}")]
     Unimplemented(String),
 }
 
 /// What capnp-rpc puts before the reason of an exception that a peer sent.
 const OF_PEER: &str = "remote exception: ";
 
-/// The reason of an exception in the words of the peer that sent it; `None`: it was not sent by a peer.
+/// The reason of an exception in the words of the peer that sent it; `None` if no peer sent it.
 #[must_use]
 pub fn peers_words(error: &capnp::Error) -> Option<&str> {
     error.extra.strip_prefix(OF_PEER)
 }
 
-/// An exception as the peer sent it, for whoever passes it on: each hop would put its own mark before the reason.
+/// An exception as the peer sent it, to pass it on: otherwise each hop would put its own mark before the reason.
 #[must_use]
 pub fn as_the_peer_said(error: capnp::Error) -> capnp::Error {
     match peers_words(&error).map(str::to_owned) {
@@ -150,7 +150,7 @@ pub fn as_the_peer_said(error: capnp::Error) -> capnp::Error {
     }
 }
 
-/// What an exception means.
+/// The fault that an exception stands for.
 #[must_use]
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -166,7 +166,7 @@ pub fn read_fault(error: &capnp::Error) -> Fault {
     }
 }
 
-/// Reads the limit out of a text such as `LimitExceeded callsInFlightMax max=512`, as exceptions and Close frames carry it.
+/// Reads the limit from a text such as `LimitExceeded callsInFlightMax max=512`, as exceptions and Close frames carry it.
 #[must_use]
 pub fn read_limit(text: &str) -> Refusal {
     let mut words = text.split("LimitExceeded ").nth(1).unwrap_or_default().split_whitespace();

@@ -1,4 +1,4 @@
-//! Grants, from the domain to Cap'n Proto and back.
+//! Grants: from the domain's types to Cap'n Proto and back.
 
 use crate::contract::convert::{ReadError, len, name, never_is_0, some_unless_0, utf8};
 use crate::contract::error::{read_refusal, write_refusal};
@@ -7,7 +7,7 @@ use crate::share::grant::{GrantInfo, GrantToken, Right};
 use crate::share::time::Timestamp;
 use crate::share_capnp::{Right as WireRight, grants_result, save_result};
 
-/// Writes what saving a capability came to.
+/// Writes the result of saving a capability.
 pub fn write_saved(result: &Result<GrantToken, Refusal>, mut to: save_result::Builder<'_>) {
     match result {
         Ok(token) => {
@@ -19,19 +19,19 @@ pub fn write_saved(result: &Result<GrantToken, Refusal>, mut to: save_result::Bu
     }
 }
 
-/// Reads what saving a capability came to.
+/// Reads the result of saving a capability.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_saved(from: save_result::Reader<'_>) -> Result<GrantToken, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         save_result::Which::Saved(facts) => GrantToken::parse(utf8(facts.get_token()?)?)
-            .ok_or_else(|| capnp::Error::failed("the host's token is none".into()).into()),
+            .ok_or_else(|| capnp::Error::failed("the host sent an invalid token of a grant".into()).into()),
         save_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
     }
 }
 
-/// Writes a share's grants.
+/// Writes the list of a share's grants.
 pub fn write_grants(result: &Result<Vec<GrantInfo>, Refusal>, mut to: grants_result::Builder<'_>) {
     match result {
         Ok(grants) => {
@@ -49,10 +49,10 @@ pub fn write_grants(result: &Result<Vec<GrantInfo>, Refusal>, mut to: grants_res
     }
 }
 
-/// Reads a share's grants.
+/// Reads the list of a share's grants.
 ///
 /// # Errors
-/// A refusal, or a malformed message.
+/// The result is a refusal, or the message is malformed.
 pub fn read_grants(from: grants_result::Reader<'_>) -> Result<Vec<GrantInfo>, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         grants_result::Which::Grants(grants) => grants?
@@ -85,7 +85,7 @@ fn right(right: Result<WireRight, capnp::NotInSchema>) -> Result<Right, ReadErro
         Ok(WireRight::Write) => Ok(Right::Write),
         Ok(WireRight::Read) => Ok(Right::Read),
         Err(capnp::NotInSchema(_)) => {
-            Err(Refusal::invalid(0, "a grant of a right that this version does not know").into())
+            Err(Refusal::invalid(0, "this version does not know the right of a grant: use a newer version").into())
         }
     }
 }

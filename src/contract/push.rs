@@ -1,4 +1,4 @@
-//! Pushes and their answers, from the domain to Cap'n Proto and back; what comes in is checked here.
+//! Pushes and their answers: from the domain's types to Cap'n Proto and back. What comes in is checked here.
 
 use crate::contract::convert::ReadError;
 use crate::contract::sync_data::check_json;
@@ -7,7 +7,7 @@ use crate::share::limits::Limits;
 use crate::share::push::{Action, Answer};
 use crate::share_capnp::{push_action, push_answer};
 
-/// Writes what a client is asked.
+/// Writes a push.
 pub fn write_action(action: &Action, mut to: push_action::Builder<'_>) {
     match action {
         Action::Ping(nonce) => to.set_ping(*nonce),
@@ -20,10 +20,10 @@ pub fn write_action(action: &Action, mut to: push_action::Builder<'_>) {
     }
 }
 
-/// Reads what a client is asked.
+/// Reads and checks a push.
 ///
 /// # Errors
-/// It is past a limit, its JSON is none, it is of a kind that this version does not know, or the message is malformed.
+/// The push is past a limit, its JSON text is invalid, this version does not know its kind, or the message is malformed.
 pub fn read_action(from: push_action::Reader<'_>) -> Result<Action, ReadError> {
     let action = match from.which() {
         Ok(push_action::Which::Ping(nonce)) => Action::Ping(nonce),
@@ -41,7 +41,7 @@ pub fn read_action(from: push_action::Reader<'_>) -> Result<Action, ReadError> {
     Ok(action)
 }
 
-/// Writes what a client answers.
+/// Writes the answer to a push.
 pub fn write_answer(answer: &Answer, mut to: push_answer::Builder<'_>) {
     match answer {
         Answer::Done => to.set_done(()),
@@ -50,10 +50,10 @@ pub fn write_answer(answer: &Answer, mut to: push_answer::Builder<'_>) {
     }
 }
 
-/// Reads what a client answers.
+/// Reads and checks the answer to a push.
 ///
 /// # Errors
-/// As [`read_action`].
+/// The answer is past a limit, its JSON text is invalid, this version does not know its kind, or the message is malformed.
 pub fn read_answer(from: push_answer::Reader<'_>) -> Result<Answer, ReadError> {
     let answer = match from.which() {
         Ok(push_answer::Which::Done(())) => Answer::Done,
@@ -69,7 +69,7 @@ pub fn read_answer(from: push_answer::Reader<'_>) -> Result<Answer, ReadError> {
 }
 
 fn unknown(what: &str) -> Refusal {
-    Refusal::invalid(0, format!("this version knows no {what} of this kind"))
+    Refusal::invalid(0, format!("this version does not know this kind of {what}: use a newer version"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The edge for items: where a JSON text is checked and its key read, in one pass, and never parsed again.
+//! Items from JSON: a text is checked and its key is read here, in one pass, and it is never parsed again.
 //!
-//! Called by whoever takes items in: the RPC door and the client's queue. Beyond it an item is a
-//! [`Change`]: a key and an opaque text. Also the map to and from `SyncData`, the JSON form `{"type": ..., "data": ...}`
+//! The doors and the client's queue read items by this module. Beyond it an item is a
+//! [`Change`]: a key and an opaque text. The module also maps items to and from `SyncData`, the JSON form `{"type": ..., "data": ...}`
 //! in which OpenCode and files of JSON lines write items.
 
 use std::borrow::Cow;
@@ -15,13 +15,13 @@ use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload, nesting};
 use crate::share::limits::{Limit, Limits};
 
-/// Reads one item of a type, named as in `SyncData`, and appends its change, or for an array of models its changes.
+/// Reads one item of the type `kind`, which is named as in `SyncData`, and appends its change; an array of models gives several.
 ///
 /// The types `session`, `message`, `part`, `session_diff` and `model` are read as the schema says; `remove` takes a key
-/// as a JSON text; any other goes to the other lane.
+/// as a JSON text; any other type becomes an item under `other/`.
 ///
 /// # Errors
-/// The text is no JSON, not of the shape that its type asks for, too long or too deeply nested.
+/// The text is not JSON, does not have the shape that its type asks for, or is too long or too deeply nested.
 pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Refusal> {
     check_size(json, limits)?;
     let put = |key, json| Change { key, value: Some(Payload::from_checked_json(json)) };
@@ -32,7 +32,7 @@ pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Chan
         }
         "session_diff" => {
             if !json.trim_start().starts_with('[') {
-                return Err(Refusal::invalid(0, "a session_diff is a JSON array"));
+                return Err(Refusal::invalid(0, "invalid session_diff: it must be a JSON array"));
             }
             parse::<IgnoredAny>(kind, json)?;
             changes.push(put(ItemKey::session_diff(), json));
@@ -66,16 +66,16 @@ pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Chan
 /// Reads one `SyncData` object, `{"type": ..., "data": ...}`, and appends its changes.
 ///
 /// # Errors
-/// As [`read_item`].
+/// The text is not such an object, or [`read_item`] refuses its data.
 pub fn read_sync_data(json: &str, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Refusal> {
     let (kind, data) = split_sync_data(json)?;
     read_item(&kind, data, limits, changes)
 }
 
-/// The type and the data of a `SyncData` object.
+/// The type of a `SyncData` object, and the JSON text of its data.
 ///
 /// # Errors
-/// The text is no JSON, or no object with the two.
+/// The text is not JSON, or not an object with these two members.
 pub fn split_sync_data(json: &str) -> Result<(Cow<'_, str>, &str), Refusal> {
     #[derive(Deserialize)]
     struct SyncData<'a> {
@@ -103,7 +103,7 @@ pub fn write_sync_data(change: &Change) -> String {
     }
 }
 
-/// The name of an item's type, as a JSON text.
+/// The name of an item's type, as a JSON string with its quotes.
 #[must_use]
 pub fn type_name(kind: &ItemKind) -> Cow<'static, str> {
     Cow::from(match kind {
@@ -116,7 +116,7 @@ pub fn type_name(kind: &ItemKind) -> Cow<'static, str> {
     })
 }
 
-/// The members of an item that the host reads.
+/// The members of an item that are read here.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -128,11 +128,11 @@ struct Head<'a> {
 }
 
 fn object<'a>(kind: &str, json: &'a str) -> Result<Head<'a>, Refusal> {
-    // Asked for by hand, because a struct may be read from an array as well.
+    // Serde would read a struct from an array as well.
     if json.trim_start().starts_with('{') {
         parse(kind, json)
     } else {
-        Err(Refusal::invalid(0, format!("a {kind} is a JSON object")))
+        Err(Refusal::invalid(0, format!("invalid {kind}: it must be a JSON object")))
     }
 }
 
@@ -141,7 +141,7 @@ fn model_key(json: &str) -> Result<ItemKey, Refusal> {
     ItemKey::model(&head.provider_id.unwrap_or_default(), &needed("model", "id", head.id)?)
 }
 
-/// The id of an item of the other lane: the member `id` of an object, if that is a text.
+/// The id of an item under `other/`: the member `id` if the item is an object and that is a string.
 fn other_id(json: &str) -> Result<Option<String>, Refusal> {
     #[derive(Deserialize)]
     struct Loose<'a> {
@@ -158,10 +158,10 @@ fn other_id(json: &str) -> Result<Option<String>, Refusal> {
 }
 
 fn needed<'a>(kind: &str, name: &str, value: Option<Cow<'a, str>>) -> Result<Cow<'a, str>, Refusal> {
-    value.ok_or_else(|| Refusal::invalid(0, format!("a {kind} needs the text member {name}")))
+    value.ok_or_else(|| Refusal::invalid(0, format!("invalid {kind}: it needs a member {name} that is a string")))
 }
 
-/// Reads a JSON text as a value of this type; `kind` is what it is to be, for people. Errors repeat nothing of the text.
+/// Reads a JSON text as a value of this type. Messages call it `kind`, and repeat nothing of the text.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result<T, Refusal> {
     serde_json::from_str(json).map_err(|error| {
         let at = (error.line(), error.column());
@@ -170,22 +170,24 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(kind: &str, json: &'a str) -> Result
             match error.classify() {
                 // Serde has no other sign of it. The member is one that is read here, so its name is ours.
                 serde_json::error::Category::Data if error.to_string().starts_with("duplicate field") => {
-                    format!("a {kind} with a member twice at {at:?}: leave one of them out")
+                    format!("invalid {kind}: it has a member twice at {at:?}; leave one of them out")
                 }
-                serde_json::error::Category::Data => format!("a {kind} with a member of the wrong type at {at:?}"),
-                serde_json::error::Category::Syntax => format!("a {kind} that is no JSON: an error at {at:?}"),
+                serde_json::error::Category::Data => format!("invalid {kind}: a member has the wrong type at {at:?}"),
+                serde_json::error::Category::Syntax => {
+                    format!("invalid {kind}: it is not JSON, with an error at {at:?}")
+                }
                 serde_json::error::Category::Eof | serde_json::error::Category::Io => {
-                    format!("a {kind} that is no JSON: it ends early")
+                    format!("invalid {kind}: it is not JSON, because it ends early")
                 }
             },
         )
     })
 }
 
-/// Passes what is JSON, within the limits of an item.
+/// Checks that a text is JSON within the limits of an item. Messages call it `what`.
 ///
 /// # Errors
-/// It is none, too long or too deeply nested.
+/// The text is not JSON, or is too long or too deeply nested.
 pub fn check_json(what: &str, json: &str, limits: &Limits) -> Result<(), Refusal> {
     check_size(json, limits)?;
     parse::<IgnoredAny>(what, json).map(|_| ())
@@ -202,7 +204,7 @@ fn check_size(json: &str, limits: &Limits) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A JSON text.
+/// A text as a JSON string.
 fn text(plain: &str) -> String {
     serde_json::Value::from(plain).to_string()
 }
@@ -270,7 +272,7 @@ mod tests {
         }
     }
 
-    /// What is wrong is said of a member that stands twice, whatever its type.
+    /// A member that stands twice is told as that, whatever its type.
     #[test]
     fn a_member_that_stands_twice_is_told_as_that() {
         let reason = |kind, json| match read(kind, json) {
@@ -278,9 +280,9 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let twice = reason("part", r#"{"id":"prt_1","messageID":"msg_1","id":"prt_2"}"#);
-        assert!(twice.starts_with("a part with a member twice at (1, "), "{twice}");
+        assert!(twice.starts_with("invalid part: it has a member twice at (1, "), "{twice}");
         let wrong = reason("part", r#"{"id":1,"messageID":"msg_1"}"#);
-        assert!(wrong.starts_with("a part with a member of the wrong type at (1, "), "{wrong}");
+        assert!(wrong.starts_with("invalid part: a member has the wrong type at (1, "), "{wrong}");
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl Caller {
     /// Waits until not more than a chunk is waiting to be written.
     pub(super) async fn room(&self) {
         if let Some(queue) = self.queue.get() {
-            queue.room(self.hub.settings().limits.chunk_bytes_max as u64).await;
+            queue.until_below(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
     }
 

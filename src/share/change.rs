@@ -1,4 +1,4 @@
-//! Changes: what a producer asks for, and the stamp that makes asking twice safe.
+//! Changes: what a producer asks for, and the stamp that makes it safe to send a batch twice.
 
 use crate::share::id::ProducerId;
 use crate::share::item::{ItemKey, Payload};
@@ -6,23 +6,24 @@ use crate::share::item::{ItemKey, Payload};
 /// One change to a share: an item's new value, or its removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which item.
+    /// The key of the item that changes.
     pub key: ItemKey,
-    /// Its value; `None` removes it.
+    /// The item's new value; `None` removes the item, and with a message its parts.
     pub value: Option<Payload>,
 }
 
 /// One sync: changes that are applied whole or not at all, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// Without one, a batch sent twice counts twice.
+    /// Tells this batch from every other, so that it is applied once though it is sent twice. Without a stamp a batch that is
+    /// sent twice is applied twice.
     pub stamp: Option<Stamp>,
-    /// The changes, in order; the last of a key wins.
+    /// The changes, in order; of several changes of one key the last one counts.
     pub changes: Vec<Change>,
 }
 
 impl Batch {
-    /// Bytes of its keys and texts.
+    /// Bytes of the batch's keys and JSON texts.
     #[must_use]
     pub fn byte_count(&self) -> usize {
         let size = |change: &Change| change.key.as_str().len() + change.value.as_ref().map_or(0, |v| v.as_str().len());
@@ -30,13 +31,14 @@ impl Batch {
     }
 }
 
-/// Who sent a batch, and the how-manieth it was.
+/// Who sent a batch, and the batch's number among those of that producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// The producer.
+    /// The producer that sent the batch.
     pub producer: ProducerId,
-    /// Raised by whoever takes over under the same id.
+    /// Number of this life of the producer: whoever takes over under a producer's id takes a higher one, and batches of a
+    /// lower one are refused from then on.
     pub epoch: u64,
-    /// 1, 2, 3, ... within an epoch, one at a time.
+    /// Number of the batch within its epoch, counted from 1. A producer sends one batch at a time.
     pub sequence: u64,
 }

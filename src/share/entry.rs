@@ -11,65 +11,65 @@ use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 
-/// One entry of a share's log.
+/// One entry of a share's log, with the time of the host that appended it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// The first entry: whose share of what this is.
+    /// Opens the share; the first entry of every log.
     Open {
-        /// When.
+        /// When the share was created.
         at: Timestamp,
-        /// Who owns it.
+        /// The account that owns the share.
         account: AccountId,
-        /// What it shares.
+        /// The session that is shared.
         session: SessionId,
-        /// The hash of its first secret.
+        /// The hash of the share's first secret.
         secret: SecretHash,
-        /// From when on it is gone; `None`: it stays until it is deleted.
+        /// When the share expires; `None` if it stays until it is deleted.
         expires_at: Option<Timestamp>,
     },
-    /// A further secret is valid.
+    /// Makes a further secret valid.
     Secret {
-        /// When.
+        /// When the secret was made.
         at: Timestamp,
-        /// Its hash.
+        /// The hash of the secret.
         secret: SecretHash,
     },
-    /// The share is gone from another time on than before.
+    /// Gives the share another expiry, or takes it away.
     Expiry {
-        /// When.
+        /// When the expiry was set.
         at: Timestamp,
-        /// From when on it is gone; `None`: it stays until it is deleted.
+        /// When the share expires; `None` if it stays until it is deleted.
         expires_at: Option<Timestamp>,
     },
-    /// Others may see the share than before.
+    /// Sets who may see the share.
     Visibility {
-        /// When.
+        /// When the visibility was set.
         at: Timestamp,
-        /// Who.
+        /// Who may see the share from here on.
         visibility: Visibility,
     },
-    /// A sync.
+    /// Applies a batch of changes.
     Sync {
-        /// When the host accepted it.
+        /// When the host accepted the batch.
         at: Timestamp,
-        /// What it asks for.
+        /// The batch of changes.
         batch: Batch,
     },
-    /// A capability was saved.
+    /// Makes a grant: a capability that was saved as a token.
     Grant {
-        /// As what. It says when.
+        /// The grant, with the time at which it was made.
         grant: Grant,
     },
-    /// A saved capability is good no more, nor any that was saved by way of it.
+    /// Revokes a grant, and all grants that were made by way of it.
     Revoke {
-        /// When.
+        /// When the grant was revoked.
         at: Timestamp,
-        /// Which.
+        /// The grant that is revoked.
         grant: GrantId,
     },
-    /// The last entry that counts: nothing after it has any effect.
+    /// Deletes the share. Nothing after this entry has any effect.
     Delete {
-        /// When.
+        /// When the share was deleted.
         at: Timestamp,
     },
 }

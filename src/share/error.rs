@@ -1,65 +1,65 @@
-//! Refusals: every expected "no", with its facts, told apart by type on both sides of the wire.
+//! Refusals: every answer "no" that is expected, with its facts, told apart by type on both ends of the wire.
 //!
 //! A refusal is data and travels in result unions (`contract::error` is its one map to the wire). What is not expected
-//! is a fault and travels as an exception; it has no place here.
+//! is a fault and travels as an exception; this module has none.
 
 use std::borrow::Cow;
 
 use crate::share::id::{BadName, ShareId};
 use crate::share::limits::Limit;
 
-/// Why the answer is no. Its `Display` is a sentence for people that says what to do; it holds no secret.
+/// Why a request was refused. Its `Display` is a sentence for people that says what to do; it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// No credential, a wrong one, or one without the right that this needs.
+    /// The request has no credential, a wrong one, or one without the right that the request needs.
     #[error("unauthorized: {reason}")]
     Unauthorized {
-        /// What was missing and what to do, never what was sent.
+        /// What was missing and what to do; never the credential that was sent.
         reason: Cow<'static, str>,
     },
 
-    /// There is no such share, or no longer.
+    /// There is no such share, or it was deleted or has expired.
     #[error("there is no share {id}: it was never created, was deleted, or has expired")]
     NotFound {
-        /// The id as it was asked for, which need not be an id.
+        /// The id in the request, which may be invalid.
         id: Cow<'static, str>,
     },
 
-    /// The share's secret is another.
+    /// The secret in the request is not one of the share's.
     #[error("wrong secret for share {id}: use the one that createShare returned")]
     InvalidSecret {
-        /// Whose secret it is not.
+        /// The share that the secret does not open.
         id: ShareId,
     },
 
-    /// A request came to a door that is not for it.
-    #[error("{route} is not the door for this request: use /rpc/share for RPC, /ws/ID for viewers")]
+    /// A request came to a door that serves another protocol.
+    #[error("{route} does not serve this request: use /rpc/share for RPC, /ws/ID for viewers")]
     RouteMismatch {
-        /// The path asked for.
+        /// The path of the request.
         route: Cow<'static, str>,
     },
 
     /// The peer speaks another protocol, or another version of this one.
     #[error("expected {expected}, got {got}: use a client of the host's version, on the door for its protocol")]
     ProtocolMismatch {
-        /// What is spoken here, such as `capshare.1`.
+        /// The protocol that the host speaks, such as `capshare.1`.
         expected: Cow<'static, str>,
-        /// What came.
+        /// The protocol that the peer offered.
         got: Cow<'static, str>,
     },
 
-    /// The bucket did not carry out an operation. Nothing of a failed create or delete is visible; a failed sync may turn
-    /// out to have been applied, so send it again with its stamp.
+    /// The bucket did not carry out an operation. A failed create or delete changed nothing that can be seen; a failed sync
+    /// may have been applied all the same, so send it again with its stamp.
     #[error("the store could not {operation}: {trouble}")]
     StorageFailure {
-        /// Which.
+        /// The operation that failed.
         operation: StoreOperation,
-        /// Why, and with that whether trying again helps.
+        /// What is wrong, which says whether trying again helps.
         trouble: StorageTrouble,
     },
 
-    /// The host did not take an HTTP request for what it was to be: a WebSocket upgrade, or a web page's of an origin that may
+    /// The host did not accept an HTTP request as a WebSocket upgrade, or it came from a web page of an origin that may not
     /// connect.
     #[error("{reason}")]
     UpgradeFailed {
@@ -69,56 +69,56 @@ pub enum Refusal {
         reason: Cow<'static, str>,
     },
 
-    /// Past a limit of [`limits`](crate::share::limits).
+    /// The request is past one of the contract's or the host's [limits](crate::share::limits).
     #[error("past the limit {limit} of {max}{}{}", got_text(*got), advice(limit, *max, *got))]
     LimitExceeded {
         /// Which limit.
         limit: Limit,
-        /// Its value.
+        /// The limit's value.
         max: u64,
-        /// How many there were; 0 when they were not counted to the end.
+        /// How much the request asked for; 0 if that was not counted to the end.
         got: u64,
     },
 
-    /// An argument has the wrong shape.
+    /// An argument of the request is invalid.
     #[error("item {index}: {reason}")]
     InvalidInput {
-        /// Which item of the list; 0 for anything that is not a list.
+        /// The place of the invalid item in its list, counted from 0; 0 for an argument that is not a list.
         index: usize,
-        /// What is wrong with it and what is right.
+        /// What is wrong, and what would be right.
         reason: Cow<'static, str>,
     },
 
     /// Another producer has taken over under this producer's id.
-    #[error("another producer has taken over with epoch {epoch}: stop, or take over with a higher one")]
+    #[error("another producer has taken over with epoch {epoch}: stop, or take over with a higher epoch")]
     StaleProducer {
-        /// The epoch in force.
+        /// The epoch of the producer that has taken over.
         epoch: u64,
     },
 
-    /// A part of the contract that this host does not serve yet.
-    #[error("this host does not serve {feature} yet")]
+    /// The request needs a part of the contract that this host does not serve.
+    #[error("this host does not serve {feature} yet: use a newer host")]
     NotYet {
-        /// Which.
+        /// The part of the contract.
         feature: Cow<'static, str>,
     },
 
-    /// The host is going away, or has no room.
-    #[error("the host is not available: come back in {retry_after_ms} ms")]
+    /// The host is shutting down, or is full.
+    #[error("the host is not available: try again in {retry_after_ms} ms")]
     Unavailable {
-        /// When to come back.
+        /// Milliseconds after which to try again.
         retry_after_ms: u32,
     },
 
-    /// A reason that this version of the contract has no name for.
+    /// The host gave a reason that this version of the contract does not know.
     #[error("{message}")]
     Unspecified {
-        /// The host's sentence.
+        /// The host's message.
         message: Cow<'static, str>,
     },
 }
 
-/// What the bucket was asked to do.
+/// What a host asked its bucket to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreOperation {
     /// Create a share.
@@ -134,10 +134,10 @@ pub enum StoreOperation {
 }
 
 impl StoreOperation {
-    /// Every operation.
+    /// All operations.
     pub const ALL: [Self; 5] = [Self::Create, Self::Sync, Self::Delete, Self::Read, Self::List];
 
-    /// Its name on the wire.
+    /// The operation's name on the wires.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -159,21 +159,21 @@ impl std::fmt::Display for StoreOperation {
 /// Why the bucket did not do what it was asked. Its `Display` says what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StorageTrouble {
-    /// It did not answer, or cannot do it just now. The same call may succeed later.
+    /// The bucket did not answer, or cannot do it now. The request may succeed later.
     Passing,
-    /// What is stored cannot be read: an object is missing, empty or torn. It stays so until it is restored, and the share was
-    /// not deleted.
+    /// What is stored cannot be read: an object is missing, empty or cut off. Until somebody restores it, the request fails
+    /// again. The share was not deleted.
     Damaged,
-    /// The bucket has stopped honouring conditional writes, without which hosts overwrite each other's, so this host writes
-    /// nothing until the bucket honours them again. The same call may succeed later, or at another host.
+    /// The bucket has stopped honouring conditional writes, without which hosts overwrite each other's objects. The host writes
+    /// nothing until the bucket honours them again. The request may succeed later, or on another host.
     Unconditional,
 }
 
 impl StorageTrouble {
-    /// Every trouble.
+    /// All kinds of trouble.
     pub const ALL: [Self; 3] = [Self::Passing, Self::Damaged, Self::Unconditional];
 
-    /// Its name on the wires.
+    /// The trouble's name on the wires.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -183,7 +183,7 @@ impl StorageTrouble {
         }
     }
 
-    /// Whether the same call may succeed later with nobody restoring anything.
+    /// Whether the request may succeed later though nobody restores anything.
     #[must_use]
     pub fn is_transient(self) -> bool {
         match self {
@@ -203,38 +203,39 @@ impl std::fmt::Display for StorageTrouble {
             }
             Self::Unconditional => {
                 "the bucket has stopped honouring conditional writes (If-None-Match: *), so the host writes nothing until it \
-                 does; the host's operator looks at what was changed about the bucket, such as its versioning"
+                 does; the host's operator checks what was changed in the bucket's settings, such as its versioning"
             }
         })
     }
 }
 
 impl Refusal {
-    /// No such share, by an id as it was asked for (cut to what an id could have).
+    /// There is no share with this id. The id is kept as it was asked for, cut at 64 characters.
     #[must_use]
     pub fn not_found(id: &str) -> Self {
         Self::NotFound { id: id.chars().take(64).collect::<String>().into() }
     }
 
-    /// Past a limit.
+    /// The request is past `limit`, whose value is `max`, with `got`.
     #[must_use]
     pub fn limit(limit: Limit, max: usize, got: usize) -> Self {
         Self::LimitExceeded { limit, max: max as u64, got: got as u64 }
     }
 
-    /// A wrong shape, of the item with this index.
+    /// The item at `index`, counted from 0, is invalid.
     #[must_use]
     pub fn invalid(index: usize, reason: impl Into<Cow<'static, str>>) -> Self {
         Self::InvalidInput { index, reason: reason.into() }
     }
 
-    /// The same, of another item: for lists that are read piece by piece.
+    /// Puts another index into a refusal of invalid input, for lists that are read item by item. Other refusals stay as they
+    /// are.
     #[must_use]
     pub fn at(self, at: usize) -> Self {
         if let Self::InvalidInput { reason, .. } = self { Self::InvalidInput { index: at, reason } } else { self }
     }
 
-    /// Whether the same call may succeed later; if not, mend it or give up.
+    /// Whether the request may succeed later as it is; if not, change it or give up.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -261,7 +262,7 @@ impl From<BadName> for Refusal {
     }
 }
 
-/// What to do about a limit that its holder can do something about other than asking for less.
+/// What to do about a limit, where there is something to do but to ask for less.
 fn advice(limit: &Limit, max: u64, got: u64) -> String {
     const OPERATOR: &str = "or ask the host's operator for more";
     match limit {

@@ -1,8 +1,8 @@
-//! Grants: what an owner handed out of a share as a token, and what the log keeps of it.
+//! Grants: rights on a share that its owner hands out as tokens, and what the log keeps of them.
 //!
-//! A capability on a share is saved as a [`GrantToken`], text that whoever has it turns into that capability again. The
-//! log keeps a [`Grant`], with the hash of the token; owners are shown the [`GrantInfo`] in it, which has none. A grant that
-//! was saved by way of another one is its child, and goes with it.
+//! A capability on a share is saved as a [`GrantToken`]: a text that its holder turns into that capability again. The
+//! log keeps a [`Grant`], with the hash of the token; owners are shown the [`GrantInfo`] in it, which has no hash. A grant that
+//! was made by way of another one is its child, and is revoked with it.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::share::time::Timestamp;
 /// What a capability on a share may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Right {
-    /// Everything.
+    /// Everything: write, read, hand out grants, set visibility and expiry, and delete the share.
     Full,
     /// Add to the share and set its expiry, and nothing else.
     Write,
@@ -24,7 +24,7 @@ pub enum Right {
 }
 
 impl Right {
-    /// Its name in the log and in listings.
+    /// The right's name in the log and in listings: `full`, `write` or `read`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Right {
         }
     }
 
-    /// The right of this name.
+    /// The right with this name; `None` if there is no such right.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Full, Self::Write, Self::Read].into_iter().find(|right| right.as_str() == name)
@@ -50,35 +50,35 @@ impl fmt::Display for Right {
 /// A grant, as an owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantInfo {
-    /// Its name within its share.
+    /// The grant's name, unique within its share.
     pub id: GrantId,
-    /// The owner's word for it; may be empty.
+    /// What the owner calls the grant; may be empty.
     pub label: Label,
-    /// What it gives.
+    /// What the holder of the grant's token may do.
     pub right: Right,
-    /// When it was made.
+    /// When the grant was made.
     pub created_at: Timestamp,
-    /// From when on it gives nothing any more; `None`: it is good until it is revoked.
+    /// When the grant expires; `None` if it is valid until it is revoked.
     pub expires_at: Option<Timestamp>,
 }
 
 /// A grant, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// What its owner is shown.
+    /// The part of the grant that its owner is shown.
     pub info: GrantInfo,
-    /// The grant that the capability came through which was saved as this one; it goes with that one.
+    /// The grant whose holder made this one; when it is revoked, this one is too. `None` if the owner made it.
     pub parent: Option<GrantId>,
-    /// The hash of its token.
+    /// The hash of the grant's token.
     pub token: SecretHash,
 }
 
-/// An owner's word for a grant: at most [`GRANT_LABEL_BYTES_MAX`] bytes, without control characters.
+/// What an owner calls a grant: at most [`GRANT_LABEL_BYTES_MAX`] bytes, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Label(Box<str>);
 
 impl Label {
-    /// The word.
+    /// The label as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -99,7 +99,7 @@ impl std::str::FromStr for Label {
             return Err(Refusal::limit(Limit::GrantLabelBytesMax, GRANT_LABEL_BYTES_MAX, text.len()));
         }
         if text.chars().any(char::is_control) {
-            return Err(Refusal::invalid(0, "a label has no line breaks or other control characters"));
+            return Err(Refusal::invalid(0, "invalid label: it must not hold line breaks or other control characters"));
         }
         Ok(Self(text.into()))
     }
@@ -117,17 +117,17 @@ pub struct GrantToken {
 }
 
 impl GrantToken {
-    /// What tokens begin with, so that scanners for leaked credentials know one when they see it.
+    /// What the tokens of grants begin with, so that scanners for leaked credentials recognise them.
     pub const PREFIX: &'static str = "capgr_";
 
-    /// The token of a grant that these random bytes name.
+    /// Makes the token of a grant from random bytes.
     #[must_use]
     pub fn from_bytes(share: ShareId, grant: GrantId, bytes: [u8; 32]) -> Self {
         let text = format!("{}{share}_{grant}_{}", Self::PREFIX, base64url(bytes));
         Self { text: Secret::from(text.as_str()), share, grant }
     }
 
-    /// The token that this text is, if it has the shape of one.
+    /// Reads a token from its text; `None` if the text does not have the shape of a token.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix(Self::PREFIX)?.splitn(3, '_');
@@ -137,25 +137,25 @@ impl GrantToken {
         (secret.len() == 43 && is_base64url).then(|| Self { share, grant, text: Secret::from(text) })
     }
 
-    /// Whose grant it is of.
+    /// The share that the token is for.
     #[must_use]
     pub fn share(&self) -> &ShareId {
         &self.share
     }
 
-    /// The grant that it is the token of.
+    /// The grant that the token is for.
     #[must_use]
     pub fn grant(&self) -> &GrantId {
         &self.grant
     }
 
-    /// The whole text as a secret: what is hashed.
+    /// The token's whole text as a secret: the log keeps its hash.
     #[must_use]
     pub fn secret(&self) -> &Secret {
         &self.text
     }
 
-    /// The text itself: to send it, or to hand it to whom it is for.
+    /// The token's text, to send it or to hand it to the person that it is for. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         self.text.reveal()

@@ -6,13 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A name did not have the shape that its type asks for; says what that is.
+/// A name is invalid: it does not have the shape that its type asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must be {shape}")]
+#[error("invalid {what}: it must be {shape}")]
 pub struct BadName {
-    /// Which kind of name, such as "a share id".
+    /// The kind of name, such as `share id`.
     pub what: &'static str,
-    /// The shape it must have, for people.
+    /// The shape that such a name has, in words.
     pub shape: &'static str,
 }
 
@@ -54,49 +54,49 @@ macro_rules! name_type {
 }
 
 name_type!(
-    /// A share's public name: 26 characters of `a-z2-7`, from 128 random bits. Whoever knows it may read the share.
+    /// A share's public name: 26 characters of `a-z2-7`, from 128 random bits. Anybody who knows it may read a share that is visible by its link.
     ShareId,
-    "a share id",
+    "share id",
     "26 characters of a-z and 2-7",
     |text| text.len() == 26 && text.bytes().all(|b| BASE32.contains(&b))
 );
 
 name_type!(
-    /// A producer's name for the session that it shares: 1 to 128 of letters, digits and `_ . : @ = + ~ -`, no dot first.
+    /// A producer's name for the session that it shares: 1 to 128 letters, digits and `_ . : @ = + ~ -`, with no dot first.
     SessionId,
-    "a session id",
-    "1 to 128 letters, digits or _ . : @ = + ~ - and not begin with a dot",
+    "session id",
+    "1 to 128 letters, digits or _ . : @ = + ~ - with no dot first",
     |text| is_word(text, crate::share::limits::SESSION_ID_BYTES_MAX, b"_.:@=+~-")
 );
 
 name_type!(
-    /// Who owns shares: 1 to 64 of letters, digits and `_ . @ -`, no dot first.
+    /// The name of an account, which owns shares: 1 to 64 letters, digits and `_ . @ -`, with no dot first.
     AccountId,
-    "an account",
-    "1 to 64 letters, digits or _ . @ - and not begin with a dot",
+    "account",
+    "1 to 64 letters, digits or _ . @ - with no dot first",
     |text| is_word(text, 64, b"_.@-")
 );
 
 name_type!(
     /// A grant's public name within its share: 16 characters of `a-z2-7`, from 80 random bits.
     GrantId,
-    "a grant id",
+    "grant id",
     "16 characters of a-z and 2-7",
     |text| text.len() == 16 && text.bytes().all(|b| BASE32.contains(&b))
 );
 
 name_type!(
-    /// A producer's name for itself in batch stamps: 1 to 64 of letters, digits and `_ -`, picked at random.
+    /// A producer's name for itself in batch stamps: 1 to 64 letters, digits and `_ -`, picked at random.
     ProducerId,
-    "a producer id",
+    "producer id",
     "1 to 64 letters, digits, _ or -",
     |text| is_word(text, 64, b"_-")
 );
 
 name_type!(
-    /// A stored token's public name: 16 characters of `a-z2-7`, from 80 random bits. It opens nothing by itself.
+    /// A stored token's public name: 16 characters of `a-z2-7`, from 80 random bits. It gives no access by itself.
     TokenId,
-    "a token id",
+    "token id",
     "16 characters of a-z and 2-7",
     |text| text.len() == 16 && text.bytes().all(|b| BASE32.contains(&b))
 );
@@ -105,7 +105,7 @@ name_type!(
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 impl ShareId {
-    /// The id that these random bits name.
+    /// Makes an id from 128 random bits.
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         // 26 digits of 5 bits hold 130: the first digit has two bits less than the others.
@@ -114,7 +114,7 @@ impl ShareId {
 }
 
 impl GrantId {
-    /// The id that the last 80 of these random bits name.
+    /// Makes an id from the lowest 80 of these random bits.
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         Self(base32(bits, 16).into())
@@ -122,7 +122,7 @@ impl GrantId {
 }
 
 impl TokenId {
-    /// The id that the low 80 of these random bits name.
+    /// Makes an id from the lowest 80 of these random bits.
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         let text: String = (0..16).rev().map(|digit| char::from(BASE32[(bits >> (5 * digit)) as usize & 31])).collect();
@@ -131,7 +131,7 @@ impl TokenId {
 }
 
 impl ProducerId {
-    /// The producer id that these random bits name.
+    /// Makes an id from 128 random bits: 32 hexadecimal digits.
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         Self(format!("{bits:032x}").into())

@@ -1,4 +1,4 @@
-//! Items: the keys under which a share holds its pieces, and the pieces themselves.
+//! Items: what a share holds, each under a key.
 //!
 //! A key is text, made of parts joined by slashes, so that it is the same on every wire, in the log and in a link:
 //!
@@ -9,7 +9,7 @@
 //! | `message/<id>` | a message |
 //! | `part/<messageID>/<id>` | a part of a message |
 //! | `model/<providerID>/<id>` | a model that was used; the provider may be empty |
-//! | `other/<type>`, `other/<type>/<id>` | a type that this version does not know, kept as it came |
+//! | `other/<type>`, `other/<type>/<id>` | an item of a type that this version does not know, kept as it came |
 //!
 //! In each part `%`, `/` and control characters are percent-encoded. The only constructors are those of the kinds and
 //! parsing, so every key in a share can be read back.
@@ -24,7 +24,7 @@ use crate::share::limits::{ID_BYTES_MAX, Limit};
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ItemKey(Arc<str>);
 
-/// What a key says, its parts decoded.
+/// The parts of an item's key, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemKind {
     /// The session's own record.
@@ -33,7 +33,7 @@ pub enum ItemKind {
     SessionDiff,
     /// A message.
     Message {
-        /// Its id.
+        /// The message's id.
         id: String,
     },
     /// A part of a message.
@@ -43,23 +43,23 @@ pub enum ItemKind {
         /// The part's own id.
         id: String,
     },
-    /// A model.
+    /// A model that was used.
     Model {
-        /// Its provider's id, which may be empty.
+        /// The provider's id, which may be empty.
         provider: String,
-        /// Its id.
+        /// The model's id.
         id: String,
     },
-    /// Anything else.
+    /// An item of a type that this version does not know.
     Other {
-        /// The type's name as the producer sent it.
+        /// The name of the type as the producer sent it.
         kind: String,
-        /// Its id, if it has one.
+        /// The item's id; `None` if it has none.
         id: Option<String>,
     },
 }
 
-/// The types that have a kind of their own; no item of the `other` lane may bear these names.
+/// The types that have a kind of their own; no item under `other/` may have one of these names.
 const KNOWN_TYPES: [&str; 6] = ["session", "session_diff", "message", "part", "model", "remove"];
 
 impl ItemKey {
@@ -94,7 +94,7 @@ impl ItemKey {
     /// The key of a model; the provider may be empty.
     ///
     /// # Errors
-    /// The id is empty, or one of the two too long.
+    /// The model's id is empty, or one of the ids is too long.
     pub fn model(provider: &str, id: &str) -> Result<Self, Refusal> {
         let provider = if provider.is_empty() { Encoded("") } else { part("providerID", provider)? };
         Ok(Self(format!("model/{provider}/{}", part("id", id)?).into()))
@@ -103,10 +103,13 @@ impl ItemKey {
     /// The key of an item of a type that this version does not know.
     ///
     /// # Errors
-    /// The type is one that has a kind of its own, or it or the id is empty or too long.
+    /// The type is one that has a kind of its own, or the type or the id is empty or too long.
     pub fn other(kind: &str, id: Option<&str>) -> Result<Self, Refusal> {
         if KNOWN_TYPES.contains(&kind) {
-            return Err(Refusal::invalid(0, format!("an item of type {kind} does not go into the other lane")));
+            return Err(Refusal::invalid(
+                0,
+                format!("invalid item: {kind} is a type of its own, which is not sent as other"),
+            ));
         }
         let kind = part("type", kind)?;
         Ok(Self(match id {
@@ -121,7 +124,7 @@ impl ItemKey {
         &self.0
     }
 
-    /// What the key says.
+    /// The kind of item that the key is of, with the ids in it.
     #[must_use]
     pub fn kind(&self) -> ItemKind {
         let mut parts = self.0.split('/').map(decode);
@@ -139,7 +142,7 @@ impl ItemKey {
         }
     }
 
-    /// For the key of a message: what the keys of its parts begin with.
+    /// What the keys of a message's parts begin with; `None` if this is not the key of a message.
     #[must_use]
     pub fn parts_prefix(&self) -> Option<String> {
         self.0.strip_prefix("message/").map(|id| format!("part/{id}/"))
@@ -162,7 +165,7 @@ impl std::str::FromStr for ItemKey {
             (Some("other"), (Some(kind), id), None) => Self::other(&kind, id.as_deref())?,
             _ => return Err(not_a_key()),
         };
-        // One item, one key: what is encoded otherwise than we do is refused.
+        // One item has one key: a text that is encoded in another way than keys are is refused.
         if key.as_str() == text { Ok(key) } else { Err(not_a_key()) }
     }
 }
@@ -188,7 +191,7 @@ impl fmt::Debug for ItemKey {
 pub struct Payload(Arc<str>);
 
 impl Payload {
-    /// Takes over a text that the caller has checked to be JSON; white space around it is dropped.
+    /// Makes a payload of a text that the caller has checked to be JSON. White space around it is dropped.
     #[must_use]
     pub fn from_checked_json(text: &str) -> Self {
         let text = text.trim_ascii();
@@ -207,14 +210,14 @@ impl Payload {
 }
 
 impl fmt::Debug for Payload {
-    /// Never contents: they do not belong into logs.
+    /// Prints the size and never the contents, which do not belong in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes)", self.0.len())
     }
 }
 
-/// How deep brackets stand inside one another. JSON parsers do not say: they skip what nobody reads without recursion.
-/// Most bytes of an item stand in strings, and strings are skipped.
+/// How deep arrays and objects stand inside one another in a JSON text. JSON parsers do not tell: they skip unread values
+/// without recursion. Strings are skipped, which are most bytes of an item.
 #[must_use]
 pub fn nesting(json: &str) -> usize {
     let bytes = json.as_bytes();
@@ -242,7 +245,7 @@ pub fn nesting(json: &str) -> usize {
     deepest
 }
 
-/// Text to be percent-encoded as one part of a key.
+/// A text that is written percent-encoded, as one part of a key.
 struct Encoded<'a>(&'a str);
 
 impl fmt::Display for Encoded<'_> {
@@ -258,7 +261,7 @@ impl fmt::Display for Encoded<'_> {
 
 fn part<'a>(name: &str, text: &'a str) -> Result<Encoded<'a>, Refusal> {
     if text.is_empty() {
-        Err(Refusal::invalid(0, format!("its {name} is empty")))
+        Err(Refusal::invalid(0, format!("invalid {name}: it must not be empty")))
     } else if text.len() > ID_BYTES_MAX {
         Err(Refusal::limit(Limit::IdBytesMax, ID_BYTES_MAX, text.len()))
     } else {
@@ -287,5 +290,5 @@ fn decode(part: &str) -> String {
 }
 
 fn not_a_key() -> Refusal {
-    Refusal::invalid(0, "not an item key: use those that events and reads carry, such as message/<id>")
+    Refusal::invalid(0, "invalid item key: use one that an event or a read gave, such as message/<id>")
 }

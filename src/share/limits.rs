@@ -1,4 +1,4 @@
-//! Every limit of a share and of a connection, with its arithmetic.
+//! Every limit of a share and of a connection, with the arithmetic behind it.
 //!
 //! The constants are the contract's: those of `schema/share.capnp` by the same names, which a test compares, and for viewers
 //! those of `schema/viewer.md`. A host may be configured lower ([`Limits`]), never higher, so that what one host accepted
@@ -8,17 +8,17 @@ mod named;
 
 pub use named::Limit;
 
-/// One RPC message, and so one WebSocket frame: 4 MiB. A connection's buffers grow to its largest message, so this times
+/// Bytes of one RPC message, and so of one WebSocket frame: 4 MiB. A connection's buffers grow to its largest message, so this times
 /// the connections that just moved one is what a host must be able to hold.
 pub const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
-/// What one chunk of a read or an event carries, unless a single item is larger: 256 KiB, or a sixteenth of a message.
+/// Bytes of one chunk of a read or an event, unless a single item is larger: 256 KiB, a sixteenth of a message.
 pub const CHUNK_BYTES_MAX: usize = 256 << 10;
 
-/// One item's JSON text: a message less 64 KiB for the key, the secret and the framing around it.
+/// Bytes of one item's JSON text: a message less 64 KiB for the key, the secret and the framing around it.
 pub const ITEM_BYTES_MAX: usize = MESSAGE_BYTES_MAX - (64 << 10);
 
-/// Arrays and objects inside one another in an item. Real sessions stay below 15; JSON readers refuse at 128.
+/// Arrays and objects inside one another in an item's JSON text. Real sessions stay below 15; JSON readers refuse at 128.
 pub const ITEM_NESTING_MAX: usize = 100;
 
 /// Items in one sync. The recorded session's largest has 12, a whole session of the median size about 200.
@@ -30,16 +30,16 @@ pub const SHARE_ITEMS_MAX: usize = 100_000;
 /// Bytes of keys and texts that a share holds: 256 MiB, the size of the largest session reported.
 pub const SHARE_BYTES_MAX: usize = 256 << 20;
 
-/// An id inside an item, and the type of an unknown one. Real ids have 30 bytes.
+/// Bytes of an id inside an item, and of the type of an unknown item. Real ids have 30 bytes.
 pub const ID_BYTES_MAX: usize = 256;
 
-/// A session id. Real ones have 30 bytes; a key in the bucket may have 1,024 and holds an account and a session.
+/// Bytes of a session id. Real ones have 30; a key in the bucket may have 1,024 and holds an account and a session id.
 pub const SESSION_ID_BYTES_MAX: usize = 128;
 
 /// Secrets of one share that are valid at once; a further one displaces the oldest.
 pub const SHARE_SECRETS_MAX: usize = 32;
 
-/// Grants of one share that are good at once; a further one is refused. Each is 256 bytes in a fold, unpacked, and its label.
+/// Grants of one share that are valid at once; a further one is refused. In an unpacked run each takes 256 bytes and its label.
 pub const SHARE_GRANTS_MAX: usize = 256;
 
 /// Bytes of a grant's label: a line on a screen.
@@ -52,21 +52,22 @@ pub const SHARE_PRODUCERS_MAX: usize = 64;
 /// takes 285 years to come there.
 pub const COUNT_MAX: u64 = 1 << 53;
 
-/// Bytes of removed keys that a share remembers, so that followers can be told what went: 128 KiB, about 2,000 keys. A
+/// Bytes of removed keys that a share remembers, so that followers can be told what was removed: 128 KiB, about 2,000 keys. A
 /// follower that was away for longer gets the whole state.
 pub const REMOVED_BYTES_MAX: usize = 128 << 10;
 
-/// Unanswered calls of one connection.
+/// Calls of one connection that are unanswered at once.
 pub const CALLS_IN_FLIGHT_MAX: usize = 512;
 
-/// Calls of one connection that may be unanswered for ever, because their caller gave them up before they were begun, or because
-/// the peer never answered what was given up: at some 200 bytes each, 2 MB. Past it the connection is made anew.
+/// Calls of one connection that may stay unanswered for ever, because their caller gave them up before they began, or because
+/// the peer never answered a call that was given up: at some 200 bytes each, 2 MB. Past this number the connection ends and the
+/// client makes a new one.
 pub const CALLS_KEPT_MAX: usize = 10_000;
 
-/// Capabilities that the host holds open for one connection.
+/// Capabilities that the host holds for one connection.
 pub const CAPABILITIES_HELD_MAX: usize = 1_024;
 
-/// Milliseconds that a share may be given to live, unless it is to stay: 100 years, so that no sum of times overflows.
+/// Milliseconds after which a share may expire at the latest, if it expires: 100 years, so that no sum of times overflows.
 pub const SHARE_TTL_MS_MAX: u64 = 36_525 * 24 * 60 * 60 * 1_000;
 
 /// Bytes of the text that an administrator looks for in titles.
@@ -75,40 +76,40 @@ pub const TITLE_TEXT_BYTES_MAX: usize = 256;
 /// Entries in one page of a listing.
 pub const LIST_PAGE_MAX: usize = 1_000;
 
-/// Entries in a page of a listing that did not say how many.
+/// Entries in a page of a listing whose caller did not say how many.
 pub const LIST_PAGE_DEFAULT: usize = 100;
 
-/// What one push carries, and its answer: 64 KiB. A push is a signal; what is larger belongs into a share.
+/// Bytes of one push, and of its answer: 64 KiB. A push is a signal; larger things belong in a share.
 pub const PUSH_BYTES_MAX: usize = 64 << 10;
 
-/// Pushes to one connection that its client has not answered: more than anyone asks of a client at once. Those that it never
-/// answers keep their places, which are then all that it can make the host hold: 64 times 64 KiB, 4 MiB.
+/// Pushes to one connection that its client has not answered: more than anybody asks of a client at once. Pushes that are never
+/// answered keep their places, so a client makes the host hold at most 64 times 64 KiB, 4 MiB.
 pub const PUSHES_IN_FLIGHT_MAX: usize = 64;
 
-/// What was sent to many (a broadcast) and one connection has not acknowledged: twice as many, and places of their own, so
-/// that a burst of notices leaves room for pushes. Past it the connection is skipped. What waits in the queue is shared by
-/// all connections that it goes to, so a place there costs some hundred bytes.
+/// Broadcasts that one connection has not acknowledged: twice as many as pushes, and counted apart, so that a burst of
+/// broadcasts keeps no push from a connection. Past this number the connection is skipped. All connections share one copy of a
+/// broadcast, so one that waits costs some hundred bytes.
 pub const CASTS_IN_FLIGHT_MAX: usize = 128;
 
-/// Names of states that one connection may have. They are the embedder's own; thousands would be a leak.
+/// Names of states that one connection may have. The embedding service chooses the names; thousands would be a leak.
 pub const STATES_MAX: usize = 64;
 
-/// Bytes of the name that a viewer shows to the others: a full name.
+/// Bytes of the name that a viewer shows to the other viewers: enough for a full name.
 pub const VIEWER_NAME_BYTES_MAX: usize = 64;
 
-/// Names of viewers that are told; the others are counted. With the longest names, a frame of 7 kB.
+/// Names of viewers that a viewer is told; the other viewers are only counted. With the longest names this is a frame of 7 kB.
 pub const VIEWER_NAMES_MAX: usize = 100;
 
-/// Questions that one share has open: each has a card on every viewer's screen.
+/// Questions that are open at once in one share: each has a card on every viewer's screen.
 pub const ASKS_OPEN_MAX: usize = 8;
 
-/// Bytes of a question: a paragraph.
+/// Bytes of a question's text: enough for a paragraph.
 pub const ASK_QUESTION_BYTES_MAX: usize = 2 << 10;
 
-/// Choices of a question; each is a button of at most [`ASK_CHOICE_BYTES_MAX`].
+/// Choices of a question; each is a button, whose text has at most [`ASK_CHOICE_BYTES_MAX`] bytes.
 pub const ASK_CHOICES_MAX: usize = 8;
 
-/// Bytes of a choice: what fits on a button.
+/// Bytes of a choice's text: what fits on a button.
 pub const ASK_CHOICE_BYTES_MAX: usize = 64;
 
 /// Answers that a question may need, and that are counted: as many as a host has connections by default.
@@ -117,8 +118,8 @@ pub const ASK_ANSWERS_MAX: usize = 10_000;
 /// Milliseconds that a question may be open: a day.
 pub const ASK_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
-/// What one host enforces: the contract's limits, or lower ones. What a share holds is the same on every host, so it is none of
-/// these.
+/// The limits that one host enforces: the contract's, or lower ones. How much a share may hold is the same on every host, so no
+/// host can set that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -155,23 +156,23 @@ impl Default for Limits {
     }
 }
 
-/// A limit of a host that the contract does not allow.
+/// A host's limit is 0, or higher than the contract allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the limit {name} is {got}: set it from 1 to {max}, the contract's own")]
 pub struct BadLimit {
-    /// The field of [`Limits`].
+    /// The name of the field of [`Limits`].
     pub name: &'static str,
-    /// What it was set to.
+    /// The value that it was set to.
     pub got: usize,
-    /// The most that it may be.
+    /// The contract's value, the highest that is allowed.
     pub max: usize,
 }
 
 impl Limits {
-    /// Passes limits that the contract allows: what one host accepted every other host can hold.
+    /// Checks that every limit is one that the contract allows, so that every other host can hold what this host accepts.
     ///
     /// # Errors
-    /// The first that is 0, or higher than the contract's.
+    /// The first limit that is 0 or higher than the contract's.
     pub fn check(&self) -> Result<(), BadLimit> {
         let Self {
             message_bytes_max,

@@ -1,24 +1,24 @@
 //! Pushes: what a host asks of a client over the connection that the client opened, and what the client answers.
 //!
-//! Both sides use these types. The JSON in them is text; whoever takes one in from outside checks it there.
+//! Both sides use these types. The JSON in them is text, and is checked where it comes in from outside.
 
 use std::fmt;
 
 use crate::share::error::Refusal;
 use crate::share::limits::{ID_BYTES_MAX, Limit, PUSH_BYTES_MAX};
 
-/// What a client is asked to do.
+/// What a host asks of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// To answer [`Answer::Pong`] with the same number.
+    /// Asks the client to answer [`Answer::Pong`] with this number.
     Ping(u64),
-    /// To show a text to people, and answer [`Answer::Done`].
+    /// Asks the client to show this text to people, and to answer [`Answer::Done`].
     Notice(String),
-    /// Whatever the two services have agreed on; the answer is [`Answer::Custom`].
+    /// Asks for something that the two services have agreed on; the answer is [`Answer::Custom`].
     Custom {
-        /// What is asked: 1 to 256 bytes.
+        /// The name of what is asked: 1 to 256 bytes.
         name: String,
-        /// JSON.
+        /// Its argument: a JSON text.
         data: String,
     },
 }
@@ -26,22 +26,22 @@ pub enum Action {
 /// What a client answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// To a notice.
+    /// Answers a notice.
     Done,
-    /// To a ping: its number.
+    /// Answers a ping, with the ping's number.
     Pong(u64),
-    /// To a custom action: JSON.
+    /// Answers a custom action, with a JSON text.
     Custom(String),
 }
 
 impl Action {
-    /// A custom action. `data` is anything whose `Display` is JSON, such as a `serde_json::Value`, or JSON text.
+    /// Makes a custom action. `data` is anything whose `Display` is JSON, such as a `serde_json::Value`, or JSON text.
     #[must_use]
     pub fn custom(name: impl Into<String>, data: impl fmt::Display) -> Self {
         Self::Custom { name: name.into(), data: data.to_string() }
     }
 
-    /// Its JSON, if it carries any.
+    /// The action's JSON text; `None` if it has none.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
         match self {
@@ -50,15 +50,18 @@ impl Action {
         }
     }
 
-    /// Passes if it has a name where it needs one and is within the limits. Whether its JSON is JSON is for the caller to see.
+    /// Checks the action's name and size, and not whether its JSON text is JSON.
     ///
     /// # Errors
-    /// [`Refusal::LimitExceeded`] (`pushBytesMax`, `idBytesMax`), or no name.
+    /// [`Refusal::LimitExceeded`] ([`Limit::PushBytesMax`], [`Limit::IdBytesMax`]), or [`Refusal::InvalidInput`] if a custom
+    /// action has an empty name.
     pub fn check_size(&self) -> Result<(), Refusal> {
         match self {
             Self::Ping(_) => Ok(()),
             Self::Notice(text) => within(text.len()),
-            Self::Custom { name, .. } if name.is_empty() => Err(Refusal::invalid(0, "a custom push has a name")),
+            Self::Custom { name, .. } if name.is_empty() => {
+                Err(Refusal::invalid(0, "invalid push: the name of a custom action must not be empty"))
+            }
             Self::Custom { name, .. } if name.len() > ID_BYTES_MAX => {
                 Err(Refusal::limit(Limit::IdBytesMax, ID_BYTES_MAX, name.len()))
             }
@@ -68,13 +71,13 @@ impl Action {
 }
 
 impl Answer {
-    /// An answer to a custom action. `data` is anything whose `Display` is JSON, as for [`Action::custom`].
+    /// Makes an answer to a custom action. `data` is anything whose `Display` is JSON, as for [`Action::custom`].
     #[must_use]
     pub fn custom(data: impl fmt::Display) -> Self {
         Self::Custom(data.to_string())
     }
 
-    /// What it is called in the contract.
+    /// The answer's kind, by its name in the contract: `done`, `pong` or `custom`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -84,7 +87,7 @@ impl Answer {
         }
     }
 
-    /// Its JSON, if it carries any.
+    /// The answer's JSON text; `None` if it has none.
     #[must_use]
     pub fn json(&self) -> Option<&str> {
         match self {
@@ -93,10 +96,10 @@ impl Answer {
         }
     }
 
-    /// Passes if it is within the limits.
+    /// Checks the answer's size, and not whether its JSON text is JSON.
     ///
     /// # Errors
-    /// [`Refusal::LimitExceeded`] (`pushBytesMax`).
+    /// [`Refusal::LimitExceeded`] ([`Limit::PushBytesMax`]).
     pub fn check_size(&self) -> Result<(), Refusal> {
         within(self.json().map_or(0, str::len))
     }

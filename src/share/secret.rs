@@ -1,11 +1,11 @@
 //! Secrets: what a producer shows to write to its share, and what the log keeps of it.
 //!
-//! A [`Secret`] is text that never prints itself. Its hash is made and compared (in constant time) by the hub, which has
-//! the crypto; the client links this module too and needs none.
+//! A [`Secret`] is text that never prints itself. The hub hashes it and compares hashes, in constant time; the client, which
+//! uses this module too, needs no cryptography for it.
 
 use std::fmt;
 
-/// What opens a share for writing: `capsec_` and 43 characters of base64url, from 256 random bits.
+/// The secret that opens a share for writing: `capsec_` and 43 characters of base64url, from 256 random bits.
 ///
 /// `Debug` and `Display` print `[secret]`; [`Secret::reveal`] is the only way to the text. Any text up to
 /// [`Secret::BYTES_MAX`] is taken, so that a wrong secret is answered as a wrong secret and not as a wrong shape.
@@ -17,22 +17,22 @@ impl Secret {
     /// right; they are cut here, which keeps them wrong.
     pub const BYTES_MAX: usize = 8 << 10;
 
-    /// What secrets begin with, so that scanners for leaked credentials know one when they see it.
+    /// What the secrets of shares begin with, so that scanners for leaked credentials recognise them.
     pub const PREFIX: &'static str = "capsec_";
 
-    /// The secret that these random bytes name.
+    /// Makes a share's secret from random bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self::with_prefix(Self::PREFIX, bytes)
     }
 
-    /// Text that begins with `prefix` and goes on with these random bytes in 43 characters of base64url.
+    /// Makes a secret from `prefix` and random bytes, which become 43 characters of base64url.
     #[must_use]
     pub fn with_prefix(prefix: &str, bytes: [u8; 32]) -> Self {
         Self(format!("{prefix}{}", base64url(bytes)).into())
     }
 
-    /// The text itself: to send it, to hash it, to keep it in a file that only its owner reads.
+    /// The secret's text, to send it, to hash it, or to keep it in a file that only its owner can read. Never log it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -73,18 +73,18 @@ pub(super) fn base64url(bytes: [u8; 32]) -> String {
     text
 }
 
-/// SHA-256 of a secret's text: what the log keeps. A secret has 256 random bits, so it needs neither salt nor stretching.
+/// SHA-256 of a secret's text, which is what the log keeps of it. A secret has 256 random bits, so it needs neither salt nor stretching.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretHash(pub [u8; 32]);
 
 impl SecretHash {
-    /// 64 hexadecimal digits.
+    /// The hash as 64 hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The hash that these 64 hexadecimal digits say, if they do.
+    /// Reads a hash from 64 hexadecimal digits; `None` if the text is anything else.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let mut hash = [0; 32];

@@ -35,7 +35,7 @@ use grants::Grants;
 use items::{Item, Items, Placed, Removed, size};
 use producers::{Heard, Producers};
 
-/// A share's state. Begins empty and unopened; the first entry opens it.
+/// A share's state. It begins empty and not opened; the log's first entry opens it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     opened: Option<Opened>,
@@ -50,55 +50,55 @@ pub struct State {
     removed: Removed,
 }
 
-/// Whose share this is, of what, since when and until when, and who may see it.
+/// The facts that a share was opened with, with its present expiry and visibility.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {
-    /// Who owns it.
+    /// The account that owns the share.
     pub account: AccountId,
-    /// What it shares.
+    /// The session that is shared.
     pub session: SessionId,
-    /// When it was created.
+    /// When the share was created.
     pub at: Timestamp,
-    /// See [`State::expires_at`].
+    /// When the share expires; see [`State::expires_at`].
     pub expires_at: Option<Timestamp>,
-    /// Who may see it; at first, whoever knows its id.
+    /// Who may see the share; [`Visibility::Link`] until an entry sets it.
     pub visibility: Visibility,
 }
 
-/// What an entry did.
+/// What an entry did to a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The share is open, a further secret is valid, it has another expiry or visibility, or a grant was made or revoked.
+    /// The entry opened the share, made a secret valid, set the expiry or the visibility, or made or revoked a grant.
     Opened,
-    /// A sync was applied.
+    /// The entry's batch was applied.
     Synced {
-        /// Its number.
+        /// Number of this sync among those that were accepted, counted from 1.
         sync_count: u64,
-        /// The share's revision with it.
+        /// The share's revision after the sync.
         revision: Revision,
-        /// What it changed, in order; empty if it changed nothing, and then the revision is the one before.
+        /// What the sync changed, in order; if it is empty, the revision is the one before.
         changed: Vec<Changed>,
-        /// The values that these took the place of, in the same order: none for what is new, went, or was changed by this
-        /// sync before.
+        /// The values that were replaced, in the order of `changed`. Items that are new, were removed, or were changed twice by
+        /// this sync have none.
         replaced: Vec<Replaced>,
     },
-    /// The sync had been applied before; the numbers are those of its first time.
+    /// The entry's batch had been applied before; the numbers are those of that time.
     Duplicate {
-        /// Its number.
+        /// Number of the sync that applied it.
         sync_count: u64,
-        /// The share's revision with it.
+        /// The share's revision after that sync.
         revision: Revision,
     },
     /// The entry was refused and changed nothing.
     Refused(Refusal),
-    /// The share was deleted, by this entry.
+    /// The entry deleted the share.
     Deleted,
-    /// The entry came after the deletion, or before the opening, or opened an open share: it does nothing.
+    /// The entry did nothing, because it came after the deletion, before the share was opened, or opened an open share.
     Void,
 }
 
 impl State {
-    /// Folds one entry in.
+    /// Applies one entry, and tells what it did.
     pub fn apply(&mut self, entry: &Entry) -> Outcome {
         if self.deleted || (self.opened.is_none() && !matches!(entry, Entry::Open { .. })) {
             return Outcome::Void;
@@ -142,7 +142,7 @@ impl State {
         }
     }
 
-    /// Whether the share is there: opened and not deleted.
+    /// Whether the share is opened and not deleted.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.opened.is_some() && !self.deleted
@@ -154,73 +154,73 @@ impl State {
         self.deleted
     }
 
-    /// Whose share this is; `None` before the first entry.
+    /// The facts that the share was opened with; `None` before the first entry.
     #[must_use]
     pub fn opened(&self) -> Option<&Opened> {
         self.opened.as_ref()
     }
 
-    /// From when on the share is to be taken for deleted; `None`: it stays. The fold knows no clock: entries count until one
-    /// of them deletes it, which a host appends when that time has come.
+    /// When the share expires; `None` if it does not. The state knows no clock: an expired share stays in it until its log says
+    /// that it was deleted, which a host appends when the time has come.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.opened.as_ref().filter(|_| !self.deleted)?.expires_at
     }
 
-    /// Who may see the share. Before it is opened and once it is deleted there is nothing to see.
+    /// Who may see the share. A share that is not open or is deleted has nothing to see.
     #[must_use]
     pub fn visibility(&self) -> Visibility {
         self.opened.as_ref().map_or(Visibility::default(), |opened| opened.visibility)
     }
 
-    /// The hashes of the secrets that are valid, oldest first.
+    /// The hashes of the secrets that open the share, oldest first.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretHash> {
         self.secrets.iter()
     }
 
-    /// The number of this state.
+    /// The number of this state, which rises by one with each sync that changes anything.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// How many syncs were accepted.
+    /// Number of syncs that were accepted.
     #[must_use]
     pub fn sync_count(&self) -> u64 {
         self.sync_count
     }
 
-    /// When the newest sync was accepted; at first, when the share was created.
+    /// When the newest sync was accepted; before the first sync, when the share was created.
     #[must_use]
     pub fn updated_at(&self) -> Timestamp {
         self.updated_at
     }
 
-    /// How many items there are.
+    /// Number of items that the share holds.
     #[must_use]
     pub fn item_count(&self) -> usize {
         self.items.by_order.len()
     }
 
-    /// Bytes of their keys and texts.
+    /// Bytes of the items' keys and JSON texts.
     #[must_use]
     pub fn byte_count(&self) -> usize {
         self.items.byte_count
     }
 
-    /// The value of an item.
+    /// The value of the item with this key; `None` if there is none.
     #[must_use]
     pub fn get(&self, key: &ItemKey) -> Option<&Payload> {
         self.items.get(key).map(|item| &item.value)
     }
 
-    /// All items, in the order in which they first came.
+    /// All items with their keys, in the order in which they first came.
     pub fn items(&self) -> impl Iterator<Item = (&ItemKey, &Payload)> {
         self.items.by_order.values().map(|item| (&item.key, &item.value))
     }
 
-    /// What changed after `since`, merged by key, and whether the follower must forget all it holds, because what was
-    /// removed since then is no longer known or because it was ahead of this state.
+    /// The changes after the revision `since`, merged by key, and whether the follower must forget all that it holds: because
+    /// removals since then are no longer known, or because `since` is ahead of this state.
     #[must_use]
     pub fn changes_since(&self, since: Revision) -> (bool, Vec<Changed>) {
         let (reset, since) = self.base_for(since);
@@ -229,8 +229,8 @@ impl State {
         (reset, changes)
     }
 
-    /// A piece of [`State::changes_since`] of about `bytes_max` bytes (at least one item), read from the living state:
-    /// removals and the first items with `cursor` 0, and on from the `next_cursor` of the piece before.
+    /// A piece of [`State::changes_since`] of about `bytes_max` bytes, but at least one item. It is read from the present state:
+    /// `cursor` 0 gives the removals and the first items, and the `next_cursor` of a piece gives the piece after it.
     #[must_use]
     pub fn read(&self, since: Revision, cursor: u64, bytes_max: usize) -> Chunk {
         let (reset, since) = self.base_for(since);
@@ -249,8 +249,8 @@ impl State {
         Chunk { revision: self.revision, sync_count: self.sync_count, reset, changes, next_cursor }
     }
 
-    /// What applying this batch now would be answered without being applied, if anything: a duplicate's numbers, or why
-    /// it is refused. The log decides in the end; this spares it what is bound to be refused.
+    /// What would be answered to this batch now if it would not be applied: a duplicate's numbers, or a refusal. `None` if it
+    /// would be applied. The log decides in the end; this keeps batches out of it that are bound to be refused.
     #[must_use]
     pub fn foresee(&self, batch: &Batch) -> Option<Outcome> {
         match batch.stamp.as_ref().map(|stamp| self.producers.hear(stamp)) {
@@ -258,10 +258,10 @@ impl State {
             Some(Heard::Refused(refusal)) => return Some(Outcome::Refused(refusal)),
             None | Some(Heard::New) => {}
         }
-        self.items.has_room_for(&batch.changes).err().map(Outcome::Refused)
+        self.items.check_fits(&batch.changes).err().map(Outcome::Refused)
     }
 
-    /// Bytes by which a batch would make the share larger, without what it removes; 0 if it would not.
+    /// Bytes by which a batch would make the share larger, its removals not counted; 0 if it would not.
     #[must_use]
     pub fn growth(&self, batch: &Batch) -> usize {
         let last: HashMap<_, _> =
@@ -278,7 +278,7 @@ impl State {
             Some(Heard::Again { sync_count, revision }) => return Outcome::Duplicate { sync_count, revision },
             Some(Heard::Refused(refusal)) => return Outcome::Refused(refusal),
         }
-        if let Err(refusal) = self.items.has_room_for(&batch.changes) {
+        if let Err(refusal) = self.items.check_fits(&batch.changes) {
             return Outcome::Refused(refusal);
         }
         self.sync_count += 1;
@@ -318,12 +318,12 @@ impl State {
         (changed, replaced)
     }
 
-    /// Whether a follower at `since` must start over, and the revision to tell it from.
+    /// Whether a follower at `since` must start over, and the revision after which changes are told to it.
     fn base_for(&self, since: Revision) -> (bool, Revision) {
         if since == 0 || since < self.removed.known_from || since > self.revision { (true, 0) } else { (false, since) }
     }
 
-    /// The keys that were removed after `since` and did not come again. From 0 nobody holds anything to remove.
+    /// The keys that were removed after `since` and did not come again. A follower at 0 holds nothing to remove.
     fn removed_since(&self, since: Revision) -> impl Iterator<Item = Changed> {
         let known = if since == 0 { 0 } else { self.removed.keys.len() };
         self.removed

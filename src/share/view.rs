@@ -1,4 +1,4 @@
-//! What a viewer may see of a share. Nothing here has a secret, or the hash of one, as a field.
+//! What a viewer may see of a share. No type in this module has a secret, or the hash of one, as a field.
 
 use crate::share::change::Change;
 #[cfg(feature = "server")]
@@ -13,101 +13,102 @@ use crate::share::visibility::Visibility;
 /// The number of a share's state: raised by one by each sync that changed anything. 0 is the empty state.
 pub type Revision = u64;
 
-/// A share's facts.
+/// What is known about a share, without its items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShareInfo {
-    /// Its id.
+    /// The share's id.
     pub id: ShareId,
-    /// The session that it shares.
+    /// The session that is shared.
     pub session: SessionId,
-    /// Where people look at it.
+    /// The address of the share's page, for people.
     pub url: String,
-    /// When it was created.
+    /// When the share was created.
     pub created_at: Timestamp,
-    /// From when on it is gone; `None`: it stays until it is deleted.
+    /// When the share expires; `None` if it stays until it is deleted.
     pub expires_at: Option<Timestamp>,
-    /// Who may see it.
+    /// Who may see the share.
     pub visibility: Visibility,
-    /// When the newest sync was accepted; at first, when it was created.
+    /// When the newest sync was accepted; before the first sync, when the share was created.
     pub updated_at: Timestamp,
-    /// How many syncs were accepted.
+    /// Number of syncs that were accepted.
     pub sync_count: u64,
-    /// The number of its state.
+    /// The number of the share's state.
     pub revision: Revision,
-    /// How many items it holds.
+    /// Number of items that the share holds.
     pub item_count: u64,
-    /// Bytes of their keys and texts.
+    /// Bytes of the items' keys and JSON texts.
     pub byte_count: u64,
 }
 
-/// What a sync came to.
+/// The result of a sync that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Synced {
-    /// The batch's own number.
+    /// Number of this sync among those that the share has accepted, counted from 1.
     pub sync_count: u64,
     /// The share's revision with the batch applied.
     pub revision: Revision,
-    /// The batch had been applied before.
+    /// Whether the batch had been applied before; then the numbers are those of that time.
     pub duplicate: bool,
 }
 
-/// An item as it stands, or the fact that it went, with the revision that did it.
+/// An item with its value, or the fact that it was removed, and the revision that did so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// Which item.
+    /// The item's key.
     pub key: ItemKey,
-    /// The revision that brought it to this value.
+    /// The revision that gave the item this value, or removed it.
     pub revision: Revision,
-    /// The revision with which it came; `None`: it was removed, or that is not known.
+    /// The revision with which the item first came; `None` if it was removed, or if that is not known.
     pub first: Option<Revision>,
-    /// Its value; `None`: removed.
+    /// The item's value; `None` if it was removed.
     pub value: Option<Payload>,
 }
 
 impl Changed {
-    /// What it adds to a chunk.
+    /// Bytes that this adds to a chunk: those of the key and the JSON text.
     #[must_use]
     pub fn byte_count(&self) -> usize {
         self.key.as_str().len() + self.value.as_ref().map_or(0, |value| value.as_str().len())
     }
 
-    /// The change without its revision.
+    /// The change without its revisions.
     #[must_use]
     pub fn into_change(self) -> Change {
         Change { key: self.key, value: self.value }
     }
 }
 
-/// The way from one revision to a later one, or a piece of it.
+/// The changes that lead from one revision to a later one, or a piece of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The revision that the follower must stand at; 0 with `reset`.
+    /// The revision that the follower must be at; 0 with `reset`.
     pub base: Revision,
-    /// The revision that it stands at when it has folded the whole step.
+    /// The revision that the follower is at when it has applied the whole step.
     pub revision: Revision,
     /// The share's sync count at that revision, or later.
     pub sync_count: u64,
-    /// Forget everything held: what follows is the whole state.
+    /// Whether the follower must forget all items that it holds, because the step is the whole state.
     pub reset: bool,
-    /// Another piece of this step follows.
+    /// Whether another piece of this step follows.
     pub more: bool,
-    /// The changes, to be folded in order.
+    /// The changes, to be applied in order.
     pub changes: Vec<Changed>,
 }
 
-/// A piece of the living state, for reading it chunk by chunk.
+/// A piece of the current state, for reading a share chunk by chunk while it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// The revision at which it was read.
+    /// The revision at which the chunk was read.
     pub revision: Revision,
-    /// The sync count at that time.
+    /// The share's sync count when the chunk was read.
     pub sync_count: u64,
-    /// What was removed since the revision asked for is no longer known: forget everything, this is the whole state.
+    /// Whether the reader must forget all items that it holds, because the host no longer knows what was removed since the
+    /// revision that was asked for. The chunks are then the whole state.
     pub reset: bool,
     /// The changes, in the order in which the items first came.
     pub changes: Vec<Changed>,
-    /// Where to go on; 0: this was the last.
+    /// The cursor to ask with for the next chunk; 0 if this was the last one.
     pub next_cursor: u64,
 }
 
@@ -115,38 +116,39 @@ pub struct Chunk {
 /// the host's operator mends the claim by `capshare store check --repair`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedListing {
-    /// Whose session it is.
+    /// The account whose session it is.
     pub account: crate::share::id::AccountId,
-    /// The session.
+    /// The session whose claim is damaged.
     pub session: SessionId,
 }
 
-/// One line of a listing.
+/// A share, as a line of a listing tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShareListing {
-    /// The share.
+    /// The share's id.
     pub id: ShareId,
-    /// The session that it shares.
+    /// The session that is shared.
     pub session: SessionId,
-    /// Whose it is.
+    /// The account that owns the share.
     pub account: crate::share::id::AccountId,
-    /// Where people look at it.
+    /// The address of the share's page, for people.
     pub url: String,
-    /// When it was created.
+    /// When the share was created.
     pub created_at: Timestamp,
-    /// From when on it is gone; `None`: not known here, or it stays until it is deleted.
+    /// When the share expires; `None` if it stays until it is deleted, or if the listing does not know.
     pub expires_at: Option<Timestamp>,
-    /// The session's title, at most 256 characters; `None` if it has none. This and what follows is as of the last fold, up
-    /// to a minute behind.
+    /// The session's title, at most 256 characters; `None` if it has none. This field and those below are as of the share's
+    /// last fold, and may be a minute old.
     pub title: Option<String>,
-    /// When the newest sync was accepted; `None`: it was not folded yet, and then title and counts are not known either.
+    /// When the newest sync was accepted; `None` if the share was not folded yet, and then its title and counts are not known
+    /// either.
     pub updated_at: Option<Timestamp>,
-    /// How many syncs were accepted.
+    /// Number of syncs that were accepted.
     pub sync_count: u64,
-    /// How many items it holds.
+    /// Number of items that the share holds.
     pub item_count: u64,
-    /// Bytes of their keys and texts.
+    /// Bytes of the items' keys and JSON texts.
     pub byte_count: u64,
 }
 

@@ -1,28 +1,27 @@
 //! Visibility: who may see a share.
 //!
 //! It is part of a share's state, set when it is created and changed by an entry of its log, so that all hosts of a bucket
-//! answer alike. The hub's doors ask it of everybody who comes to look. Who may write is another matter, and no visibility
-//! changes it.
+//! answer alike. The doors ask for it before they show a share. Who may write to the share does not depend on it.
 
 use std::fmt;
 
 /// Who may see a share, besides those who hold its secret or a capability on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Visibility {
-    /// Whoever knows its id: the id is the link.
+    /// Anybody who knows the share's id, which is in its link.
     #[default]
     Link,
-    /// Whoever shows a credential of any account that the host takes.
+    /// Anybody who shows a valid credential, of any account.
     Account,
-    /// The account that owns it, and whoever shows a token that gives reading.
+    /// The account that owns the share, and anybody who shows a token of a grant.
     Grant,
 }
 
 impl Visibility {
-    /// All of them, from the widest to the narrowest.
+    /// All visibilities, from the widest to the narrowest.
     pub const ALL: [Self; 3] = [Self::Link, Self::Account, Self::Grant];
 
-    /// Its name in the log, in settings and in listings.
+    /// The visibility's name in the log, in settings and in listings: `link`, `account` or `grant`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,9 +38,9 @@ impl fmt::Display for Visibility {
     }
 }
 
-/// A text names no visibility.
+/// A text is not the name of a visibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a visibility is link, account or grant")]
+#[error("invalid visibility: it must be link, account or grant")]
 pub struct BadVisibility;
 
 impl std::str::FromStr for Visibility {

@@ -1,4 +1,4 @@
-//! A call of the peer, on its way from the vat that takes it in to the guard that runs it.
+//! A call of the peer, on its way from the vat that receives it to the guard that runs it.
 //!
 //! capnp-rpc gives a guard no way to tell which of the peer's calls it runs, and a vat none to stop a call so that it is
 //! answered. But it makes a call on a settled object while it handles the message, before it asks the vat for the next one. So
@@ -15,34 +15,34 @@ thread_local! {
     static HANDED_OUT: RefCell<Option<PeerCall>> = const { RefCell::new(None) };
 }
 
-/// One call, as the vat and the guard know it together.
+/// A call of the peer: a handle that the vat and the guard share.
 #[derive(Clone, Default)]
 pub(super) struct PeerCall(Rc<State>);
 
 #[derive(Default)]
 struct State {
     given_up: Cell<bool>,
-    /// Whoever runs the call.
+    /// The task that runs the call.
     runner: Cell<Option<Waker>>,
 }
 
 impl PeerCall {
-    /// For the guard that is about to be called.
+    /// Hands the call out to the guard that capnp-rpc is about to call.
     pub(super) fn hand_out(&self) {
         HANDED_OUT.set(Some(self.clone()));
     }
 
-    /// Takes back the call that was handed out. `None`: a guard has taken it up, or there was none.
+    /// Takes back the call that was handed out; `None` if a guard has taken it up, or if there was none.
     pub(super) fn take_back() -> Option<Self> {
         HANDED_OUT.take()
     }
 
-    /// The call that this guard is called for, if the peer made it just now.
+    /// Takes up the call that this guard is called for; `None` if the peer did not make it just now.
     pub(super) fn take_up() -> Option<Self> {
         HANDED_OUT.take()
     }
 
-    /// The peer wants no answer any more.
+    /// Tells the guard that the peer does not want an answer any more.
     pub(super) fn give_up(&self) {
         self.0.given_up.set(true);
         if let Some(runner) = self.0.runner.take() {
@@ -50,7 +50,7 @@ impl PeerCall {
         }
     }
 
-    /// Whether it was given up; if not, whoever asks is woken when it is.
+    /// Whether the peer gave the call up; if not, the asking task is woken when it does.
     pub(super) fn is_given_up(&self, cx: &Context<'_>) -> bool {
         if !self.0.given_up.get() {
             self.0.runner.set(Some(cx.waker().clone()));

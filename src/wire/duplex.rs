@@ -8,32 +8,32 @@ use futures::io::{AsyncReadExt as _, ReadHalf, WriteHalf};
 use tokio::io::DuplexStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
-/// What [`End::split`] gives to read from.
+/// The half of an [`End`] that is read from.
 pub type Reader = ReadHalf<Compat<DuplexStream>>;
-/// What [`End::split`] gives to write to.
+/// The half of an [`End`] that is written to.
 pub type Writer = WriteHalf<Compat<DuplexStream>>;
 
-/// Two connected ends. Each direction holds up to `buffer_bytes`; past that, a writer waits for the other end to read.
+/// Makes two connected ends. Each direction holds up to `buffer_bytes`; past that, a writer waits for the other end to read.
 ///
 /// # Panics
-/// If `buffer_bytes` is 0: nothing could ever pass.
+/// `buffer_bytes` is 0, so that no byte could ever pass.
 pub fn pair(buffer_bytes: usize) -> (End, End) {
-    assert!(buffer_bytes > 0, "a pipe without a buffer passes nothing");
+    assert!(buffer_bytes > 0, "a pipe needs a buffer of at least one byte");
     let (one, other) = tokio::io::duplex(buffer_bytes);
     (End(one), End(other))
 }
 
-/// One end of [`pair`]. Move it to the thread that shall use it, then [`split`](Self::split) it there.
+/// One end of [`pair`]. Move it to the thread that uses it, and [`split`](Self::split) it there.
 #[derive(Debug)]
 pub struct End(DuplexStream);
 
 impl End {
-    /// The two directions, for [`vat::serve`](super::vat::serve) or [`vat::connect`](super::vat::connect).
+    /// Splits the end into its two directions, for [`vat::serve`](super::vat::serve) or [`vat::connect`](super::vat::connect).
     pub fn split(self) -> (Reader, Writer) {
         self.0.compat().split()
     }
 
-    /// The end as one tokio stream, for whoever would rather speak a protocol of their own over it.
+    /// The end as one tokio stream, to speak another protocol over it.
     pub fn into_inner(self) -> DuplexStream {
         self.0
     }

@@ -1,7 +1,6 @@
 //! The interceptor before every object that a peer may call.
 //!
-//! Whoever exports an object hands out `guard(client, &budget)` instead of it: the root, and every capability that a
-//! method returns. A call through the guard
+//! Instead of an object, `guard(client, &budget)` is exported: for the root, and for every capability that a method returns. A call through the guard
 //!
 //! 1. asks the [`CallObserver`] whether it may begin: on a revoked connection it may not;
 //! 2. takes a permit of the connection's [`Budget`], or answers overloaded with the name of the limit;
@@ -10,8 +9,8 @@
 //!
 //! The permit comes back when the call returns, fails, panics or is cancelled. The guard shows itself as a settled object
 //! of this side, so capnp-rpc never shortens the path around it; objects stay recognisable to a `CapabilityServerSet`.
-//! It holds the object for as long as anybody holds the guard, and it refuses nothing by itself. Calls from this side
-//! go through the same door as the peer's.
+//! The guard holds its object for as long as anybody holds the guard, and it refuses nothing by itself. Calls from this side
+//! pass it like the peer's.
 
 mod budget;
 
@@ -30,7 +29,7 @@ use self::budget::Permit;
 pub use self::budget::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::call::PeerCall;
 
-/// `client` behind a guard that spends from `budget`.
+/// Puts `client` behind a guard that takes permits from `budget`.
 pub fn guard<C: FromClientHook>(client: C, budget: &Rc<Budget>) -> C {
     C::new(Box::new(Guard { inner: client.into_client_hook(), budget: budget.clone() }))
 }
@@ -85,7 +84,7 @@ impl ClientHook for Guard {
     }
 }
 
-/// A call made on this side. It is judged when it is sent, not when it is built.
+/// A call that this side makes through a guard. It takes its permit when it is sent, not when it is built.
 struct GuardedRequest {
     inner: Box<dyn RequestHook>,
     interface_id: u64,

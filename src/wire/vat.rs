@@ -1,4 +1,4 @@
-//! One RPC system, supervised: the future that a connection is.
+//! A supervised RPC system: the future that runs one connection.
 //!
 //! The doors call [`serve`], the client calls [`connect`]; both work over any futures byte stream. capnp-rpc's own
 //! `RpcSystem` must never be dropped with work pending: local calls would hang for ever, and the futures and objects of
@@ -38,18 +38,18 @@ use self::network::Network;
 #[cfg(fuzzing)]
 pub(super) use self::network::{messages_in, reader_options_for};
 
-/// What one vat takes from its peer.
+/// How much one vat takes from its peer.
 #[derive(Clone, Copy, Debug)]
 pub struct VatLimits {
-    /// Bytes of one message. The reader may traverse four times that, so that every field can be read more than once.
+    /// Bytes of one message. A reader may traverse four times as many, so that every field can be read more than once.
     pub message_bytes_max: usize,
-    /// Structs and lists inside one another; capnp's own default is 64.
+    /// Structs and lists inside one another in a message; capnp's own default is 64.
     pub nesting_max: u16,
     /// Bytes that may wait to be written before the vat stops taking messages; `None` for no bound. Set it on the host
-    /// only: if both ends stop reading until the other has read, neither ever will.
+    /// only: if both ends wait for the other to read, both wait for ever.
     pub queued_bytes_max: Option<u64>,
-    /// Calls of the peer that have not returned, and calls of this side that it gave up and that the peer has not returned. Past
-    /// either the vat ends with an error ([`Ledger::is_full`]), and its connection is to be made anew.
+    /// Number of the peer's calls that may be open, and number of this side's calls that it gave up and the peer has not
+    /// returned. Past either the vat ends with an error ([`Ledger::is_full`]), and the client makes a new connection.
     pub calls_kept_max: usize,
 }
 
@@ -62,7 +62,7 @@ impl VatLimits {
     }
 }
 
-/// The host's side of a connection: the peer's bootstrap is `bootstrap`, which should stand behind a
+/// Makes the host's vat of a connection. The peer gets `bootstrap`, which should stand behind a
 /// [`guard`](super::guard::guard). Nothing happens before the vat is polled.
 pub fn serve<R, W>(reader: R, writer: W, bootstrap: Client, limits: VatLimits) -> Vat
 where
@@ -72,8 +72,8 @@ where
     Vat::new(reader, writer, Side::Server, Some(bootstrap), limits)
 }
 
-/// The client's side of a connection, and the host's bootstrap capability. Calls may be made on it at once; they travel
-/// when the vat is polled.
+/// Makes the client's vat of a connection, and the host's bootstrap capability. Calls may be made on the capability at once;
+/// they travel when the vat is polled.
 pub fn connect<R, W, C>(reader: R, writer: W, limits: VatLimits) -> (Vat, C)
 where
     R: AsyncRead + Unpin + 'static,
@@ -113,18 +113,18 @@ impl Vat {
         Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter, ledger }
     }
 
-    /// How much is waiting to be written. The meter outlives the vat.
+    /// Tells how much waits to be written. The meter may outlive the vat.
     pub fn meter(&self) -> VatMeter {
         self.meter.clone()
     }
 
-    /// Which calls are open, and what the peer said at its end. The ledger outlives the vat.
+    /// Tells which calls are open, and what the peer said when it ended the connection. The ledger may outlive the vat.
     pub fn ledger(&self) -> Ledger {
         self.ledger.clone()
     }
 
     /// Runs what is ready, without waiting for the peer. After it, the answers of all methods that have returned are in the
-    /// queue; [`VatMeter::room`] with 0 then waits until they are out.
+    /// queue; [`VatMeter::until_below`] with 0 then waits until they are out.
     pub fn settle(&mut self) {
         let Some(rpc) = &mut self.rpc else { return };
         if catch_unwind(AssertUnwindSafe(|| wind_down(rpc))).is_err() {
@@ -133,7 +133,7 @@ impl Vat {
         }
     }
 
-    /// Ends everything now. Destructors of server objects run in here, so their panics are contained as well.
+    /// Ends the connection now. Destructors of server objects run in here, so that their panics are contained too.
     fn disconnect(&mut self) {
         let Some(mut rpc) = self.rpc.take() else { return };
         self.meter.close();
@@ -153,7 +153,7 @@ impl Vat {
     }
 }
 
-/// Runs what is ready in a system, without waiting for anything. One that is disconnected is done after it.
+/// Runs what is ready in an RPC system, without waiting. A system that is disconnected has nothing left to do after this.
 fn wind_down(rpc: &mut RpcSystem<Side>) {
     const ROUNDS_MAX: u32 = 1000; // Each takes at least one task off a list that nothing lengthens any more.
     let woken = Arc::new(Woken::default());

@@ -42,12 +42,12 @@ pub(super) use self::framing::lets_through;
 pub use self::read_ahead::ReadAhead;
 use self::shared::{BATCH_BYTES_MAX, Shared};
 
-/// What one pipe allows.
+/// The limits of one pipe.
 #[derive(Clone, Copy, Debug)]
 pub struct PipeOptions {
-    /// Bytes of one message, in either direction. One WebSocket message is bounded by the socket's own [`socket_config`].
+    /// Bytes of one Cap'n Proto message, in either direction. [`socket_config`] bounds a WebSocket message.
     pub message_bytes_max: usize,
-    /// How long [`PipeControl::close`] may take to say goodbye and wait for the peer to do the same.
+    /// How long [`PipeControl::close`] waits for the peer to close as well.
     pub close_within: Duration,
 }
 
@@ -67,7 +67,7 @@ pub fn socket_config(message_bytes_max: usize) -> WebSocketConfig {
         .max_frame_size(Some(message_bytes_max))
 }
 
-/// Splits an open WebSocket into a byte stream and the control of it.
+/// Splits an open WebSocket into a byte stream's two halves and their control.
 pub fn pipe<S>(socket: WebSocketStream<S>, options: PipeOptions) -> (PipeReader<S>, PipeWriter<S>, PipeControl<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -76,7 +76,7 @@ where
     (PipeReader(shared.clone()), PipeWriter(shared.clone()), PipeControl::new(shared))
 }
 
-/// The bytes of the peer's binary messages, in order. Its end is always an error, whose text is the [`PipeEnd`]'s.
+/// Reads the bytes of the peer's binary messages, in order. It ends always with an error, whose text is the [`PipeEnd`]'s.
 pub struct PipeReader<S>(Rc<RefCell<Shared<S>>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PipeReader<S> {
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for PipeReader<S> {
     }
 }
 
-/// Collects bytes and sends them as one binary message when it is flushed.
+/// Collects the bytes that are written, and sends them as one binary message when it is flushed.
 pub struct PipeWriter<S>(Rc<RefCell<Shared<S>>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PipeWriter<S> {
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PipeWriter<S> {
         self.0.borrow_mut().poll_flush(cx)
     }
 
-    /// Sends what was written. The Close frame is the control's to send.
+    /// Sends what was written, and no Close frame, which the control sends.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }

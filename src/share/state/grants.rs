@@ -1,4 +1,4 @@
-//! The grants of a share: made, listed, revoked, and forgotten when their time is over.
+//! The grants of a share: made, listed, revoked, and forgotten once they have expired.
 
 use std::collections::HashSet;
 
@@ -13,8 +13,8 @@ use crate::share::limits::{Limit, SHARE_GRANTS_MAX};
 pub(super) struct Grants(Vec<Grant>);
 
 impl State {
-    /// The grants that were not revoked, oldest first. The fold knows no clock: those whose time is over are among them until
-    /// another one is made.
+    /// The grants that were not revoked, oldest first. The state knows no clock: expired grants are among them until another
+    /// grant is made.
     pub fn grants(&self) -> impl Iterator<Item = &Grant> {
         self.grants.0.iter()
     }
@@ -27,7 +27,7 @@ impl State {
 }
 
 impl Grants {
-    /// Adds one. Those that were over when it was made go.
+    /// Adds a grant. Grants that had expired when it was made are forgotten.
     pub(super) fn make(&mut self, grant: &Grant) -> Result<(), Refusal> {
         let now = grant.info.created_at;
         self.0.retain(|grant| grant.info.expires_at.is_none_or(|at| at > now));
@@ -35,7 +35,7 @@ impl Grants {
         if knows(&grant.info.id) {
             return Ok(());
         }
-        // Revoked in the meantime, and what would come through it with it.
+        // The parent was revoked in the meantime, and with it whatever is made by way of it.
         if let Some(parent) = grant.parent.as_ref().filter(|parent| !knows(parent)) {
             return Err(no_grant(parent));
         }
@@ -46,7 +46,7 @@ impl Grants {
         Ok(())
     }
 
-    /// Removes one, and all that came of it.
+    /// Removes a grant, and all grants that were made by way of it.
     pub(super) fn revoke(&mut self, id: &GrantId) -> Result<(), Refusal> {
         let mut gone = HashSet::new();
         self.0.retain(|grant| {

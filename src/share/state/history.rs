@@ -1,4 +1,4 @@
-//! What a share holds, page by page, in the order in which it came: for whoever replays it from the beginning.
+//! Pages of a share's items in the order in which they came, for viewers that replay a share from its beginning.
 
 use std::ops::RangeInclusive;
 
@@ -7,10 +7,10 @@ use super::items::Item;
 use crate::share::view::{Changed, Revision};
 
 impl State {
-    /// The items that got the value that they have at a revision within these, in the order in which they first came: at
-    /// most `count_max` of them and about `bytes_max` bytes, but at least one. Begins at `cursor`, 0 at first, and gives
-    /// where to go on; 0: these were the last. What was removed within these revisions, as far as it is remembered, comes
-    /// before the first item. No history is kept: what an item was before its value is not known.
+    /// The items whose present value came at a revision `within`, in the order in which they first came: at most `count_max`
+    /// items and about `bytes_max` bytes, but at least one item. The page begins at `cursor`, which is 0 for the first page,
+    /// and comes with the cursor of the next page, 0 after the last. Removals at these revisions, as far as they are
+    /// remembered, stand before the first item. No history is kept: earlier values of an item are not known.
     #[must_use]
     pub fn history(
         &self,

@@ -1,4 +1,4 @@
-//! What a share holds: its items, in their order and by key, and the keys that went lately.
+//! What a share holds: its items, in their order and by key, and the keys that were removed lately.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -23,7 +23,7 @@ pub(super) struct Item {
     pub(super) key: ItemKey,
     pub(super) value: Payload,
     pub(super) revision: Revision,
-    /// With which it came.
+    /// The revision with which the item first came.
     pub(super) first: Revision,
 }
 
@@ -34,14 +34,14 @@ impl Item {
     }
 }
 
-/// The value that a change took the place of, kept so that a follower who holds it can be told what was added.
+/// The value that a change replaced, so that a follower who holds that value can be told only what was added to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
-    /// Which of the changes did it: its place among them, from 0.
+    /// The place of the change that replaced the value, counted from 0.
     pub at: usize,
-    /// The revision that brought the value; always an earlier one than the change's own.
+    /// The revision that brought the value, which is earlier than the change's own.
     pub revision: Revision,
-    /// The value.
+    /// The value that was replaced.
     pub value: Payload,
 }
 
@@ -50,7 +50,7 @@ pub struct Replaced {
 pub(super) struct Placed {
     /// The revision with which it first came.
     pub(super) first: Revision,
-    /// The value that it had, and since when.
+    /// The value that the item had, with the revision that brought it; `None` if the item is new.
     pub(super) before: Option<(Revision, Payload)>,
 }
 
@@ -59,7 +59,7 @@ impl Items {
         self.by_order.get(self.order_of.get(key)?)
     }
 
-    /// Sets an item; `None` if it had this value.
+    /// Sets an item; `None` if it had this value already.
     pub(super) fn put(&mut self, key: &ItemKey, value: &Payload, revision: Revision) -> Option<Placed> {
         if let Some(item) = self.order_of.get(key).and_then(|order| self.by_order.get_mut(order)) {
             if item.value == *value {
@@ -79,7 +79,7 @@ impl Items {
         }
     }
 
-    /// Removes an item and, if it is a message, its parts; gives the keys that were there.
+    /// Removes an item and, if it is a message, its parts; returns the keys of what was there.
     pub(super) fn remove_with_parts(&mut self, key: &ItemKey) -> Vec<ItemKey> {
         let mut keys = Vec::new();
         if let Some(prefix) = key.parts_prefix() {
@@ -98,8 +98,8 @@ impl Items {
         true
     }
 
-    /// Whether the changes fit, counted without what they remove: first as if all were new, then exactly.
-    pub(super) fn has_room_for(&self, changes: &[Change]) -> Result<(), Refusal> {
+    /// Checks that the changes fit into the share, their removals not counted: first as if all items were new, then exactly.
+    pub(super) fn check_fits(&self, changes: &[Change]) -> Result<(), Refusal> {
         let added: usize =
             changes.iter().map(|change| change.value.as_ref().map_or(0, |value| size(&change.key, value))).sum();
         if self.by_order.len() + changes.len() <= SHARE_ITEMS_MAX && self.byte_count + added <= SHARE_BYTES_MAX {
@@ -128,7 +128,7 @@ pub(super) fn size(key: &ItemKey, value: &Payload) -> usize {
     key.as_str().len() + value.as_str().len()
 }
 
-/// The keys removed lately; past [`REMOVED_BYTES_MAX`] the oldest are forgotten.
+/// The keys that were removed lately; past [`REMOVED_BYTES_MAX`] the oldest are forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Removed {
     pub(super) keys: VecDeque<(Revision, ItemKey)>,

@@ -1,4 +1,4 @@
-//! What a share remembers of its producers, so that a batch sent again is applied once.
+//! The last batch of each producer, so that a batch that is sent again is applied once.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use crate::share::id::ProducerId;
 use crate::share::limits::SHARE_PRODUCERS_MAX;
 use crate::share::view::Revision;
 
-/// The last batch of each producer; at most [`SHARE_PRODUCERS_MAX`], the one not heard for longest goes first.
+/// The last batch of each producer. Past [`SHARE_PRODUCERS_MAX`] producers, the one not heard from for longest is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Producers {
     last: HashMap<ProducerId, LastBatch>,
@@ -22,11 +22,11 @@ pub(super) struct LastBatch {
     pub(super) revision: Revision,
 }
 
-/// What a stamp says of a batch.
+/// What a stamp says about a batch.
 pub(super) enum Heard {
-    /// It was not applied before.
+    /// The batch was not applied before.
     New,
-    /// It was, and these were its numbers.
+    /// The batch was applied before, with these numbers.
     Again {
         sync_count: u64,
         revision: Revision,
@@ -44,7 +44,7 @@ impl Producers {
             (_, std::cmp::Ordering::Less) => Heard::Refused(Refusal::invalid(
                 0,
                 format!(
-                    "sequence {} was passed: {} has been applied; send one batch at a time",
+                    "sequence {} is too old: {} was applied already; send one batch at a time, with rising numbers",
                     stamp.sequence, last.sequence
                 ),
             )),
@@ -53,7 +53,7 @@ impl Producers {
 
     pub(super) fn remember(&mut self, stamp: &Stamp, sync_count: u64, revision: Revision) {
         if self.last.len() == SHARE_PRODUCERS_MAX && !self.last.contains_key(&stamp.producer) {
-            // Sync counts are unlike for any two batches, so the least one is the batch heard first.
+            // No two batches have the same sync count, so the lowest one is the oldest.
             let oldest = self.last.iter().min_by_key(|(_, last)| last.sync_count).map(|(producer, _)| producer.clone());
             oldest.map(|producer| self.last.remove(&producer));
         }

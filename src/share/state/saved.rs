@@ -1,8 +1,8 @@
-//! A state taken apart, so that it can be stored and put together again: whole, or what a stretch of the log came to.
+//! A state in parts, so that it can be stored and restored: the whole of it, or what a stretch of the log changed.
 //!
-//! A stretch put onto the state that it began from gives the state that it ended at, in every respect: the order of
-//! the items, the revisions, what was removed lately, and the producers, without whom a batch sent again would count
-//! twice.
+//! Restoring a stretch onto the state that it began from gives the state that it ended at, in every respect: the order of
+//! the items, the revisions, what was removed lately, and the producers, without whom a batch that is sent again would be
+//! applied twice.
 
 use super::items::{Item, Items, size};
 use super::producers::LastBatch;
@@ -14,66 +14,67 @@ use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::share::view::Revision;
 
-/// What a stretch of a share's log came to. Items share their texts with the state; all else is small.
+/// What a stretch of a share's log changed, as it is stored in a run. The items share their texts with the state; the rest is
+/// small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    /// Whose share it is.
+    /// The facts that the share was opened with.
     pub opened: Opened,
-    /// See [`State::updated_at`].
+    /// [`State::updated_at`] at the stretch's end.
     pub updated_at: Timestamp,
-    /// See [`State::sync_count`].
+    /// [`State::sync_count`] at the stretch's end.
     pub sync_count: u64,
     /// The revision at the stretch's end.
     pub revision: Revision,
-    /// The place of the item that came last, whether or not it is still there.
+    /// The order of the newest item, whether or not it is still there.
     pub last_order: u64,
-    /// Every removal after this revision is remembered.
+    /// The revision after which every removal is remembered.
     pub removed_from: Revision,
-    /// All secrets that are valid, oldest first.
+    /// The hashes of all secrets that open the share, oldest first.
     pub secrets: Vec<SecretHash>,
-    /// All grants, oldest first.
+    /// All grants that were not revoked, oldest first.
     pub grants: Vec<Grant>,
-    /// The last batches of all producers, oldest first.
+    /// The last batch of each producer, oldest first.
     pub producers: Vec<SavedProducer>,
-    /// What was removed within the stretch, in order, also what came again.
+    /// The keys that were removed within the stretch, in order, including those that came again.
     pub removed: Vec<(Revision, ItemKey)>,
-    /// The items that got their value within the stretch, in the order of all items.
+    /// The items that got their value within the stretch, in the order in which they first came.
     pub items: Vec<SavedItem>,
 }
 
-/// A producer's last batch.
+/// The last batch of a producer, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedProducer {
-    /// Whose.
+    /// The producer.
     pub producer: ProducerId,
-    /// Its stamp.
+    /// The epoch in the batch's stamp.
     pub epoch: u64,
-    /// Its stamp.
+    /// The sequence in the batch's stamp.
     pub sequence: u64,
-    /// What it was answered.
+    /// The sync count that the producer was answered.
     pub sync_count: u64,
-    /// What it was answered.
+    /// The revision that the producer was answered.
     pub revision: Revision,
 }
 
-/// An item, in its place.
+/// An item with its place among all items, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedItem {
-    /// Its key.
+    /// The item's key.
     pub key: ItemKey,
-    /// Items are ordered by this; no two have the same.
+    /// The item's place: items stand in this order, and no two have the same.
     pub order: u64,
-    /// The revision that gave it its value.
+    /// The revision that gave the item its value.
     pub revision: Revision,
-    /// The revision with which it came. Runs that were written before this was kept say the one above.
+    /// The revision with which the item first came. In runs that do not tell it, it is `revision`.
     pub first: Revision,
-    /// Its value.
+    /// The item's value.
     pub value: Payload,
 }
 
 impl State {
-    /// What came after `since`; everything, for 0. `None` if there is nothing to save because the share is not live, or if
-    /// what was removed since then is no longer known: then save everything.
+    /// What changed after the revision `since`; the whole state for 0. `None` if the share is not open, or if removals since
+    /// then are no longer known: then save the whole state.
     #[must_use]
     pub fn save(&self, since: Revision) -> Option<Saved> {
         if self.deleted || (since > 0 && since < self.removed.known_from) {
@@ -98,8 +99,8 @@ impl State {
         })
     }
 
-    /// Puts a stretch onto the state that it began from, or onto any that came after that and not after its end; onto an
-    /// empty one, if it is everything.
+    /// Puts a stretch onto this state, which must be the one that the stretch began from, or a later one that is not past its
+    /// end. A stretch that is a whole state goes onto an empty one.
     pub fn restore(&mut self, saved: Saved) {
         let known = self.revision;
         self.opened = Some(saved.opened);
@@ -125,7 +126,7 @@ impl State {
 }
 
 impl Items {
-    /// Puts an item into its place, from wherever it was. What stood there goes.
+    /// Puts an item into its place, and removes it from the place where it was. An item that stood there is removed.
     fn place(&mut self, item: SavedItem) {
         let SavedItem { key, order, revision, first, value } = item;
         self.remove(&key);

@@ -1,4 +1,4 @@
-//! What of a log's next entries would change nothing.
+//! Drops from a batch the values that the state already has.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,12 +9,12 @@ use crate::share::entry::Entry;
 use crate::share::item::ItemKey;
 
 impl State {
-    /// The entries without the values that the items have already: producers send a growing message again and again, with
-    /// all that is around it. Right only for entries that are the very next in the log. The batches stay, also empty
-    /// ones, because they count.
+    /// The entries without the values that the items already have: producers send a growing message again and again, with
+    /// everything around it. Right only for the entries that come next in the log. Batches stay even when nothing is left of
+    /// them, because they count as syncs.
     #[must_use]
     pub fn without_known<'a>(&self, entries: &'a [Entry]) -> Cow<'a, [Entry]> {
-        // What an entry before this one may have changed is not known: that one may yet be refused.
+        // Whether an earlier one of these entries changes an item is not known: it may yet be refused.
         let mut touched = Touched::default();
         let known: Vec<Vec<bool>> = entries.iter().map(|entry| self.known_in(entry, &mut touched)).collect();
         if !known.iter().flatten().any(|known| *known) {
@@ -54,14 +54,14 @@ impl State {
     }
 }
 
-/// Removed messages that are remembered; with more, everything counts as touched.
+/// Number of removed messages that are remembered; with more, every item counts as touched.
 const PARTS_MAX: usize = 64;
 
-/// The items that entries before may have changed.
+/// The items that earlier entries may have changed.
 #[derive(Default)]
 struct Touched<'a> {
     keys: HashSet<&'a ItemKey>,
-    /// What the keys of a removed message's parts begin with.
+    /// What the keys of removed messages' parts begin with.
     parts: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! What one connection may use at once.
 //!
-//! One [`Budget`] for each connection, shared by all guards of its objects. Every debt is a value that pays itself in
-//! `Drop`: a running call is a permit inside its promise, a held capability is a [`HeldGuard`] inside its server object.
+//! One [`Budget`] for each connection, shared by all guards of its objects. Whatever is taken from it is a value that gives it
+//! back in `Drop`: a running call is a permit inside its promise, a held capability is a [`HeldGuard`] inside its server object.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use capnp::{Error, ErrorKind};
 
-/// The limits and counters of one connection. Read it from the same thread; it is not `Send`.
+/// The limits of one connection on calls and capabilities, and how many it has of each. It is not `Send`.
 pub struct Budget {
     calls_in_flight_max: u32,
     capabilities_held_max: u32,
@@ -19,13 +19,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// At most `calls_in_flight_max` unanswered calls (the excess is answered overloaded at once, nothing waits), and at
-    /// most `capabilities_held_max` objects entered with [`hold`](Self::hold).
+    /// A budget of at most `calls_in_flight_max` unanswered calls, past which a call fails as overloaded at once, and of at most
+    /// `capabilities_held_max` objects entered with [`hold`](Self::hold).
     pub fn new(calls_in_flight_max: u32, capabilities_held_max: u32) -> Rc<Self> {
         Rc::new(Self::unobserved(calls_in_flight_max, capabilities_held_max))
     }
 
-    /// As [`new`](Self::new), and `observer` is told of every call.
+    /// A budget as of [`new`](Self::new), whose `observer` is told of every call.
     pub fn observed(calls_in_flight_max: u32, capabilities_held_max: u32, observer: Rc<dyn CallObserver>) -> Rc<Self> {
         Rc::new(Self { observer: Some(observer), ..Self::unobserved(calls_in_flight_max, capabilities_held_max) })
     }
@@ -40,10 +40,10 @@ impl Budget {
         }
     }
 
-    /// Enters one capability that is about to be handed out. Keep the guard inside the server object.
+    /// Enters a capability that is about to be handed out. Keep the [`HeldGuard`] inside the server object.
     ///
     /// # Errors
-    /// Overloaded, "LimitExceeded capabilitiesHeldMax max=N", when as many are held as may be.
+    /// Overloaded, with the text `LimitExceeded capabilitiesHeldMax max=N`, if as many capabilities are held as may be.
     pub fn hold(self: &Rc<Self>) -> Result<HeldGuard, Error> {
         let held = self.capabilities_held.get();
         if held >= self.capabilities_held_max {
@@ -53,12 +53,12 @@ impl Budget {
         Ok(HeldGuard(self.clone()))
     }
 
-    /// Calls begun and not yet answered or cancelled.
+    /// Number of calls that began and were not yet answered or cancelled.
     pub fn calls_in_flight(&self) -> u32 {
         self.calls_in_flight.get()
     }
 
-    /// Capabilities entered and not yet dropped.
+    /// Number of capabilities that were entered and not yet dropped.
     pub fn capabilities_held(&self) -> u32 {
         self.capabilities_held.get()
     }
@@ -99,37 +99,38 @@ fn exceeded(limit: &str, max: u32) -> Error {
 
 /// Told of every call that reaches a guard's budget, so that a host can count and time them. It must not call back.
 pub trait CallObserver {
-    /// Asked before each call of the connection; a call that may not begin is not counted.
+    /// Whether a call may begin, asked before each call of the connection. A call that may not begin is not counted. By default
+    /// every call may begin.
     ///
     /// # Errors
-    /// What the caller gets: the connection was closed, and nothing of it is begun any more. Default: every call may.
+    /// The call may not begin, for example because the connection was closed. The caller gets this error.
     fn may_begin(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// A call was admitted and begins.
+    /// Told when a call was admitted and begins.
     fn began(&self, interface_id: u64, method_id: u16);
 
-    /// A call ended. [`CallOutcome::Refused`] comes without a `began` before it.
+    /// Told when a call ended. For [`CallOutcome::Refused`] there was no [`began`](Self::began) before it.
     fn ended(&self, interface_id: u64, method_id: u16, outcome: CallOutcome);
 }
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CallOutcome {
-    /// With results; a refusal inside them counts as results.
+    /// The call returned results; a refusal in them counts as results.
     Returned,
-    /// With an exception of this kind.
+    /// The call failed with an exception of this kind.
     Failed(ErrorKind),
-    /// With a panic; its caller got "internal error".
+    /// The method panicked; the caller got the error `internal error`.
     Panicked,
-    /// Not at all: the caller dropped it, or the connection ended.
+    /// The call has no result, because its caller dropped it or the connection ended.
     Cancelled,
-    /// Before it began: too many calls in flight.
+    /// The call did not begin, because too many calls were in flight.
     Refused,
 }
 
-/// One capability held open for a peer; dropping it gives its place back.
+/// The place of one capability that is held for a peer; dropping it gives the place back.
 #[derive(Debug)]
 #[must_use = "dropping it gives the place back at once"]
 pub struct HeldGuard(Rc<Budget>);
@@ -140,7 +141,7 @@ impl Drop for HeldGuard {
     }
 }
 
-/// One call in flight; dropping it gives its place back and tells the observer.
+/// The place of one call in flight; dropping it gives the place back and tells the observer.
 pub(super) struct Permit {
     budget: Rc<Budget>,
     interface_id: u64,
@@ -153,7 +154,7 @@ impl Permit {
         self.outcome = error.map_or(CallOutcome::Returned, |error| CallOutcome::Failed(error.kind));
     }
 
-    /// Notes the panic, and gives what the caller is told: nothing of the inside.
+    /// Notes the panic, and returns the error for the caller, which tells nothing of the panic.
     pub(super) fn panicked(mut self) -> Error {
         self.outcome = CallOutcome::Panicked;
         tracing::error!(

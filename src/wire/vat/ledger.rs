@@ -1,4 +1,4 @@
-//! Which calls of a connection are open, in both directions, and what is done for them that capnp-rpc does not do.
+//! The open calls of a connection in both directions, and what capnp-rpc leaves undone for them.
 //!
 //! Every message passes here, on its way in and on its way out. What capnp-rpc (0.27.3) leaves undone is done to the messages:
 //!
@@ -31,22 +31,22 @@ pub(super) use self::messages::Incoming;
 use self::messages::{Vine, by_their_vines, cancelled, failed, sent_elsewhere};
 use crate::wire::call::PeerCall;
 
-/// Characters of a peer's last words that are kept.
+/// Characters of a peer's Abort reason that are kept.
 const LAST_WORDS_CHARS_MAX: usize = 200;
 
-/// The open calls of one vat. A cheap handle; after the vat's end it keeps the last figures.
+/// A cheap handle on the open calls of one vat. When the vat has ended, it keeps the last figures.
 #[derive(Clone, Default)]
 pub struct Ledger(Rc<Books>);
 
 #[derive(Default)]
 struct Books {
-    /// The peer's calls that were not returned, by the number that it gave them. Bound: [`Ledger::is_full`].
+    /// The peer's calls that were not returned, by the number that the peer gave them. Bound: [`Ledger::is_full`].
     calls: RefCell<HashMap<u32, Call>>,
-    /// The call whose message is being handled.
+    /// The number of the call whose message is being handled.
     handling: Cell<Option<u32>>,
     /// Finishes that were held back, of calls that have returned. Never more than there were calls.
     due: RefCell<VecDeque<Incoming>>,
-    /// Calls of this side that it gave up and that were not returned. Bound: [`Ledger::is_full`].
+    /// Numbers of the calls that this side gave up and that the peer has not returned. Bound: [`Ledger::is_full`].
     given_up: RefCell<HashSet<u32>>,
     last_words: RefCell<Option<LastWords>>,
     kept_max: usize,
@@ -56,38 +56,40 @@ struct Books {
 /// A call of the peer that was not returned.
 struct Call {
     stage: Stage,
-    /// The call whose results it is made on.
+    /// The number of the call whose results this one is made on.
     made_on: Option<u32>,
-    /// Calls that are made on its results, and mentions of its results: for them it goes on though its caller gave it up.
+    /// Number of calls that are made on this call's results, and of mentions of its results. While there are any, the call goes
+    /// on though its caller gave it up.
     mentions: u32,
 }
 
+/// How far a call of the peer is.
 enum Stage {
-    /// A guard runs it, or has just been called for it.
+    /// A guard runs the call, or was just called for it.
     Running(PeerCall),
-    /// No guard has it yet.
+    /// No guard has taken the call up yet.
     Waiting,
-    /// A guard was told to stop it; the peer's Finish waits for that.
+    /// A guard was told to stop the call; the peer's Finish waits for that.
     Stopping(Incoming),
-    /// It was given up, and capnp-rpc decides what becomes of it: it keeps it if nobody wants the results.
+    /// The call was given up and left to capnp-rpc, which keeps its entry if nobody wants the results.
     Kept,
 }
 
-/// What a peer said when it ended the connection by an Abort.
+/// The reason that a peer gave when it ended the connection by an Abort.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastWords {
-    /// The peer only says that it leaves; else that something went wrong.
+    /// Whether the peer only said that it disconnects, and not that something went wrong.
     pub is_goodbye: bool,
-    /// Its reason, as one line of at most 200 characters: control characters and marks of direction are escaped.
+    /// The peer's text as one line of at most 200 characters, with control characters and direction marks escaped.
     pub reason: String,
 }
 
-/// What becomes of a message that has come in.
+/// What becomes of a message from the peer.
 pub(super) enum TakenIn {
     HandOn(Incoming),
-    /// It is done with; this is to be sent, if anything.
+    /// The message is not handed on; this answer is sent, if there is one.
     Done(Option<Builder<HeapAllocator>>),
-    /// It was the last one.
+    /// The message was the peer's last one.
     End,
 }
 
@@ -96,41 +98,41 @@ impl Ledger {
         Self(Rc::new(Books { kept_max, ..Books::default() }))
     }
 
-    /// The peer's calls that were not returned, those that capnp-rpc keeps included.
+    /// Number of the peer's calls that were not returned, including those that capnp-rpc keeps for ever.
     #[must_use]
     pub fn calls_open(&self) -> usize {
         self.0.calls.borrow().len()
     }
 
-    /// Calls of this side that it gave up and that the peer has not returned.
+    /// Number of calls that this side gave up and that the peer has not returned.
     #[must_use]
     pub fn calls_given_up(&self) -> usize {
         self.0.given_up.borrow().len()
     }
 
-    /// The vat has ended, or is about to end, because more calls were kept than may be: the connection is to be made anew.
+    /// Whether the vat has ended, or is about to, because too many calls are kept; the client makes a new connection.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.is_full.get()
     }
 
-    /// What the peer said when it ended the connection, if it said anything.
+    /// The reason that the peer gave when it ended the connection; `None` if it gave none.
     #[must_use]
     pub fn last_words(&self) -> Option<LastWords> {
         self.0.last_words.borrow().clone()
     }
 
-    /// A Finish that was held back and may go on now.
+    /// Takes a Finish that was held back and may be handed on now.
     pub(super) fn due(&self) -> Option<Incoming> {
         self.0.due.borrow_mut().pop_front()
     }
 
-    /// Whether the reader is to be woken, for a Finish that is due or for the end.
+    /// Whether the reading task is to be woken, because a Finish is due or the vat ends.
     pub(super) fn has_news(&self) -> bool {
         self.is_full() || !self.0.due.borrow().is_empty()
     }
 
-    /// capnp-rpc has handled the last message, and asks for the next.
+    /// Notes that capnp-rpc has handled the last message and asks for the next one.
     pub(super) fn handled(&self) {
         let was_taken_up = PeerCall::take_back().is_none();
         if let Some(question) = self.0.handling.take()
@@ -141,7 +143,7 @@ impl Ledger {
         }
     }
 
-    /// Judges a message that has come in. What cannot be read here is for capnp-rpc to refuse.
+    /// Decides what becomes of a message from the peer. A message that cannot be read here is left to capnp-rpc to refuse.
     pub(super) fn take_in(&self, message: Reader<OwnedSegments>, options: ReaderOptions) -> TakenIn {
         match self.judge(&message) {
             Ok(Verdict::Nothing) | Err(_) => TakenIn::HandOn(Incoming::Read(message)),
@@ -245,7 +247,7 @@ impl Ledger {
         }
     }
 
-    /// A call of the peer is about to be handled.
+    /// Enters a call of the peer that is about to be handled.
     fn begin(&self, question: u32, made_on: Option<u32>) {
         let mut calls = self.0.calls.borrow_mut();
         // A number that is in use is refused by capnp-rpc.
@@ -263,7 +265,7 @@ impl Ledger {
         self.count(calls.len());
     }
 
-    /// The peer gives up a call, or acknowledges what it came to.
+    /// Handles a Finish: the peer gives up a call, or has got its results.
     fn finish(&self, question: u32, message: Reader<OwnedSegments>) -> TakenIn {
         let mut calls = self.0.calls.borrow_mut();
         let Some(call) = calls.get_mut(&question) else { return TakenIn::HandOn(Incoming::Read(message)) };
@@ -284,7 +286,7 @@ impl Ledger {
         TakenIn::HandOn(Incoming::Read(message))
     }
 
-    /// A call of the peer is being returned.
+    /// Takes out a call of the peer that is being returned.
     fn returned(&self, question: u32) -> Option<Stage> {
         let mut calls = self.0.calls.borrow_mut();
         let call = calls.remove(&question)?;
@@ -294,7 +296,7 @@ impl Ledger {
         Some(call.stage)
     }
 
-    /// Notes a message that is sent, and gives what is to be sent in its place, if anything.
+    /// Notes a message that is sent; `Some` is to be sent in its place.
     pub(super) fn send_out(&self, message: &Builder<HeapAllocator>) -> Option<Builder<HeapAllocator>> {
         self.note(message).unwrap_or_default()
     }
@@ -330,14 +332,14 @@ impl Ledger {
     }
 }
 
-/// What is to be done with a message that has come in.
+/// What is to be done with a message from the peer.
 enum Verdict {
     Nothing,
-    /// Capabilities in it are offered by way of a third party.
+    /// These capabilities in the message are offered by way of a third party.
     Vines(Vec<Vine>),
-    /// Something else is handed on in its place.
+    /// This message is handed on in its place.
     Replace(Builder<HeapAllocator>),
-    /// It is not handed on, and this is the answer.
+    /// The message is not handed on, and this is the answer.
     Answer(Builder<HeapAllocator>),
     Finish(u32),
     End,
@@ -349,7 +351,7 @@ fn release(calls: &mut HashMap<u32, Call>, question: u32) {
     }
 }
 
-/// A text of a peer for a log: one line, and nothing that a terminal would obey.
+/// A text of a peer for a log: one line, without characters that a terminal obeys.
 fn printable(text: &str) -> String {
     let is_mark =
         |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

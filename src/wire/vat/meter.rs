@@ -1,7 +1,7 @@
-//! What a vat has still to write, and how much that is.
+//! The queue of messages that a vat has still to write, and its size.
 //!
-//! Every outgoing message is entered here when capnp-rpc sends it, and struck off when the stream below has flushed it, one
-//! by one and in order. It has no bound of its own: the vat's policy is to take no further request while too much is
+//! Every outgoing message is entered here when capnp-rpc sends it, and struck off when the stream below has flushed it,
+//! in order. The queue has no bound of its own: the vat's policy is to take no further request while too much is
 //! waiting. The host reads the figure for its limits and its registry.
 
 use std::cell::{Cell, RefCell};
@@ -16,11 +16,11 @@ use capnp::message::{Builder, HeapAllocator};
 use futures::channel::oneshot;
 use tokio::sync::Notify;
 
-/// A cheap handle on one vat's outgoing queue. After the vat's end it keeps the last figures.
+/// A cheap handle on one vat's outgoing queue. When the vat has ended, it keeps the last figures.
 #[derive(Clone, Debug)]
 pub struct VatMeter(Rc<Queue>);
 
-/// Places that an empty queue keeps: those of a short burst, 768 bytes.
+/// Places that an empty queue keeps allocated: those of a short burst, 768 bytes.
 const MESSAGES_KEPT: usize = 32;
 
 /// A message on its way out.
@@ -30,18 +30,18 @@ pub(super) type Message = Rc<Builder<HeapAllocator>>;
 struct Queue {
     /// The waiting messages and their bytes, oldest first; the first may be half written. Its bound is the vat's policy.
     messages: RefCell<VecDeque<(Message, u64)>>,
-    /// Nothing is sent any more; what the writer ends with once the rest is out, and whom it tells.
+    /// Set when nothing is sent any more: the result that the writer ends with once the rest is out, and where it tells so.
     last: RefCell<Option<Last>>,
-    /// The network's two tasks, when they wait.
+    /// The network's writing task and its reading task, while they wait.
     writer: Cell<Option<Waker>>,
     reader: Cell<Option<Waker>>,
-    /// The reader waits until no more than this is queued.
+    /// The reading task waits until no more bytes than this are queued.
     reader_wants: Cell<Option<u64>>,
-    /// Shared with whoever reads it from another thread.
+    /// Bytes that are queued; shared, so that other threads can read it.
     bytes: Arc<AtomicU64>,
     peak_bytes: Cell<u64>,
-    /// The largest message that was entered: ever, and since [`VatMeter::measure`] last looked. As they go out, with their
-    /// segment tables.
+    /// Bytes of the largest message that was ever entered, with its segment table; below, of the largest one since
+    /// [`VatMeter::measure`] last looked.
     largest_message: Cell<u64>,
     measured: Cell<u64>,
     changed: Notify,
@@ -60,12 +60,12 @@ impl VatMeter {
         Self(Rc::default())
     }
 
-    /// Bytes of messages that are queued and not yet flushed, segment tables not counted.
+    /// Bytes of the messages that are queued and not yet flushed, without their segment tables.
     pub fn queued_bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// The same figure, for other threads.
+    /// The counter behind [`queued_bytes`](Self::queued_bytes), for other threads.
     pub fn shared_queued_bytes(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.0.bytes)
     }
@@ -75,41 +75,41 @@ impl VatMeter {
         self.0.peak_bytes.get()
     }
 
-    /// Bytes of the largest message that was ever entered, its segment table counted.
+    /// Bytes of the largest message that was ever queued, with its segment table.
     pub fn largest_message(&self) -> u64 {
         self.0.largest_message.get()
     }
 
-    /// Runs what sends something, and says how large the largest message was that it entered, its segment table counted; 0 if
-    /// it entered none.
+    /// Runs `send`, and tells the bytes of the largest message that it queued, with its segment table; 0 if it queued none.
     pub fn measure<T>(&self, send: impl FnOnce() -> T) -> (T, u64) {
         self.0.measured.set(0);
         let sent = send();
         (sent, self.0.measured.get())
     }
 
-    /// Whether the connection has ended, for whatever reason: calls that were on their way have failed with it.
+    /// Whether the connection has ended for any reason, so that calls that were on their way have failed.
     pub fn is_over(&self) -> bool {
         self.0.over.get()
     }
 
-    /// Waits until at most `bytes` are queued, or nothing more will be written. With 0 it waits until everything said so
-    /// far is out, such as before a close.
-    pub async fn room(&self, bytes: u64) {
+    /// Waits until at most `bytes` are queued, or until nothing more will be written. With 0 it waits until everything that was
+    /// queued is written, as before a close.
+    pub async fn until_below(&self, bytes: u64) {
         loop {
             let changed = self.0.changed.notified();
-            if self.has_room(bytes) {
+            if self.is_below(bytes) {
                 return;
             }
             changed.await;
         }
     }
 
-    pub(super) fn has_room(&self, bytes: u64) -> bool {
+    /// Whether at most `bytes` are queued, or nothing more will be written.
+    pub(super) fn is_below(&self, bytes: u64) -> bool {
         self.queued_bytes() <= bytes || self.is_broken() || self.is_closed()
     }
 
-    /// Enters a message. After a failed write, or the last message, it is dropped.
+    /// Queues a message. After a failed write, or after the last message, it is dropped.
     pub(super) fn enter(&self, message: Message) {
         if self.is_broken() || self.0.last.borrow().is_some() {
             return;
@@ -125,7 +125,7 @@ impl VatMeter {
         wake(&self.0.writer);
     }
 
-    /// No message comes after those that are queued. What this gives resolves when they are out.
+    /// Ends the queue: no message comes after those that are queued. The receiver resolves when they are written.
     pub(super) fn end(&self, result: Result<(), Error>) -> oneshot::Receiver<()> {
         let (done, when_done) = oneshot::channel();
         self.0.over.set(true);
@@ -136,20 +136,20 @@ impl VatMeter {
         when_done
     }
 
-    /// The message to write next; it stays queued until it is [struck off](Self::strike_off).
+    /// The message to write next, which stays queued until it is [struck off](Self::strike_off).
     pub(super) fn next(&self) -> Option<Message> {
         self.0.messages.borrow().front().map(|(message, _)| message.clone())
     }
 
-    /// What the writer ends with, once it has written all.
+    /// The result that the writer ends with, once it has written everything.
     pub(super) fn ended(&self) -> Option<Result<(), Error>> {
         let (result, done) = self.0.last.borrow_mut().take()?;
-        // Whoever asked may be gone.
+        // The receiver may be gone.
         let _ = done.send(());
         Some(result)
     }
 
-    /// The first message has been flushed.
+    /// Takes the first message off the queue, because it was flushed.
     pub(super) fn strike_off(&self) {
         let mut messages = self.0.messages.borrow_mut();
         let Some((_, bytes)) = messages.pop_front() else { return };
@@ -158,13 +158,13 @@ impl VatMeter {
         }
         drop(messages);
         self.0.bytes.store(self.queued_bytes() - bytes, Ordering::Relaxed);
-        if self.0.reader_wants.get().is_some_and(|bytes| self.has_room(bytes)) {
+        if self.0.reader_wants.get().is_some_and(|bytes| self.is_below(bytes)) {
             wake(&self.0.reader);
         }
         self.0.changed.notify_waiters();
     }
 
-    /// A write has failed: what is queued will never go out. The figures stay.
+    /// Notes that a write has failed, so that what is queued will never go out. The figures stay.
     pub(super) fn fail(&self) {
         self.0.broken.set(true);
         self.0.over.set(true);
@@ -186,22 +186,23 @@ impl VatMeter {
         self.0.closed.get()
     }
 
-    /// The writer waits for something to write.
-    pub(super) fn wake_writer(&self, cx: &Context<'_>) {
+    /// Registers the writing task, to be woken when there is something to write.
+    pub(super) fn register_writer(&self, cx: &Context<'_>) {
         self.0.writer.set(Some(cx.waker().clone()));
     }
 
-    /// The reader waits for the end, and for room if it wants any.
-    pub(super) fn wake_reader(&self, cx: &Context<'_>, wants: Option<u64>) {
+    /// Registers the reading task, to be woken at the end, and once at most `wants` bytes are queued if it waits for that.
+    pub(super) fn register_reader(&self, cx: &Context<'_>, wants: Option<u64>) {
         self.0.reader_wants.set(wants);
         self.0.reader.set(Some(cx.waker().clone()));
     }
 
-    /// The reader has something to hand on that did not come from the peer, or is to end.
-    pub(super) fn stir_reader(&self) {
+    /// Wakes the reading task, because it has something to hand on that did not come from the peer, or is to end.
+    pub(super) fn wake_reader(&self) {
         wake(&self.0.reader);
     }
 
+    /// Wakes all who wait for the queue to change.
     fn changed(&self) {
         wake(&self.0.reader);
         self.0.changed.notify_waiters();

@@ -1,9 +1,9 @@
 //! The network of a vat: one peer, at the other end of a byte stream.
 //!
-//! capnp-rpc comes with one of its own, whose queue wakes a task and makes three allocations for each message; with the meter
-//! and the gate that a vat needs around it, that was a good part of what a call costs. Here a message that is sent is entered
-//! in the [`VatMeter`], which is the queue, and one task writes what is there; after each it flushes, which says to the
-//! stream where a message ends. While more than the bound is waiting there, no further message is taken from the peer.
+//! capnp-rpc comes with a network of its own, whose queue wakes a task and makes three allocations for each message; with the
+//! meter that a vat needs around it, that was a good part of what a call costs. Here a message that is sent is entered
+//! in the [`VatMeter`], which is the queue, and one task writes the queue; after each message it flushes, which tells the
+//! stream where the message ends. While more than the bound is waiting there, no further message is taken from the peer.
 //!
 //! It ends as capnp-rpc expects it: a failed write ends the connection as disconnected and the network with the error; else
 //! everything that was sent is written before the network ends with what it was shut down with. It does not close the stream.
@@ -32,7 +32,7 @@ use super::meter::{Message, VatMeter};
 
 pub(super) struct Network<R> {
     side: Side,
-    /// For whoever accepts first, and for those who connect.
+    /// The peer, until the connection is accepted.
     accepted: Option<Rc<Peer<R>>>,
     peer: Weak<Peer<R>>,
     driver: Option<Promise<(), Error>>,
@@ -117,13 +117,13 @@ impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
         Promise::from_future(poll_fn(move |cx| {
             let (meter, ledger) = (&peer.meter, &peer.ledger);
             if ledger.is_full() {
-                let text = "more calls were given up than this side can keep";
+                let text = "too many calls were given up on this connection: make a new one";
                 return Poll::Ready(Err(Error::disconnected(text.into())));
             }
             if let Some(finish) = ledger.due() {
                 return Poll::Ready(Ok(Some(Box::new(finish) as Box<dyn IncomingMessage>)));
             }
-            let wants = peer.queued_bytes_max.filter(|bytes_max| !meter.has_room(*bytes_max));
+            let wants = peer.queued_bytes_max.filter(|bytes_max| !meter.is_below(*bytes_max));
             if wants.is_none() {
                 // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
                 let polled = peer.incoming.borrow_mut().poll_message(cx);
@@ -150,7 +150,7 @@ impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
                     return Poll::Ready(Err(Error::disconnected("the connection takes no more bytes".into())));
                 }
             }
-            meter.wake_reader(cx, wants);
+            meter.register_reader(cx, wants);
             Poll::Pending
         }))
     }
@@ -163,8 +163,8 @@ impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
     }
 }
 
-/// Narrows an error of the stream or of a message to the kinds that travel: whoever waits for a call must be able to tell a
-/// lost connection from a broken one.
+/// Narrows an error of the stream or of a message to the kinds that travel, so that callers can tell a lost connection from a
+/// broken one.
 pub(super) fn as_fault(error: Error) -> Error {
     if error.kind == ErrorKind::PrematureEndOfFile {
         Error::disconnected("the connection was cut in the middle of a message".into())
@@ -193,13 +193,13 @@ impl OutgoingMessage for Outgoing {
         self.message.get_root_as_reader()
     }
 
-    /// What it gives is ready at once: nobody in capnp-rpc waits for it.
+    /// Queues the message. The promise is ready at once, because capnp-rpc never waits for it.
     fn send(self: Box<Self>) -> (Promise<(), Error>, Message) {
         let instead = self.ledger.send_out(&self.message);
         let message = Rc::new(self.message);
         self.meter.enter(instead.map_or_else(|| Rc::clone(&message), Rc::new));
         if self.ledger.has_news() {
-            self.meter.stir_reader();
+            self.meter.wake_reader();
         }
         (Promise::ok(()), message)
     }
@@ -213,7 +213,7 @@ impl OutgoingMessage for Outgoing {
     }
 }
 
-/// Writes what is queued, until there is no more to come or a write fails.
+/// Writes the queue, until its end or until a write fails.
 async fn write_all<W: AsyncWrite + Unpin>(mut writer: W, meter: &VatMeter) -> Result<(), Error> {
     loop {
         let next = poll_fn(|cx| {
@@ -223,7 +223,7 @@ async fn write_all<W: AsyncWrite + Unpin>(mut writer: W, meter: &VatMeter) -> Re
             if let Some(result) = meter.ended() {
                 return Poll::Ready(Err(result));
             }
-            meter.wake_writer(cx);
+            meter.register_writer(cx);
             Poll::Pending
         });
         let message = match next.await {

@@ -14,19 +14,19 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::PipeEnd;
 use super::shared::Shared;
 
-/// How a pipe is kept alive. Both figures must leave the slowest peer time for the largest message, because progress
+/// How a pipe is kept alive. Both times must be long enough for the slowest peer to take the largest message, because progress
 /// within one message is not seen: 4 MiB in 30 s is some 1.1 Mbit/s.
 #[derive(Clone, Copy, Debug)]
 pub struct KeepAlive {
-    /// Between pings. A peer that is silent for two of them is gone.
+    /// Time between two pings. A peer that is silent for two intervals counts as gone.
     pub interval: Duration,
-    /// How long one message may be stuck in the socket before the peer counts as not reading.
+    /// Time for which one message may be stuck in the socket before the peer counts as not reading.
     pub write_stall: Duration,
-    /// The close code for a peer that was silent.
+    /// The code of the Close frame for a peer that was silent.
     pub silence_code: u16,
 }
 
-/// The control of one pipe. Clones control the same pipe, but only one task at a time may run each of its futures.
+/// Controls one pipe: pings, and closes it. Clones control the same pipe, but only one task at a time may run each of its futures.
 pub struct PipeControl<S>(Rc<RefCell<Shared<S>>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PipeControl<S> {

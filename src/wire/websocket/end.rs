@@ -1,4 +1,4 @@
-//! How a pipe ends: one name for each way, and the one map from WebSocket errors to them and on to I/O errors.
+//! How a pipe ends: a name for each way, and the only map from WebSocket errors to them and from them to I/O errors.
 
 use std::io;
 
@@ -6,15 +6,15 @@ use async_tungstenite::tungstenite::error::{CapacityError, Error as WsError, Pro
 use async_tungstenite::tungstenite::protocol::CloseFrame;
 use async_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// How a pipe ended. The first reason stays.
+/// How a pipe ended. Only the first reason is kept.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PipeEnd {
     /// The peer sent a Close frame.
     #[error("the peer closed the WebSocket: {code} {reason}")]
     ClosedByPeer {
-        /// The close code; 1005 when the frame had none.
+        /// The close code; 1005 if the frame had none.
         code: u16,
-        /// What the peer said, perhaps nothing.
+        /// The reason in the frame; may be empty.
         reason: String,
     },
     /// [`PipeControl::close`](super::PipeControl::close) was called on this side.
@@ -25,24 +25,24 @@ pub enum PipeEnd {
         /// The reason that was sent.
         reason: String,
     },
-    /// The peer sent a text frame. It was closed with 1003.
+    /// The peer sent a text frame. The WebSocket was closed with code 1003.
     #[error("ProtocolMismatch: this door takes binary messages of Cap'n Proto RPC, not text")]
     TextFrame,
-    /// The peer sent a message past the limit. It was closed with 1009.
+    /// The peer sent a message past the limit. The WebSocket was closed with code 1009.
     #[error("LimitExceeded messageBytesMax max={max} got={got}")]
     TooLarge {
-        /// Bytes of the message, as far as they had been counted.
+        /// Bytes of the message, as far as they were counted.
         got: u64,
         /// Bytes that a message may have.
         max: u64,
     },
-    /// This side was to send a message that a peer with the same limit would refuse. Nothing of it was sent.
+    /// A message of this side is past the limit that both sides have. Nothing of it was sent.
     #[error("LimitExceeded messageBytesMax max={max}: an outgoing message is larger")]
     TooLargeToSend {
         /// Bytes that a message may have.
         max: u64,
     },
-    /// The peer broke the WebSocket protocol. It was closed with 1002.
+    /// The peer broke the WebSocket protocol. The WebSocket was closed with code 1002.
     #[error("WebSocket protocol violation: {0}")]
     Violation(String),
     /// The stream below ended without a Close frame.
@@ -51,10 +51,10 @@ pub enum PipeEnd {
     /// The stream below failed.
     #[error("the connection failed: {0}")]
     Transport(String),
-    /// Nothing was heard from the peer for two ping intervals.
+    /// The peer was silent for two ping intervals.
     #[error("the peer was silent for two ping intervals")]
     Idle,
-    /// The peer took no more bytes for as long as a write may be stuck.
+    /// The peer did not read for longer than [`KeepAlive::write_stall`](super::KeepAlive::write_stall).
     #[error("the peer stopped reading")]
     Stalled,
 }
@@ -67,8 +67,8 @@ impl PipeEnd {
         }
     }
 
-    /// What capnp-rpc is told. Aborted and reset become its disconnected, so that callers may dial again; invalid data
-    /// becomes failed, because the same would happen again.
+    /// The error for capnp-rpc. It takes aborted and reset for disconnected, so that callers dial again, and invalid data for
+    /// failed, because it would happen again.
     pub(super) fn to_io_error(&self) -> io::Error {
         let kind = match self {
             Self::ClosedByPeer { .. } | Self::ClosedHere { .. } | Self::Idle | Self::Stalled => {
@@ -82,7 +82,7 @@ impl PipeEnd {
         io::Error::new(kind, self.clone())
     }
 
-    /// The Close frame that this end owes the peer; `None` where it closed itself, is gone, or is not listening.
+    /// The Close frame that the peer is to get; `None` if it closed itself, is gone, or does not read.
     pub(super) fn farewell(&self) -> Option<(CloseCode, String)> {
         match self {
             Self::TextFrame => Some((CloseCode::Unsupported, self.to_string())),

@@ -1,20 +1,20 @@
-//! How large the Cap'n Proto messages are that come in, followed through the stream by their segment tables.
+//! Bounds the Cap'n Proto messages that come in: their sizes are read from their segment tables as they pass.
 //!
 //! The socket bounds one WebSocket message; but a peer may cut a Cap'n Proto message into many, and capnp-rpc's own bound
 //! is its traversal limit, which has to be several times larger. So the bound on a message is kept here, before a byte
 //! of it is buffered. Segment tables that capnp itself refuses are passed on for it to refuse.
 
-/// What capnp takes at most.
+/// Segments of one message that capnp accepts.
 const SEGMENTS_MAX: u64 = 512;
 
 pub(super) struct Framing {
     bytes_max: u64,
-    /// What is still to come of the segments of the message being read.
+    /// Bytes still to come of the message that is being read.
     body_left: u64,
-    /// The 32-bit word of the table that is being read, and how many of its bytes came.
+    /// The 32-bit word of the segment table that is being read, and how many of its bytes came.
     word: [u8; 4],
     filled: usize,
-    /// How many words of the table came.
+    /// Number of words of the segment table that came.
     words: u64,
     segments: u64,
     segment_bytes: u64,
@@ -35,7 +35,10 @@ impl Framing {
         }
     }
 
-    /// Follows further bytes. The error is the size of a message past the limit.
+    /// Follows further bytes of the stream.
+    ///
+    /// # Errors
+    /// A message is past the limit; the error is its size in bytes.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), u64> {
         while !self.lost && !bytes.is_empty() {
             let step = match usize::try_from(self.body_left) {

@@ -1,9 +1,9 @@
-//! Reading much at once, and keeping nothing meanwhile.
+//! Reads a socket in large pieces, without keeping a large buffer for each socket.
 //!
 //! A WebSocket reads into a buffer of its own, which it keeps for as long as it lives, so that is small: a system call for
-//! each few messages. Whoever opens a socket for a [`pipe`](super::pipe) puts it into a [`ReadAhead`] first. That reads into a
+//! each few messages. A socket for a [`pipe`](super::pipe) is put into a [`ReadAhead`] first, which reads into a
 //! buffer of its thread, 32 KiB large, and keeps of a read only what the WebSocket has not taken yet. It changes
-//! no byte, no order and no error, and writes go through as they are.
+//! no byte, no order and no error, and passes writes on as they are.
 
 use std::cell::Cell;
 use std::io;
@@ -20,17 +20,17 @@ thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A stream that is read in large pieces.
+/// Reads the stream inside in large pieces; writes go through as they are.
 #[derive(Debug)]
 pub struct ReadAhead<S> {
     inner: S,
-    /// What was read and not taken, from `taken` on; no memory once all is. Bound: one read, 32 KiB.
+    /// Bytes that were read; those before `taken` were taken. Empty, without memory, once all were. Bound: one read, 32 KiB.
     rest: Vec<u8>,
     taken: usize,
 }
 
 impl<S> ReadAhead<S> {
-    /// A stream of which nothing was read ahead yet.
+    /// Puts a stream behind a buffer in which nothing was read ahead yet.
     pub fn new(inner: S) -> Self {
         Self { inner, rest: Vec::new(), taken: 0 }
     }

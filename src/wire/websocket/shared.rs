@@ -23,11 +23,11 @@ use tokio::time::Instant;
 use super::framing::Framing;
 use super::{PipeEnd, PipeOptions};
 
-/// Bytes that may wait to be sent in one. The socket's own buffer grows to it, and stays, in a connection that was busy. A
+/// Bytes that may wait to be sent in one batch. In a busy connection the socket's own buffer grows to this and stays so. A
 /// larger message goes out by itself.
 pub(super) const BATCH_BYTES_MAX: usize = 16 << 10;
 
-/// Messages, or bytes, that are not kept back for more to come. A larger batch would spare more system calls, but the peer
+/// Number of messages past which a batch is sent at once. A larger batch would spare more system calls, but the peer
 /// would sit idle while it gathers: with sixteen calls in flight the two ends would work in turn and not at once.
 const BATCH_MESSAGES: usize = 8;
 const BATCH_BYTES: usize = 4 << 10;
@@ -40,21 +40,21 @@ pub(super) struct Shared<S> {
     pub(super) options: PipeOptions,
     pub(super) wakers: Arc<Wakers>,
     waker: Waker,
-    /// What is left of the message that is being read.
+    /// The part of the received message that was not read yet.
     inbox: Bytes,
-    /// The socket had nothing more to read when it was last asked.
+    /// Whether the socket had nothing more to read when it was last asked.
     drained: bool,
     framing: Framing,
-    /// What was written since the last flush: at most one message.
+    /// The bytes that were written since the last flush: at most one message.
     outbox: Vec<u8>,
-    /// Messages that the socket was given and not yet told to send, and their bytes.
+    /// Number of messages that the socket was given and not yet told to send; below, their bytes.
     unsent_messages: usize,
     unsent: usize,
     pub(super) end: Option<PipeEnd>,
-    /// The socket refuses to parse what the peer still sends; to close politely its bytes must be read all the same.
+    /// Whether the socket no longer parses what the peer sends, so that closing politely means to read and discard its bytes.
     deaf: bool,
     pub(super) last_heard: Instant,
-    /// Since when the socket has not taken what it was given.
+    /// Since when the socket has not sent what it was given; `None` if it has.
     pub(super) stuck_since: Option<Instant>,
 }
 
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(self.still_open())
     }
 
-    /// Puts a ping on its way, unless something before it is stuck.
+    /// Sends a ping, unless an earlier message is stuck.
     pub(super) fn ping(&mut self) {
         if self.stuck_since.is_none() && self.end.is_none() {
             self.send(Message::Ping(Bytes::new()));
@@ -172,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         }
     }
 
-    /// Ready when the socket has taken everything it was given, or failed; the pipe has then ended.
+    /// Ready when the socket has sent everything that it was given, or has failed, and the pipe with it.
     pub(super) fn poll_drain(&mut self) -> Poll<()> {
         match Pin::new(&mut self.socket).poll_flush(&mut Context::from_waker(&self.waker)) {
             Poll::Pending => {
@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         }
     }
 
-    /// The same for the writer, which is woken when it may go on, and else not for every move of the socket.
+    /// [`poll_drain`](Self::poll_drain) for the writer, which is woken when it may go on, and not for every event of the socket.
     fn poll_drain_for(&mut self, writer: &Context<'_>) -> Poll<()> {
         self.wakers.writer.register(writer.waker());
         ready!(self.poll_drain());
@@ -202,13 +202,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(())
     }
 
-    /// Ends the pipe, unless it has ended, and puts the Close frame that this end owes the peer on its way.
+    /// Ends the pipe, unless it has ended, and sends the Close frame that belongs to this end.
     pub(super) fn end_as(&mut self, end: PipeEnd) {
         let farewell = end.farewell();
         self.end_saying(end, farewell);
     }
 
-    /// The same with a farewell that the end does not know of.
+    /// Ends the pipe, unless it has ended, and sends this Close frame if there is one.
     pub(super) fn end_saying(&mut self, end: PipeEnd, farewell: Option<(CloseCode, String)>) {
         if self.end.is_some() {
             return;
@@ -240,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(())
     }
 
-    /// Messages are waiting to be read, so silence is not the peer's.
+    /// Whether a received message waits to be read on this side, so that the peer must not be held to be silent.
     pub(super) fn is_unread(&self) -> bool {
         !self.inbox.is_empty()
     }
@@ -280,15 +280,15 @@ fn close_reason(mut reason: String) -> Utf8Bytes {
     reason.into()
 }
 
-/// Who may be waiting. Each place has room for one task.
+/// The tasks that may be waiting, at most one in each place.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     pub(super) reader: AtomicWaker,
     pub(super) writer: AtomicWaker,
     pub(super) closer: AtomicWaker,
-    /// Told when a write gets stuck and when the pipe ends, but not of every move of the socket.
+    /// The task that keeps the pipe alive. Woken when a write gets stuck and when the pipe ends, not by every event of the socket.
     pub(super) keeper: AtomicWaker,
-    /// The socket has moved since it was last found empty.
+    /// Whether the socket had an event since it was last found empty.
     moved: AtomicBool,
 }
 

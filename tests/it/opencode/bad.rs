@@ -34,7 +34,7 @@ async fn what_cannot_be_right_is_refused_with_the_reason() {
     for session in ["../../etc/passwd", "", "a/b", ".hidden", &"x".repeat(129)] {
         let body = json!({ "sessionID": session }).to_string();
         let error = api.send("POST", "/api/share", body).await.refused(400, "InvalidInput");
-        assert!(error["reason"].as_str().unwrap().starts_with("a session id must be 1 to 128"), "{error}");
+        assert!(error["reason"].as_str().unwrap().starts_with("invalid session id: it must be 1 to 128"), "{error}");
     }
     let good = json!({ "type": "session", "data": { "id": "ses_1" } });
     for item in [

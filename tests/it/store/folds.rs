@@ -388,7 +388,7 @@ fn a_corrupt_run_is_told_by_its_key_and_hides_nothing() {
             (repacked(&whole, |text| text.replace("\"to\":7", "\"to\":8")), "says 0 to 8"),
             (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":5")), "more lines"),
             (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":7")), "cut off"),
-            (repacked(&whole, |text| text.replace("message/3", "nothing/3")), "not an item key"),
+            (repacked(&whole, |text| text.replace("message/3", "nothing/3")), "invalid item key"),
         ] {
             bucket.put(&key, bytes.into()).await.unwrap();
             let failure = host(&bucket, 5).open_log(&share(1)).await.unwrap_err();

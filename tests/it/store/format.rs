@@ -345,8 +345,8 @@ async fn a_corrupt_object_is_told_by_its_key_and_what_is_wrong_with_it() {
         (1, SEGMENT_1.replace("\"secret\",\"at\"", "\"rename\",\"at\""), "format 1: unknown line type rename"),
         (1, SEGMENT_1.replace("abababab", "zz"), "line 2 of format 1: its secret"),
         (1, SEGMENT_1.replacen("{\"type\"", "{\"share\":\"bbb\",\"type\"", 1), "an entry of share bbb"),
-        (1, SEGMENT_1.replace("ses_4f2a", "../up"), "a session id must be"),
-        (2, SEGMENT_2.replace("message/msg_0", "nothing/such"), "not an item key"),
+        (1, SEGMENT_1.replace("ses_4f2a", "../up"), "invalid session id: it must be"),
+        (2, SEGMENT_2.replace("message/msg_0", "nothing/such"), "invalid item key"),
         (2, SEGMENT_2.replace("\"batch\":1}", "\"batch\":9}"), "does not follow"),
         (3, SEGMENT_2.to_owned(), "000000000002 cannot be read: it is missing"),
     ];

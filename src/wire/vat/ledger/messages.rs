@@ -7,11 +7,11 @@ use capnp::serialize::OwnedSegments;
 use capnp_rpc::IncomingMessage;
 use capnp_rpc::rpc_capnp::{exception, message, return_};
 
-/// A message that has come in, as it is handed on.
+/// A message from the peer, as it is handed on to capnp-rpc.
 pub(in crate::wire::vat) enum Incoming {
-    /// As the peer sent it.
+    /// The message as the peer sent it.
     Read(Reader<OwnedSegments>),
-    /// As it was made here in the place of what the peer sent.
+    /// A message that was made here in place of the peer's.
     Made(Builder<HeapAllocator>),
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Vine {
     pub(super) export: u32,
 }
 
-/// The message with the vines in the place of what is offered by way of a third party.
+/// The message with the peer's own objects (their vines) in place of capabilities that are offered by way of a third party.
 pub(super) fn by_their_vines(
     message: Reader<OwnedSegments>,
     vines: &[Vine],

@@ -1,4 +1,4 @@
-//! Cap'n Proto messages out of a byte stream.
+//! Reads Cap'n Proto messages from a byte stream.
 //!
 //! A message is its segment table and its segments. Nothing is kept between two messages; a message's segments are allocated
 //! once, when its table says how large they are and that is within the traversal limit.
@@ -18,15 +18,15 @@ pub(super) struct Incoming<R> {
     reader: R,
     options: ReaderOptions,
     part: Part,
-    /// Bytes of the part that have come.
+    /// Bytes of the part that were read so far.
     filled: usize,
 }
 
-/// What is being read.
+/// The part of a message that is being read.
 enum Part {
-    /// How many segments there are, and the length of the first.
+    /// The number of segments, and the length of the first.
     Head([u8; 8]),
-    /// The lengths of the others.
+    /// The lengths of the other segments.
     Table {
         first: usize,
         rest: Vec<u8>,
@@ -40,7 +40,7 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         Self { reader, options, part: Part::Head([0; 8]), filled: 0 }
     }
 
-    /// The next message; `None` at the end of the stream. After an error it must not be asked again.
+    /// The next message; `None` at the end of the stream. It must not be polled again after an error.
     pub(super) fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Reader<OwnedSegments>>, Error>> {
         loop {
             let (bytes, is_first): (&mut [u8], bool) = match &mut self.part {
@@ -60,7 +60,9 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
                 Part::Head(bytes) => {
                     let (segments, first) = (word(&bytes[..4]).saturating_add(1), word(&bytes[4..]));
                     if segments > SEGMENTS_MAX {
-                        return Poll::Ready(Err(Error::failed(format!("Too many segments: {segments}"))));
+                        return Poll::Ready(Err(Error::failed(format!(
+                            "the message has too many segments: {segments}"
+                        ))));
                     }
                     if segments == 1 {
                         Part::Body(self.body([first].into_iter())?)
@@ -85,10 +87,10 @@ impl<R: AsyncRead + Unpin> Incoming<R> {
         for length in lengths {
             builder.try_push_segment(length)?;
         }
-        // A message that could not be read to its end is not begun.
+        // A message that is too large to be read to its end is not read at all.
         let words = builder.total_words();
         match self.options.traversal_limit_in_words {
-            Some(max) if words > max => Err(Error::failed(format!("Message has {words} words, which is too large"))),
+            Some(max) if words > max => Err(Error::failed(format!("the message is too large: it has {words} words"))),
             _ => Ok(builder.into_owned_segments()),
         }
     }
