@@ -1,4 +1,4 @@
-//! The store: shares as numbered, immutable objects in a bucket, safe for any number of hosts.
+//! The store: shares as numbered, immutable objects in a bucket, which any number of hosts may write at once.
 //!
 //! The hub calls it. A [`Store`] knows claims (which share a session is), and opens or creates logs; a [`Log`] is the tail
 //! of one share's log, and appends to it. The only conditional write used is create-if-absent, which every serious store
@@ -19,14 +19,13 @@
 //! back there tells it whose it is: each segment bears its writer's identity and its predecessor's. A tail held in memory is a
 //! lease: the longer it is held, the less it may be trusted, because keys that are superseded or of a deleted
 //! share are freed in the end and a free key would take a write that nobody ever reads. So past half the lease the tail is
-//! confirmed before a write, and an answer that came after the lease is checked against a fresh listing. How old a lease is
-//! say all clocks of the machine and the bucket's own, whichever says the longest: a machine that slept
-//! finds its leases over.
+//! confirmed before a write, and an answer that came after the lease is checked against a fresh listing. The age of a lease is
+//! the longest that any clock of the machine, or the bucket's own, tells: a machine that slept finds its leases over.
 //!
 //! # What it refuses
 //! It knows no connection, and decides nothing of a share: entries go in and come out, their reader folds them, and a run is
-//! made of the state that came of it. It keeps no queue; one append of a log is under way at a time, and what a caller gathers meanwhile is the next. It never guesses at bytes
-//! that it did not write: a [`Corrupt`](StoreError::Corrupt) object is told by its key.
+//! made of the state that came of it. It keeps no queue; one append of a log is under way at a time, and what a caller gathers
+//! meanwhile is the next. It never guesses at bytes that it did not write: a [`Corrupt`](StoreError::Corrupt) object is reported with its key.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,48 +86,48 @@ pub use survey::{
 };
 pub use tokens::{TOKEN_LABEL_CHARS_MAX, TOKENS_LISTED_MAX, TokenListing, TokenRecord};
 
-/// The shares of one bucket. Clones are the same store.
+/// The shares of one bucket. Clones are handles on one store.
 #[derive(Debug, Clone)]
 pub struct Store {
     bucket: Bucket,
     settings: StoreSettings,
     writer: WriterId,
     clock: Arc<dyn Clock>,
-    /// The last batch number given out. Over all logs, because a log may be closed and opened again while an old batch of
-    /// it is still on its way.
+    /// The last batch number that was given out, over all logs, because a log may be closed and opened again while an old batch
+    /// of it is still on its way.
     last_batch: Arc<AtomicU64>,
 }
 
-/// How patient a store is. All hosts of one bucket should have the same.
+/// How long a store waits and how it writes. All hosts of one bucket should have equal settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreSettings {
-    /// How long a tail held in memory may be written to, counted from the issue of the request that confirmed it. Default
-    /// 20 s.
+    /// How long a host may write to a log's tail that it holds in memory, counted from the issue of the request that confirmed
+    /// it. Default 20 s.
     pub lease: Duration,
-    /// How long one request may take, with all that the bucket's client does to retry it. Default 15 s: 10 s of retries
-    /// and a last attempt of 5 s.
+    /// How long one request to the bucket may take, its retries included. Default 15 s: 10 s of retries and a last attempt of
+    /// 5 s.
     pub request_time: Duration,
-    /// How long an append goes on trying before it gives up with an error. Default 20 s.
+    /// How long an append is tried before it fails. Default 20 s.
     pub append_time: Duration,
-    /// How long the emptied keys of a deleted share stay, to stand in the way of writers that know no better. Default
-    /// 60 s, half a minute more than the 35 s of `lease + request_time`; taken as those if they are longer.
+    /// How long superseded objects, and the empty objects of a deleted share, stay in the way of writers that have not heard of
+    /// it. Default 60 s. If `lease + request_time`, by default 35 s, is longer, it counts instead.
     pub free_after: Duration,
-    /// Segments that gather before they are folded. Default 64: a log that is read costs at most some 300 small reads, most
-    /// of them at once.
+    /// Number of segments that gather before they are folded. Default 64: reading a log then takes at most some 300 small
+    /// reads, most of them at once.
     pub fold_segments: u64,
-    /// Whether the bucket lists keys in order, so that a page of a listing need not read the listing to its end. Default
-    /// false: always right, and slower.
+    /// Whether the bucket lists keys in order, so that a page of a listing need not read the whole listing. Default false, which
+    /// is right for every bucket, and slower.
     pub sorted_listings: bool,
-    /// How many objects the bucket tells in a page of a listing. A share is listed no further than to a page's end where runs
-    /// cover what would come next. Default 1,000, as S3 has it.
+    /// Number of objects in a page of the bucket's listings. Listing a share ends at a page's end if runs cover what would come
+    /// next. Default 1,000, as for S3.
     pub listing_page: usize,
-    /// A bug to have, for the tests that must find it. Default `None`.
+    /// A bug that the store has on purpose, for the tests that must find it. Default `None`.
     #[cfg(feature = "__mutations")]
     #[doc(hidden)]
     pub mutation: Option<Mutation>,
-    /// Whether this store alone writes to the bucket, which may then ignore the condition of a create: it is looked for
-    /// before it is made, at the price of a request, and what was given up is waited for before its key is written again.
+    /// Whether this store is the only writer of the bucket, which may then ignore the condition of a create. The store reads a key
+    /// before it creates it, which costs a request, and waits for a request that it gave up before it writes to that key again.
     /// Default false.
     pub single_writer: bool,
 }
@@ -151,8 +150,8 @@ impl Default for StoreSettings {
 }
 
 impl StoreSettings {
-    /// How old a segment must be, as others of its log show, before its key may be freed at once: no tail that precedes
-    /// it can still be written to, and no write to it can still be on its way.
+    /// How old a segment must be, by comparison with others of its log, before its key may be freed at once: then no host writes
+    /// to a tail before it any more, and no write to it is on its way.
     fn settled_after(&self) -> Duration {
         self.lease + self.request_time
     }
@@ -163,8 +162,8 @@ impl StoreSettings {
 }
 
 impl Store {
-    /// The shares of this bucket, written to as `writer`: 128 random bits, other ones each time that a host starts. `clock`
-    /// tells how old what the store knows is, and is compared with the bucket's.
+    /// The store of the bucket `objects`, which it writes as `writer`: 128 random bits, new ones each time that a host starts.
+    /// `clock` tells the age of what the store knows, and is compared with the bucket's clock.
     #[must_use]
     pub fn new(
         objects: Arc<dyn ObjectStore>,

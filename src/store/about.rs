@@ -1,10 +1,11 @@
-//! Companions: what a listing says of a share besides its id, kept next to its claim so that no share is read for it.
+//! Summaries: what a listing tells of a share, kept next to the share's claim so that no share is read for a listing.
 //!
-//! The companion of the claim `index/<account>/<session>/<number>` is `<number>-about`. It is derived from the log and may
-//! be missing or late: whoever folds a share writes it anew ([`Store::describe`]), by plain overwrite and never between
-//! a sync and its answer. It holds a title, which is content, so it ends with its claim. A host that has not heard of
-//! that may yet write it again: it looks for the tombstone before and after, and what still slips through, such as a
-//! write that lands after its host is gone, the end of the deletion removes ([`Freeing`](super::Freeing)).
+//! A summary is stored in the companion of the share's claim: that of `index/<account>/<session>/<number>` is `<number>-about`.
+//! It is derived from the log and may be missing or late: the host that folds a share writes it anew ([`Store::describe`]), by
+//! plain overwrite and never between a sync and its answer. It holds a title, which is content, so it is deleted with its claim.
+//! A host that has not heard of the deletion may write it again: it looks for the tombstone before and after, and the end of the
+//! deletion removes what still slips through, such as a write that lands after its host is gone
+//! ([`Freeing`](super::Freeing)).
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,38 +19,38 @@ use crate::share::item::ItemKey;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
 
-/// Characters of a title that are kept; what is longer is cut. At 4 bytes each, and with names and URL, a page of
+/// Characters of a title that are kept; a longer title is cut. At 4 bytes each, and with names and URL, a page of
 /// [`LIST_PAGE_MAX`](crate::share::limits::LIST_PAGE_MAX) lines stays below 2 MB, half a message.
 const TITLE_CHARS_MAX: usize = 256;
 
-/// What a listing says of a share, as of when it was last folded.
+/// What a listing tells of a share, as of the share's last fold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// Whose it is.
+    /// The account that owns the share.
     pub account: AccountId,
-    /// What it shares.
+    /// The session that is shared.
     pub session: SessionId,
-    /// When it was created.
+    /// When the share was created.
     pub created_at: Timestamp,
-    /// When the newest sync was accepted; at first, when it was created.
+    /// When the newest sync was accepted; before the first sync, when the share was created.
     pub updated_at: Timestamp,
-    /// The session's title, at most 256 characters of it; `None` if it has none.
+    /// The session's title, cut at 256 characters; `None` if it has none.
     pub title: Option<String>,
-    /// How many syncs were accepted.
+    /// Number of syncs that were accepted.
     pub sync_count: u64,
-    /// How many items it holds.
+    /// Number of items that the share holds.
     pub item_count: u64,
-    /// Bytes of their keys and texts.
+    /// Bytes of the items' keys and JSON texts.
     pub byte_count: u64,
-    /// Bytes that its log has written so far.
+    /// Bytes of all segments that the share's log has had.
     pub log_bytes: u64,
-    /// Up to which segment of its log all this is so; 0 if a host of long ago wrote it, which did not say.
+    /// Number of the segment up to which the summary is right; 0 if an early host wrote it, which did not tell.
     pub segments: u64,
-    /// From when on it is gone; `None`: it stays until it is deleted.
+    /// When the share expires; `None` if it stays until it is deleted.
     pub expires_at: Option<Timestamp>,
 }
 
-/// The one member of a session's record that is read.
+/// The member of a session's record that is read here.
 #[derive(Deserialize)]
 struct Titled<'a> {
     #[serde(borrow, default)]
@@ -57,8 +58,8 @@ struct Titled<'a> {
 }
 
 impl About {
-    /// What a listing says of a share in this state, that its log came to with so many bytes in so many segments; `None` if
-    /// the share is not there.
+    /// The summary of a share in this state, whose log has `log_bytes` bytes in `segments` segments; `None` if the share is not
+    /// open.
     #[must_use]
     pub fn of(state: &State, log_bytes: u64, segments: u64) -> Option<Self> {
         let opened = state.opened().filter(|_| state.is_live())?;
@@ -78,7 +79,7 @@ impl About {
     }
 }
 
-/// The title in the session's own record. A record is whatever its producer sent: without a title that is a text, none.
+/// The title in the session's own record; `None` if the record, which is what its producer sent, has no title that is a string.
 fn title(state: &State) -> Option<String> {
     let record: Titled<'_> = serde_json::from_str(state.get(&ItemKey::session())?.as_str()).ok()?;
     let title: String = serde_json::from_str(record.title?.get()).ok()?;
@@ -87,12 +88,12 @@ fn title(state: &State) -> Option<String> {
 }
 
 impl Store {
-    /// Writes what a listing says of a share, if the share holds its session's claim and is not deleted. Says nothing new:
-    /// writes nothing. Costs a listing of the session's claims, a look for the tombstone and a read; what is written costs a
-    /// write and a second look.
+    /// Writes the summary of a share, if the share holds its session's claim and is not deleted. A summary that is stored already
+    /// is not written again. Costs a listing of the session's claims, a look for the tombstone and a read; if the summary is
+    /// written, also a write and a second look for the tombstone.
     ///
     /// # Errors
-    /// What the bucket said. What was there before may be there still, and is late; nothing else is lost.
+    /// The bucket failed. An older summary may still be there; nothing else is lost.
     pub async fn describe(&self, share: &ShareId, about: &About) -> Result<(), StoreError> {
         let (account, session) = (&about.account, &about.session);
         let (tombstone, prefix) = (key::tombstone(share), key::session(account, session));
@@ -116,7 +117,7 @@ impl Store {
         Ok(())
     }
 
-    /// A companion, if it is there and can be read. One that cannot says nothing, and the next fold writes it anew.
+    /// Reads a companion; `None` if it is not there or cannot be read. The next fold writes it anew.
     pub(super) async fn read_about(
         &self,
         account: &AccountId,
@@ -129,7 +130,7 @@ impl Store {
             Ok((share, about)) if about.account == *account && about.session == *session => Ok(Some((share, about))),
             Ok(_) => Ok(None),
             Err(error) => {
-                tracing::warn!(%key, error = &error as &dyn std::error::Error, "a companion of a claim is passed over");
+                tracing::warn!(%key, error = &error as &dyn std::error::Error, "a companion of a claim cannot be read, and is passed over");
                 Ok(None)
             }
         }

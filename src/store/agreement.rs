@@ -1,4 +1,4 @@
-//! Whether this machine's clock and the bucket's agree.
+//! Whether this machine's clock agrees with the bucket's.
 //!
 //! Each request of the store lies between two readings of the machine's time of day, and its answer may say what time it was in the
 //! bucket ([`dates`](super::dates)). So the difference is known at any time without asking for it, as what it is at least. Shares
@@ -17,36 +17,37 @@ use super::error::StoreError;
 use super::key;
 use crate::share::time::Timestamp;
 
-/// From which difference on, in milliseconds, two clocks do not agree: 5 s, more than a request usually takes.
+/// Milliseconds of difference from which on two clocks do not agree: 5 s, more than a request usually takes.
 pub const CLOCK_OFF_MS: i64 = 5_000;
 
-/// From which difference on, in milliseconds, a machine's clock is wrong: a minute.
+/// Milliseconds of difference from which on a machine's clock counts as wrong: one minute.
 pub const CLOCK_WRONG_MS: i64 = 60_000;
 
-/// A time is told to the second: it may be so much later than that.
+/// Milliseconds by which the bucket's time may be later than it told, because it tells whole seconds.
 const SECOND_MS: i64 = 999;
 
-/// What is known of the two clocks.
+/// What is known about the difference of the two clocks.
 #[derive(Debug, Default)]
 pub(super) struct Agreement {
     last: Mutex<Option<Seen>>,
-    /// Twice in a row the machine's clock was wrong; a single answer may come from somebody in between.
+    /// Whether the machine's clock was wrong by two answers in a row; a single answer may come from a proxy in between.
     wrong: AtomicBool,
-    /// The bucket says what time it is.
+    /// Whether the bucket tells its time.
     told: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    /// By how many milliseconds the machine's clock is ahead of the bucket's, at least; negative: behind.
+    /// Milliseconds by which the machine's clock is ahead of the bucket's, at least; negative if it is behind.
     ahead_ms: i64,
-    /// The bucket's time, and when that was.
+    /// The time that the bucket told; below, the moment at which it did.
     date: Timestamp,
     at: Moment,
 }
 
 impl Agreement {
-    /// Notes what was heard of a request that was issued when the machine's clock showed `asked`, and answered now.
+    /// Notes the bucket's times that were heard in a request, which was issued when the machine's clock showed `asked` and is
+    /// answered now.
     pub(super) fn note(&self, asked: Timestamp, heard: Heard, clock: &dyn Clock) {
         if heard.latest.is_some() && !self.told.load(Ordering::Relaxed) {
             self.told.store(true, Ordering::Relaxed);
@@ -73,7 +74,7 @@ impl Store {
     pub fn now(&self) -> Timestamp {
         let agreement = &self.bucket.agreement;
         match agreement.last().filter(|_| agreement.wrong.load(Ordering::Relaxed)) {
-            // Not by the time of day, which may be set right at any moment.
+            // Not by the machine's time of day, which somebody may correct at any moment.
             Some(Seen { date, at, .. }) => {
                 let since = at.steady_age(self.clock.as_ref()).as_millis();
                 Timestamp(date.0.saturating_add(i64::try_from(since).unwrap_or(i64::MAX)))
@@ -82,18 +83,17 @@ impl Store {
         }
     }
 
-    /// By how many milliseconds this machine's clock is ahead of the bucket's, at least; negative: behind. `None`: the bucket
-    /// has not said yet what time it is, or never does.
+    /// Milliseconds by which this machine's clock is ahead of the bucket's, at least; negative if it is behind. `None` if the
+    /// bucket has not told its time yet, or never does.
     #[must_use]
     pub fn clock_ahead_ms(&self) -> Option<i64> {
         self.bucket.agreement.last().map(|last| last.ahead_ms)
     }
 
-    /// Compares the clocks once more, by writing and deleting a small object; not with a bucket that has never said what time it
-    /// is.
+    /// Compares the clocks once more, by writing and deleting a small object. Does nothing if the bucket never tells its time.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn compare_clocks(&self) -> Result<(), StoreError> {
         if !self.bucket.agreement.told.load(Ordering::Relaxed) {
             return Ok(());
@@ -103,11 +103,11 @@ impl Store {
         self.bucket.delete(vec![key]).await
     }
 
-    /// Whether this machine's clock is wrong by more than a minute, as a comparison made for this says: then nothing is to be
-    /// deleted because of the time.
+    /// Compares the clocks, and tells whether this machine's is wrong by more than a minute. Then this host must delete nothing
+    /// because of the time.
     ///
     /// # Errors
-    /// What the bucket said; nobody knows.
+    /// The bucket failed, so that the difference is not known.
     pub async fn clock_is_wrong(&self) -> Result<bool, StoreError> {
         self.compare_clocks().await?;
         Ok(self.clock_ahead_ms().is_some_and(|ahead_ms| ahead_ms.abs() > CLOCK_WRONG_MS))

@@ -1,6 +1,6 @@
-//! The few requests that the store makes of a bucket, each bounded in time and each with its answers sorted.
+//! The requests of the store to its bucket, each bounded in time and with its answers sorted.
 //!
-//! Dropping a request leaves its outcome unknown, as losing its answer does.
+//! The outcome of a request that is dropped is not known, like that of a request whose answer was lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,43 +19,43 @@ use super::lone::Lone;
 use super::probe::Probes;
 use crate::share::time::Timestamp;
 
-/// How many small requests of one call are under way at once.
+/// Number of small requests of one call that are under way at once.
 pub(super) const REQUESTS_AT_ONCE: usize = 16;
 
-/// A bucket, and how long it may take to answer.
+/// A bucket, and what is known about it.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) request_time: Duration,
     /// [`Mutation::SkipConditional`](super::mutation::Mutation::SkipConditional).
     pub(super) overwrites: bool,
-    /// Whether it honours the condition of a create.
+    /// Whether the bucket honours the condition of a create.
     pub(super) conditions: Arc<Conditions>,
-    /// Whose the probes are, and how many were made: the names of their objects.
+    /// Names the objects of probes.
     pub(super) probes: Arc<Probes>,
-    /// For a bucket that need not honour conditions, because nobody else writes to it.
+    /// Set for a bucket that need not honour conditions, because only this host writes to it.
     pub(super) lone: Option<Arc<Lone>>,
-    /// This machine's, and whether the bucket's agrees with it.
+    /// This machine's clock; below, whether the bucket's agrees with it.
     pub(super) clock: Arc<dyn Clock>,
     pub(super) agreement: Arc<Agreement>,
 }
 
-/// What a listing or a read says of an object.
+/// What a listing or a read tells of an object.
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) key: Path,
     pub(super) size: u64,
-    /// By the bucket's clock; compare it only with others of the same bucket.
+    /// When the object was written, by the bucket's clock; compare it only with times of the same bucket.
     pub(super) modified: Timestamp,
 }
 
 /// The answer to a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Created {
-    /// The object is ours.
+    /// This host has created the object.
     Yes,
-    /// There may be one already: a hint, never proof. A server that wants the request again says the same, and so does
-    /// one that is asked again about our own object. Read the key.
+    /// There may be such an object already, which is no proof: a server that wants the request to be repeated answers so too, and
+    /// so does one that already has this host's object. Read the key to find out.
     Hint,
 }
 
@@ -75,8 +75,8 @@ impl Bucket {
         Ok(created)
     }
 
-    /// Creates an object in a bucket that honours the condition. Where that is in doubt, the bucket is asked before the
-    /// request, or before its answer is given.
+    /// Creates an object in a bucket that honours the condition. If that is in doubt, the bucket is asked before the request, or
+    /// before its answer is returned.
     async fn create_on_condition(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
         self.be_sure().await?;
         let created = match self.conditions.to_look_at() {
@@ -93,14 +93,14 @@ impl Bucket {
     /// Makes sure that conditions are honoured, if there is any doubt.
     async fn be_sure(&self) -> Result<(), StoreError> {
         if self.conditions.are_doubted() {
-            // Boxed: hardly ever.
+            // Boxed, because this hardly ever runs.
             Box::pin(self.ask_about_conditions(true)).await?;
         }
         if self.conditions.are_ignored() { Err(StoreError::Unconditional) } else { Ok(()) }
     }
 
-    /// Doubts the conditions if what this host created is another's now. It may be gone, or empty, when its share was folded or
-    /// deleted.
+    /// Looks again at an object that this host created, and doubts the conditions if it was overwritten. It may be gone or empty,
+    /// because its share was folded or deleted.
     async fn look_again(&self, Written { key, e_tag }: &Written) {
         let looked = self.bounded(BucketRequest::Read, key, self.objects.head(key)).await;
         if let Ok(Ok(meta)) = looked
@@ -111,7 +111,7 @@ impl Bucket {
         }
     }
 
-    /// The bare request. A bucket that ignores conditions overwrites.
+    /// Asks the bucket to create an object. A bucket that ignores conditions overwrites.
     pub(super) async fn create_if_absent(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
         let mode = if self.overwrites { PutMode::Overwrite } else { PutMode::Create };
         let put = self.objects.put_opts(key, PutPayload::from(body), mode.into());
@@ -125,12 +125,12 @@ impl Bucket {
         }
     }
 
-    /// Makes an object empty, whether or not it is there.
+    /// Writes an empty object, whether or not there is one.
     pub(super) async fn make_empty(&self, key: &Path) -> Result<(), StoreError> {
         self.overwrite(key, Bytes::new()).await
     }
 
-    /// Writes an object, whether or not it is there. Of several at once any may be the last.
+    /// Writes an object, whether or not there is one. Of several such writes at once any may be the last.
     pub(super) async fn overwrite(&self, key: &Path, body: Bytes) -> Result<(), StoreError> {
         if let Some(lone) = &self.lone {
             lone.wait(key, None).await;
@@ -155,7 +155,7 @@ impl Bucket {
         }
     }
 
-    /// When the object was written, if there is one.
+    /// When the object was written; `None` if there is none.
     pub(super) async fn written_at(&self, key: &Path) -> Result<Option<Timestamp>, StoreError> {
         match self.bounded(BucketRequest::Read, key, self.objects.head(key)).await? {
             Ok(meta) => Ok(Some(modified(&meta))),
@@ -164,7 +164,7 @@ impl Bucket {
         }
     }
 
-    /// The objects under a prefix, page after page, in whatever order the bucket has; those up to `after` left out.
+    /// The objects under a prefix, page after page, in the bucket's order, without those up to the key `after`.
     pub(super) fn list(&self, prefix: &Path, after: Option<&Path>) -> BoxStream<'_, Result<Listed, StoreError>> {
         let listing = match after {
             Some(after) => self.objects.list_with_offset(Some(prefix), after),
@@ -184,7 +184,7 @@ impl Bucket {
         self.list(prefix, after).try_collect().await
     }
 
-    /// The folders and the objects that lie right below a prefix.
+    /// The folders and the objects directly below a prefix.
     pub(super) async fn folders(&self, prefix: &Path) -> Result<(Vec<Path>, Vec<Listed>), StoreError> {
         let listing = self.objects.list_with_delimiter(Some(prefix).filter(|prefix| !prefix.is_root()));
         match self.bounded(BucketRequest::List, prefix, listing).await? {
@@ -193,7 +193,7 @@ impl Bucket {
         }
     }
 
-    /// Deletes objects; one that is not there is as good as deleted. All are tried, the first failure is told.
+    /// Deletes objects; those that are not there count as deleted. All are tried, and the first error is returned.
     pub(super) async fn delete(&self, keys: Vec<Path>) -> Result<(), StoreError> {
         let Some(first) = keys.first().cloned() else { return Ok(()) };
         if let Some(lone) = &self.lone {

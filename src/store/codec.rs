@@ -1,10 +1,8 @@
-//! What stored objects hold: a segment's header line and one JSON line for each entry, a claim, its companion, a tombstone,
-//! a token's record.
+//! The contents of stored objects: segments, runs, claims, their companions, tombstones, and records of tokens.
 //!
 //! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
 //! they are JSON on one line already ([`Payload`]), so a segment is written into one buffer and read without a tree being
-//! built. What a reader does not know it does not guess at: an unknown field is passed over, an unknown line type or
-//! format is an error.
+//! built. A reader passes over a field that it does not know, and refuses a line type or a format that it does not know.
 
 use std::borrow::Cow;
 
@@ -36,7 +34,7 @@ pub(super) use run::{RunHeader, decode_run, encode_run};
 /// The format that this version writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 
-/// Who wrote a segment: 128 random bits for each incarnation of a host, never used again.
+/// The writer of a segment: 128 random bits, which each start of a host makes anew.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct WriterId(pub u128);
 
@@ -52,16 +50,17 @@ impl std::fmt::Debug for WriterId {
     }
 }
 
-/// The identity of a segment: no two have the same, so that a writer knows its own, and a reader the predecessor.
+/// The identity of a segment, which no two segments share: a writer recognises its own segments by it, and a reader the one
+/// before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
     #[serde(serialize_with = "hex_of", deserialize_with = "from_hex")]
     pub(super) writer: WriterId,
-    /// The how-manieth batch of the writer, over all its logs.
+    /// Number of the writer's batch, counted over all its logs.
     pub(super) batch: u64,
 }
 
-/// A segment as it was read.
+/// A segment that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) prev: Option<Identity>,
@@ -81,7 +80,7 @@ struct Header<'a> {
     entries: usize,
 }
 
-/// The identity of the segment before. A log has mostly one writer, who need not be named twice.
+/// The identity of the segment before. Most logs have one writer, which is then not named twice.
 #[derive(Serialize, Deserialize)]
 struct PrevLine {
     #[serde(
@@ -94,7 +93,7 @@ struct PrevLine {
     batch: u64,
 }
 
-/// The first thing read of any object, because it says how to read the rest.
+/// The format of an object, which is read first because it tells how to read the rest.
 #[derive(Deserialize)]
 struct Format {
     capshare: u32,
@@ -102,7 +101,7 @@ struct Format {
 
 #[derive(Deserialize)]
 struct Line<'a> {
-    /// Absent: the one whose log it is.
+    /// The share that the entry is of; `None` if it is the one whose log this is.
     #[serde(borrow)]
     share: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "type")]
@@ -137,12 +136,12 @@ struct Line<'a> {
 struct ChangeLine<'a> {
     #[serde(borrow)]
     key: Cow<'a, str>,
-    /// Absent: the item is removed. `null` is a value like any other.
+    /// The item's value, which may be `null`; `None` if the line has no value, so that the item is removed.
     #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
 }
 
-/// A segment's bytes.
+/// Encodes a segment.
 pub(super) fn encode_segment(
     log: &ShareId,
     seq: Number,
@@ -163,7 +162,7 @@ pub(super) fn encode_segment(
     out.into()
 }
 
-/// Reads a segment, which must be the one that the key names. `key` is for the error.
+/// Reads a segment, which must be number `seq` of `log`. `key` names the object in errors.
 pub(super) fn decode_segment(key: &Path, log: &ShareId, seq: Number, bytes: &[u8]) -> Result<Segment, StoreError> {
     let corrupt = |reason: String| StoreError::corrupt(key, reason);
     let text = text_of(key, bytes)?;
@@ -251,7 +250,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
     out.push(b'}');
 }
 
-/// What a grant has besides the time at which it was made.
+/// Writes the fields of a grant but for the time at which it was made.
 fn put_grant(out: &mut Vec<u8>, grant: &Grant) {
     let Grant { info: GrantInfo { id, label, right, expires_at, .. }, parent, token } = grant;
     put_field(out, "grant", id.as_str());
@@ -274,7 +273,7 @@ fn put_expires(out: &mut Vec<u8>, expires_at: Option<Timestamp>) {
 
 fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
     if let Some(share) = line.share.as_ref().filter(|share| *share != log.as_str()) {
-        return Err(format!("an entry of share {share} in the log of {log}"));
+        return Err(format!("it is an entry of share {share} in the log of {log}"));
     }
     let at = Timestamp(line.at);
     let expires_at = line.expires.map(Timestamp);
@@ -289,7 +288,7 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
         "secret" => Ok(Entry::Secret { at, secret: secret(line)? }),
         "expiry" => Ok(Entry::Expiry { at, expires_at }),
         "visibility" => {
-            let text = line.visibility.as_deref().ok_or("no visibility")?;
+            let text = line.visibility.as_deref().ok_or("it has no visibility")?;
             Ok(Entry::Visibility { at, visibility: read_visibility(text)? })
         }
         "grant" => Ok(Entry::Grant { grant: read_grant(line)? }),
@@ -299,34 +298,34 @@ fn read_entry(log: &ShareId, line: &Line<'_>) -> Result<Entry, String> {
                 None => None,
                 Some(producer) => Some(Stamp {
                     producer: name(Some(producer), "producer")?,
-                    epoch: line.epoch.ok_or("no epoch")?,
-                    sequence: line.sequence.ok_or("no sequence")?,
+                    epoch: line.epoch.ok_or("it has no epoch")?,
+                    sequence: line.sequence.ok_or("it has no sequence")?,
                 }),
             };
-            let changes = line.changes.as_ref().ok_or("no changes")?;
+            let changes = line.changes.as_ref().ok_or("it has no changes")?;
             let changes = changes.iter().map(read_change).collect::<Result<Vec<_>, _>>()?;
             Ok(Entry::Sync { at, batch: Batch { stamp, changes } })
         }
         "delete" => Ok(Entry::Delete { at }),
         other => {
             let known = "open, secret, expiry, visibility, grant, revoke, sync, delete";
-            Err(format!("unknown line type {}: this version knows {known}", quoted(other)))
+            Err(format!("it has the unknown type {}: this version knows {known}", quoted(other)))
         }
     }
 }
 
-/// One that is not known is an error: nobody can tell whom it would let in.
+/// Reads a visibility. One that is not known is an error, because nobody can tell who could see the share.
 fn read_visibility(text: &str) -> Result<Visibility, String> {
-    text.parse().map_err(|_| format!("an unknown visibility {}", quoted(text)))
+    text.parse().map_err(|_| format!("it has the unknown visibility {}", quoted(text)))
 }
 
 fn read_grant(line: &Line<'_>) -> Result<Grant, String> {
-    let right = line.right.as_deref().ok_or("no right")?;
+    let right = line.right.as_deref().ok_or("it has no right")?;
     Ok(Grant {
         info: GrantInfo {
             id: name(line.grant.as_deref(), "grant")?,
-            label: line.label.as_deref().unwrap_or_default().parse().map_err(|_| "a label that is none")?,
-            right: Right::from_name(right).ok_or_else(|| format!("an unknown right {}", quoted(right)))?,
+            label: line.label.as_deref().unwrap_or_default().parse().map_err(|_| "it has an invalid label")?,
+            right: Right::from_name(right).ok_or_else(|| format!("it has the unknown right {}", quoted(right)))?,
             created_at: Timestamp(line.at),
             expires_at: line.expires.map(Timestamp),
         },
@@ -346,11 +345,11 @@ fn read_change(line: &ChangeLine<'_>) -> Result<Change, String> {
 }
 
 fn name<T: std::str::FromStr<Err = crate::share::id::BadName>>(text: Option<&str>, what: &str) -> Result<T, String> {
-    text.ok_or_else(|| format!("no {what}"))?.parse().map_err(|bad: crate::share::id::BadName| bad.to_string())
+    text.ok_or_else(|| format!("it has no {what}"))?.parse().map_err(|bad: crate::share::id::BadName| bad.to_string())
 }
 
 fn secret(line: &Line<'_>) -> Result<SecretHash, String> {
-    let text = line.secret.as_deref().ok_or("no secret")?;
+    let text = line.secret.as_deref().ok_or("it has no secret")?;
     Ok(SecretHash::from_hex(text).ok_or("its secret is not 64 hexadecimal digits")?)
 }
 
@@ -365,24 +364,26 @@ fn check_format(key: &Path, line: &str) -> Result<(), StoreError> {
     } else {
         Err(StoreError::corrupt(
             key,
-            format!("it has format {capshare}, and this version reads 1 to {FORMAT}: upgrade"),
+            format!("it has format {capshare}, and this version reads formats up to {FORMAT}: upgrade"),
         ))
     }
 }
 
-/// Parses a line; the error tells where it broke, and nothing of what stood there.
+/// Parses a line. The error tells where the line is wrong, and nothing of what stands there.
 fn parse<'a, T: Deserialize<'a>>(key: &Path, what: &str, line: &'a str) -> Result<T, StoreError> {
     serde_json::from_str(line).map_err(|error| {
         let why = match error.classify() {
-            serde_json::error::Category::Syntax => "no JSON",
+            serde_json::error::Category::Syntax => "not JSON",
             serde_json::error::Category::Eof => "cut off",
-            serde_json::error::Category::Io | serde_json::error::Category::Data => "not the fields that it should have",
+            serde_json::error::Category::Io | serde_json::error::Category::Data => {
+                "without the fields that it should have"
+            }
         };
         StoreError::corrupt(key, format!("{what} is {why}, at column {}", error.column()))
     })
 }
 
-/// A word of the object, for an error: short, and with nothing that could break a log line.
+/// A word of an object for an error message: at most 32 characters, with control characters escaped.
 fn quoted(text: &str) -> String {
     text.escape_debug().take(32).collect()
 }
@@ -431,9 +432,7 @@ fn some_from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Wr
 
 fn from_hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WriterId, D::Error> {
     let text = Cow::<'de, str>::deserialize(deserializer)?;
-    u128::from_str_radix(&text, 16)
-        .map(WriterId)
-        .map_err(|_| serde::de::Error::custom("a writer that is not hexadecimal"))
+    u128::from_str_radix(&text, 16).map(WriterId).map_err(|_| serde::de::Error::custom("the writer is not hexadecimal"))
 }
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {

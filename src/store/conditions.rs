@@ -1,13 +1,13 @@
-//! Whether the bucket honours conditional writes: asked at the start, now and then while hosts run, and whenever something
-//! contradicts it. As long as the answer is no, nothing is created.
+//! Whether the bucket honours conditional writes. It is asked at the start, every few minutes, and whenever something contradicts
+//! its last answer. While the answer is no, nothing is created.
 //!
 //! A bucket may stop while hosts run: some servers ignore the condition as soon as versioning is switched on, and a gateway or a
 //! proxy may be exchanged for one that drops the header. Then every create succeeds, hosts write over each other's
-//! segments, and no single answer shows it. What does show it:
+//! segments, and no single answer shows it. What shows it:
 //! - creates are answered with a version, and were not before: the bucket was made another one ([`Doubt::Versioned`]). The answer is
 //!   held until the bucket was asked, so that nothing is acknowledged that was written without the condition;
-//! - what this host created holds something else, looked at again now and then beside a later create ([`Doubt::Overwritten`]);
-//! - a segment follows another than this host's, which was answered as created ([`Doubt::Overwritten`]).
+//! - an object that this host created, and looks at again beside a later create, holds something else ([`Doubt::Overwritten`]);
+//! - a segment does not follow this host's one before it, which was answered as created ([`Doubt::Overwritten`]).
 //!
 //! Overwrites and deletions go on: no host relies on a condition for these.
 
@@ -18,40 +18,39 @@ use object_store::PutResult;
 use object_store::path::Path;
 use tokio::time::Instant;
 
-/// How long after one look at what was created the next is made at the earliest: one small request a minute for a host that
-/// writes.
+/// Shortest time between two looks at objects that were created: one small request a minute for a host that writes.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// What this host knows of its bucket's conditions.
+/// What this host knows about its bucket's conditional writes.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     known: Mutex<Known>,
-    /// Held by whoever asks the bucket; the others wait for the answer.
+    /// Held by the caller that asks the bucket; the others wait for its answer.
     pub(super) asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Creates are refused.
+    /// Whether creates are refused, because the bucket ignores their condition.
     ignored: bool,
-    /// The bucket is to be asked before anything is created or acknowledged.
+    /// Why the bucket is to be asked before anything is created or acknowledged; `None` if it is not.
     doubt: Option<Doubt>,
-    /// Whether creates are answered with a version; `None`: none was answered yet.
+    /// Whether creates are answered with a version; `None` before the first answer.
     versioned: Option<bool>,
-    /// What was created last and not looked at again.
+    /// The object that was created last, if it was not looked at again.
     last: Option<Written>,
-    /// When something was looked at last, or the first was created.
+    /// When an object was last looked at again, or when the first one was created.
     looked_at: Option<Instant>,
-    /// How often it was found out that they are ignored, and that they are honoured again.
+    /// Number of times that the bucket began to ignore conditions, or to honour them again.
     epoch: u64,
 }
 
-/// What contradicts that conditions are honoured.
+/// What contradicts that the bucket honours conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Doubt {
     /// Creates have begun, or ceased, to be answered with a version.
     Versioned,
-    /// An object that was answered as created by this host holds another's.
+    /// An object that this host created holds what another host wrote.
     Overwritten,
 }
 
@@ -68,22 +67,22 @@ impl Conditions {
         self.lock().ignored
     }
 
-    /// Whether the bucket is to be asked first.
+    /// Whether the bucket is to be asked before the next create.
     pub(super) fn are_doubted(&self) -> bool {
         self.lock().doubt.is_some()
     }
 
-    /// Another one after each change. What a log knows from an earlier one may have been written over meanwhile, without
-    /// anything that shows it.
+    /// A number that changes whenever the bucket begins to ignore conditions or to honour them again. What a log read in an
+    /// earlier epoch may have been overwritten, without anything that shows it.
     pub(super) fn epoch(&self) -> u64 {
         self.lock().epoch
     }
 
-    /// Something contradicts them.
+    /// Notes that something contradicts that conditions are honoured.
     pub(super) fn doubt(&self, doubt: Doubt) {
         let new = self.lock().doubt.replace(doubt).is_none();
         if new {
-            tracing::warn!(?doubt, "the bucket may have stopped honouring conditional writes: asking it");
+            tracing::warn!(?doubt, "the bucket may have stopped honouring conditional writes; asking it");
         }
     }
 
@@ -101,7 +100,7 @@ impl Conditions {
         }
     }
 
-    /// What is to be looked at beside the next create, if it is time.
+    /// The object that is to be looked at again beside the next create, if it is time for that.
     pub(super) fn to_look_at(&self) -> Option<Written> {
         let mut known = self.lock();
         let now = Instant::now();
@@ -113,7 +112,7 @@ impl Conditions {
         Some(last)
     }
 
-    /// The bucket was asked, and this is what it does. Said in the log when it changes.
+    /// Notes the bucket's answer, and logs it if it has changed.
     pub(super) fn settle(&self, honoured: bool) {
         let was_ignored = {
             let mut known = self.lock();
@@ -124,9 +123,9 @@ impl Conditions {
         match (was_ignored, honoured) {
             (false, false) => tracing::error!(
                 "the bucket ignores conditional writes (If-None-Match: *): nothing more is written until it honours them, \
-                 because hosts would write over each other's; look at what was changed about it, such as its versioning"
+                 because hosts would overwrite each other's objects; check what was changed in its settings, such as its versioning"
             ),
-            (true, true) => tracing::info!("the bucket honours conditional writes again: writing goes on"),
+            (true, true) => tracing::info!("the bucket honours conditional writes again; writing goes on"),
             (false, true) | (true, false) => {}
         }
     }

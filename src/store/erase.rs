@@ -1,9 +1,9 @@
-//! Deletion: what happens once a share's last entry is in its log.
+//! Deletion: what a host does once a share's deletion is in its log.
 //!
-//! In this order, so that a host that stops anywhere leaves what the next caller mends:
+//! The steps are in this order so that another host can finish them wherever one stops:
 //! 1. the tombstone, which holds nothing of the share but its id: from here on the share is deleted whatever its log says;
 //! 2. the claim is released, so that the session may be shared anew, and its companion, which holds a title, deleted;
-//! 3. the content goes. A segment so old that no tail before it can still be written to is deleted. A younger one is made
+//! 3. the content is erased. A segment so old that no tail before it can still be written to is deleted. A younger one is made
 //!    empty and keeps its place, so that a writer that has not heard of the deletion cannot put its batch there;
 //! 4. when no such writer is left ([`StoreSettings::free_after`](super::StoreSettings::free_after)), the empty ones are
 //!    deleted too, and the companion once more, if one of them wrote it late ([`Freeing`]).
@@ -22,9 +22,9 @@ use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::state::State;
 use crate::share::time::Timestamp;
 
-/// The end of a deletion: keys without content, to be freed when no writer can be misled by their absence.
+/// The last step of a deletion: frees the empty objects, once no writer can be misled by their absence.
 #[derive(Debug)]
-#[must_use = "run it in the background; dropped, it leaves empty objects behind"]
+#[must_use = "run it in the background; if it is dropped, empty objects stay"]
 pub struct Freeing {
     store: Store,
     share: ShareId,
@@ -34,11 +34,10 @@ pub struct Freeing {
 }
 
 impl Freeing {
-    /// Waits until it may, then frees the keys. Dropping it, before or half way, leaves objects without content, which is
-    /// harmless.
+    /// Waits until the empty objects may be deleted, and deletes them. If it is dropped, some stay, which is harmless.
     ///
     /// # Errors
-    /// What the bucket said; some of the empty objects are left.
+    /// The bucket failed; some of the empty objects are left.
     pub async fn run(self) -> Result<(), StoreError> {
         tokio::time::sleep_until(self.not_before).await;
         let left = self.store.bucket.list_all(&key::share(&self.share), None).await?;
@@ -49,11 +48,11 @@ impl Freeing {
 
 impl Log {
     /// Erases the share, after its deletion was appended or met: when this returns, no object holds anything of its
-    /// content, and its session may be claimed anew. `account` and `session` are those that opened it. `None` if this
-    /// log has met no deletion, and then nothing was done.
+    /// content, and its session may be claimed anew. `account` and `session` are those that the share was opened with. `None` if
+    /// this log has met no deletion, and then nothing was done.
     ///
     /// # Errors
-    /// What the bucket said. The share is deleted all the same; call again, or leave it to whoever next opens the share.
+    /// The bucket failed. The share is deleted all the same; call again, or leave it to the host that opens the share next.
     pub async fn erase(&self, account: &AccountId, session: &SessionId) -> Result<Option<Freeing>, StoreError> {
         let Some(Ended { at, .. }) = self.ended else { return Ok(None) };
         let Self { store, id, .. } = self;
@@ -71,8 +70,8 @@ impl Log {
 }
 
 impl Store {
-    /// Does what is left of a deletion that `log` has met. If nothing is left that says which session it was, whoever claims
-    /// that next finds the tombstone, and releases it.
+    /// Finishes a deletion that `log` has met. If nothing is left that tells the session, the host that claims the session next
+    /// finds the tombstone, and releases it.
     pub(super) async fn finish_deletion(&self, log: &Log, news: &News) -> Result<(), StoreError> {
         let Some(Ended { at, clean: false }) = log.ended else { return Ok(()) };
         let folded = news.state.as_deref().and_then(State::opened);
@@ -81,7 +80,8 @@ impl Store {
         self.clear_away(&log.id, session_in(&news.entries).or(folded)).await
     }
 
-    /// Releases the claim and erases the content of a share that has its tombstone. `opened`: its session, if that is known.
+    /// Releases the claim and erases the content of a share that has its tombstone. `opened` is its account and session, if they
+    /// are known.
     pub(super) async fn clear_away(
         &self,
         id: &ShareId,
@@ -97,7 +97,7 @@ impl Store {
         self.erase_content(id).await
     }
 
-    /// Which session a share is, by its first segment or any of its runs; `None` if these are gone or cannot be read.
+    /// The account and session of a share, by its first segment or any of its runs; `None` if these are gone or cannot be read.
     async fn session_of(&self, id: &ShareId) -> Result<Option<(AccountId, SessionId)>, StoreError> {
         for Listed { key, .. } in self.bucket.list_all(&key::share(id), None).await? {
             let (first, run) = (key::segment_number(id, &key) == Some(1), key::run_stretch(id, &key));
@@ -130,7 +130,11 @@ impl Store {
         if created == Created::Yes || self.bucket.written_at(&key).await?.is_some() {
             Ok(())
         } else {
-            Err(StoreError::unavailable(BucketRequest::Create, &key, "it says that there is one, and there is not"))
+            Err(StoreError::unavailable(
+                BucketRequest::Create,
+                &key,
+                "it says that there is such an object, and there is none",
+            ))
         }
     }
 

@@ -1,4 +1,4 @@
-//! What can go wrong between the store and its bucket: one type, by what the reader can do about it.
+//! Errors of the store and its bucket: one type, sorted by what the reader can do about them.
 
 use std::error::Error as _;
 use std::io;
@@ -7,46 +7,48 @@ use object_store::path::Path;
 
 use crate::share::error::StorageTrouble;
 
-/// Why the store could not do what it was asked. `Display` says what to do and names the object's key, which holds names
-/// but never contents; what the bucket's client said is the `source`.
+/// Why the store could not do what it was asked. `Display` says what to do, and names the object by its key, which has names
+/// in it but never contents; the error of the bucket's client is the `source`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The bucket did not answer, or answered that it cannot just now. Ask again later. What a failed append wrote may
-    /// still come to light: the log that was asked looks before it writes again.
+    /// The bucket did not answer, or cannot do it now. Try again later. A write that failed so may land later: a log looks
+    /// before it writes again.
     #[error("the bucket could not {request} {key}: try again later")]
     Unavailable {
-        /// What was asked of it.
+        /// The request to the bucket.
         request: BucketRequest,
-        /// The object, or the prefix that was listed.
+        /// The key of the object, or the prefix that was listed.
         key: String,
-        /// What its client said.
+        /// The error of the bucket's client.
         source: Box<object_store::Error>,
     },
 
-    /// There is no room left for the object, and nothing of it was kept. Make room; nothing else needs mending.
-    #[error("there is no room to {request} {key}: free some space or raise the quota")]
+    /// There is no space left for the object, and nothing of it was written.
+    #[error("there is no space left to {request} {key}: free some space or raise the quota")]
     Full {
-        /// What was asked of the bucket.
+        /// The request to the bucket.
         request: BucketRequest,
-        /// The object.
+        /// The key of the object.
         key: String,
-        /// What its client said.
+        /// The error of the bucket's client.
         source: Box<object_store::Error>,
     },
 
-    /// The bucket is not there, or does not let us do this. Asking again will not help.
-    #[error("the bucket refused to {request} {key}: check that it exists, the credentials, and what they may do")]
+    /// The bucket is not there, or does not let this host do it. Trying again does not help.
+    #[error(
+        "the bucket refused to {request} {key}: check that the bucket exists, that the credentials are right, and what they may do"
+    )]
     Denied {
-        /// What was asked of the bucket.
+        /// The request to the bucket.
         request: BucketRequest,
-        /// The object, or the prefix that was listed.
+        /// The key of the object, or the prefix that was listed.
         key: String,
-        /// What its client said.
+        /// The error of the bucket's client.
         source: Box<object_store::Error>,
     },
 
-    /// The bucket wrote over an object that it was asked to create, so several writers would lose acknowledged data.
+    /// The bucket wrote over an object that it was asked to create, so that several writers would lose acknowledged data.
     #[error(
         "the bucket ignores conditional writes (If-None-Match: *): use a store that honours them, such as S3, R2, GCS, \
          RustFS, Ceph RGW or a directory; or say --single-writer, if never more than one host writes to it at a \
@@ -54,25 +56,25 @@ pub enum StoreError {
     )]
     Unconditional,
 
-    /// An object does not hold what the store writes. Nothing was changed. See `schema/storage.md` for what it should
-    /// hold; restore it from a backup, or remove the share's objects to give the share up.
+    /// An object does not hold what the store writes. Nothing was changed. `schema/storage.md` tells what it should hold;
+    /// restore it from a backup, or give the share up by removing its objects.
     #[error("the object {key} cannot be read: {reason}; restore it, or give the share up by removing its objects")]
     Corrupt {
-        /// The object.
+        /// The key of the object.
         key: String,
-        /// What is wrong with it; holds no contents.
+        /// What is wrong with the object; has no contents in it.
         reason: String,
     },
 }
 
-/// What the store asks of a bucket.
+/// A request of the store to its bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BucketRequest {
-    /// Write an object if there is none.
+    /// Write an object, if there is none under its key.
     Create,
-    /// Write over an object.
+    /// Write an object, over the one under its key if there is one.
     Overwrite,
-    /// Read an object, or ask whether there is one.
+    /// Read an object, or ask whether it is there.
     Read,
     /// List keys.
     List,
@@ -93,7 +95,7 @@ impl std::fmt::Display for BucketRequest {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later with nobody mending anything.
+    /// Whether the call may succeed later though nobody mends anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -102,7 +104,7 @@ impl StoreError {
         }
     }
 
-    /// What a caller of the host is told of it.
+    /// The kind of trouble that a caller of the host is told.
     #[must_use]
     pub fn trouble(&self) -> StorageTrouble {
         match self {
@@ -112,7 +114,7 @@ impl StoreError {
         }
     }
 
-    /// Sorts what a bucket's client said by what can be done about it.
+    /// Sorts an error of the bucket's client by what can be done about it.
     pub(super) fn from_bucket(request: BucketRequest, key: &Path, error: object_store::Error) -> Self {
         let (key, kind, source) = (key.to_string(), Kind::of(&error), Box::new(error));
         match kind {
@@ -178,15 +180,15 @@ impl Kind {
     }
 }
 
-/// S3's own code for a refusal, if its answer bears one. The client passes a refused listing on as "generic", with the
-/// status in a type of its own, so the answer's text is all there is.
+/// S3's own code for a refusal, if its answer has one. The client passes a refused listing on as "generic", with the status in a
+/// private type, so only the answer's text tells.
 pub(crate) fn s3_refusal(error: &object_store::Error) -> Option<&'static str> {
     const CODES: [&str; 4] = ["NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"];
     let text = error.to_string();
     CODES.into_iter().find(|code| text.contains(&format!("<Code>{code}</Code>")))
 }
 
-/// The file system's own reason, if there is one underneath.
+/// The file system's error among the sources of this error, if there is one.
 fn io_kind(error: &object_store::Error) -> Option<io::ErrorKind> {
     let mut source = error.source();
     while let Some(error) = source {

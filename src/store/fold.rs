@@ -2,18 +2,18 @@
 //!
 //! The caller holds the state, the log knows what stands in the bucket. [`Log::fold`] says whether a fold is worth its
 //! bytes now and makes it; [`Fold::run`] writes it, while the log is appended to; [`Log::folded`] takes note. A fold that is
-//! dropped, or fails, has changed nothing that matters: a run is the same whoever writes it, and the segments are there.
+//! dropped or fails has changed nothing that matters: any host writes an equal run, and the segments are there.
 //!
 //! **Several hosts.** Each folds what it has read itself, and knows the runs that were there when it opened the log, and
-//! its own. So runs overlap, and are read so. None of them is freed but for a longer one that holds all of it: then what runs
-//! cover never shrinks, whoever frees, and segments below it may go.
+//! its own. So runs may overlap. A run is freed only when a longer one holds all of it: then what runs
+//! cover never shrinks, whichever host frees, and the segments below may go.
 //!
 //! **What it costs.** Runs may take a sixth of a byte for each byte of log while the log grows, a half when it rests,
 //! and a little to begin with. Where a state is small beside its log, one object costs next to nothing: it is made as soon as the
-//! log pauses, if all runs ever take no more than a twenty-fourth of it. Within that, the longest stretch that can be afforded is folded anew, so that few runs are
-//! left; where it does not suffice for long, because every item is new or cannot be packed, only the newest
-//! stretches are folded, in sizes that double. So the reads of an opening stay bounded whatever comes, and what is
-//! written stays within one and a half of what was sent, unless that is in very small pieces.
+//! log pauses, if all runs together then take no more than a twenty-fourth of it. Within that allowance the longest stretch that
+//! it pays for is folded anew, so that few runs are left; where the allowance does not suffice for long, because every item is new
+//! or cannot be packed, only the newest stretches are folded, in sizes that double. So the number of reads that open a log stays
+//! bounded, and the bytes written stay within one and a half times the bytes sent, unless those come in very small pieces.
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -30,43 +30,44 @@ use crate::share::id::ShareId;
 use crate::share::state::{Saved, State};
 use crate::share::view::Revision;
 
-/// Bytes that runs may take whatever the log has: 32 KiB, a short session's state.
+/// Bytes that runs may take however small the log is: 32 KiB, the state of a short session.
 const ALLOWANCE_BYTES: u64 = 32 << 10;
 
-/// How many times the segments of a fold gather at most, however little may be spent.
+/// Multiple of [`StoreSettings::fold_segments`](field@super::StoreSettings::fold_segments) at which a fold is made even if runs
+/// have used up what they may take.
 const PATIENCE: u64 = 4;
 
-/// Which part of a log's bytes all its runs may have taken after a fold in a pause: with less, an agent's ordinary session,
-/// whose log is some times as large as its state, would be folded at each pause for breath.
+/// The part of a log's bytes (one of so many) that all its runs together may take after a fold in a pause. With a larger part, an
+/// ordinary session, whose log is several times as large as its state, would be folded at each short pause.
 const PAUSE_SHARE: u64 = 24;
 
-/// JSON is about four times as long as what it packs to.
+/// How many times shorter JSON becomes when it is packed, about.
 const PACKED: u64 = 4;
 
-/// From how many bytes on packing and unpacking leave the runtime's thread: 32 KiB, a fifth of a millisecond.
+/// Bytes from which on packing and unpacking happen on a thread of their own: 32 KiB, which take a fifth of a millisecond.
 const OFFLOAD_BYTES: usize = 32 << 10;
 
-/// When a fold is asked for.
+/// The occasion on which a fold is asked for, which decides what it may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// Between appends: only if enough segments have gathered.
+    /// Between two appends. A fold is made only if enough segments have gathered.
     Busy,
-    /// Nothing was appended for a second or so: one object, if that costs next to nothing beside what was written.
+    /// Nothing was appended for about a second. The log becomes one object if that costs next to nothing beside what was written.
     Pause,
-    /// Nothing was appended for a while: one object is better, if it is affordable.
+    /// Nothing was appended for about a minute. The log becomes one object if runs have not used up what they may take.
     Idle,
-    /// Nothing was appended for long: one object, whatever it costs.
+    /// Nothing was appended for about ten minutes. The log becomes one object, whatever that costs.
     Still,
 }
 
-/// What stands in the bucket of a log.
+/// What is in the bucket of a log.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Extent {
-    /// The runs that cover the log's beginning, each from where the one before ends or from within it.
+    /// The runs that hold the log's beginning; each begins where the one before ends, or within it.
     pub(super) runs: Vec<Run>,
-    /// Bytes of all segments there ever were.
+    /// Bytes of all segments that were ever written.
     pub(super) log_bytes: u64,
-    /// Bytes of all runs there ever were.
+    /// Bytes of all runs that were ever written.
     pub(super) run_bytes: u64,
 }
 
@@ -75,13 +76,13 @@ pub(super) struct Extent {
 pub(super) struct Run {
     pub(super) stretch: Stretch,
     pub(super) bytes: u64,
-    /// The revision at its end.
+    /// The share's revision at the run's end.
     pub(super) revision: Revision,
-    /// Bytes of all segments up to its end.
+    /// Bytes of all segments up to the run's end.
     pub(super) log_bytes: u64,
 }
 
-/// A fold to be written. Owns all that it needs.
+/// A fold that is to be written. It owns everything that it needs.
 #[derive(Debug)]
 pub struct Fold {
     store: Store,
@@ -92,13 +93,13 @@ pub struct Fold {
     superseded: Vec<Path>,
 }
 
-/// A fold that is in the bucket.
+/// A fold that was written.
 #[derive(Debug)]
-#[must_use = "the log must learn of it"]
+#[must_use = "hand it to `Log::folded`"]
 pub struct Folded(Run);
 
 impl Extent {
-    /// The last segment that a run covers.
+    /// Number of the last segment that a run covers.
     pub(super) fn covered(&self) -> Number {
         self.runs.last().map_or(0, |run| run.stretch.to)
     }
@@ -108,8 +109,8 @@ impl Extent {
         self.log_bytes - self.runs.last().map_or(0, |run| run.log_bytes).min(self.log_bytes)
     }
 
-    /// The first of the runs to be folded anew together with `loose` segments; the number of runs, for none of them.
-    /// `None`: not now.
+    /// The place of the first run that is folded anew together with the `loose` segments; the number of runs if only the segments
+    /// are. `None` if nothing is folded now.
     fn choose(&self, occasion: Occasion, loose: u64, gather: u64, state_bytes: u64) -> Option<usize> {
         let all = self.runs.len();
         let worth_it = match occasion {
@@ -125,7 +126,7 @@ impl Extent {
         };
         let allowance = match occasion {
             Occasion::Busy => self.log_bytes / 6 + ALLOWANCE_BYTES,
-            // No more than a pause is worth: the next sync makes it loose again.
+            // Little, because the next sync adds a segment again.
             Occasion::Pause => self.log_bytes / PAUSE_SHARE,
             Occasion::Idle | Occasion::Still => self.log_bytes / 2 + ALLOWANCE_BYTES,
         };
@@ -146,7 +147,7 @@ impl Extent {
         }
     }
 
-    /// Whether it takes more than one object to read the log.
+    /// Whether reading the log takes more than one object.
     fn is_loose(&self, loose: u64) -> bool {
         self.runs.len() as u64 + loose > 1
     }
@@ -159,20 +160,20 @@ impl Log {
         self.ended.is_none() && self.extent.is_loose(self.tail.seq - self.extent.covered())
     }
 
-    /// Whether this host wrote the log's last segment: of several hosts, that one folds it.
+    /// Whether this host wrote the log's last segment. Of several hosts, the one that did folds the log first.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.tail.this.is_some_and(|this| this.writer == self.store.writer)
     }
 
-    /// Whether there is something to fold as soon as the log pauses, for this host. Asks for no more than a few numbers.
+    /// Whether this host should fold the log as soon as it pauses. Cheap: compares a few numbers.
     #[must_use]
     pub fn is_worth_a_pause(&self, state: &State) -> bool {
         self.ended.is_none() && self.is_own() && self.first_to_fold(Occasion::Pause, state).is_some()
     }
 
-    /// A fold of the log, if one is worth it now. `state` is what all entries up to where the log stands came to. `None`
-    /// also for a log that is not sure of its tail: such a one looks first ([`Log::catch_up`]).
+    /// A fold of the log if one is worth its cost now. `state` must be the state of all entries up to the tail. `None` also if the
+    /// log's lease is over: then [`Log::catch_up`] first.
     #[must_use]
     pub fn fold(&self, occasion: Occasion, state: &State) -> Option<Fold> {
         let Self { store, id, tail, extent, .. } = self;
@@ -212,10 +213,10 @@ impl Log {
         extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)
     }
 
-    /// Takes note of a fold that was written.
+    /// Tells the log that a fold was written.
     pub fn folded(&mut self, folded: &Folded) {
         let run = folded.0;
-        // Another one, or a state read anew, may have come between.
+        // Another fold may have been noted, or the log read anew, in between.
         if run.stretch.to <= self.extent.covered() {
             return;
         }
@@ -228,11 +229,11 @@ impl Log {
 }
 
 impl Fold {
-    /// Packs it and writes it. When this returns the run is in the bucket, and what it supersedes may be freed in time.
-    /// `None`: the share was deleted meanwhile, and nothing of the run is left.
+    /// Packs and writes the run. When this returns, the run is in the bucket, and the objects that it supersedes may be freed after
+    /// a while. `None` if the share was deleted meanwhile; then nothing of the run is left.
     ///
     /// # Errors
-    /// What the bucket said. The run may have been written all the same, which does no harm.
+    /// The bucket failed. The run may have been written all the same, which does no harm.
     pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
         let Self { store, id, header, saved, in_haste, superseded } = self;
         let (stretch, revision) = (Stretch { from: header.from, to: header.to }, saved.revision);
@@ -248,7 +249,7 @@ impl Fold {
                 return Err(StoreError::unavailable(
                     BucketRequest::Create,
                     &key,
-                    "it says that there is one, and there is not",
+                    "it says that there is such an object, and there is none",
                 ));
             }
         }
@@ -262,7 +263,7 @@ impl Fold {
     }
 }
 
-/// Runs what takes long away from the runtime's thread; what does not, here.
+/// Runs `work` on a thread for blocking work if it is on many bytes, and otherwise here.
 pub(super) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes < OFFLOAD_BYTES {
         return work();
@@ -270,7 +271,7 @@ pub(super) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce()
     match tokio::task::spawn_blocking(work).await.map_err(tokio::task::JoinError::try_into_panic) {
         Ok(done) => done,
         Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // The runtime is shutting down, and whoever waits here goes with it.
+        // The runtime is shutting down, and this task with it.
         Err(Err(_)) => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! Where things are: the keys of the bucket, made and read in this one place. `schema/storage.md` lists them.
+//! The keys of the bucket's objects, which are made and read only here. `schema/storage.md` lists them.
 //!
 //! Names need no escaping: [`share::id`](crate::share::id) admits only what can stand in a key as it is. Numbers have 12
 //! digits, so that keys sort as their numbers do; nothing relies on a listing being sorted.
@@ -7,33 +7,33 @@ use object_store::path::Path;
 
 use crate::share::id::{AccountId, SessionId, ShareId, TokenId};
 
-/// The number of a segment in its log, or of a claim on its session: 1, 2, 3, ...
+/// The number of a segment in its log, or of a claim on its session, counted from 1.
 pub(super) type Number = u64;
 
 /// What follows a claim's number in the key of its companion. It sorts after the digits' end and before the next number.
 const ABOUT: &str = "-about";
 
-/// What claims begin with.
+/// The prefix of all claims.
 pub(super) fn index() -> Path {
     path("index".to_owned())
 }
 
-/// What the claims of an account begin with.
+/// The prefix of an account's claims.
 pub(super) fn account(account: &AccountId) -> Path {
     path(format!("index/{account}"))
 }
 
-/// What the claims on a session begin with.
+/// The prefix of the claims on a session.
 pub(super) fn session(account: &AccountId, session: &SessionId) -> Path {
     path(format!("index/{account}/{session}"))
 }
 
-/// A claim on a session.
+/// The key of a claim on a session.
 pub(super) fn claim(account: &AccountId, session: &SessionId, number: Number) -> Path {
     path(format!("index/{account}/{session}/{number:012}"))
 }
 
-/// The companion of a claim.
+/// The key of the companion of a claim.
 pub(super) fn about(account: &AccountId, session: &SessionId, number: Number) -> Path {
     path(format!("index/{account}/{session}/{number:012}{ABOUT}"))
 }
@@ -44,27 +44,27 @@ pub(super) fn after_claims(account: &AccountId, session: &SessionId) -> Path {
     path(format!("index/{account}/{session}/:"))
 }
 
-/// What the objects of all shares begin with.
+/// The prefix of the objects of all shares.
 pub(super) fn shares() -> Path {
     path("share".to_owned())
 }
 
-/// What all objects of a share begin with, except its tombstone.
+/// The prefix of the objects of a share but for its tombstone.
 pub(super) fn share(id: &ShareId) -> Path {
     path(format!("share/{id}"))
 }
 
-/// A segment of a log.
+/// The key of a segment of a log.
 pub(super) fn segment(id: &ShareId, number: Number) -> Path {
     path(format!("share/{id}/log/{number:012}"))
 }
 
-/// A run: what the segments of a stretch came to.
+/// The key of a run: what the segments of a stretch came to.
 pub(super) fn run(id: &ShareId, Stretch { from, to }: Stretch) -> Path {
     path(format!("share/{id}/fold/{from:012}-{to:012}"))
 }
 
-/// The segments after `from` and up to `to`, as a run holds them.
+/// The segments after number `from` and up to number `to`, which a run holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stretch {
     pub(super) from: Number,
@@ -72,66 +72,66 @@ pub(super) struct Stretch {
 }
 
 impl Stretch {
-    /// Whether another run holds all that this one does. Only such a run may ever be freed: as long as every run that
-    /// goes has another, at least as long, that holds it and stays, no two hosts, whatever runs each knows of, can
-    /// together free what is nowhere else.
+    /// Whether another run holds all that this one does, so that this one may be freed. Only such a run may ever be freed: if for
+    /// every run that goes a longer one stays that holds all of it, no two hosts can together free what is nowhere else, whatever
+    /// runs each of them knows.
     pub(super) fn is_superseded_by(&self, other: &Self) -> bool {
         other != self && other.from <= self.from && self.to <= other.to
     }
 }
 
-/// What says that a share was deleted.
+/// The key of a share's tombstone, which says that the share was deleted.
 pub(super) fn tombstone(id: &ShareId) -> Path {
     path(format!("tomb/{id}"))
 }
 
-/// What tombstones begin with.
+/// The prefix of tombstones.
 pub(super) fn tombstones() -> Path {
     path("tomb".to_owned())
 }
 
-/// What is known of a token.
+/// The key of a token's record.
 pub(super) fn token(id: &TokenId) -> Path {
     path(format!("token/{id}"))
 }
 
-/// What the records of tokens begin with.
+/// The prefix of the records of tokens.
 pub(super) fn tokens() -> Path {
     path("token".to_owned())
 }
 
-/// What the start-up probe writes begins with.
+/// The prefix of the objects that probes write.
 pub(super) fn probes() -> Path {
     path("probe".to_owned())
 }
 
-/// One of the start-up probe's objects.
+/// The key of an object that a probe writes.
 pub(super) fn probe(nonce: u128, round: &str) -> Path {
     path(format!("probe/{nonce:032x}-{round}"))
 }
 
-/// The number of a segment, if the key is one of this log.
+/// The number of the segment with this key; `None` if the key is not that of a segment of this share.
 pub(super) fn segment_number(id: &ShareId, key: &Path) -> Option<Number> {
     number(inside(id, key)?.strip_prefix("log/")?)
 }
 
-/// The stretch of a run, if the key is one of this share.
+/// The stretch of the run with this key; `None` if the key is not that of a run of this share.
 pub(super) fn run_stretch(id: &ShareId, key: &Path) -> Option<Stretch> {
     let (from, to) = inside(id, key)?.strip_prefix("fold/")?.split_once('-')?;
     Some(Stretch { from: number(from)?, to: number(to)? }).filter(|stretch| stretch.from < stretch.to)
 }
 
-/// Whose tombstone it is, if the key is one of these.
+/// The share whose tombstone has this key; `None` if the key is not that of a tombstone.
 pub(super) fn tombstone_of(key: &Path) -> Option<ShareId> {
     key.as_ref().strip_prefix("tomb/")?.parse().ok()
 }
 
-/// Whose record it is, if the key is one of a token.
+/// The token whose record has this key; `None` if the key is not that of a record.
 pub(super) fn token_of(key: &Path) -> Option<TokenId> {
     key.as_ref().strip_prefix("token/")?.parse().ok()
 }
 
-/// Which share the objects below this prefix are of.
+/// The share whose objects have this prefix; `None` if the prefix is not that of a share.
 pub(super) fn share_of(prefix: &Path) -> Option<ShareId> {
     prefix.as_ref().strip_prefix("share/")?.parse().ok()
 }
@@ -140,16 +140,16 @@ fn inside<'a>(id: &ShareId, key: &'a Path) -> Option<&'a str> {
     key.as_ref().strip_prefix("share/")?.strip_prefix(id.as_str())?.strip_prefix('/')
 }
 
-/// What an object under `index/` is.
+/// The kind of an object under `index/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Indexed {
-    /// A claim.
+    /// The object is a claim.
     Claim,
-    /// The companion of one.
+    /// The object is the companion of a claim.
     About,
 }
 
-/// Which session a claim or a companion is on, and its number, if the key is one of these.
+/// The session and the number of the claim or companion with this key; `None` if the key is neither's.
 pub(super) fn index_parts(key: &Path) -> Option<(AccountId, SessionId, Number, Indexed)> {
     let mut parts = key.as_ref().strip_prefix("index/")?.split('/');
     let (account, session, name) = (parts.next()?, parts.next()?, parts.next()?);

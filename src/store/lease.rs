@@ -1,4 +1,4 @@
-//! Leases: for how long something that a request showed may be acted on without being looked at again.
+//! Leases: how long a host may act on what a request showed without asking again.
 //!
 //! A key that was not there may have been created meanwhile, superseded and freed, so that it is not there again. That takes
 //! longer than a lease ([`StoreSettings::free_after`](field@super::StoreSettings::free_after)). The age of a lease is the longest
@@ -12,39 +12,39 @@ use super::dates::Heard;
 use super::{Mutation, Store};
 use crate::share::time::Timestamp;
 
-/// When something was shown to be so.
+/// The time at which a request showed something.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
-    /// The issue of the request that showed it.
+    /// When the request was issued.
     issued: Moment,
-    /// A time of the bucket's clock that is not after that; `None`: the bucket does not say what time it is.
+    /// A time of the bucket's clock that is not after the request; `None` if the bucket does not tell its time.
     dated: Option<Timestamp>,
 }
 
 impl Lease {
-    /// Of a request that was issued then, with what was heard while it was answered.
+    /// The lease of a request that was issued at `issued`, with the bucket's times that were heard while it was answered.
     pub(super) fn of(issued: Moment, heard: Heard) -> Self {
         Self { issued, dated: heard.earliest }
     }
 
-    /// Anew, of a request that was issued then, but by the bucket's clock as old as before.
+    /// This lease as of a later request, by the machine's clocks only; by the bucket's clock it is as old as before.
     pub(super) fn reissued(self, issued: Moment) -> Self {
         Self { issued, ..self }
     }
 
-    /// Anew, of a request that was issued then. What it heard counts, unless it heard nothing.
+    /// This lease as of a later request, by all clocks; by the bucket's only if its times were heard.
     pub(super) fn renewed(self, issued: Moment, heard: Heard) -> Self {
         Self { issued, dated: heard.earliest.or(self.dated) }
     }
 }
 
 impl Store {
-    /// Now, by all clocks of this machine.
+    /// The present moment, by all clocks of this machine.
     pub(super) fn moment(&self) -> Moment {
         Moment::now(self.clock.as_ref())
     }
 
-    /// How old a lease is, given what was heard since.
+    /// The age of a lease, given the bucket's times that were heard since.
     pub(super) fn age(&self, lease: &Lease, heard: Heard) -> Duration {
         if self.settings.is_wrong(Mutation::TrustInstant) {
             return lease.issued.timer_age(self.clock.as_ref());
@@ -52,12 +52,12 @@ impl Store {
         lease.issued.age(self.clock.as_ref()).max(heard.since(lease.dated))
     }
 
-    /// How long ago a request was issued, given what was heard since.
+    /// How long ago a request was issued, given the bucket's times that were heard since.
     pub(super) fn took(&self, issued: Moment, heard: Heard) -> Duration {
         self.age(&Lease::of(issued, heard), heard)
     }
 
-    /// Whether what a lease stands for may still be acted on.
+    /// Whether a host may still act on what a lease stands for.
     pub(super) fn holds(&self, lease: &Lease, heard: Heard) -> bool {
         self.age(lease, heard) <= self.settings.lease
     }

@@ -1,12 +1,12 @@
 //! The tail of one log: appending to it, and reading what others appended.
 //!
 //! The hub holds a [`Log`] for each share that it has open and uses it from one task at a time (`&mut self`). A log stands
-//! at a segment; all entries up to there have been handed to the caller, in order and once, or as the state that they
+//! at a segment, its tail; all entries up to there were handed to the caller, in order and once, or as the state that they
 //! came to.
 //!
 //! **Dropping.** A call of [`Log::append`], [`Log::catch_up`] or [`Log::erase`] may be dropped half way. A dropped append may or
 //! may not have written: the log remembers that its tail is unsettled, and its next use looks before it does anything
-//! else. What the dropped append wrote is then met like anybody's ([`Appended::Behind`]), also if it lands later still.
+//! else. What the dropped append wrote is then met like what another host wrote ([`Appended::Behind`]), even if it lands later.
 //! A dropped look has handed out nothing and moved nothing.
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ use look::{Look, Reach};
 
 pub(super) use listing::chain;
 
-/// The first pause before a request whose outcome is unknown is made again; doubled each time, up to a second.
+/// The pause before a request of unknown outcome is made again; it doubles each time, up to a second.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The tail of one share's log.
@@ -42,25 +42,25 @@ pub struct Log {
     pub(super) store: Store,
     pub(super) id: ShareId,
     pub(super) tail: Tail,
-    /// What stands in the bucket up to the tail.
+    /// What is in the bucket of the log up to the tail.
     pub(super) extent: Extent,
-    /// An append was begun and not settled: look before the next.
+    /// Whether the outcome of an append is not known, so that the log looks before its next one.
     unsettled: bool,
-    /// The last append found another's segment in its place.
+    /// Whether the last append found another host's segment in its place.
     was_behind: bool,
-    /// The share was deleted, once this log has met that.
+    /// The share's deletion, once this log has met it.
     pub(super) ended: Option<Ended>,
-    /// What the opening found that is of no more use.
+    /// Superseded objects that were found when the log was opened.
     leftovers: Option<Frees>,
-    /// The epoch of the bucket's conditions in which the tail was found to stand.
+    /// The epoch of the bucket's conditions in which the tail was last confirmed.
     epoch: u64,
 }
 
-/// What a log knows of its share's deletion.
+/// What a log knows about its share's deletion.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ended {
     pub(super) at: Timestamp,
-    /// There is a tombstone, and no content beside it.
+    /// Whether there is a tombstone and no content beside it, so that nothing of the deletion is left to do.
     pub(super) clean: bool,
 }
 
@@ -70,24 +70,24 @@ impl Ended {
     }
 }
 
-/// What became of an append.
+/// The result of an append.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the bucket, next after all that was handed out before.
+    /// The entries are in the bucket, directly after all that was handed out before.
     Written,
-    /// Others' entries came first, and nothing of this append was written. Fold these, then append again. Never empty. An
-    /// append that failed or was dropped earlier may be among them, if it did land. Of a share that is being erased all
-    /// that comes is a deletion, whose time is then the bucket's.
+    /// Other entries came first, which are here and never empty, and nothing of this append was written. Apply them, then append
+    /// again. Entries of an earlier append that failed or was dropped may be among them. If the share is being erased, the
+    /// deletion is all there is, with a time of the bucket's clock.
     Behind(News),
 }
 
-/// What a log holds after where its caller stood.
+/// What a log holds after the point up to which its caller has read it.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub struct News {
-    /// What the log came to up to some later point: forget the state held, and go on from this one. There is one when a
-    /// log is opened that was folded, or when so much was appended meanwhile that the entries are gone.
+    /// The state at a later point of the log, in place of the one that the caller holds. There is one if the log was folded
+    /// before it was opened, or if so much was appended meanwhile that the entries are gone.
     pub state: Option<Box<State>>,
-    /// The entries that follow, in order.
+    /// The entries that follow, in the order of the log.
     pub entries: Vec<Entry>,
 }
 
@@ -104,7 +104,7 @@ impl News {
         self.state.is_none() && self.entries.is_empty()
     }
 
-    /// The state with all that is new folded in.
+    /// The state that the news come to, if the caller has read nothing of the log before.
     #[must_use]
     pub fn into_state(self) -> State {
         let mut state = self.state.map(|state| *state).unwrap_or_default();
@@ -115,19 +115,19 @@ impl News {
     }
 }
 
-/// Where a log stands.
+/// The tail of a log: the point up to which it was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tail {
-    /// The last segment that was handed out; 0 before the first.
+    /// Number of the last segment that was handed out; 0 before the first.
     pub(super) seq: Number,
-    /// Its identity.
+    /// Identity of that segment; `None` before the first.
     pub(super) this: Option<Identity>,
-    /// The request that showed this to be the log's end.
+    /// The request that showed that the log ends here.
     confirmed: Option<Lease>,
 }
 
 impl Log {
-    /// A log at its beginning, not yet looked at.
+    /// A log of which nothing was read yet.
     pub(super) fn at_start(store: Store, id: ShareId) -> Self {
         let tail = Tail { seq: 0, this: None, confirmed: None };
         let epoch = store.bucket.conditions.epoch();
@@ -144,17 +144,17 @@ impl Log {
         }
     }
 
-    /// Whose log it is.
+    /// The share whose log this is.
     #[must_use]
     pub fn id(&self) -> &ShareId {
         &self.id
     }
 
     /// Writes entries as the next segment: all of them or none, after everything that was handed out. Returns when they
-    /// are in the bucket. Once the log has met a deletion, that is all it answers.
+    /// are in the bucket. Once the log has met a deletion, every append answers with that.
     ///
     /// # Errors
-    /// The outcome is unknown, or the bucket refused. Nothing needs mending here: the next use of the log looks first.
+    /// The bucket failed, so that it is not known whether the entries were written. The next use of the log looks first.
     pub async fn append(&mut self, entries: &[Entry]) -> Result<Appended, StoreError> {
         if let Some(Ended { at, .. }) = self.ended {
             return Ok(Appended::Behind(vec![Entry::Delete { at }].into()));
@@ -180,10 +180,10 @@ impl Log {
         Ok(appended)
     }
 
-    /// What others appended since, in order; empty if nothing. In the common case one read of a key that is not there.
+    /// What other hosts have appended since the log was last read, in order. Mostly this is one read of a key that is not there.
     ///
     /// # Errors
-    /// What the bucket said; the log stands where it stood.
+    /// The bucket failed, or an object cannot be read. The tail stays where it was.
     pub async fn catch_up(&mut self) -> Result<News, StoreError> {
         if self.ended.is_some() {
             return Ok(News::default());
@@ -192,24 +192,24 @@ impl Log {
         Ok(self.accept(look))
     }
 
-    /// Bytes of all segments up to where the log stands.
+    /// Bytes of all segments up to the tail.
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.extent.log_bytes
     }
 
-    /// How many segments there are up to where the log stands; some of them may be freed.
+    /// Number of all segments up to the tail; some of them may have been freed.
     #[must_use]
     pub fn segments(&self) -> u64 {
         self.tail.seq
     }
 
-    /// What the opening found in the bucket that later objects have superseded, once.
+    /// Takes the superseded objects that were found when the log was opened; `None` if there are none, or if they were taken.
     pub fn take_leftovers(&mut self) -> Option<Frees> {
         self.leftovers.take()
     }
 
-    /// Creates the segment, again and again under the same number with the same identity, until its place is taken.
+    /// Creates the segment, and tries again under the same number with the same identity until the number is taken.
     async fn commit(&mut self, seq: Number, this: Identity, segment: Bytes) -> Result<Appended, StoreError> {
         let key = key::segment(&self.id, seq);
         let (issued, mut heard) = (self.store.moment(), Heard::default());
@@ -227,7 +227,7 @@ impl Log {
                 Err(error) if error.is_transient() => Some(error),
                 Err(error) => return Err(error),
             };
-            // Nothing is known now but what stands there.
+            // Only what stands under the number tells the outcome.
             // A host that writes the log in turn with another is one segment behind, and need not look for a second; one
             // that meets another's again reads on to the end.
             let reach = if self.was_behind { Reach::End } else { Reach::Next };
@@ -235,9 +235,13 @@ impl Log {
             heard = heard.and(now);
             let failure = match looked {
                 Ok(look) if look.base.is_some() => {
-                    // Ours may be in what was folded meanwhile, and its numbers cannot be told from there, ever.
+                    // Ours may be in what was folded meanwhile, where its segment can never be told apart.
                     return Err(failure.unwrap_or_else(|| {
-                        StoreError::unavailable(BucketRequest::Create, &key, "the log went on for too long meanwhile")
+                        StoreError::unavailable(
+                            BucketRequest::Create,
+                            &key,
+                            "so much was appended meanwhile that the outcome cannot be told",
+                        )
                     }));
                 }
                 Ok(look) if look.begins_with(this) => {
@@ -258,7 +262,7 @@ impl Log {
                         StoreError::unavailable(
                             BucketRequest::Create,
                             &key,
-                            "it says that there is one, and there is not",
+                            "it says that there is such an object, and there is none",
                         )
                     })
                 }
@@ -268,7 +272,7 @@ impl Log {
             if self.store.took(issued, heard) + pause > self.store.settings.append_time {
                 return Err(failure);
             }
-            tracing::debug!(share = %self.id, seq, error = &failure as &dyn std::error::Error, "the outcome of an append is unknown, asking again");
+            tracing::debug!(share = %self.id, seq, error = &failure as &dyn std::error::Error, "the outcome of an append is unknown; trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
@@ -282,12 +286,12 @@ impl Log {
         Appended::Written
     }
 
-    /// Whether the bucket ignored conditions for a while since the tail was read.
+    /// Whether the bucket ignored conditional writes for a while since the tail was read.
     pub(super) fn is_suspect(&self) -> bool {
         self.epoch != self.store.bucket.conditions.epoch()
     }
 
-    /// Moves to where a look came, and gives what it read on the way.
+    /// Moves the tail to where a look came, and returns what it read on the way.
     pub(super) fn accept(&mut self, look: Look) -> News {
         self.tail = look.tail;
         self.epoch = self.epoch.max(look.epoch);
@@ -309,7 +313,7 @@ impl Log {
         News { state, entries }
     }
 
-    /// Whether the tail may still be written to, given what was heard of the bucket's time since.
+    /// Whether the log may still write to the tail, given the bucket's times that were heard since.
     pub(super) fn in_lease(&self, heard: Heard) -> bool {
         self.tail.confirmed.is_some_and(|confirmed| self.store.holds(&confirmed, heard))
     }

@@ -1,9 +1,9 @@
-//! The only writer of a bucket that ignores conditions: what a create does there instead.
+//! Creates by the single writer of a bucket that ignores conditions.
 //!
-//! Such a bucket takes every create for an overwrite. So a lone writer looks whether there is an object before it writes,
-//! and no two of its own creates of one key meet: while one is on its way, or was given up and may still land, another
-//! with other content waits, and looks then. The same content may go out again at once, because it does not matter which
-//! of the two lands last. So the answers are those of an honest bucket, as long as nobody else writes to it.
+//! Such a bucket takes every create for an overwrite. So a single writer looks whether there is an object before it writes,
+//! and no two of its creates of one key meet: while one is on its way, or was given up and may still land, another one with
+//! other content waits, and looks then. A create with equal content may go out at once, because it does not matter which of the
+//! two lands last. So the answers are those of a bucket that honours conditions, as long as nobody else writes to it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,8 @@ use object_store::path::Path;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// Creates that are on their way, or may be. Bound: one for each key created in the last request time without an answer.
+/// The creates that are on their way, or may be. Bound: one for each key that was created within the last request time and not
+/// answered.
 #[derive(Debug, Default)]
 pub(super) struct Lone {
     pending: Mutex<HashMap<Path, Pending>>,
@@ -24,20 +25,20 @@ pub(super) struct Lone {
 #[derive(Debug)]
 struct Pending {
     body: Bytes,
-    /// When it has landed if it ever will.
+    /// When the create has landed, if it ever will.
     until: Instant,
-    /// An earlier request with this content was given up.
+    /// Whether an earlier create with this content was given up.
     again: bool,
 }
 
 impl Lone {
-    /// Waits until a create of this key may be made, and notes it. Dropped before its answer, it counts as pending.
+    /// Waits until a create of this key may be made, and notes it as pending until it is answered.
     pub(super) async fn begin(&self, key: &Path, body: &Bytes, request_time: Duration) {
         loop {
             self.wait(key, Some(body)).await;
             let mut pending = self.pending();
             let again = match pending.get(key) {
-                // Somebody else was quicker.
+                // Another task was quicker.
                 Some(other) if other.body != *body => continue,
                 known => known.is_some(),
             };
@@ -47,14 +48,14 @@ impl Lone {
         }
     }
 
-    /// The request is made now, and not when it was begun.
+    /// Notes that the request goes out now.
     pub(super) fn goes_out(&self, key: &Path, request_time: Duration) {
         if let Some(pending) = self.pending().get_mut(key) {
             pending.until = Instant::now() + request_time;
         }
     }
 
-    /// The create of this key was answered with success, or was not made in the end.
+    /// Notes that the create of this key was answered with success, or was not made after all.
     pub(super) fn answered(&self, key: &Path) {
         let mut pending = self.pending();
         if pending.get(key).is_some_and(|pending| !pending.again) {
@@ -64,7 +65,7 @@ impl Lone {
         self.settled.notify_waiters();
     }
 
-    /// Waits until nothing that was to be created under this key can land any more; but for this content.
+    /// Waits until no create of this key can land any more, but for creates with the content `unless`.
     pub(super) async fn wait(&self, key: &Path, unless: Option<&Bytes>) {
         loop {
             let mut settled = std::pin::pin!(self.settled.notified());
@@ -79,7 +80,7 @@ impl Lone {
                     _ => return,
                 }
             };
-            // Early notice or none: either way it is looked at again.
+            // Whether it is notified or late, it looks again.
             let _ = tokio::time::timeout_at(until, settled).await;
         }
     }

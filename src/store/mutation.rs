@@ -1,11 +1,11 @@
-//! Bugs on purpose: for the tests that show that the simulation would find them (`tests/it/simulation.rs`).
+//! Bugs on purpose, for the tests that show that the simulation finds them (`tests/it/simulation.rs`).
 //!
 //! Only with the feature `__mutations` can one be asked for; without it [`StoreSettings::is_wrong`] is a constant, and nothing
 //! of them is left in the program.
 
 use super::StoreSettings;
 
-/// A bug that somebody might write.
+/// A bug that somebody might write, which a store can be told to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "__mutations"), expect(unreachable_pub, reason = "it is public with its feature"))]
 pub enum Mutation {

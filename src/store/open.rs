@@ -1,4 +1,4 @@
-//! Finding a log, or making it.
+//! Opening a share's log, and creating it.
 
 use tokio::time::Instant;
 
@@ -11,32 +11,32 @@ use crate::share::id::ShareId;
 /// What [`Store::open_log`] found.
 #[derive(Debug)]
 pub enum Opened {
-    /// The log and all that it holds.
+    /// The log is there; with all that it holds.
     Open(Log, News),
-    /// There is no log: the share was never created, or its creation got no further than the claim. Whoever holds the
-    /// claim may create it: append to this log, or [`Store::create_log`].
+    /// There is no log: the share was never created, or its creation got no further than the claim. The host that holds the
+    /// claim may create the log, by appending to this one or by [`Store::create_log`].
     Absent(Log),
-    /// The share was deleted. Its id is never used again.
+    /// The share was deleted, and its id is never used again.
     Deleted,
 }
 
 /// What [`Store::create_log`] did.
 #[derive(Debug)]
 pub enum Created {
-    /// The log holds the entries given, and nothing else.
+    /// The log was created with the given entries, and holds nothing else.
     New(Log),
-    /// There was a log already: it and all that it holds. Nothing was written.
+    /// There was a log already; with all that it holds. Nothing was written.
     Exists(Log, News),
     /// The share was deleted; nothing was written. Claim the session again, for a new share.
     Deleted,
 }
 
 impl Store {
-    /// Creates a log with its first entries, the first of them the one that opens the share. Of several at once one
-    /// wins, and the others get what it wrote.
+    /// Creates a log with its first entries, of which the first one opens the share. Of several callers at once one creates it,
+    /// and the others get what that one wrote.
     ///
     /// # Errors
-    /// What the bucket said. The log may have been created all the same: ask again.
+    /// The bucket failed. The log may have been created all the same: call again.
     pub async fn create_log(&self, id: &ShareId, entries: &[Entry]) -> Result<Created, StoreError> {
         // The append looks first: after a deletion the first number is free again in the end, and must not be taken.
         let mut log = Log::at_start(self.clone(), id.clone());
@@ -51,7 +51,7 @@ impl Store {
     /// them, sixteen at a time. If its deletion was begun and not finished, finishes it first.
     ///
     /// # Errors
-    /// What the bucket said, or which object cannot be read.
+    /// The bucket failed, or an object cannot be read.
     pub async fn open_log(&self, id: &ShareId) -> Result<Opened, StoreError> {
         let issued = Instant::now();
         let mut log = Log::at_start(self.clone(), id.clone());

@@ -1,4 +1,4 @@
-//! Questions to the bucket itself: does it honour conditional writes, is it there, and does it take a write.
+//! Questions to the bucket: whether it honours conditional writes, whether it answers, and whether it takes a write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,13 +12,13 @@ use super::codec::WriterId;
 use super::error::StoreError;
 use super::key;
 
-/// How many writers race for one key.
+/// Number of writers that race for one key in the probe.
 const WRITERS: usize = 8;
 
-/// Bytes of what is written to see whether there is room: more than a file system keeps beside its blocks.
-const ROOM_BYTES: usize = 64 << 10;
+/// Bytes that are written to see whether there is space: more than a file system keeps outside its blocks.
+const SPACE_BYTES: usize = 64 << 10;
 
-/// Names for the objects of probes that no other host gives, because no other has this writer's 128 random bits.
+/// Names the objects of probes; no other host makes the same names, because no other has this writer's 128 random bits.
 #[derive(Debug)]
 pub(super) struct Probes {
     writer: WriterId,
@@ -36,8 +36,8 @@ impl Probes {
 }
 
 impl Bucket {
-    /// Asks the bucket whether it honours conditions, and notes what it does. One asks, whoever comes meanwhile waits for that.
-    /// `in_doubt`: only if there still is a doubt when it is this one's turn.
+    /// Asks the bucket whether it honours conditions, and notes the answer. One caller asks at a time, and the others wait. With
+    /// `in_doubt` it asks only if there is still a doubt once the others have asked.
     pub(super) async fn ask_about_conditions(&self, in_doubt: bool) -> Result<(), StoreError> {
         let _asking = self.conditions.asking.lock().await;
         if in_doubt && !self.conditions.are_doubted() {
@@ -56,7 +56,7 @@ impl Bucket {
             let answers = join_all(racing).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             let winners: Vec<_> = (0..WRITERS).filter(|writer| answers[*writer] == Created::Yes).collect();
             let kept = self.read(&race).await?.map(|(bytes, _)| bytes);
-            // An answer may be lost, so there may be no winner that knows; two, or one that was overwritten, there may not.
+            // An answer may be lost, so perhaps no winner knows that it won; but there must not be two, nor one that was overwritten.
             Ok(match winners[..] {
                 [] => kept.is_some(),
                 [winner] => kept.is_some_and(|kept| kept[..] == [b'0' + winner as u8]),
@@ -72,42 +72,42 @@ impl Bucket {
 }
 
 impl Store {
-    /// Asks the bucket to create an object twice, and another eight times at once; each may be created once. Several
-    /// servers answer yes and write over it: two hosts on such a bucket would lose acknowledged data without a word.
-    /// Deletes what it wrote, and so finds out whether it may.
+    /// Asks the bucket to create an object twice, and another one eight times at once; each must be created once. Some
+    /// servers say yes each time and write over the object: two hosts on such a bucket would silently lose acknowledged data.
+    /// Deletes the objects afterwards, and so finds out whether this host may delete.
     ///
     /// From then on this store creates nothing, unless it is the [single writer](super::StoreSettings::single_writer), until
     /// a later call finds that the bucket honours the condition. A host calls this at its start and every few minutes; what
     /// contradicts the last answer makes the store ask by itself.
     ///
     /// # Errors
-    /// [`StoreError::Unconditional`] if the bucket ignores the condition; otherwise what the bucket said, and what was known
-    /// before stands.
+    /// [`StoreError::Unconditional`] if the bucket ignores the condition; any other error if the bucket failed, and then what was
+    /// known before still counts.
     pub async fn probe_conditional_writes(&self) -> Result<(), StoreError> {
         self.bucket.ask_about_conditions(false).await
     }
 
-    /// Whether it writes nothing, because the bucket ignores conditional writes.
+    /// Whether the store refuses to write, because the bucket ignores conditional writes.
     #[must_use]
     pub fn is_refusing_writes(&self) -> bool {
         self.bucket.lone.is_none() && self.bucket.conditions.are_ignored()
     }
 
-    /// Whether the bucket answers: one listing of a prefix that is empty, for a readiness check.
+    /// Checks that the bucket answers, by listing a prefix that is empty. For a readiness check.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.bucket.list(&key::probes(), None).next().await.transpose().map(drop)
     }
 
-    /// Whether the bucket takes a write of 64 KiB, for a readiness check after one that failed. Deletes what it wrote.
+    /// Checks that the bucket takes a write of 64 KiB, and deletes that object. For a readiness check after a write that failed.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn takes_writes(&self) -> Result<(), StoreError> {
         let key = key::probe(self.bucket.probes.nonce(), "room");
-        self.bucket.overwrite(&key, Bytes::from_static(&[b'.'; ROOM_BYTES])).await?;
+        self.bucket.overwrite(&key, Bytes::from_static(&[b'.'; SPACE_BYTES])).await?;
         self.bucket.delete(vec![key]).await
     }
 }

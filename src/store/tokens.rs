@@ -1,4 +1,4 @@
-//! Stored tokens: who a credential is, under `token/<id>`, so that every host over one bucket knows it.
+//! Stored tokens: what each token is, under `token/<id>`, so that every host of a bucket knows it.
 //!
 //! A record is created once, on the condition that there is none, and after that only ever overwritten by its own
 //! revocation. So of any number of requests that are late or repeated none brings a revoked token back: a create meets the
@@ -16,47 +16,47 @@ use crate::share::id::{AccountId, TokenId};
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 
-/// Characters of a label that are kept; what is longer is cut.
+/// Characters of a token's label that are kept; a longer label is cut.
 pub const TOKEN_LABEL_CHARS_MAX: usize = 128;
 
-/// Tokens that a listing gives: at about 400 bytes each, 4 MB, and a GET for each, 16 at a time.
+/// Tokens that a listing reads at most: at about 400 bytes each, 4 MB. Each takes a read, 16 at a time.
 pub const TOKENS_LISTED_MAX: usize = 10_000;
 
 /// The tokens that a listing found.
 #[derive(Debug, Default)]
 pub struct TokenListing {
-    /// Those that could be read, in no promised order.
+    /// The records that could be read, in no particular order.
     pub tokens: Vec<TokenRecord>,
-    /// Why others could not, with their keys; whose they are is not known.
+    /// Why other records could not be read, with their keys; whose they are is not known.
     pub unreadable: Vec<StoreError>,
 }
 
-/// What is known of a token.
+/// The stored record of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRecord {
-    /// Its public name.
+    /// The token's public name.
     pub id: TokenId,
-    /// Whose rights it has.
+    /// The account whose rights the token gives.
     pub account: AccountId,
-    /// SHA-256 of its whole text.
+    /// SHA-256 of the token's whole text.
     pub hash: SecretHash,
-    /// The names of what it may do. A name that a reader does not know gives nothing.
+    /// The names of the rights that the token gives. A name that a reader does not know gives no right.
     pub scopes: Vec<String>,
-    /// What it is for, in the words of whoever made it; may be empty.
+    /// What the token is for, in the words of the person who made it; may be empty.
     pub label: String,
-    /// When it was made.
+    /// When the token was made.
     pub created_at: Timestamp,
-    /// From when on it is nothing worth; `None`: it stays until it is revoked.
+    /// When the token expires; `None` if it is valid until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked, if it was.
+    /// When the token was revoked; `None` if it was not.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Makes a token known to every host over this bucket.
+    /// Stores a token's record, so that every host of the bucket knows the token.
     ///
     /// # Errors
-    /// What the bucket said, also if another token has this id; the token may be known all the same.
+    /// The bucket failed, and the record may be stored all the same; or another token has this id.
     pub async fn create_token(&self, record: &TokenRecord) -> Result<(), StoreError> {
         let key = key::token(&record.id);
         if self.bucket.create(&key, codec::encode_token(record)).await? == Created::Yes {
@@ -64,25 +64,25 @@ impl Store {
         }
         match self.token(&record.id).await? {
             Some(found) if found == *record => Ok(()),
-            _ => Err(StoreError::unavailable(BucketRequest::Create, &key, "there is another by this id")),
+            _ => Err(StoreError::unavailable(BucketRequest::Create, &key, "there is another token with this id")),
         }
     }
 
-    /// What is known of a token.
+    /// The record of a token; `None` if there is none.
     ///
     /// # Errors
-    /// What the bucket said, or the record cannot be read.
+    /// The bucket failed, or the record cannot be read.
     pub async fn token(&self, id: &TokenId) -> Result<Option<TokenRecord>, StoreError> {
         let key = key::token(id);
         let Some((bytes, _)) = self.bucket.read(&key).await? else { return Ok(None) };
         codec::decode_token(&key, id, &bytes).map(Some)
     }
 
-    /// Revokes a token for good: when this returns, that is in the bucket. Gives the record, as it is now; `None` if there
-    /// is no such token. One that was revoked before keeps its time.
+    /// Revokes a token for ever: when this returns, the revocation is in the bucket. Returns the record as it is now, or `None` if
+    /// there is no such token. A token that was revoked before keeps the time of that.
     ///
     /// # Errors
-    /// What the bucket said; the token may be revoked or not.
+    /// The bucket failed, so that it is not known whether the token is revoked.
     pub async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<Option<TokenRecord>, StoreError> {
         let Some(mut record) = self.token(id).await? else { return Ok(None) };
         if record.revoked_at.is_none() {
@@ -92,11 +92,11 @@ impl Store {
         Ok(Some(record))
     }
 
-    /// The tokens of an account, or of everybody; revoked and expired ones too. At most [`TOKENS_LISTED_MAX`] are read. A
-    /// record that holds something else hides none of the others.
+    /// The tokens of an account, or of all accounts, including those that were revoked or have expired. At most
+    /// [`TOKENS_LISTED_MAX`] are read. A record that cannot be read does not keep the others from being listed.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn tokens(&self, account: Option<&AccountId>) -> Result<TokenListing, StoreError> {
         let listed = self.bucket.list(&key::tokens(), None).take(TOKENS_LISTED_MAX);
         let ids = listed.try_filter_map(|listed| std::future::ready(Ok(key::token_of(&listed.key))));

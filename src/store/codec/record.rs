@@ -1,4 +1,4 @@
-//! The small objects: a claim, its companion, a tombstone and a token's record, each one JSON line.
+//! The small objects, each of one JSON line: claims, their companions, tombstones, and records of tokens.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::store::about::About;
 use crate::store::error::StoreError;
 use crate::store::tokens::TokenRecord;
 
-/// Whose share a session is.
+/// A claim: which share a session is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct ClaimRecord {
     pub(in crate::store) account: AccountId,
@@ -47,7 +47,7 @@ struct AboutLine<'a> {
     items: u64,
     bytes: u64,
     log_bytes: u64,
-    /// Companions of early hosts do not say it.
+    /// Number of the segment up to which the companion is right; 0 if an early host wrote it, which did not tell.
     #[serde(default)]
     segments: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -115,7 +115,7 @@ fn read_claim(key: &Path, line: &ClaimLine<'_>) -> Result<ClaimRecord, StoreErro
     })
 }
 
-/// The companion of a share's claim.
+/// Encodes the companion of a share's claim.
 pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
     let (account, session) = (about.account.clone(), about.session.clone());
     let claim = ClaimRecord { account, session, share: share.clone(), at: about.created_at };
@@ -136,7 +136,7 @@ pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
     out.into()
 }
 
-/// Which share a companion is about, and what it says.
+/// Reads a companion: which share it is of, and what it says.
 pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareId, About), StoreError> {
     let text = text_of(key, bytes)?;
     check_format(key, text)?;
@@ -165,12 +165,16 @@ pub(in crate::store) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> By
     out.into()
 }
 
-/// Makes sure that a tombstone is this share's.
+/// Checks that a tombstone is this share's.
 pub(in crate::store) fn decode_tombstone(key: &Path, deleted: &ShareId, bytes: &[u8]) -> Result<(), StoreError> {
     let text = text_of(key, bytes)?;
     check_format(key, text)?;
     let line: TombstoneLine<'_> = parse(key, "the tombstone", text)?;
-    if line.deleted == deleted.as_str() { Ok(()) } else { Err(StoreError::corrupt(key, "it is another share's")) }
+    if line.deleted == deleted.as_str() {
+        Ok(())
+    } else {
+        Err(StoreError::corrupt(key, "it is the tombstone of another share"))
+    }
 }
 
 pub(in crate::store) fn encode_token(record: &TokenRecord) -> Bytes {
@@ -191,18 +195,19 @@ pub(in crate::store) fn encode_token(record: &TokenRecord) -> Bytes {
     out.into()
 }
 
-/// What is known of the token `id`, and of no other.
+/// Reads the record of a token, which must be the token `id`.
 pub(in crate::store) fn decode_token(key: &Path, id: &TokenId, bytes: &[u8]) -> Result<TokenRecord, StoreError> {
     let text = text_of(key, bytes)?;
     check_format(key, text)?;
     let line: TokenLine<'_> = parse(key, "the token's record", text)?;
     if line.id != id.as_str() {
-        return Err(StoreError::corrupt(key, "it is another token's"));
+        return Err(StoreError::corrupt(key, "it is the record of another token"));
     }
     Ok(TokenRecord {
         id: id.clone(),
         account: line.account.parse().map_err(|bad: BadName| StoreError::corrupt(key, bad.to_string()))?,
-        hash: SecretHash::from_hex(&line.hash).ok_or_else(|| StoreError::corrupt(key, "its hash is none"))?,
+        hash: SecretHash::from_hex(&line.hash)
+            .ok_or_else(|| StoreError::corrupt(key, "its hash is not 64 hexadecimal digits"))?,
         scopes: line.scopes.into_owned(),
         label: line.label.into_owned(),
         created_at: Timestamp(line.created_at),

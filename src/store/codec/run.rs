@@ -1,7 +1,7 @@
-//! A run: what a stretch of a log came to, as gzip'd JSON lines (`zcat` shows them).
+//! Runs: what a stretch of a log came to, as JSON lines packed with gzip (`zcat` shows them).
 //!
-//! A header line, a line of the share's own facts, then a line for each grant, each removal and each item. Written and read line by
-//! line, so that nothing but the bytes themselves and the items is in memory.
+//! A run is a header line, a line of the share's own facts, then a line for each grant, each removal and each item. It is
+//! written and read line by line, so that only the packed bytes and the items are in memory.
 
 use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -28,20 +28,19 @@ use crate::share::visibility::Visibility;
 use crate::store::error::StoreError;
 use crate::store::key::{Number, Stretch};
 
-/// The longest line that is read: an item of the greatest size and what is around it, or the facts with all their
-/// producers.
+/// Bytes of the longest line that is read: that of the largest item, or of the facts with all their producers.
 const LINE_BYTES_MAX: u64 = 8 << 20;
 
-/// What a run says of itself.
+/// The header of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct RunHeader {
-    /// The last segment before the stretch; 0: it begins with the log.
+    /// Number of the last segment before the stretch; 0 if the stretch begins with the log.
     pub(in crate::store) from: Number,
-    /// The last segment of the stretch.
+    /// Number of the last segment of the stretch.
     pub(in crate::store) to: Number,
-    /// That segment's identity.
+    /// Identity of the last segment of the stretch.
     pub(in crate::store) this: Identity,
-    /// Bytes of all segments up to there.
+    /// Bytes of all segments up to the end of the stretch.
     pub(in crate::store) log_bytes: u64,
     /// Bytes of all runs that were written before this one.
     pub(in crate::store) run_bytes: u64,
@@ -59,7 +58,8 @@ struct HeaderLine<'a> {
     this: Identity,
     log_bytes: u64,
     run_bytes: u64,
-    /// A reader that knows none finds lines that it did not expect: it must not take the share for one without.
+    /// Number of grants. A reader that does not know grants meets lines that it does not expect, and so does not take the share
+    /// for one without grants.
     #[serde(default, skip_serializing_if = "is_0")]
     grants: usize,
     removed: usize,
@@ -76,10 +76,10 @@ struct FactsLine<'a> {
     #[serde(borrow)]
     session: Cow<'a, str>,
     at: i64,
-    /// Absent: it stays until it is deleted.
+    /// When the share expires; `None` if it stays until it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<i64>,
-    /// Absent: whoever knows its id may see it.
+    /// Who may see the share; `None` for [`Visibility::Link`].
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     visibility: Option<Cow<'a, str>>,
     updated: i64,
@@ -115,15 +115,15 @@ struct ItemLine<'a> {
     key: Cow<'a, str>,
     order: u64,
     revision: Revision,
-    /// Absent: the same.
+    /// The revision with which the item first came; `None` if it is `revision`.
     #[serde(default)]
     first: Option<Revision>,
     #[serde(borrow)]
     value: &'a RawValue,
 }
 
-/// A run's bytes. `in_haste`: packed with a third of the time, into up to twice the bytes, for one that a longer run soon
-/// replaces.
+/// Encodes a run. With `in_haste` it is packed in a third of the time into up to twice the bytes, for a run that a longer one
+/// soon replaces.
 pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Saved, in_haste: bool) -> Bytes {
     let mut out = GzEncoder::new(Vec::new(), if in_haste { Compression::fast() } else { Compression::default() });
     let mut line = Vec::new();
@@ -173,7 +173,7 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
     out.finish().unwrap_or_default().into()
 }
 
-/// Reads a run, which must be the one that the key names.
+/// Reads a run, which must be of this stretch of `log`. `key` names the object in errors.
 pub(in crate::store) fn decode_run(
     key: &Path,
     log: &ShareId,

@@ -1,4 +1,4 @@
-//! Listing a share, and no more of it than is of use.
+//! Lists the objects of a share, and passes over pages of the listing that are not needed.
 //!
 //! Keys sort so that a listing shows all runs first (`fold/` comes before `log/`), then the segments, oldest first. Those that
 //! runs cover stay for a while, and a busy share has thousands of them, which come before the few that are to be read. So
@@ -29,33 +29,33 @@ use super::super::error::StoreError;
 use super::super::key::{self, Number, Stretch};
 use super::Log;
 
-/// Segments that were passed over are freed without having been listed, at most so many: what a share of 160 segments a second
-/// leaves in the minute that they stay. The rest is met when the log is opened again.
+/// Number of segments that are freed at once though they were passed over and not listed: what a share of 160 segments a second
+/// leaves in the minute that they stay. The others are met when the log is opened again.
 const UNLISTED_FREED_MAX: usize = 10_000;
 
-/// What a listing shows of a share.
+/// The objects of a share that a listing found.
 pub(super) struct Listing {
     objects: Vec<Listed>,
     /// Segments that were not listed, because none of them needs to be read.
     passed: Option<Passed>,
 }
 
-/// The segments after `from` and up to `to`.
+/// The segments after number `from` and up to number `to`.
 struct Passed {
     from: Number,
     to: Number,
 }
 
 impl Listing {
-    /// Whether no object holds anything.
+    /// Whether all objects are empty.
     pub(super) fn is_clean(&self) -> bool {
         self.objects.iter().all(|listed| listed.size == 0)
     }
 }
 
 impl Log {
-    /// Lists the share. `lazily`: but for the segments that runs cover, or that come before `tail`, if that saves pages; what
-    /// comes after them is then [the rest](Self::list_rest).
+    /// Lists the share. With `lazily`, segments that runs cover or that come before `tail` are passed over if that saves pages;
+    /// what comes after them is then [the rest](Self::list_rest).
     pub(super) async fn list(&self, tail: Number, lazily: bool) -> Result<Listing, StoreError> {
         let page = self.store.settings.listing_page.max(1);
         let mut listing = self.store.bucket.list(&key::share(&self.id), None);
@@ -73,7 +73,7 @@ impl Log {
         Ok(Listing { objects, passed: None })
     }
 
-    /// What is to be passed over after these objects, if anything.
+    /// The segments that are to be passed over after these objects; `None` if none are.
     fn passed(&self, objects: &[Listed], tail: Number) -> Option<Passed> {
         let from = key::segment_number(&self.id, &objects.last()?.key)?;
         let covered = chain(self.runs(objects)).last().map_or(0, |stretch| stretch.to);
@@ -81,7 +81,7 @@ impl Log {
         (from < to).then_some(Passed { from, to })
     }
 
-    /// What comes after the segments that were passed over; nothing if none were.
+    /// Lists what comes after the segments that were passed over; nothing if none were.
     pub(super) async fn list_rest(&self, listing: &Listing) -> Result<Vec<Listed>, StoreError> {
         let Some(Passed { to, .. }) = listing.passed else { return Ok(Vec::new()) };
         let too_late = u64::from(self.store.settings.is_wrong(Mutation::ResumeTooLate));
@@ -89,7 +89,7 @@ impl Log {
         self.store.bucket.list_all(&key::share(&self.id), Some(&after)).await
     }
 
-    /// The runs that together hold the log from its beginning, if they come further than `tail`; else none.
+    /// The runs that together hold the log from its beginning, if they go further than `tail`; otherwise none.
     pub(super) fn chain_beyond(&self, tail: Number, listing: &Listing) -> Vec<Stretch> {
         let mut way = chain(self.runs(&listing.objects));
         if way.last().is_none_or(|last| last.to <= tail) {
@@ -111,7 +111,7 @@ impl Log {
         numbers
     }
 
-    /// What the runs of this chain have superseded, whether it was listed or passed over.
+    /// The objects that the runs of this chain supersede, whether they were listed or passed over.
     pub(super) fn superseded_by(&self, way: &[Stretch], listing: Listing, rest: Vec<Listed>) -> Vec<Path> {
         let covered = way.last().map_or(0, |stretch| stretch.to);
         let is_superseded = |key: &Path| match key::run_stretch(&self.id, key) {
@@ -124,8 +124,8 @@ impl Log {
     }
 }
 
-/// The runs that together hold the log from its beginning, as far as can be, and of these the fewest: each begins where the
-/// one before it ends, or within it. Hosts that write one log fold it for themselves, and their runs overlap.
+/// The fewest runs that together hold the log from its beginning and go furthest: each begins where the one before it ends, or
+/// within it. Hosts that write one log fold it each for itself, so their runs overlap.
 pub(in crate::store) fn chain(runs: Vec<Stretch>) -> Vec<Stretch> {
     let (mut way, mut covered) = (Vec::new(), 0);
     let longest = |covered| {

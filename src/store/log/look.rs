@@ -1,8 +1,8 @@
-//! Looking: what follows a tail, read without changing anything.
+//! Looks: reading what follows a tail, without changing anything.
 //!
 //! Within the lease a look reads the next number until there is none: no key that a look needs can have been freed so
-//! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. That the lease is not over
-//! say all clocks, and the answer's own time. Past the lease it
+//! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. The lease holds if all clocks
+//! and the answer's own time say so. Past the lease it
 //! [lists](super::listing) the share, together with a look for the tombstone, and reads what follows; an absence proves nothing
 //! then. Segments that runs cover may be gone, so it reads the runs instead, and then the state begins anew from them.
 
@@ -20,30 +20,30 @@ use super::super::lease::Lease;
 use super::{Ended, Log, Tail};
 use crate::share::state::State;
 
-/// How often a listing that contradicts itself, or took too long to be trusted, is asked for again.
+/// Number of times that a listing is asked for, if it contradicts itself or takes too long to be trusted.
 const LOOKS_MAX: usize = 5;
 
 /// How far a look goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// To the log's end.
+    /// The look goes to the log's end.
     End,
-    /// To the next segment, if the lease lets that be trusted; else to the end.
+    /// The look goes to the next segment if the lease holds, and otherwise to the end.
     Next,
 }
 
-/// What follows a tail.
+/// What a look found after a tail.
 pub(in crate::store) struct Look {
-    /// What runs came to, if they were read: all that stands before the segments.
+    /// The state that comes before the segments, if it was read from runs.
     pub(super) base: Option<Base>,
-    /// The segments that follow, with their sizes.
+    /// The segments that follow, with their sizes in bytes.
     pub(super) segments: Vec<(Segment, u64)>,
-    /// The share is deleted, and what followed may be gone.
+    /// The share's deletion, if it was met; what followed the tail may then be gone.
     pub(super) ended: Option<Ended>,
     pub(super) tail: Tail,
-    /// Objects that the runs read have superseded.
+    /// Objects that are superseded by the runs that were read.
     pub(super) leftovers: Option<Frees>,
-    /// The [epoch](super::super::conditions::Conditions::epoch) in which the tail was found to stand; 0 if that was not looked at.
+    /// The [epoch](super::super::conditions::Conditions::epoch) in which the tail was confirmed; 0 if it was not.
     pub(super) epoch: u64,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Base {
     pub(super) extent: Extent,
 }
 
-/// What stands under a number.
+/// What is stored under a segment's number.
 enum Place {
     Absent,
     /// An object without content: a deletion erased it, or it is damaged.
@@ -62,13 +62,13 @@ enum Place {
     Holds(Segment, u64),
 }
 
-/// What became of one listing and of what it led to.
+/// The result of one listing and of the reads that followed it.
 enum Round {
-    /// The share is deleted; the look says so.
+    /// The share is deleted, which the look tells.
     Ended,
-    /// What was listed went meanwhile.
+    /// An object that was listed was deleted before it could be read.
     Gone,
-    /// What was listed was read up to its end, or, where some of it is missing, up to there.
+    /// The listed objects were read: all of them, or up to the first gap.
     Read { whole: bool, gap: Option<Number> },
 }
 
@@ -87,7 +87,7 @@ impl Look {
 }
 
 impl Log {
-    /// Reads what follows the tail, to the end. Changes nothing.
+    /// Reads what follows the tail, to the log's end. Changes nothing.
     pub(in crate::store) async fn look(&self) -> Result<Look, StoreError> {
         let epoch = self.store.bucket.conditions.epoch();
         let mut look = if self.is_suspect() && !self.tail_stands().await? {
@@ -102,8 +102,8 @@ impl Log {
         Ok(look)
     }
 
-    /// Whether the last segment that was handed out is still where it was. A bucket that ignored conditions for a while may
-    /// have taken another's in its place.
+    /// Whether the last segment that was handed out is still in its place. A bucket that ignored conditional writes for a while may
+    /// have let another host write over it.
     async fn tail_stands(&self) -> Result<bool, StoreError> {
         let Some(this) = self.tail.this else { return Ok(true) };
         Ok(match self.place(self.tail.seq).await {
@@ -115,16 +115,16 @@ impl Log {
         })
     }
 
-    /// All that there is, in place of what was handed out.
+    /// Reads the whole log, in place of what was handed out.
     async fn look_anew(&self) -> Result<Look, StoreError> {
-        tracing::warn!(share = %self.id, segment = self.tail.seq, "the log is read anew: what was read of it may have been written over");
+        tracing::warn!(share = %self.id, segment = self.tail.seq, "reading the whole log again, because what was read of it may have been overwritten");
         let start = Self::at_start(self.store.clone(), self.id.clone());
         let mut look = start.look_by_listing(Look::at(start.tail)).await?;
         look.base.get_or_insert_default();
         Ok(look)
     }
 
-    /// Reads what follows the tail. Changes nothing.
+    /// Reads what follows the tail, as far as `reach` says. Changes nothing.
     pub(super) async fn look_for(&self, reach: Reach) -> Result<Look, StoreError> {
         let mut look = Look::at(self.tail);
         while let Some(confirmed) = self.tail.confirmed {
@@ -153,7 +153,7 @@ impl Log {
         self.look_by_listing(look).await
     }
 
-    /// A look from where another came, without trusting any lease.
+    /// Goes on with a look by listing the share, without relying on any lease.
     async fn look_by_listing(&self, mut look: Look) -> Result<Look, StoreError> {
         let mut gap = None;
         for round in 0..LOOKS_MAX {
@@ -180,12 +180,12 @@ impl Log {
         }
         Err(match gap {
             Some(missing) => {
-                StoreError::corrupt(&key::segment(&self.id, missing), "it is missing and later ones are there")
+                StoreError::corrupt(&key::segment(&self.id, missing), "it is missing, though later segments are there")
             }
             None => StoreError::unavailable(
                 BucketRequest::List,
                 &key::share(&self.id),
-                "the log did not hold still for a look",
+                "the log changed too fast to be read",
             ),
         })
     }
@@ -202,7 +202,7 @@ impl Log {
         // A segment that a run covers is not read though it is there: it may be about to go.
         let chain = self.chain_beyond(look.tail.seq, &listing);
         let (rest, base) = tokio::try_join!(self.list_rest(&listing), self.read_runs(&chain))?;
-        // Freed meanwhile.
+        // A run was freed meanwhile.
         let Some(base) = base else { return Ok(Round::Gone) };
         if let Some((base, this)) = base {
             look.segments.clear();
@@ -237,7 +237,7 @@ impl Log {
         Ok(Round::Read { whole, gap })
     }
 
-    /// Reads the runs of a chain, none if it is empty; `None` if one is gone.
+    /// Reads the runs of a chain; `None` if one of them is gone, and `Some(None)` if the chain is empty.
     async fn read_runs(&self, chain: &[Stretch]) -> Result<Option<Option<(Base, Identity)>>, StoreError> {
         let mut reading = stream::iter(chain.to_vec())
             .map(|stretch| async move {
@@ -262,11 +262,11 @@ impl Log {
         Ok(Some(last.map(|this| (Base { state, extent }, this))))
     }
 
-    /// Appends a segment to a look, if it is the one that comes next.
+    /// Adds a segment to a look, if it is the one that comes next.
     fn follow(&self, look: &mut Look, segment: Segment, size: u64) -> Result<(), StoreError> {
         if segment.prev != look.tail.this {
             if look.tail.this.is_some_and(|this| this.writer == self.store.writer) {
-                // Somebody wrote over what this host was told that it had created.
+                // A segment that this host had created was overwritten.
                 self.store.bucket.conditions.doubt(Doubt::Overwritten);
             }
             let key = key::segment(&self.id, look.tail.seq + 1);
@@ -277,9 +277,9 @@ impl Log {
         Ok(())
     }
 
-    /// The deletion that emptied this segment. Whoever deletes writes the tombstone before it empties anything, so an empty
-    /// object without one is damage: a crash of a file system, a full disk or a broken copy leaves such, and nothing may be
-    /// erased for it.
+    /// The deletion that emptied this segment. A host that deletes writes the tombstone before it empties anything, so an empty
+    /// object without one is damage, as after a crash of a file system, on a full disk or in a broken copy, and nothing may be
+    /// erased because of it.
     async fn ended_before(&self, seq: Number) -> Result<Ended, StoreError> {
         let tombstone = key::tombstone(&self.id);
         let deleted = self.store.bucket.written_at(&tombstone).await?.map(Ended::begun);

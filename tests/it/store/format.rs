@@ -335,14 +335,14 @@ async fn a_field_of_tomorrow_is_passed_over() {
 #[tokio::test]
 async fn a_corrupt_object_is_told_by_its_key_and_what_is_wrong_with_it() {
     let cases = [
-        (1, "not JSON\n".to_owned(), "its format is no JSON"),
-        (1, "\u{0}\n".to_owned(), "no JSON"),
-        (1, SEGMENT_1.replace("\"capshare\":1", "\"capshare\":2"), "format 2, and this version reads 1 to 1"),
+        (1, "not JSON\n".to_owned(), "its format is not JSON"),
+        (1, "\u{0}\n".to_owned(), "not JSON"),
+        (1, SEGMENT_1.replace("\"capshare\":1", "\"capshare\":2"), "format 2, and this version reads formats up to 1"),
         (1, SEGMENT_1.replace("\"seq\":1", "\"seq\":4"), "says segment 4"),
         (1, SEGMENT_1.replace("\"entries\":2", "\"entries\":3"), "2 entries and its header says 3"),
         (1, SEGMENT_1.trim_end().to_owned(), "cut off"),
         (1, SEGMENT_1[..SEGMENT_1.len() - 30].to_owned() + "\n", "line 3 is cut off"),
-        (1, SEGMENT_1.replace("\"secret\",\"at\"", "\"rename\",\"at\""), "format 1: unknown line type rename"),
+        (1, SEGMENT_1.replace("\"secret\",\"at\"", "\"rename\",\"at\""), "format 1: it has the unknown type rename"),
         (1, SEGMENT_1.replace("abababab", "zz"), "line 2 of format 1: its secret"),
         (1, SEGMENT_1.replacen("{\"type\"", "{\"share\":\"bbb\",\"type\"", 1), "an entry of share bbb"),
         (1, SEGMENT_1.replace("ses_4f2a", "../up"), "invalid session id: it must be"),
