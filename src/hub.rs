@@ -323,7 +323,7 @@ impl Hub {
     }
 
     pub(crate) fn listed(&self, claim: ClaimListing) -> ShareListing {
-        let ClaimListing { account, session, share, at, about } = claim;
+        let ClaimListing { account, session, share, at, summary: about } = claim;
         let about = about.as_ref();
         ShareListing {
             url: self.url(&share),

@@ -33,7 +33,6 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 
-mod about;
 mod agreement;
 mod bucket;
 mod clock;
@@ -43,17 +42,18 @@ mod dates;
 mod erase;
 mod error;
 mod fold;
-mod free;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod index;
 mod key;
 mod lease;
 mod log;
-mod lone;
 mod mutation;
 mod open;
 mod probe;
+mod single_writer;
+mod summary;
+mod superseded;
 mod survey;
 mod tokens;
 
@@ -64,7 +64,6 @@ use probe::Probes;
 #[cfg(feature = "s3")]
 pub(crate) use error::s3_refusal;
 
-pub use about::About;
 pub use agreement::{CLOCK_OFF_MS, CLOCK_WRONG_MS};
 pub use clock::{Clock, Moment};
 pub use codec::WriterId;
@@ -72,7 +71,6 @@ pub use dates::{answered_at, not_before};
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
 pub use fold::{Fold, Folded, Occasion};
-pub use free::Frees;
 pub use index::{Claim, ClaimListing, DamagedClaim, ListCursor, ListPage, Usage};
 pub use log::{Appended, Log, News};
 #[cfg(feature = "__mutations")]
@@ -81,6 +79,8 @@ pub use mutation::Mutation;
 #[cfg(not(feature = "__mutations"))]
 pub(crate) use mutation::Mutation;
 pub use open::{Created, Opened};
+pub use summary::Summary;
+pub use superseded::Superseded;
 pub use survey::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
 };
@@ -171,12 +171,13 @@ impl Store {
         writer: WriterId,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let lone = settings.single_writer.then(Arc::default);
+        let single_writer = settings.single_writer.then(Arc::default);
         let overwrites = settings.is_wrong(Mutation::SkipConditional);
         let (conditions, probes) = (Arc::default(), Arc::new(Probes::of(writer)));
         let (request_time, agreement) = (settings.request_time, Arc::default());
         let clocks = Arc::clone(&clock);
-        let bucket = Bucket { objects, request_time, lone, overwrites, conditions, probes, clock: clocks, agreement };
+        let bucket =
+            Bucket { objects, request_time, single_writer, overwrites, conditions, probes, clock: clocks, agreement };
         Self { bucket, settings, writer, clock, last_batch: Arc::default() }
     }
 

@@ -21,7 +21,7 @@ use crate::share::limits::{LIST_PAGE_DEFAULT, Limit, TITLE_TEXT_BYTES_MAX};
 use crate::share::time::Timestamp;
 use crate::share::view::{ShareListing, page_limit};
 use crate::share::visibility::Visibility;
-use crate::store::{About, ClaimListing, ListCursor, ListPage};
+use crate::store::{ClaimListing, ListCursor, ListPage, Summary};
 
 /// How long a call goes on beginning: with what it has begun it is done within the 10 s that a client waits.
 const BEGIN_WITHIN: Duration = Duration::from_secs(3);
@@ -177,15 +177,15 @@ impl Hub {
 
     /// A line with what it says of a share that was never folded; `None` if the share is gone or cannot be read.
     async fn described(&self, claim: ClaimListing) -> Option<ClaimListing> {
-        if claim.about.is_some() {
+        if claim.summary.is_some() {
             return Some(claim);
         }
         let read = match self.room(claim.share.as_str()).await {
-            Ok(room) => room.read(|state| About::of(state, 0, 0)),
+            Ok(room) => room.read(|state| Summary::of(state, 0, 0)),
             Err(refusal) => Err(refusal),
         };
         match read {
-            Ok(about) => Some(ClaimListing { about, ..claim }),
+            Ok(summary) => Some(ClaimListing { summary, ..claim }),
             Err(Refusal::NotFound { .. }) => None,
             Err(refusal) => {
                 tracing::warn!(share = %claim.share, %refusal, "a share cannot be read, and is left out of an administrator's list");

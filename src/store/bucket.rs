@@ -15,8 +15,8 @@ use super::clock::Clock;
 use super::conditions::{Conditions, Doubt, Written};
 use super::dates;
 use super::error::{BucketRequest, StoreError};
-use super::lone::Lone;
 use super::probe::Probes;
+use super::single_writer::SingleWriter;
 use crate::share::time::Timestamp;
 
 /// Number of small requests of one call that are under way at once.
@@ -34,7 +34,7 @@ pub(super) struct Bucket {
     /// Names the objects of probes.
     pub(super) probes: Arc<Probes>,
     /// Set for a bucket that need not honour conditions, because only this host writes to it.
-    pub(super) lone: Option<Arc<Lone>>,
+    pub(super) single_writer: Option<Arc<SingleWriter>>,
     /// This machine's clock; below, whether the bucket's agrees with it.
     pub(super) clock: Arc<dyn Clock>,
     pub(super) agreement: Arc<Agreement>,
@@ -61,17 +61,17 @@ pub(super) enum Created {
 
 impl Bucket {
     pub(super) async fn create(&self, key: &Path, body: Bytes) -> Result<Created, StoreError> {
-        let Some(lone) = &self.lone else { return self.create_on_condition(key, body).await };
-        lone.begin(key, &body, self.request_time).await;
+        let Some(single_writer) = &self.single_writer else { return self.create_on_condition(key, body).await };
+        single_writer.begin(key, &body, self.request_time).await;
         match self.written_at(key).await {
-            Ok(None) => lone.goes_out(key, self.request_time),
+            Ok(None) => single_writer.goes_out(key, self.request_time),
             found => {
-                lone.answered(key);
+                single_writer.answered(key);
                 return found.map(|_| Created::Hint);
             }
         }
         let created = self.create_if_absent(key, body).await?;
-        lone.answered(key);
+        single_writer.answered(key);
         Ok(created)
     }
 
@@ -132,8 +132,8 @@ impl Bucket {
 
     /// Writes an object, whether or not there is one. Of several such writes at once any may be the last.
     pub(super) async fn overwrite(&self, key: &Path, body: Bytes) -> Result<(), StoreError> {
-        if let Some(lone) = &self.lone {
-            lone.wait(key, None).await;
+        if let Some(single_writer) = &self.single_writer {
+            single_writer.wait(key, None).await;
         }
         let put = self.objects.put(key, PutPayload::from(body));
         match self.bounded(BucketRequest::Overwrite, key, put).await? {
@@ -196,9 +196,9 @@ impl Bucket {
     /// Deletes objects; those that are not there count as deleted. All are tried, and the first error is returned.
     pub(super) async fn delete(&self, keys: Vec<Path>) -> Result<(), StoreError> {
         let Some(first) = keys.first().cloned() else { return Ok(()) };
-        if let Some(lone) = &self.lone {
+        if let Some(single_writer) = &self.single_writer {
             for key in &keys {
-                lone.wait(key, None).await;
+                single_writer.wait(key, None).await;
             }
         }
         let mut deletions = self.objects.delete_stream(stream::iter(keys.into_iter().map(Ok)).boxed());

@@ -26,8 +26,8 @@ mod record;
 mod run;
 
 pub(super) use record::{
-    ClaimRecord, decode_about, decode_claim, decode_token, decode_tombstone, encode_about, encode_claim, encode_token,
-    encode_tombstone,
+    ClaimRecord, decode_claim, decode_companion, decode_token, decode_tombstone, encode_claim, encode_companion,
+    encode_token, encode_tombstone,
 };
 pub(super) use run::{RunHeader, decode_run, encode_run};
 

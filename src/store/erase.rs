@@ -42,7 +42,7 @@ impl Freeing {
         tokio::time::sleep_until(self.not_before).await;
         let left = self.store.bucket.list_all(&key::share(&self.share), None).await?;
         self.store.bucket.delete(left.into_iter().map(|listed| listed.key).collect()).await?;
-        self.store.free_abouts_of(&self.account, &self.session).await
+        self.store.free_companions_of(&self.account, &self.session).await
     }
 }
 

@@ -22,9 +22,9 @@ use super::bucket::Created;
 use super::codec::{self, RunHeader};
 use super::dates::Heard;
 use super::error::{BucketRequest, StoreError};
-use super::free::Frees;
 use super::key::{self, Number, Stretch};
 use super::log::Log;
+use super::superseded::Superseded;
 use super::{Mutation, Store};
 use crate::share::id::ShareId;
 use crate::share::state::{Saved, State};
@@ -105,23 +105,23 @@ impl Extent {
     }
 
     /// Bytes of the segments that no run covers.
-    fn loose_bytes(&self) -> u64 {
+    fn unfolded_bytes(&self) -> u64 {
         self.log_bytes - self.runs.last().map_or(0, |run| run.log_bytes).min(self.log_bytes)
     }
 
-    /// The place of the first run that is folded anew together with the `loose` segments; the number of runs if only the segments
+    /// The place of the first run that is folded anew together with the `unfolded` segments; the number of runs if only the segments
     /// are. `None` if nothing is folded now.
-    fn choose(&self, occasion: Occasion, loose: u64, gather: u64, state_bytes: u64) -> Option<usize> {
+    fn choose(&self, occasion: Occasion, unfolded: u64, gather: u64, state_bytes: u64) -> Option<usize> {
         let all = self.runs.len();
         let worth_it = match occasion {
-            Occasion::Busy => loose >= gather,
-            Occasion::Pause | Occasion::Idle | Occasion::Still => self.is_loose(loose),
+            Occasion::Busy => unfolded >= gather,
+            Occasion::Pause | Occasion::Idle | Occasion::Still => self.is_unfolded(unfolded),
         };
         if !worth_it {
             return None;
         }
         let packed = |first: usize| {
-            let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.loose_bytes() / PACKED;
+            let parts = self.runs[first..].iter().map(|run| run.bytes).sum::<u64>() + self.unfolded_bytes() / PACKED;
             if first == 0 { parts.min(state_bytes / PACKED) } else { parts }
         };
         let allowance = match occasion {
@@ -135,8 +135,8 @@ impl Extent {
             Occasion::Still => Some(0),
             Occasion::Pause | Occasion::Idle => (packed(0) <= allowed).then_some(0),
             Occasion::Busy => (0..=all).find(|first| packed(*first) <= allowed).or_else(|| {
-                (loose >= PATIENCE * gather).then(|| {
-                    let (mut first, mut bytes) = (all, self.loose_bytes() / PACKED);
+                (unfolded >= PATIENCE * gather).then(|| {
+                    let (mut first, mut bytes) = (all, self.unfolded_bytes() / PACKED);
                     while first > 0 && self.runs[first - 1].bytes <= 2 * bytes {
                         first -= 1;
                         bytes += self.runs[first].bytes;
@@ -148,16 +148,16 @@ impl Extent {
     }
 
     /// Whether reading the log takes more than one object.
-    fn is_loose(&self, loose: u64) -> bool {
-        self.runs.len() as u64 + loose > 1
+    fn is_unfolded(&self, unfolded: u64) -> bool {
+        self.runs.len() as u64 + unfolded > 1
     }
 }
 
 impl Log {
     /// Whether reading the log takes more than one object.
     #[must_use]
-    pub fn is_loose(&self) -> bool {
-        self.ended.is_none() && self.extent.is_loose(self.tail.seq - self.extent.covered())
+    pub fn is_unfolded(&self) -> bool {
+        self.ended.is_none() && self.extent.is_unfolded(self.tail.seq - self.extent.covered())
     }
 
     /// Whether this host wrote the log's last segment. Of several hosts, the one that did folds the log first.
@@ -209,8 +209,8 @@ impl Log {
     /// The first of the runs to be folded anew; see [`Extent::choose`].
     fn first_to_fold(&self, occasion: Occasion, state: &State) -> Option<usize> {
         let Self { store, tail, extent, .. } = self;
-        let loose = tail.seq - extent.covered();
-        extent.choose(occasion, loose, store.settings.fold_segments, state.byte_count() as u64)
+        let unfolded = tail.seq - extent.covered();
+        extent.choose(occasion, unfolded, store.settings.fold_segments, state.byte_count() as u64)
     }
 
     /// Tells the log that a fold was written.
@@ -234,7 +234,7 @@ impl Fold {
     ///
     /// # Errors
     /// The bucket failed. The run may have been written all the same, which does no harm.
-    pub async fn run(self) -> Result<Option<(Folded, Frees)>, StoreError> {
+    pub async fn run(self) -> Result<Option<(Folded, Superseded)>, StoreError> {
         let Self { store, id, header, saved, in_haste, superseded } = self;
         let (stretch, revision) = (Stretch { from: header.from, to: header.to }, saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
@@ -259,7 +259,7 @@ impl Fold {
             return Ok(None);
         }
         let run = Run { stretch, bytes, revision, log_bytes: header.log_bytes };
-        Ok(Some((Folded(run), Frees::of(&store, superseded))))
+        Ok(Some((Folded(run), Superseded::of(&store, superseded))))
     }
 }
 

@@ -9,7 +9,7 @@
 //! A claim on a deleted share that nobody released is released by whoever next claims the session. Numbers that were
 //! passed long ago are freed in passing, by the bucket's own clock.
 //!
-//! Next to a claim stands its companion ([`About`](super::About)), once its share was folded, and is read in its stead by a
+//! Next to a claim stands its companion ([`Summary`](super::Summary)), once its share was folded, and is read in its stead by a
 //! [listing].
 
 use object_store::path::Path;
@@ -47,7 +47,7 @@ pub(super) struct Claims {
     /// The claims, by number.
     pub(super) claims: Vec<(Number, Listed)>,
     /// The companions' numbers, in no order.
-    pub(super) abouts: Vec<Number>,
+    pub(super) companions: Vec<Number>,
 }
 
 impl Claims {
@@ -60,7 +60,7 @@ impl Claims {
         for listed in listed {
             match key::index_parts(&listed.key) {
                 Some((_, _, number, Indexed::Claim)) => found.claims.push((number, listed)),
-                Some((_, _, number, Indexed::About)) => found.abouts.push(number),
+                Some((_, _, number, Indexed::Companion)) => found.companions.push(number),
                 None => {}
             }
         }
@@ -73,8 +73,8 @@ impl Claims {
         self.claims.last().filter(|(_, listed)| listed.size > 0).map(|(number, _)| *number)
     }
 
-    pub(super) fn has_about(&self, number: Number) -> bool {
-        self.abouts.contains(&number)
+    pub(super) fn has_companion(&self, number: Number) -> bool {
+        self.companions.contains(&number)
     }
 }
 
@@ -133,7 +133,7 @@ impl Store {
         if self.holder(account, session, &claims).await?.is_some_and(|holder| holder == *share) {
             return self.let_go(account, session, &mut claims).await;
         }
-        self.free_abouts(account, session, &claims).await
+        self.free_companions(account, session, &claims).await
     }
 
     /// Claims a session once more for a share whose log says that it is that session's, after its claim was lost or cannot be
@@ -173,19 +173,24 @@ impl Store {
             self.bucket.make_empty(&key::claim(account, session, *number)).await?;
             newest.size = 0;
         }
-        self.free_abouts(account, session, claims).await
+        self.free_companions(account, session, claims).await
     }
 
     /// Deletes the companions of claims that are released or passed. They are nobody's any more, at any time.
-    async fn free_abouts(&self, account: &AccountId, session: &SessionId, claims: &Claims) -> Result<(), StoreError> {
+    async fn free_companions(
+        &self,
+        account: &AccountId,
+        session: &SessionId,
+        claims: &Claims,
+    ) -> Result<(), StoreError> {
         let held = claims.held();
-        let over = claims.abouts.iter().filter(|number| Some(**number) != held);
-        self.bucket.delete(over.map(|number| key::about(account, session, *number)).collect()).await
+        let over = claims.companions.iter().filter(|number| Some(**number) != held);
+        self.bucket.delete(over.map(|number| key::companion(account, session, *number)).collect()).await
     }
 
-    /// As [`Store::free_abouts`], of what is there now.
-    pub(super) async fn free_abouts_of(&self, account: &AccountId, session: &SessionId) -> Result<(), StoreError> {
-        self.free_abouts(account, session, &self.claims_on(&key::session(account, session)).await?).await
+    /// As [`Store::free_companions`], of what is there now.
+    pub(super) async fn free_companions_of(&self, account: &AccountId, session: &SessionId) -> Result<(), StoreError> {
+        self.free_companions(account, session, &self.claims_on(&key::session(account, session)).await?).await
     }
 
     /// What there is of a session.
@@ -242,7 +247,7 @@ impl Store {
         Ok(Some(claim))
     }
 
-    /// Frees the numbers that were passed so long ago that no host can still be about to claim them: those whose
+    /// Superseded the numbers that were passed so long ago that no host can still be about to claim them: those whose
     /// successor is older, by that delay, than the newest; and the companions of all that is passed. `claims` are those
     /// from before the newest. What fails is left to the next claim.
     async fn free_passed(&self, account: &AccountId, session: &SessionId, claims: &Claims) {
@@ -253,8 +258,8 @@ impl Store {
             .windows(2)
             .filter(|pair| pair[1].1.modified.0 < settled)
             .map(|pair| key::claim(account, session, pair[0].0));
-        let abouts = claims.abouts.iter().map(|number| key::about(account, session, *number));
-        let passed: Vec<_> = passed.chain(abouts).collect();
+        let companions = claims.companions.iter().map(|number| key::companion(account, session, *number));
+        let passed: Vec<_> = passed.chain(companions).collect();
         if let Err(error) = self.bucket.delete(passed).await {
             tracing::warn!(%account, %session, error = &error as &dyn std::error::Error, "could not free passed claims");
         }

@@ -11,7 +11,7 @@ use crate::share::id::{AccountId, SessionId, ShareId, TokenId};
 pub(super) type Number = u64;
 
 /// What follows a claim's number in the key of its companion. It sorts after the digits' end and before the next number.
-const ABOUT: &str = "-about";
+const COMPANION: &str = "-about";
 
 /// The prefix of all claims.
 pub(super) fn index() -> Path {
@@ -34,8 +34,8 @@ pub(super) fn claim(account: &AccountId, session: &SessionId, number: Number) ->
 }
 
 /// The key of the companion of a claim.
-pub(super) fn about(account: &AccountId, session: &SessionId, number: Number) -> Path {
-    path(format!("index/{account}/{session}/{number:012}{ABOUT}"))
+pub(super) fn companion(account: &AccountId, session: &SessionId, number: Number) -> Path {
+    path(format!("index/{account}/{session}/{number:012}{COMPANION}"))
 }
 
 /// A key that sorts after every claim on this session and before those on any later one.
@@ -146,7 +146,7 @@ pub(super) enum Indexed {
     /// The object is a claim.
     Claim,
     /// The object is the companion of a claim.
-    About,
+    Companion,
 }
 
 /// The session and the number of the claim or companion with this key; `None` if the key is neither's.
@@ -156,8 +156,8 @@ pub(super) fn index_parts(key: &Path) -> Option<(AccountId, SessionId, Number, I
     if parts.next().is_some() {
         return None;
     }
-    let (digits, what) = match name.strip_suffix(ABOUT) {
-        Some(digits) => (digits, Indexed::About),
+    let (digits, what) = match name.strip_suffix(COMPANION) {
+        Some(digits) => (digits, Indexed::Companion),
         None => (name, Indexed::Claim),
     };
     Some((account.parse().ok()?, session.parse().ok()?, number(digits)?, what))

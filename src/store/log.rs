@@ -17,9 +17,9 @@ use super::codec::{self, Identity};
 use super::dates::{self, Heard};
 use super::error::{BucketRequest, StoreError};
 use super::fold::Extent;
-use super::free::Frees;
 use super::key::{self, Number};
 use super::lease::Lease;
+use super::superseded::Superseded;
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::state::State;
@@ -51,7 +51,7 @@ pub struct Log {
     /// The share's deletion, once this log has met it.
     pub(super) ended: Option<Ended>,
     /// Superseded objects that were found when the log was opened.
-    leftovers: Option<Frees>,
+    leftovers: Option<Superseded>,
     /// The epoch of the bucket's conditions in which the tail was last confirmed.
     epoch: u64,
 }
@@ -205,7 +205,7 @@ impl Log {
     }
 
     /// Takes the superseded objects that were found when the log was opened; `None` if there are none, or if they were taken.
-    pub fn take_leftovers(&mut self) -> Option<Frees> {
+    pub fn take_leftovers(&mut self) -> Option<Superseded> {
         self.leftovers.take()
     }
 

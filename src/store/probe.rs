@@ -90,7 +90,7 @@ impl Store {
     /// Whether the store refuses to write, because the bucket ignores conditional writes.
     #[must_use]
     pub fn is_refusing_writes(&self) -> bool {
-        self.bucket.lone.is_none() && self.bucket.conditions.are_ignored()
+        self.bucket.single_writer.is_none() && self.bucket.conditions.are_ignored()
     }
 
     /// Checks that the bucket answers, by listing a prefix that is empty. For a readiness check.

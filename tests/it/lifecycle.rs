@@ -8,7 +8,7 @@ use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
-use capshare::store::About;
+use capshare::store::Summary;
 use capshare::testing::{Scene, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -285,7 +285,7 @@ fn a_listing_shows_what_was_last_folded_of_a_share() {
         let folded = client.create(&session("ses_1"), Some(part("p", "x"))).await.unwrap();
         let fresh = client.create(&session("ses_2"), Some(part("p", "x"))).await.unwrap();
         let info = folded.info().await.unwrap();
-        let about = About {
+        let about = Summary {
             account: client.list_page(None, 0, false).await.unwrap().shares[0].account.clone(),
             session: info.session.clone(),
             created_at: info.created_at,

@@ -1,6 +1,6 @@
 //! The store, over every kind of bucket.
 //!
-//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows, and `opening` what it takes to open it; `about` is the
+//! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows, and `opening` what it takes to open it; `summaries` is the
 //! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `damage` is what anybody makes of
 //! shares that are damaged, `conditions` a bucket that stops honouring them; `faults` and `seeds` are what happens when
 //! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `clocks` is about writers that slept; `buckets` is about
@@ -15,14 +15,13 @@ use capshare::share::id::{AccountId, SessionId, ShareId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
-use capshare::store::{About, Appended, Created, Log, News, Opened, Store, StoreSettings, WriterId};
+use capshare::store::{Appended, Created, Log, News, Opened, Store, StoreSettings, Summary, WriterId};
 use capshare::testing::BEGINNING;
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;
 
 use crate::support::bucket::{TestBucket, text_of};
 
-mod about;
 mod backends;
 mod buckets;
 mod clocks;
@@ -35,6 +34,7 @@ mod opening;
 mod over;
 mod seeds;
 mod suite;
+mod summaries;
 mod survey;
 mod versions;
 
@@ -77,8 +77,8 @@ fn sync(label: &str) -> Entry {
 }
 
 /// What a listing says of a share of one sync.
-fn about(account: &AccountId, session: &SessionId, title: &str) -> About {
-    About {
+fn about(account: &AccountId, session: &SessionId, title: &str) -> Summary {
+    Summary {
         account: account.clone(),
         session: session.clone(),
         created_at: Timestamp(1),

@@ -17,7 +17,7 @@ use crate::share::error::chain;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
 use crate::share::view::Revision;
-use crate::store::{About, Fold, Folded, Log, Occasion, StoreError};
+use crate::store::{Fold, Folded, Log, Occasion, StoreError, Summary};
 
 /// How long a fold that failed is not tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
@@ -72,7 +72,7 @@ impl Tending {
     pub(super) fn new(log: &Log, tended: Option<&State>, now: Instant) -> Self {
         Self {
             touched_at: now,
-            loose: log.is_loose(),
+            loose: log.is_unfolded(),
             own: log.is_own(),
             // Who opens a log has not written to it.
             cheap: false,
@@ -97,7 +97,7 @@ impl Tending {
 
     /// What the log, and the state that it came to, have to be tended for.
     fn note(&mut self, log: &Log, state: &State) {
-        (self.loose, self.own, self.cheap) = (log.is_loose(), log.is_own(), log.is_worth_a_pause(state));
+        (self.loose, self.own, self.cheap) = (log.is_unfolded(), log.is_own(), log.is_worth_a_pause(state));
     }
 
     /// The log grew.
@@ -173,7 +173,7 @@ impl Room {
             }
         }
         let news = (idle && tending.described != Some(stand(state))) || fold.is_some();
-        let about = if news { About::of(state, log.log_bytes(), log.segments()) } else { None };
+        let about = if news { Summary::of(state, log.log_bytes(), log.segments()) } else { None };
         if fold.is_some() || about.is_some() {
             tending.folding = true;
             let stand = stand(state);
@@ -221,7 +221,7 @@ impl Room {
         }
     }
 
-    pub(super) fn free(&self, frees: crate::store::Frees) {
+    pub(super) fn free(&self, frees: crate::store::Superseded) {
         let share = self.id.clone();
         drop(tokio::spawn(async move {
             if let Err(error) = frees.run().await {
@@ -232,7 +232,7 @@ impl Room {
 }
 
 /// Writes a fold, and what a listing says, in the background.
-async fn write(mut end: Ends, fold: Option<Fold>, about: Option<About>, stand: Stand) {
+async fn write(mut end: Ends, fold: Option<Fold>, about: Option<Summary>, stand: Stand) {
     let room = Arc::clone(&end.room);
     // The semaphore is never closed.
     let Ok(_permit) = room.context.folds.acquire().await else { return };

@@ -10,8 +10,8 @@ use super::{FORMAT, check_format, parse, put_json, text_of};
 use crate::share::id::{AccountId, BadName, SessionId, ShareId, TokenId};
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
-use crate::store::about::About;
 use crate::store::error::StoreError;
+use crate::store::summary::Summary;
 use crate::store::tokens::TokenRecord;
 
 /// A claim: which share a session is.
@@ -37,7 +37,7 @@ struct ClaimLine<'a> {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct AboutLine<'a> {
+struct CompanionLine<'a> {
     #[serde(flatten, borrow)]
     claim: ClaimLine<'a>,
     updated: i64,
@@ -116,20 +116,20 @@ fn read_claim(key: &Path, line: &ClaimLine<'_>) -> Result<ClaimRecord, StoreErro
 }
 
 /// Encodes the companion of a share's claim.
-pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
-    let (account, session) = (about.account.clone(), about.session.clone());
-    let claim = ClaimRecord { account, session, share: share.clone(), at: about.created_at };
+pub(in crate::store) fn encode_companion(share: &ShareId, summary: &Summary) -> Bytes {
+    let (account, session) = (summary.account.clone(), summary.session.clone());
+    let claim = ClaimRecord { account, session, share: share.clone(), at: summary.created_at };
     let mut out = Vec::new();
-    let line = AboutLine {
+    let line = CompanionLine {
         claim: claim_line(&claim),
-        updated: about.updated_at.0,
-        title: about.title.as_deref().map(Cow::Borrowed),
-        syncs: about.sync_count,
-        items: about.item_count,
-        bytes: about.byte_count,
-        log_bytes: about.log_bytes,
-        segments: about.segments,
-        expires: about.expires_at.map(|at| at.0),
+        updated: summary.updated_at.0,
+        title: summary.title.as_deref().map(Cow::Borrowed),
+        syncs: summary.sync_count,
+        items: summary.item_count,
+        bytes: summary.byte_count,
+        log_bytes: summary.log_bytes,
+        segments: summary.segments,
+        expires: summary.expires_at.map(|at| at.0),
     };
     put_json(&mut out, &line);
     out.push(b'\n');
@@ -137,12 +137,12 @@ pub(in crate::store) fn encode_about(share: &ShareId, about: &About) -> Bytes {
 }
 
 /// Reads a companion: which share it is of, and what it says.
-pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareId, About), StoreError> {
+pub(in crate::store) fn decode_companion(key: &Path, bytes: &[u8]) -> Result<(ShareId, Summary), StoreError> {
     let text = text_of(key, bytes)?;
     check_format(key, text)?;
-    let line: AboutLine<'_> = parse(key, "the companion", text)?;
+    let line: CompanionLine<'_> = parse(key, "the companion", text)?;
     let ClaimRecord { account, session, share, at } = read_claim(key, &line.claim)?;
-    let about = About {
+    let summary = Summary {
         account,
         session,
         created_at: at,
@@ -155,7 +155,7 @@ pub(in crate::store) fn decode_about(key: &Path, bytes: &[u8]) -> Result<(ShareI
         segments: line.segments,
         expires_at: line.expires.map(Timestamp),
     };
-    Ok((share, about))
+    Ok((share, summary))
 }
 
 pub(in crate::store) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {

@@ -8,11 +8,11 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 
 use super::super::Store;
-use super::super::about::About;
 use super::super::bucket::REQUESTS_AT_ONCE;
 use super::super::codec::ClaimRecord;
 use super::super::error::StoreError;
 use super::super::key::{self, Indexed, Number};
+use super::super::summary::Summary;
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::time::Timestamp;
@@ -40,7 +40,7 @@ pub struct ClaimListing {
     /// When it was claimed.
     pub at: Timestamp,
     /// What was last said of the share; `None` if it was never folded.
-    pub about: Option<About>,
+    pub summary: Option<Summary>,
 }
 
 /// A claim that cannot be read, and has no companion that says the same.
@@ -99,7 +99,7 @@ struct Newest {
     /// Released, which is to say empty.
     free: bool,
     /// The number of the newest companion; 0 if there is none.
-    about: Number,
+    companion: Number,
 }
 
 impl Store {
@@ -132,11 +132,11 @@ impl Store {
                 }
             }
             let place = ListCursor { account, session };
-            let known = newest.entry(key).or_insert(Newest { place, number: 0, free: true, about: 0 });
+            let known = newest.entry(key).or_insert(Newest { place, number: 0, free: true, companion: 0 });
             match what {
                 Indexed::Claim if number > known.number => (known.number, known.free) = (number, listed.size == 0),
                 Indexed::Claim => {}
-                Indexed::About => known.about = known.about.max(number),
+                Indexed::Companion => known.companion = known.companion.max(number),
             }
         }
         drop(listing);
@@ -161,11 +161,11 @@ impl Store {
     /// A line of a listing: the companion, or the claim if there is none that can be read.
     async fn read_listed(&self, newest: &Newest) -> Result<Option<ClaimListing>, StoreError> {
         let (ListCursor { account, session }, number) = (&newest.place, newest.number);
-        if newest.about == number
-            && let Some((share, about)) = self.read_about(account, session, number).await?
+        if newest.companion == number
+            && let Some((share, summary)) = self.read_companion(account, session, number).await?
         {
-            let (account, session, at) = (about.account.clone(), about.session.clone(), about.created_at);
-            return Ok(Some(ClaimListing { account, session, share, at, about: Some(about) }));
+            let (account, session, at) = (summary.account.clone(), summary.session.clone(), summary.created_at);
+            return Ok(Some(ClaimListing { account, session, share, at, summary: Some(summary) }));
         }
         let claim = self.read_claim(account, session, number).await?;
         Ok(claim.map(|ClaimRecord { account, session, share, at }| ClaimListing {
@@ -173,7 +173,7 @@ impl Store {
             session,
             share,
             at,
-            about: None,
+            summary: None,
         }))
     }
 
@@ -202,7 +202,7 @@ impl Store {
         loop {
             let page = self.list(Some(account), next.as_ref(), LIST_PAGE_MAX).await?;
             let sizes = page.claims.into_iter().map(|claim| {
-                let byte_count = claim.about.map_or(0, |about| about.byte_count);
+                let byte_count = claim.summary.map_or(0, |summary| summary.byte_count);
                 (claim.share, byte_count)
             });
             usage.shares.extend(sizes);

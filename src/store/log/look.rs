@@ -14,9 +14,9 @@ use super::super::conditions::Doubt;
 use super::super::dates;
 use super::super::error::{BucketRequest, StoreError};
 use super::super::fold::{Extent, Run};
-use super::super::free::Frees;
 use super::super::key::{self, Number, Stretch};
 use super::super::lease::Lease;
+use super::super::superseded::Superseded;
 use super::{Ended, Log, Tail};
 use crate::share::state::State;
 
@@ -42,7 +42,7 @@ pub(in crate::store) struct Look {
     pub(super) ended: Option<Ended>,
     pub(super) tail: Tail,
     /// Objects that are superseded by the runs that were read.
-    pub(super) leftovers: Option<Frees>,
+    pub(super) leftovers: Option<Superseded>,
     /// The [epoch](super::super::conditions::Conditions::epoch) in which the tail was confirmed; 0 if it was not.
     pub(super) epoch: u64,
 }
@@ -212,7 +212,7 @@ impl Log {
         let mut numbers = self.segments_after(look.tail.seq, &listing, &rest);
         if !chain.is_empty() {
             let superseded = self.superseded_by(&chain, listing, rest);
-            look.leftovers = (!superseded.is_empty()).then(|| Frees::of(&self.store, superseded));
+            look.leftovers = (!superseded.is_empty()).then(|| Superseded::of(&self.store, superseded));
         }
         // A gap is a deletion that has begun, a listing that was overtaken, or an object that somebody removed: what
         // is before it stands, and the next round tells.

@@ -1,10 +1,10 @@
 //! Shares that are over: expired, or with a deletion that its host began and did not finish. They end as any host would
 //! have ended them, and only by what their own logs say.
 
-use super::super::about::About;
 use super::super::bucket::Listed;
 use super::super::error::StoreError;
 use super::super::log::{Appended, Log};
+use super::super::summary::Summary;
 use super::gc::{Collection, FreedKind};
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
@@ -43,13 +43,13 @@ impl Collection<'_> {
         }
         let mut state = news.into_state();
         for _ in 0..DELETES_MAX {
-            let Some(about) = About::of(&state, 0, 0).filter(|about| self.has_expired(about.expires_at)) else {
+            let Some(summary) = Summary::of(&state, 0, 0).filter(|summary| self.has_expired(summary.expires_at)) else {
                 return Ok(true);
             };
             if !self.options.dry_run {
                 match log.append(&[Entry::Delete { at: self.options.now }]).await? {
                     // Its empty objects are freed by a later collection.
-                    Appended::Written => drop(log.erase(&about.account, &about.session).await?),
+                    Appended::Written => drop(log.erase(&summary.account, &summary.session).await?),
                     Appended::Behind(news) => {
                         if let Some(anew) = news.state {
                             state = *anew;

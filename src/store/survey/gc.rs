@@ -139,7 +139,7 @@ pub(super) struct Collection<'a> {
 }
 
 impl Store {
-    /// Frees what nobody needs any more.
+    /// Superseded what nobody needs any more.
     ///
     /// # Errors
     /// What the bucket said. What was freed before that is freed.
@@ -212,7 +212,7 @@ impl Collection<'_> {
         self.free(FreedKind::Claims, passed.collect()).await?;
         let held = claims.held();
         let orphans = group.objects.into_iter().filter(|listed| {
-            matches!(key::index_parts(&listed.key), Some((_, _, number, Indexed::About)) if Some(number) != held)
+            matches!(key::index_parts(&listed.key), Some((_, _, number, Indexed::Companion)) if Some(number) != held)
         });
         self.free(FreedKind::Companions, orphans.collect()).await?;
         let Some(number) = held else { return Ok(()) };
@@ -227,12 +227,12 @@ impl Collection<'_> {
                 Err(error) => return Err(error),
             }
         }
-        if claims.has_about(number)
-            && let Some((share, about)) = self.store.read_about(&account, &session, number).await?
-            && !self.has_expired(about.expires_at)
+        if claims.has_companion(number)
+            && let Some((share, summary)) = self.store.read_companion(&account, &session, number).await?
+            && !self.has_expired(summary.expires_at)
             && self.lasting.len() < LASTING_MAX
         {
-            self.lasting.insert(share, about.segments);
+            self.lasting.insert(share, summary.segments);
         }
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Collection<'_> {
         Ok(())
     }
 
-    /// Frees what runs have superseded; the newest segment that is covered stays.
+    /// Superseded what runs have superseded; the newest segment that is covered stays.
     async fn superseded(&mut self, id: &ShareId, listed: &[Listed]) -> Result<(), StoreError> {
         let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(id, &l.key)).collect();
         let way = chain(runs);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use capshare::ambient::SystemClock;
 use capshare::host::storage::{self, S3Options, StoreLocation};
 use capshare::share::time::Timestamp;
-use capshare::store::{About, Store, StoreSettings, WriterId};
+use capshare::store::{Store, StoreSettings, Summary, WriterId};
 use serde_json::{Value, json};
 
 use super::program::{EXPORT, Home, RECORDING, files};
@@ -96,7 +96,7 @@ fn a_listing_has_titles_times_and_counts_and_nothing_that_a_terminal_would_obey(
         let objects = storage::open(&directory, &S3Options::default()).await.unwrap();
         let store = Store::new(objects, StoreSettings::default(), WriterId(7), Arc::new(SystemClock));
         let claim = store.list(None, None, 10).await.unwrap().claims.remove(0);
-        let about = About {
+        let about = Summary {
             account: claim.account,
             session: claim.session,
             created_at: claim.at,

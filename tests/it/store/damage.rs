@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::store::{About, Appended, Claim, Log, Opened, StoreError};
+use capshare::store::{Appended, Claim, Log, Opened, StoreError, Summary};
 
 use super::survey::{check, codes, fold, gc, memory, objects, put, remove, segment, shared, surveyor, text};
 use super::{DELETE, Timestamp, account, entries, host, is_deleted, keys, session, share, sync};
@@ -127,7 +127,7 @@ async fn of_a_damaged_share_nothing_is_collected() {
             log.append(std::slice::from_ref(&more)).await.unwrap();
             state.apply(&more);
         }
-        store.describe(&share(1), &About::of(&state, log.log_bytes(), log.segments()).unwrap()).await.unwrap();
+        store.describe(&share(1), &Summary::of(&state, log.log_bytes(), log.segments()).unwrap()).await.unwrap();
         let key = segment(1, 9);
         if torn {
             put(&bucket, &key, "{").await

@@ -90,7 +90,7 @@ fn a_folded_log_is_opened_by_one_listing_and_one_read() {
         }
         assert!(!held.fold(Occasion::Busy).await, "64 segments gather first");
         assert!(held.fold(Occasion::Idle).await);
-        assert!(!held.log.is_loose() && !held.fold(Occasion::Still).await, "there is nothing left to fold");
+        assert!(!held.log.is_unfolded() && !held.fold(Occasion::Still).await, "there is nothing left to fold");
         bucket.counts.reset();
         let opened = Held::open(&host(&bucket, 2)).await;
         assert_eq!(bucket.counts.all(), [0, 2, 1, 0], "the tombstone is looked for, the run is read");

@@ -12,7 +12,7 @@ use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
 use capshare::share::visibility::Visibility;
-use capshare::store::{About, Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings, TokenRecord};
+use capshare::store::{Appended, Claim, News, Occasion, Opened, StoreError, StoreSettings, Summary, TokenRecord};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::memory::InMemory;
@@ -69,15 +69,15 @@ fn golden() -> (Vec<Entry>, Vec<Entry>) {
 }
 
 /// What a listing says of the golden share.
-fn golden_about() -> About {
+fn golden_about() -> Summary {
     let (first, second) = golden();
     let mut state = State::default();
     for entry in first.iter().chain(&second) {
         state.apply(entry);
     }
-    let about = About::of(&state, 1_024, 3).unwrap();
+    let about = Summary::of(&state, 1_024, 3).unwrap();
     assert_eq!(about.title.as_deref(), Some("Say \"hi\" é é"));
-    About { expires_at: Some(Timestamp(1_796_000_009_000)), ..about }
+    Summary { expires_at: Some(Timestamp(1_796_000_009_000)), ..summary }
 }
 
 async fn put(bucket: &TestBucket, key: &str, bytes: impl Into<PutPayload>) {
@@ -106,10 +106,10 @@ async fn format_1_stays_readable() {
     let (first, second) = golden();
     assert_eq!(opened(&host(&bucket, 5), &share(1)).await.1, [first, second].concat());
     let listed = host(&bucket, 5).list(None, None, 10).await.unwrap().claims;
-    assert_eq!((listed[0].share.clone(), listed[0].about.clone()), (share(1), None));
+    assert_eq!((listed[0].share.clone(), listed[0].summary.clone()), (share(1), None));
     put(&bucket, "index/ann@example.org/ses_4f2a/000000000001-about", ABOUT).await;
     let listed = host(&bucket, 5).list(None, None, 10).await.unwrap().claims;
-    assert_eq!((listed[0].share.clone(), listed[0].about.clone()), (share(1), Some(golden_about())));
+    assert_eq!((listed[0].share.clone(), listed[0].summary.clone()), (share(1), Some(golden_about())));
     let (who, what) = (account("ann@example.org"), session("ses_4f2a"));
     let holder = host(&bucket, 5).claim(&who, &what, &share(2), Timestamp(0)).await.unwrap();
     assert_eq!(holder, Claim::Theirs(share(1)));

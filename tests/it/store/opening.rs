@@ -209,7 +209,10 @@ fn what_is_small_beside_its_log_is_folded_in_a_pause() {
             held.append(sync(&(n % 9).to_string())).await;
             if n % 500 == 0 {
                 let other = Held::open(&host(&bucket, 2)).await;
-                assert!(other.log.is_loose() && !other.log.is_worth_a_pause(&other.state), "another host wrote last");
+                assert!(
+                    other.log.is_unfolded() && !other.log.is_worth_a_pause(&other.state),
+                    "another host wrote last"
+                );
                 assert!(other.log.fold(Occasion::Pause, &other.state).is_none());
             }
             let (worth_it, before) = (held.log.is_worth_a_pause(&held.state), bucket.counts.put_bytes());

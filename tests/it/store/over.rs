@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::share::entry::Entry;
-use capshare::store::{About, Appended, FreedKind, Log};
+use capshare::store::{Appended, FreedKind, Log, Summary};
 
 use super::survey::{LATER, check, codes, fold, gc, memory, objects, segment, shared, surveyor};
 use super::{DELETE, Store, Timestamp, account, holding, is_deleted, keys, session, share, sync};
@@ -26,7 +26,7 @@ async fn ending(bucket: &Arc<TestBucket>, at: Option<i64>) -> (Store, Log) {
     fold(&mut log, &state).await;
     log.append(&[sync("precious")]).await.unwrap();
     state.apply(&sync("precious"));
-    host.describe(&share(1), &About::of(&state, log.log_bytes(), log.segments()).unwrap()).await.unwrap();
+    host.describe(&share(1), &Summary::of(&state, log.log_bytes(), log.segments()).unwrap()).await.unwrap();
     (host, log)
 }
 

@@ -263,7 +263,7 @@ async fn a_listing_reads_only_the_index_and_goes_past_a_thousand(bucket: &Arc<Te
             asked += 1;
             for line in page.claims {
                 let n: u128 = line.session.as_str()[1..].parse().unwrap();
-                let title = line.about.map(|about| (about.title.unwrap(), about.updated_at, about.log_bytes));
+                let title = line.summary.map(|about| (about.title.unwrap(), about.updated_at, about.log_bytes));
                 assert_eq!(title, folded(n).then(|| (format!("title {n}"), Timestamp(6), 4)), "of {n}");
                 listed.push((line.account.to_string(), line.session.to_string(), line.share));
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use capshare::share::state::State;
 use capshare::store::{
-    About, CheckOptions, Checked, Freed, FreedKind, GcOptions, Log, Occasion, Opened, Problem, StoreSettings,
+    CheckOptions, Checked, Freed, FreedKind, GcOptions, Log, Occasion, Opened, Problem, StoreSettings, Summary,
 };
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -219,7 +219,7 @@ async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<
             folder
         }
         Problem::LostTail => {
-            let known = About { segments: 7, ..about(&account("a"), &session("s1"), "title") };
+            let known = Summary { segments: 7, ..summary(&account("a"), &session("s1"), "title") };
             host.describe(&share(1), &known).await.unwrap();
             segment(1, 6)
         }
@@ -464,7 +464,7 @@ async fn segments_are_not_freed_for_a_run_that_cannot_be_read() {
     for segments in [7, 6] {
         let bucket = memory();
         let host = populated(&bucket).await;
-        let about = About { segments, ..about(&account("a"), &session("s2"), "title") };
+        let about = Summary { segments, ..summary(&account("a"), &session("s2"), "title") };
         host.describe(&share(2), &about).await.unwrap();
         let runs = keys(&bucket, &format!("share/{}/fold/", share(2))).await;
         put(&bucket, runs.last().unwrap(), "no run").await;

@@ -30,20 +30,20 @@ impl Store {
         }
         if let (Some(share), Some(number)) = (&holder, held) {
             let claim = key::claim(&account, &session, number);
-            let facts = (claims.has_about(number), newest);
+            let facts = (claims.has_companion(number), newest);
             self.judge_claim(&mut found, (share, &claim), facts, options).await?;
         }
-        for listed in known.iter().filter(|l| matches!(key::index_parts(&l.key), Some((.., Indexed::About)))) {
+        for listed in known.iter().filter(|l| matches!(key::index_parts(&l.key), Some((.., Indexed::Companion)))) {
             let number = key::index_parts(&listed.key).map(|(_, _, number, _)| number);
             if number != held {
                 found.left_over(options, newest, Problem::OrphanCompanion, &listed.key);
                 continue;
             }
             let Some((bytes, _)) = self.bucket.read(&listed.key).await? else { continue };
-            match codec::decode_about(&listed.key, &bytes) {
+            match codec::decode_companion(&listed.key, &bytes) {
                 Ok((share, _)) if holder.as_ref().is_none_or(|holder| *holder == share) => {}
                 Ok(_) => {
-                    let other = StoreError::corrupt(&listed.key, "it is about another share");
+                    let other = StoreError::corrupt(&listed.key, "it is the companion of another share's claim");
                     found.findings.push(unreadable(&listed.key, other)?);
                 }
                 Err(error) => found.findings.push(unreadable(&listed.key, error)?),
@@ -52,7 +52,7 @@ impl Store {
         for finding in found.findings.iter_mut().filter(|finding| options.repair && finding.problem.is_mendable()) {
             let done = match (&holder, finding.problem) {
                 (Some(holder), Problem::ClaimOnDeleted) => self.release(&account, &session, holder).await,
-                _ => self.free_abouts_of(&account, &session).await,
+                _ => self.free_companions_of(&account, &session).await,
             };
             mended(finding, done)?;
         }

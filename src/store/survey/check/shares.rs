@@ -119,9 +119,12 @@ impl Store {
         let Some(number) = claims.held() else { return Ok(Claimed::Nobody) };
         match self.read_claim(account, session, number).await {
             Ok(Some(claim)) if claim.share == *id => {
-                let about =
-                    if claims.has_about(number) { self.read_about(account, session, number).await? } else { None };
-                let segments = about.filter(|(share, _)| share == id).map_or(0, |(_, about)| about.segments);
+                let summary = if claims.has_companion(number) {
+                    self.read_companion(account, session, number).await?
+                } else {
+                    None
+                };
+                let segments = summary.filter(|(share, _)| share == id).map_or(0, |(_, summary)| summary.segments);
                 Ok(Claimed::Yes { segments })
             }
             Ok(Some(_)) => Ok(Claimed::ByAnother),
@@ -135,7 +138,7 @@ impl Store {
         &self,
         found: &mut Found,
         (share, claim): (&ShareId, &Path),
-        (has_about, newest): (bool, Timestamp),
+        (has_companion, newest): (bool, Timestamp),
         options: &CheckOptions,
     ) -> Result<(), StoreError> {
         // In this order: a tombstone is there before anything of its share goes.
@@ -143,7 +146,7 @@ impl Store {
         if let Some(buried) = self.bucket.written_at(&key::tombstone(share)).await? {
             found.left_over(options, buried.max(newest), Problem::ClaimOnDeleted, claim);
         } else if !there {
-            if has_about {
+            if has_companion {
                 // It was folded once.
                 found.findings.push(super::found(Problem::LostLog, claim));
             } else {

@@ -1,4 +1,4 @@
-//! Frees objects that later ones have superseded, once no reader and no writer can still depend on them.
+//! Superseded objects that later ones have superseded, once no reader and no writer can still depend on them.
 
 use object_store::path::Path;
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use super::error::StoreError;
 /// that has not heard of them must not find their numbers free.
 #[derive(Debug)]
 #[must_use = "run it in the background; if it is dropped, the objects stay until the log is opened again"]
-pub struct Frees {
+pub struct Superseded {
     store: Store,
     /// The objects' keys. They may be deleted in any order, because the run that superseded them has been there for longer than
     /// any listing that a reader relies on.
@@ -19,7 +19,7 @@ pub struct Frees {
     not_before: Instant,
 }
 
-impl Frees {
+impl Superseded {
     /// Objects that were superseded now or earlier.
     pub(super) fn of(store: &Store, keys: Vec<Path>) -> Self {
         Self { not_before: Instant::now() + store.settings.free_after(), store: store.clone(), keys }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// The creates that are on their way, or may be. Bound: one for each key that was created within the last request time and not
 /// answered.
 #[derive(Debug, Default)]
-pub(super) struct Lone {
+pub(super) struct SingleWriter {
     pending: Mutex<HashMap<Path, Pending>>,
     settled: Notify,
 }
@@ -31,7 +31,7 @@ struct Pending {
     again: bool,
 }
 
-impl Lone {
+impl SingleWriter {
     /// Waits until a create of this key may be made, and notes it as pending until it is answered.
     pub(super) async fn begin(&self, key: &Path, body: &Bytes, request_time: Duration) {
         loop {

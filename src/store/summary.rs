@@ -25,7 +25,7 @@ const TITLE_CHARS_MAX: usize = 256;
 
 /// What a listing tells of a share, as of the share's last fold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
+pub struct Summary {
     /// The account that owns the share.
     pub account: AccountId,
     /// The session that is shared.
@@ -57,7 +57,7 @@ struct Titled<'a> {
     title: Option<&'a RawValue>,
 }
 
-impl About {
+impl Summary {
     /// The summary of a share in this state, whose log has `log_bytes` bytes in `segments` segments; `None` if the share is not
     /// open.
     #[must_use]
@@ -94,22 +94,23 @@ impl Store {
     ///
     /// # Errors
     /// The bucket failed. An older summary may still be there; nothing else is lost.
-    pub async fn describe(&self, share: &ShareId, about: &About) -> Result<(), StoreError> {
-        let (account, session) = (&about.account, &about.session);
+    pub async fn describe(&self, share: &ShareId, summary: &Summary) -> Result<(), StoreError> {
+        let (account, session) = (&summary.account, &summary.session);
         let (tombstone, prefix) = (key::tombstone(share), key::session(account, session));
         let (deleted, claims) = tokio::try_join!(self.bucket.written_at(&tombstone), self.claims_on(&prefix))?;
         let Some(number) = claims.held().filter(|_| deleted.is_none()) else { return Ok(()) };
-        let known = if claims.has_about(number) { self.read_about(account, session, number).await? } else { None };
+        let known =
+            if claims.has_companion(number) { self.read_companion(account, session, number).await? } else { None };
         let holder = match &known {
             Some((holder, _)) => Some(holder.clone()),
             None => self.read_claim(account, session, number).await?.map(|claim| claim.share),
         };
-        let news = known.is_none_or(|(_, known)| known != *about && known.segments <= about.segments);
+        let news = known.is_none_or(|(_, known)| known != *summary && known.segments <= summary.segments);
         if !news || holder.as_ref() != Some(share) {
             return Ok(());
         }
-        let key = key::about(account, session, number);
-        self.bucket.overwrite(&key, codec::encode_about(share, about)).await?;
+        let key = key::companion(account, session, number);
+        self.bucket.overwrite(&key, codec::encode_companion(share, summary)).await?;
         // A deletion that was under way may have looked for the companion before it was there.
         if self.bucket.written_at(&tombstone).await?.is_some() {
             self.bucket.delete(vec![key]).await?;
@@ -118,16 +119,18 @@ impl Store {
     }
 
     /// Reads a companion; `None` if it is not there or cannot be read. The next fold writes it anew.
-    pub(super) async fn read_about(
+    pub(super) async fn read_companion(
         &self,
         account: &AccountId,
         session: &SessionId,
         number: key::Number,
-    ) -> Result<Option<(ShareId, About)>, StoreError> {
-        let key = key::about(account, session, number);
+    ) -> Result<Option<(ShareId, Summary)>, StoreError> {
+        let key = key::companion(account, session, number);
         let Some((bytes, _)) = self.bucket.read(&key).await? else { return Ok(None) };
-        match codec::decode_about(&key, &bytes) {
-            Ok((share, about)) if about.account == *account && about.session == *session => Ok(Some((share, about))),
+        match codec::decode_companion(&key, &bytes) {
+            Ok((share, summary)) if summary.account == *account && summary.session == *session => {
+                Ok(Some((share, summary)))
+            }
             Ok(_) => Ok(None),
             Err(error) => {
                 tracing::warn!(%key, error = &error as &dyn std::error::Error, "a companion of a claim cannot be read, and is passed over");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::state::State;
-use capshare::store::{About, Claim};
+use capshare::store::{Claim, Summary};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
@@ -24,12 +24,12 @@ async fn shared() -> (Arc<TestBucket>, Store) {
     (bucket, host)
 }
 
-fn titled(title: &str) -> About {
+fn titled(title: &str) -> Summary {
     about(&account("a"), &session("s"), title)
 }
 
-async fn listed(host: &Store) -> Option<About> {
-    host.list(None, None, 10).await.unwrap().claims.remove(0).about
+async fn listed(host: &Store) -> Option<Summary> {
+    host.list(None, None, 10).await.unwrap().claims.remove(0).summary
 }
 
 async fn companions(bucket: &TestBucket) -> Vec<String> {
@@ -50,7 +50,7 @@ fn state_with(session: &str) -> State {
 
 #[test]
 fn a_title_is_taken_from_whatever_record_has_one() {
-    let of = |session: &str| About::of(&state_with(session), 9, 3).unwrap();
+    let of = |session: &str| Summary::of(&state_with(session), 9, 3).unwrap();
     assert_eq!(of(r#"{"id":"s","title":"A \"fine\" \u00e9","time":{"x":[1]}}"#).title.as_deref(), Some("A \"fine\" é"));
     for none in [r#"{"id":"s"}"#, r#"{"title":7}"#, r#"{"title":null}"#, r#"{"title":" "}"#, "[]", "null", "\"x\"", "1"]
     {
@@ -66,10 +66,10 @@ fn a_title_is_taken_from_whatever_record_has_one() {
         (1, 1, 9, 9, 3)
     );
 
-    assert_eq!(About::of(&State::default(), 0, 0), None, "a share that is not there");
+    assert_eq!(Summary::of(&State::default(), 0, 0), None, "a share that is not there");
     let mut deleted = state_with("{}");
     deleted.apply(&DELETE);
-    assert_eq!(About::of(&deleted, 0, 0), None, "one that was deleted");
+    assert_eq!(Summary::of(&deleted, 0, 0), None, "one that was deleted");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn what_was_described_is_listed_and_only_news_are_written() {
     bucket.counts.reset();
     host.describe(&share(1), &titled("first")).await.unwrap();
     assert_eq!(bucket.counts.all(), [0, 2, 1, 0], "no news is not written");
-    let second = About { segments: 3, ..titled("second") };
+    let second = Summary { segments: 3, ..titled("second") };
     host.describe(&share(1), &second).await.unwrap();
     assert_eq!(listed(&host).await, Some(second.clone()));
     host.describe(&share(1), &titled("first")).await.unwrap();
@@ -105,7 +105,7 @@ async fn only_the_share_that_holds_the_session_is_described() {
     host.describe(&share(1), &about(&account("a"), &session("t"), "no such session")).await.unwrap();
     assert_eq!(companions(&bucket).await, [] as [&str; 0]);
     host.describe(&share(1), &titled("its own")).await.unwrap();
-    host.describe(&share(2), &About { segments: 9, ..titled("another's") }).await.unwrap();
+    host.describe(&share(2), &Summary { segments: 9, ..titled("another's") }).await.unwrap();
     assert_eq!(listed(&host).await, Some(titled("its own")));
 
     host.release(&account("a"), &session("s"), &share(1)).await.unwrap();
@@ -116,7 +116,7 @@ async fn only_the_share_that_holds_the_session_is_described() {
     host.describe(&share(2), &titled("next")).await.unwrap();
     assert_eq!(companions(&bucket).await, ["index/a/s/000000000002-about"]);
     let claims = host.list(None, None, 10).await.unwrap().claims;
-    assert_eq!((&claims[0].share, claims[0].about.as_ref()), (&share(2), Some(&titled("next"))));
+    assert_eq!((&claims[0].share, claims[0].summary.as_ref()), (&share(2), Some(&titled("next"))));
 }
 
 /// A deletion leaves nothing of a title, also if the host that describes the share has not heard of it.
@@ -131,7 +131,7 @@ async fn a_companion_that_is_written_late_goes_all_the_same() {
         bucket.next_writes([Some(fault)]);
         let describing = tokio::spawn({
             let host = super::host(&bucket, 2);
-            async move { host.describe(&share(1), &About { segments: 3, ..titled("precious") }).await }
+            async move { host.describe(&share(1), &Summary { segments: 3, ..titled("precious") }).await }
         });
         // Its write is under way when the deletion begins.
         while bucket.counts.all()[0] < 5 {
