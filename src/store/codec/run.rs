@@ -14,6 +14,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::entry::{put_entry, read_grant, read_visibility};
 use super::{FORMAT, Identity, check_format, parse, put_json};
 use crate::share::entry::Entry;
 use crate::share::error::Refusal;
@@ -150,7 +151,7 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
     put_json(&mut line, &facts(log, saved));
     end_line(&mut line);
     for grant in &saved.grants {
-        super::put_entry(&mut line, &Entry::Grant { grant: grant.clone() });
+        put_entry(&mut line, &Entry::Grant { grant: grant.clone() });
         end_line(&mut line);
     }
     for (revision, key) in &saved.removed {
@@ -198,7 +199,7 @@ pub(in crate::store) fn decode_run(
     let mut saved = read_facts(facts).map_err(&corrupt)?;
     let bad_key = |refusal: Refusal| corrupt(refusal.to_string());
     for _ in 0..grant_count {
-        saved.grants.push(super::read_grant(&parse(key, "a grant", lines.next()?)?).map_err(&corrupt)?);
+        saved.grants.push(read_grant(&parse(key, "a grant", lines.next()?)?).map_err(&corrupt)?);
     }
     for _ in 0..removed_count {
         let line: RemovedLine<'_> = parse(key, "a removal", lines.next()?)?;
@@ -289,7 +290,7 @@ fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
             session: line.session.parse().map_err(bad)?,
             at: Timestamp(line.at),
             expires_at: line.expires.map(Timestamp),
-            visibility: line.visibility.as_deref().map_or(Ok(Visibility::Link), super::read_visibility)?,
+            visibility: line.visibility.as_deref().map_or(Ok(Visibility::Link), read_visibility)?,
         },
         updated_at: Timestamp(line.updated),
         sync_count: line.syncs,
