@@ -1,9 +1,9 @@
 //! The store, over every kind of bucket.
 //!
 //! `suite` is what any bucket must show, run by `backends`; `folds` is what becomes of a log as it grows, and `opening` what it takes to open it; `summaries` is the
-//! companions of claims; `survey` is what checks, counts and clears a whole bucket, and `over` what that makes of shares that ended; `damage` is what anybody makes of
+//! companions of claims; `survey` is what checks and counts a whole bucket, `garbage` what clears it, and `over` what that makes of shares that ended; `damage` is what anybody makes of
 //! shares that are damaged, `conditions` a bucket that stops honouring them; `faults` and `seeds` are what happens when
-//! requests and answers go astray; `format` pins the stored bytes, and `versions` reads what versions wrote; `clocks` is about writers that slept; `buckets` is about
+//! requests and answers go astray; `format` pins the stored bytes, `round_trips` reads back what was written, and `versions` reads what versions wrote; `clocks` is about writers that slept; `buckets` is about
 //! buckets that are full, closed, down or careless.
 
 use std::sync::Arc;
@@ -30,8 +30,10 @@ mod damage;
 mod faults;
 mod folds;
 mod format;
+mod garbage;
 mod opening;
 mod over;
+mod round_trips;
 mod seeds;
 mod suite;
 mod summaries;

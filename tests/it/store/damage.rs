@@ -4,10 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::store::{Appended, Claim, Log, Opened, StoreError, Summary};
+use capshare::store::{Appended, Claim, Log, Occasion, Opened, Problem, StoreError, Summary};
+use capshare::testing::run;
+use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 
-use super::survey::{check, codes, fold, gc, memory, objects, put, remove, segment, shared, surveyor, text};
-use super::{DELETE, Timestamp, account, entries, host, is_deleted, keys, session, share, sync};
+use super::folds::{Held, settings};
+use super::garbage::{gc, objects};
+use super::survey::{
+    a_minute_later, check, codes, fold, memory, nothing, plant, populated, put, remove, segment, shared, surveyor, text,
+};
+use super::{DELETE, Timestamp, account, entries, host, host_with, is_deleted, keys, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket, dump};
 
 /// The key of the object that cannot be read.
@@ -248,4 +255,68 @@ async fn a_damaged_claim_hides_no_other() {
         corrupt(store.claim(&account("a"), &session("s3"), &share(9), Timestamp(1)).await),
         "index/a/s3/000000000001"
     );
+}
+
+#[test]
+fn a_corrupt_run_is_told_by_its_key_and_hides_nothing() {
+    run(async {
+        let bucket = memory();
+        let mut held = Held::create(&host_with(&bucket, 1, settings())).await;
+        for n in 0..6 {
+            held.append(sync(&n.to_string())).await;
+        }
+        assert!(held.fold(Occasion::Busy).await);
+        let key = Path::parse(format!("share/{}/fold/000000000000-000000000007", share(1))).unwrap();
+        let whole = bucket.get(&key).await.unwrap().bytes().await.unwrap();
+        for (bytes, reason) in [
+            (whole.slice(..whole.len() - 9), "unpacked"),
+            (whole.slice(..20), "unpacked"),
+            (bytes::Bytes::from_static(b"plain"), "unpacked"),
+            (repacked(&whole, |text| text.replace("\"capshare\":1", "\"capshare\":2")), "format 2"),
+            (repacked(&whole, |text| text.replace("\"to\":7", "\"to\":8")), "says 0 to 8"),
+            (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":5")), "more lines"),
+            (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":7")), "cut off"),
+            (repacked(&whole, |text| text.replace("message/3", "nothing/3")), "invalid item key"),
+        ] {
+            bucket.put(&key, bytes.into()).await.unwrap();
+            let failure = host(&bucket, 5).open_log(&share(1)).await.unwrap_err();
+            assert!(matches!(&failure, StoreError::Corrupt { key, .. } if key.contains("/fold/")), "{failure}");
+            assert!(failure.to_string().contains(reason), "{failure}\ndoes not say: {reason}");
+        }
+    });
+}
+
+fn repacked(packed: &[u8], change: impl Fn(String) -> String) -> bytes::Bytes {
+    use std::io::{Read as _, Write as _};
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    let changed = change(text.clone());
+    assert_ne!(changed, text);
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    out.write_all(changed.as_bytes()).unwrap();
+    out.finish().unwrap().into()
+}
+
+/// S86: what is damaged is named at once, whatever its age.
+#[tokio::test(start_paused = true)]
+async fn damage_is_told_at_once() {
+    for problem in [
+        Problem::Unreadable,
+        Problem::EmptySegment,
+        Problem::MissingSegment,
+        Problem::LostTail,
+        Problem::BrokenChain,
+        Problem::WrongRun,
+        Problem::NotOpened,
+        Problem::ShareWithoutClaim,
+        Problem::SessionTaken,
+        Problem::LostLog,
+    ] {
+        let bucket = memory();
+        populated(&bucket).await;
+        let host = surveyor(&bucket, 2, true);
+        let expected = plant(&bucket, &host, problem).await;
+        let checked = host.check(&a_minute_later(&bucket).await, &nothing).await.unwrap();
+        assert_eq!((codes(&checked), checked.young), (expected, 0), "{problem:?}");
+    }
 }

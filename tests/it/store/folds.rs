@@ -9,17 +9,15 @@ use capshare::share::id::ProducerId;
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Log, News, Occasion, Opened, Store, StoreError, StoreSettings};
+use capshare::store::{Appended, Log, News, Occasion, Opened, Store, StoreSettings};
 use capshare::testing::run;
-use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
-use object_store::path::Path;
 
 use super::{DELETE, account, created, holding, host, host_with, is_deleted, keys, open_entry, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket};
 
 /// Folds early.
-fn settings() -> StoreSettings {
+pub(super) fn settings() -> StoreSettings {
     let mut settings = StoreSettings::default();
     settings.fold_segments = 4;
     settings
@@ -367,44 +365,4 @@ fn a_fold_whose_answer_is_lost_or_that_another_host_made_is_taken_for_made() {
         assert_eq!(Held::open(&host(&bucket, 2)).await.state, held.state);
         assert!(held.append(sync("more")).await != Outcome::Void);
     });
-}
-
-#[test]
-fn a_corrupt_run_is_told_by_its_key_and_hides_nothing() {
-    run(async {
-        let bucket = bucket();
-        let mut held = Held::create(&host_with(&bucket, 1, settings())).await;
-        for n in 0..6 {
-            held.append(sync(&n.to_string())).await;
-        }
-        assert!(held.fold(Occasion::Busy).await);
-        let key = Path::parse(format!("share/{}/fold/000000000000-000000000007", share(1))).unwrap();
-        let whole = bucket.get(&key).await.unwrap().bytes().await.unwrap();
-        for (bytes, reason) in [
-            (whole.slice(..whole.len() - 9), "unpacked"),
-            (whole.slice(..20), "unpacked"),
-            (bytes::Bytes::from_static(b"plain"), "unpacked"),
-            (repacked(&whole, |text| text.replace("\"capshare\":1", "\"capshare\":2")), "format 2"),
-            (repacked(&whole, |text| text.replace("\"to\":7", "\"to\":8")), "says 0 to 8"),
-            (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":5")), "more lines"),
-            (repacked(&whole, |text| text.replace("\"items\":6", "\"items\":7")), "cut off"),
-            (repacked(&whole, |text| text.replace("message/3", "nothing/3")), "invalid item key"),
-        ] {
-            bucket.put(&key, bytes.into()).await.unwrap();
-            let failure = host(&bucket, 5).open_log(&share(1)).await.unwrap_err();
-            assert!(matches!(&failure, StoreError::Corrupt { key, .. } if key.contains("/fold/")), "{failure}");
-            assert!(failure.to_string().contains(reason), "{failure}\ndoes not say: {reason}");
-        }
-    });
-}
-
-fn repacked(packed: &[u8], change: impl Fn(String) -> String) -> bytes::Bytes {
-    use std::io::{Read as _, Write as _};
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
-    let changed = change(text.clone());
-    assert_ne!(changed, text);
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    out.write_all(changed.as_bytes()).unwrap();
-    out.finish().unwrap().into()
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use capshare::share::entry::Entry;
 use capshare::store::{Appended, FreedKind, Log, Summary};
 
-use super::survey::{LATER, check, codes, fold, gc, memory, objects, segment, shared, surveyor};
+use super::garbage::{gc, objects};
+use super::survey::{LATER, check, codes, fold, memory, segment, shared, surveyor};
 use super::{DELETE, Store, Timestamp, account, holding, is_deleted, keys, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket};
 

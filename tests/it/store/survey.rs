@@ -1,4 +1,4 @@
-//! Whole buckets: judged, counted, cleared.
+//! Whole buckets: judged, mended and counted.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use capshare::share::state::State;
-use capshare::store::{
-    CheckOptions, Checked, Freed, FreedKind, GcOptions, Log, Occasion, Opened, Problem, StoreSettings, Summary,
-};
+use capshare::store::{CheckOptions, Checked, Log, Occasion, Problem, StoreSettings, Summary};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -16,15 +14,14 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};
 
-use super::{
-    DELETE, ShareId, Store, Timestamp, about, account, created, host_with, keys, opening, session, share, sync,
-};
+use super::{DELETE, Store, Timestamp, about, account, created, host_with, keys, opening, session, share, sync};
 use crate::support::bucket::{TestBucket, dump};
 
 /// When everything has long settled.
 pub(super) const LATER: Timestamp = Timestamp(1 << 52);
 
-fn nothing(_: u64) {}
+/// Progress that nobody looks at.
+pub(super) fn nothing(_: u64) {}
 
 /// A host that folds soon, on a bucket that lists in order or not.
 pub(super) fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
@@ -56,7 +53,7 @@ pub(super) async fn fold(log: &mut Log, state: &State) {
 }
 
 /// Shares of every kind: new, folded, folded and freed and going on, deleted and freed.
-async fn populated(bucket: &Arc<TestBucket>) -> Store {
+pub(super) async fn populated(bucket: &Arc<TestBucket>) -> Store {
     let host = surveyor(bucket, 1, true);
     shared(&host, 1, 4).await;
     let (mut log, mut state) = shared(&host, 2, 5).await;
@@ -162,7 +159,7 @@ async fn a_segment_that_no_chain_leads_to_is_told() {
 }
 
 /// Plants a damage and says what is to be found of it.
-async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<(&'static str, String)> {
+pub(super) async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<(&'static str, String)> {
     let (who, what) = (account("a"), session("planted"));
     let folder = format!("share/{}", share(9));
     let claim = async || host.claim(&who, &what, &share(9), Timestamp(1)).await.unwrap();
@@ -219,7 +216,7 @@ async fn plant(bucket: &Arc<TestBucket>, host: &Store, problem: Problem) -> Vec<
             folder
         }
         Problem::LostTail => {
-            let known = Summary { segments: 7, ..summary(&account("a"), &session("s1"), "title") };
+            let known = Summary { segments: 7, ..about(&account("a"), &session("s1"), "title") };
             host.describe(&share(1), &known).await.unwrap();
             segment(1, 6)
         }
@@ -328,7 +325,7 @@ async fn readable(bucket: &TestBucket) -> Arc<InMemory> {
 }
 
 /// Options of a check that is made a minute after all was written.
-async fn a_minute_later(bucket: &TestBucket) -> CheckOptions {
+pub(super) async fn a_minute_later(bucket: &TestBucket) -> CheckOptions {
     let mut newest = 0;
     for key in keys(bucket, "").await {
         newest = newest.max(bucket.head(&Path::parse(key).unwrap()).await.unwrap().last_modified.timestamp_millis());
@@ -362,139 +359,6 @@ async fn what_is_being_done_is_too_young_to_judge_and_not_taken_for_left_over() 
         let checked = host.check(&options, &nothing).await.unwrap();
         assert_eq!((codes(&checked), checked.young), (expected, 0), "{problem:?}");
     }
-}
-
-/// S86: what is damaged is named at once, whatever its age.
-#[tokio::test(start_paused = true)]
-async fn damage_is_told_at_once() {
-    for problem in [
-        Problem::Unreadable,
-        Problem::EmptySegment,
-        Problem::MissingSegment,
-        Problem::LostTail,
-        Problem::BrokenChain,
-        Problem::WrongRun,
-        Problem::NotOpened,
-        Problem::ShareWithoutClaim,
-        Problem::SessionTaken,
-        Problem::LostLog,
-    ] {
-        let bucket = memory();
-        populated(&bucket).await;
-        let host = surveyor(&bucket, 2, true);
-        let expected = plant(&bucket, &host, problem).await;
-        let checked = host.check(&a_minute_later(&bucket).await, &nothing).await.unwrap();
-        assert_eq!((codes(&checked), checked.young), (expected, 0), "{problem:?}");
-    }
-}
-
-pub(super) async fn gc(host: &Store, change: impl FnOnce(&mut GcOptions)) -> Freed {
-    let mut options = GcOptions::at(Timestamp(0), 7);
-    change(&mut options);
-    host.gc(&options, &nothing).await.unwrap()
-}
-
-pub(super) fn objects(freed: &Freed) -> Vec<(FreedKind, u64)> {
-    freed.kinds.iter().map(|(kind, tally)| (*kind, tally.objects)).collect()
-}
-
-#[tokio::test(start_paused = true)]
-async fn garbage_is_freed_when_nobody_can_depend_on_it_and_nothing_else() {
-    let bucket = memory();
-    let host = populated(&bucket).await;
-    plant(&bucket, &host, Problem::StubsLeft).await;
-    plant(&bucket, &host, Problem::ContentAfterDeletion).await;
-    plant(&bucket, &host, Problem::OrphanCompanion).await;
-    for n in 20..23 {
-        host.claim(&account("a"), &session("again"), &share(n), Timestamp(1)).await.unwrap();
-        host.release(&account("a"), &session("again"), &share(n)).await.unwrap();
-    }
-    put(&bucket, "probe/0123-twice", "x").await;
-    let all = keys(&bucket, "").await;
-    // Nobody's at any time.
-    let young = [(FreedKind::Companions, 1)];
-    assert_eq!(objects(&gc(&host, |options| options.dry_run = true).await), young);
-    assert_eq!(keys(&bucket, "").await, all);
-
-    for begins in ["share/", "index/", "tomb/", "probe/0123"] {
-        bucket.age(begins, Duration::from_secs(2 * 3_600));
-    }
-    let expected = [
-        // Of share 9 two empty ones, of share 4 what was planted.
-        (FreedKind::Deleted, 3),
-        // Of share 2: its first run, and all of seven segments but the last.
-        (FreedKind::Superseded, 7),
-        (FreedKind::Claims, 2),
-        (FreedKind::Companions, 1),
-        (FreedKind::Probes, 1),
-    ];
-    let foreseen = gc(&host, |options| options.dry_run = true).await;
-    assert_eq!(objects(&foreseen), expected);
-    assert_eq!(keys(&bucket, "").await, all, "a dry run changes nothing");
-    let before: Vec<_> = futures::future::join_all([1, 2, 3].map(|n| state(&host, share(n)))).await;
-    assert_eq!(gc(&surveyor(&bucket, 3, false), |_| {}).await, foreseen);
-    // What was planted was the newest of its share, and keeps its place once more.
-    assert_eq!(keys(&bucket, "").await.len(), all.len() - 13);
-    assert_eq!(objects(&gc(&host, |_| {}).await), [(FreedKind::Deleted, 1)]);
-    for gone in [4, 9] {
-        assert_eq!(keys(&bucket, &format!("share/{}", share(gone))).await, [] as [&str; 0]);
-        assert_eq!(keys(&bucket, &format!("tomb/{}", share(gone))).await.len(), 1);
-    }
-    let after: Vec<_> = futures::future::join_all([1, 2, 3].map(|n| state(&host, share(n)))).await;
-    assert!(before == after, "every share is what it was");
-    assert_eq!(codes(&check(&host, false).await), []);
-    let (mut log, _) = reopened(&surveyor(&bucket, 4, true), share(2)).await;
-    log.append(&[sync("and on")]).await.unwrap();
-}
-
-async fn reopened(host: &Store, id: ShareId) -> (Log, State) {
-    match host.open_log(&id).await.unwrap() {
-        Opened::Open(log, news) => (log, news.into_state()),
-        other @ (Opened::Absent(_) | Opened::Deleted) => panic!("{other:?}"),
-    }
-}
-
-async fn state(host: &Store, id: ShareId) -> Option<capshare::share::state::Saved> {
-    reopened(host, id).await.1.save(0)
-}
-
-#[tokio::test(start_paused = true)]
-async fn segments_are_not_freed_for_a_run_that_cannot_be_read() {
-    // Whether its companion says that there is no need to read it, or not.
-    for segments in [7, 6] {
-        let bucket = memory();
-        let host = populated(&bucket).await;
-        let about = Summary { segments, ..summary(&account("a"), &session("s2"), "title") };
-        host.describe(&share(2), &about).await.unwrap();
-        let runs = keys(&bucket, &format!("share/{}/fold/", share(2))).await;
-        put(&bucket, runs.last().unwrap(), "no run").await;
-        bucket.age("share/", Duration::from_secs(3_600));
-        let freed = gc(&host, |_| {}).await;
-        assert_eq!((objects(&freed), freed.passed_over), (vec![], 1));
-        assert_eq!(opened_segments(&bucket).await, 7);
-    }
-}
-
-async fn opened_segments(bucket: &TestBucket) -> usize {
-    keys(bucket, &format!("share/{}/log/", share(2))).await.len()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_tombstone_stays_for_long_and_while_a_claim_names_its_share() {
-    let bucket = memory();
-    let host = populated(&bucket).await;
-    let tomb = format!("tomb/{}", share(4));
-    bucket.age("tomb/", Duration::from_secs(29 * 24 * 3_600));
-    assert_eq!(objects(&gc(&host, |_| {}).await), []);
-    bucket.age("tomb/", Duration::from_secs(2 * 24 * 3_600));
-    host.claim(&account("b"), &session("late"), &share(4), Timestamp(1)).await.unwrap();
-    assert_eq!(objects(&gc(&host, |_| {}).await), []);
-    host.release(&account("b"), &session("late"), &share(4)).await.unwrap();
-    put(&bucket, &segment(4, 1), "").await;
-    assert_eq!(objects(&gc(&host, |_| {}).await), [], "nor while anything of it is there");
-    bucket.delete(&Path::from(segment(4, 1))).await.unwrap();
-    assert_eq!(objects(&gc(&host, |_| {}).await), [(FreedKind::Tombstones, 1)]);
-    assert_eq!(keys(&bucket, &tomb).await, [] as [&str; 0]);
 }
 
 #[tokio::test(start_paused = true)]
