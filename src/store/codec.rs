@@ -1,8 +1,8 @@
 //! The contents of stored objects: segments, runs, claims, their companions, tombstones, and records of tokens.
 //!
 //! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
-//! they are JSON on one line already ([`Payload`](crate::share::item::Payload)), so a segment is written into one buffer and read without a tree being
-//! built. A reader passes over a field that it does not know, and refuses a line type or a format that it does not know.
+//! they are JSON on one line already ([`Payload`](crate::share::item::Payload)), so a segment is written into one buffer and read
+//! without a tree being built. A reader passes over a field that it does not know, and refuses a line type or a format that it does not know.
 
 use std::borrow::Cow;
 

@@ -1,16 +1,16 @@
-//! Claims: which share a session is, decided for all hosts at once, and listed without reading any share.
+//! Claims: which share a session is. All hosts agree on it, and a listing reads no share for it.
 //!
 //! The claims on a session are a small log of their own, `index/<account>/<session>/<number>`, and the highest number counts. A
-//! claim is created under the number after it, so of two hosts that claim at once one wins and the other reads who. To
-//! release a claim is to make its object empty: whoever does that, however late and however often, hits that one claim
-//! and never the next, which is another key. So the newest object always stays; a session that was ever shared
-//! leaves one, empty if it is not shared now. A listing tells empty from full by size, and reads only the full ones.
+//! claim is created under the number after it, so of two hosts that claim at once one wins, and the other reads the winner's
+//! share. A claim is released by making its object empty: a release that is late or repeated hits that one claim and never the
+//! next, which is another key. So the newest object always stays; a session that was ever shared leaves one, which is empty if
+//! the session is not shared now. A listing tells empty objects from full ones by size, and reads only the full ones.
 //!
-//! A claim on a deleted share that nobody released is released by whoever next claims the session. Numbers that were
-//! passed long ago are freed in passing, by the bucket's own clock.
+//! A claim on a deleted share that nobody released is released by the host that claims the session next, which also frees
+//! numbers that were passed long ago, by the bucket's own clock.
 //!
-//! Next to a claim stands its companion ([`Summary`](super::Summary)), once its share was folded, and is read in its stead by a
-//! [listing].
+//! Once the share was folded, the claim has a companion with the share's [`Summary`](super::Summary), which a [listing] reads in
+//! place of the claim.
 
 use object_store::path::Path;
 
@@ -28,25 +28,25 @@ mod listing;
 
 pub use listing::{ClaimListing, DamagedClaim, ListCursor, ListPage, Usage};
 
-/// How often a claim is tried before the session is reported as too contended.
+/// Number of times that a claim is tried before it fails because other hosts claim and release the session too fast.
 const CLAIMS_MAX: usize = 16;
 
-/// Whose the session is.
+/// The result of claiming a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// It is the share that asked, now or since an earlier call.
+    /// The share that claims has the session, now or since an earlier call.
     Ours,
-    /// It is this share, which had no tombstone when it was looked for. Its log may not be there yet, or may hold its
-    /// deletion: opening it tells, and mends it.
+    /// This share has the session, and had no tombstone when that was looked for. Its log may not be there yet, or may say that it
+    /// was deleted: opening it tells, and finishes the deletion.
     Theirs(ShareId),
 }
 
-/// All that there is of a session in the index.
+/// The objects of a session in the index.
 #[derive(Debug, Default)]
 pub(super) struct Claims {
-    /// The claims, by number.
+    /// The claims, in the order of their numbers.
     pub(super) claims: Vec<(Number, Listed)>,
-    /// The companions' numbers, in no order.
+    /// The numbers of the companions, in no order.
     pub(super) companions: Vec<Number>,
 }
 
@@ -68,7 +68,7 @@ impl Claims {
         found
     }
 
-    /// The newest claim, if it is not released.
+    /// Number of the newest claim; `None` if it is released, or if there is none.
     pub(super) fn held(&self) -> Option<Number> {
         self.claims.last().filter(|(_, listed)| listed.size > 0).map(|(number, _)| *number)
     }
@@ -79,10 +79,10 @@ impl Claims {
 }
 
 impl Store {
-    /// Claims a session for a share. Of any number of hosts that claim at once, all get to know the same share.
+    /// Claims a session for a share. Of any number of hosts that claim at once one wins, and all are told the winner's share.
     ///
     /// # Errors
-    /// What the bucket said. The claim may have been made all the same: ask again with the same share.
+    /// The bucket failed. The claim may have been made all the same: call again with the same share.
     pub async fn claim(
         &self,
         account: &AccountId,
@@ -110,7 +110,7 @@ impl Store {
             let (created, heard) = dates::listen(self.bucket.create(&mine, codec::encode_claim(&record))).await;
             let created = match created {
                 Ok(created) => created,
-                // The next round looks whether it is there; if that fails too, so does the claim.
+                // The next round looks whether the claim is there; if that fails too, so does the call.
                 Err(error) if error.is_transient() => Created::Hint,
                 Err(error) => return Err(error),
             };
@@ -120,14 +120,18 @@ impl Store {
                 return Ok(Claim::Ours);
             }
         }
-        Err(StoreError::unavailable(BucketRequest::Create, &prefix, "the claims on the session did not hold still"))
+        Err(StoreError::unavailable(
+            BucketRequest::Create,
+            &prefix,
+            "other hosts claim and release the session too fast",
+        ))
     }
 
-    /// Releases a session from a share; nothing happens if it is another share's, or nobody's, but that companions that
-    /// are left over of released claims are deleted.
+    /// Releases a session from a share. If another share has the session, or none, only companions that released claims have left
+    /// are deleted.
     ///
     /// # Errors
-    /// What the bucket said; ask again.
+    /// The bucket failed; call again.
     pub async fn release(&self, account: &AccountId, session: &SessionId, share: &ShareId) -> Result<(), StoreError> {
         let mut claims = self.claims_on(&key::session(account, session)).await?;
         if self.holder(account, session, &claims).await?.is_some_and(|holder| holder == *share) {
@@ -136,8 +140,8 @@ impl Store {
         self.free_companions(account, session, &claims).await
     }
 
-    /// Claims a session once more for a share whose log says that it is that session's, after its claim was lost or cannot be
-    /// read. `at`: when the share was created. Says whether the share has the claim now: not if another has it, or if the share was
+    /// Claims a session again for a share whose log names that session, after the claim was lost or cannot be read. `at` is when the
+    /// share was created. Returns whether the share has the claim now; it does not if another share has it, or if the share was
     /// deleted meanwhile.
     pub(super) async fn reclaim(
         &self,
@@ -167,7 +171,7 @@ impl Store {
         Ok(!deleted)
     }
 
-    /// Releases the newest claim, and deletes what its companion said.
+    /// Releases the newest claim, and deletes its companion.
     async fn let_go(&self, account: &AccountId, session: &SessionId, claims: &mut Claims) -> Result<(), StoreError> {
         if let Some((number, newest)) = claims.claims.last_mut() {
             self.bucket.make_empty(&key::claim(account, session, *number)).await?;
@@ -176,7 +180,7 @@ impl Store {
         self.free_companions(account, session, claims).await
     }
 
-    /// Deletes the companions of claims that are released or passed. They are nobody's any more, at any time.
+    /// Deletes the companions of claims that are released or passed, which nobody needs any more.
     async fn free_companions(
         &self,
         account: &AccountId,
@@ -188,34 +192,34 @@ impl Store {
         self.bucket.delete(over.map(|number| key::companion(account, session, *number)).collect()).await
     }
 
-    /// As [`Store::free_companions`], of what is there now.
+    /// Deletes the companions of claims on this session that are released or passed.
     pub(super) async fn free_companions_of(&self, account: &AccountId, session: &SessionId) -> Result<(), StoreError> {
         self.free_companions(account, session, &self.claims_on(&key::session(account, session)).await?).await
     }
 
-    /// What there is of a session.
+    /// Lists the objects of a session in the index.
     pub(super) async fn claims_on(&self, prefix: &Path) -> Result<Claims, StoreError> {
         Ok(Claims::of(self.bucket.list_all(prefix, None).await?))
     }
 
-    /// Which share a session is, if it is one, as its newest claim says. The share may be deleted all the same.
+    /// The share that a session is, by its newest claim; `None` if it is not shared. The share may have been deleted all the same.
     ///
     /// # Errors
-    /// What the bucket said, or that the claim cannot be read.
+    /// The bucket failed, or the claim cannot be read.
     pub async fn shared(&self, account: &AccountId, session: &SessionId) -> Result<Option<ShareId>, StoreError> {
         let claims = self.claims_on(&key::session(account, session)).await?;
         self.holder(account, session, &claims).await
     }
 
-    /// Whether a session was ever claimed, also if its share is gone: the newest claim stays.
+    /// Whether a session was ever claimed, even if its share is gone, because the newest claim stays.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn was_claimed(&self, account: &AccountId, session: &SessionId) -> Result<bool, StoreError> {
         Ok(!self.claims_on(&key::session(account, session)).await?.claims.is_empty())
     }
 
-    /// Which share holds the session, by its newest claim.
+    /// The share that has the session, by its newest claim.
     async fn holder(
         &self,
         account: &AccountId,
@@ -228,7 +232,7 @@ impl Store {
         }
     }
 
-    /// A claim, if it is not released.
+    /// Reads a claim; `None` if it is released.
     pub(super) async fn read_claim(
         &self,
         account: &AccountId,
@@ -240,16 +244,16 @@ impl Store {
             return Ok(None);
         };
         let claim = codec::decode_claim(&key, &bytes)?;
-        // Such as on a file system that takes two spellings for one.
+        // A file system may take two spellings for one name.
         if claim.account != *account || claim.session != *session {
             return Err(StoreError::corrupt(&key, "it is a claim on another session"));
         }
         Ok(Some(claim))
     }
 
-    /// Superseded the numbers that were passed so long ago that no host can still be about to claim them: those whose
-    /// successor is older, by that delay, than the newest; and the companions of all that is passed. `claims` are those
-    /// from before the newest. What fails is left to the next claim.
+    /// Frees the claims that were passed so long ago that no host can still be about to claim their numbers, which are those whose
+    /// successor is older than the newest by that delay, and the companions of all passed claims. `claims` are those before the
+    /// newest. What fails is left to the next claim.
     async fn free_passed(&self, account: &AccountId, session: &SessionId, claims: &Claims) {
         let Some((_, newest)) = claims.claims.last() else { return };
         let settled = newest.modified.0 - self.settings.free_after().as_millis() as i64;
@@ -261,7 +265,7 @@ impl Store {
         let companions = claims.companions.iter().map(|number| key::companion(account, session, *number));
         let passed: Vec<_> = passed.chain(companions).collect();
         if let Err(error) = self.bucket.delete(passed).await {
-            tracing::warn!(%account, %session, error = &error as &dyn std::error::Error, "could not free passed claims");
+            tracing::warn!(%account, %session, error = &error as &dyn std::error::Error, "cannot free passed claims; the next claim of the session tries again");
         }
     }
 }

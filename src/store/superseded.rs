@@ -1,4 +1,4 @@
-//! Superseded objects that later ones have superseded, once no reader and no writer can still depend on them.
+//! Frees objects that later ones have superseded, once no reader and no writer can still depend on them.
 
 use object_store::path::Path;
 use tokio::time::Instant;

@@ -1,10 +1,10 @@
-//! Surveys: one pass over a whole bucket, to judge it, to count it, or to free what nobody needs.
+//! Surveys: passes over a whole bucket that check it, count it, or free what nobody needs.
 //!
 //! `capshare store check`, `stats` and `gc` call these, directly on the bucket and while hosts run. A survey goes share by
 //! share and session by session ([`Groups`]), so that what it holds is bounded by one of these and not by the bucket.
-//! Nothing is changed but by [`Store::gc`](super::Store::gc), and by [`Store::check`](super::Store::check) when it is told
-//! to repair; and what these do is what any host might do at any time: finish deletions, and delete what was superseded or
-//! is nobody's for longer than any host could still depend on it. What cannot be read is never touched.
+//! Only [`Store::gc`](super::Store::gc), and [`Store::check`](super::Store::check) when it is told to repair, change anything.
+//! They do what any host might do at any time: finish deletions, and delete objects that were superseded or belong to nothing for
+//! longer than any host could still depend on them. An object that cannot be read is never changed.
 
 use super::bucket::Listed;
 use crate::share::time::Timestamp;
@@ -24,18 +24,18 @@ pub use gc::{Freed, FreedKind, GcOptions};
 pub use stats::{ShareSize, Stats};
 use walk::Groups;
 
-/// Told how many objects were met since the last time.
+/// A callback that is told the number of objects that were met since its last call.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
-/// How many shares or sessions are judged at once. Shares that are large take more than one place ([`share`]).
+/// Number of shares or sessions that are checked at once. Large shares also need places by their weight.
 const GROUPS_AT_ONCE: usize = 8;
 
-/// Objects and their bytes.
+/// A number of objects, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// How many.
+    /// Number of objects.
     pub objects: u64,
-    /// What they hold together.
+    /// Bytes of all these objects together.
     pub bytes: u64,
 }
 
@@ -46,7 +46,7 @@ impl Tally {
     }
 }
 
-/// When the newest of these was written.
+/// When the newest of these objects was written, by the bucket's clock.
 fn newest<'a>(listed: impl IntoIterator<Item = &'a Listed>) -> Timestamp {
     listed.into_iter().map(|listed| listed.modified).max().unwrap_or_default()
 }

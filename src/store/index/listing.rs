@@ -1,4 +1,4 @@
-//! Listings: which sessions are shared, from the keys below `index/` and, of each line, the companion or the claim.
+//! Listings of the sessions that are shared, from the keys below `index/` and, for each line, the companion or the claim.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -17,52 +17,52 @@ use crate::share::id::{AccountId, BadName, SessionId, ShareId};
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::time::Timestamp;
 
-/// A page of a listing.
+/// A page of a listing of shares.
 #[derive(Debug)]
 pub struct ListPage {
-    /// The claims, in the order of their keys.
+    /// The claims of this page, in the order of their keys.
     pub claims: Vec<ClaimListing>,
     /// The sessions of this page whose claims cannot be read, in the order of their keys.
     pub damaged: Vec<DamagedClaim>,
-    /// Where the next page begins; `None`: there is none.
+    /// The cursor of the next page; `None` if this was the last one.
     pub next: Option<ListCursor>,
 }
 
-/// One claim of a listing.
+/// One line of a listing: a claim that is not released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimListing {
-    /// Whose session it is.
+    /// The account whose session it is.
     pub account: AccountId,
-    /// The session.
+    /// The session that is shared.
     pub session: SessionId,
-    /// The share that it is.
+    /// The share that has the session.
     pub share: ShareId,
-    /// When it was claimed.
+    /// When the share was created.
     pub at: Timestamp,
-    /// What was last said of the share; `None` if it was never folded.
+    /// The share's summary; `None` if the share was never folded.
     pub summary: Option<Summary>,
 }
 
-/// A claim that cannot be read, and has no companion that says the same.
+/// A claim that cannot be read and has no companion that tells what it should say.
 #[derive(Debug)]
 pub struct DamagedClaim {
-    /// Whose session it is, by its key.
+    /// The account whose session it is, by the claim's key.
     pub account: AccountId,
-    /// The session.
+    /// The session, by the claim's key.
     pub session: SessionId,
-    /// What is wrong: [`StoreError::Corrupt`].
+    /// What is wrong with the claim: a [`StoreError::Corrupt`].
     pub error: StoreError,
 }
 
 impl ClaimListing {
-    /// The place in a listing after this line.
+    /// The cursor of a page that begins after this line.
     #[must_use]
     pub fn place(&self) -> ListCursor {
         ListCursor { account: self.account.clone(), session: self.session.clone() }
     }
 }
 
-/// A place in a listing: after this session's claim. As text, `<account>/<session>`.
+/// A place in a listing, after the claim of a session. As text it is `<account>/<session>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListCursor {
     account: AccountId,
@@ -79,16 +79,16 @@ impl FromStr for ListCursor {
     type Err = BadName;
 
     fn from_str(text: &str) -> Result<Self, BadName> {
-        let bad = BadName { what: "a cursor", shape: "one that a listing gave" };
+        let bad = BadName { what: "cursor", shape: "one that a listing gave" };
         let (account, session) = text.split_once('/').ok_or(bad)?;
         Ok(Self { account: account.parse().map_err(|_| bad)?, session: session.parse().map_err(|_| bad)? })
     }
 }
 
-/// What an account's shares hold.
+/// How much an account's shares hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Its shares, and the bytes of keys and texts that each holds as far as the index knows.
+    /// The account's shares, each with the bytes of its items' keys and JSON texts, 0 if the index does not know them.
     pub shares: HashMap<ShareId, u64>,
 }
 
@@ -96,19 +96,19 @@ pub struct Usage {
 struct Newest {
     place: ListCursor,
     number: Number,
-    /// Released, which is to say empty.
+    /// Whether the claim is released, which is to say empty.
     free: bool,
     /// The number of the newest companion; 0 if there is none.
     companion: Number,
 }
 
 impl Store {
-    /// A page of the sessions that are shared, of one account or of all, from `after` on: at most `limit`, in the order of
-    /// their keys. A page may hold fewer, also none, and yet have a next one. Reads only `index/`: the keys, and of each
-    /// line of the page the companion or, if there is none, the claim.
+    /// A page of the sessions that are shared, of one account or of all accounts, after the cursor `after`: at most `limit`, in the
+    /// order of their keys. A page may hold fewer, or none, and still have a next page. Reads only `index/`: the keys, and for each
+    /// line the companion or, if there is none, the claim.
     ///
     /// # Errors
-    /// What the bucket said. A claim that cannot be read hides none of the others.
+    /// The bucket failed. A claim that cannot be read does not keep the others from being listed.
     pub async fn list(
         &self,
         account: Option<&AccountId>,
@@ -158,7 +158,7 @@ impl Store {
         Ok(ListPage { claims, damaged, next })
     }
 
-    /// A line of a listing: the companion, or the claim if there is none that can be read.
+    /// Reads a line of a listing from the companion, or from the claim if there is no companion that can be read.
     async fn read_listed(&self, newest: &Newest) -> Result<Option<ClaimListing>, StoreError> {
         let (ListCursor { account, session }, number) = (&newest.place, newest.number);
         if newest.companion == number
@@ -177,10 +177,10 @@ impl Store {
         }))
     }
 
-    /// How many sessions of an account are shared: one listing of its keys.
+    /// Number of an account's sessions that are shared, from one listing of its keys.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn share_count(&self, account: &AccountId) -> Result<u64, StoreError> {
         let mut newest: HashMap<SessionId, (Number, bool)> = HashMap::new();
         let mut listing = self.bucket.list(&key::account(account), None);
@@ -192,10 +192,10 @@ impl Store {
         Ok(newest.values().filter(|(_, held)| *held).count() as u64)
     }
 
-    /// What an account's shares hold, as the index says: its listing, with all claims but those that cannot be read.
+    /// How much an account's shares hold, by the index. Claims that cannot be read do not count.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
         let mut usage = Usage::default();
         let mut next = None;

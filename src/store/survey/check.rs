@@ -1,8 +1,8 @@
-//! Checking a bucket: every object is read, and what should not be so is told.
+//! Checks a bucket: reads every object, and reports what is wrong.
 //!
-//! Hosts may run meanwhile. What they are just doing may look like what a host that stopped has left, such as a deletion half done:
-//! so what was written lately is not taken for left over but counted as too young to judge ([`CheckOptions::settled_after`]). Damage
-//! looks like nothing that a host ever does: it is told whatever its age, once a second reading has found it too.
+//! Hosts may run meanwhile. What they are doing may look like what a host that stopped has left, such as a deletion half done:
+//! so what was written lately is not reported as left over but counted as too young to judge ([`CheckOptions::settled_after`]).
+//! Damage looks like nothing that a host ever does: it is reported whatever its age, once a second reading has found it too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,30 +23,30 @@ use crate::share::time::Timestamp;
 mod sessions;
 mod shares;
 
-/// Findings that are kept; those beyond are counted. Each has some hundred bytes, so all have some megabytes.
+/// Findings that are kept; further ones are only counted. Each takes some hundred bytes, so all take some megabytes.
 const FINDINGS_MAX: usize = 10_000;
 
-/// Bytes of stored objects that one of the [`WEIGHT_MAX`] places holds: a share of 1 MiB unpacks to about eight.
+/// Bytes of stored objects for each of the [`WEIGHT_MAX`] places: a share of 1 MiB unpacks to about eight.
 const WEIGHT_BYTES: u64 = 1 << 20;
 
-/// Places for shares that are read at once. A share that is larger than all of them is read alone.
+/// Places for shares that are read at once. A share that needs more is read alone.
 const WEIGHT_MAX: u32 = 32;
 
-/// How a check goes about it.
+/// The options of a check.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CheckOptions {
-    /// Mend what is safe to mend while hosts run. Default false.
+    /// Whether to mend what is safe to mend while hosts run. Default false.
     pub repair: bool,
-    /// What time it is.
+    /// The time of day now.
     pub now: Timestamp,
-    /// How old a thing must be before it is taken for left over rather than for being done. Default 10 minutes: no
-    /// host takes two for anything, and clocks may differ by some. Damage is told whatever its age.
+    /// How old an object must be before it counts as left over, and not as what a host is doing. Default 10 minutes: no host takes
+    /// more than two for anything, and clocks may differ by some. Damage is reported whatever its age.
     pub settled_after: Duration,
 }
 
 impl CheckOptions {
-    /// The defaults, at this time.
+    /// The default options, at this time of day.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self { repair: false, now, settled_after: Duration::from_secs(600) }
@@ -57,34 +57,34 @@ impl CheckOptions {
     }
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checked {
-    /// Objects that there are.
+    /// Number of objects in the bucket.
     pub objects: u64,
-    /// Shares that have objects, deleted ones too.
+    /// Number of shares that have objects, including deleted ones.
     pub shares: u64,
-    /// Sessions that are or were shared.
+    /// Number of sessions that are or were shared.
     pub sessions: u64,
-    /// Tokens, revoked and expired ones too.
+    /// Number of tokens, including revoked and expired ones.
     pub tokens: u64,
-    /// What should not be so, at most 10,000, by key.
+    /// What is wrong, at most 10,000 findings, sorted by key.
     pub findings: Vec<Finding>,
-    /// How many more there were.
+    /// Number of further findings.
     pub more: u64,
-    /// Things that would be findings if they were older: a host may just be doing them. Check again when
-    /// [`CheckOptions::settled_after`] has passed.
+    /// Number of things that would be findings if they were older, which a host may be doing now. Check again after
+    /// [`CheckOptions::settled_after`].
     pub young: u64,
 }
 
 impl Checked {
-    /// How many findings were not mended.
+    /// Number of findings that were not mended.
     #[must_use]
     pub fn problems(&self) -> u64 {
         self.findings.iter().filter(|finding| !finding.mended).count() as u64 + self.more
     }
 
-    /// Whether nothing is wrong, or nothing any more, and nothing was too young to judge.
+    /// Whether nothing is wrong now, and nothing was too young to judge.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.problems() == 0 && self.young == 0
@@ -98,16 +98,16 @@ impl Checked {
     }
 }
 
-/// What was found of a share or a session.
+/// What was found in the objects of a share or a session.
 #[derive(Default)]
 struct Found {
     findings: Vec<Finding>,
-    /// What would be a finding if it were older.
+    /// Number of things that would be findings if they were older.
     young: u64,
 }
 
 impl Found {
-    /// Notes what looks left over since `at`: a finding, if that is long enough ago.
+    /// Notes an object that looks left over since `at`: as a finding if that is long enough ago, and else as too young.
     fn left_over(&mut self, options: &CheckOptions, at: Timestamp, problem: Problem, key: &Path) {
         if options.is_settled(at) { self.findings.push(found(problem, key)) } else { self.young += 1 }
     }
@@ -120,10 +120,10 @@ impl From<Vec<Finding>> for Found {
 }
 
 impl Store {
-    /// Reads a whole bucket and tells what is wrong with it.
+    /// Reads a whole bucket and reports what is wrong with it.
     ///
     /// # Errors
-    /// What the bucket said. What was mended before that is mended.
+    /// The bucket failed. What was mended before that stays mended.
     pub async fn check(&self, options: &CheckOptions, progress: Progress<'_>) -> Result<Checked, StoreError> {
         let mut checked = Checked::default();
         self.check_strays(&mut checked, progress).await?;
@@ -166,7 +166,7 @@ impl Store {
         Ok(checked)
     }
 
-    /// A record that cannot be read is that of a token which no host takes any more.
+    /// Checks the records of tokens. No host accepts a token whose record cannot be read.
     async fn check_tokens(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
         let mut reading = self
             .bucket
@@ -188,7 +188,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keys that begin with nothing that the store knows.
+    /// Reports keys that are none of the store's.
     async fn check_strays(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
         let known = BTreeSet::from([key::index(), key::shares(), key::tombstones(), key::tokens(), key::probes()]);
         let (folders, objects) = self.bucket.folders(&Path::default()).await?;
@@ -241,7 +241,7 @@ fn unknown(listed: &Listed) -> Finding {
     found(Problem::UnknownKey, &listed.key)
 }
 
-/// An object that cannot be read, or the bucket's error.
+/// The finding for an object that cannot be read. Any other error is returned.
 fn unreadable(key: &Path, error: StoreError) -> Result<Finding, StoreError> {
     match &error {
         StoreError::Corrupt { reason, .. } => {
@@ -254,7 +254,7 @@ fn unreadable(key: &Path, error: StoreError) -> Result<Finding, StoreError> {
     }
 }
 
-/// Notes what became of a repair. What cannot be read stands in its way, and is left.
+/// Notes the result of a repair in its finding. An object that cannot be read prevents the repair, and is left as it is.
 fn mended(finding: &mut Finding, done: Result<(), StoreError>) -> Result<(), StoreError> {
     match done {
         Ok(()) => finding.mended = true,

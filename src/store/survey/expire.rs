@@ -1,5 +1,5 @@
-//! Shares that are over: expired, or with a deletion that its host began and did not finish. They end as any host would
-//! have ended them, and only by what their own logs say.
+//! Ends shares that have expired, or whose deletion a host began and did not finish. They end as any host would end them, and
+//! only if their own logs say so.
 
 use super::super::bucket::Listed;
 use super::super::error::StoreError;
@@ -10,16 +10,17 @@ use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
 
-/// How often the deletion of an expired share is appended, if other hosts write the share at the same time.
+/// Number of times that the deletion of an expired share is tried, if other hosts write to the share at the same time.
 const DELETES_MAX: usize = 8;
 
 impl Collection<'_> {
-    /// Whether a share's time is over; not if nobody can tell.
+    /// Whether a share has expired; never if this machine's clock is wrong.
     pub(super) fn has_expired(&self, expires_at: Option<Timestamp>) -> bool {
         self.freed.clock_wrong_by_ms.is_none() && expires_at.is_some_and(|at| at <= self.options.now)
     }
 
-    /// Reads a share, and ends it if it is over. Says whether it lasts; of one that cannot be read nobody knows, and it is left.
+    /// Reads a share, and ends it if it has expired or its deletion was begun. Returns whether the share lasts; a share that cannot
+    /// be read is left as it is, and does not count as lasting.
     pub(super) async fn end_if_over(&mut self, id: &ShareId, listed: &[Listed]) -> Result<bool, StoreError> {
         // Looked at and not opened: a dry run finishes no deletion that was begun.
         let mut log = Log::at_start(self.store.clone(), id.clone());

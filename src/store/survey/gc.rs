@@ -1,14 +1,14 @@
-//! Collecting garbage: what is expired, what deletions and folds have left, and what is nobody's any more.
+//! Collects garbage: frees expired shares, what deletions and folds have left, and what belongs to nothing any more.
 //!
-//! Hosts free all this by themselves, but one that stops leaves some. Whatever is freed here is older, by the bucket's own
-//! clock, than any reader or writer can still depend on; that clock is asked by writing an object. What a run covers is freed only
-//! after the whole share was judged as a check does, and nothing of a damaged share is freed: a deletion is believed by its
-//! entry in the log or by its tombstone alone. No tombstone goes while a claim names its share.
+//! Hosts free all this themselves, but a host that stops leaves some. Whatever is freed here is so old, by the bucket's own clock,
+//! that no reader and no writer can still depend on it; that clock is asked by writing an object. What a run covers is freed only
+//! after the whole share was checked, and nothing of a damaged share is freed: only an entry of the log or a tombstone says that a
+//! share was deleted. A tombstone stays while a claim names its share.
 //!
-//! Whoever collects with a clock that is wrong by more than a minute, as the bucket's shows, frees nothing because it has expired.
+//! If this machine's clock differs from the bucket's by more than a minute, no share is freed because it has expired.
 //!
-//! Whether a share has expired says its companion, if that knows all of its log; otherwise the log is read. A share goes only
-//! if its log says so too ([`expire`](super::expire)): another host may have given it more time.
+//! A share's companion tells whether the share has expired, if it knows the whole log; otherwise the log is read. A share is deleted
+//! only if its log says so too ([`expire`](super::expire)), because another host may have given it more time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,62 +29,63 @@ use super::{Groups, Problem, Progress, Tally};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
 
-/// Tombstones that one collection considers; those beyond are left to the next. Each has some hundred bytes here.
+/// Tombstones that one collection considers; further ones are left to the next. Each takes some hundred bytes of memory.
 const TOMBSTONES_MAX: usize = 100_000;
 
-/// From which age on a probe is left over: an hour. A host's start takes seconds.
+/// Age from which on a probe's object is left over: an hour. A probe takes seconds.
 const PROBES_AFTER: Duration = Duration::from_secs(3_600);
 
-/// Shares whose companions are remembered; the logs of those beyond are read. Each has some hundred bytes here.
+/// Shares whose companions are remembered; the logs of further ones are read. Each takes some hundred bytes of memory.
 const LASTING_MAX: usize = 100_000;
 
-/// How a collection goes about it.
+/// The options of a collection of garbage.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GcOptions {
-    /// Only say what would be freed. One small object is written and deleted all the same, to ask for the time.
+    /// Whether only to report what would be freed. One small object is still written and deleted, to ask for the bucket's time.
     pub dry_run: bool,
-    /// What time it is, for what expires.
+    /// The time of day now, for what expires.
     pub now: Timestamp,
-    /// How long tombstones stay. Default 30 days: no host, and no crashed machine's file, comes back after that.
+    /// How long tombstones stay. Default 30 days: after that no host comes back, nor a deleted file of a machine that crashed.
     pub tombstones_after: Duration,
-    /// Random, so that two collections do not meet.
+    /// A random number, so that the objects of two collections have different names.
     pub nonce: u128,
 }
 
 impl GcOptions {
-    /// The defaults, at this time.
+    /// The default options, at this time of day.
     #[must_use]
     pub fn at(now: Timestamp, nonce: u128) -> Self {
         Self { dry_run: false, now, tombstones_after: Duration::from_secs(30 * 24 * 3_600), nonce }
     }
 }
 
-/// What was freed of a kind.
+/// A kind of objects that are freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FreedKind {
-    /// The content of shares that had expired.
+    /// Content of shares that had expired.
     Expired,
-    /// Content and empty objects of deleted shares. Content that has to keep its place counts when it is emptied, and once
-    /// more when the empty object is freed.
+    /// Content and empty objects of deleted shares. An object that keeps its place counts when it is emptied, and again when it
+    /// is freed.
     Deleted,
     /// Segments and runs that later runs cover.
     Superseded,
     /// Claims that later ones have passed.
     Claims,
-    /// Companions of claims that are released, passed or gone.
+    /// Companions whose claims are released, passed or missing.
     Companions,
-    /// Tombstones of long ago.
+    /// Tombstones that are older than [`GcOptions::tombstones_after`].
     Tombstones,
-    /// Probes that hosts left when they started.
+    /// Objects that probes have left.
     Probes,
-    /// Files of a directory that killed hosts left half written. A [`Store`] sees none: whoever has the directory frees them.
+    /// Files that killed hosts left half written in a directory. A [`Store`] does not see them; the code that has the directory
+    /// frees them.
     HalfWritten,
 }
 
 impl FreedKind {
-    /// Its name for programs.
+    /// The kind's name for programs, such as `half-written`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -100,22 +101,22 @@ impl FreedKind {
     }
 }
 
-/// What was freed, or would be.
+/// What a collection freed, or would free.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Freed {
-    /// By kind; without those of which there was nothing.
+    /// The objects by kind; kinds without objects are left out.
     pub kinds: BTreeMap<FreedKind, Tally>,
-    /// Shares that had expired.
+    /// Number of shares that had expired.
     pub expired_shares: u64,
-    /// By how many milliseconds [`GcOptions::now`] is ahead of the bucket's time, at least, if that is more than a minute; negative:
-    /// behind. Then nothing was freed because it had expired.
+    /// Milliseconds by which [`GcOptions::now`] is ahead of the bucket's time (negative if it is behind), if that is more than a
+    /// minute. Then no share was freed because it had expired. `None` if the clocks agree or the bucket does not tell its time.
     pub clock_wrong_by_ms: Option<i64>,
-    /// Shares that were passed over because something of them cannot be read: see [`Store::check`].
+    /// Number of shares that were passed over because an object of theirs cannot be read; [`Store::check`] tells which.
     pub passed_over: u64,
 }
 
 impl Freed {
-    /// All of it.
+    /// The objects of all kinds together.
     #[must_use]
     pub fn all(&self) -> Tally {
         self.kinds.values().fold(Tally::default(), |all, kind| Tally {
@@ -125,24 +126,24 @@ impl Freed {
     }
 }
 
-/// A collection under way.
+/// A collection of garbage that is under way.
 pub(super) struct Collection<'a> {
     pub(super) store: &'a Store,
     pub(super) options: &'a GcOptions,
-    /// By the bucket's clock.
+    /// The time now by the bucket's clock.
     now: Timestamp,
     pub(super) freed: Freed,
-    /// Shares that last, by their companions, and up to which segment that is so.
+    /// Shares that last by their companions, each with the number of the last segment that the companion knows.
     lasting: BTreeMap<ShareId, Number>,
-    /// Old tombstones of which no object and no claim has been met.
+    /// Old tombstones of shares of which no object and no claim was met yet.
     tombstones: BTreeMap<ShareId, Listed>,
 }
 
 impl Store {
-    /// Superseded what nobody needs any more.
+    /// Frees what nobody needs any more.
     ///
     /// # Errors
-    /// What the bucket said. What was freed before that is freed.
+    /// The bucket failed. What was freed before that stays freed.
     pub async fn gc(&self, options: &GcOptions, progress: Progress<'_>) -> Result<Freed, StoreError> {
         let (now, heard) = dates::listen(self.bucket_time(options.nonce)).await;
         let ahead_ms = heard.exact.map(|exact| options.now.0 - exact.0);
@@ -166,13 +167,15 @@ impl Store {
         Ok(collection.freed)
     }
 
-    /// What time it is in the bucket.
+    /// The time now by the bucket's clock.
     async fn bucket_time(&self, nonce: u128) -> Result<Timestamp, StoreError> {
         let key = key::probe(nonce, "clock");
         self.bucket.overwrite(&key, Bytes::from_static(b"what time is it?")).await?;
         let now = self.bucket.written_at(&key).await?;
         self.bucket.delete(vec![key.clone()]).await?;
-        now.ok_or_else(|| StoreError::unavailable(BucketRequest::Read, &key, "it is gone as soon as it was written"))
+        now.ok_or_else(|| {
+            StoreError::unavailable(BucketRequest::Read, &key, "it is gone directly after it was written")
+        })
     }
 }
 
@@ -181,7 +184,7 @@ impl Collection<'_> {
         at.0.saturating_add(after.as_millis() as i64) < self.now.0
     }
 
-    /// Whether no reader and no writer can depend on it any more.
+    /// Whether an object is so old that no reader and no writer can depend on it any more.
     pub(super) fn is_over(&self, listed: &Listed) -> bool {
         self.is_old(listed.modified, self.store.settings.free_after())
     }
@@ -194,7 +197,7 @@ impl Collection<'_> {
         self.store.bucket.delete(objects.into_iter().map(|listed| listed.key).collect()).await
     }
 
-    /// Notes what was freed, or would be.
+    /// Counts objects that were freed, or would be.
     pub(super) fn count(&mut self, kind: FreedKind, objects: &[Listed]) {
         if !objects.is_empty() {
             let tally = self.freed.kinds.entry(kind).or_default();
@@ -262,7 +265,7 @@ impl Collection<'_> {
         Ok(())
     }
 
-    /// Superseded what runs have superseded; the newest segment that is covered stays.
+    /// Frees the objects of a share that runs have superseded; the newest segment that is covered stays.
     async fn superseded(&mut self, id: &ShareId, listed: &[Listed]) -> Result<(), StoreError> {
         let runs = listed.iter().filter(|l| l.size > 0).filter_map(|l| key::run_stretch(id, &l.key)).collect();
         let way = chain(runs);

@@ -1,7 +1,7 @@
-//! Judging one share: are its segments and runs what they should be, and do they come to a state.
+//! Judges one share: whether its segments and runs hold what they should, and lead to a state.
 //!
-//! All of its objects are read, the segments in order and folded on the way; each run is compared with what its segments
-//! come to, as far as these are still there. Nothing is asked of other shares.
+//! All objects of the share are read, the segments in order, and their entries are applied on the way; each run is compared with
+//! what its segments come to, as far as these are still there. No other share is read.
 
 use std::collections::BTreeMap;
 
@@ -20,30 +20,30 @@ use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::state::{Opened, Saved, State};
 
-/// What was found out about a share that has no tombstone.
+/// What reading a share that has no tombstone came to.
 #[derive(Default)]
 pub(super) struct Judged {
     pub(super) findings: Vec<Finding>,
-    /// Whose it is, by its state, or else by what can be read of it.
+    /// The facts that the share was opened with, by its state or else by what can be read; `None` if nothing tells them.
     pub(super) opened: Option<Opened>,
-    /// The number of its last segment, there or in a run.
+    /// Number of the share's last segment, which is there or in a run.
     pub(super) last: Number,
-    /// Its deletion is in the log.
+    /// Whether the log says that the share was deleted.
     pub(super) ending: bool,
-    /// Something went while it was read: it is worth another listing.
+    /// Whether an object went away while the share was read, so that it should be listed again.
     pub(super) moved: bool,
 }
 
 type Runs = BTreeMap<Stretch, (RunHeader, Saved)>;
 
-/// Where the folding of a log stands.
+/// How far a log was read and applied.
 struct Walk {
-    /// The last segment that was read, and its identity if it could be.
+    /// Number of the last segment that was read; below, its identity if it could be read.
     last: Number,
     this: Option<Identity>,
-    /// The state after it, if it is known.
+    /// The state after that segment, if it is known.
     state: Option<State>,
-    /// From which segment on that was folded from segments alone.
+    /// Number of the segment after which the state comes from segments alone, and from no run.
     since: Number,
     covered: Number,
 }

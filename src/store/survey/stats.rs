@@ -1,4 +1,4 @@
-//! Counting a bucket: what there is, and what takes the room. Only lists, and reads nothing.
+//! Counts a bucket: what is in it, and what takes the space. It lists, and reads no object.
 
 use futures::TryStreamExt as _;
 use object_store::path::Path;
@@ -11,57 +11,57 @@ use super::{Groups, Progress, Tally, newest};
 use crate::share::id::{AccountId, ShareId};
 use crate::share::time::Timestamp;
 
-/// How many of the largest shares are told.
+/// Number of the largest shares that are told.
 const LARGEST_MAX: usize = 10;
 
-/// What a share takes in the bucket.
+/// How much a share takes in the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShareSize {
-    /// Which share.
+    /// The share's id.
     pub share: ShareId,
-    /// Its objects.
+    /// The share's objects that are not empty.
     pub all: Tally,
-    /// When it was last written, by the bucket's clock; folding it counts.
+    /// When an object of the share was last written, by the bucket's clock; a fold counts too.
     pub written_at: Timestamp,
 }
 
-/// What there is in a bucket.
+/// The counts of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stats {
-    /// Everything.
+    /// All objects.
     pub all: Tally,
-    /// Shares that have content.
+    /// Number of shares that have content.
     pub shares: u64,
-    /// Tombstones.
+    /// Number of shares that have a tombstone.
     pub deleted: u64,
-    /// Accounts that share or shared something.
+    /// Number of accounts that share or have shared something.
     pub accounts: u64,
-    /// Sessions that are shared now, by their claims.
+    /// Number of sessions that are shared now, by their claims.
     pub sessions: u64,
-    /// Segments, but empty ones.
+    /// Segments that are not empty.
     pub segments: Tally,
     /// Runs.
     pub runs: Tally,
-    /// Empty objects that hold the place of deleted segments.
+    /// Empty objects that keep the place of deleted segments.
     pub stubs: Tally,
-    /// Claims, empty ones too, and their companions.
+    /// Claims, including empty ones, and their companions.
     pub index: Tally,
     /// Tombstones.
     pub tombstones: Tally,
-    /// Records of tokens, revoked and expired ones too.
+    /// Records of tokens, including revoked and expired ones.
     pub tokens: Tally,
-    /// What start-up probes left, and what is not the store's.
+    /// Objects that probes have left, and objects that are not the store's.
     pub other: Tally,
-    /// The largest shares, at most ten, the largest first.
+    /// The ten largest shares, or all if there are fewer, the largest first.
     pub largest: Vec<ShareSize>,
-    /// The share that was not written for the longest time.
+    /// The share that was not written to for the longest time; `None` if there are no shares.
     pub oldest: Option<ShareSize>,
-    /// The share that was written last.
+    /// The share that was written to last; `None` if there are no shares.
     pub newest: Option<ShareSize>,
 }
 
 impl Stats {
-    /// Objects that a share has on average.
+    /// Average number of segments and runs of a share.
     #[must_use]
     pub fn objects_a_share(&self) -> f64 {
         (self.segments.objects + self.runs.objects) as f64 / self.shares.max(1) as f64
@@ -82,10 +82,10 @@ impl Stats {
 }
 
 impl Store {
-    /// Lists a whole bucket, and counts.
+    /// Lists a whole bucket and counts its objects.
     ///
     /// # Errors
-    /// What the bucket said.
+    /// The bucket failed.
     pub async fn stats(&self, progress: Progress<'_>) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
         let mut shares = Groups::of(self, &key::shares(), 2).stream();

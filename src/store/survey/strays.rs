@@ -1,9 +1,9 @@
-//! Segments in freed places: a run covers their number, and they are not what it covers.
+//! Finds stray segments: a run covers their number, and they are not what it covers.
 //!
-//! A writer whose request was held up on its way, as by a machine that slept, takes a number that was freed meanwhile; it
-//! finds that out, and acknowledges nothing. One that trusts its clocks too far acknowledges it. Nobody reads what lies there. It
-//! looks like what a collection has left of superseded segments, but for two things: a segment that is there, or a run, says who
-//! is the one before it; and what a run covers was written before the run.
+//! A writer whose request was held up on its way, for example because its machine slept, may take a number that was freed
+//! meanwhile; it finds that out, and acknowledges nothing. A writer that relies on its clocks too far acknowledges it. Nobody reads
+//! such a segment. It looks like a superseded segment that was not freed yet, but for two things: the segment after it, or a run,
+//! has the identity of the right one; and what a run covers was written before the run.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use super::finding::Problem;
 use super::share::Judged;
 use crate::share::id::ShareId;
 
-/// How much later than a run a segment must have been written to be none that it covers, in milliseconds of the bucket's clock:
-/// some tell seconds.
+/// Milliseconds of the bucket's clock by which a segment must be younger than a run so that the run cannot cover it: some buckets
+/// tell whole seconds.
 const LATER_MS: i64 = 2_000;
 
-/// The segments that were read of a share, and whom each follows.
+/// The segments of a share that were read: for each number the identity, and that of the segment before.
 #[derive(Default)]
 pub(super) struct Strays(BTreeMap<Number, (Identity, Option<Identity>)>);
 
 impl Strays {
-    /// Takes note of a segment that is there.
+    /// Notes a segment that was read.
     pub(super) fn met(&mut self, number: Number, segment: &Segment) {
         self.0.insert(number, (segment.this, segment.prev));
     }
 
-    /// Names those that no chain leads to. `runs`: the runs that could be read, each with the identity of the segment that it
-    /// ends with.
+    /// Reports the segments that no chain leads to. `runs` are the runs that could be read, each with the identity of the segment
+    /// that it ends with.
     pub(super) fn tell(
         &self,
         id: &ShareId,
@@ -39,7 +39,7 @@ impl Strays {
     ) {
         let covered = runs.keys().map(|run| run.to).max().unwrap_or_default();
         let ends: BTreeMap<Number, Identity> = runs.iter().map(|(run, this)| (run.to, *this)).collect();
-        // Who the segment before the last that was proved is.
+        // Number and identity of the segment before the last one that was proved right.
         let mut before: Option<(Number, Identity)> = None;
         for (number, (this, prev)) in self.0.range(..=covered).rev() {
             let named = before.filter(|(other, _)| other == number).map(|(_, this)| this);

@@ -1,7 +1,7 @@
-//! Going through a bucket in groups: all objects of a share, or of a session, together.
+//! Goes through a bucket in groups: all objects of a share, or of a session, together.
 //!
-//! Where keys are listed in order a group is what follows one another, so one listing does. Elsewhere the groups are listed
-//! as folders first, level by level, and then each by itself: what is held is the names of one level.
+//! Where keys are listed in order, the objects of a group follow one another, so one listing suffices. Elsewhere the groups are
+//! listed as folders first, level by level, and then each by itself, so that only the names of one level are in memory.
 
 use std::collections::VecDeque;
 
@@ -12,16 +12,16 @@ use super::super::Store;
 use super::super::bucket::Listed;
 use super::super::error::StoreError;
 
-/// Objects that belong together.
+/// The objects of a share or of a session.
 pub(super) struct Group {
-    /// What their keys begin with.
+    /// The prefix of the objects' keys.
     pub(super) prefix: Path,
     pub(super) objects: Vec<Listed>,
-    /// They lie where no group is: their keys are none of ours.
+    /// Whether the objects are outside all groups, with keys that are none of the store's.
     pub(super) stray: bool,
 }
 
-/// The objects below a prefix by the first `depth` parts of their keys.
+/// The objects below a prefix, grouped by the first `depth` parts of their keys.
 pub(super) struct Groups<'a> {
     store: &'a Store,
     depth: usize,
@@ -77,7 +77,7 @@ impl<'a> Groups<'a> {
                     return Ok(Some(Group { prefix, objects, stray: false }));
                 }
                 let (inside, objects) = store.bucket.folders(&prefix).await?;
-                // The innermost first, so that only one level's names are held of each.
+                // The innermost first, so that only the names of one level are in memory.
                 inside.into_iter().rev().for_each(|folder| folders.push_front(folder));
                 if !objects.is_empty() {
                     return Ok(Some(Group { prefix, objects, stray: true }));
@@ -87,7 +87,7 @@ impl<'a> Groups<'a> {
     }
 }
 
-/// What a key's group begins with, and whether the key ends too early to be in one.
+/// The prefix of a key's group, and whether the key is too short to be in one.
 fn begins(key: &Path, depth: usize) -> (Path, bool) {
     let parts: Vec<_> = key.parts().collect();
     if parts.len() <= depth {

@@ -1,4 +1,4 @@
-//! Checking what the index holds of a session: its claims, and the companions of these.
+//! Checks the objects of a session in the index: its claims and their companions.
 
 use super::super::super::Store;
 use super::super::super::codec;

@@ -1,4 +1,4 @@
-//! Checking a share: its objects, its end, and whether its session knows of it.
+//! Checks a share: its objects, its deletion, and the claim on its session.
 
 use futures::TryStreamExt as _;
 use object_store::path::Path;
@@ -15,26 +15,26 @@ use crate::share::id::ShareId;
 use crate::share::state::Opened;
 use crate::share::time::Timestamp;
 
-/// How often a share is read again until two readings agree. Each time means that a host changed it in between.
+/// Number of times that a share is read again until two readings agree, if a host changes it in between.
 const READINGS_MAX: usize = 4;
 
-/// What one reading of a share came to.
+/// What one reading of a share found.
 #[derive(Default)]
 struct Reading {
     found: Found,
-    /// Whose it is, if that can be told.
+    /// The facts that the share was opened with; `None` if nothing tells them.
     opened: Option<Opened>,
-    /// Something went while it was read.
+    /// Whether an object went away while the share was read.
     moved: bool,
 }
 
 /// Whether a session's claim names a share.
 enum Claimed {
-    /// Yes. The number of the last segment that the claim's companion knows, 0 without one.
+    /// The claim names the share. `segments` is the number of the last segment that the claim's companion knows, 0 without one.
     Yes { segments: u64 },
-    /// Nobody has it, or its claim cannot be read.
+    /// No share has the session, or its claim cannot be read.
     Nobody,
-    /// Another share has it.
+    /// Another share has the session.
     ByAnother,
 }
 
