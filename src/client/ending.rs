@@ -77,7 +77,7 @@ pub(crate) fn too_large(end: &PipeEnd, bytes: u64, largest: u64) -> Option<Refus
     } else {
         return None;
     };
-    (bytes > max).then(|| Refusal::LimitExceeded { limit: Limit::MessageBytesMax, max, got: bytes })
+    (bytes > max).then_some(Refusal::LimitExceeded { limit: Limit::MessageBytesMax, max, got: bytes })
 }
 
 #[cfg(test)]

@@ -329,15 +329,15 @@ impl BatchLimits {
         if sent.len() < 2 || max == 0 {
             return false;
         }
-        match limit {
-            Limit::SyncItemsMax if max < self.items => self.items = max,
-            Limit::MessageBytesMax => {
-                let bytes = max.saturating_sub(BATCH_RESERVE_BYTES).max(max / 2);
-                self.message_bytes = max;
-                // What was refused is not tried again, even where the estimate says that it would fit.
-                self.bytes = bytes.min(sent.iter().map(size).sum::<usize>() / 2);
-            }
-            _ => return false,
+        if *limit == Limit::SyncItemsMax && max < self.items {
+            self.items = max;
+        } else if *limit == Limit::MessageBytesMax {
+            let bytes = max.saturating_sub(BATCH_RESERVE_BYTES).max(max / 2);
+            self.message_bytes = max;
+            // What was refused is not tried again, even where the estimate says that it would fit.
+            self.bytes = bytes.min(sent.iter().map(size).sum::<usize>() / 2);
+        } else {
+            return false;
         }
         true
     }

@@ -263,6 +263,7 @@ impl From<BadName> for Refusal {
 }
 
 /// What to do about a limit, where there is something to do but to ask for less.
+#[expect(clippy::wildcard_enum_match_arm, reason = "for most limits there is nothing else to do")]
 fn advice(limit: &Limit, max: u64, got: u64) -> String {
     const OPERATOR: &str = "or ask the host's operator for more";
     match limit {
