@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use object_store::path::Path;
 
 use super::codec::{
-    decode_about, decode_claim, decode_run, decode_segment, decode_token, decode_tombstone, encode_about, encode_claim,
-    encode_run, encode_segment, encode_token, encode_tombstone,
+    decode_claim, decode_companion, decode_run, decode_segment, decode_token, decode_tombstone, encode_claim,
+    encode_companion, encode_run, encode_segment, encode_token, encode_tombstone,
 };
 use super::key::Stretch;
 use crate::share::change::{Batch, Change};
@@ -49,7 +49,7 @@ pub fn segment(bytes: &[u8]) {
 /// # Panics
 /// That is not so.
 pub fn run(lines: &[u8]) {
-    let (key, log, stretch) = (Path::from("run"), share(), Stretch::new(0, 2));
+    let (key, log, stretch) = (Path::from("run"), share(), Stretch { from: 0, to: 2 });
     // What is no gzip is refused by another library's code, which is fuzzed there.
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(lines).expect("memory takes everything");
@@ -71,8 +71,11 @@ pub fn record(bytes: &[u8]) {
     if let Ok(claim) = decode_claim(&key, bytes) {
         assert_eq!(decode_claim(&key, &encode_claim(&claim)).expect("it was written here"), claim);
     }
-    if let Ok((share, about)) = decode_about(&key, bytes) {
-        assert_eq!(decode_about(&key, &encode_about(&share, &about)).expect("it was written here"), (share, about));
+    if let Ok((share, about)) = decode_companion(&key, bytes) {
+        assert_eq!(
+            decode_companion(&key, &encode_companion(&share, &about)).expect("it was written here"),
+            (share, about)
+        );
     }
     if decode_tombstone(&key, &share(), bytes).is_ok() {
         let written = encode_tombstone(&share(), Timestamp(0));
