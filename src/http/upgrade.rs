@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::access::address::AddressKey;
-use crate::access::{Principal, Way, failures};
+use crate::access::{Principal, Way};
 use crate::audit::{self, By};
 use crate::connections::comer::{Comer, Door};
 use crate::connections::registry::Pending;
@@ -34,7 +34,7 @@ use crate::http::body_in::Bodies;
 use crate::http::body_out::Answers;
 use crate::http::forwarded;
 use crate::http::handover::Socket;
-use crate::http::opencode::{self, OpenCode, OpenCodeSettings};
+use crate::http::opencode::{OpenCode, OpenCodeSettings};
 use crate::http::page::Pages;
 use crate::http::reply;
 use crate::hub::Hub;
