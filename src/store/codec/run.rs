@@ -348,7 +348,8 @@ mod tests {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(lines.as_bytes()).unwrap();
         let log = "aaaaaaaaaaaaaaaaaaaaaaaaab".parse().unwrap();
-        decode_run(&Path::from("run"), &log, Stretch { from: 0, to: 2 }, &packed.finish().unwrap()).map(|(_, saved)| saved)
+        decode_run(&Path::from("run"), &log, Stretch { from: 0, to: 2 }, &packed.finish().unwrap())
+            .map(|(_, saved)| saved)
     }
 
     /// Such a state would count wrong, or past the end of its numbers, as the fuzz target `run` shows.
