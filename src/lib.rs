@@ -88,3 +88,8 @@ pub use client::Client;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The examples of the chapter about linking are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("docs/linking.md")]
+struct Linking;
