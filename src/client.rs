@@ -1,4 +1,4 @@
-//! The linked client: what another service holds to publish sessions and to follow shares.
+//! The linked client: with it a service shares sessions, and follows shares.
 //!
 //! ```no_run
 //! # async fn scene() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,20 +16,23 @@
 //! ```
 //!
 //! A [`Client`] is a handle: `Clone + Send + Sync`, for any runtime. Its connection lives with the driver, on a thread of its own
-//! ([`Builder::build`]) or on the caller's `LocalSet` ([`Builder::build_local`]), because Cap'n Proto RPC is not `Send`.
-//! The driver dials when the first call comes and keeps the connection up: it dials again after a loss, with capped and
-//! jittered delays, and [`Client::state`] says `Connected` only after the answer to `hello`. Calls wait for a connection,
-//! and those that may be carried out twice without harm are made again when it is lost; the others fail as
-//! [`ClientError::Disconnected`]. [`Share`] queues are sent exactly once; a [`Watch`] goes on where it stood. A share is narrowed to
-//! a [`Writer`] or a [`View`], saved as a token, and [restored](Client::restore) from one; those handles outlive connections too.
+//! ([`Builder::build`]) or on the caller's `LocalSet` ([`Builder::build_local`]), because Cap'n Proto RPC is not `Send`. The
+//! driver dials when the first call comes and keeps the connection up: it dials again after a loss, with capped and jittered
+//! delays, and [`Client::state`] gives `Connected` only after the answer to `hello`. Calls wait for a connection, and those that
+//! may be carried out twice without harm are made again when it is lost; others fail as [`ClientError::Disconnected`]. [`Share`]
+//! queues are sent exactly once; a [`Watch`] goes on from the step that it gave last. A share is narrowed to a [`Writer`] or a
+//! [`View`], saved as a token, and [restored](Client::restore) from one; those handles outlive connections as well.
 //!
 //! Dropping the future of a call cancels the call on the host. Dropping a [`Watch`] ends it on the host. When the last
-//! [`Client`], [`Share`], [`Writer`], [`View`], [`Watch`] and [`Listing`] is dropped, the driver sends what shares have queued if it can, closes
-//! the connection with a Close frame, and ends, and its thread with it.
+//! [`Client`], [`Share`], [`Writer`], [`View`], [`Watch`] and [`Listing`] is dropped, the driver sends what shares have queued if
+//! it can, closes the connection with a Close frame, and ends, and its thread with it.
 //!
-//! A client that was built with a [`Redact`](redact::Redact) takes out of every value what that finds, before it is queued or sent.
+//! A client that was built with a [`Redact`](redact::Redact) masks what that finds in every value, before the value is queued or
+//! sent.
 //!
-//! It refuses on this side what the host would refuse: items that are none, batches past the contract's limits.
+//! The client itself refuses what the host would refuse: invalid items, and batches past the contract's limits.
+//!
+//! [`Watch`] and [`Listing`] are streams ([`futures::Stream`]), with `next` and `try_next` of their own for loops.
 
 mod access;
 mod answers;
@@ -38,6 +41,7 @@ mod calls;
 pub mod defaults;
 mod dial;
 mod driver;
+mod ended;
 mod ending;
 mod error;
 #[cfg(fuzzing)]
@@ -62,10 +66,11 @@ mod websocket;
 pub use self::answers::{Measured, Page, ProbeValue};
 pub use self::builder::{BuildError, Builder};
 pub use self::dial::{Connection, Control, Dial, DialError, DialRequest};
+pub use self::driver::handle::Client;
 pub use self::driver::upload::Progress;
+pub use self::ended::Ended;
 pub use self::error::{CallError, ClientError, Closed, Lost};
 pub use self::handles::admin::Admin;
-pub use self::handles::client::Client;
 pub use self::handles::listing::Listing;
 pub use self::handles::restore::Restored;
 pub use self::handles::share::Share;
@@ -76,7 +81,7 @@ pub use self::items::Items;
 #[cfg(feature = "__mutations")]
 #[doc(hidden)]
 pub use self::mutation::Mutation;
-pub use self::options::CreateOptions;
+pub use self::options::{CreateOptions, ListScope, PageRequest, WatchFrom};
 pub use self::push::{Answer, Push, PushHandler};
 pub use self::random::Backoff;
 pub use self::replica::{Gap, Replica};

@@ -99,7 +99,7 @@ async fn connections(args: AdminConnections, environment: &Environment, output: 
         }
         telling.abort();
     } else {
-        let all = admin.connections().await.map_err(|error| target.failure(&error))?;
+        let all = admin.connections().into_vec().await.map_err(|error| target.failure(&error))?;
         show(&all, false, output)?;
     }
     target.client.close().await;
@@ -110,7 +110,7 @@ async fn connections(args: AdminConnections, environment: &Environment, output: 
 async fn keep_showing(admin: &Admin, target: &Target, output: &mut Output) -> Result<Infallible, Failure> {
     let mut were_shown = false;
     loop {
-        match admin.connections().await {
+        match admin.connections().into_vec().await {
             Ok(all) => {
                 show(&all, true, output)?;
                 were_shown = true;

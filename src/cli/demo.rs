@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::ambient::Ambient;
-use capshare::client::{Client, Progress, Replica, Share};
+use capshare::client::{Client, Progress, Replica, Share, WatchFrom};
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::host::{Host, HostSettings};
 use serde_json::json;
@@ -104,7 +104,7 @@ async fn play(recording: &Recording, url: &str, speed: f64, output: &mut Output)
 
     let follower = build(SYNC_WINDOW)?;
     let (at, mut followed) = watch::channel(Arc::new(Replica::new()));
-    let mut following = tokio::spawn(follow(follower.watch(share.id(), 0), at));
+    let mut following = tokio::spawn(follow(follower.watch(share.id(), WatchFrom::WholeState), at));
     let bar = progress::steps(recording.syncs.len() as u64, *output);
     let started = Instant::now();
     let mut reached = share.progress();
@@ -173,7 +173,7 @@ async fn follow(mut watch: capshare::client::Watch, at: watch::Sender<Arc<Replic
 
 fn tell(mut output: Output, started: Instant, at: Progress, follower: u64) -> Result<(), Failure> {
     let seconds = started.elapsed().as_secs_f64();
-    let Progress { sync_count, revision } = at;
+    let Progress { sync_count, revision, .. } = at;
     output.result(
         format_args!("{seconds:>6.1} s  syncCount {sync_count:>3}  revision {revision:>3}  follower at {follower:>3}"),
         &json!({

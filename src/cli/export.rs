@@ -6,6 +6,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use capshare::client::WatchFrom;
 use capshare::contract::sync_data::write_sync_data;
 use capshare::share::error::Refusal;
 use capshare::share::view::{Changed, Step};
@@ -28,7 +29,7 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
     // Reading waits for a host for ever; there must be one to begin with.
     target.client.hello().await.map_err(|error| target.failure(&error))?;
     let view = link::view(&target, &id, token).await?;
-    let mut watch = view.watch(0);
+    let mut watch = view.watch(WatchFrom::WholeState);
     let step = tokio::select! {
         () = stop.cancelled() => return Err(Failure::new(Exit::Failed, "stopped before the share was read")),
         step = watch.next() => step,

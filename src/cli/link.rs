@@ -103,7 +103,7 @@ pub(crate) async fn view(target: &Target, id: &ShareId, token: Option<GrantToken
     match target.client.restore(&token).await.map_err(|error| target.failure(&error))? {
         Restored::Share(share) => Ok(share.narrow_to_read(None)),
         Restored::View(view) => Ok(view),
-        Restored::Writer(_) => {
+        Restored::Writer(_) | _ => {
             Err(Failure::new(Exit::Unauthorized, format!("the token lets write to {id}, and not read it")))
         }
     }

@@ -142,9 +142,7 @@ async fn share(
             Err(error) => return Err(error),
         }
     }
-    let mut options = CreateOptions::default();
-    options.ttl = args.expires;
-    options.visibility = args.visibility;
+    let options = CreateOptions::new().ttl(args.expires).visible_to(args.visibility);
     Ok((target.client.create_with(session, None, options).await?, account))
 }
 

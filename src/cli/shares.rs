@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use capshare::client::{ClientError, Listing, Share};
+use capshare::client::{ClientError, ListScope, Listing, Share};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
 use capshare::share::time::Timestamp;
@@ -20,7 +20,8 @@ use crate::cli::secrets::Secrets;
 /// Lists the account's shares, or everybody's.
 pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host, environment)?;
-    print(target.client.list(args.every_account), args.every_account, &target, output).await?;
+    let scope = if args.every_account { ListScope::EveryAccount } else { ListScope::OwnAccount };
+    print(target.client.list(scope), args.every_account, &target, output).await?;
     target.client.close().await;
     Ok(())
 }
@@ -34,7 +35,7 @@ pub(crate) async fn print(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let mut begun = output.is_json();
-    while let Some(share) = listing.next().await.map_err(|error| target.failure(&error))? {
+    while let Some(share) = listing.try_next().await.map_err(|error| target.failure(&error))? {
         let account = |text: &str| if of_many { format!("{text:20}  ") } else { String::new() };
         if !std::mem::replace(&mut begun, true) {
             output.text(&format!(

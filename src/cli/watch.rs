@@ -3,6 +3,7 @@
 //! It follows over RPC, where the client resumes by revision after each connection that is lost; a step that begins anew
 //! says why, as there. It has no stream that a command could be sent to, so its `ready` names no channel.
 
+use capshare::client::WatchFrom;
 use capshare::rooms::event::Resync;
 use capshare::share::error::Refusal;
 use capshare::viewer::frame;
@@ -27,7 +28,7 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
     };
     reached.map_err(|error| target.failure(&error))?;
     let view = link::view(&target, &id, token).await?;
-    let mut watch = view.watch(args.since);
+    let mut watch = view.watch(WatchFrom::After(args.since));
     let (mut is_ready, mut stands_at) = (false, args.since);
     let end = loop {
         let step = tokio::select! {

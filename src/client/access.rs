@@ -1,8 +1,8 @@
-//! How a handle's capability is had: by the share's id, by its secret, by its account's credential, or by a token; and narrowed,
-//! if it is.
+//! How a handle obtains its capability, anew for each call: by the share's id, by its secret, by its account's credential, or by a
+//! token; and what the capability is narrowed to.
 //!
-//! Handles keep no capability of a connection: each call takes its own along, in the same round trip, by what is kept here.
-//! So a handle outlives connections, and what it was narrowed to or restored from is asked of the host anew at each call.
+//! Handles keep no capability of a connection: each call asks for its own, in the same round trip. So a handle outlives
+//! connections, and at each call the host checks anew what the handle was narrowed to or restored from.
 
 use std::rc::Rc;
 
@@ -17,43 +17,43 @@ use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share_capnp::{share, share_rpc, share_view, share_writer};
 
-/// How a full capability is had.
+/// How the client obtains a full capability.
 #[derive(Debug, Clone)]
 pub(crate) enum Owner {
     /// By the credential of the account that created the share.
     Account(ShareId),
     /// By the share's secret.
     Secret(ShareId, Secret),
-    /// By the token that it was saved as.
+    /// By the token that the capability was saved as.
     Token(GrantToken),
 }
 
-/// How a capability to write is had.
+/// How the client obtains a capability to write.
 #[derive(Debug, Clone)]
 pub(crate) enum WriteAccess {
-    /// It is the full one.
+    /// By using the full capability itself.
     Full(Owner),
-    /// Narrowed from the full one.
+    /// By narrowing the full capability.
     Narrowed(Owner),
-    /// By the token that it was saved as.
+    /// By the token that the capability was saved as.
     Token(GrantToken),
 }
 
-/// How a capability to read is had.
+/// How the client obtains a capability to read.
 #[derive(Debug, Clone)]
 pub(crate) enum ReadAccess {
     /// By the share's id.
     Id(ShareId),
-    /// It is the full one.
+    /// By using the full capability itself.
     Full(Owner),
-    /// Narrowed from the full one, until a time if there is one.
+    /// By narrowing the full capability, until this time by the host's clock; `None`: without an end.
     Narrowed(Owner, Option<Timestamp>),
-    /// By the token that it was saved as.
+    /// By the token that the capability was saved as.
     Token(GrantToken),
 }
 
 impl Owner {
-    /// What a share's secret is: one that the host made for its producers, or the token of a full capability.
+    /// The owner that a share's secret stands for. The secret is one that the host made, or the token of a full capability.
     pub(crate) fn of(id: &ShareId, secret: &Secret) -> Self {
         match GrantToken::parse(secret.reveal()) {
             Some(token) if token.share() == id => Self::Token(token),
@@ -68,7 +68,7 @@ impl Owner {
         }
     }
 
-    /// What it is shown by, besides the credential of the connection.
+    /// The secret or token that is shown to the host; `None` where the credential of the connection is enough.
     pub(crate) fn secret(&self) -> Option<&Secret> {
         match self {
             Self::Account(_) => None,
@@ -77,10 +77,10 @@ impl Owner {
         }
     }
 
-    /// The capability, before it is there.
+    /// The capability, as a promise that calls may be pipelined on.
     ///
     /// # Errors
-    /// What it is had by is larger than a message may be.
+    /// [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded): the secret or token does not fit into a message.
     pub(crate) fn share(&self, session: &Session) -> Result<share::Client, ClientError> {
         match self {
             Self::Account(id) => {
@@ -107,10 +107,10 @@ impl WriteAccess {
         }
     }
 
-    /// The capability, before it is there.
+    /// The capability, as a promise that calls may be pipelined on.
     ///
     /// # Errors
-    /// What it is had by is larger than a message may be.
+    /// [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded): the secret or token does not fit into a message.
     pub(crate) fn writer(&self, session: &Session) -> Result<share_writer::Client, ClientError> {
         match self {
             Self::Full(owner) => Ok(owner.share(session)?.client.cast_to()),
@@ -129,10 +129,10 @@ impl ReadAccess {
         }
     }
 
-    /// The capability, before it is there.
+    /// The capability, as a promise that calls may be pipelined on.
     ///
     /// # Errors
-    /// What it is had by is larger than a message may be.
+    /// [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded): the secret or token does not fit into a message.
     pub(crate) fn view(&self, session: &Rc<Session>) -> Result<share_view::Client, ClientError> {
         match self {
             Self::Id(id) => {
@@ -151,7 +151,7 @@ impl ReadAccess {
     }
 }
 
-/// The three of a token; those that it does not give refuse.
+/// The three capabilities that a token may give, as promises. Those that it does not give refuse each call.
 fn restore(session: &Session, token: &GrantToken) -> Result<share_rpc::restore_results::Pipeline, ClientError> {
     let mut request = session.rpc.restore_request();
     request.get().set_token(token.reveal());

@@ -1,4 +1,4 @@
-//! What a client is built from: settings as data, the dialer as an object.
+//! Building a client: the settings that a service gives, and what they are checked for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::defaults;
 use crate::client::dial::Dial;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Link;
 use crate::client::driver::{Command, Driver};
-use crate::client::handles::client::Client;
 #[cfg(feature = "__mutations")]
 use crate::client::mutation::Mutation;
 use crate::client::mutation::Planted;
@@ -25,35 +25,35 @@ use crate::client::state::ConnectionState;
 use crate::client::token::Token;
 use crate::client::websocket::{Url, WebSocketDialer, platform_config};
 
-/// Why no client came about. None of these is worth a second try.
+/// Why a client could not be built. Trying again with the same settings fails again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The URL is none, or names no host.
-    #[error("the host's URL: {0}")]
+    /// The host's URL cannot be read; the text says why, and leaves the URL out, which may hold a credential.
+    #[error("invalid host URL: {0}")]
     Url(&'static str),
-    /// A header's name or value holds what a header may not.
-    #[error("the header {0} is none, or its value is none")]
+    /// A header that was given by [`Builder::header`] holds characters that a header may not. The text is its name.
+    #[error("invalid header {0:?}: neither its name nor its value may hold control characters, and its name no spaces")]
     Header(String),
-    /// Authentication in-band without a token.
-    #[error("authentication in-band needs a token")]
+    /// [`Builder::in_band`] was asked for, and there is no token to show.
+    #[error("authentication in-band needs a token: give one, or leave in_band out")]
     NoToken,
-    /// The platform's certificates could not be had.
-    #[error("TLS: {0}")]
+    /// TLS cannot be set up with the certificates that the platform trusts. [`Builder::tls_config`] takes other settings.
+    #[error("TLS cannot be set up with this platform's certificates: {0}")]
     Tls(#[from] tokio_rustls::rustls::Error),
-    /// The driver's thread or runtime could not be made.
-    #[error("the client's thread: {0}")]
+    /// The thread or the runtime of the client's driver could not be started.
+    #[error("the client's thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
 }
 
-/// Where the client gets its connections.
+/// The source of a client's connections.
 #[derive(Debug, Clone)]
 enum Host {
     Url(String),
     Dialer(Arc<dyn Dial>),
 }
 
-/// Builds a [`Client`]. Every setting has a default.
+/// Settings of a [`Client`] to be built. Every setting has a default; only the host, or a dialer, must be named.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
@@ -74,19 +74,20 @@ pub struct Builder {
 }
 
 impl Client {
-    /// Builds a client of the host at this URL.
+    /// Begins the settings of a client of the host at this URL; see [`Builder::new`].
     pub fn builder(url: impl Into<String>) -> Builder {
         Builder::new(url)
     }
 }
 
 impl Builder {
-    /// A client of the host at this URL: `ws`, `wss`, `http` or `https`; without a path, the RPC door's.
+    /// Settings of a client of the host at this URL, such as `wss://share.example.org`. Its scheme is `ws`, `wss`, `http` or
+    /// `https`; a URL without a path gets `/rpc/share`, where hosts serve RPC.
     pub fn new(url: impl Into<String>) -> Self {
         Self::of(Host::Url(url.into()))
     }
 
-    /// A client that gets its connections from this dialer.
+    /// Settings of a client whose connections come from this dialer, and from no URL.
     pub fn over(dialer: Arc<dyn Dial>) -> Self {
         Self::of(Host::Dialer(dialer))
     }
@@ -110,86 +111,90 @@ impl Builder {
         }
     }
 
-    /// Gets connections from this dialer instead of the URL. Headers and TLS settings are then the dialer's own affair.
+    /// Gets connections from this dialer, in place of the URL. Headers and TLS settings of this builder have no effect then.
     pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
         self.host = Host::Dialer(dialer);
         self
     }
 
-    /// The credential. Default: none.
+    /// The credential that the client shows to the host, such as a key or a token of `capshare token create`. Default: none.
     pub fn token(mut self, token: impl Into<Token>) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// Shows the credential by the call `authenticate` instead of a header.
+    /// Shows the credential by the call `authenticate` on the open connection. Default: in the header `Authorization` of the
+    /// WebSocket's upgrade request.
     pub fn in_band(mut self) -> Self {
         self.in_band = true;
         self
     }
 
-    /// A further header of the upgrade request. Its value is treated as a secret.
+    /// Adds a header to the WebSocket's upgrade request, for a proxy that asks for one. Its value is treated as a secret.
+    /// Default: no further headers.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Token>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// TLS settings for `wss`. Default: TLS 1.2 and 1.3 by ring, with the certificates that the platform trusts.
+    /// TLS settings for `wss` and `https`. Default: TLS 1.2 and 1.3 by ring, with the certificates that the platform trusts.
     pub fn tls_config(mut self, config: Arc<ClientConfig>) -> Self {
         self.tls = Some(config);
         self
     }
 
-    /// How the client names itself to the host. Default: `capshare/VERSION`.
+    /// Name and version of the program, which the host writes into its log. Default: `capshare/VERSION`.
     pub fn agent(mut self, agent: impl Into<String>) -> Self {
         self.agent = agent.into();
         self
     }
 
-    /// How long one attempt at a connection may take, up to the answer to `hello`. Default 10 s.
+    /// Longest time that one attempt at a connection may take, up to the host's answer to `hello`. Default: 10 s.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a call may take, the wait for a connection included. Default 30 s.
+    /// Longest time that a call may take, with its wait for a connection. Default: 30 s.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;
         self
     }
 
-    /// Delays between attempts. Default 200 ms to 10 s.
+    /// Delays between attempts at a connection. Default: from 200 ms, doubling, to 10 s.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// From the first queued item of a share until it is sent, in which newer values replace older ones. Default 1 s.
+    /// Time from the first queued item of a share until the queue is sent. Newer values of a key replace older ones meanwhile.
+    /// Default: 1 s.
     pub fn sync_window(mut self, window: Duration) -> Self {
         self.sync_window = window;
         self
     }
 
-    /// How much waits in one share's queue, what is on its way included. Default 10,000 items and 32 MiB.
+    /// Items and bytes that the queue of one share may hold, with the batch that is on its way. At least 1 of each. Default: 10,000
+    /// items and 32 MiB.
     pub fn queue_bounds(mut self, items: usize, bytes: usize) -> Self {
         self.queue_bounds = QueueBounds { items: items.max(1), bytes: bytes.max(1) };
         self
     }
 
-    /// Takes out of every value that is queued or synced what this finds, before anything leaves. Default: nothing is taken out.
+    /// Masks secrets in every value that is queued or synced, before it leaves this program. Default: values are sent as they are.
     pub fn redact(mut self, redact: impl Redact + 'static) -> Self {
         self.redaction = Some(Arc::new(redact));
         self
     }
 
-    /// Makes delays and producer ids repeatable, for tests only: two clients of one seed would take each other's batches
-    /// for their own. Default: randomness of the system.
+    /// Seed of the client's random numbers, for tests only: it makes delays and producer ids repeatable, and two clients with one
+    /// seed take each other's batches for their own. Default: random numbers of the system.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Builds a bug in, for the tests that show that the simulation finds it. Default: none.
+    /// Plants a bug, for tests that show that the simulation finds it. Default: no bug.
     #[cfg(feature = "__mutations")]
     #[doc(hidden)]
     pub fn mutation(mut self, mutation: Mutation) -> Self {
@@ -197,11 +202,11 @@ impl Builder {
         self
     }
 
-    /// A client with a thread of its own, "capshare-client". It may be used from any runtime, or several. Nothing is
-    /// dialled before the first call.
+    /// Builds a client whose driver has a thread of its own, named "capshare-client". The client may be used from any runtime,
+    /// and from several. It connects when the first call is made.
     ///
     /// # Errors
-    /// A setting that cannot be right, or no thread.
+    /// [`BuildError`]: a setting is invalid, or the thread could not be started.
     pub fn build(self) -> Result<Client, BuildError> {
         let (client, driver) = self.into_parts()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -211,13 +216,13 @@ impl Builder {
         Ok(client)
     }
 
-    /// A client whose driver runs on the `LocalSet` of the caller, as a local task of it.
+    /// Builds a client whose driver is a local task of the caller's `LocalSet`.
     ///
     /// # Errors
-    /// A setting that cannot be right.
+    /// [`BuildError`]: a setting is invalid.
     ///
     /// # Panics
-    /// Outside a `LocalSet`.
+    /// If it is called outside a `LocalSet`.
     pub fn build_local(self) -> Result<Client, BuildError> {
         let (client, driver) = self.into_parts()?;
         tokio::task::spawn_local(driver.into_driver().run());
@@ -265,7 +270,7 @@ impl Builder {
     }
 }
 
-/// A driver on its way to its thread.
+/// The parts of a driver. They are `Send`, so that they can be moved to the driver's thread.
 struct DriverParts {
     settings: Arc<Settings>,
     commands: mpsc::Receiver<Command>,

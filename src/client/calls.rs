@@ -1,4 +1,4 @@
-//! Each verb of the contract as one function over a session: the request, the answer, and nothing else.
+//! One function for each verb of the contract, over a session: it writes the request and reads the answer, and does nothing else.
 //!
 //! `response.get()` is called once for each answer, because each counts against the read limit; capabilities are taken
 //! from a pipeline only before the answer is there.
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
 use crate::client::answers::{Measured, Page, ProbeValue};
 use crate::client::error::{CallError, ClientError};
-use crate::client::options::CreateOptions;
+use crate::client::options::{CreateOptions, ListScope, PageRequest};
 use crate::client::session::Session;
 use crate::contract::convert::{
     read_chunk, read_damaged, read_expiry, read_listing, read_opened, read_synced, write_items, write_stamp,
@@ -34,7 +34,7 @@ use crate::share_capnp::{
 };
 use crate::wire::guard::{Budget, guard};
 
-/// What creating a share gave.
+/// The host's answer to `createShare`.
 #[derive(Debug, Clone)]
 pub(crate) struct Created {
     pub(crate) id: ShareId,
@@ -116,7 +116,7 @@ pub(crate) fn read_deleted(from: delete_result::Reader<'_>) -> Result<(), Client
     }
 }
 
-/// In one round trip: the capability and the call on it go out together.
+/// Sets when a share expires. The capability and the call on it go out together, in one round trip.
 pub(crate) async fn set_expiry(
     session: Rc<Session>,
     access: WriteAccess,
@@ -128,7 +128,7 @@ pub(crate) async fn set_expiry(
     Ok(read_expiry(response.get()?.get_result()?)?)
 }
 
-/// Sets who may see a share: opens or restores it and asks, in one round trip.
+/// Sets who may see a share. The capability and the call on it go out together, in one round trip.
 pub(crate) async fn set_visibility(
     session: Rc<Session>,
     owner: Owner,
@@ -141,7 +141,8 @@ pub(crate) async fn set_visibility(
     Ok(())
 }
 
-/// Reads the facts of a share in one round trip: opening it by id, by secret or by its account's credential already gives them.
+/// Reads the facts of a share in one round trip: opening a share by id, by secret or by its account's credential gives them
+/// already.
 pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<ShareInfo, ClientError> {
     match &access {
         ReadAccess::Id(id) => {
@@ -169,7 +170,7 @@ pub(crate) async fn info(session: Rc<Session>, access: ReadAccess) -> Result<Sha
     Ok(read_opened(response.get()?.get_result()?)?)
 }
 
-/// One chunk, in one round trip: the view and the read on it go out together.
+/// Reads one chunk of a share. The view and the read on it go out together, in one round trip.
 pub(crate) async fn read(
     session: Rc<Session>,
     access: ReadAccess,
@@ -183,17 +184,12 @@ pub(crate) async fn read(
     Ok(read_chunk(response.get()?.get_result()?)?)
 }
 
-pub(crate) async fn list(
-    session: Rc<Session>,
-    cursor: String,
-    limit: u32,
-    every_account: bool,
-) -> Result<Page, ClientError> {
+pub(crate) async fn list(session: Rc<Session>, scope: ListScope, page: PageRequest) -> Result<Page, ClientError> {
     let mut request = session.rpc.list_shares_request();
     let mut params = request.get();
-    params.set_cursor(cursor.as_str());
-    params.set_limit(limit);
-    params.set_every_account(every_account);
+    params.set_cursor(page.cursor.as_str());
+    params.set_limit(page.limit);
+    params.set_every_account(scope == ListScope::EveryAccount);
     let response = session.ask(request).await?;
     read_page(response.get()?.get_result()?)
 }
@@ -212,7 +208,7 @@ pub(crate) fn read_page(from: list_result::Reader<'_>) -> Result<Page, ClientErr
     }
 }
 
-/// Gives what withdraws the sink when it is dropped.
+/// Offers a sink to the host. Dropping the registration that this gives withdraws the sink.
 pub(crate) async fn offer_sink(
     session: &Session,
     sink: client_sink::Client,
@@ -227,7 +223,7 @@ pub(crate) async fn offer_sink(
     }
 }
 
-/// A call of the service around the host: JSON, or the service's own word.
+/// Calls the service that embeds the host. The answer is JSON text; the inner error is the service's.
 pub(crate) async fn call(
     session: Rc<Session>,
     name: Rc<str>,
@@ -268,7 +264,7 @@ pub(crate) async fn probe_value(session: Rc<Session>, value: ProbeValue) -> Resu
     Ok(Measured { value, round_trip })
 }
 
-/// What the client answers when the host calls it back.
+/// Makes the client's answer of the message that the host calls it back with.
 pub(crate) type Callback = Box<dyn FnOnce(String) -> String>;
 
 pub(crate) async fn call_back(session: Rc<Session>, callback: Callback) -> Result<Measured<String>, ClientError> {
@@ -289,7 +285,7 @@ pub(crate) async fn call_back(session: Rc<Session>, callback: Callback) -> Resul
 
 struct CallbackOnce {
     callback: Cell<Option<Callback>>,
-    /// Its answer was too large to be sent.
+    /// Set if the answer was too large to be sent.
     refused: Rc<Cell<Option<Refusal>>>,
 }
 
@@ -300,7 +296,8 @@ impl probe_callback::Server for CallbackOnce {
         mut results: probe_callback::CallResults,
     ) -> Result<(), capnp::Error> {
         let message = params.get()?.get_message()?.to_string()?;
-        let callback = self.callback.take().ok_or_else(|| capnp::Error::failed("this callback answers once".into()))?;
+        let callback =
+            self.callback.take().ok_or_else(|| capnp::Error::failed("this callback answers one call only".into()))?;
         let reply = callback(message);
         if reply.len() > ITEM_BYTES_MAX {
             let refusal = Refusal::limit(Limit::ItemBytesMax, ITEM_BYTES_MAX, reply.len());
@@ -319,7 +316,7 @@ fn write_batch_stamp(batch: &Batch, to: batch_stamp::Builder<'_>) {
     }
 }
 
-/// 0 says none, so any there is has at least one.
+/// Milliseconds as the contract has them: 0 stands for `None`, so a time that is set has at least 1.
 fn ttl_ms(ttl: Option<Duration>) -> u64 {
     ttl.map_or(0, |ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1))
 }

@@ -1,9 +1,9 @@
-//! How a client gets a connection: a dialer, of which the WebSocket one is the usual.
+//! How a client gets a connection: the contract of a dialer. The usual dialer is the one for WebSockets.
 //!
-//! The driver calls [`Dial::dial`] for each attempt, on its own thread, under the connect timeout; dropping the future
-//! gives the attempt up. What it returns is a byte stream in two halves and, if the transport has one, a [`Control`] that
-//! keeps it alive, says why it ended, and closes it with a word. Who needs another transport (a pipe within the process, a
-//! proxy) implements [`Dial`] and gives it to [`Builder::dialer`](crate::client::Builder::dialer).
+//! The driver calls [`Dial::dial`] for each attempt, on its own thread, under the connect timeout; dropping the future gives the
+//! attempt up. What it returns is a byte stream in two halves and, if the transport has one, a [`Control`] that keeps it alive,
+//! says why it ended, and closes it with a reason. A service that needs another transport (a pipe within the process, a proxy)
+//! implements [`Dial`] and gives it to [`Builder::dialer`](crate::client::Builder::dialer).
 
 use std::fmt;
 use std::time::Duration;
@@ -11,43 +11,53 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use futures::{AsyncRead, AsyncWrite};
 
+use crate::client::ended::Ended;
 use crate::client::error::Lost;
 use crate::client::token::Token;
 use crate::share::error::Refusal;
-use crate::wire::websocket::PipeEnd;
 
-/// Gets connections.
+/// Opens connections to a host, over a transport of its own.
 pub trait Dial: fmt::Debug + Send + Sync {
-    /// Makes one attempt. It is called on the thread of the driver, and may use its runtime.
+    /// Makes one attempt at a connection. The client calls it on its driver's thread, whose tokio runtime it may use, and drops the
+    /// future when the connect timeout is over.
     fn dial<'a>(&'a self, request: &'a DialRequest) -> LocalBoxFuture<'a, Result<Connection, DialError>>;
 }
 
-/// What a connection is asked for.
+/// A client's request for a connection.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DialRequest {
-    /// The credential, if it is shown while connecting; `None` with authentication in-band, or without a token.
+    /// The credential to show while connecting; `None` if the client has none, or shows it in-band.
     pub token: Option<Token>,
-    /// The client is going to call `authenticate` on what it gets.
+    /// Whether the client shows its credential in-band: it calls `authenticate` once the connection is open.
     pub in_band: bool,
-    /// Bytes of one message.
+    /// Bytes that one message may have, either way.
     pub message_bytes_max: usize,
 }
 
-/// An open connection.
+/// An open connection to a host: two byte streams, and a control if the transport has one.
+#[non_exhaustive]
 pub struct Connection {
-    /// What the host sends.
+    /// Bytes that the host sends.
     pub reader: Box<dyn AsyncRead + Unpin>,
-    /// What the client sends; it goes out when it is flushed.
+    /// Takes the bytes that the client sends. They must go out when the client flushes.
     pub writer: Box<dyn AsyncWrite + Unpin>,
-    /// Without one, the connection ends when its stream does, and nothing says why.
+    /// Keeps the connection alive and says how it ended. With `None`, the connection ends when its byte stream does, and the client
+    /// learns no reason.
     pub control: Option<Box<dyn Control>>,
 }
 
 impl Connection {
-    /// A connection that is nothing but its bytes.
+    /// A connection of two byte streams, without a control.
     pub fn of_stream(reader: impl AsyncRead + Unpin + 'static, writer: impl AsyncWrite + Unpin + 'static) -> Self {
         Self { reader: Box::new(reader), writer: Box::new(writer), control: None }
+    }
+
+    /// Gives the connection a control, which keeps it alive, says how it ended, and closes it.
+    #[must_use]
+    pub fn controlled_by(mut self, control: impl Control + 'static) -> Self {
+        self.control = Some(Box::new(control));
+        self
     }
 }
 
@@ -57,42 +67,43 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// What a transport can do beside carrying bytes.
+/// What a transport can do for a connection beside carrying its bytes.
 pub trait Control {
-    /// Keeps the connection alive, and resolves with the way it ended. Dropping it ends nothing.
-    fn keepalive(&self) -> LocalBoxFuture<'_, PipeEnd>;
+    /// Keeps the connection alive, and resolves when it has ended, with how. Dropping the future does not end the connection.
+    fn keepalive(&self) -> LocalBoxFuture<'_, Ended>;
 
-    /// Ends the connection with a word to the peer.
+    /// Closes the connection, and tells the host a close code and a reason.
     fn close<'a>(&'a self, code: u16, reason: &'a str) -> LocalBoxFuture<'a, ()>;
 
-    /// How it ended; `None` while it is open.
-    fn end_reason(&self) -> Option<PipeEnd>;
+    /// How the connection ended; `None` while it is open.
+    fn end_reason(&self) -> Option<Ended>;
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt at a connection failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DialError {
-    /// The same attempt would be refused again: the client ends.
+    /// The host refused the client, and would again: the client ends for good.
     #[error(transparent)]
     Final(Refusal),
-    /// Another attempt may succeed.
+    /// Another attempt may succeed: the client dials again.
     #[error("{cause}")]
     Later {
-        /// What this one met.
+        /// What this attempt failed with.
         cause: Lost,
-        /// When the host wants to be asked again, if it said so.
+        /// Shortest time until the next attempt, if the host asked for one.
         after: Option<Duration>,
     },
 }
 
 impl DialError {
-    /// An attempt that met no host.
+    /// An attempt that reached no host, with the reason in words. Another may succeed.
     pub fn unreachable(cause: impl fmt::Display) -> Self {
         Self::Later { cause: Lost::Connection(cause.to_string()), after: None }
     }
 }
 
-/// A refusal as its own kind says: final, unless it is transient.
+/// A refusal ends the client, unless it is transient.
 impl From<Refusal> for DialError {
     fn from(refusal: Refusal) -> Self {
         if refusal.is_transient() {

@@ -1,13 +1,14 @@
-//! The driver: the one task that holds the connection, on a thread that may hold what is not `Send`.
+//! The driver: the one task that holds the connection. It stays on one thread, because Cap'n Proto RPC is not `Send`.
 //!
-//! It dials when the first call comes, says `hello`, and only then reports the connection as up. When the connection is
-//! lost it dials again, later each time, until the host itself says that there is no use. It runs the handles' commands, each as
-//! a task of its own, so that none can stop it: a panic in one ends that one.
+//! It dials when the first call comes, says `hello`, and only then reports the connection as up. When the connection is lost it
+//! dials again, after longer and longer delays, until the host itself refuses the client for good. It runs the handles' commands,
+//! each as a task of its own, so that none can stop it: a panic in one ends that one.
 //!
 //! When the last handle is gone (or [`Client::close`](crate::client::Client::close) was called) it lets shares send what they
 //! have queued (not after `close`), closes the connection with a Close frame, and ends; nothing it began outlives it.
 
 pub(crate) mod greeting;
+pub(crate) mod handle;
 pub(crate) mod link;
 pub(crate) mod offer;
 pub(crate) mod upload;
@@ -34,20 +35,20 @@ use crate::client::state::ConnectionState;
 use crate::share::limits::{CALLS_KEPT_MAX, MESSAGE_BYTES_MAX};
 use crate::wire::vat::{Vat, VatLimits, connect};
 
-/// What a handle has the driver do.
+/// A piece of work that a handle gives to the driver.
 pub(crate) type Command = Box<dyn FnOnce(Rc<Link>) -> LocalBoxFuture<'static, ()> + Send>;
 
-/// The task.
+/// The driver of one client, to be [run](Self::run).
 pub(crate) struct Driver {
     pub(crate) link: Rc<Link>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) state: watch::Sender<ConnectionState>,
-    /// `Client::close` was called.
+    /// Cancelled when `Client::close` is called.
     pub(crate) close: CancellationToken,
 }
 
 impl Driver {
-    /// Runs until every handle is gone or the client is closed. Must be polled within a `LocalSet`.
+    /// Runs until every handle was dropped or the client is closed. It must be polled within a `LocalSet`.
     pub(crate) async fn run(self) {
         let Self { link, mut commands, state, close } = self;
         let stop = CancellationToken::new();
@@ -65,7 +66,7 @@ impl Driver {
                 command = commands.recv() => match command {
                     Some(command) => { tasks.spawn_local(command(link.clone())); }
                     None => {
-                        // Nobody can queue any more. What was queued still goes out, if it does so in time.
+                        // Nobody can queue any more. Queued items still go out, for at most `LINGER`.
                         link.tasks.close();
                         tokio::select! {
                             biased;
@@ -104,27 +105,27 @@ fn note_panic(done: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Keeps the link up.
+/// Keeps the link connected.
 struct Keeper<'a> {
     link: &'a Rc<Link>,
     state: &'a watch::Sender<ConnectionState>,
     stop: &'a CancellationToken,
 }
 
-/// A connection that answered `hello`, and the future that it is.
+/// A connection on which the host answered `hello`, and the future that serves it.
 struct Established {
     session: Rc<Session>,
     vat: Vat,
 }
 
-/// Why there is none.
+/// A failed attempt at a connection: what follows, and the shortest delay that the host asked for.
 struct Failure {
     ending: Ending,
     after: Option<Duration>,
 }
 
 impl Keeper<'_> {
-    /// Dials, serves and dials again, until the client is stopped or an answer is final.
+    /// Dials, serves and dials again, until the client is stopped or refused for good.
     async fn keep(&self) {
         tokio::select! {
             biased;
@@ -154,7 +155,7 @@ impl Keeper<'_> {
                 }
                 Ok(Err(failure)) => failure,
                 Err(_late) => {
-                    let text = format!("no answer within {:?}", settings.connect_timeout);
+                    let text = format!("the host did not answer within {:?}", settings.connect_timeout);
                     Failure { ending: Ending::Again(Lost::Connection(text)), after: None }
                 }
             };
@@ -179,7 +180,7 @@ impl Keeper<'_> {
         }
     }
 
-    /// One attempt, up to the answer to `hello`.
+    /// Makes one attempt at a connection, up to the answer to `hello`.
     async fn establish(&self) -> Result<Established, Failure> {
         let settings = &self.link.settings;
         let request = DialRequest {
@@ -214,11 +215,11 @@ impl Keeper<'_> {
                 });
                 return Ok(Established { session, vat });
             }
-            // How the connection ended says more than what its calls came to.
+            // How the connection ended says more than how its calls failed.
             (_, Some(end)) => Failure { ending: end.into(), after: None },
             (Some(Err(error)), None) => error.into(),
             (None, None) => {
-                let text = "the connection ended before hello was answered";
+                let text = "the connection ended before the host had answered hello";
                 Failure { ending: Ending::Again(Lost::Connection(text.into())), after: None }
             }
         };
@@ -227,7 +228,7 @@ impl Keeper<'_> {
         Err(failure)
     }
 
-    /// Reports the connection as up, and runs it to its end.
+    /// Reports the connection as up, and serves it until it ends.
     async fn serve(&self, established: Established) -> Ending {
         let Established { session, mut vat } = established;
         let control = session.control.clone();
@@ -271,7 +272,7 @@ impl Keeper<'_> {
     }
 }
 
-/// Sees a connection's end through, beside whatever comes next.
+/// Closes a connection in the background.
 fn say_goodbye(control: Option<Rc<dyn Control>>) {
     if let Some(control) = control {
         tokio::task::spawn_local(async move { control.close(1000, "").await });

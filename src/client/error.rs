@@ -1,4 +1,4 @@
-//! What a call can come to: few errors, each of which tells the caller what to do.
+//! How calls fail: few errors, each of which tells the caller what to do.
 
 use std::time::Duration;
 
@@ -6,116 +6,139 @@ use crate::contract::convert::ReadError;
 use crate::contract::error::{Fault, read_fault};
 use crate::share::error::Refusal;
 
-/// Why a call came to no result.
+/// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The host said no, or the client saw that it would. Unless [`Refusal::is_transient`], mend the call or give up.
+    /// The host refused the call, or the client did because the host would. Unless [`Refusal::is_transient`], change the call or
+    /// give it up.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Past what this connection may do at once. Slow down, then make the call again.
-    #[error("too much at once: {0}")]
+    /// The connection has more calls on their way than the host takes at once. Wait, then make the call again.
+    #[error("too many calls at once: {0}")]
     Overloaded(Refusal),
-    /// No connection came about in time, so the call was never sent. Make it again later; the client goes on dialling.
+    /// There was no connection within the call timeout, so the call was never sent. Make it again later; the client goes on
+    /// dialling.
     #[error("the host could not be reached within {after:?}: {cause}")]
     Unreachable {
         /// The call timeout.
         after: Duration,
-        /// What the last attempt met.
+        /// How the last attempt at a connection failed.
         cause: Lost,
     },
-    /// The connection was lost while the call was on its way: it may or may not have been carried out. Only calls that
-    /// must not happen twice end so; the others are made again by the client.
-    #[error("the connection was lost while the call was on its way: {cause}")]
+    /// The connection was lost while the call was on its way, so the call may or may not have been carried out. Only calls that
+    /// must not happen twice fail like this; the client makes the others again.
+    #[error("the connection was lost while the call was on its way, so it may have been carried out: {cause}")]
     Disconnected {
-        /// How it was lost.
+        /// How the connection was lost.
         cause: Lost,
     },
-    /// The call was sent and not answered in time. It may or may not have been carried out.
-    #[error("no answer within {after:?}")]
+    /// The call was sent, and not answered within the call timeout. It may or may not have been carried out.
+    #[error("the host did not answer within {after:?}; the call may have been carried out")]
     Timeout {
         /// The call timeout.
         after: Duration,
     },
-    /// The share's queue has no room for this. Wait, or use the waiting form.
-    #[error("the share's queue is full: {items} items, {bytes} bytes")]
+    /// The share's queue cannot take these items as well. Wait until some are sent, or use [`queue`](crate::client::Share::queue),
+    /// which waits.
+    #[error("the share's queue is full: {items} items of {bytes} bytes wait to be sent")]
     QueueFull {
-        /// Items in it.
+        /// Items that are in the queue.
         items: usize,
-        /// Bytes in it.
+        /// Bytes of the items that are in the queue.
         bytes: usize,
     },
-    /// This client has ended for good, and no call of it will succeed. Build a new one once the reason is mended.
+    /// This client has ended for good, and no call of it will succeed. Remove the reason, then build a new client.
     #[error("the client is closed: {0}")]
     Closed(Closed),
-    /// A fault of the host, or of this library. Do not repeat the call; report it.
-    #[error("the host failed: {0}")]
+    /// A fault of the host or of this library. Do not make the call again; report the fault.
+    #[error("internal fault of the host or the client: {0}")]
     Failed(String),
 }
 
-/// Why a call of the service around the host came to no answer.
+/// Why a call of the service that embeds the host failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// It did not come to the service, or not back: as for every call.
+    /// The call did not reach the service, or its answer did not come back; see [`ClientError`].
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The service serves nothing of this name.
-    #[error("the host serves no call {name}")]
+    /// The service has no call of this name.
+    #[error("the host has no call named {name:?}")]
     Unknown {
-        /// The name.
+        /// The name that was called.
         name: String,
     },
-    /// The service's own error, as it words it.
+    /// The argument of [`Client::call_as`](crate::client::Client::call_as) cannot be written as JSON; nothing was sent.
+    #[error("the argument of the call {name} cannot be written as JSON: {message}")]
+    Argument {
+        /// The name of the call.
+        name: String,
+        /// What is wrong with the argument.
+        message: String,
+    },
+    /// The answer is not of the type that [`Client::call_as`](crate::client::Client::call_as) was asked for. The call was carried
+    /// out.
+    #[error("the answer to the call {name} is not of the type that was asked for: {message}")]
+    Answer {
+        /// The name of the call.
+        name: String,
+        /// What is wrong with the answer.
+        message: String,
+    },
+    /// The service answered with an error of its own.
     #[error("{code}: {message}")]
     Failed {
-        /// For programs. `timeout`: it did not answer in time; `internal`: it broke.
+        /// The error's name, for programs. The host itself gives `timeout` if the service did not answer in time, and `internal`
+        /// if the service's handler panicked.
         code: String,
-        /// For people.
+        /// The error's text, for people.
         message: String,
     },
 }
 
-/// Why a client ended for good.
+/// Why a client ended for good. It dials no more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Closed {
-    /// The host will not have this client: a wrong credential, another version of the contract, the wrong door.
+    /// The host refuses this client: its credential is invalid, it speaks another version of the contract, or its URL leads to
+    /// another door of the host.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The credential was revoked while it was in use (close code 4001).
+    /// The credential was revoked, or expired, while it was in use (close code 4001). The text is the host's.
     #[error("the credential was revoked: {0}")]
     Revoked(String),
-    /// The account has more connections than it may, and this was the oldest (close code 4004).
+    /// The account has more connections than the host allows, and this one was the oldest (close code 4004). The text is the
+    /// host's.
     #[error("the account opened too many connections: {0}")]
     TooManyConnections(String),
-    /// [`Client::close`](crate::client::Client::close) was called, or every handle is gone.
-    #[error("it was closed on this side")]
+    /// This program called [`Client::close`](crate::client::Client::close), or dropped every handle of the client.
+    #[error("this program closed it")]
     Here,
 }
 
-/// How a connection, or an attempt at one, was lost. The client dials again by itself.
+/// How a connection was lost, or an attempt at one failed. The client dials again by itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lost {
-    /// The host answered, and asked to come back later.
+    /// The host answered with a refusal that may pass: it asks to come back later.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A proxy, or whatever else stands in the host's place, answered the WebSocket upgrade; the host said nothing.
+    /// A proxy, or another program in the host's place, answered the WebSocket upgrade; the host itself was not reached.
     #[error("a proxy answered {status} {answer}")]
     Proxy {
         /// The HTTP status; 101 for a WebSocket of another protocol.
         status: u16,
-        /// In what form, and what it said, cut to a line: for people.
+        /// The form of the answer, and its first line if it is a text, for people: such as `in HTML`.
         answer: String,
     },
-    /// Anything else, in words: no route, no such name, a bad certificate, a cut.
+    /// Anything else, in words: no route, an unknown name, a certificate that is not trusted, a connection that was cut.
     #[error("{0}")]
     Connection(String),
 }
 
 impl ClientError {
-    /// Whether the same call may succeed later, without anything being mended.
+    /// Whether the call may succeed later as it is, without a change by the caller.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -129,7 +152,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the call may have been carried out all the same.
+    /// Whether the call may have been carried out though it failed.
     pub(crate) fn leaves_open(&self) -> bool {
         match self {
             Self::Disconnected { .. } | Self::Timeout { .. } | Self::Failed(_) => true,
@@ -138,7 +161,7 @@ impl ClientError {
         }
     }
 
-    /// The refusal in it, whether of the call or of the connection.
+    /// The host's refusal that this error holds, of the call or of the connection; `None` if it holds no refusal.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
@@ -157,7 +180,7 @@ impl ClientError {
     }
 }
 
-/// Only for what was made of the call itself; a session looks at its connection first.
+/// Reads an error by itself. Where the end of the connection may say more, the client looks at that first.
 impl From<capnp::Error> for ClientError {
     fn from(error: capnp::Error) -> Self {
         match read_fault(&error) {

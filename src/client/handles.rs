@@ -1,8 +1,7 @@
-//! What callers hold: the client, and the objects that it gives, which outlive connections. Each file has one of them, and the
-//! client's methods that give it.
+//! Objects that callers hold beside the client: they outlive connections. Each file has one of them, and the methods of the client
+//! that give it.
 
 pub(crate) mod admin;
-pub(crate) mod client;
 mod create;
 pub(crate) mod listing;
 mod open;

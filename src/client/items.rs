@@ -1,4 +1,4 @@
-//! Items on the way to a share, checked as they are added, so that what is in an [`Items`] is fit to be sent.
+//! Items for a share. They are checked as they are added, so that an [`Items`] can be sent.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::share::error::Refusal;
 use crate::share::item::ItemKey;
 use crate::share::limits::Limits;
 
-/// Changes for a share, in order: new values, and removals.
+/// Changes for a share, in the order in which they are to be applied: new values of items, and removals.
 ///
 /// ```
 /// # use capshare::client::Items;
@@ -26,7 +26,7 @@ pub struct Items {
 }
 
 impl Items {
-    /// None yet.
+    /// An empty list of changes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -35,23 +35,24 @@ impl Items {
     /// Adds an item of a type (`session`, `message`, `part`, `session_diff`, `model`, or any other) from its JSON text.
     ///
     /// # Errors
-    /// The text is no JSON, not of the shape that its type asks for, past `itemBytesMax` or too deeply nested. Nothing
-    /// is added then.
+    /// [`Refusal::InvalidInput`] if the text is not JSON, is nested too deeply, or has not the shape that its type asks for;
+    /// [`Refusal::LimitExceeded`] (`itemBytesMax`) if it is too large. Nothing is added then.
     pub fn put(&mut self, kind: &str, json: &str) -> Result<(), Refusal> {
         self.add(|changes| read_item(kind, json, &Limits::default(), changes))
     }
 
-    /// Adds an item of a type from a value.
+    /// Adds an item of a type from a value that can be written as JSON; see [`put`](Self::put).
     ///
     /// # Errors
-    /// As [`put`](Self::put), or the value cannot be written as JSON.
+    /// As [`put`](Self::put); [`Refusal::InvalidInput`] also if the value cannot be written as JSON.
     pub fn put_value<T: Serialize + ?Sized>(&mut self, kind: &str, value: &T) -> Result<(), Refusal> {
         let json = serde_json::to_string(value)
-            .map_err(|error| Refusal::invalid(self.len(), format!("a {kind} that cannot be written: {error}")))?;
+            .map_err(|error| Refusal::invalid(self.len(), format!("this {kind} cannot be written as JSON: {error}")))?;
         self.put(kind, &json)
     }
 
-    /// Adds what a `SyncData` text, `{"type": ..., "data": ...}`, says; for a list of models, several items.
+    /// Adds the items of one `SyncData` object, a JSON text such as `{"type": "message", "data": {...}}`. Where `data` is a list of
+    /// models, each becomes an item.
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -59,23 +60,23 @@ impl Items {
         self.add(|changes| read_sync_data(json, &Limits::default(), changes))
     }
 
-    /// Adds the removal of the item with this key, such as `message/msg_1`; removing a message removes its parts.
+    /// Adds the removal of the item with this key, such as `message/msg_1`. The removal of a message removes its parts too.
     ///
     /// # Errors
-    /// The key is none.
+    /// [`Refusal::InvalidInput`]: the key is invalid.
     pub fn remove(&mut self, key: &str) -> Result<(), Refusal> {
         let key: ItemKey = key.parse().map_err(|refusal: Refusal| refusal.at(self.len()))?;
         self.changes.push(Change { key, value: None });
         Ok(())
     }
 
-    /// How many changes there are.
+    /// Number of changes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.changes.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -95,7 +96,7 @@ impl Items {
 }
 
 impl From<Vec<Change>> for Items {
-    /// Changes whose texts are known to be good, such as those of another share.
+    /// Takes changes whose texts were checked before, such as those of another share.
     fn from(changes: Vec<Change>) -> Self {
         Self { changes }
     }

@@ -1,13 +1,13 @@
-//! Bugs on purpose: for the tests that show that the simulation would find them (`tests/it/simulation/linked.rs`).
+//! Bugs that are planted on purpose, for tests that show that the simulation finds them (`tests/it/simulation/linked.rs`).
 //!
 //! Only with the feature `__mutations` can a client be built with one ([`Builder::mutation`](crate::client::Builder::mutation));
 //! without it [`Planted::is`] is a constant, and nothing of them is left in the program.
 
-/// A bug that somebody might write.
+/// A bug that can be planted into a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "__mutations"), expect(unreachable_pub, reason = "it is public with its feature"))]
 pub enum Mutation {
-    /// A snapshot that is told with its last chunk to begin again keeps only what comes after.
+    /// A snapshot whose last chunk says that it must begin again keeps only the items that come after.
     ForgetReset,
     /// A message that is too large for the host is held against every call that was on its way.
     BlameEveryCall,
@@ -20,7 +20,7 @@ pub enum Mutation {
 /// The bug that a client was built with, if any.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Planted {
-    /// Which.
+    /// The planted bug, if any.
     #[cfg(feature = "__mutations")]
     pub(crate) mutation: Option<Mutation>,
 }

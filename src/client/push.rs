@@ -1,4 +1,4 @@
-//! Being called: what the host pushes, and the handler that answers it.
+//! Pushes: calls that the host makes to the client, and the handler that answers them.
 //!
 //! [`Client::on_push`](crate::client::Client::on_push) hands the host a sink, on this connection and on every one after it. The
 //! sink answers pings by itself, and gives everything else to the handler, each push in its turn of arrival, more than one at once
@@ -13,26 +13,27 @@ use futures::future::BoxFuture;
 use crate::share::limits::PUSH_BYTES_MAX;
 pub use crate::share::push::Answer;
 
-/// What the host pushes.
+/// A push: what the host calls this client with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Push {
-    /// A text to show to people. Answer [`Answer::Done`].
+    /// A text to show to people. The handler answers [`Answer::Done`].
     Notice(String),
-    /// Whatever the two services have agreed on. Answer [`Answer::custom`]; of a broadcast nobody reads it.
+    /// A request that the two services have agreed on. The handler answers [`Answer::custom`]; the answer to a broadcast is not
+    /// read.
     Custom {
-        /// What is asked.
+        /// The name of the request.
         name: String,
-        /// JSON.
+        /// The argument of the request, as JSON text.
         data: String,
     },
 }
 
-/// Answers pushes. Closures of a [`Push`] that give a future are handlers; one that has its answer at once gives
+/// Answers pushes. A closure from a [`Push`] to a future is a handler; one that has its answer at once returns
 /// `std::future::ready(answer)`.
 pub trait PushHandler: Send + Sync {
-    /// Answers one push: at most 64 KiB of JSON ([`PUSH_BYTES_MAX`]), or the host gets
-    /// an error instead. The text of an error is what the host gets, cut at as many bytes.
+    /// Answers one push, with at most 64 KiB of JSON ([`PUSH_BYTES_MAX`]); in place of a larger answer the host gets an error.
+    /// The text of an error goes to the host, cut at 64 KiB.
     fn push(&self, push: Push) -> BoxFuture<'static, Result<Answer, String>>;
 }
 

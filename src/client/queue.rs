@@ -1,4 +1,4 @@
-//! A share's queue: what was queued and is not yet acknowledged, with newer values in the place of older ones.
+//! The queue of a share: items that are not acknowledged yet, where a newer value of a key takes the place of an older one.
 //!
 //! Pure: no clock, no task. The handles of a share push, its [upload](crate::client::driver::upload) takes. The queue is a row of
 //! segments. A *window* collects queued items; a *sync* and a *flush* are barriers: what was queued before them is sent
@@ -6,9 +6,9 @@
 //! and a removal takes away the values that it removes and stays: so every value stands behind the removals that it
 //! outlived, and sending the window in order does what sending everything in order would have done.
 //!
-//! Bound: items and bytes of all windows, and of the batch on its way. Policy: past it [`Queue::push`] gives the item
-//! back; who can wait waits, who cannot gets [`ClientError::QueueFull`]. A sync is held by a caller who waits for it, and
-//! so bounded by the callers; a flush likewise.
+//! Bound: items and bytes of all windows, and of the batch on its way. Policy: past it [`Queue::push`] does not take the item;
+//! callers that can wait do so, others get [`ClientError::QueueFull`]. A sync and a flush are held by callers that wait for them,
+//! so the number of callers bounds theirs.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -23,7 +23,7 @@ use crate::share::item::ItemKey;
 use crate::share::limits::{Limit, MESSAGE_BYTES_MAX, SYNC_ITEMS_MAX};
 use crate::share::view::Synced;
 
-/// How much one share's queue holds, with the batch that is on its way.
+/// Items and bytes that the queue of one share may hold, with the batch that is on its way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct QueueBounds {
     pub(crate) items: usize,
@@ -34,13 +34,13 @@ pub(crate) struct QueueBounds {
 #[derive(Debug)]
 pub(crate) struct Queue {
     segments: VecDeque<Segment>,
-    /// In windows, and on their way.
+    /// Number of items in windows, and in the batch that is on its way.
     items: usize,
     bytes: usize,
     bounds: QueueBounds,
-    /// Why nothing more is taken.
+    /// The error that the queue failed with; it takes nothing more then.
     failed: Option<ClientError>,
-    /// Every handle is gone: there is nothing to wait for.
+    /// Every handle was dropped: the queue does not wait for the end of a window any more.
     abandoned: bool,
 }
 
@@ -51,28 +51,28 @@ enum Segment {
     Flush(oneshot::Sender<Result<(), ClientError>>),
 }
 
-/// One batch that a caller waits for.
+/// A batch that its caller waits for.
 #[derive(Debug)]
 pub(crate) struct SyncJob {
     pub(crate) changes: Vec<Change>,
-    /// When its caller gives up.
+    /// When the caller gives up.
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<Result<Synced, ClientError>>,
 }
 
-/// What the upload is to do next.
+/// The next step of an upload.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// There is nothing, and there may be more.
+    /// Wait until something is queued.
     Idle,
-    /// Nothing before this time, unless something comes.
+    /// Wait until this time, or until something is queued.
     WaitUntil(Instant),
-    /// Send these; then call [`Queue::settle`].
+    /// Send these changes, then call [`Queue::settle`].
     Batch(Vec<Change>),
     Sync(SyncJob),
-    /// Everything before it was acknowledged.
+    /// Tell the caller of a flush that everything before it was acknowledged.
     Flush(oneshot::Sender<Result<(), ClientError>>),
-    /// There is nothing, and never will be.
+    /// End: the queue is empty, and nobody can queue any more.
     Done,
 }
 
@@ -81,7 +81,7 @@ impl Queue {
         Self { segments: VecDeque::new(), items: 0, bytes: 0, bounds, failed: None, abandoned: false }
     }
 
-    /// Whether all of these would be taken now, in the worst case that none replaces another.
+    /// Fails if these changes would not all be taken now, in the worst case that none of them replaces another.
     pub(crate) fn has_room_for(&self, changes: &[Change]) -> Result<(), ClientError> {
         self.check()?;
         let bytes: usize = changes.iter().map(size).sum();
@@ -91,7 +91,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes an item, or says why not. An empty queue takes one item of any size.
+    /// Takes a change, or gives the error that says why not. An empty queue takes one change of any size.
     pub(crate) fn push(&mut self, change: &Change, now: Instant) -> Result<(), ClientError> {
         self.check()?;
         if !matches!(self.segments.back(), Some(Segment::Window(window)) if !window.closed) {
@@ -113,23 +113,23 @@ impl Queue {
         Ok(())
     }
 
-    /// Takes a batch of its own.
+    /// Takes a batch that is sent by itself.
     pub(crate) fn push_sync(&mut self, job: SyncJob) -> Result<(), ClientError> {
         self.check()?;
         self.segments.push_back(Segment::Sync(job));
         Ok(())
     }
 
-    /// Asks to be told when everything before is acknowledged.
+    /// Takes a flush: `reply` is told when everything that was queued before is acknowledged.
     pub(crate) fn push_flush(&mut self, reply: oneshot::Sender<Result<(), ClientError>>) -> Result<(), ClientError> {
         self.check()?;
-        // Those whose callers have gone would pile up while there is no connection.
+        // Flushes whose callers have gone would pile up while there is no connection.
         self.segments.retain(|segment| !matches!(segment, Segment::Flush(reply) if reply.is_closed()));
         self.segments.push_back(Segment::Flush(reply));
         Ok(())
     }
 
-    /// What to do next, at this time, with windows of this length.
+    /// The next step of the upload at the time `now`, with windows that are open for the time `window`.
     pub(crate) fn next(&mut self, now: Instant, window: std::time::Duration, limits: &BatchLimits) -> Next {
         let is_followed = self.segments.len() > 1;
         let Some(front) = self.segments.front_mut() else {
@@ -154,13 +154,13 @@ impl Queue {
         }
     }
 
-    /// These are acknowledged, or given up.
+    /// Counts these changes out: they were acknowledged, or given up.
     pub(crate) fn settle(&mut self, changes: &[Change]) {
         self.items = self.items.saturating_sub(changes.len());
         self.bytes = self.bytes.saturating_sub(changes.iter().map(size).sum());
     }
 
-    /// Gives up: everything in it, and whatever comes, meets this error.
+    /// Fails the queue: everything in it is given up, and callers get this error from now on.
     pub(crate) fn fail(&mut self, error: ClientError) {
         for segment in self.segments.drain(..) {
             // A caller who has gone need not be told.
@@ -187,11 +187,11 @@ impl Queue {
     }
 }
 
-/// Items queued within one window, in order.
+/// Items that were queued within one window, in order.
 #[derive(Debug)]
 struct Window {
     opened: Instant,
-    /// Takes no more; what comes later goes into the next.
+    /// Whether the window takes no more; later items go into the next window.
     closed: bool,
     order: BTreeMap<u64, Change>,
     puts: HashMap<ItemKey, u64>,
@@ -213,7 +213,7 @@ impl Window {
         }
     }
 
-    /// The places of what a change makes superfluous.
+    /// The positions of the values that a change makes superfluous.
     fn displaced(&self, change: &Change) -> Vec<u64> {
         let own = self.puts.get(&change.key).copied();
         let parts = change.key.parts_prefix().filter(|_| change.value.is_none());
@@ -223,7 +223,7 @@ impl Window {
         own.into_iter().chain(parts).collect()
     }
 
-    /// Items and bytes that pushing this would free.
+    /// Items and bytes that would be freed by pushing this change.
     fn frees(&self, change: &Change) -> (usize, usize) {
         let mut places = self.displaced(change);
         if change.value.is_none() {
@@ -246,7 +246,7 @@ impl Window {
                 self.puts.remove(&gone.key);
             }
         }
-        // One that is there already does as well: whatever came between the two and would be removed is gone.
+        // A removal that is there already is enough: whatever it would remove of what came since was displaced above.
         if !self.removals.contains_key(&change.key) {
             self.removals.insert(change.key.clone(), self.next);
             self.insert(self.next, change.clone());
@@ -279,12 +279,12 @@ impl Window {
     }
 }
 
-/// What fits into one batch: the contract's limits, or what a host with lower ones has said.
+/// Limits of one batch: those of the contract, or the lower ones that a host has told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchLimits {
     pub(crate) items: usize,
     pub(crate) bytes: usize,
-    /// What the host takes in one message.
+    /// Bytes that the host takes in one message.
     pub(crate) message_bytes: usize,
 }
 
@@ -295,7 +295,7 @@ impl Default for BatchLimits {
 }
 
 impl BatchLimits {
-    /// How many of these, from the first, go into one batch: at least one.
+    /// Number of changes, counted from the first, that go into one batch: at least one.
     pub(crate) fn prefix(&self, changes: &[Change]) -> usize {
         let mut bytes = 0;
         let fit = changes.iter().take(self.items).take_while(|change| {
@@ -305,7 +305,7 @@ impl BatchLimits {
         fit.count().max(1).min(changes.len())
     }
 
-    /// Why these cannot go as one batch, if they cannot.
+    /// Fails if these changes cannot go as one batch.
     pub(crate) fn check(&self, changes: &[Change]) -> Result<(), Refusal> {
         if changes.len() > self.items {
             return Err(Refusal::limit(Limit::SyncItemsMax, self.items, changes.len()));
@@ -317,12 +317,12 @@ impl BatchLimits {
         Ok(())
     }
 
-    /// Whether a refusal is of a batch as such, so that its parts might be taken.
+    /// Whether a refusal is about the size of the batch, so that smaller parts of it might be taken.
     pub(crate) fn is_of_batch(refusal: &Refusal) -> bool {
         matches!(refusal, Refusal::LimitExceeded { limit: Limit::SyncItemsMax | Limit::MessageBytesMax, .. })
     }
 
-    /// Learns from a refusal of these; false if smaller batches would not help.
+    /// Learns lower limits from the refusal of a batch; `false` if smaller batches would not help.
     pub(crate) fn learn(&mut self, refusal: &Refusal, sent: &[Change]) -> bool {
         let Refusal::LimitExceeded { limit, max, .. } = refusal else { return false };
         let max = usize::try_from(*max).unwrap_or(usize::MAX);
@@ -334,7 +334,7 @@ impl BatchLimits {
         } else if *limit == Limit::MessageBytesMax {
             let bytes = max.saturating_sub(BATCH_RESERVE_BYTES).max(max / 2);
             self.message_bytes = max;
-            // What was refused is not tried again, even where the estimate says that it would fit.
+            // A size that was refused is not tried again, even where the estimate says that it would fit.
             self.bytes = bytes.min(sent.iter().map(size).sum::<usize>() / 2);
         } else {
             return false;
@@ -347,7 +347,7 @@ impl BatchLimits {
     }
 }
 
-/// What a change takes in a message.
+/// Bytes that a change takes in a message, as an estimate from above.
 pub(crate) fn size(change: &Change) -> usize {
     let text = change.value.as_ref().map_or(0, |value| value.as_str().len());
     change.key.as_str().len() + text + ITEM_OVERHEAD_BYTES

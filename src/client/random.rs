@@ -1,4 +1,4 @@
-//! The client's randomness: from the system, or from a seed for tests that want to see the same delays again.
+//! The client's random numbers: from the system, or from a seed for tests that repeat the delays of a run.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use crate::share::id::ProducerId;
 
-/// The source of jitter seeds and producer ids.
+/// The source of producer ids and of the seeds of jitter.
 #[derive(Debug)]
 pub(crate) struct Random(Option<u64>);
 
 impl Random {
-    /// From a seed, or from the system.
+    /// Random numbers from a seed, or from the system if there is none.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(seed)
     }
 
-    /// A producer id that nobody else has.
+    /// A producer id that no other producer has.
     pub(crate) fn producer_id(&mut self) -> Result<ProducerId, getrandom::Error> {
         Ok(ProducerId::from_bits(u128::from(self.next()?) << 64 | u128::from(self.next()?)))
     }
 
-    /// A seed for one run of delays. Jitter needs no secrecy: a system without randomness gets a constant.
+    /// A seed for one run of delays. Jitter needs no secrecy: on a system without random numbers the seed is 0.
     pub(crate) fn jitter_seed(&mut self) -> u64 {
         self.next().unwrap_or(0)
     }
 
-    /// SplitMix64 from the seed, or the system's.
+    /// The next number: of SplitMix64 over the seed, or the system's.
     fn next(&mut self) -> Result<u64, getrandom::Error> {
         let Some(state) = &mut self.0 else { return getrandom::u64() };
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -36,12 +36,14 @@ impl Random {
     }
 }
 
-/// How delays between attempts grow: from `min` to `max`, doubling, each drawn between its base and twice that.
+/// Delays between attempts at a connection. They double from `min`; each is drawn at random between its base and twice that, and
+/// none is longer than `max`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Backoff {
-    /// The least delay. Default 200 ms.
+    /// Shortest delay. Default: 200 ms.
     pub min: Duration,
-    /// No delay is longer. Default 10 s.
+    /// Longest delay, with its jitter. Default: 10 s.
     pub max: Duration,
 }
 
@@ -52,7 +54,13 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// One run of delays; it has no end.
+    /// Delays from `min`, doubling, of which none is longer than `max`.
+    #[must_use]
+    pub const fn new(min: Duration, max: Duration) -> Self {
+        Self { min, max }
+    }
+
+    /// An endless run of delays.
     pub(crate) fn delays(self, random: &mut Random) -> Delays {
         // The jitter comes on top of the base and is less than it, so half the cap keeps the sum under the cap.
         let max = self.max / 2;
@@ -67,7 +75,7 @@ impl Backoff {
     }
 }
 
-/// A run of delays.
+/// An endless run of delays, each longer than the one before, up to the longest.
 #[derive(Debug)]
 pub(crate) struct Delays {
     inner: ExponentialBackoff,

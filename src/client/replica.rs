@@ -1,11 +1,11 @@
-//! A follower's copy of a share, folded from steps.
+//! A follower's copy of a share, built by applying the steps of a watch.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::share::item::{ItemKey, Payload};
 use crate::share::view::{Changed, Revision, Step};
 
-/// The items of a share as of one revision, in the order in which they first came.
+/// A copy of a share's items as of one revision, in the order in which the items first came.
 #[derive(Debug, Clone, Default)]
 pub struct Replica {
     revision: Revision,
@@ -15,27 +15,31 @@ pub struct Replica {
     last_order: u64,
 }
 
-/// A step does not begin where the replica stands. Nothing of it was folded; follow the share anew from 0.
+/// A step that does not begin at the revision of the replica. Nothing of the step was applied: follow the share anew, with its
+/// whole state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the step begins at revision {base}, the replica stands at {revision}")]
+#[non_exhaustive]
+#[error(
+    "the step begins at revision {base} and the replica is at {revision}: follow the share anew, with its whole state"
+)]
 pub struct Gap {
-    /// Where the step begins.
+    /// The revision that the step begins at.
     pub base: Revision,
-    /// Where the replica stands.
+    /// The revision that the replica is at.
     pub revision: Revision,
 }
 
 impl Replica {
-    /// Empty, at revision 0.
+    /// An empty replica, at revision 0.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Folds a whole step, such as [`Watch::next`](crate::client::Watch::next) gives.
+    /// Applies a whole step, such as [`Watch::next`](crate::client::Watch::next) gives.
     ///
     /// # Errors
-    /// The step does not follow.
+    /// [`Gap`]: the step does not begin at the replica's revision.
     pub fn apply(&mut self, step: &Step) -> Result<(), Gap> {
         if !step.reset && step.base != self.revision {
             return Err(Gap { base: step.base, revision: self.revision });
@@ -45,36 +49,36 @@ impl Replica {
         Ok(())
     }
 
-    /// The revision that it stands at.
+    /// The revision whose state this is.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// The share's sync count at that revision, or later.
+    /// The share's sync count at the replica's revision, or at a later one.
     #[must_use]
     pub fn sync_count(&self) -> u64 {
         self.sync_count
     }
 
-    /// How many items it holds.
+    /// Number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_order.len()
     }
 
-    /// Whether it holds none.
+    /// Whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_order.is_empty()
     }
 
-    /// The items in order.
+    /// Keys and values of all items, in the order in which the items first came.
     pub fn iter(&self) -> impl Iterator<Item = (&ItemKey, &Payload)> {
         self.by_order.values().map(|(key, value)| (key, value))
     }
 
-    /// One item.
+    /// The value of the item with this key; `None` if there is no such item.
     #[must_use]
     pub fn get(&self, key: &ItemKey) -> Option<&Payload> {
         self.by_order.get(self.order_of.get(key)?).map(|(_, value)| value)
@@ -106,7 +110,7 @@ impl Replica {
 }
 
 impl PartialEq for Replica {
-    /// The same revision and the same items in the same order.
+    /// Whether both are at one revision and hold equal items in one order.
     fn eq(&self, other: &Self) -> bool {
         self.revision == other.revision && self.iter().eq(other.iter())
     }

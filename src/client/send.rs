@@ -1,8 +1,9 @@
-//! How a call leaves: measured before it is sent, so that one that is too large fails by itself.
+//! Sending a call. Its size is measured first, so that a call that is too large fails by itself.
 //!
 //! A message past the contract's limit ends the connection that it is sent on, and with it every other call there. So
-//! whatever has parameters goes through [`send`], which refuses such a request and leaves the connection as it is. A host, or a proxy before it, may take less than the contract allows; what then becomes of the calls that were on
-//! their way is said by [`Session::ask`](crate::client::session::Session::ask).
+//! every request with parameters goes through [`send`], which refuses one that is too large and leaves the connection as it is. A
+//! host, or a proxy in front of it, may take less than the contract allows. The fate of the calls that were on their way then is
+//! described at [`Session::ask`](crate::client::session::Session::ask).
 
 use capnp::capability::{FromTypelessPipeline, RemotePromise, Request};
 use capnp::traits::{Owned, Pipelined};

@@ -1,4 +1,4 @@
-//! One connection that answered `hello`, and how a call is made on it.
+//! A connection on which the host has answered `hello`, and how one call is made on it.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::client::state::Hello;
 use crate::share_capnp::share_rpc;
 use crate::wire::vat::VatMeter;
 
-/// One connection that answered `hello`.
+/// A connection on which the host has answered `hello`.
 pub(crate) struct Session {
     pub(crate) rpc: share_rpc::Client,
     pub(crate) hello: Arc<Hello>,
     pub(crate) control: Option<Rc<dyn Control>>,
-    /// How large what it sent was, and whether it has ended.
+    /// Counts what the client sent, and knows whether the connection has ended.
     pub(crate) meter: VatMeter,
-    /// Only tests set it.
+    /// A bug that a test planted.
     pub(crate) planted: Planted,
-    /// The driver has taken note that it ended.
+    /// Cancelled when the driver has noted that the connection ended.
     pub(crate) gone: CancellationToken,
 }
 
@@ -35,9 +35,10 @@ impl Session {
     /// Makes a call, and waits for its answer.
     ///
     /// # Errors
-    /// What the host or the connection said. [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded)
-    /// (`messageBytesMax`) if this very message was too large, here or for the host: it was then not carried out. Where the
-    /// connection ended because of another message, or otherwise, it may have been: [`ClientError::Disconnected`].
+    /// The host's refusal or fault, or the end of the connection.
+    /// [`Refusal::LimitExceeded`](crate::share::error::Refusal::LimitExceeded) (`messageBytesMax`) if this very message was too
+    /// large, here or for the host: it was then not carried out. Where the connection ended because of another message, or
+    /// otherwise, it may have been: [`ClientError::Disconnected`].
     pub(crate) async fn ask<P, R>(&self, request: Request<P, R>) -> Result<Response<R>, ClientError>
     where
         R: Pipelined + Owned + Unpin + 'static,
@@ -47,7 +48,7 @@ impl Session {
         sent?.promise.await.map_err(|error| self.explain(error.into(), bytes))
     }
 
-    /// What an error of a call means, of which the message had so many bytes, knowing how the connection ended.
+    /// The meaning of a call's error, now that it is known how the connection ended. `bytes` is the size of the call's message.
     fn explain(&self, error: ClientError, bytes: u64) -> ClientError {
         let of_connection = matches!(error, ClientError::Disconnected { .. } | ClientError::Failed(_));
         match self.control.as_ref().and_then(|control| control.end_reason()) {
@@ -58,7 +59,7 @@ impl Session {
                     None => Ending::from(end).into_error(),
                 }
             }
-            // Without a word of the transport: the connection failed, and no call of it.
+            // The transport gave no reason: the connection failed, and not this call.
             None if self.meter.is_over()
                 && let ClientError::Failed(text) = error =>
             {
@@ -68,8 +69,8 @@ impl Session {
         }
     }
 
-    /// Waits for the driver to note the loss. A host may also say "disconnected" for reasons of its own, on a connection
-    /// that lives: then a moment is enough.
+    /// Waits until the driver has noted that the connection was lost. A host may also answer "disconnected" on a connection that
+    /// goes on: then this waits for [`BACKOFF_MIN`].
     pub(crate) async fn is_over(&self) {
         tokio::select! {
             biased;

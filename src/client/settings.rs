@@ -1,4 +1,4 @@
-//! What the driver goes by: the settings that a [`Builder`](crate::client::Builder) gathered, checked.
+//! The settings that the driver works by: those of a [`Builder`](crate::client::Builder), after they were checked.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,44 +1,44 @@
-//! What a client is doing about its connection, as anyone may watch it.
+//! The state of a client's connection, for callers to watch.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::error::{Closed, Lost};
 
-/// What the connection is doing. [`Client::state`](crate::client::Client::state) gives a channel of it.
+/// The state of a client's connection. [`Client::state`](crate::client::Client::state) gives a channel of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// Nothing has asked for a connection yet: the first call dials.
+    /// There was no call yet, and so no connection: the first call dials.
     Idle,
-    /// On the way to the host, up to the answer to `hello`.
+    /// The client is connecting; this lasts until the host has answered `hello`.
     Connecting {
-        /// The how-manieth attempt since the last connection, from 1.
+        /// Number of this attempt since the last connection, counted from 1.
         attempt: u32,
     },
-    /// The host has answered `hello`: a round trip was made.
+    /// The connection is up: the host has answered `hello`, with these facts.
     Connected(Arc<Hello>),
-    /// The connection was lost, or did not come about; the next attempt comes after `delay`.
+    /// There is no connection; the client waits, then tries again.
     Waiting {
-        /// How long, from now.
+        /// Time from the beginning of this state to the next attempt.
         delay: Duration,
-        /// What the last one met.
+        /// How the last connection was lost, or the last attempt failed.
         cause: Lost,
     },
-    /// Over for good.
+    /// The client has ended for good, for this reason.
     Closed(Closed),
 }
 
-/// What the host said in answer to `hello`.
+/// Facts about the host and this connection, from the host's answer to `hello`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello {
-    /// The version of the contract that it speaks, which is ours.
+    /// The version of the contract that the host speaks: the client's own.
     pub contract_version: u32,
-    /// Its name and version, such as `capshare/0.1.0`.
+    /// Name and version of the host, such as `capshare/0.1.0`.
     pub agent: String,
-    /// Its name for this connection: give it to whoever looks into its logs.
+    /// The host's name for this connection, under which its log has it.
     pub connection_id: String,
-    /// Whose rights this connection has.
+    /// The account whose rights this connection has.
     pub account: String,
 }

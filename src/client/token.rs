@@ -1,13 +1,13 @@
-//! A credential, which prints no secret.
+//! A credential that prints as a placeholder.
 
 use std::fmt;
 
-/// A credential, as a host gave it out. Prints `[token]`.
+/// A credential that a host gave out: a key, or a token of an account. Its `Debug` form is `[token]`, never the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Box<str>);
 
 impl Token {
-    /// The text itself, to send it.
+    /// The text of the credential, for dialers that send it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

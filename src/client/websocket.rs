@@ -29,12 +29,17 @@ use self::body::read_rest;
 pub(crate) use self::tls::platform_config;
 use crate::client::defaults::{CLOSE_WITHIN, PING_INTERVAL, SILENCE_CODE, WRITE_STALL};
 use crate::client::dial::{Connection, Control, Dial, DialError, DialRequest};
+use crate::client::ended::Ended;
 use crate::client::error::Lost;
 use crate::contract::{RPC_PATH, SUBPROTOCOL};
 use crate::share::error::Refusal;
-use crate::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, ReadAhead, pipe, socket_config};
+use crate::wire::websocket::{KeepAlive, PipeControl, PipeOptions, ReadAhead, pipe, socket_config};
 
-/// Where a host is: `ws` or `wss` (`http` and `https` are read as these), host, port and path.
+/// The reason of a refusal before the token was sent.
+const INVALID_TOKEN: &str =
+    "the token holds characters that no HTTP header may hold: check that it was copied whole, without line breaks";
+
+/// The parts of a host's URL. The schemes `http` and `https` are read as `ws` and `wss`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
     pub(crate) secure: bool,
@@ -47,21 +52,21 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    /// Reads a URL. Without a path it is the RPC door's.
+    /// Reads a URL, or says what is wrong with it. Without a path the URL gets [`RPC_PATH`].
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let uri: Uri = text.parse().map_err(|_| "not a URL: write ws://HOST[:PORT] or wss://HOST[:PORT]")?;
+        let uri: Uri = text.parse().map_err(|_| "write it as wss://HOST or ws://HOST:PORT")?;
         let secure = match uri.scheme_str() {
             Some("ws" | "http") => false,
             Some("wss" | "https") => true,
-            Some(_) | None => return Err("its scheme must be ws, wss, http or https"),
+            Some(_) | None => return Err("its scheme must be wss, ws, https or http"),
         };
-        let authority = uri.authority().ok_or("it names no host")?;
+        let authority = uri.authority().ok_or("it names no host: write it as wss://HOST or ws://HOST:PORT")?;
         if authority.as_str().contains('@') {
-            return Err("a credential does not belong into a URL: give it as the token");
+            return Err("it must not hold a credential: give that as the token");
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
-            return Err("it names no host");
+            return Err("it names no host: write it as wss://HOST or ws://HOST:PORT");
         }
         let path = if uri.path().trim_matches('/').is_empty() { RPC_PATH } else { uri.path() };
         Ok(Self {
@@ -86,16 +91,16 @@ impl Url {
     }
 }
 
-/// Dials a URL.
+/// Dials a host by its URL.
 pub(crate) struct WebSocketDialer {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// Needed for a secure URL.
+    /// TLS settings; a `wss` URL needs them.
     pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
 impl fmt::Debug for WebSocketDialer {
-    /// Without the headers, which may be credentials.
+    /// Leaves the headers out, which may be credentials.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocketDialer").field("url", &self.url).finish_non_exhaustive()
     }
@@ -115,7 +120,7 @@ impl WebSocketDialer {
         if !self.url.secure {
             return upgrade_over(ReadAhead::new(tcp.compat()), upgrade, request).await;
         }
-        let tls = self.tls.clone().ok_or_else(|| DialError::unreachable("no TLS settings"))?;
+        let tls = self.tls.clone().ok_or_else(|| DialError::unreachable("a wss URL needs TLS settings"))?;
         let name = ServerName::try_from(self.url.host.clone()).map_err(DialError::unreachable)?;
         let stream = TlsConnector::from(tls).connect(name, tcp).await.map_err(DialError::unreachable)?;
         upgrade_over(ReadAhead::new(stream.compat()), upgrade, request).await
@@ -128,7 +133,7 @@ impl WebSocketDialer {
         headers.insert(ws_http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         if let Some(token) = &request.token {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))
-                .map_err(|_| Refusal::Unauthorized { reason: "the token cannot stand in a header".into() })?;
+                .map_err(|_| Refusal::Unauthorized { reason: INVALID_TOKEN.into() })?;
             value.set_sensitive(true);
             headers.insert(ws_http::header::AUTHORIZATION, value);
         }
@@ -147,11 +152,7 @@ where
         Ok((socket, _answer)) => {
             let options = PipeOptions { message_bytes_max: request.message_bytes_max, close_within: CLOSE_WITHIN };
             let (reader, writer, control) = pipe(socket, options);
-            Ok(Connection {
-                reader: Box::new(reader),
-                writer: Box::new(writer),
-                control: Some(Box::new(WebSocketControl(control))),
-            })
+            Ok(Connection::of_stream(reader, writer).controlled_by(WebSocketControl(control)))
         }
         Err(WsError::Http(answer)) => {
             let mut answer = *answer;
@@ -171,7 +172,8 @@ where
     }
 }
 
-/// A stream that goes back to its lender when it is dropped: the handshake drops it with the body of a refusal unread.
+/// A stream that goes back to its lender when it is dropped. The WebSocket handshake drops its stream when it is refused, before
+/// the body of the refusal is read.
 struct Lent<S> {
     stream: Option<S>,
     back: Rc<RefCell<Option<S>>>,
@@ -215,20 +217,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Lent<S> {
 struct WebSocketControl<S>(PipeControl<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Control for WebSocketControl<S> {
-    fn keepalive(&self) -> LocalBoxFuture<'_, PipeEnd> {
-        Box::pin(self.0.keepalive(KeepAlive {
-            interval: PING_INTERVAL,
-            write_stall: WRITE_STALL,
-            silence_code: SILENCE_CODE,
-        }))
+    fn keepalive(&self) -> LocalBoxFuture<'_, Ended> {
+        let settings = KeepAlive { interval: PING_INTERVAL, write_stall: WRITE_STALL, silence_code: SILENCE_CODE };
+        Box::pin(async move { self.0.keepalive(settings).await.into() })
     }
 
     fn close<'a>(&'a self, code: u16, reason: &'a str) -> LocalBoxFuture<'a, ()> {
         Box::pin(self.0.close(code, reason))
     }
 
-    fn end_reason(&self) -> Option<PipeEnd> {
-        self.0.end_reason()
+    fn end_reason(&self) -> Option<Ended> {
+        self.0.end_reason().map(Ended::from)
     }
 }
 

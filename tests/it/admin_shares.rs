@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::access::Scopes;
-use capshare::client::{Client, ClientError, CreateOptions, Items, Share};
+use capshare::client::{Client, ClientError, CreateOptions, Items, PageRequest, Share};
 use capshare::share::admin::{Erased, ShareFilter};
 use capshare::share::error::Refusal;
 use capshare::share::id::{AccountId, ShareId};
@@ -55,7 +55,7 @@ async fn shared(client: &Client, session: &str, items: Items) -> Share {
 async fn found(root: &Client, filter: ShareFilter) -> Vec<String> {
     let mut listing = root.admin().shares(filter);
     let mut found = Vec::new();
-    while let Some(share) = listing.next().await.unwrap() {
+    while let Some(share) = listing.try_next().await.unwrap() {
         found.push(format!("{} {}", share.account, share.session));
     }
     found.sort();
@@ -118,12 +118,12 @@ fn an_administrator_finds_shares_by_account_age_size_and_title() {
         }
 
         let rockets = ShareFilter { title: Some("rocket".to_owned()), ..ShareFilter::default() };
-        let (mut cursor, mut pages) = (None, Vec::new());
+        let (mut next, mut pages) = (PageRequest::first(), Vec::new());
         loop {
-            let page = root.admin().shares_page(&rockets, cursor.as_deref(), 1).await.unwrap();
+            let page = root.admin().shares_page(&rockets, next.limit(1)).await.unwrap();
             pages.push(page.shares.len());
             match page.next_cursor {
-                Some(next) => cursor = Some(next),
+                Some(cursor) => next = PageRequest::at(cursor),
                 None => break,
             }
         }
@@ -131,10 +131,10 @@ fn an_administrator_finds_shares_by_account_age_size_and_title() {
 
         let too_long = ShareFilter { title: Some("x".repeat(TITLE_TEXT_BYTES_MAX + 1)), ..ShareFilter::default() };
         let limit = Refusal::limit(Limit::TitleTextBytesMax, TITLE_TEXT_BYTES_MAX, TITLE_TEXT_BYTES_MAX + 1);
-        assert_eq!(refusal(root.admin().shares_page(&too_long, None, 0).await), limit);
-        let bad = root.admin().shares_page(&rockets, Some("no cursor"), 0).await;
+        assert_eq!(refusal(root.admin().shares_page(&too_long, PageRequest::first()).await), limit);
+        let bad = root.admin().shares_page(&rockets, PageRequest::at("no cursor")).await;
         assert!(matches!(refusal(bad), Refusal::InvalidInput { .. }));
-        let too_many = root.admin().shares_page(&rockets, None, 1_001).await;
+        let too_many = root.admin().shares_page(&rockets, PageRequest::first().limit(1_001)).await;
         assert_eq!(refusal(too_many), Refusal::limit(Limit::ListPageMax, 1_000, 1_001));
     });
 }
@@ -279,11 +279,11 @@ fn whoever_is_no_administrator_finds_hides_and_deletes_nothing_of_others() {
         let bucket = bucket();
         let scene = over(&bucket, 1).build();
         let (ann, bob) = (client(&scene, "ann"), client(&scene, "bob"));
-        let options = CreateOptions::visible_to(Visibility::Account);
+        let options = CreateOptions::new().visible_to(Visibility::Account);
         let share = ann.create_with(&"ses_1".parse().unwrap(), Some(titled("A title", 0)), options).await.unwrap();
         let admin = bob.admin();
         for refused in [
-            admin.shares_page(&ShareFilter::default(), None, 0).await.map(drop),
+            admin.shares_page(&ShareFilter::default(), PageRequest::first()).await.map(drop),
             admin.hide_share(share.id()).await,
             admin.delete_share(share.id()).await,
             admin.erase_account(&of("ann").unwrap(), None).await.map(drop),

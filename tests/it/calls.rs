@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use capshare::client::{ListScope, PageRequest};
 use capshare::contract::convert::{read_chunk, read_synced};
 use capshare::share::error::Refusal;
 use capshare::share_capnp::{
@@ -239,7 +240,7 @@ fn a_hello_of_another_version_shuts_the_connection_off() {
         assert_eq!(refusal_in!(hello_result, response.get().unwrap().get_result().unwrap()), mismatch);
         let response = created.promise.await.unwrap();
         assert_eq!(refusal_in!(create_result, response.get().unwrap().get_result().unwrap()), mismatch);
-        assert!(scene.client().list_page(None, 0, false).await.unwrap().shares.is_empty());
+        assert!(scene.client().list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares.is_empty());
     });
 }
 
@@ -412,7 +413,7 @@ async fn no_secret_and_no_token_is_seen_anywhere() {
     let seen = [
         crate::support::door::next_json(&mut viewer).await.to_string(),
         format!("{:?}", client.info(share.id()).await.unwrap()),
-        format!("{:?}", client.list_page(None, 0, false).await.unwrap()),
+        format!("{:?}", client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap()),
         format!("{:?}", client.snapshot(share.id()).await.unwrap()),
         format!("{share:?} {client:?} {refused} {refused:?}"),
         served.request("GET /metrics HTTP/1.1").await,

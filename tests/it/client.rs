@@ -3,6 +3,7 @@
 
 mod away;
 mod calls;
+mod face;
 mod host;
 mod queue;
 mod reconnect;

@@ -96,6 +96,6 @@ fn kill(host: Running) {
 
 /// A client that is quick to dial again, and as patient with a call as a scene is.
 fn client(url: &str) -> Client {
-    let backoff = Backoff { min: Duration::from_millis(10), max: Duration::from_millis(100) };
+    let backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(100));
     Client::builder(url).backoff(backoff).call_timeout(Duration::from_secs(120)).build().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capshare::client::ClientError;
+use capshare::client::{ClientError, ListScope};
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::id::ShareId;
 use object_store::memory::InMemory;
@@ -101,9 +101,9 @@ async fn a_listing_with_a_damaged_claim_has_the_others() {
     }
     let host = served(&objects).await;
     let client = host.client(Some(ANNS_KEY));
-    let mut listing = client.list(false);
+    let mut listing = client.list(ListScope::OwnAccount);
     let mut sessions = Vec::new();
-    while let Some(share) = listing.next().await.unwrap() {
+    while let Some(share) = listing.try_next().await.unwrap() {
         sessions.push(share.session.to_string());
     }
     sessions.sort();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use capshare::ambient::Clock;
-use capshare::client::{ClientError, CreateOptions};
+use capshare::client::{ClientError, CreateOptions, WatchFrom};
 use capshare::hub::Hub;
 use capshare::rooms::room::Room;
 use capshare::rooms::{Created, Terms};
@@ -80,7 +80,7 @@ fn past_its_expiry_a_share_is_not_found_and_its_objects_go() {
         let hub = scene.host().hub();
         let share = create(hub, Some(HOUR)).await.unwrap();
         assert_eq!(hub.info(&share.room).unwrap().expires_at, Some(Timestamp(BEGINNING.0 + 3_600_000)));
-        let mut watch = scene.client().watch(&share.id, 0);
+        let mut watch = scene.client().watch(&share.id, WatchFrom::WholeState);
         watch.next().await.unwrap().unwrap();
         tokio::time::sleep(HOUR - Duration::from_millis(10)).await;
         hub.sync_room(&share.room, Batch::default()).await.unwrap();
@@ -131,7 +131,7 @@ fn a_share_that_is_loaded_after_its_expiry_is_not_found_and_goes() {
 async fn a_producer_says_how_long_its_share_lives_and_a_viewer_is_told_when_it_is_over() {
     let served = Served::open().await;
     let client = served.client(None);
-    let options = CreateOptions::ttl(HOUR);
+    let options = CreateOptions::new().ttl(HOUR);
     let share = client.create_with(&session(), Some(part("p", "the content")), options).await.unwrap();
     let info = share.info().await.unwrap();
     assert_eq!(info.expires_at, Some(Timestamp(info.created_at.0 + 3_600_000)));

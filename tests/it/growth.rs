@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::client::{Items, Replica};
+use capshare::client::{Items, Replica, WatchFrom};
 use capshare::share::change::{Batch, Change};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::testing::{Scene, SceneBuilder, run};
@@ -101,7 +101,7 @@ fn a_follower_on_a_host_that_missed_it_all_is_told_the_state_anew() {
         let bucket = TestBucket::over(Arc::new(InMemory::new()));
         let (writer, reader) = (eager(&bucket).build(), eager(&bucket).seed(2).build());
         let share = writer.client().create(&"ses_1".parse().unwrap(), Some(part("p", "0"))).await.unwrap();
-        let mut watch = reader.client().watch(share.id(), 0);
+        let mut watch = reader.client().watch(share.id(), WatchFrom::WholeState);
         let mut replica = Replica::new();
         replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
         // While the reader hears nothing, the writer goes on, folds, and frees.
@@ -111,7 +111,7 @@ fn a_follower_on_a_host_that_missed_it_all_is_told_the_state_anew() {
             share.sync(part(&n.to_string(), "x")).await.unwrap();
         }
         tokio::time::sleep(Duration::from_secs(300)).await;
-        let mut watch = reader.client().watch(share.id(), replica.revision());
+        let mut watch = reader.client().watch(share.id(), WatchFrom::After(replica.revision()));
         while replica.len() < 40 {
             replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::client::{ClientError, Replica};
+use capshare::client::{ClientError, Replica, WatchFrom};
 use capshare::rooms::Terms;
 use capshare::rooms::room::QUEUE_BYTES_MAX;
 use capshare::share::change::{Batch, Change};
@@ -305,7 +305,7 @@ async fn one_history(seed: u64) {
         }
     });
     let followers = hosts.iter().map(|host| {
-        let mut watch = host.client().watch(share.id(), 0);
+        let mut watch = host.client().watch(share.id(), WatchFrom::WholeState);
         async move {
             let mut replica = Replica::new();
             while replica.len() < 40 {

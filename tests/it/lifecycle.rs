@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use capshare::access::{Scopes, SharedKeys};
-use capshare::client::{ClientError, Replica};
+use capshare::client::{ClientError, ListScope, PageRequest, Replica, WatchFrom};
 use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
@@ -240,8 +240,8 @@ fn a_listing_shows_an_account_its_own_shares() {
         let bobs = bob.create(&session("ses_b"), None).await.unwrap();
         bucket.counts.reset();
         let mut listed = Vec::new();
-        let mut listing = ann.list(false);
-        while let Some(share) = listing.next().await.unwrap() {
+        let mut listing = ann.list(ListScope::OwnAccount);
+        while let Some(share) = listing.try_next().await.unwrap() {
             assert_eq!(share.account.as_str(), "ann");
             listed.push(share.id);
         }
@@ -253,17 +253,20 @@ fn a_listing_shows_an_account_its_own_shares() {
         created.sort();
         listed.sort();
         assert_eq!(listed, created);
-        let page = bob.list_page(None, 0, false).await.unwrap();
+        let page = bob.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap();
         assert_eq!(page.shares.iter().map(|share| &share.id).collect::<Vec<_>>(), [bobs.id()]);
-        let everybodys = ann.list_page(None, 0, true).await;
+        let everybodys = ann.list_page(ListScope::EveryAccount, PageRequest::first()).await;
         assert!(matches!(everybodys, Err(ClientError::Refused(Refusal::Unauthorized { .. }))), "{everybodys:?}");
 
         bucket.counts.reset();
         let root = client(roots_key);
-        assert!(root.list_page(None, 0, false).await.unwrap().shares.is_empty(), "it has none of its own");
+        assert!(
+            root.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares.is_empty(),
+            "it has none of its own"
+        );
         let mut all = Vec::new();
-        let mut listing = root.list(true);
-        while let Some(share) = listing.next().await.unwrap() {
+        let mut listing = root.list(ListScope::EveryAccount);
+        while let Some(share) = listing.try_next().await.unwrap() {
             all.push((share.account.to_string(), share.id));
         }
         let touched = bucket.counts.touched();
@@ -286,7 +289,9 @@ fn a_listing_shows_what_was_last_folded_of_a_share() {
         let fresh = client.create(&session("ses_2"), Some(part("p", "x"))).await.unwrap();
         let info = folded.info().await.unwrap();
         let about = Summary {
-            account: client.list_page(None, 0, false).await.unwrap().shares[0].account.clone(),
+            account: client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares[0]
+                .account
+                .clone(),
             session: info.session.clone(),
             created_at: info.created_at,
             updated_at: info.updated_at,
@@ -299,7 +304,7 @@ fn a_listing_shows_what_was_last_folded_of_a_share() {
             expires_at: Some(Timestamp(info.created_at.0 + 5)),
         };
         scene.host().hub().store().describe(folded.id(), &about).await.unwrap();
-        let shares = client.list_page(None, 0, false).await.unwrap().shares;
+        let shares = client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares;
         let line = |id: &ShareId| shares.iter().find(|line| line.id == *id).unwrap();
         let known = line(folded.id());
         assert_eq!(known.title, about.title);
@@ -372,17 +377,17 @@ async fn a_life_over(store: Arc<dyn ObjectStore>) {
     let mut counts = [here.unwrap().sync_count, there.unwrap().sync_count];
     counts.sort_unstable();
     assert_eq!(counts, [2, 3]);
-    let mut watch = two.client().watch(share.id(), 0);
+    let mut watch = two.client().watch(share.id(), WatchFrom::WholeState);
     let mut replica = Replica::new();
     while replica.len() < 3 {
         replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
     }
-    assert_eq!(client.list_page(None, 0, false).await.unwrap().shares.len(), 1);
+    assert_eq!(client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares.len(), 1);
     share.delete().await.unwrap();
     let gone = watch.next().await.unwrap();
     assert!(matches!(gone, Err(ClientError::Refused(Refusal::NotFound { .. }))), "{gone:?}");
     assert!(dump(store.as_ref()).await.iter().all(|(_, text)| !text.contains("the text")));
-    assert!(client.list_page(None, 0, false).await.unwrap().shares.is_empty());
+    assert!(client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares.is_empty());
     assert!(!client.create(&ses, None).await.unwrap().existed());
 }
 
@@ -391,7 +396,7 @@ async fn a_life_over(store: Arc<dyn ObjectStore>) {
 async fn a_follower_over_a_real_websocket_holds_what_was_sent() {
     let served = Served::open().await;
     let share = served.client(None).create(&session("ses_1"), Some(part("p0", "begun"))).await.unwrap();
-    let mut watch = served.client(None).watch(share.id(), 0);
+    let mut watch = served.client(None).watch(share.id(), WatchFrom::WholeState);
     let mut replica = Replica::new();
     replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
     assert_eq!(replica.len(), 1);

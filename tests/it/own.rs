@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::access::{AnyOf, Credential, Principal, Scopes, SingleAccount};
-use capshare::client::{ClientError, Closed, CreateOptions, Share};
+use capshare::client::{ClientError, Closed, CreateOptions, ListScope, Share, WatchFrom};
 use capshare::host::HostSettings;
 use capshare::share::error::Refusal;
 use capshare::share::grant::Label;
@@ -31,7 +31,7 @@ fn desk() -> Desk {
 }
 
 async fn private(scene: &Scene, shown: &str) -> Share {
-    let options = CreateOptions::visible_to(Visibility::Grant);
+    let options = CreateOptions::new().visible_to(Visibility::Grant);
     let client = scene.client_builder().token(shown).build_local().unwrap();
     client.create_with(&"ses_1".parse().unwrap(), Some(part("p", "x")), options).await.unwrap()
 }
@@ -52,7 +52,7 @@ fn an_account_does_with_its_share_what_its_secret_lets_do() {
         let there = Scene::builder().access(desk()).store(Arc::clone(here.store())).seed(2).build();
         let created = private(&here, "ann").await;
         let client = there.client_builder().token("ann").build_local().unwrap();
-        let listed = client.list(false).next().await.unwrap().unwrap();
+        let listed = client.list(ListScope::OwnAccount).try_next().await.unwrap().unwrap();
         assert_eq!(&listed.id, created.id());
 
         let own = client.own_share(&listed.id).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_revoked_credential_loses_its_own_shares_at_once() {
     let client = served.client(Some(shown.reveal()));
     let id = client.create(&"ses_1".parse().unwrap(), Some(part("p", "x"))).await.unwrap().id().clone();
     let own = client.own_share(&id).await.unwrap();
-    let mut watch = own.narrow_to_read(None).watch(0);
+    let mut watch = own.narrow_to_read(None).watch(WatchFrom::WholeState);
     watch.next().await.unwrap().unwrap();
     assert_eq!(hub.revoke_token(&root, record.id.as_str()).await.unwrap(), 1);
 

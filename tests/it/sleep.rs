@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::ambient::TokioClock;
-use capshare::client::Replica;
+use capshare::client::{Replica, WatchFrom};
 use capshare::hub::Hub;
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::Refusal;
@@ -122,7 +122,7 @@ fn viewers_of_a_host_that_slept_catch_up_within_two_seconds() {
     for (still, told) in nights() {
         run(async {
             let pair = Pair::new(told).await;
-            let mut watch = pair.laptop.client().watch(&pair.id, 0);
+            let mut watch = pair.laptop.client().watch(&pair.id, WatchFrom::WholeState);
             let mut replica = Replica::new();
             let mut follow = async |to: u64| {
                 while replica.revision() < to {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
 use capshare::access::{Scopes, SharedKeys, SingleAccount};
-use capshare::client::{ClientError, CreateOptions};
+use capshare::client::{ClientError, CreateOptions, WatchFrom};
 use capshare::contract::convert::ReadError;
 use capshare::contract::visibility::{read_visibility_set, write_visibility};
 use capshare::host::HostSettings;
@@ -200,7 +200,8 @@ async fn those_who_may_not_see_it_any_more_are_told_so_and_nothing_else() {
         assert_eq!(next_json(viewer).await["event"], "snapshot");
         assert_eq!(next_json(viewer).await["event"], "ready");
     }
-    let (anns_watch, bobs_watch) = (ann.watch(share.id(), 0), bob.watch(share.id(), 0));
+    let (anns_watch, bobs_watch) =
+        (ann.watch(share.id(), WatchFrom::WholeState), bob.watch(share.id(), WatchFrom::WholeState));
     let (anns_watch, bobs_watch) = (tokio::spawn(told(anns_watch)), tokio::spawn(told(bobs_watch)));
 
     share.set_visibility(Visibility::Account).await.unwrap();
@@ -340,12 +341,13 @@ fn it_is_said_at_creation_or_the_host_says_it_and_sharing_again_changes_only_wha
         let holding: Vec<_> = objects.iter().filter(|(_, text)| text.contains("the content")).collect();
         assert!(holding.len() == 1 && holding[0].1.contains(r#""visibility":"grant""#), "{holding:?}");
 
-        let again = client.create_with(&session(), None, CreateOptions::visible_to(Visibility::Account)).await.unwrap();
+        let again =
+            client.create_with(&session(), None, CreateOptions::new().visible_to(Visibility::Account)).await.unwrap();
         assert!(again.existed() && again.id() == share.id());
         assert_eq!(visibility(share.id()).await, Visibility::Account);
         client.create(&session(), None).await.unwrap();
         assert_eq!(visibility(share.id()).await, Visibility::Account, "nothing was said");
-        let open = CreateOptions::visible_to(Visibility::Link);
+        let open = CreateOptions::new().visible_to(Visibility::Link);
         let open = client.create_with(&"ses_2".parse().unwrap(), None, open).await.unwrap();
         assert_eq!(visibility(open.id()).await, Visibility::Link);
     });
@@ -387,7 +389,7 @@ fn only_the_whole_share_says_who_may_see_it() {
 async fn a_host_without_credentials_keeps_out_viewers_who_show_nothing() {
     let served = Served::open().await;
     let client = served.client(None);
-    let options = CreateOptions::visible_to(Visibility::Grant);
+    let options = CreateOptions::new().visible_to(Visibility::Grant);
     let share = client.create_with(&session(), Some(part("p", "x")), options).await.unwrap();
     assert_eq!(share.info().await.unwrap().visibility, Visibility::Grant);
     let answer = served.request(&format!("GET /share/{}.json HTTP/1.1", share.id())).await;
@@ -395,7 +397,7 @@ async fn a_host_without_credentials_keeps_out_viewers_who_show_nothing() {
     // Nor is it another account's that kept its shares in the same bucket.
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let anns = Served::over(Arc::clone(&store), keys(), |_| {}).await;
-    let private = CreateOptions::visible_to(Visibility::Account);
+    let private = CreateOptions::new().visible_to(Visibility::Account);
     let share = anns.client(Some(ANNS_KEY)).create_with(&session(), None, private).await.unwrap();
     let open = SingleAccount::new("local".parse().unwrap());
     let open = Served::over(store, Arc::new(open), |_| {}).await;

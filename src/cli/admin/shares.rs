@@ -64,7 +64,7 @@ async fn erase(target: &Target, account: &AccountId, yes: bool, output: &mut Out
     let admin = target.client.admin();
     let mut listing = admin.shares(ShareFilter { account: Some(account.clone()), ..ShareFilter::default() });
     let mut count = 0_u64;
-    while listing.next().await.map_err(|error| target.failure(&error))?.is_some() {
+    while listing.try_next().await.map_err(|error| target.failure(&error))?.is_some() {
         count += 1;
     }
     for damaged in listing.take_damaged() {

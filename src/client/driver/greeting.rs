@@ -1,4 +1,4 @@
-//! The first words on a connection: `hello`, and `authenticate` for clients that show their credential in-band.
+//! The first calls on a connection: `hello`, and `authenticate` for clients that show their credential in-band.
 
 use crate::client::error::ClientError;
 use crate::client::send::send;
@@ -9,8 +9,8 @@ use crate::contract::error::read_refusal;
 use crate::share::error::Refusal;
 use crate::share_capnp::{authenticate_result, hello_result, share_rpc};
 
-/// Says hello; gives the root with this client's rights, and what the host said of itself. Both calls of authentication
-/// in-band go out together: one round trip.
+/// Calls `hello`, and `authenticate` if the credential is shown in-band; both go out together, in one round trip. Gives the root
+/// object with this client's rights, and the facts of the host.
 pub(crate) async fn greet(
     root: share_rpc::Client,
     settings: &Settings,

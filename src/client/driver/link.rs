@@ -1,4 +1,4 @@
-//! The driver's side of every call: which connection is up, and how a call is made again when it is lost.
+//! The driver's side of every call: which connection is up, and how a call is made again when its connection is lost.
 //!
 //! A [`Link`] lives on the driver's thread. The [driver](crate::client::driver) keeps it up; calls, uploads and watches ask it for
 //! the current [`Session`]. No borrow of anything here is held across an await.
@@ -18,16 +18,16 @@ use crate::client::random::Random;
 use crate::client::session::Session;
 use crate::client::settings::Settings;
 
-/// What all tasks of one driver share.
+/// State that all tasks of one driver share.
 pub(crate) struct Link {
     pub(crate) settings: Arc<Settings>,
     state: RefCell<LinkState>,
-    /// The state is another. It wakes those who wait in the order in which they came, so that a seed repeats a history.
+    /// Wakes those who wait for a new state, in the order in which they came, so that a seed repeats a history.
     changed: Notify,
-    /// The first call dials.
+    /// Notified by the first call, which makes the driver dial.
     wanted: Notify,
     pub(crate) random: RefCell<Random>,
-    /// What answers pushes, and what became of it on the current connection.
+    /// The handler of pushes, and whether the host has taken it on the current connection.
     pub(crate) offers: Offers,
     /// Tasks that outlive the call that began them: one for each share, which may linger, and one for each watch.
     pub(crate) tasks: TaskTracker,
@@ -40,19 +40,19 @@ enum LinkState {
     Closed(Closed),
 }
 
-/// What becomes of a call whose connection was lost while it was on its way.
+/// Whether a call is made again if its connection is lost while it is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// It fails as disconnected: it must not happen twice.
+    /// The call must not happen twice: it fails as [`ClientError::Disconnected`].
     Once,
-    /// It is made again: twice is as good as once.
+    /// The call is made again on the next connection: carried out twice, it does what it does once.
     Again,
 }
 
 impl Link {
     pub(crate) fn new(settings: Arc<Settings>) -> Rc<Self> {
         let random = RefCell::new(Random::new(settings.seed));
-        let down = LinkState::Down(Lost::Connection("nothing has been dialled yet".into()));
+        let down = LinkState::Down(Lost::Connection("the client has not dialled yet".into()));
         Rc::new(Self {
             settings,
             state: RefCell::new(down),
@@ -64,7 +64,7 @@ impl Link {
         })
     }
 
-    /// Makes a call, on this connection or, if its policy allows, on the next, within the call timeout.
+    /// Makes a call within the call timeout: on the connection that is up and, if its policy allows, again on the next.
     pub(crate) async fn call<T, F>(&self, policy: Policy, call: impl Fn(Rc<Session>) -> F) -> Result<T, ClientError>
     where
         F: Future<Output = Result<T, ClientError>>,
@@ -84,7 +84,7 @@ impl Link {
         }
     }
 
-    /// The connection that is up, once there is one. The first to ask makes the driver dial.
+    /// Waits for a connection that is up. The first caller makes the driver dial.
     pub(crate) async fn session(&self) -> Result<Rc<Session>, Closed> {
         self.wanted.notify_one();
         self.until(|state| match state {
@@ -95,7 +95,7 @@ impl Link {
         .await
     }
 
-    /// Waits until the state gives something.
+    /// Waits until `gives` gives something for the state.
     async fn until<T>(&self, gives: impl Fn(&LinkState) -> Option<T>) -> T {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
@@ -126,7 +126,7 @@ impl Link {
         self.set(LinkState::Down(cause));
     }
 
-    /// The first reason stays.
+    /// Sets the state to closed, unless it is closed already: the first reason stays.
     pub(crate) fn set_closed(&self, closed: Closed) {
         let was_closed = matches!(*self.state.borrow(), LinkState::Closed(_));
         if !was_closed {
@@ -145,7 +145,7 @@ impl Link {
     fn last_loss(&self) -> Lost {
         match &*self.state.borrow() {
             LinkState::Down(cause) => cause.clone(),
-            LinkState::Up(_) | LinkState::Closed(_) => Lost::Connection("no connection".into()),
+            LinkState::Up(_) | LinkState::Closed(_) => Lost::Connection("there is no connection".into()),
         }
     }
 }

@@ -25,7 +25,7 @@ struct Offer {
     handler: Option<Arc<dyn PushHandler>>,
 }
 
-/// What became of an offer: its number, and the host's answer.
+/// The number of an offer, and the host's answer to it.
 #[derive(Clone)]
 struct Offered {
     number: u64,
@@ -41,14 +41,14 @@ impl Default for Offered {
 /// The handler of a client, as those who set it and the driver who offers it share it.
 #[derive(Default)]
 pub(crate) struct Offers {
-    /// What answers pushes, to be offered on each connection.
+    /// The handler to offer on each connection.
     offer: watch::Sender<Offer>,
-    /// What became of it on the current connection.
+    /// The host's answer to the newest offer on the current connection.
     offered: watch::Sender<Offered>,
 }
 
 impl Offers {
-    /// Sets the handler. Gives what waits for the host's answer to it, or to a later one; `None` when the client is gone.
+    /// Sets the handler. The future waits for the host's answer to it or to a later one, and gives `None` when the client is gone.
     pub(crate) fn set(
         &self,
         handler: Option<Arc<dyn PushHandler>>,
@@ -66,15 +66,15 @@ impl Offers {
     }
 }
 
-/// Offers the current handler on one connection, and the next when it changes. The registration lives in here, so what
-/// drops this withdraws it; nobody waits for its end.
+/// Offers the current handler on one connection, and the next when it changes. The registration lives in this future, so dropping
+/// the future withdraws the handler; nothing waits for that.
 pub(crate) async fn keep_offering(all: &Offers, session: &Session) -> Infallible {
     let mut offers = all.offer.subscribe();
     let mut _registration = None;
     loop {
         let Offer { number, handler } = offers.borrow_and_update().clone();
         let result = match handler {
-            // Offered before the one before is withdrawn, so that there is always a way.
+            // The new sink is offered before the one before is withdrawn, so that the host always has one.
             Some(handler) => {
                 let sink = sink(handler, session.planted);
                 calls::offer_sink(session, sink).await.map(|taken| _registration = Some(taken))
@@ -85,9 +85,11 @@ pub(crate) async fn keep_offering(all: &Offers, session: &Session) -> Infallible
             }
         };
         match &result {
-            Err(error @ ClientError::Disconnected { .. }) => tracing::debug!(%error, "a sink waits for a connection"),
+            Err(error @ ClientError::Disconnected { .. }) => {
+                tracing::debug!(%error, "the handler of pushes is offered again on the next connection")
+            }
             Err(error) => {
-                tracing::warn!(%error, "the host takes no sink");
+                tracing::warn!(%error, "the host does not take the handler of pushes");
                 all.offered.send_replace(Offered { number, result });
             }
             Ok(()) => drop(all.offered.send_replace(Offered { number, result })),
@@ -98,7 +100,7 @@ pub(crate) async fn keep_offering(all: &Offers, session: &Session) -> Infallible
     }
 }
 
-/// The object that the host calls. As many calls run at once as the host may have open.
+/// The object that the host calls to push. It runs as many calls at once as the host may have open.
 fn sink(handler: Arc<dyn PushHandler>, planted: Planted) -> client_sink::Client {
     let calls_max = u32::try_from(PUSHES_IN_FLIGHT_MAX + CASTS_IN_FLIGHT_MAX).unwrap_or(u32::MAX);
     guard(capnp_rpc::new_client(Sink { handler, planted }), &Budget::new(calls_max, 0))
@@ -136,7 +138,7 @@ impl client_sink::Server for Sink {
 }
 
 impl Sink {
-    /// The answer as it may be sent: one past the limit would end the connection, and with it every other call there.
+    /// Checks the size of an answer. One past the limit would end the connection, and every other call on it.
     fn checked(&self, answer: Result<Answer, String>) -> Result<Answer, String> {
         if self.planted.is(Mutation::UncheckedAnswer) {
             return answer;

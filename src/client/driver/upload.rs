@@ -1,10 +1,10 @@
-//! A share's upload: the one task that sends what its handles queued, one batch at a time, exactly once.
+//! The upload of a share: the one task that sends what the share's handles queued, one batch at a time, exactly once.
 //!
 //! It runs on the driver's thread for as long as the share has handles, and after them until the queue is empty. Each
 //! batch has a stamp (producer, epoch 1, sequence); a batch whose answer was lost is sent again with the same stamp and
-//! content, before anything newer, so the host applies it once. A batch from the queue is tried for ever, until it is
+//! content, before anything newer, so the host applies it once. A batch from the queue is sent again without end, until it is
 //! acknowledged or the answer is final; a `sync` only as long as its caller waits. A final answer to a queued batch fails
-//! the queue: what is in it is given up, and everybody who asks is told why.
+//! the queue: what is in it is given up, and every caller gets the reason.
 //!
 //! A host may take less in one batch than the contract allows. A batch that it refuses for that goes again in parts, under
 //! new stamps, but only if none of its attempts can have been applied: what another host applied before its answer was lost
@@ -27,50 +27,51 @@ use crate::share::change::{Batch, Change, Stamp};
 use crate::share::id::ProducerId;
 use crate::share::view::{Revision, Synced};
 
-/// What the handles of a share and its upload have in common.
+/// State that the handles of a share and its upload share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// Never held across an await.
     queue: Mutex<Queue>,
-    /// For the upload: there is something new.
+    /// Notifies the upload that something was queued.
     pub(crate) work: Notify,
-    /// For those who wait with an item: there may be room.
-    pub(crate) room: Notify,
+    /// Notifies callers that wait to queue an item that the queue may have capacity again.
+    pub(crate) capacity: Notify,
 }
 
-/// How far a share's upload has come.
+/// Progress of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Progress {
     /// The share's sync count after the newest batch that was acknowledged.
     pub sync_count: u64,
-    /// Its revision then.
+    /// The share's revision after that batch.
     pub revision: Revision,
 }
 
 impl Shared {
     pub(crate) fn new(queue: Queue) -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::new(queue), work: Notify::new(), room: Notify::new() })
+        Arc::new(Self { queue: Mutex::new(queue), work: Notify::new(), capacity: Notify::new() })
     }
 
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing more is taken, and everybody is told.
+    /// Fails the queue: nothing more is taken, and every caller gets this error.
     pub(crate) fn fail(&self, error: ClientError) {
         self.queue().fail(error);
-        self.room.notify_waiters();
+        self.capacity.notify_waiters();
         self.work.notify_one();
     }
 }
 
-/// The task.
+/// The upload of one share, to be [run](Self::run).
 pub(crate) struct Upload {
     pub(crate) link: Rc<Link>,
     pub(crate) access: WriteAccess,
     pub(crate) shared: Arc<Shared>,
     pub(crate) producer: ProducerId,
-    /// The number of the batch that was sent last; 0 before the first.
+    /// Sequence number of the batch that was sent last; 0 before the first.
     pub(crate) sequence: u64,
     pub(crate) limits: BatchLimits,
     pub(crate) progress: watch::Sender<Progress>,
@@ -102,7 +103,7 @@ impl Upload {
                     let result = self.deliver(&changes).await;
                     shared.queue().settle(&changes);
                     match result {
-                        Ok(()) => shared.room.notify_waiters(),
+                        Ok(()) => shared.capacity.notify_waiters(),
                         Err(error) => {
                             tracing::warn!(share = %self.access.id(), %error, "the share takes no more; its queue is given up");
                             shared.fail(error);
@@ -110,7 +111,7 @@ impl Upload {
                     }
                 }
                 Next::Sync(job) => self.sync(job).await,
-                // A caller who has gone need not be told.
+                // The caller may have gone.
                 Next::Flush(reply) => drop(reply.send(Ok(()))),
                 Next::Done => return,
             }
@@ -192,14 +193,15 @@ impl Upload {
     }
 }
 
-/// Notes whether an attempt leaves open that its batch was applied.
+/// Notes whether the batch of a failed attempt may have been applied.
 pub(crate) fn note_if_open<T>(may_be_applied: &Cell<bool>, attempt: &Result<T, ClientError>) {
     if let Err(error) = attempt {
         may_be_applied.set(may_be_applied.get() || error.leaves_open());
     }
 }
 
-/// What a batch came to that is refused for its size now, and may have been applied before by a host that takes more.
+/// The error of a batch that may have been applied: if it is refused for its size now, a host that takes more may have applied it
+/// before, so the refusal becomes [`ClientError::Disconnected`].
 pub(crate) fn left_open(error: ClientError) -> ClientError {
     if let ClientError::Refused(refusal) = &error
         && BatchLimits::is_of_batch(refusal)
@@ -209,12 +211,15 @@ pub(crate) fn left_open(error: ClientError) -> ClientError {
     error
 }
 
-/// An upload as its handles see it.
+/// The parts of a new upload that its handles keep.
 pub(crate) type Begun = (Arc<Shared>, watch::Receiver<Progress>);
 
-/// A name for an upload, under which the host counts its batches.
+/// A producer id for a new upload, under which the host counts its batches.
 pub(crate) fn new_producer(link: &Link) -> Result<ProducerId, ClientError> {
-    link.random.borrow_mut().producer_id().map_err(|error| ClientError::Failed(format!("no randomness: {error}")))
+    link.random
+        .borrow_mut()
+        .producer_id()
+        .map_err(|error| ClientError::Failed(format!("the system gives no random numbers: {error}")))
 }
 
 /// Begins an upload: the first batch that it sends gets the number after `sequence`.

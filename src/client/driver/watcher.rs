@@ -1,4 +1,4 @@
-//! Following a share: whole steps, one after the other, over as many connections as it takes.
+//! The driver's end of a watch: it gives whole steps, one after the other, over as many connections as it takes.
 //!
 //! A [`Watch`] is the consumer's end. Its other end is a [`Watcher`], a task of the driver, which subscribes at the host
 //! with an [`Observer`] and, when the connection or the host ended that, subscribes again from the revision after which it
@@ -27,10 +27,10 @@ use crate::share::view::Revision;
 use crate::share_capnp::{observer as observer_capability, watch, watch_result};
 use crate::wire::guard::{Budget, guard};
 
-/// Calls of the host that an observer answers at once: the host has one open, and may say the end beside it.
+/// Calls of the host that an observer answers at once: the host has one open, and may tell the end of the watch beside it.
 const OBSERVER_CALLS_MAX: u32 = 2;
 
-/// The driver's end of a watch.
+/// The driver's end of one watch, to be [run](Self::run).
 #[derive(Debug)]
 pub(crate) struct Watcher {
     pub(crate) access: ReadAccess,
@@ -47,7 +47,7 @@ struct Subscription {
 
 impl Watcher {
     pub(crate) async fn run(self, link: Rc<Link>) {
-        // Where this returns without a word, the consumer finds the channel closed and the client knows why.
+        // Where this sends no error, the consumer finds the channel closed, and asks the client why.
         tokio::select! {
             biased;
             () = self.steps.closed() => {}
@@ -60,15 +60,15 @@ impl Watcher {
         }
     }
 
-    /// Subscribes again and again, until there is a reason not to.
+    /// Subscribes again and again, until an answer is final; gives that.
     async fn follow(&self, link: &Rc<Link>) -> ClientError {
         let position = Rc::new(Position { revision: Cell::new(self.since), sync_count: Cell::new(None) });
         let fresh_delays = || link.settings.backoff.delays(&mut link.random.borrow_mut());
         let (mut delays, mut stood_at) = (fresh_delays(), self.since);
         loop {
-            // While a step waits to be taken there is no use in asking for more.
-            let Ok(room) = self.steps.reserve().await else { return link.closed().await.into() };
-            drop(room);
+            // While a step waits to be taken, no more is asked for.
+            let Ok(place) = self.steps.reserve().await else { return link.closed().await.into() };
+            drop(place);
             if position.revision.get() != stood_at {
                 stood_at = position.revision.get();
                 delays = fresh_delays();
@@ -98,7 +98,7 @@ impl Watcher {
         }
     }
 
-    /// In one round trip: the view and the watch on it go out together.
+    /// Subscribes once. The view and the watch on it go out together, in one round trip.
     async fn subscribe(&self, session: Rc<Session>, position: Rc<Position>) -> Result<Subscription, ClientError> {
         let mut request = self.access.view(&session)?.watch_request();
         request.get().set_since(position.revision.get());

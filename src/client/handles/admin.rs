@@ -1,18 +1,19 @@
 //! Administration of a host, for clients whose credential has the scope `admin`.
 //!
-//! What is about connections is about those of the one host that this client is connected to, what is about shares about all that
-//! its bucket holds. What counts connections cannot be taken back, so those calls are made once: a connection lost on the way
-//! leaves open whether they were carried out. What hides and deletes shares is made again: twice is as good as once.
+//! Calls about connections are about those of the one host that this client is connected to; calls about shares are about all
+//! shares of its bucket. Calls that reach or close connections are made once: if their connection is lost on the way, they may or
+//! may not have been carried out. Calls that hide and delete shares are made again, as doing so twice does no more than once.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::client::answers::Page;
 use crate::client::calls;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
-use crate::client::handles::listing::{Listing, Lists};
+use crate::client::handles::listing::{Fetched, Listing};
+use crate::client::options::PageRequest;
 use crate::client::session::Session;
 use crate::contract::admin::{
     read_connections, read_count, read_erased, read_stats, write_filter, write_share_filter, write_which,
@@ -28,14 +29,14 @@ use crate::share::push::Action;
 use crate::share::time::Timestamp;
 use crate::share_capnp::admin;
 
-/// What an administrator may ask of the host. Gives nothing to whoever may not: each call is refused then.
+/// Administration of the host. The host refuses each call of a client whose credential has not the scope `admin`.
 #[derive(Debug, Clone)]
 pub struct Admin {
     client: Client,
 }
 
 impl Client {
-    /// The administration of the host.
+    /// Administration of the host, for clients whose credential has the scope `admin`. The host is not asked before its first call.
     #[must_use]
     pub fn admin(&self) -> Admin {
         Admin { client: self.clone() }
@@ -43,18 +44,17 @@ impl Client {
 }
 
 impl Admin {
-    /// One page of the admitted connections, the oldest first; 0 for `limit` is the host's choice. Begin without a cursor.
+    /// One page of the connections that are admitted to this host, the oldest first.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
-    pub async fn connections_page(&self, cursor: Option<&str>, limit: u32) -> Result<ConnectionPage, ClientError> {
-        let cursor = cursor.unwrap_or_default().to_owned();
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
+    pub async fn connections_page(&self, page: PageRequest) -> Result<ConnectionPage, ClientError> {
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
                     let mut request = object(&session).connections_request();
-                    request.get().set_cursor(cursor.as_str());
-                    request.get().set_limit(limit);
+                    request.get().set_cursor(page.cursor.as_str());
+                    request.get().set_limit(page.limit);
                     async move {
                         let response = session.ask(request).await?;
                         Ok(read_connections(response.get()?.get_result()?)?)
@@ -66,28 +66,24 @@ impl Admin {
         run.await
     }
 
-    /// All admitted connections, the oldest first.
-    ///
-    /// # Errors
-    /// As [`connections_page`](Self::connections_page).
-    pub async fn connections(&self) -> Result<Vec<ConnectionInfo>, ClientError> {
-        let mut all = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.connections_page(cursor.as_deref(), 0).await?;
-            all.extend(page.connections);
-            match page.next_cursor {
-                Some(next) => cursor = Some(next),
-                None => return Ok(all),
+    /// The connections that are admitted to this host, the oldest first, in one stream; pages are fetched behind it.
+    #[must_use]
+    pub fn connections(&self) -> Listing<ConnectionInfo> {
+        let admin = self.clone();
+        Listing::new(move |page| {
+            let admin = admin.clone();
+            async move {
+                let page = admin.connections_page(page).await?;
+                Ok(Fetched { lines: page.connections, damaged: Vec::new(), next_cursor: page.next_cursor })
             }
-        }
+        })
     }
 
-    /// Closes exactly the matching connections, for good as far as their clients go, and says how many they were. If this
-    /// one is among them, it ends after this answer.
+    /// Closes the connections that match, tells their clients not to come back, and gives the number of connections closed. If this
+    /// client's own connection is among them, it ends after the answer.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn close(&self, which: CloseWhich) -> Result<u64, ClientError> {
         let run = self.client.run(move |link| {
             Box::pin(async move {
@@ -105,11 +101,11 @@ impl Admin {
         run.await
     }
 
-    /// Pushes to every connection of an account, of whatever credential, and says on how many it is on its way. Nobody reads
-    /// what they answer, so an [`Action::Ping`] is refused.
+    /// Pushes to every connection of an account, whatever its credential, and gives the number of connections that the push is on
+    /// its way to. Their answers are not read, so an [`Action::Ping`] is refused.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn send_to_account(&self, account: &AccountId, action: &Action) -> Result<u64, ClientError> {
         let (account, action) = (account.clone(), action.clone());
         let run = self.client.run(move |link| {
@@ -129,11 +125,11 @@ impl Admin {
         run.await
     }
 
-    /// Pushes to every connection that the filter lets through, but for those named in `except`; as
-    /// [`send_to_account`](Self::send_to_account).
+    /// Pushes to every connection that the filter lets through, but for those named in `except`, and gives the number of
+    /// connections that the push is on its way to. Their answers are not read, so an [`Action::Ping`] is refused.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn broadcast(
         &self,
         action: &Action,
@@ -163,12 +159,12 @@ impl Admin {
         run.await
     }
 
-    /// Has the host take no more connections and tell those there are to come back elsewhere: the idle at once, the others
-    /// when their calls are answered, or at `deadline` by the host's clock (`None`: at once). Says how many there were, this
-    /// one included, which ends after this answer.
+    /// Has the host take no more connections, and tell its clients to go to another host: idle ones at once, others when their
+    /// calls are answered, or at `deadline` by the host's clock (`None`: at once). Gives the number of connections that were
+    /// told; this client's own is one of them, and ends after the answer.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn drain(&self, deadline: Option<Timestamp>) -> Result<u64, ClientError> {
         let run = self.client.run(move |link| {
             Box::pin(async move {
@@ -186,24 +182,19 @@ impl Admin {
         run.await
     }
 
-    /// One page of the shares of all accounts that a filter lets through; `limit` is how many are looked at, and 0 the host's
-    /// choice. A page may have no lines and yet a next one. Begin without a cursor.
+    /// One page of the shares of all accounts that a filter lets through. The limit of the page is how many shares the host looks
+    /// at; so a page may have no lines though there is a next one.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
-    pub async fn shares_page(
-        &self,
-        filter: &ShareFilter,
-        cursor: Option<&str>,
-        limit: u32,
-    ) -> Result<Page, ClientError> {
-        let (filter, cursor) = (filter.clone(), cursor.unwrap_or_default().to_owned());
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
+    pub async fn shares_page(&self, filter: &ShareFilter, page: PageRequest) -> Result<Page, ClientError> {
+        let filter = filter.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
                     let mut request = object(&session).shares_request();
-                    request.get().set_cursor(cursor.as_str());
-                    request.get().set_limit(limit);
+                    request.get().set_cursor(page.cursor.as_str());
+                    request.get().set_limit(page.limit);
                     write_share_filter(&filter, request.get().init_filter());
                     async move {
                         let response = session.ask(request).await?;
@@ -216,17 +207,21 @@ impl Admin {
         run.await
     }
 
-    /// The shares of all accounts that a filter lets through, page by page behind the scenes.
+    /// The shares of all accounts that a filter lets through, in one stream; pages are fetched behind it.
     #[must_use]
     pub fn shares(&self, filter: ShareFilter) -> Listing {
-        Listing::new(self.client.clone(), Lists::Filtered(filter))
+        let admin = self.clone();
+        Listing::new(move |page| {
+            let (admin, filter) = (admin.clone(), filter.clone());
+            async move { Ok(admin.shares_page(&filter, page).await?.into()) }
+        })
     }
 
-    /// Hides a share from whoever has no more than its link or another account. Its own account and the holders of its tokens
-    /// still see it, and its owner may show it again.
+    /// Hides a share from everybody but its own account and those who hold one of its tokens. Its owner may show it again.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope, and [`Refusal::NotFound`].
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`, and [`Refusal::NotFound`] if
+    /// there is no such share.
     pub async fn hide_share(&self, id: &ShareId) -> Result<(), ClientError> {
         let id = id.clone();
         let run = self.client.run(move |link| {
@@ -246,10 +241,11 @@ impl Admin {
         run.await
     }
 
-    /// Deletes a share for good, whosever it is.
+    /// Deletes a share of any account for good.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope, and [`Refusal::NotFound`], which counts as success after a lost answer.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`, and [`Refusal::NotFound`] if
+    /// there is no such share, which counts as success when the call was made again after a lost answer.
     pub async fn delete_share(&self, id: &ShareId) -> Result<(), ClientError> {
         let id = id.clone();
         let run = self.client.run(move |link| {
@@ -273,12 +269,13 @@ impl Admin {
         run.await
     }
 
-    /// Deletes up to 100 of an account's shares. Begin without a cursor, and go on with the next until a page gives no cursor. What the
-    /// account creates meanwhile may lie before the cursor: it is erased when a whole run from the beginning deleted nothing and
-    /// failed at nothing. Its tokens are not touched.
+    /// Deletes up to 100 shares of an account. Call it without a cursor first, then with the cursor of the answer before, until
+    /// an answer has none. Shares that the account creates meanwhile may lie before the cursor: nothing of the account is left
+    /// only once a whole run from the beginning deleted nothing and failed at nothing. The account's tokens are not touched.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope. What was deleted by then stays deleted.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`. Shares that were deleted by then
+    /// stay deleted.
     pub async fn erase_account(&self, account: &AccountId, cursor: Option<&str>) -> Result<Erased, ClientError> {
         let (account, cursor) = (account.clone(), cursor.unwrap_or_default().to_owned());
         let run = self.client.run(move |link| {
@@ -298,10 +295,10 @@ impl Admin {
         run.await
     }
 
-    /// What the host counts.
+    /// The counters of the host: its connections, shares and calls.
     ///
     /// # Errors
-    /// As every call; unauthorized without the scope.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn stats(&self) -> Result<HostStats, ClientError> {
         let run = self.client.run(move |link| {
             Box::pin(async move {
@@ -319,7 +316,7 @@ impl Admin {
     }
 }
 
-/// Pipelined: if the host refuses it, each call on it is answered with the same refusal.
+/// The administration object, as a promise that calls are pipelined on: if the host refuses it, it refuses each call on it.
 fn object(session: &Session) -> admin::Client {
     session.rpc.admin_request().send().pipeline.get_admin()
 }

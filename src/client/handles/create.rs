@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use crate::client::access::{Owner, WriteAccess};
 use crate::client::calls;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::{Link, Policy};
 use crate::client::driver::upload::{Begun, Progress, begin, left_open, new_producer, note_if_open};
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::handles::share::{Facts, Share};
 use crate::client::handles::writer::Writer;
 use crate::client::items::Items;
@@ -20,22 +20,21 @@ use crate::share::error::Refusal;
 use crate::share::id::SessionId;
 
 impl Client {
-    /// Publishes a session. With items (also none of them, as opposed to `None`) they are in the bucket when this returns;
-    /// what does not fit into one message follows in further syncs. An account that shares a session again gets the same
-    /// share, with a further secret. Without a credential, on a host that lets everybody in, each call makes a new share: go on
-    /// with one by its secret and [`open`](Self::open).
+    /// Shares a session. Items that are given are in the host's bucket when this returns; what does not fit into one message
+    /// follows in further syncs. An account that shares a session again gets its share again, with a further secret. Without a
+    /// credential, on a host that lets everybody in, each call creates a new share: to go on with one, keep its secret and
+    /// [`open`](Self::open) it.
     ///
     /// # Errors
-    /// As every call. If one of the further syncs fails, the share exists, with the items before it.
+    /// [`ClientError`], as for every call. If one of the further syncs fails, the share exists, with the items before it.
     pub async fn create(&self, of: &SessionId, items: Option<Items>) -> Result<Share, ClientError> {
         self.create_with(of, items, CreateOptions::default()).await
     }
 
-    /// The same with options.
+    /// Shares a session as [`create`](Self::create) does, with options for its lifetime and visibility.
     ///
     /// # Errors
-    /// As [`create`](Self::create), and [`Refusal::LimitExceeded`] (`shareTtlMsMax`) for a time that the host does not
-    /// grant.
+    /// As [`create`](Self::create); [`Refusal::LimitExceeded`] (`shareTtlMsMax`) for a lifetime longer than the host grants.
     pub async fn create_with(
         &self,
         of: &SessionId,
@@ -51,7 +50,7 @@ impl Client {
             let (of, tried) = (of.clone(), first.clone());
             let created = self.run(move |link| Box::pin(create(link, of, first, options, limits, queue))).await;
             let (facts, (shared, progress)) = match created {
-                // Nothing was applied, so that the parts may go under stamps of their own.
+                // Nothing was applied, so the parts may go under stamps of their own.
                 Err(ClientError::Refused(refusal)) if limits.learn(&refusal, tried.as_deref().unwrap_or_default()) => {
                     continue;
                 }
@@ -82,7 +81,7 @@ async fn create(
     let initial = first.map(|changes| {
         Rc::new(Batch { stamp: Some(Stamp { producer: producer.clone(), epoch: 1, sequence }), changes })
     });
-    // Twice is as good as once: the same share with a further secret, and the items under the same stamp.
+    // The call may be made twice: it then gives one share with a further secret, and the items under one stamp.
     let may_be_applied = Cell::new(false);
     let create = async |session| {
         let created = calls::create_share(session, of.clone(), initial.clone(), options).await;

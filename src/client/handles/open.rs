@@ -1,9 +1,9 @@
-//! A share that exists: opened by its secret, or by its account's credential.
+//! Opening a share that exists: by its secret, or by its account's credential.
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
+use crate::client::driver::handle::Client;
 use crate::client::driver::upload::Progress;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::handles::share::{Facts, Share};
 #[cfg(doc)]
 use crate::share::error::Refusal;
@@ -11,19 +11,20 @@ use crate::share::id::ShareId;
 use crate::share::secret::Secret;
 
 impl Client {
-    /// A share that exists, to be written, by its id and secret; the token of a full capability is as good as a secret.
+    /// Opens a share by its id and secret. The token of a full grant does as well as a secret.
     ///
     /// # Errors
-    /// As every call; [`Refusal::NotFound`] and [`Refusal::InvalidSecret`] among them.
+    /// [`ClientError`], as for every call; [`Refusal::NotFound`] if there is no such share, and [`Refusal::InvalidSecret`] if the
+    /// secret is not its.
     pub async fn open(&self, id: &ShareId, secret: &Secret) -> Result<Share, ClientError> {
         self.open_by(Owner::of(id, secret)).await
     }
 
-    /// A share of this client's own account, by its credential alone: what [`open`](Self::open) gives, without a secret.
+    /// Opens a share of this client's own account by the client's credential, without the share's secret.
     ///
     /// # Errors
-    /// As every call; [`Refusal::Unauthorized`] without a credential or without the scope `share:write`, [`Refusal::NotFound`]
-    /// for a share of another account too, and [`Refusal::NotYet`] from a host older than this call.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without a credential or without the scope `share:write`,
+    /// [`Refusal::NotFound`] for a share of another account too, and [`Refusal::NotYet`] from a host older than this call.
     pub async fn own_share(&self, id: &ShareId) -> Result<Share, ClientError> {
         self.open_by(Owner::Account(id.clone())).await
     }

@@ -1,10 +1,10 @@
-//! What was saved as a token, restored. The handle keeps the token and shows it at each call, on whichever connection is up; what
+//! Restoring a share from a token. The handle keeps the token and shows it at each call, on the connection that is up; which rights
 //! the token gives is asked once, at [`Client::restore`].
 
 use crate::client::access::{ReadAccess, WriteAccess};
+use crate::client::driver::handle::Client;
 use crate::client::driver::upload::Progress;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::handles::share::Share;
 use crate::client::handles::view::View;
 use crate::client::handles::writer::Writer;
@@ -12,19 +12,20 @@ use crate::client::handles::writer::Writer;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
 
-/// What a token gives.
+/// A share that was restored from a token, with the rights that the token gives.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Restored {
-    /// Everything.
+    /// The token gives every right on the share.
     Share(Share),
-    /// Writing.
+    /// The token gives the right to write, and no other.
     Writer(Writer),
-    /// Reading.
+    /// The token gives the right to read, and no other.
     View(View),
 }
 
 impl Restored {
-    /// What it may do.
+    /// The right that the token gives.
     #[must_use]
     pub fn right(&self) -> Right {
         match self {
@@ -36,12 +37,12 @@ impl Restored {
 }
 
 impl Client {
-    /// What was saved as this token: on any connection and of any account, for as long as the token is good. A handle that
-    /// was restored is good on later connections too.
+    /// Restores what was saved as this token, for as long as the token is good; this client may be of any account. The handle is
+    /// good on later connections too.
     ///
     /// # Errors
-    /// As every call; [`Refusal::Unauthorized`] for a token that is wrong, revoked or expired, or that writes where this
-    /// client's own credential may not; [`Refusal::NotFound`] if its share is gone.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] for a token that is wrong, revoked or expired, or that
+    /// writes where this client's own credential may not; [`Refusal::NotFound`] if its share is gone.
     pub async fn restore(&self, token: &GrantToken) -> Result<Restored, ClientError> {
         Ok(match self.right_of(token).await? {
             Right::Full => Restored::Share(self.open(token.share(), token.secret()).await?),

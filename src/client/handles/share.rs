@@ -1,4 +1,4 @@
-//! A share as its producer holds it: everything that can be done with it, and what of that is handed on.
+//! A share as its owner holds it: everything that can be done with a share, and handing on the right to a part of that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,21 +19,21 @@ use crate::share::time::Timestamp;
 use crate::share::view::{ShareInfo, Synced};
 use crate::share::visibility::Visibility;
 
-/// A share that may be written, narrowed and deleted. Clones are handles on the same queue.
+/// A share that this client may write, narrow and delete. Clones share one queue.
 ///
-/// What is [queued](Self::queue) is sent within the sync window, newest value per key, and sent again with the same stamp
-/// when an answer was lost: the host applies it once. Lost connections lose nothing. A final refusal (the share was
-/// deleted, the secret is another) fails the queue; [`flush`](Self::flush), [`close`](Self::close) and later calls say so.
+/// [Queued](Self::queue) items are sent within the sync window, the newest value of each key. A batch whose answer was lost is
+/// sent again with its stamp, so the host applies it once, and no lost connection loses an item. A final refusal (the share was
+/// deleted, the secret is wrong) fails the queue: [`flush`](Self::flush), [`close`](Self::close) and later calls return it.
 ///
-/// Dropping the last handle sends what is still queued if that is possible at once, and tells nobody whether it was;
-/// [`close`](Self::close) tells. The share itself lives on.
+/// When the last handle is dropped, items that are still queued are sent if possible, and nobody learns whether they arrived;
+/// [`close`](Self::close) tells. The share itself stays on the host.
 #[derive(Debug, Clone)]
 pub struct Share {
     facts: Arc<Facts>,
     writer: Writer,
 }
 
-/// What a handle knows of its share.
+/// Facts of a share that its handle keeps.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) owner: Owner,
@@ -50,54 +50,58 @@ impl Share {
         self.facts.owner.clone()
     }
 
-    /// Its id: the link.
+    /// The share's id, which its link is made of.
     #[must_use]
     pub fn id(&self) -> &ShareId {
         self.facts.owner.id()
     }
 
-    /// Where people look at it.
+    /// The URL of the share's web page, for people.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.facts.url
     }
 
-    /// What [`Client::open`](crate::client::Client::open) asks for; of a share that was restored, its token; of
-    /// [one's own](crate::client::Client::own_share), which needs none, `None`. Keep it where only its owner reads.
+    /// The secret that [`Client::open`](crate::client::Client::open) opens this share with. For a share that was restored from a
+    /// token it is the token; for one that was opened by its account's credential, with
+    /// [`Client::own_share`](crate::client::Client::own_share), it is `None`. Store it where only the owner can read it.
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {
         self.facts.owner.secret()
     }
 
-    /// Whether the account had shared this session before; this is that share then.
+    /// Whether the share existed before: `true` also for a created one, if the account had shared the session already and this is
+    /// that share.
     #[must_use]
     pub fn existed(&self) -> bool {
         self.facts.existed
     }
 
-    /// The newest acknowledged counts, to be watched.
+    /// The sync count and revision of the newest acknowledged batch, in a channel to be read and watched.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.writer.progress()
     }
 
-    /// Queues items. Waits while the queue is full; dropping the future leaves those queued that had room.
+    /// Queues items to be sent within the sync window. Waits while the queue is full. If the future is dropped, the items that were
+    /// queued by then are sent.
     ///
     /// # Errors
-    /// The queue has failed, for the reason given.
+    /// The error that the queue failed with, such as a final refusal of what was queued before.
     pub async fn queue(&self, items: Items) -> Result<(), ClientError> {
         self.writer.queue(items).await
     }
 
-    /// Queues items if there is room for all of them, and never waits.
+    /// Queues items if the queue can take all of them, and never waits.
     ///
     /// # Errors
-    /// [`ClientError::QueueFull`], with nothing queued; or the queue has failed, for the reason given.
+    /// [`ClientError::QueueFull`], and none of the items is queued; or the error that the queue failed with.
     pub fn try_queue(&self, items: Items) -> Result<(), ClientError> {
         self.writer.try_queue(items)
     }
 
-    /// Sends items as one batch, applied whole or not at all, after everything queued before it; see [`Writer::sync`].
+    /// Sends items as one batch, which the host applies whole or not at all, after everything that was queued before; see
+    /// [`Writer::sync`].
     ///
     /// # Errors
     /// As [`Writer::sync`].
@@ -105,16 +109,17 @@ impl Share {
         self.writer.sync(items).await
     }
 
-    /// Sends what is queued without waiting for the window, and waits until all of it is acknowledged, however long that
-    /// takes. Dropping the future ends the waiting only.
+    /// Sends queued items at once, without waiting for the end of the sync window, and waits until the host has acknowledged all of
+    /// them, however long that takes. If the future is dropped, the items are still sent.
     ///
     /// # Errors
-    /// The queue has failed, for the reason given: what was queued is not all on the host.
+    /// The error that the queue failed with: the host has not taken all that was queued.
     pub async fn flush(&self) -> Result<(), ClientError> {
         self.writer.flush().await
     }
 
-    /// [Flushes](Self::flush) and drops this handle.
+    /// Sends queued items at once, waits until the host has acknowledged all of them, as [`flush`](Self::flush) does, and drops
+    /// this handle.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -122,15 +127,16 @@ impl Share {
         self.flush().await
     }
 
-    /// The share's facts, as the host has them now.
+    /// Asks the host for the share's facts: its title, counts, revision and times.
     ///
     /// # Errors
-    /// As every call; a deleted share is [`Refusal::NotFound`].
+    /// [`ClientError`], as for every call; [`Refusal::NotFound`] for a deleted share.
     pub async fn info(&self) -> Result<ShareInfo, ClientError> {
         self.writer.client().info_by(ReadAccess::Full(self.owner())).await
     }
 
-    /// Gives the share so long to live from now on; see [`Client::set_expiry`](crate::client::Client::set_expiry).
+    /// Sets the time that the share has left to live, and gives when it will be gone; see
+    /// [`Client::set_expiry`](crate::client::Client::set_expiry).
     ///
     /// # Errors
     /// As [`Client::set_expiry`](crate::client::Client::set_expiry).
@@ -138,7 +144,7 @@ impl Share {
         self.writer.set_expiry(ttl).await
     }
 
-    /// Says who may see the share; see [`Client::set_visibility`](crate::client::Client::set_visibility).
+    /// Sets who may see the share; see [`Client::set_visibility`](crate::client::Client::set_visibility).
     ///
     /// # Errors
     /// As [`Client::set_visibility`](crate::client::Client::set_visibility).
@@ -146,58 +152,59 @@ impl Share {
         self.writer.client().set_visibility_by(self.owner(), visibility).await
     }
 
-    /// Deletes the share for good. What is queued is given up, and nothing more is taken.
+    /// Deletes the share for good. Queued items are given up, and the queue takes no more.
     ///
     /// # Errors
-    /// As every call; nothing is given up then.
+    /// [`ClientError`], as for every call; the queue goes on then.
     pub async fn delete(&self) -> Result<(), ClientError> {
         self.writer.client().delete_by(self.owner()).await?;
         self.writer.fail(ClientError::Refused(Refusal::not_found(self.id().as_str())));
         Ok(())
     }
 
-    /// The same with less: a handle that may add to the share and nothing else. It has a queue of its own: what is queued
-    /// here and there arrives in no promised order.
+    /// A handle that may write to the share and do nothing else. It has a queue of its own; the order between items of two queues
+    /// is not promised. The host is not asked whether the share is still there before the handle's first call.
     ///
     /// # Errors
-    /// The client has ended. Whether the share is still there its calls tell.
+    /// [`ClientError::Closed`]: the client has ended.
     pub async fn narrow_to_write(&self) -> Result<Writer, ClientError> {
         let progress = *self.writer.progress().borrow();
         self.writer.client().writer(WriteAccess::Narrowed(self.owner()), progress).await
     }
 
-    /// The same with less: a handle that may read the share and nothing else, until that time by the host's clock; `None`:
-    /// without an end. It asks nothing of the host yet.
+    /// A handle that may read the share and do nothing else, until this time by the host's clock; `None`: without an end. The
+    /// host is not asked before the handle's first call.
     #[must_use]
     pub fn narrow_to_read(&self, until: Option<Timestamp>) -> View {
         View::new(self.writer.client().clone(), ReadAccess::Narrowed(self.owner(), until))
     }
 
-    /// Saves this as a token that gives it again, with [`Client::restore`](crate::client::Client::restore), until it expires by the
-    /// host's clock (`None`: never) or is [revoked](Self::revoke_grant). To hand on less, save what this was
-    /// [narrowed](Self::narrow_to_read) to. The label is for [the list](Self::grants).
+    /// Saves this share as a token, from which [`Client::restore`](crate::client::Client::restore) gives a handle with the rights
+    /// of this one. The token is good until it expires by the host's clock (`None`: never) or is [revoked](Self::revoke_grant).
+    /// To hand on fewer rights, save what this share was [narrowed](Self::narrow_to_read) to. The label is shown in the list of
+    /// [`grants`](Self::grants).
     ///
     /// # Errors
-    /// As every call; [`Refusal::LimitExceeded`] (`shareGrantsMax`) for one too many. After a lost answer the call is made
-    /// again, and the list may then have a grant whose token nobody knows.
+    /// [`ClientError`], as for every call; [`Refusal::LimitExceeded`] (`shareGrantsMax`) if the share has too many tokens. After
+    /// a lost answer the call is made again, and the list may then have a grant whose token nobody knows.
     pub async fn save(&self, label: &Label, expires_at: Option<Timestamp>) -> Result<GrantToken, ClientError> {
         self.writer.save(label, expires_at).await
     }
 
-    /// The tokens of this share that are good, the oldest first.
+    /// The share's grants that are good now, one for each token, the oldest first. The tokens themselves are not among the facts.
     ///
     /// # Errors
-    /// As every call.
+    /// [`ClientError`], as for every call.
     pub async fn grants(&self) -> Result<Vec<GrantInfo>, ClientError> {
         self.writer.client().grants(self.owner()).await
     }
 
-    /// Revokes one token, and all that was saved by way of it. What came through it is refused from then on, and its watches
+    /// Revokes one token, and every token that was saved by way of it. Calls by them are refused from then on, and their watches
     /// end.
     ///
     /// # Errors
-    /// As every call; [`Refusal::InvalidInput`] if there is no such grant. After a lost answer the call is made again, and
-    /// "no such grant" then counts as success.
+    /// [`ClientError`], as for every call; [`Refusal::InvalidInput`] if there is no such grant. After a lost answer the call is
+    /// made again, and "no such grant" then counts as success.
     pub async fn revoke_grant(&self, grant: &GrantId) -> Result<(), ClientError> {
         self.writer.client().revoke_grant(self.owner(), grant).await
     }

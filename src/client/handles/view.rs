@@ -1,17 +1,18 @@
-//! A share as somebody holds it who may read it and nothing else.
+//! A handle that may read a share and do nothing else.
 
 use crate::client::access::ReadAccess;
+use crate::client::driver::handle::Client;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::handles::watch::Watch;
+use crate::client::options::WatchFrom;
 use crate::client::replica::Replica;
 use crate::share::grant::{GrantToken, Label};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
-use crate::share::view::{Revision, ShareInfo};
+use crate::share::view::ShareInfo;
 
-/// A share that may be read: what [`Share::narrow_to_read`](crate::client::Share::narrow_to_read) and [`Client::restore`] give.
-/// Nothing is held at the host for it; dropping it lets go of nothing but itself.
+/// A share that this client may read, and do nothing else with. [`Client::view`], [`Client::restore`] and
+/// [`Share::narrow_to_read`](crate::client::Share::narrow_to_read) give one. The host keeps nothing for it.
 #[derive(Debug, Clone)]
 pub struct View {
     client: Client,
@@ -19,7 +20,8 @@ pub struct View {
 }
 
 impl Client {
-    /// A share for reading, by its id. It asks nothing of the host yet; its calls are refused to who may not see it.
+    /// A share to read, by its id. The host is not asked before the view's first call, which it refuses if this client may not
+    /// see the share.
     #[must_use]
     pub fn view(&self, id: &ShareId) -> View {
         View::new(self.clone(), ReadAccess::Id(id.clone()))
@@ -31,21 +33,22 @@ impl View {
         Self { client, access }
     }
 
-    /// The share's id: the link.
+    /// The share's id, which its link is made of.
     #[must_use]
     pub fn id(&self) -> &ShareId {
         self.access.id()
     }
 
-    /// The share's facts, as the host has them now.
+    /// Asks the host for the share's facts: its title, counts, revision and times.
     ///
     /// # Errors
-    /// As every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) once this is over or revoked.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) once this view has
+    /// expired or is revoked.
     pub async fn info(&self) -> Result<ShareInfo, ClientError> {
         self.client.info_by(self.access.clone()).await
     }
 
-    /// The whole state of the share; see [`Client::snapshot`].
+    /// Reads the whole state of the share; see [`Client::snapshot`].
     ///
     /// # Errors
     /// As [`info`](Self::info).
@@ -53,14 +56,15 @@ impl View {
         self.client.snapshot_by(&self.access).await
     }
 
-    /// Follows the share from a revision on; 0 means from the whole state. The watch ends with an error when this is over or
+    /// Follows the share, from its whole state or from a revision on. The watch ends with an error when this view expires or is
     /// revoked.
     #[must_use]
-    pub fn watch(&self, since: Revision) -> Watch {
-        Watch::new(self.client.clone(), self.access.clone(), since)
+    pub fn watch(&self, from: WatchFrom) -> Watch {
+        Watch::new(self.client.clone(), self.access.clone(), from)
     }
 
-    /// Saves this as a token, which ends no later than this does; see [`Share::save`](crate::client::Share::save).
+    /// Saves this view as a token, from which [`Client::restore`] gives a view again. It expires no later than this view does; see
+    /// [`Share::save`](crate::client::Share::save).
     ///
     /// # Errors
     /// As [`Share::save`](crate::client::Share::save).

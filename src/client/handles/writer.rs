@@ -1,8 +1,7 @@
-//! A share as somebody holds it who may write to it and nothing else: a queue that needs no care, and calls for those who
-//! want an answer.
+//! A handle that may write to a share and do nothing else: a queue that needs no attention, and calls that wait for an answer.
 //!
-//! [`Share`](crate::client::Share) has one inside; [`Share::narrow_to_write`](crate::client::Share::narrow_to_write) and
-//! [`Client::restore`] give one by itself, which can be handed to code that is to do no more.
+//! Every [`Share`](crate::client::Share) has a [`Writer`] inside. [`Share::narrow_to_write`](crate::client::Share::narrow_to_write)
+//! and [`Client::restore`] give one by itself, for code that is to do no more than write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +10,25 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::client::access::WriteAccess;
+use crate::client::driver::handle::Client;
 use crate::client::driver::upload::{Progress, Shared, begin, new_producer};
 use crate::client::error::{ClientError, Closed};
-use crate::client::handles::client::Client;
 use crate::client::items::Items;
 use crate::client::queue::{BatchLimits, SyncJob};
+#[cfg(doc)]
+use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Label};
 use crate::share::id::ShareId;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
 
-/// A share that may be written to. Clones are handles on the same queue.
+/// A share that this client may write to, and do nothing else with. Clones share one queue.
 ///
-/// What is [queued](Self::queue) is sent within the sync window, newest value per key, and sent again with the same stamp
-/// when an answer was lost: the host applies it once. Lost connections lose nothing. A final refusal (the share was
-/// deleted, the token revoked) fails the queue; [`flush`](Self::flush), [`close`](Self::close) and later calls say so.
+/// [Queued](Self::queue) items are sent within the sync window, the newest value of each key. A batch whose answer was lost is sent
+/// again with its stamp, so the host applies it once, and no lost connection loses an item. A final refusal (the
+/// share was deleted, the token revoked) fails the queue: [`flush`](Self::flush), [`close`](Self::close) and later calls return it.
 ///
-/// Dropping the last handle sends what is still queued if that is possible at once, and tells nobody whether it was;
+/// When the last handle is dropped, items that are still queued are sent if possible, and nobody learns whether they arrived;
 /// [`close`](Self::close) tells.
 #[derive(Debug, Clone)]
 pub struct Writer {
@@ -43,7 +44,7 @@ struct Inner {
 }
 
 impl Client {
-    /// A handle to write by, with a queue and a producer of its own. It asks nothing of the host.
+    /// A writer with a queue and a producer id of its own. The host is not asked.
     pub(crate) async fn writer(&self, access: WriteAccess, progress: Progress) -> Result<Writer, ClientError> {
         let (by, queue) = (access.clone(), self.queue_bounds);
         let begun = self.run(move |link| {
@@ -78,38 +79,39 @@ impl Writer {
         &self.inner.client
     }
 
-    /// Nothing more is taken, for this reason.
+    /// Fails the queue with this error: it takes nothing more.
     pub(crate) fn fail(&self, error: ClientError) {
         self.inner.shared.fail(error);
     }
 
-    /// The share's id: the link.
+    /// The share's id, which its link is made of.
     #[must_use]
     pub fn id(&self) -> &ShareId {
         self.inner.access.id()
     }
 
-    /// The newest acknowledged counts, to be watched; zeros before the first sync of a handle that was narrowed or restored,
-    /// which may not ask.
+    /// The sync count and revision of the newest acknowledged batch, in a channel to be read and watched. A writer may not read the
+    /// share: one that was restored has zeros before its first sync.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.inner.progress.clone()
     }
 
-    /// Queues items. Waits while the queue is full; dropping the future leaves those queued that had room.
+    /// Queues items to be sent within the sync window. Waits while the queue is full. If the future is dropped, the items that were
+    /// queued by then are sent.
     ///
     /// # Errors
-    /// The queue has failed, for the reason given.
+    /// The error that the queue failed with, such as a final refusal of what was queued before.
     pub async fn queue(&self, items: Items) -> Result<(), ClientError> {
         let shared = &self.inner.shared;
         for change in self.inner.client.redacted(items)? {
             loop {
-                let mut room = std::pin::pin!(shared.room.notified());
-                // From here on no notice is missed.
-                room.as_mut().enable();
+                let mut capacity = std::pin::pin!(shared.capacity.notified());
+                // From here on no notification is missed.
+                capacity.as_mut().enable();
                 let pushed = shared.queue().push(&change, Instant::now());
                 match pushed {
-                    Err(ClientError::QueueFull { .. }) => room.await,
+                    Err(ClientError::QueueFull { .. }) => capacity.await,
                     settled => {
                         settled?;
                         break;
@@ -121,10 +123,10 @@ impl Writer {
         Ok(())
     }
 
-    /// Queues items if there is room for all of them, and never waits.
+    /// Queues items if the queue can take all of them, and never waits.
     ///
     /// # Errors
-    /// [`ClientError::QueueFull`], with nothing queued; or the queue has failed, for the reason given.
+    /// [`ClientError::QueueFull`], and none of the items is queued; or the error that the queue failed with.
     pub fn try_queue(&self, items: Items) -> Result<(), ClientError> {
         let changes = self.inner.client.redacted(items)?;
         let mut queue = self.inner.shared.queue();
@@ -138,12 +140,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Sends items as one batch, applied whole or not at all, after everything queued before it. It is sent again with
-    /// its stamp when an answer was lost, until the call timeout. Dropping the future withdraws it if it is not yet on
-    /// its way, and else cancels the call; what the host has already handed to the log is committed all the same.
+    /// Sends items as one batch, which the host applies whole or not at all, after everything that was queued before. A batch
+    /// whose answer was lost is sent again with its stamp, until the call timeout is over. If the future is dropped, a batch that
+    /// is not yet on its way is withdrawn, and the call of one that is on its way is cancelled; the host may have committed it by
+    /// then.
     ///
     /// # Errors
-    /// Too many items or bytes for one batch: queue them instead. A refusal. A timeout: it may have been applied.
+    /// [`ClientError`], as for every call; [`Refusal::LimitExceeded`] for too many items or bytes in one batch, which
+    /// [`queue`](Self::queue) would send in parts. After [`ClientError::Timeout`] the batch may have been applied.
     pub async fn sync(&self, items: Items) -> Result<Synced, ClientError> {
         let changes = self.inner.client.redacted(items)?;
         BatchLimits::default().check(&changes)?;
@@ -154,11 +158,11 @@ impl Writer {
         answer.await.unwrap_or(Err(ClientError::Closed(Closed::Here)))
     }
 
-    /// Sends what is queued without waiting for the window, and waits until all of it is acknowledged, however long that
-    /// takes. Dropping the future ends the waiting only.
+    /// Sends queued items at once, without waiting for the end of the sync window, and waits until the host has acknowledged all of
+    /// them, however long that takes. If the future is dropped, the items are still sent.
     ///
     /// # Errors
-    /// The queue has failed, for the reason given: what was queued is not all on the host.
+    /// The error that the queue failed with: the host has not taken all that was queued.
     pub async fn flush(&self) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
         self.inner.shared.queue().push_flush(reply)?;
@@ -166,7 +170,8 @@ impl Writer {
         answer.await.unwrap_or(Err(ClientError::Closed(Closed::Here)))
     }
 
-    /// [Flushes](Self::flush) and drops this handle.
+    /// Sends queued items at once, waits until the host has acknowledged all of them, as [`flush`](Self::flush) does, and drops
+    /// this handle.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
@@ -174,7 +179,7 @@ impl Writer {
         self.flush().await
     }
 
-    /// Gives the share so long to live from now on; see [`Client::set_expiry`].
+    /// Sets the time that the share has left to live, and gives when it will be gone; see [`Client::set_expiry`].
     ///
     /// # Errors
     /// As [`Client::set_expiry`].
@@ -182,7 +187,8 @@ impl Writer {
         self.inner.client.set_expiry_by(self.inner.access.clone(), ttl).await
     }
 
-    /// Saves this as a token; see [`Share::save`](crate::client::Share::save).
+    /// Saves this writer as a token, from which [`Client::restore`] gives a writer again; see
+    /// [`Share::save`](crate::client::Share::save).
     ///
     /// # Errors
     /// As [`Share::save`](crate::client::Share::save).

@@ -1,4 +1,4 @@
-//! Our redactor: by rules, in the strings of JSON texts.
+//! The redactor of this crate, which finds secrets by rules in the strings of JSON texts.
 //!
 //! A text without any word of any rule is passed by after one search for all of them at once. In the others each string is
 //! looked at by itself, with its escapes undone, by the rules whose words are in it; the text is copied only if something was
@@ -17,12 +17,12 @@ use super::rules::{ASSIGNED, RULES, Rule, UNFINISHED, looks_random, says_secret}
 use super::strings::{self, Found};
 use super::values::Redact;
 
-/// Different secrets that are told apart: 80 kB of hashes. What comes after them is masked, and not counted.
+/// Different secrets that are told apart to be counted: 80 kB of hashes. Secrets beyond them are masked, and not counted.
 const TOLD_APART_MAX: usize = 10_000;
 
-/// Masks keys and tokens, as `[redacted:RULE]`, and counts them. Clones are the same.
+/// Masks keys and tokens as `[redacted:RULE]`, and counts them. Clones share one count.
 ///
-/// It knows the forms of some 60 issuers' tokens, private keys in PEM, JSON Web Tokens, passwords in URLs, `Authorization`
+/// The redactor knows the forms of some 60 issuers' tokens, private keys in PEM, JSON Web Tokens, passwords in URLs, `Authorization`
 /// headers, and values that look random and are assigned to what is called a key, a secret, a token or a password. It looks into
 /// every string of a value, names of members included, but for the members that an item's key is made of.
 ///
@@ -39,15 +39,16 @@ struct Counts {
     by_rule: BTreeMap<&'static str, u64>,
 }
 
-/// What was masked so far: how many different secrets by each rule, ordered by its name. Never the secrets.
+/// Number of different secrets that were masked so far, by rule. It never holds the secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Masked {
-    /// The counts by rule; none is 0.
+    /// Number of secrets by the name of their rule; rules that found no secret are left out.
     pub by_rule: BTreeMap<&'static str, u64>,
 }
 
 impl Masked {
-    /// How many there were, by all rules.
+    /// Number of secrets by all rules together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_rule.values().sum()
@@ -55,7 +56,7 @@ impl Masked {
 }
 
 impl fmt::Display for Masked {
-    /// Such as `aws-access-key-id 1, github-token 2`.
+    /// Writes each rule with its number, such as `aws-access-key-id 1, github-token 2`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, (rule, count)) in self.by_rule.iter().enumerate() {
             write!(f, "{}{rule} {count}", if n == 0 { "" } else { ", " })?;
@@ -70,7 +71,7 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// A stretch of a text that is to be masked.
+/// A part of a text that is to be masked, from byte `from` up to byte `to`.
 struct Span {
     from: usize,
     to: usize,
@@ -78,7 +79,7 @@ struct Span {
 }
 
 impl Redactor {
-    /// One that has masked nothing yet.
+    /// A redactor that has masked nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -89,13 +90,14 @@ impl Redactor {
         RULES.iter().map(|rule| rule.id)
     }
 
-    /// What was masked so far.
+    /// Number of secrets that were masked so far, by rule.
     #[must_use]
     pub fn masked(&self) -> Masked {
         Masked { by_rule: self.0.lock().unwrap_or_else(PoisonError::into_inner).by_rule.clone() }
     }
 
-    /// The text with its secrets masked; `None` if it has none. `member` is the name of what it is the value of.
+    /// The text with its secrets masked; `None` if it has none. `member` is the name of the object's member whose value the text
+    /// is.
     fn mask(&self, text: &str, member: Option<&str>) -> Option<String> {
         let mut spans = found_in(text);
         if spans.is_empty() && member.is_some_and(says_secret) && text.len() >= ASSIGNED_BYTES_MIN && is_one_word(text)
@@ -135,10 +137,10 @@ impl Redactor {
     }
 }
 
-/// The shortest value that is taken for a secret because of its member's name.
+/// Bytes of the shortest value that counts as a secret because of its member's name.
 const ASSIGNED_BYTES_MIN: usize = 12;
 
-/// Whether a text is a random word by itself.
+/// Whether a text is a single word that looks random.
 fn is_one_word(text: &str) -> bool {
     text.len() <= 512 && text.bytes().all(|byte| byte.is_ascii_graphic()) && looks_random(text)
 }
@@ -158,7 +160,7 @@ impl Redact for Redactor {
     }
 }
 
-/// The words of all rules, each with its rule.
+/// Finds the words of all rules in a text, in one pass.
 fn words() -> &'static AhoCorasick {
     static WORDS: OnceLock<AhoCorasick> = OnceLock::new();
     WORDS.get_or_init(|| {
@@ -168,7 +170,7 @@ fn words() -> &'static AhoCorasick {
     })
 }
 
-/// Which rule each word of [`words`] is of.
+/// The index of the rule that a word of [`words`] belongs to.
 fn rule_of(word: usize) -> Option<usize> {
     static RULE_OF: OnceLock<Vec<usize>> = OnceLock::new();
     let rules = RULE_OF
@@ -176,7 +178,7 @@ fn rule_of(word: usize) -> Option<usize> {
     rules.get(word).copied()
 }
 
-/// What the rules find in a text.
+/// The parts of a text that the rules find; they may overlap.
 fn found_in(text: &str) -> Vec<Span> {
     let mut to_try = [false; RULES.len()];
     for word in words().find_overlapping_iter(text) {

@@ -1,4 +1,4 @@
-//! The rules: by which forms credentials are known.
+//! The rules: the forms by which credentials are recognised.
 //!
 //! Most issuers give their tokens a beginning that nothing else has, so that scanners know them; those rules are exact. The
 //! last few go by what stands around a secret, and by how random it looks. The forms are the issuers' own, as they document
@@ -11,22 +11,22 @@ use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// One form of credentials.
+/// A form of credentials.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// Its name, in what stands in for a secret and in reports.
+    /// The rule's name, which stands in place of a secret and in reports.
     pub(super) id: &'static str,
-    /// A text without any of these, whatever their case, has none of them.
+    /// Words of which a text must hold one, in upper or lower case, to have a secret of this form.
     pub(super) words: &'static [&'static str],
-    /// What it looks like. If there is a group, that is the secret, else all of it.
+    /// A regular expression for the secret. If it has a group, the group is the secret, else the whole match.
     pattern: &'static str,
-    /// The secret must look random, because the pattern alone does not say enough.
+    /// Whether the secret must also look random, because the pattern alone finds too much.
     pub(super) random: bool,
     compiled: OnceLock<Option<Regex>>,
 }
 
 impl Rule {
-    /// The compiled pattern. All of them compile: a test does it.
+    /// The compiled pattern. A test compiles the patterns of all rules.
     pub(super) fn regex(&self) -> Option<&Regex> {
         self.compiled.get_or_init(|| RegexBuilder::new(self.pattern).unicode(false).build().ok()).as_ref()
     }
@@ -40,10 +40,11 @@ const fn random(id: &'static str, words: &'static [&'static str], pattern: &'sta
     Rule { id, words, pattern, random: true, compiled: OnceLock::new() }
 }
 
-/// The name of the rule for members and assignments whose name says that they are secret.
+/// Name of the rule for members and assignments whose names say that they are secret.
 pub(super) const ASSIGNED: &str = "secret-assignment";
 
-/// All rules. Where two find the same, the one that begins first counts, and of those the one that stands first here.
+/// All rules. Where two of them find overlapping parts of a text, the part that begins first counts; of parts that begin
+/// together, the one whose rule stands first here.
 pub(super) static RULES: [Rule; 58] = [
     exact(
         "private-key",
@@ -142,7 +143,7 @@ pub(super) static RULES: [Rule; 58] = [
     ),
 ];
 
-/// Members of objects whose names say that their values are secret.
+/// Whether the name of an object's member says that its value is secret.
 pub(super) fn says_secret(name: &str) -> bool {
     static SECRET: OnceLock<Option<Regex>> = OnceLock::new();
     let pattern = r"(?i)(?:(?:api|access|auth|private|signing|encryption|master|account|client)[_.-]?key|secret(?:[_.-]?key)?|token|passw(?:or)?d|pwd|credentials?|^authorization)$";
@@ -150,15 +151,15 @@ pub(super) fn says_secret(name: &str) -> bool {
     regex.as_ref().is_some_and(|regex| regex.is_match(name.as_bytes()))
 }
 
-/// A token at the very end of a text that may yet go on: what is known of it must not be shown meanwhile.
+/// A token at the end of a text that may still grow: its beginning must not be shown meanwhile.
 pub(super) static UNFINISHED: Rule = exact(
     "unfinished",
     &[],
     r"\b(?:(?:gh[pousr]_|github_pat_|glpat-|sk-ant-|sk-proj-|sk-svcacct-|sk-or-|[sr]k_live_|gsk_|AIza|GOCSPX-|xox[abeoprs]-|cap(?:sec|tok|gr)_)[A-Za-z0-9_-]{4,}|AKIA[A-Z2-7]{4,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)$",
 );
 
-/// Whether a text looks as if it were drawn at random: letters, at least two digits, and 3 bits a character. Names of
-/// variables, words, numbers, paths and what stands for a secret in an example do not.
+/// Whether a text looks random: it has letters, at least two digits, and 3 bits of entropy a character. Names of variables, words,
+/// numbers, paths and placeholders of examples do not.
 pub(super) fn looks_random(secret: &str) -> bool {
     let bytes = secret.as_bytes();
     let count = |is: fn(&u8) -> bool| bytes.iter().filter(|byte| is(byte)).count();

@@ -5,20 +5,20 @@
 
 use std::borrow::Cow;
 
-/// A string of a JSON text.
+/// A string that was found in a JSON text.
 pub(super) struct Found<'a> {
-    /// What it says.
+    /// The string's text, with escapes undone.
     pub(super) text: Cow<'a, str>,
-    /// The name of the member whose value it is; of a string in an array, of the array's.
+    /// The name of the member whose value the string is, or is an element of.
     pub(super) member: Option<Cow<'a, str>>,
-    /// It makes up the key of the item, and is not to be changed.
+    /// Whether the string is part of the item's key, and must not be changed.
     pub(super) is_id: bool,
 }
 
-/// The members of an item that its key is made of.
+/// The members that an item's key is made of.
 const IDS: [&str; 3] = ["id", "messageID", "providerID"];
 
-/// The text with the strings that `change` gives anew; `None` if it gives none.
+/// The text with the strings replaced for which `change` gives another; `None` if it gives none.
 pub(super) fn replace(json: &str, mut change: impl FnMut(&Found<'_>) -> Option<String>) -> Option<String> {
     let bytes = json.as_bytes();
     let mut out = String::new();
@@ -58,7 +58,7 @@ pub(super) fn replace(json: &str, mut change: impl FnMut(&Found<'_>) -> Option<S
     Some(out)
 }
 
-/// Where the string that begins at `from` is over, behind its quote.
+/// The position after the closing quote of the string that begins at `from`.
 fn end_of_string(bytes: &[u8], from: usize) -> usize {
     let mut at = from + 1;
     while let Some(next) = memchr::memchr2(b'"', b'\\', &bytes[at.min(bytes.len())..]) {
@@ -72,7 +72,7 @@ fn end_of_string(bytes: &[u8], from: usize) -> usize {
     bytes.len()
 }
 
-/// What a string with its quotes says.
+/// The text of a string, which is given with its quotes.
 fn unescaped(token: &str) -> Cow<'_, str> {
     let inner = token.get(1..token.len().saturating_sub(1)).unwrap_or_default();
     if !inner.contains('\\') {

@@ -1,4 +1,4 @@
-//! Where a client asks its redaction: at every value that is to be sent.
+//! The contract of a redaction, and how a client applies it to every value that is to be sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,18 +8,18 @@ use crate::share::error::Refusal;
 use crate::share::item::Payload;
 use crate::share::limits::{Limit, Limits};
 
-/// Takes out of a value what must not leave the machine. Called by whoever queues, on their thread: it must not block.
+/// Masks what must not leave this program in a value. It is called on the thread that queues or syncs the value, and must not
+/// block.
 pub trait Redact: fmt::Debug + Send + Sync {
-    /// The JSON text of an item's value without what must not be seen; `None`: there is nothing to take out. What it gives
-    /// must be JSON of the same shape, with the members that make up the item's key (`id`, `messageID`, `providerID`) as they
-    /// were.
+    /// The JSON text of an item's value with its secrets masked; `None` if it has none. The result must be JSON of the same
+    /// shape, with the members that make up the item's key (`id`, `messageID`, `providerID`) unchanged.
     fn redact(&self, json: &str) -> Option<String>;
 }
 
-/// What a client was built with; `None`: nothing is taken out.
+/// The redaction that a client was built with; `None`: values are sent as they are.
 pub(crate) type Redaction = Option<Arc<dyn Redact>>;
 
-/// Takes out of changes what must not leave. Values that hold nothing of it are neither copied nor parsed.
+/// Masks the values of changes. A value without a secret is neither copied nor parsed.
 pub(crate) fn redacted(redaction: &Redaction, mut changes: Vec<Change>) -> Result<Vec<Change>, Refusal> {
     let Some(redact) = redaction else { return Ok(changes) };
     let most = Limits::default().item_bytes_max;

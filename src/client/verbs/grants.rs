@@ -7,9 +7,9 @@ use capnp::capability::FromClientHook as _;
 
 use crate::client::access::{Owner, ReadAccess, WriteAccess};
 use crate::client::calls::read_deleted;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::session::Session;
 use crate::contract::error::read_refusal;
 use crate::contract::grants::{read_grants, read_saved};
@@ -19,7 +19,7 @@ use crate::share::id::GrantId;
 use crate::share::time::Timestamp;
 use crate::share_capnp::{restore_result, saved};
 
-/// What is saved.
+/// A capability to be saved.
 #[derive(Debug, Clone)]
 pub(crate) enum Saveable {
     Write(WriteAccess),
@@ -39,7 +39,7 @@ impl From<ReadAccess> for Saveable {
 }
 
 impl Client {
-    /// What a token gives.
+    /// The right that a token gives.
     pub(crate) async fn right_of(&self, token: &GrantToken) -> Result<Right, ClientError> {
         let token = token.clone();
         self.run(move |link| {
@@ -55,7 +55,7 @@ impl Client {
         expires_at: Option<Timestamp>,
     ) -> Result<GrantToken, ClientError> {
         let label = label.clone();
-        // Twice is as good as once, but for the place that the first takes: nobody has its token.
+        // The call may be made twice: the first then leaves a grant whose token nobody has.
         let save = move |session: Rc<Session>| {
             let of: Result<saved::Client, ClientError> = match &what {
                 Saveable::Write(access) => access.writer(&session).map(|writer| writer.client.cast_to()),

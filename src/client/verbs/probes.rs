@@ -1,4 +1,4 @@
-//! Whether the host is there, what it says of itself, and how long a round trip takes.
+//! Probes: whether the host is reachable, what it says about itself, and how long a round trip takes.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use crate::client::answers::{Measured, ProbeValue};
 use crate::client::calls;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::state::Hello;
 #[cfg(doc)]
 use crate::share::error::Refusal;
 
 impl Client {
-    /// Waits for a connection, dialling if there was none, and gives what the host said of itself.
+    /// Waits for a connection, and connects if there is none. Gives what the host said about itself and this connection.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] after the call timeout, or [`ClientError::Closed`].
@@ -25,10 +25,10 @@ impl Client {
         .await
     }
 
-    /// Sends a value and gets it back.
+    /// Sends a value to the host, which sends it back: for measuring the way.
     ///
     /// # Errors
-    /// As every call.
+    /// [`ClientError`], as for every call.
     pub async fn probe_value(&self, value: ProbeValue) -> Result<Measured<ProbeValue>, ClientError> {
         self.run(|link| {
             Box::pin(
@@ -38,12 +38,12 @@ impl Client {
         .await
     }
 
-    /// Has the host call back once; the answer of `callback` to its words comes back as the value. It runs on the
-    /// driver's thread: it must not block.
+    /// Has the host call this client back once. The value that this gives is the answer of `callback` to the host's message, as
+    /// it came back from the host. The callback runs on the driver's thread and must not block.
     ///
     /// # Errors
-    /// As every call; [`Refusal::LimitExceeded`] (`itemBytesMax`) if the callback's answer is larger than an item may be;
-    /// [`ClientError::Disconnected`] when the connection was lost, as it may have been called then.
+    /// [`ClientError`], as for every call; [`Refusal::LimitExceeded`] (`itemBytesMax`) if the callback's answer is larger than an
+    /// item may be. When the connection is lost, the callback may have been called.
     pub async fn probe_callback(
         &self,
         callback: impl FnOnce(String) -> String + Send + 'static,
@@ -55,7 +55,7 @@ impl Client {
                     let callback = callback.take();
                     async move {
                         let callback =
-                            callback.ok_or_else(|| ClientError::Failed("the probe was made twice".into()))?;
+                            callback.ok_or_else(|| ClientError::Failed("the client made a probe twice".into()))?;
                         calls::call_back(session, callback).await
                     }
                 })
@@ -65,10 +65,10 @@ impl Client {
         .await
     }
 
-    /// How long a round trip takes.
+    /// Measures the time of one round trip to the host.
     ///
     /// # Errors
-    /// As every call.
+    /// [`ClientError`], as for every call.
     pub async fn ping(&self) -> Result<Duration, ClientError> {
         Ok(self.probe_value(ProbeValue::default()).await?.round_trip)
     }

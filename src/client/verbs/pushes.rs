@@ -1,17 +1,17 @@
-//! Taking pushes, and taking none any more.
+//! Setting and removing the handler of pushes.
 
 use std::sync::Arc;
 
 use tokio::time::timeout;
 
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Link;
 use crate::client::error::{ClientError, Closed};
-use crate::client::handles::client::Client;
 use crate::client::push::PushHandler;
 
 impl Client {
-    /// Answers what the host pushes with `handler` from now on, over this connection and all that come after it, in the
-    /// place of any handler before. Dials if there is no connection. When this returns the host can push.
+    /// Sets the handler that answers the host's pushes, on this connection and on all later ones; it takes the place of the handler
+    /// before. Connects if there is no connection. When this returns, the host can push.
     ///
     /// ```no_run
     /// # async fn scene(client: capshare::Client) -> Result<(), capshare::client::ClientError> {
@@ -31,22 +31,22 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As every call. The handler stays all the same, and is offered on the next connection.
+    /// [`ClientError`], as for every call. The handler stays set, and is offered to the host on the next connection.
     pub async fn on_push(&self, handler: impl PushHandler + 'static) -> Result<(), ClientError> {
         let handler: Arc<dyn PushHandler> = Arc::new(handler);
         self.run(move |link| Box::pin(async move { set_handler(&link, Some(handler)).await })).await
     }
 
-    /// Takes the handler back: the host can push no more.
+    /// Removes the handler of pushes: the host can push no more to this client.
     ///
     /// # Errors
-    /// As every call.
+    /// [`ClientError`], as for every call.
     pub async fn stop_pushes(&self) -> Result<(), ClientError> {
         self.run(|link| Box::pin(async move { set_handler(&link, None).await })).await
     }
 }
 
-/// Sets the handler, and waits until the host has taken it.
+/// Sets or removes the handler, and waits until the host has taken note.
 async fn set_handler(link: &Link, handler: Option<Arc<dyn PushHandler>>) -> Result<(), ClientError> {
     let taken_by_host = link.offers.set(handler);
     let after = link.settings.call_timeout;

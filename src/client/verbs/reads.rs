@@ -1,22 +1,23 @@
-//! The client's calls that read, each with the policy for a connection that is lost while it is on its way. All of them may
-//! be made again.
+//! Calls that read. All of them are made again when their connection is lost.
 
 use crate::client::access::ReadAccess;
 use crate::client::answers::Page;
 use crate::client::calls;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::client::mutation::Mutation;
+use crate::client::options::{ListScope, PageRequest};
 use crate::client::replica::Replica;
 use crate::share::id::ShareId;
 use crate::share::view::{Chunk, Revision, ShareInfo};
 
 impl Client {
-    /// A share's facts. Whoever may see it may ask.
+    /// Asks the host for a share's facts: its title, counts, revision and times.
     ///
     /// # Errors
-    /// As every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) for who may not see it.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) if this client
+    /// may not see the share.
     pub async fn info(&self, id: &ShareId) -> Result<ShareInfo, ClientError> {
         self.info_by(ReadAccess::Id(id.clone())).await
     }
@@ -28,10 +29,10 @@ impl Client {
         .await
     }
 
-    /// The whole state of a share, read in chunks; the call timeout holds for each.
+    /// Reads the whole state of a share, as of one revision. It is read in chunks, and the call timeout holds for each chunk.
     ///
     /// # Errors
-    /// As every call.
+    /// [`ClientError`], as for every call.
     pub async fn snapshot(&self, id: &ShareId) -> Result<Replica, ClientError> {
         self.snapshot_by(&ReadAccess::Id(id.clone())).await
     }
@@ -39,7 +40,7 @@ impl Client {
     pub(crate) async fn snapshot_by(&self, access: &ReadAccess) -> Result<Replica, ClientError> {
         let mut replica = Replica::new();
         'pass: loop {
-            // Chunks are read from the living state: what changed since the first of them is read again.
+            // Chunks are read from the live state: what changed since the first chunk is read again in the next pass.
             let since = replica.revision();
             let first = self.read(access, since, 0).await?;
             let (revision, mut cursor) = (first.revision, first.next_cursor);
@@ -49,8 +50,8 @@ impl Client {
                 let chunk = self.read(access, since, cursor).await?;
                 cursor = chunk.next_cursor;
                 replica.fold(false, &chunk.changes);
-                // What was removed meanwhile is no longer known; or the connection now leads to a host that is behind the one
-                // that gave the first chunk, so that this chunk is older than what is read again.
+                // The host no longer knows what was removed meanwhile; or the connection now leads to a host that is behind the one
+                // that gave the first chunk, so this chunk is older than what the next pass begins with.
                 let is_of_no_use = (chunk.reset && since != 0) || chunk.revision < revision;
                 if is_of_no_use {
                     replica = Replica::new();
@@ -77,16 +78,14 @@ impl Client {
         .await
     }
 
-    /// One page of the account's shares; 0 for `limit` is the host's choice. Begin without a cursor.
+    /// One page of the shares of this client's account, or of every account.
     ///
     /// # Errors
-    /// As every call.
-    pub async fn list_page(&self, cursor: Option<&str>, limit: u32, every_account: bool) -> Result<Page, ClientError> {
-        let cursor = cursor.unwrap_or_default().to_owned();
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`](crate::share::error::Refusal::Unauthorized) for every
+    /// account without the scope `admin`.
+    pub async fn list_page(&self, scope: ListScope, page: PageRequest) -> Result<Page, ClientError> {
         self.run(move |link| {
-            Box::pin(async move {
-                link.call(Policy::Again, |session| calls::list(session, cursor.clone(), limit, every_account)).await
-            })
+            Box::pin(async move { link.call(Policy::Again, |session| calls::list(session, scope, page.clone())).await })
         })
         .await
     }

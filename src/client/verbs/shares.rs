@@ -1,13 +1,13 @@
-//! What is done to a share by way of its secret: deleting it, its expiry, and who may see it.
+//! Calls about a share as a whole, by its secret: to delete it, to set its expiry, and to set who may see it.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use crate::client::access::{Owner, WriteAccess};
 use crate::client::calls;
+use crate::client::driver::handle::Client;
 use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::handles::client::Client;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::secret::Secret;
@@ -18,7 +18,8 @@ impl Client {
     /// Deletes a share for good.
     ///
     /// # Errors
-    /// As every call. After a lost answer the call is made again, and "not found" then counts as success.
+    /// [`ClientError`], as for every call. After a lost answer the call is made again, and [`Refusal::NotFound`] then counts as
+    /// success.
     pub async fn delete(&self, id: &ShareId, secret: &Secret) -> Result<(), ClientError> {
         self.delete_by(Owner::of(id, secret)).await
     }
@@ -40,11 +41,12 @@ impl Client {
         .await
     }
 
-    /// Gives a share so long to live from now on, shorter or longer than before; `None`: no end or, on a host that grants
-    /// none, the longest that it grants. Gives when it will be gone, by the host's clock; `None`: never.
+    /// Sets the time that a share has left to live, counted from now; it may be shorter or longer than before. `None` asks for no
+    /// end; a host that grants only a limited time then gives the longest. Returns when the share will be gone, by the host's
+    /// clock; `None`: never.
     ///
     /// # Errors
-    /// As every call; [`Refusal::LimitExceeded`] (`shareTtlMsMax`) for a time that the host does not grant.
+    /// [`ClientError`], as for every call; [`Refusal::LimitExceeded`] (`shareTtlMsMax`) for a time longer than the host grants.
     pub async fn set_expiry(
         &self,
         id: &ShareId,
@@ -68,11 +70,11 @@ impl Client {
         .await
     }
 
-    /// Says who may see a share, from now on. Those who may not any more are told nothing after this returns, at this host;
-    /// at others within a second.
+    /// Sets who may see a share. Viewers that may not see it any more get nothing after this returns if they are connected to
+    /// this host, and nothing after a second at other hosts.
     ///
     /// # Errors
-    /// As every call.
+    /// [`ClientError`], as for every call.
     pub async fn set_visibility(
         &self,
         id: &ShareId,

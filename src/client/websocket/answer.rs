@@ -1,4 +1,4 @@
-//! What an HTTP answer to the upgrade, other than 101, means: the one map from an answer to refusals.
+//! What an HTTP answer other than 101 to the upgrade request means: the one map from such answers to refusals.
 //!
 //! A host of ours answers `{"error": {"code": ..., "message": ..., and facts}}` with one of its codes: that is its own word,
 //! and may be final. Any other answer is that of a proxy, or of whatever else stands in the host's place: the host is away,
@@ -14,10 +14,10 @@ use crate::client::error::Lost;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
-/// Characters of a proxy's own words, or of the address that it redirects to, that are kept.
+/// Longest text of a proxy, or address that it redirects to, that an error shows; in characters.
 const WORDS_CHARS_MAX: usize = 200;
 
-/// What the answer means for the attempt.
+/// What an HTTP answer other than 101 means for the attempt at a connection.
 pub(super) fn read_answer(response: &Response<Option<Vec<u8>>>) -> DialError {
     let status = response.status().as_u16();
     let body = response.body().as_deref().unwrap_or_default();
@@ -105,7 +105,7 @@ impl Facts {
     }
 }
 
-/// What came in the host's place, for people: its form, and its words if it is a text.
+/// An answer that is not the host's, for people: its form, and its first line if it is plain text or JSON.
 fn describe(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
     let said = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (location, kind) = (said(header::LOCATION), said(header::CONTENT_TYPE));
@@ -116,7 +116,7 @@ fn describe(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
     let words = words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     match kind {
-        _ if words.is_empty() => "without a word".to_owned(),
+        _ if words.is_empty() => "without a text".to_owned(),
         "text/html" | "application/xhtml+xml" => "in HTML".to_owned(),
         "application/json" => format!("in JSON: {}", cut(words)),
         "" | "text/plain" => format!("in plain text: {}", cut(words)),

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use crate::client::defaults::{ANSWER_BYTES_MAX, ANSWER_WITHIN};
 
-/// The handshake gives the part of a body that came with the head; this waits for the rest, and takes it out of its framing.
-/// What does not come whole is as much as came.
+/// Waits for the part of the body that did not come with the answer's head, and takes the body out of its framing. A body that does
+/// not come whole within its bounds is cut where it stopped.
 pub(super) async fn read_rest(answer: &mut Response<Option<Vec<u8>>>, mut stream: impl AsyncRead + Unpin) {
     let framing = Framing::of(answer);
     let mut body = answer.body_mut().take().unwrap_or_default();
@@ -27,13 +27,13 @@ pub(super) async fn read_rest(answer: &mut Response<Option<Vec<u8>>>, mut stream
     *answer.body_mut() = Some(framing.unwrap(body));
 }
 
-/// How a body is seen to be whole.
+/// How the end of a body is known.
 enum Framing {
-    /// It has so many bytes.
+    /// The body has this number of bytes.
     Length(usize),
-    /// It comes in chunks, the last of which is empty.
+    /// The body comes in chunks; an empty one is the last.
     Chunks,
-    /// It ends with the connection.
+    /// The body ends with the connection.
     UntilClosed,
 }
 
@@ -69,8 +69,8 @@ impl Framing {
     }
 }
 
-/// What the chunks hold that came so far, and whether there is nothing more to wait for: the last has come, or what has come is
-/// none.
+/// The contents of the chunks that came so far, and whether to wait no longer: because the last chunk has come, or because what
+/// came is no valid chunk.
 fn join_chunks(mut rest: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {

@@ -91,7 +91,7 @@ async fn right_credentials_are_not_counted() {
 #[tokio::test]
 async fn a_viewer_who_may_not_see_a_share_has_guessed_nothing_unless_it_shows_a_wrong_token() {
     let served = host().await;
-    let options = CreateOptions::visible_to(Visibility::Grant);
+    let options = CreateOptions::new().visible_to(Visibility::Grant);
     let share = served.client(Some(ANNS_KEY)).create_with(&"ses_1".parse().unwrap(), None, options).await.unwrap();
     let path = format!("/ws/{}", share.id());
     for _ in 0..10 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
 use capshare::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
-use capshare::client::{ClientError, CreateOptions};
+use capshare::client::{ClientError, CreateOptions, ListScope};
 use capshare::connections::comer::{Comer, Door};
 use capshare::share::admin::{BroadcastFilter, CloseWhich};
 use capshare::share::error::Refusal;
@@ -83,7 +83,7 @@ async fn whoever_comes_through_a_proxy_is_not_of_this_machine() {
 #[tokio::test]
 async fn what_is_shown_inside_a_connection_does_not_change_where_it_comes_from() {
     let served = of_this_machine().await;
-    let private = CreateOptions::visible_to(Visibility::Grant);
+    let private = CreateOptions::new().visible_to(Visibility::Grant);
     let client = served.client(None);
     let share = client.create_with(&"ses_1".parse().unwrap(), Some(part("p", "x")), private).await.unwrap();
 
@@ -167,11 +167,11 @@ async fn without_a_credential_nobody_is_an_administrator() {
             let tried: [Result<(), ClientError>; 7] = [
                 admin.drain(None).await.map(drop),
                 admin.close(CloseWhich::Account("local".to_owned())).await.map(drop),
-                admin.connections().await.map(drop),
+                admin.connections().into_vec().await.map(drop),
                 admin.stats().await.map(drop),
                 admin.send_to_account(&local(), &notice).await.map(drop),
                 admin.broadcast(&notice, &[], &everybody).await.map(drop),
-                client.list(true).next().await.map(drop),
+                client.list(ListScope::EveryAccount).try_next().await.map(drop),
             ];
             for (at, tried) in tried.into_iter().enumerate() {
                 assert!(matches!(tried, Err(ClientError::Refused(Refusal::Unauthorized { .. }))), "{at}: {tried:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use capshare::access::{AnyOf, Scopes};
 use capshare::ambient::{Ambient, SeededEntropy};
-use capshare::client::{ClientError, Closed};
+use capshare::client::{ClientError, Closed, ListScope, PageRequest};
 use capshare::hub::{Hub, HubSettings};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
@@ -63,7 +63,7 @@ async fn a_token_lets_in_at_every_host_over_its_bucket() {
     assert_eq!(client.hello().await.unwrap().account, "ann");
     let refused = client.create(&"ses_1".parse().unwrap(), None).await.unwrap_err();
     assert!(matches!(refused, ClientError::Refused(Refusal::Unauthorized { .. })), "{refused:?}");
-    client.list_page(None, 0, false).await.unwrap();
+    client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap();
     drop(client);
     while two.host.hub().registry().count() > 0 {
         tokio::task::yield_now().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::Client;
-use capshare::client::{Backoff, ClientError, Closed, ConnectionState, Lost};
+use capshare::client::{Backoff, ClientError, Closed, ConnectionState, Lost, WatchFrom};
 use capshare::share::error::Refusal;
 use object_store::memory::InMemory;
 
@@ -43,14 +43,14 @@ fn proxies() -> Vec<(&'static str, String, &'static str)> {
             answer("403 Forbidden", JSON, gateway),
             r#"403 in JSON: {"error":{"code":"AccessDenied","message":"go away"}}"#,
         ),
-        ("a bare 426", answer("426 Upgrade Required", "X-A: b", ""), "426 without a word"),
+        ("a bare 426", answer("426 Upgrade Required", "X-A: b", ""), "426 without a text"),
         (
             "Envoy without a healthy host",
             text("503 Service Unavailable", "no healthy upstream"),
             "503 in plain text: no healthy upstream",
         ),
         ("a bad gateway", html("502 Bad Gateway"), "502 in HTML"),
-        ("too many", answer("429 Too Many Requests", "X-A: b", ""), "429 without a word"),
+        ("too many", answer("429 Too Many Requests", "X-A: b", ""), "429 without a text"),
     ]
 }
 
@@ -80,7 +80,7 @@ fn chunked(status: &str, body: &str) -> String {
 }
 
 /// Attempts follow one another quickly.
-const QUICK: Backoff = Backoff { min: Duration::from_millis(5), max: Duration::from_millis(40) };
+const QUICK: Backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(40));
 
 fn through(relay: &Relay) -> capshare::client::Builder {
     Client::builder(format!("http://{}", relay.address)).token(ANNS_KEY).backoff(QUICK)
@@ -95,7 +95,7 @@ async fn whatever_a_proxy_answers_in_its_hosts_place_producer_and_follower_come_
     let client = through(&relay).build().unwrap();
     let share = share(&client).await;
     share.sync(items(&["a 0"])).await.unwrap();
-    let mut watch = client.watch(share.id(), 0);
+    let mut watch = client.watch(share.id(), WatchFrom::WholeState);
     watch.next().await.unwrap().unwrap();
     let others = [("no HTTP", "SSH-2.0-OpenSSH_9.2\r\n\r\n".to_owned()), ("nothing", String::new())];
     let answers = proxies().into_iter().map(|(name, answer, _)| (name, answer)).chain(others);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capshare::client::{ClientError, ProbeValue};
+use capshare::client::{ClientError, ListScope, PageRequest, ProbeValue};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
 use capshare::share::secret::Secret;
@@ -64,13 +64,13 @@ async fn a_listing_goes_from_page_to_page() {
         for n in 0..5 {
             client.create(&format!("ses_{n}").parse().unwrap(), None).await.unwrap();
         }
-        let mut listing = client.list(false);
+        let mut listing = client.list(ListScope::OwnAccount);
         let mut sessions = Vec::new();
-        while let Some(line) = listing.next().await.unwrap() {
+        while let Some(line) = listing.try_next().await.unwrap() {
             sessions.push(line.session.to_string());
         }
         assert_eq!(sessions, ["ses_0", "ses_1", "ses_2", "ses_3", "ses_4"]);
-        let page = client.list_page(None, 0, false).await.unwrap();
+        let page = client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap();
         assert_eq!((page.shares.len(), page.next_cursor.is_some()), (2, true));
     })
     .await;

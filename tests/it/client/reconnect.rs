@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::client::{Backoff, Builder, ClientError, Closed, ConnectionState, DialError};
+use capshare::client::{Backoff, Builder, ClientError, Closed, ConnectionState, DialError, WatchFrom};
 use capshare::share::error::Refusal;
 use tokio::time::Instant;
 
@@ -178,7 +178,7 @@ async fn dropping_the_last_handle_ends_the_driver_and_releases_everything_at_the
         let mut state = client.state();
         let share = share(&client).await;
         share.sync(items(&["a 1"])).await.unwrap();
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         watch.next().await.unwrap().unwrap();
         assert!(host.facts().live > 0);
         drop((client, share));
@@ -195,11 +195,11 @@ async fn closing_a_client_ends_it_for_all_its_handles() {
     local(async {
         let host = Host::new();
         let client = Builder::over(Arc::new(Pipe(host.clone())))
-            .backoff(Backoff { min: Duration::from_secs(1), max: Duration::from_secs(2) })
+            .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(2)))
             .build_local()
             .unwrap();
         let share = share(&client).await;
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         share.sync(items(&["a 1"])).await.unwrap();
         watch.next().await.unwrap().unwrap();
         share.sync(items(&["a 2"])).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capshare::client::{Builder, ConnectionState};
+use capshare::client::{Builder, ConnectionState, WatchFrom};
 
 use super::host::{Host, Pipe};
 use super::queue::items;
@@ -43,7 +43,7 @@ fn a_client_serves_two_runtimes_and_outlives_the_one_that_made_it() {
     drop(one);
     two.block_on(share.sync(items(&["b 1"]))).unwrap();
     assert_eq!(host.items(share.id()).len(), 2);
-    let mut watch = client.watch(share.id(), 0);
+    let mut watch = client.watch(share.id(), WatchFrom::WholeState);
     assert_eq!(two.block_on(watch.next()).unwrap().unwrap().revision, 2);
     two.block_on(client.close());
     two.block_on(host.until(|facts| facts.connections == 0));

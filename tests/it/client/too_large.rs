@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use capshare::Client;
 use capshare::client::{
-    Answer, Builder, CallError, ClientError, Closed, Items, Lost, ProbeValue, Push, Replica, Share,
+    Answer, Builder, CallError, ClientError, Closed, Items, ListScope, Lost, PageRequest, ProbeValue, Push, Replica,
+    Share, WatchFrom,
 };
 use capshare::connections::calls::{CallContext, CallFailure};
 use capshare::connections::outlet::PushError;
@@ -135,7 +136,7 @@ fn a_batch_that_may_be_applied_is_not_sent_under_new_stamps_to_a_host_that_takes
         };
         assert_eq!(*limit, Limit::MessageBytesMax);
         // The first host had it all the while, and has all of it in the end, once.
-        let (mut watch, mut replica) = (one.client().watch(share.id(), 0), Replica::new());
+        let (mut watch, mut replica) = (one.client().watch(share.id(), WatchFrom::WholeState), Replica::new());
         while replica.is_empty() {
             replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
         }
@@ -179,7 +180,7 @@ fn nothing_that_is_larger_than_a_message_is_sent() {
         until_in_flight(scene.host(), 1).await;
         let huge = "x".repeat(5 << 20);
         let of_message = Some(("messageBytesMax", MESSAGE_BYTES_MAX as u64));
-        let listed = client.list_page(Some(&huge), 0, false).await.unwrap_err();
+        let listed = client.list_page(ListScope::OwnAccount, PageRequest::at(huge.as_str())).await.unwrap_err();
         assert_eq!(limit(&listed), of_message, "{listed:?}");
         let value = ProbeValue { bytes: huge.clone().into_bytes(), ..ProbeValue::default() };
         let probed = client.probe_value(value).await.unwrap_err();

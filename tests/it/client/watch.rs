@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capshare::client::{ClientError, Replica};
+use capshare::client::{ClientError, Replica, WatchFrom};
 use capshare::share::error::Refusal;
 use capshare::share::view::Step;
 
@@ -21,7 +21,7 @@ async fn a_watch_goes_on_after_a_cut_without_gap_or_repeat() {
         let client = client(&host);
         let share = share(&client).await;
         host.sync(share.id(), &[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1")]);
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         let mut replica = Replica::new();
         let first = watch.next().await.unwrap().unwrap();
         assert_eq!((revisions(&first), first.reset, first.more, first.changes.len()), ((0, 1), true, false, 5));
@@ -54,7 +54,7 @@ async fn a_cut_amid_the_pieces_of_a_step_begins_the_step_again() {
         let many: Vec<_> = (0..200).map(|n| format!("n{n}")).collect();
         let items: Vec<_> = many.iter().map(|name| (name.as_str(), "1")).collect();
         host.sync(share.id(), &items);
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         let cutting = tokio::task::spawn_local({
             let host = host.clone();
             async move {
@@ -78,7 +78,7 @@ async fn a_slow_consumer_gets_later_and_larger_steps_and_never_two_at_once() {
         let host = Host::new();
         let client = client(&host);
         let share = share(&client).await;
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         host.sync(share.id(), &[("a", "0")]);
         assert_eq!(revisions(&watch.next().await.unwrap().unwrap()), (0, 1));
         for n in 1..=50 {
@@ -101,12 +101,12 @@ async fn a_watch_ends_with_the_reason_when_the_share_is_deleted_or_was_never_the
         let share = share(&client).await;
         host.sync(share.id(), &[("a", "1")]);
         let gone = ClientError::Refused(Refusal::not_found(share.id().as_str()));
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         watch.next().await.unwrap().unwrap();
         host.delete(share.id());
         assert_eq!(watch.next().await.unwrap().unwrap_err(), gone);
         assert!(watch.next().await.is_none());
-        let mut late = client.watch(share.id(), 0);
+        let mut late = client.watch(share.id(), WatchFrom::WholeState);
         assert_eq!(late.next().await.unwrap().unwrap_err(), gone);
     })
     .await;
@@ -119,7 +119,7 @@ async fn dropping_a_watch_ends_it_on_the_host() {
         let client = client(&host);
         let share = share(&client).await;
         host.sync(share.id(), &[("a", "1")]);
-        let mut watch = client.watch(share.id(), 0);
+        let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         watch.next().await.unwrap().unwrap();
         assert_eq!(host.facts().watches, 1);
         drop(watch);

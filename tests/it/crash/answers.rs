@@ -2,6 +2,7 @@
 
 use super::{Place, client, kill};
 use crate::support::items::{held, part};
+use capshare::client::WatchFrom;
 
 use super::way::Way;
 
@@ -33,7 +34,7 @@ async fn a_sync_whose_answer_was_lost_is_sent_again_and_applied_once(place: &Pla
         });
         // It is applied when somebody sees it there.
         let beside = client(&first_url);
-        let mut seen = beside.watch(share.id(), 0);
+        let mut seen = beside.watch(share.id(), WatchFrom::WholeState);
         while seen.next().await.unwrap().unwrap().sync_count < 2 {}
         // Meanwhile another producer, at the other host, replaces what it wrote.
         let elsewhere = client(&other_url);

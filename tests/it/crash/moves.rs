@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::ambient::SeededEntropy;
-use capshare::client::{Replica, Share, Watch};
+use capshare::client::{Replica, Share, Watch, WatchFrom};
 use capshare::share::id::ShareId;
 use capshare::share::view::Synced;
 use tokio::sync::watch;
@@ -133,7 +133,7 @@ impl<'a> Scene<'a> {
             // At the host where the producer is not.
             let to = 1 - producer_at;
             let route = Route { way: Way::to(&hosts[to].url).await, to };
-            let watch = client(&route.way.url).watch(&id, 0);
+            let watch = client(&route.way.url).watch(&id, WatchFrom::WholeState);
             let replica = tokio::spawn(follow(id.clone(), watch, expected.subscribe()));
             followers.push(Follower { id, replica });
             routes.push(route);

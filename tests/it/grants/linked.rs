@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capshare::Client;
 use capshare::ambient::Ambient;
-use capshare::client::{ClientError, Items, Restored, Share, View, Watch, Writer};
+use capshare::client::{ClientError, Items, Restored, Share, View, Watch, WatchFrom, Writer};
 use capshare::share::error::Refusal;
 use capshare::share::grant::{GrantToken, Label, Right};
 use capshare::share::time::Timestamp;
@@ -30,6 +30,7 @@ async fn restored(client: &Client, token: &GrantToken) -> (Option<Share>, Option
         Restored::Share(share) => (Some(share), None, None),
         Restored::Writer(writer) => (None, Some(writer), None),
         Restored::View(view) => (None, None, Some(view)),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -110,7 +111,7 @@ async fn narrowed_and_restored_handles_outlive_their_connection() {
     let (Some(full), ..) = restored(&client, &tokens[0]).await else { panic!("not the share") };
     let (_, Some(writer), _) = restored(&client, &tokens[1]).await else { panic!("not the writer") };
     let (.., Some(view)) = restored(&client, &tokens[2]).await else { panic!("not the view") };
-    let mut watches = [narrowed.1.watch(0), view.watch(0)];
+    let mut watches = [narrowed.1.watch(WatchFrom::WholeState), view.watch(WatchFrom::WholeState)];
     let mut count = 0;
     for round in 0..3 {
         assert_eq!(relay.connections(), 1 + round, "a cut for each round");
@@ -154,7 +155,7 @@ async fn a_revoked_token_ends_what_was_restored_from_it_and_nothing_else() {
     let (_, Some(writer), _) = restored(&client, &writes).await else { panic!("not the writer") };
     let (.., Some(view)) = restored(&client, &reads).await else { panic!("not the view") };
     let (.., Some(other)) = restored(&client, &stays).await else { panic!("not the view") };
-    let (mut watch, mut goes_on) = (view.watch(0), other.watch(0));
+    let (mut watch, mut goes_on) = (view.watch(WatchFrom::WholeState), other.watch(WatchFrom::WholeState));
     writer.sync(items("1")).await.unwrap();
     watched_until(&mut watch, 1).await;
     watched_until(&mut goes_on, 1).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use capshare::Client;
 use capshare::access::SingleAccount;
-use capshare::client::{Replica, Watch};
+use capshare::client::{Replica, Watch, WatchFrom};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;
 use object_store::memory::InMemory;
@@ -266,7 +266,7 @@ struct Viewer {
 
 impl Viewer {
     async fn of(client: Client, id: &str) -> Self {
-        let watch = client.watch(&id.parse().unwrap(), 0);
+        let watch = client.watch(&id.parse().unwrap(), WatchFrom::WholeState);
         let mut viewer = Self { watch, replica: Replica::new() };
         viewer.next().await.unwrap();
         viewer

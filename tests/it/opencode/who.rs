@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use capshare::client::ListScope;
 use capshare::share::visibility::Visibility;
 use object_store::memory::InMemory;
 use serde_json::json;
@@ -45,7 +46,7 @@ async fn those_without_a_credential_are_the_account_that_is_set_for_them() {
     let api = Api::at(served.address);
     let share = api.create("ses_1").await;
     api.sync(&share, json!([part("p", "x")])).await.ok();
-    let listed = served.client(Some(ANNS_KEY)).list(false).next().await.unwrap().unwrap();
+    let listed = served.client(Some(ANNS_KEY)).list(ListScope::OwnAccount).try_next().await.unwrap().unwrap();
     assert_eq!(listed.id.as_str(), share.id);
     // Under the other name clients have tokens, and so they must.
     api.send("POST", "/api/shares", r#"{"sessionID":"ses_1"}"#).await.refused(401, "Unauthorized");

@@ -1,7 +1,7 @@
 //! Administration over the wire.
 
 use capshare::access::Scopes;
-use capshare::client::{ClientError, ConnectionState, Push};
+use capshare::client::{ClientError, ConnectionState, PageRequest, Push};
 use capshare::share::admin::BroadcastFilter;
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;
@@ -24,19 +24,19 @@ async fn an_administrator_sees_who_is_connected() {
     let (ann, root) = (served.client(Some("ann")), served.client(Some("root")));
     ann.hello().await.unwrap();
     root.hello().await.unwrap();
-    let refused = ann.admin().connections().await.unwrap_err();
+    let refused = ann.admin().connections().into_vec().await.unwrap_err();
     assert!(matches!(refused, ClientError::Refused(Refusal::Unauthorized { .. })), "{refused:?}");
     let refused = ann.admin().drain(None).await.unwrap_err();
     assert!(matches!(refused, ClientError::Refused(Refusal::Unauthorized { .. })), "{refused:?}");
-    let all = root.admin().connections().await.unwrap();
+    let all = root.admin().connections().into_vec().await.unwrap();
     let seen: Vec<_> =
         all.iter().map(|c| (c.account.as_str(), c.credential.as_str(), c.credential_id.as_str())).collect();
     assert_eq!(seen, [("ann", "token", "t1"), ("root", "token", "t2")]);
     assert!(all.iter().all(|c| c.door == "rpc" && c.bytes_in > 0 && c.bytes_out > 0), "{all:?}");
     assert_eq!((all[0].calls_in_flight, all[1].calls_in_flight), (0, 1), "this one");
     let admin = root.admin();
-    let first = admin.connections_page(None, 1).await.unwrap();
-    let second = admin.connections_page(first.next_cursor.as_deref(), 1).await.unwrap();
+    let first = admin.connections_page(PageRequest::first().limit(1)).await.unwrap();
+    let second = admin.connections_page(PageRequest::at(first.next_cursor.unwrap()).limit(1)).await.unwrap();
     assert_eq!((&first.connections[0].id, &second.connections[0].id), (&all[0].id, &all[1].id));
     assert_eq!(second.next_cursor, None);
     let stats = admin.stats().await.unwrap();
@@ -54,7 +54,7 @@ async fn an_administrator_tells_connections_something_and_learns_how_many_it_rea
     let anns = ann.hello().await.unwrap().connection_id.clone();
     served.host.hub().registry().get(&anns).unwrap().states.set("typing", true).unwrap();
     let admin = root.admin();
-    let all = admin.connections().await.unwrap();
+    let all = admin.connections().into_vec().await.unwrap();
     let states: Vec<_> = all.iter().map(|c| (c.id == anns, c.states.join(","))).collect();
     assert!(states.contains(&(true, "typing".into())) && states.iter().filter(|(_, s)| s.is_empty()).count() == 2);
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::Role;
 use capshare::access::Way;
-use capshare::client::{Connection, Control, Dial, DialError, DialRequest};
+use capshare::client::{Connection, Control, Dial, DialError, DialRequest, Ended};
 use capshare::connections::comer::{Comer, Door};
 use capshare::hub::Hub;
 use capshare::rpc::{RpcSettings, serve_websocket};
@@ -95,11 +95,7 @@ pub(crate) async fn connect(
     let socket = WebSocketStream::from_raw_socket(near.compat(), Role::Client, Some(config)).await;
     let options = PipeOptions { message_bytes_max: request.message_bytes_max, close_within: Duration::from_secs(2) };
     let (reader, writer, control) = pipe(socket, options);
-    Ok(Connection {
-        reader: Box::new(reader),
-        writer: Box::new(writer),
-        control: Some(Box::new(LineControl { pipe: control, ended: Box::new(ended) })),
-    })
+    Ok(Connection::of_stream(reader, writer).controlled_by(LineControl { pipe: control, ended: Box::new(ended) }))
 }
 
 struct LineControl {
@@ -108,7 +104,7 @@ struct LineControl {
 }
 
 impl Control for LineControl {
-    fn keepalive(&self) -> LocalBoxFuture<'_, PipeEnd> {
+    fn keepalive(&self) -> LocalBoxFuture<'_, Ended> {
         Box::pin(async {
             let settings = KeepAlive {
                 interval: Duration::from_secs(20),
@@ -117,7 +113,7 @@ impl Control for LineControl {
             };
             let end = self.pipe.keepalive(settings).await;
             (self.ended)(&end);
-            end
+            end.into()
         })
     }
 
@@ -125,8 +121,8 @@ impl Control for LineControl {
         Box::pin(self.pipe.close(code, reason))
     }
 
-    fn end_reason(&self) -> Option<PipeEnd> {
-        self.pipe.end_reason()
+    fn end_reason(&self) -> Option<Ended> {
+        self.pipe.end_reason().map(Ended::from)
     }
 }
 

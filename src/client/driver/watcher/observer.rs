@@ -1,4 +1,4 @@
-//! What the host calls: gathers pieces into steps and hands them on, one at a time.
+//! The object that the host calls with news of a share: it gathers pieces into steps and hands these on, one at a time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,12 +12,12 @@ use crate::share::error::Refusal;
 use crate::share::view::{Revision, Step};
 use crate::share_capnp::observer;
 
-/// Where a watch stands, over all its subscriptions.
+/// The position of a watch, over all its subscriptions.
 #[derive(Debug)]
 pub(super) struct Position {
-    /// Everything up to here was handed on.
+    /// Every change up to this revision was handed on.
     pub(super) revision: Cell<Revision>,
-    /// As of the last step.
+    /// The sync count of the last step; `None` before the first.
     pub(super) sync_count: Cell<Option<u64>>,
 }
 
@@ -25,11 +25,11 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) step: Result<Step, ClientError>,
-    /// The consumer has it.
+    /// Told when the consumer has taken the step.
     pub(crate) taken: oneshot::Sender<()>,
 }
 
-/// How a subscription ended, if it was told; if not, the observer was dropped.
+/// The end of a subscription as the host told it. A subscription that ends without it had its observer dropped.
 #[derive(Debug)]
 pub(super) enum Over {
     Refused(Refusal),
@@ -39,7 +39,7 @@ pub(super) enum Over {
 pub(super) struct Observer {
     steps: mpsc::Sender<Delivery>,
     position: Rc<Position>,
-    /// The pieces so far of a step that is not whole.
+    /// The pieces that came so far of a step that is not whole yet.
     pieces: RefCell<Option<Step>>,
     over: Cell<Option<oneshot::Sender<Over>>>,
 }
@@ -50,7 +50,7 @@ impl Observer {
         (Self { steps, position, pieces: RefCell::new(None), over: Cell::new(Some(over)) }, is_over)
     }
 
-    /// Adds a piece; gives the step if it is whole.
+    /// Adds a piece, and gives the step if it is whole now. The error says that the host skipped changes.
     fn gather(&self, piece: Step) -> Result<Option<Step>, String> {
         let mut pieces = self.pieces.borrow_mut();
         let mut step = match pieces.take() {
@@ -69,7 +69,10 @@ impl Observer {
         if step.reset {
             step.base = 0;
         } else if step.base != stands_at {
-            return Err(format!("the host went on from revision {}, the watch stands at {stands_at}", step.base));
+            return Err(format!(
+                "the host sent changes from revision {} on, but the watch is at revision {stands_at}",
+                step.base
+            ));
         }
         if step.more {
             *pieces = Some(step);
@@ -80,7 +83,7 @@ impl Observer {
 
     fn end(&self, over: Over) {
         if let Some(sender) = self.over.take() {
-            // Nobody listens once the watch is dropped.
+            // The watch may have been dropped.
             let _gone = sender.send(over);
         }
     }

@@ -1,5 +1,6 @@
 //! The real client as a guest: at a host with keys, where it shows none.
 
+use capshare::client::{ListScope, PageRequest};
 use std::sync::Arc;
 
 use object_store::memory::InMemory;
@@ -35,7 +36,7 @@ async fn a_guest_has_one_share_and_a_new_one_when_it_shares_again() {
     let export = Session::of_export(&user.export(&session).await);
     viewer.until(|state| *state == export).await;
     let shares = async || {
-        let page = ann.list_page(None, 0, false).await.unwrap();
+        let page = ann.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap();
         page.shares.into_iter().map(|share| share.id.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(shares().await, [id.as_str()]);

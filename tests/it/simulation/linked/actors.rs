@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capshare::client::{CallError, ClientError, Closed, Items, Lost, Replica, Share};
+use capshare::client::{CallError, ClientError, Closed, Items, Lost, Replica, Share, WatchFrom};
 use capshare::connections::outlet::PushError;
 use capshare::connections::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
@@ -276,7 +276,7 @@ pub(super) async fn follower(
     rest(&dice).await;
     loop {
         let client = desk.client();
-        let mut watch = client.watch(&id, replica.revision());
+        let mut watch = client.watch(&id, WatchFrom::After(replica.revision()));
         drop(client);
         let moves = tokio::time::sleep(dice.millis(500, 30_000));
         tokio::pin!(moves);

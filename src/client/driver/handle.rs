@@ -1,4 +1,4 @@
-//! The client itself: how every call of it gets to the driver.
+//! The client itself: a handle on the driver, by which every call gets to it.
 
 use std::fmt;
 use std::rc::Rc;
@@ -21,12 +21,12 @@ use crate::client::settings::Settings;
 use crate::client::state::ConnectionState;
 use crate::share::change::Change;
 
-/// A handle on a connection to a host. See the [module](crate::client).
+/// A client of one host: a handle on its connection, to be cloned freely. See the [module](crate::client).
 #[derive(Clone)]
 pub struct Client {
-    /// To the driver. Bound: [`defaults`]'s `COMMANDS_MAX`; past it, calls wait.
+    /// Commands to the driver. Bound: [`defaults`]'s `COMMANDS_MAX`; past it, calls wait.
     commands: mpsc::Sender<Command>,
-    /// Turns for calls. Past `CALLS_AT_ONCE_MAX`, calls wait.
+    /// Places for calls that are on their way. Bound: `CALLS_AT_ONCE_MAX`; past it, calls wait.
     turns: Arc<Semaphore>,
     state: watch::Receiver<ConnectionState>,
     close: CancellationToken,
@@ -57,24 +57,24 @@ impl Client {
         }
     }
 
-    /// What the connection is doing, to be read and to be watched.
+    /// The state of the connection, in a channel to be read and watched.
     #[must_use]
     pub fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.clone()
     }
 
-    /// Ends this client for all its handles, and waits until its connection is closed and everything it held released.
-    /// What shares have queued and not [flushed](Share::flush) is given up.
+    /// Ends this client for all its handles, and waits until its connection is closed and everything that it held is released.
+    /// Queued items that were not [flushed](crate::client::Share::flush) are given up.
     pub async fn close(&self) {
         self.close.cancel();
         let mut state = self.state.clone();
-        // Let go of at once: what it gives is a lock on the state, which the driver needs to end. Without a sender the
-        // driver is gone, and with it the connection.
+        // The guard that this gives is dropped at once: it is a lock on the state, which the driver needs to end. An error says
+        // that the driver is gone, and with it the connection.
         drop(state.wait_for(|state| matches!(state, ConnectionState::Closed(_))).await);
         self.commands.closed().await;
     }
 
-    /// The changes that items are, without what must not leave.
+    /// The changes of items, with their secrets masked.
     pub(crate) fn redacted(&self, items: Items) -> Result<Vec<Change>, ClientError> {
         Ok(redact::redacted(&self.redaction, items.into_changes())?)
     }
@@ -83,20 +83,22 @@ impl Client {
         self.call_timeout
     }
 
-    /// Has the driver run a task, and waits for what it comes to. Dropping the future drops the task.
+    /// Has the driver run a task, and waits for its result. Dropping the future drops the task.
     pub(crate) async fn run<T, F>(&self, task: F) -> Result<T, ClientError>
     where
         T: Send + 'static,
         F: FnOnce(Rc<Link>) -> LocalBoxFuture<'static, Result<T, ClientError>> + Send + 'static,
     {
-        let _turn = self.turns.acquire().await.map_err(|_closed| self.ended())?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_closed| self.ended())?;
         let (mut reply, answer) = oneshot::channel();
         let command: Command = Box::new(move |link| {
             Box::pin(async move {
+                // The call holds its place, and not its caller: a stream that is not polled for a while keeps none.
+                let _turn = turn;
                 tokio::select! {
                     biased;
                     () = reply.closed() => {}
-                    // A caller who has gone need not be told.
+                    // The caller may have gone.
                     result = task(link) => drop(reply.send(result)),
                 }
             })
@@ -105,7 +107,7 @@ impl Client {
         answer.await.unwrap_or_else(|_gone| Err(self.ended()))
     }
 
-    /// Why no answer came.
+    /// The error of a call that the driver did not answer.
     pub(crate) fn ended(&self) -> ClientError {
         match &*self.state.borrow() {
             ConnectionState::Closed(closed) => ClientError::Closed(closed.clone()),
@@ -113,7 +115,7 @@ impl Client {
             ConnectionState::Idle
             | ConnectionState::Connecting { .. }
             | ConnectionState::Connected(_)
-            | ConnectionState::Waiting { .. } => ClientError::Failed("the call panicked".into()),
+            | ConnectionState::Waiting { .. } => ClientError::Failed("a call panicked in the client".into()),
         }
     }
 }
