@@ -1,16 +1,19 @@
-//! A service with a host inside, over a directory, for its own accounts: `cargo run --example embed --features server`.
+//! A service with a host inside, from zero: a store, who may come in, a port. `cargo run --example embed --features server`.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
+use std::error::Error;
 use std::sync::Arc;
 
 use capshare::access::{Access, Credential, Principal, Scopes};
 use capshare::ambient::Ambient;
+use capshare::client::Client;
 use capshare::host::storage::{S3Options, StoreLocation, open};
 use capshare::host::{Host, HostSettings};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use futures::future::BoxFuture;
 
-/// Who may come in is up to the service: here, whoever names an account.
+/// Who may come in: here everybody who names an account. A service looks its own credentials up.
 #[derive(Debug)]
 struct Accounts;
 
@@ -31,25 +34,24 @@ impl Access for Accounts {
     }
 
     fn describe(&self) -> String {
-        "whoever names an account".into()
+        "everybody who names an account".into()
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
+    // Shares are kept in a directory; `StoreLocation` also names memory and, with the feature `s3`, a bucket.
     let folder = tempfile::tempdir()?;
-    let location = StoreLocation::Directory(folder.path().to_owned());
-    let store = open(&location, &S3Options::default()).await?;
+    let store = open(&StoreLocation::Directory(folder.path().to_owned()), &S3Options::default()).await?;
     let host = Host::new(store, Arc::new(Accounts), Ambient::system(), HostSettings::default())?;
+    // One port for clients, viewers and the web page. A port of 0 is any that is free.
     let address = host.listen("127.0.0.1:0".parse()?).await?;
 
-    let client = capshare::Client::builder(format!("ws://{address}")).token("ann").build()?;
+    let client = Client::builder(format!("ws://{address}")).token("ann").build()?;
     let share = client.create(&"ses_example".parse()?, None).await?;
-    let mut out = std::io::stdout().lock();
-    std::io::Write::write_fmt(
-        &mut out,
-        format_args!("{} is shared by {}\n", share.url(), client.hello().await?.account),
-    )?;
+    println!("{} is shared by {}", share.url(), client.hello().await?.account);
+
+    // Connections are told, and what was begun is committed.
     host.shutdown().await;
     Ok(())
 }
