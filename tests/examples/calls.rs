@@ -38,13 +38,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = scene.client_builder().build()?;
     client
         .on_push(|push| async move {
-            match push {
-                Push::Custom { name, data } if name == "confirm" => {
-                    println!("the service asks to confirm {data}");
-                    Ok(Answer::custom(json!({"yes": true})))
-                }
-                _ => Err("this client answers nothing else"),
+            if let Push::Custom { name, data } = push
+                && name == "confirm"
+            {
+                println!("the service asks to confirm {data}");
+                return Ok(Answer::custom(json!({"yes": true})));
             }
+            Err("this client answers nothing else")
         })
         .await?;
     let receipt = client.call_as::<Receipt>("order", &Order { plan: "team" }).await?;
