@@ -6,8 +6,10 @@
 //! Results go to stdout; progress, logs and errors to stderr. No secret and no token goes to either.
 
 mod admin;
+mod agent;
 mod args;
 mod connect;
+mod defaults;
 mod demo;
 pub(crate) mod environment;
 mod exit;

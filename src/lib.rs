@@ -3,8 +3,8 @@
 //! A producer creates a share of its session, syncs what changes, and deletes it; viewers follow it live. This crate is
 //! three things: the `Client` that other services link (feature `client`, the default), a `host` that serves shares
 //! and can be embedded (`server`, with `s3` for S3-compatible buckets), and the `capshare` program (`bin`). `testing`
-//! joins host and client in one process. The contract between them is `schema/share.capnp`, compiled into
-//! [`share_capnp`]; how the parts fit is in `ARCHITECTURE.md`.
+//! joins host and client in one process; `transcripts` reads what coding agents leave on disk into changes for a share. The
+//! contract between them is `schema/share.capnp`, compiled into [`share_capnp`]; how the parts fit is in `ARCHITECTURE.md`.
 //!
 //! ```no_run
 //! # async fn scene() -> Result<(), Box<dyn std::error::Error>> {
@@ -55,6 +55,8 @@ pub mod share;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "transcripts")]
+pub mod transcripts;
 #[cfg(feature = "server")]
 pub mod viewer;
 pub mod wire;

@@ -21,9 +21,9 @@ pub(crate) use self::store::{
     TokenRevoke,
 };
 
+use crate::cli::agent::Agent;
 use crate::cli::exit;
 use crate::cli::log::LogFormat;
-use crate::cli::push::Agent;
 
 /// Share a live agent session.
 #[derive(Parser)]

@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::cli::args;
+use crate::cli::defaults::LISTEN;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
-use crate::cli::settings::serve::LISTEN;
 
 /// How often it is said that a host is still away.
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);

@@ -114,12 +114,6 @@ impl Failure {
         self
     }
 
-    /// The same, of this file.
-    pub(crate) fn about(mut self, path: &std::path::Path) -> Self {
-        self.message = format!("{}: {}", path.display(), self.message);
-        self
-    }
-
     /// The same without a text that may have been repeated in it by a library.
     pub(crate) fn without(mut self, secret: Option<&str>) -> Self {
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {

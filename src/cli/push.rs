@@ -5,9 +5,14 @@
 //! masked on this side, unless `--no-redact` says otherwise; at the end it is said how many there were of which kind. So is what of
 //! another agent's transcript has no place in a conversation.
 
-mod agents;
+mod database;
+mod document;
 mod export;
+mod find;
 mod lines;
+mod lines_file;
+mod open;
+mod sniff;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -17,16 +22,17 @@ use capshare::client::redact::{Masked, Redactor};
 use capshare::client::{ClientError, CreateOptions, Items, Share};
 use capshare::share::error::Refusal;
 use capshare::share::id::SessionId;
+use capshare::transcripts::{Piece, Report};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::agent::Agent;
 use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
-pub(crate) use crate::cli::push::agents::Agent;
-use crate::cli::push::source::{Piece, Source};
+use crate::cli::push::source::Source;
 use crate::cli::{progress, secrets, stop};
 
 /// From the last item that was queued until it is asked whether the host took it. Asking ends the share's sync window, which is
@@ -51,8 +57,8 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let (path, latest) = path(&args, environment, output)?;
     session = session
         .map_or_else(|| latest.map(|latest| session_id(&latest, "the newest")).transpose(), |one| Ok(Some(one)))?;
-    let mut source = Source::open(&path, args.agent, session.as_ref(), args.follow).await?;
-    let Some((session, first)) = begin(&mut source, session, &path, &stop, *output).await? else { return Ok(()) };
+    let mut source = open::open(&path, args.agent, session.as_ref(), args.follow).await?;
+    let Some((session, first)) = begin(source.as_mut(), session, &path, &stop, *output).await? else { return Ok(()) };
 
     let telling = tokio::spawn(target.tell_of_losses(*output));
     let shared = tokio::select! {
@@ -75,18 +81,18 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "session": session.as_str(),
             "url": url,
             "existed": share.existed(),
-            "agent": source.report().map(|(agent, _)| agent.name()),
+            "agent": source.report().map(|(agent, _)| agent),
             "file": path,
         }),
     )?;
-    let pushed = push(&mut source, first, &share, &target, &stop, &args, *output).await;
+    let pushed = push(source.as_mut(), first, &share, &target, &stop, &args, *output).await;
     let items = match pushed {
         Ok(items) => items,
         Err(failure) => {
             // What stands before the line that cannot be sent is sent.
             let _already_failing = flush(&share, &stop, *output).await;
             tell_of_masked(&redactor.masked(), output);
-            tell_of_transcript(&source, output);
+            tell_of_transcript(source.as_ref(), output);
             return Err(failure);
         }
     };
@@ -94,7 +100,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     telling.abort();
     let (reached, masked) = (*share.progress().borrow(), redactor.masked());
     tell_of_masked(&masked, output);
-    tell_of_transcript(&source, output);
+    tell_of_transcript(source.as_ref(), output);
     let report = source.report().map(|(_, report)| report);
     output.result(
         format_args!("synced {items} items: syncCount {}, revision {}", reached.sync_count, reached.revision),
@@ -106,7 +112,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "revision": reached.revision,
             "masked": masked.by_rule,
             "other": report.map(|report| &report.other),
-            "left_out": report.map(|report| &report.left_out),
+            "left_out": report.map(left_out),
         }),
     )?;
     drop(share);
@@ -157,10 +163,15 @@ fn tell_of_masked(masked: &Masked, output: &mut Output) {
 }
 
 /// Says what of a transcript is not shown.
-fn tell_of_transcript(source: &Source, output: &mut Output) {
+fn tell_of_transcript(source: &dyn Source, output: &mut Output) {
     if let Some((_, report)) = source.report().filter(|(_, report)| !report.is_empty()) {
         output.note(&report.to_string());
     }
+}
+
+/// How many records are not in the share, by reason, as an object.
+fn left_out(report: &Report) -> serde_json::Map<String, serde_json::Value> {
+    report.left_out.iter().map(|(why, count)| (why.to_string(), json!(count))).collect()
 }
 
 /// The file: the one that is named, or the newest of the agent's; and of a file with many sessions the newest.
@@ -171,9 +182,9 @@ fn path(
 ) -> Result<(PathBuf, Option<String>), Failure> {
     match (&args.file, args.agent) {
         (Some(file), _) => Ok((file.clone(), None)),
-        (None, Some(Agent::OpenCode)) if args.session.is_some() => Ok((agents::database(environment)?, None)),
+        (None, Some(Agent::OpenCode)) if args.session.is_some() => Ok((find::database(environment)?, None)),
         (None, Some(agent)) if args.latest => {
-            let found = agents::latest(agent, environment)?;
+            let found = find::latest(agent, environment)?;
             let shown = found.path.display();
             let which = found.session.as_ref().map(|session| format!("{session} in ")).unwrap_or_default();
             let elsewhere =
@@ -187,7 +198,7 @@ fn path(
 
 /// Reads until the session is known. `None`: asked to stop before that.
 async fn begin(
-    source: &mut Source,
+    source: &mut dyn Source,
     mut session: Option<SessionId>,
     path: &Path,
     stop: &CancellationToken,
@@ -200,23 +211,24 @@ async fn begin(
         }
         let piece = tokio::select! {
             () = stop.cancelled() => return Ok(None),
-            piece = source.next(&mut output) => piece?,
+            piece = source::next(source, &mut output) => piece?,
         };
-        let Some(Piece { items, session: said }) = piece.filter(|_| source.lines_read() <= LINES_UNTIL_SESSION) else {
+        let Some(Piece { changes, session: said }) = piece.filter(|_| source.progress().lines <= LINES_UNTIL_SESSION)
+        else {
             let shown = path.display();
             return Err(Failure::new(
                 Exit::Usage,
                 format!("{shown} does not say which session it is: say it by --session ID"),
             ));
         };
-        first.push(items);
+        first.push(Items::from(changes));
         session = said.map(|said| session_id(&said, "the file's session")).transpose()?;
     }
 }
 
 /// Queues everything there is, and with `--follow` what comes until it is asked to stop. Gives how many items.
 async fn push(
-    source: &mut Source,
+    source: &mut dyn Source,
     first: Vec<Items>,
     share: &Share,
     target: &Target,
@@ -224,12 +236,11 @@ async fn push(
     args: &args::Push,
     mut output: Output,
 ) -> Result<usize, Failure> {
-    let bar = progress::bytes(source.total(), output);
+    let bar = progress::bytes(source.progress().total, output);
     let mut count = 0;
     let mut reached = share.progress();
     for items in first {
-        count += items.len();
-        share.queue(items).await.map_err(|error| target.failure(&error))?;
+        count += queue(share, items, target).await?;
     }
     let ask = || async {
         tokio::time::sleep(ASK_AFTER).await;
@@ -244,12 +255,10 @@ async fn push(
                 // What stands in the file by now belongs to it.
                 if args.follow {
                     while let Some(piece) = source.next_at_hand(&mut output).await? {
-                        count += piece.items.len();
-                        share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+                        count += queue(share, piece.changes.into(), target).await?;
                     }
                     if let Some(piece) = source.end() {
-                        count += piece.items.len();
-                        share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+                        count += queue(share, piece.changes.into(), target).await?;
                     }
                 }
                 break;
@@ -261,7 +270,7 @@ async fn push(
                 is_answered = true;
                 continue;
             }
-            piece = source.next(&mut output) => piece?,
+            piece = source::next(source, &mut output) => piece?,
             _ = reached.changed() => {
                 let now = *reached.borrow_and_update();
                 bar.set_message(format!("syncCount {}, revision {}", now.sync_count, now.revision));
@@ -269,14 +278,21 @@ async fn push(
             }
         };
         let Some(piece) = piece else { break };
-        count += piece.items.len();
-        bar.set_length(source.total());
-        bar.set_position(source.read());
-        share.queue(piece.items).await.map_err(|error| target.failure(&error))?;
+        let progress = source.progress();
+        bar.set_length(progress.total);
+        bar.set_position(progress.read);
+        count += queue(share, piece.changes.into(), target).await?;
         asked.set(ask());
         is_answered = false;
     }
     bar.finish_and_clear();
+    Ok(count)
+}
+
+/// Queues items, and gives how many.
+async fn queue(share: &Share, items: Items, target: &Target) -> Result<usize, Failure> {
+    let count = items.len();
+    share.queue(items).await.map_err(|error| target.failure(&error))?;
     Ok(count)
 }
 

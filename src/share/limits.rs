@@ -118,6 +118,12 @@ pub const ASK_ANSWERS_MAX: usize = 10_000;
 /// Milliseconds that a question may be open: a day.
 pub const ASK_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
+/// Bytes of one line of a transcript: a recorded sync holds many items, but no more than sixteen full messages of them.
+pub const TRANSCRIPT_LINE_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
+
+/// Bytes of a transcript or an export that is one JSON document: a full share, and as much again for white space.
+pub const TRANSCRIPT_DOCUMENT_BYTES_MAX: usize = 2 * SHARE_BYTES_MAX;
+
 /// The limits that one host enforces: the contract's, or lower ones. How much a share may hold is the same on every host, so no
 /// host can set that.
 #[derive(Debug, Clone, PartialEq, Eq)]

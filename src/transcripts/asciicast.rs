@@ -10,13 +10,14 @@
 //! comes, so that a key in it is known for one and masked. What was typed is left out and counted: it holds the
 //! passwords that no terminal shows, one letter at a time, in which no rule finds them.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::items::{Call, Outcome, Place, Session, Title, Turn};
-use super::{Out, Reader, Record, text};
+use crate::transcripts::dialect::{Dialect, Record};
+use crate::transcripts::items::{Call, Outcome, Place, Session, Title, Turn};
+use crate::transcripts::out::Out;
+use crate::transcripts::report::LeftOut;
+use crate::transcripts::values::text;
 
 /// Output of one call: some hundred lines. It ends at the next line break.
 const CHUNK_BYTES: usize = 16 << 10;
@@ -28,9 +29,11 @@ const LINE_BYTES_MAX: usize = 4 * CHUNK_BYTES;
 const CHUNK_MS: i64 = 60_000;
 
 pub(super) struct Asciicast {
-    path: PathBuf,
+    /// What tells it from others if its header does not say when it began.
+    origin: String,
     session: Session,
-    version: u64,
+    /// The header's version of the format; `None` before the header.
+    version: Option<u64>,
     command: String,
     /// Milliseconds since 1970 at which it began, and since then.
     began: i64,
@@ -64,11 +67,11 @@ enum Escape {
 }
 
 impl Asciicast {
-    pub(super) fn of(path: &Path) -> Self {
+    pub(super) fn of(origin: &str) -> Self {
         Self {
-            path: path.to_owned(),
+            origin: origin.to_owned(),
             session: Session::default(),
-            version: 0,
+            version: None,
             command: String::new(),
             began: 0,
             at: 0,
@@ -80,13 +83,13 @@ impl Asciicast {
     }
 
     fn header(&mut self, header: &Value, raw: &str) {
-        self.version = header["version"].as_u64().unwrap_or_default();
+        let version = header["version"].as_u64().unwrap_or_default();
+        self.version = Some(version);
         self.began = header["timestamp"].as_i64().unwrap_or_default().saturating_mul(1_000);
         // It has no id. Its header is one if it says when; else the file is the only thing that tells it from others.
         let mut digest = Sha256::new().chain_update(raw);
         if self.began == 0 {
-            let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-            digest.update(path.to_string_lossy().as_bytes());
+            digest.update(&self.origin);
         }
         let id: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         self.session.id = Some(format!("asciicast-{id}"));
@@ -105,7 +108,7 @@ impl Asciicast {
         if !title.is_empty() {
             self.session.title(Title::Given, &format!("{title}{size}"));
         }
-        self.session.version = Some(format!("asciicast {}", self.version));
+        self.session.version = Some(format!("asciicast {version}"));
         self.session.at(Some(self.began));
     }
 
@@ -123,8 +126,9 @@ impl Asciicast {
 
     /// Ends a call. `at_blank`: what follows the last blank is left to the next.
     fn close(&mut self, at_blank: bool, out: &mut Out) {
-        let blank = self.chunk.output.rfind(char::is_whitespace).filter(|_| at_blank);
-        let rest = blank.map(|at| self.chunk.output.split_off(at + 1)).unwrap_or_default();
+        let output = &mut self.chunk.output;
+        let blank = output.char_indices().rfind(|(_, c)| at_blank && c.is_whitespace());
+        let rest = blank.map(|(at, c)| output.split_off(at + c.len_utf8())).unwrap_or_default();
         let to = self.chunk.output.len();
         self.tell(to, out);
         self.chunks += 1;
@@ -167,9 +171,9 @@ impl Asciicast {
     }
 }
 
-impl Reader for Asciicast {
+impl Dialect for Asciicast {
     fn record(&mut self, record: &Record<'_>, out: &mut Out) {
-        if self.version == 0 && record.value["version"].is_u64() {
+        if self.version.is_none() && record.value["version"].is_u64() {
             return self.header(&record.value, record.raw);
         }
         let id = format!("line-{}", record.line);
@@ -178,7 +182,7 @@ impl Reader for Asciicast {
             return out.other("record", &id, record.raw);
         };
         let ms = (time.as_f64().unwrap_or_default() * 1_000.0) as i64;
-        self.at = if self.version == 3 { self.at.saturating_add(ms.max(0)) } else { self.at.max(ms) };
+        self.at = if self.version == Some(3) { self.at.saturating_add(ms.max(0)) } else { self.at.max(ms) };
         self.session.at(Some(self.now()));
         match code.as_str() {
             "o" => {
@@ -191,7 +195,7 @@ impl Reader for Asciicast {
                 self.show(data, out);
                 self.chunk.began.get_or_insert(self.began.saturating_add(self.at));
             }
-            "i" => out.report.leave_out("typed input"),
+            "i" => out.leave_out(LeftOut::TypedInput),
             "m" => {
                 self.close(false, out);
                 data.clone_into(&mut self.chunk.title);

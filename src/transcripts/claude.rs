@@ -13,9 +13,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::items::{Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn};
-use super::items::{count, data_url, file, renamed, time, user};
-use super::{Out, Reader, Record, text};
+use crate::transcripts::dialect::{Dialect, Record};
+use crate::transcripts::items::{
+    Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn, data_url, file, user,
+};
+use crate::transcripts::out::Out;
+use crate::transcripts::values::{count, renamed, text, time};
 
 /// Answers that may still get a block: their records stand close together.
 const TURNS_MAX: usize = 16;
@@ -32,7 +35,7 @@ pub(super) struct Claude {
     asked: Option<String>,
 }
 
-impl Reader for Claude {
+impl Dialect for Claude {
     fn record(&mut self, record: &Record<'_>, out: &mut Out) {
         let value = &record.value;
         let session = &mut self.session;

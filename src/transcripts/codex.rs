@@ -12,9 +12,10 @@
 
 use serde_json::{Value, json};
 
-use super::items::{Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn};
-use super::items::{count, file, renamed, time, user};
-use super::{Out, Reader, Record, text};
+use crate::transcripts::dialect::{Dialect, Record};
+use crate::transcripts::items::{Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn, file, user};
+use crate::transcripts::out::Out;
+use crate::transcripts::values::{count, renamed, text, time};
 
 #[derive(Default)]
 pub(super) struct Codex {
@@ -29,7 +30,7 @@ pub(super) struct Codex {
     total: Tokens,
 }
 
-impl Reader for Codex {
+impl Dialect for Codex {
     fn record(&mut self, record: &Record<'_>, out: &mut Out) {
         let value = &record.value;
         let at = time(&value["timestamp"]);

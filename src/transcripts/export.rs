@@ -1,55 +1,104 @@
 //! An OpenCode export, `{"info": SESSION, "messages": [{"info": MESSAGE, "parts": [PART]}]}`, as pieces.
 //!
-//! With it what `capshare export` puts beside these: `models`, `session_diff` and `other`.
+//! Beside these members stand those that `capshare export` adds: `models`, `session_diff` and `other`.
 
-use std::collections::VecDeque;
-
-use capshare::share::error::Refusal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::cli::connect::of_refusal;
-use crate::cli::exit::{Exit, Failure};
-use crate::cli::push::source::{Origin, Piece, reason};
+use crate::share::error::Refusal;
+use crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
+use crate::transcripts::item_lines::id_of_session;
+use crate::transcripts::piece::Piece;
 
-/// Its pieces: the session, each message with its parts, and what is beside them; each with the bytes that it took.
-pub(super) fn read_export(text: &str) -> Result<VecDeque<(Piece, u64)>, Failure> {
-    let export: Export<'_> = serde_json::from_str(text).map_err(|error| {
-        let message = format!(
-            "neither an export ({{\"info\", \"messages\"}}: {error}) nor JSON lines of {{\"type\", \"data\"}} from its first line on"
-        );
-        Failure::new(Exit::Failed, message)
-    })?;
-    let mut pieces = VecDeque::with_capacity(1 + export.messages.len());
+/// Why an export cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The text is not an export.
+    #[error("it is not an OpenCode export, a JSON document with \"info\" and \"messages\": {reason}")]
+    NotAnExport {
+        /// What the JSON parser says.
+        reason: String,
+    },
+    /// The text is larger than any share may be.
+    #[error("it has {bytes} bytes, and an export has at most {TRANSCRIPT_DOCUMENT_BYTES_MAX}")]
+    TooLarge {
+        /// The text's size in bytes.
+        bytes: usize,
+    },
+    /// The session's own record is not an item.
+    #[error("the session's info: {}", reason(.0))]
+    Session(Refusal),
+    /// A message, or one of its parts, is not an item.
+    #[error("message {number}: {}", reason(refusal))]
+    Message {
+        /// The number of the message, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        refusal: Refusal,
+    },
+    /// Something beside the messages (a model, the session's changes, an item of the `other` lane) is not an item.
+    #[error("beside the messages: {}", reason(.0))]
+    Beside(Refusal),
+}
+
+impl ExportError {
+    /// The refusal of the item that is wrong, if one is.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Session(refusal) | Self::Message { refusal, .. } | Self::Beside(refusal) => Some(refusal),
+            Self::NotAnExport { .. } | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// What a refusal says, without a place in a list that the reader does not see.
+fn reason(refusal: &Refusal) -> String {
+    if let Refusal::InvalidInput { reason, .. } = refusal { reason.to_string() } else { refusal.to_string() }
+}
+
+/// Reads an OpenCode export into pieces: the session, then each message with its parts, then what is beside them. Each piece
+/// comes with the number of bytes of the text that it was made of.
+///
+/// # Errors
+/// See [`ExportError`]. Nothing is given out then.
+pub fn read_export(text: &str) -> Result<Vec<(Piece, u64)>, ExportError> {
+    if text.len() > TRANSCRIPT_DOCUMENT_BYTES_MAX {
+        return Err(ExportError::TooLarge { bytes: text.len() });
+    }
+    let export: Export<'_> =
+        serde_json::from_str(text).map_err(|error| ExportError::NotAnExport { reason: error.to_string() })?;
+    let mut pieces = Vec::with_capacity(2 + export.messages.len());
     let mut first = Piece::default();
     if export.info.get() != "null" {
-        first.items.put("session", export.info.get()).map_err(|refusal| of_refusal(&refusal))?;
+        first.put("session", export.info.get()).map_err(ExportError::Session)?;
     }
-    first.session = serde_json::from_str::<Origin>(export.info.get()).ok().and_then(|origin| origin.id);
-    pieces.push_back((first, export.info.get().len() as u64));
+    first.session = id_of_session(export.info);
+    pieces.push((first, export.info.get().len() as u64));
     for (n, message) in export.messages.iter().enumerate() {
         let mut piece = Piece::default();
         let mut bytes = message.info.get().len();
         let mut read = || -> Result<(), Refusal> {
-            piece.items.put("message", message.info.get())?;
+            piece.put("message", message.info.get())?;
             for part in &message.parts {
                 bytes += part.get().len();
-                piece.items.put("part", part.get())?;
+                piece.put("part", part.get())?;
             }
             Ok(())
         };
-        read().map_err(|refusal| of_refusal(&refusal).saying(format!("message {}: {}", n + 1, reason(&refusal))))?;
-        pieces.push_back((piece, bytes as u64));
+        read().map_err(|refusal| ExportError::Message { number: n + 1, refusal })?;
+        pieces.push((piece, bytes as u64));
     }
     let mut last = Piece::default();
     let mut read = || -> Result<(), Refusal> {
-        export.models.iter().try_for_each(|model| last.items.put("model", model.get()))?;
-        export.session_diff.iter().try_for_each(|diff| last.items.put("session_diff", diff.get()))?;
-        export.other.iter().try_for_each(|item| last.items.sync_data(item.get()))
+        export.models.iter().try_for_each(|model| last.put("model", model.get()))?;
+        export.session_diff.iter().try_for_each(|diff| last.put("session_diff", diff.get()))?;
+        export.other.iter().try_for_each(|item| last.sync_data(item.get()))
     };
-    read().map_err(|refusal| of_refusal(&refusal).saying(format!("beside the messages: {}", reason(&refusal))))?;
-    if !last.items.is_empty() {
-        pieces.push_back((last, 0));
+    read().map_err(ExportError::Beside)?;
+    if !last.changes.is_empty() {
+        pieces.push((last, 0));
     }
     Ok(pieces)
 }

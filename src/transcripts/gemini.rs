@@ -8,13 +8,16 @@
 //! first record's members and `messages`. A call stands in its message with its result; what stands in a user's message of
 //! calls and results repeats that.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::items::{Call, Models, Outcome, Place, Session, Title, Tokens, Turn};
-use super::items::{bounded, count, data_url, renamed, time, user};
-use super::{Out, Reader, Record, text};
+use crate::share::item::ItemKey;
+use crate::share::limits::SHARE_ITEMS_MAX;
+use crate::transcripts::dialect::{Dialect, Record};
+use crate::transcripts::items::{Call, Models, Outcome, Place, Session, Title, Tokens, Turn, data_url, user};
+use crate::transcripts::out::Out;
+use crate::transcripts::values::{bounded, count, renamed, text, time};
 
 const PROVIDER: &str = "google";
 
@@ -22,17 +25,19 @@ const PROVIDER: &str = "google";
 pub(super) struct Gemini {
     session: Session,
     models: Models,
-    /// The messages that there are, in order, with what each told of tokens. As many as a share holds.
+    /// The messages that there are, in order, with what each told of tokens; at most [`SHARE_ITEMS_MAX`].
     messages: Vec<(String, Tokens)>,
+    /// Where in `messages` each id stands.
+    places: HashMap<String, usize>,
     asked: Option<String>,
 }
 
-impl Reader for Gemini {
+impl Dialect for Gemini {
     fn record(&mut self, record: &Record<'_>, out: &mut Out) {
         let value = &record.value;
         let id = format!("line-{}", record.line);
         if let Some(from) = value.get("$rewindTo").and_then(Value::as_str) {
-            let at = self.messages.iter().position(|(id, _)| id == from).unwrap_or(0);
+            let at = self.places.get(from).copied().unwrap_or(0);
             self.take_back(at, out);
         } else if value["id"].is_string() {
             self.message(value, &id, record.raw, out);
@@ -80,7 +85,8 @@ impl Gemini {
     fn take_back(&mut self, at: usize, out: &mut Out) {
         for (id, tokens) in self.messages.drain(at..) {
             self.session.tokens.grow(&Tokens::default(), &tokens);
-            out.remove(&id);
+            self.places.remove(&id);
+            out.remove(ItemKey::message(&id));
         }
     }
 
@@ -175,18 +181,17 @@ impl Gemini {
         }
     }
 
-    /// Remembers a message and its tokens; gives the session.
+    /// Remembers a message and its tokens; gives the session. A message past [`SHARE_ITEMS_MAX`] is not remembered: no share
+    /// holds it.
     fn know(&mut self, id: &str, tokens: Tokens) -> String {
-        let known = self.messages.iter_mut().rev().find(|(known, _)| known == id);
-        match known {
-            Some((_, before)) => {
-                self.session.tokens.grow(&tokens, before);
-                *before = tokens;
-            }
-            None => {
-                self.session.tokens.grow(&tokens, &Tokens::default());
-                self.messages.push((id.to_owned(), tokens));
-            }
+        let known = self.places.get(id).and_then(|place| self.messages.get_mut(*place));
+        if let Some((_, before)) = known {
+            self.session.tokens.grow(&tokens, before);
+            *before = tokens;
+        } else if self.messages.len() < SHARE_ITEMS_MAX {
+            self.session.tokens.grow(&tokens, &Tokens::default());
+            self.places.insert(id.to_owned(), self.messages.len());
+            self.messages.push((id.to_owned(), tokens));
         }
         self.session.id.clone().unwrap_or_default()
     }

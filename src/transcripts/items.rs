@@ -4,49 +4,17 @@
 //! milliseconds since 1970.
 
 use std::collections::VecDeque;
-use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value, json};
 
-use super::{Out, text};
-
-/// Bytes of a text, a thought or an output; the rest is cut off. With every byte escaped, 3 MiB, an item still fits a message.
-pub(super) const TEXT_BYTES_MAX: usize = 512 << 10;
+use crate::transcripts::out::Out;
+use crate::transcripts::values::{bounded, object, text};
 
 /// Calls that wait for their results. Agents run a handful at once; each is at most an item, 4 MiB.
 const CALLS_OPEN_MAX: usize = 64;
 
 /// Models that are told. Further ones stand in their messages.
 const MODELS_MAX: usize = 32;
-
-/// A time such as `2026-11-21T15:04:05.123Z`.
-pub(super) fn time(value: &Value) -> Option<i64> {
-    let time = humantime::parse_rfc3339(value.as_str()?).ok()?;
-    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
-}
-
-/// At most [`TEXT_BYTES_MAX`] of a text.
-pub(super) fn bounded(text: &str) -> String {
-    if text.len() <= TEXT_BYTES_MAX {
-        return text.to_owned();
-    }
-    let at = text.floor_char_boundary(TEXT_BYTES_MAX);
-    format!("{}\n… {} bytes more", &text[..at], text.len() - at)
-}
-
-/// An object without the members that are null.
-pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    let members = members.into_iter().filter(|(_, value)| !value.is_null());
-    Value::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
-}
-
-/// An object with some of its members under other names.
-pub(super) fn renamed(value: &Value, names: &[(&str, &str)]) -> Value {
-    let Value::Object(members) = value else { return value.clone() };
-    let name =
-        |name: &String| names.iter().find(|(from, _)| from == name).map_or(name.clone(), |(_, to)| (*to).to_owned());
-    Value::Object(members.iter().map(|(from, value)| (name(from), value.clone())).collect::<Map<_, _>>())
-}
 
 /// What is known of a session.
 #[derive(Debug, Default)]
@@ -120,18 +88,13 @@ impl Tokens {
 
     /// Adds what these are more than those.
     pub(super) fn grow(&mut self, now: &Self, before: &Self) {
-        let grow = |count: &mut u64, now: u64, before: u64| *count = (*count + now).saturating_sub(before);
+        let grow = |count: &mut u64, now: u64, before: u64| *count = count.saturating_add(now).saturating_sub(before);
         grow(&mut self.input, now.input, before.input);
         grow(&mut self.output, now.output, before.output);
         grow(&mut self.reasoning, now.reasoning, before.reasoning);
         grow(&mut self.read, now.read, before.read);
         grow(&mut self.write, now.write, before.write);
     }
-}
-
-/// A member that counts something.
-pub(super) fn count(value: &Value, name: &str) -> u64 {
-    value.get(name).and_then(Value::as_u64).unwrap_or_default()
 }
 
 /// What a user said.

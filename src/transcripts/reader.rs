@@ -1,286 +1,145 @@
-//! Transcripts that other agents leave on disk, read into items of the shapes that OpenCode's have, so that a page and a
-//! document show them as they show any session.
-//!
-//! [`Source`](super::source::Source) gives a [`Transcript`] each record of a file, one line or one whole document, and
-//! queues the items that come back. There is a reader for each agent, which knows its records and holds what the next one
-//! needs: the calls that have no result yet, the message that is being written. A reader refuses nothing: a record that it
-//! does not know goes to the `other` lane as it came, under the agent's name and the record's type; what can be no item is left
-//! out; both are counted in the [`Report`]. Ids are those of the records, or numbers of lines, so that a file that is read
-//! again makes the same items. Nothing here writes or waits, and nothing is left behind when it is dropped.
+//! A transcript on its way into a share: each record goes to the reader of its agent, and the items come back.
 
-mod asciicast;
-mod claude;
-mod codex;
-mod document;
-mod find;
-mod gemini;
-mod items;
-mod opencode;
-mod report;
-mod sniff;
+use std::fmt;
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
-use std::path::{Path, PathBuf};
+use crate::share::limits::{TRANSCRIPT_DOCUMENT_BYTES_MAX, TRANSCRIPT_LINE_BYTES_MAX};
+use crate::transcripts::agent::Agent;
+use crate::transcripts::asciicast::Asciicast;
+use crate::transcripts::claude::Claude;
+use crate::transcripts::codex::Codex;
+use crate::transcripts::dialect::{Dialect, Record};
+use crate::transcripts::gemini::Gemini;
+use crate::transcripts::out::Out;
+use crate::transcripts::piece::Piece;
+use crate::transcripts::report::{LeftOut, Report};
 
-use capshare::client::Items;
-use capshare::share::error::Refusal;
-use capshare::share::item::ItemKey;
-use capshare::share::limits::SHARE_ITEMS_MAX;
-use serde_json::{Value, json};
-
-pub(super) use self::document::Document;
-pub(super) use self::find::{database, latest};
-pub(super) use self::opencode::Database;
-pub(super) use self::report::Report;
-pub(super) use self::sniff::{Shape, sniff};
-use crate::cli::push::source::Piece;
-
-/// Records of one transcript that go to the `other` lane: a tenth of what a share may hold, so that they never displace what is
-/// shown. Further ones are left out and counted.
-const OTHERS_MAX: u64 = SHARE_ITEMS_MAX as u64 / 10;
-
-/// An agent whose transcripts are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Agent {
-    /// Claude Code: ~/.claude/projects
-    Claude,
-    /// Codex CLI: ~/.codex/sessions
-    Codex,
-    /// Gemini CLI: ~/.gemini/tmp/*/chats
-    Gemini,
-    /// A terminal that asciinema recorded: *.cast in the current folder
-    Asciicast,
-    /// OpenCode itself: ~/.local/share/opencode/opencode.db
-    #[value(name = "opencode")]
-    OpenCode,
-}
-
-impl Agent {
-    /// Its name in the command line, in types of the `other` lane, and in results.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Claude => "claude",
-            Self::Codex => "codex",
-            Self::Gemini => "gemini",
-            Self::Asciicast => "asciicast",
-            Self::OpenCode => "opencode",
-        }
-    }
-
-    /// Its name for people.
-    pub(super) fn title(self) -> &'static str {
-        match self {
-            Self::Claude => "Claude Code",
-            Self::Codex => "Codex CLI",
-            Self::Gemini => "Gemini CLI",
-            Self::Asciicast => "asciinema",
-            Self::OpenCode => "OpenCode",
-        }
-    }
-
-    /// What reads its transcripts; OpenCode writes none.
-    fn reader(self, path: &Path) -> Option<Box<dyn Reader>> {
-        Some(match self {
-            Self::Claude => Box::new(claude::Claude::default()),
-            Self::Codex => Box::new(codex::Codex::default()),
-            Self::Gemini => Box::new(gemini::Gemini::default()),
-            Self::Asciicast => Box::new(asciicast::Asciicast::of(path)),
-            Self::OpenCode => return None,
-        })
-    }
-}
-
-/// A record of a transcript.
-struct Record<'a> {
-    /// As it came.
-    raw: &'a str,
-    value: Value,
-    /// The number of its line, from 1.
-    line: u64,
-}
-
-/// What knows the records of one agent.
-trait Reader: Send {
-    /// Takes a record, and gives out the items that it makes.
-    fn record(&mut self, record: &Record<'_>, out: &mut Out);
-
-    /// All that is at hand was taken: gives out what waited for more. `is_over`: nothing more comes.
-    fn settle(&mut self, is_over: bool, out: &mut Out);
-
-    /// The session's id, once it is known.
-    fn session(&self) -> Option<&str>;
-}
-
-/// A transcript on its way into a share.
-pub(super) struct Transcript {
+/// Reads one transcript, record by record.
+///
+/// Each method gives out the [`Piece`] that is ready, or `None` if there is nothing new. Dropping a reader loses what it was
+/// still gathering, and nothing else. The [module's page](super) has an example.
+pub struct Reader {
     agent: Agent,
-    path: PathBuf,
-    reader: Box<dyn Reader>,
+    origin: String,
+    dialect: Box<dyn Dialect>,
     out: Out,
-    /// Whether somebody was told which session it is.
-    is_told: bool,
+    /// The number of the line that was taken last, counted from 1.
+    line: u64,
+    /// A piece with the session's id was given out.
+    session_is_told: bool,
 }
 
-impl Transcript {
-    /// `None` for an agent that writes none.
-    pub(super) fn of(agent: Agent, path: &Path) -> Option<Self> {
-        let reader = agent.reader(path)?;
-        Some(Self { agent, path: path.to_owned(), reader, out: Out::of(agent), is_told: false })
+impl Reader {
+    /// Makes a reader for a transcript of an agent.
+    ///
+    /// `origin` tells this transcript from others where nothing in it does: a recording of a terminal without a time gets its
+    /// session id from it. The absolute path of the file is a good one. It stands in no item.
+    #[must_use]
+    pub fn new(agent: Agent, origin: &str) -> Self {
+        let (dialect, out) = (dialect(agent, origin), Out::of(agent.name()));
+        Self { agent, origin: origin.to_owned(), dialect, out, line: 0, session_is_told: false }
     }
 
-    pub(super) fn agent(&self) -> Agent {
+    /// The agent that wrote the transcript.
+    #[must_use]
+    pub fn agent(&self) -> Agent {
         self.agent
     }
 
-    /// What was not shown, so far.
-    pub(super) fn report(&self) -> &Report {
-        &self.out.report
+    /// The id of the transcript's session, once a record has said it.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.dialect.session()
     }
 
-    /// Takes one line.
-    pub(super) fn line(&mut self, line: &[u8], number: u64) -> Option<Piece> {
-        self.take(line, number);
+    /// What of the records up to now is not shown in the conversation.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        self.out.report()
+    }
+
+    /// Takes the next line, without its line break. Blank lines are to be given too, because they count.
+    pub fn line(&mut self, line: &[u8]) -> Option<Piece> {
+        self.take(line);
         self.piece()
     }
 
-    /// Takes a file that is one document.
-    fn document(&mut self, document: &[u8], is_over: bool) -> Option<Piece> {
-        self.take(document, 1);
-        self.settle(is_over)
+    /// Takes a file that is one JSON document ([`Form::Document`](super::Form::Document)): the whole of it, each time it has
+    /// changed.
+    pub fn document(&mut self, document: &[u8]) -> Option<Piece> {
+        if document.len() > TRANSCRIPT_DOCUMENT_BYTES_MAX {
+            self.out.leave_out(LeftOut::TooLarge);
+        } else {
+            self.record(document, 1);
+        }
+        self.pause()
     }
 
-    /// All that is at hand was taken. `is_over`: nothing more comes.
-    pub(super) fn settle(&mut self, is_over: bool) -> Option<Piece> {
-        self.reader.settle(is_over, &mut self.out);
+    /// Gives out what can be told of what is at hand, as more may come.
+    pub fn pause(&mut self) -> Option<Piece> {
+        self.dialect.settle(false, &mut self.out);
         self.piece()
     }
 
-    /// The file is read from its start from now on. `rest`: what stood at its end without a break.
-    pub(super) fn begin_anew(&mut self, rest: Option<&[u8]>, number: u64) -> Option<Piece> {
+    /// Gives out the rest, as nothing more comes.
+    pub fn end(&mut self) -> Option<Piece> {
+        self.dialect.settle(true, &mut self.out);
+        self.piece()
+    }
+
+    /// Begins anew with the first line, after the file was cut or replaced. `rest`: what the old file held after its last line
+    /// break.
+    pub fn restart(&mut self, rest: Option<&[u8]>) -> Option<Piece> {
         if let Some(rest) = rest {
-            self.take(rest, number);
+            self.take(rest);
         }
-        self.reader.settle(true, &mut self.out);
-        if let Some(reader) = self.agent.reader(&self.path) {
-            self.reader = reader;
-        }
-        self.out.said.clear();
+        self.dialect.settle(true, &mut self.out);
+        self.dialect = dialect(self.agent, &self.origin);
+        self.line = 0;
+        self.out.forget();
         self.piece()
     }
 
-    fn take(&mut self, line: &[u8], number: u64) {
+    fn take(&mut self, line: &[u8]) {
+        self.line += 1;
         // Version 3 of asciicast has comments.
         if line.trim_ascii().is_empty() || (self.agent == Agent::Asciicast && line.starts_with(b"#")) {
             return;
         }
-        let raw = str::from_utf8(line).ok().map(str::trim);
+        if line.len() > TRANSCRIPT_LINE_BYTES_MAX {
+            return self.out.leave_out(LeftOut::TooLarge);
+        }
+        self.record(line, self.line);
+    }
+
+    fn record(&mut self, bytes: &[u8], line: u64) {
+        let raw = str::from_utf8(bytes).ok().map(str::trim);
         match raw.and_then(|raw| Some((raw, serde_json::from_str(raw).ok()?))) {
-            Some((raw, value)) => self.reader.record(&Record { raw, value, line: number }, &mut self.out),
-            None => self.out.report.leave_out("no JSON"),
+            Some((raw, value)) => self.dialect.record(&Record { raw, value, line }, &mut self.out),
+            None => self.out.leave_out(LeftOut::NotJson),
         }
     }
 
+    /// What is ready. It says the session if it has items, or if nobody was told it yet.
     fn piece(&mut self) -> Option<Piece> {
-        let session = self.reader.session().filter(|_| !self.is_told || !self.out.items.is_empty()).map(str::to_owned);
-        self.is_told |= session.is_some();
-        let items = std::mem::take(&mut self.out.items);
-        (session.is_some() || !items.is_empty()).then_some(Piece { items, session })
+        let is_empty = self.out.is_empty();
+        let session = self.dialect.session().filter(|_| !self.session_is_told || !is_empty).map(str::to_owned);
+        self.session_is_told |= session.is_some();
+        (session.is_some() || !is_empty).then(|| Piece { session, ..self.out.take() })
     }
 }
 
-/// Where readers put items.
-struct Out {
-    agent: &'static str,
-    items: Items,
-    /// Of each item that was given out, a hash of its key and one of its text: what did not change is not given out again.
-    said: HashMap<u64, u64>,
-    report: Report,
-}
-
-impl Out {
-    fn of(agent: Agent) -> Self {
-        Self { agent: agent.name(), items: Items::new(), said: HashMap::new(), report: Report::default() }
-    }
-
-    /// An item of a type. One that can be none is left out and counted.
-    fn put(&mut self, kind: &str, value: &Value) {
-        let key = hash(&[kind, text(value, "providerID"), text(value, "messageID"), text(value, "id")]);
-        self.add(kind, &value.to_string(), key);
-    }
-
-    /// The removal of a message that was given out, and of its parts.
-    fn remove(&mut self, message: &str) {
-        self.remove_key(ItemKey::message(message));
-    }
-
-    fn remove_key(&mut self, key: Result<ItemKey, Refusal>) {
-        self.said.clear();
-        let removed = key.map(|key| self.items.remove(key.as_str()));
-        if !matches!(removed, Ok(Ok(()))) {
-            self.report.leave_out("no item");
-        }
-    }
-
-    /// A record that has no place, as it came. `id`: what it is called where it has no id of its own.
-    fn other(&mut self, kind: &str, id: &str, raw: &str) {
-        let kind = if kind.is_empty() { "unknown" } else { kind };
-        let kind: String = format!("{}.{kind}", self.agent)
-            .chars()
-            .take(64)
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
-            .collect();
-        if self.report.others() >= OTHERS_MAX {
-            return self.report.leave_out("past the number of records that may be in the other lane");
-        }
-        let value: Value = serde_json::from_str(raw).unwrap_or_default();
-        let own = value.get("id");
-        let inside = raw.trim().strip_prefix('{').map(str::trim_start);
-        let (id, item) = match (own, inside) {
-            (Some(Value::String(own)), _) if !own.is_empty() => (own.clone(), raw.to_owned()),
-            (None, Some("}")) => (id.to_owned(), json!({ "id": id }).to_string()),
-            (None, Some(inside)) => (id.to_owned(), format!("{{\"id\":{},{inside}", json!(id))),
-            _ => (id.to_owned(), format!("{{\"id\":{},\"record\":{raw}}}", json!(id))),
-        };
-        let key = hash(&[&kind, &id]);
-        if self.add(&kind, &item, key) {
-            self.report.other(kind);
-        }
-    }
-
-    fn add(&mut self, kind: &str, json: &str, key: u64) -> bool {
-        let said = hash(&[json]);
-        if self.said.get(&key) == Some(&said) {
-            return false;
-        }
-        match self.items.put(kind, json) {
-            Ok(()) => {
-                // What is forgotten is sent once more, and dropped by the host.
-                if self.said.len() >= SHARE_ITEMS_MAX {
-                    self.said.clear();
-                }
-                self.said.insert(key, said);
-                true
-            }
-            Err(Refusal::LimitExceeded { .. }) => {
-                self.report.leave_out("past a limit");
-                false
-            }
-            Err(_) => {
-                self.report.leave_out("no item");
-                false
-            }
-        }
+impl fmt::Debug for Reader {
+    /// Without contents: they do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("agent", &self.agent).field("line", &self.line).finish_non_exhaustive()
     }
 }
 
-fn hash(texts: &[&str]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    texts.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// A member that is a text, else an empty one.
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
+fn dialect(agent: Agent, origin: &str) -> Box<dyn Dialect> {
+    match agent {
+        Agent::Claude => Box::new(Claude::default()),
+        Agent::Codex => Box::new(Codex::default()),
+        Agent::Gemini => Box::new(Gemini::default()),
+        Agent::Asciicast => Box::new(Asciicast::of(origin)),
+    }
 }

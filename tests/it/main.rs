@@ -40,6 +40,7 @@ mod sockets;
 mod stalled;
 mod store;
 mod support;
+mod transcripts;
 mod viewers;
 mod visibility;
 mod wire;

@@ -1,29 +1,25 @@
-//! OpenCode: its database, `opencode.db`, in which all of its sessions are, and where everything is written as it happens, however
-//! it is run. What is made of it is what `opencode export` prints, which reads the same tables.
-//!
-//! After version 1.18.33 (its schema, and what it exports, in November 2026). Of `message` and `part` the column `data` is the item
-//! without its ids; of `session` each column is a member. Columns that are not known are passed over, those that are missing are
-//! members that are not there. Sessions of its version 2, which are in `session_message`, are counted and not read.
+//! OpenCode's database as a source: `opencode.db`, in which all of its sessions are, and where everything is written as it happens,
+//! however OpenCode is run. What its rows become is in [`OpenCodeRows`]; how they are found is here.
 //!
 //! Nothing else that OpenCode offers loses nothing: its events are told to who listens at the time, by a server that `opencode
 //! run` does not have, and an export takes seconds of a core each time. The database is opened for reading, and each read is over
 //! when it returns, so OpenCode waits for nothing and nothing is left behind. Whether somebody wrote costs a look at a counter;
-//! if so, the ids, times and sizes of the session's rows are compared with those of before, and the rows that are others are read.
+//! if so, the ids, times and sizes of the session's rows are compared with those of before, and the rows that differ are read.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use capshare::share::item::ItemKey;
+use async_trait::async_trait;
 use capshare::share::limits::SHARE_ITEMS_MAX;
+use capshare::transcripts::{OpenCodeRows, Piece, Report};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use serde_json::{Map, Value, json};
 
-use super::items::object;
-use super::{Agent, Out, Report, hash};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::push::source::Piece;
+use crate::cli::output::Output;
+use crate::cli::push::source::{Progress, Source, Waited};
 
 /// Between two looks at whether somebody wrote.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -43,7 +39,7 @@ const ROWS_MAX: i64 = SHARE_ITEMS_MAX as i64;
 const SETTLED_MS: i64 = 1_000;
 
 /// A session in the database, and how far it was read.
-pub(in crate::cli::push) struct Database {
+pub(super) struct Database {
     path: PathBuf,
     connection: Connection,
     session: String,
@@ -56,7 +52,8 @@ pub(in crate::cli::push) struct Database {
     waiting: VecDeque<Row>,
     /// Messages of version 2 that were counted.
     newer: u64,
-    out: Out,
+    rows: OpenCodeRows,
+    follow: bool,
 }
 
 /// A message, or a part of one.
@@ -100,7 +97,7 @@ fn cannot(path: &Path, error: &rusqlite::Error) -> Failure {
 }
 
 impl Database {
-    pub(in crate::cli::push) fn open(path: &Path, session: &str) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, session: &str, follow: bool) -> Result<Self, Failure> {
         let database = Self {
             path: path.to_owned(),
             connection: open(path)?,
@@ -110,39 +107,13 @@ impl Database {
             newest: 0,
             waiting: VecDeque::new(),
             newer: 0,
-            out: Out::of(Agent::OpenCode),
+            rows: OpenCodeRows::new(session),
+            follow,
         };
         match database.session().map_err(|error| cannot(path, &error))? {
             Some(_) => Ok(database),
             None => Err(database.gone()),
         }
-    }
-
-    pub(in crate::cli::push) fn report(&self) -> &Report {
-        &self.out.report
-    }
-
-    /// What is new, without waiting.
-    pub(in crate::cli::push) fn next_at_hand(&mut self) -> Result<Option<Piece>, Failure> {
-        let is_there = self.look().map_err(|error| cannot(&self.path, &error))?;
-        if !is_there {
-            return Err(self.gone());
-        }
-        let (mut rows, mut bytes) = (0, 0);
-        while rows < PIECE_ROWS
-            && bytes < PIECE_BYTES
-            && let Some(row) = self.waiting.pop_front()
-        {
-            rows += 1;
-            bytes += self.read(&row).map_err(|error| cannot(&self.path, &error))?;
-        }
-        let items = std::mem::take(&mut self.out.items);
-        Ok((rows > 0 || !items.is_empty()).then(|| Piece { items, session: Some(self.session.clone()) }))
-    }
-
-    /// Waits until it is worth looking again. May be dropped.
-    pub(in crate::cli::push) async fn wait(&self) {
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 
     fn gone(&self) -> Failure {
@@ -156,8 +127,8 @@ impl Database {
         if !self.waiting.is_empty() || self.counter == Some(counter) {
             return Ok(true);
         }
-        let Some(session) = self.session()? else { return Ok(false) };
-        self.out.put("session", &session);
+        let Some(columns) = self.session()? else { return Ok(false) };
+        self.rows.session(&columns);
         let there = self.there()?;
         let settled = self.newest - SETTLED_MS;
         for (row, version) in &there {
@@ -170,10 +141,10 @@ impl Database {
         let gone: HashSet<Row> = self.known.keys().filter(|row| !there.contains_key(*row)).cloned().collect();
         for row in &gone {
             match &row.part {
-                None => self.out.remove(&row.message),
+                None => self.rows.remove_message(&row.message),
                 // With its message it is removed as it is.
                 Some(part) if !gone.contains(&Row { message: row.message.clone(), part: None }) => {
-                    self.out.remove_key(ItemKey::part(&row.message, part));
+                    self.rows.remove_part(&row.message, part);
                 }
                 Some(_) => {}
             }
@@ -190,7 +161,7 @@ impl Database {
         let newer = self.connection.query_row(count, [&self.session], |row| row.get::<_, i64>(0)).unwrap_or(0);
         while self.newer < newer.unsigned_abs() {
             self.newer += 1;
-            self.out.report.leave_out("of OpenCode's version 2");
+            self.rows.leave_out_newer();
         }
     }
 
@@ -220,20 +191,15 @@ impl Database {
         let query = format!("SELECT data FROM {table} WHERE id = ?1");
         let data: Option<String> = self.connection.query_row(&query, [id], |row| row.get(0)).optional()?;
         let Some(data) = data else { return Ok(0) };
-        let mut ids = vec![("id", id), ("sessionID", &self.session)];
-        ids.extend(row.part.as_ref().map(|_| ("messageID", &row.message)));
-        // Spliced, so that its numbers stay as they are written.
-        let members: Vec<_> = ids.iter().map(|(name, id)| format!("{}:{}", json!(name), json!(id))).collect();
-        let inside = data.trim().strip_prefix('{').unwrap_or(&data).trim_start();
-        let comma = if inside.starts_with('}') { "" } else { "," };
-        let item = format!("{{{}{comma}{inside}", members.join(","));
-        let key = hash(&[table, "", if row.part.is_some() { &row.message } else { "" }, id]);
-        self.out.add(table, &item, key);
+        match &row.part {
+            Some(part) => self.rows.part(&row.message, part, &data),
+            None => self.rows.message(&row.message, &data),
+        }
         Ok(data.len())
     }
 
-    /// The session's own record, with the names and the shape that it has outside.
-    fn session(&self) -> rusqlite::Result<Option<Value>> {
+    /// The columns of the session's own row, by name.
+    fn session(&self) -> rusqlite::Result<Option<Map<String, Value>>> {
         let mut statement = self.connection.prepare("SELECT * FROM session WHERE id = ?1")?;
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([&self.session])?;
@@ -248,7 +214,44 @@ impl Database {
             };
             columns.insert(name, value);
         }
-        Ok(Some(session(&columns)))
+        Ok(Some(columns))
+    }
+}
+
+#[async_trait(?Send)]
+impl Source for Database {
+    async fn next_at_hand(&mut self, _output: &mut Output) -> Result<Option<Piece>, Failure> {
+        let is_there = self.look().map_err(|error| cannot(&self.path, &error))?;
+        if !is_there {
+            return Err(self.gone());
+        }
+        let (mut rows, mut bytes) = (0, 0);
+        while rows < PIECE_ROWS
+            && bytes < PIECE_BYTES
+            && let Some(row) = self.waiting.pop_front()
+        {
+            rows += 1;
+            bytes += self.read(&row).map_err(|error| cannot(&self.path, &error))?;
+        }
+        let piece = self.rows.take();
+        Ok((rows > 0 || !piece.changes.is_empty()).then_some(piece))
+    }
+
+    async fn wait(&mut self, _output: &mut Output) -> Result<Waited, Failure> {
+        if !self.follow {
+            return Ok(Waited::Over);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        Ok(Waited::Again)
+    }
+
+    /// How much of a database is a session's is not known.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+
+    fn report(&self) -> Option<(&'static str, &Report)> {
+        Some(("opencode", self.rows.report()))
     }
 }
 
@@ -257,57 +260,4 @@ fn whole(number: f64) -> Value {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within what both hold")]
     if number.fract() == 0.0 && number.abs() < EXACT { json!(number as i64) } else { json!(number) }
-}
-
-fn session(columns: &Map<String, Value>) -> Value {
-    let column = |name: &str| columns.get(name).cloned().unwrap_or_default();
-    let parsed =
-        |name: &str| column(name).as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let count = |name: &str| columns.get(name).filter(|value| !value.is_null()).cloned().unwrap_or(json!(0));
-    let is_summed =
-        ["summary_additions", "summary_deletions", "summary_files"].iter().any(|name| !column(name).is_null());
-    let summary = object([
-        ("additions", count("summary_additions")),
-        ("deletions", count("summary_deletions")),
-        ("files", count("summary_files")),
-        ("diffs", parsed("summary_diffs")),
-    ]);
-    let share = column("share_url").as_str().filter(|url| !url.is_empty()).map(|url| json!({ "url": url }));
-    object([
-        ("id", column("id")),
-        ("slug", column("slug")),
-        ("projectID", column("project_id")),
-        ("workspaceID", column("workspace_id")),
-        ("directory", column("directory")),
-        ("path", column("path")),
-        ("parentID", column("parent_id")),
-        ("title", column("title")),
-        ("agent", column("agent")),
-        ("model", parsed("model")),
-        ("version", column("version")),
-        ("summary", if is_summed { summary } else { Value::Null }),
-        ("cost", count("cost")),
-        (
-            "tokens",
-            json!({
-                "input": count("tokens_input"),
-                "output": count("tokens_output"),
-                "reasoning": count("tokens_reasoning"),
-                "cache": { "read": count("tokens_cache_read"), "write": count("tokens_cache_write") },
-            }),
-        ),
-        ("share", share.unwrap_or_default()),
-        ("metadata", parsed("metadata")),
-        ("revert", parsed("revert")),
-        ("permission", parsed("permission")),
-        (
-            "time",
-            object([
-                ("created", column("time_created")),
-                ("updated", column("time_updated")),
-                ("compacting", column("time_compacting")),
-                ("archived", column("time_archived")),
-            ]),
-        ),
-    ])
 }

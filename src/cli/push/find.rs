@@ -10,28 +10,29 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Agent, opencode};
+use crate::cli::agent::Agent;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::push::database as database_of;
 
 /// Entries of folders that are looked at: years of sessions.
 const ENTRIES_MAX: usize = 100_000;
 
 /// A transcript that was found.
-pub(in crate::cli::push) struct Found {
-    pub(in crate::cli::push) path: PathBuf,
+pub(super) struct Found {
+    pub(super) path: PathBuf,
     /// Which of the sessions in it, where it holds many.
-    pub(in crate::cli::push) session: Option<String>,
+    pub(super) session: Option<String>,
     /// Whether it is of another folder than this one, for want of one of it.
-    pub(in crate::cli::push) is_elsewhere: bool,
+    pub(super) is_elsewhere: bool,
 }
 
 /// The transcript of an agent that was written to last.
-pub(in crate::cli::push) fn latest(agent: Agent, environment: &Environment) -> Result<Found, Failure> {
+pub(super) fn latest(agent: Agent, environment: &Environment) -> Result<Found, Failure> {
     let here = environment.current_folder.as_deref();
     if agent == Agent::OpenCode {
         let path = database(environment)?;
-        let (session, is_elsewhere) = opencode::latest(&path, here)?;
+        let (session, is_elsewhere) = database_of::latest(&path, here)?;
         return Ok(Found { path, session: Some(session), is_elsewhere });
     }
     let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "a home folder that is not known"))?;
@@ -52,7 +53,7 @@ pub(in crate::cli::push) fn latest(agent: Agent, environment: &Environment) -> R
 }
 
 /// OpenCode's database.
-pub(in crate::cli::push) fn database(environment: &Environment) -> Result<PathBuf, Failure> {
+pub(super) fn database(environment: &Environment) -> Result<PathBuf, Failure> {
     // Beside ours, by the same rules.
     let folder = environment.data_folder.as_ref().and_then(|ours| ours.parent());
     let folder = folder.ok_or_else(|| none(Agent::OpenCode, "a home folder that is not known"))?.join("opencode");

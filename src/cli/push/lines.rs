@@ -6,15 +6,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use capshare::share::limits::MESSAGE_BYTES_MAX;
+use capshare::share::limits::TRANSCRIPT_LINE_BYTES_MAX;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
 /// Between two looks at a file that may grow.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// One line at most: a recorded sync holds many items, but no more than sixteen full messages of them.
-const LINE_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -73,8 +70,8 @@ impl Lines {
             self.buffer.drain(..self.start);
             self.start = 0;
             self.scanned = self.buffer.len();
-            if self.scanned > LINE_BYTES_MAX {
-                let message = format!("line {} has more than {LINE_BYTES_MAX} bytes", self.number + 1);
+            if self.scanned > TRANSCRIPT_LINE_BYTES_MAX {
+                let message = format!("line {} has more than {TRANSCRIPT_LINE_BYTES_MAX} bytes", self.number + 1);
                 return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
             }
             self.buffer.reserve(READ_BYTES);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use capshare::transcripts::{Agent, Form, recognise};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
-use super::{Agent, text};
+use crate::cli::agent;
 use crate::cli::push::lines::Lines;
 
 /// Records that are looked at: agents begin with one that tells, or with a handful that do not.
@@ -13,9 +14,9 @@ const RECORDS_LOOKED_AT: usize = 20;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli::push) enum Shape {
-    /// Lines of `{"type", "data"}`, or nothing yet.
-    Lines,
+pub(super) enum Shape {
+    /// Lines of items, `{"type", "data"}`, or nothing yet.
+    Items,
     /// One JSON document that is no agent's: an export.
     Export,
     /// Lines of an agent's records.
@@ -30,14 +31,14 @@ pub(in crate::cli::push) enum Shape {
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
 /// Looks at a file. `agent`: whose it is said to be. `follow`: what is not known may become lines.
-pub(in crate::cli::push) async fn sniff(path: &Path, agent: Option<Agent>, follow: bool) -> std::io::Result<Shape> {
+pub(super) async fn sniff(path: &Path, agent: Option<agent::Agent>, follow: bool) -> std::io::Result<Shape> {
     let mut head = Vec::new();
     tokio::fs::File::open(path).await?.take(SQLITE.len() as u64).read_to_end(&mut head).await?;
     if head == SQLITE {
         return Ok(Shape::Database);
     }
     // What OpenCode itself writes out is an export.
-    let agent = agent.filter(|agent| *agent != Agent::OpenCode);
+    let agent = agent.and_then(agent::Agent::reader);
     let mut lines = Lines::open(path).await?;
     let mut looked_at = 0;
     let mut first = None;
@@ -63,13 +64,16 @@ pub(in crate::cli::push) async fn sniff(path: &Path, agent: Option<Agent>, follo
                 Some(Agent::Gemini) if is_document => Ok(Shape::Document(Agent::Gemini)),
                 Some(agent) => Ok(Shape::Transcript(agent)),
                 None if is_document && is_gemini_document(path).await? => Ok(Shape::Document(Agent::Gemini)),
-                None if follow => Ok(Shape::Lines),
+                None if follow => Ok(Shape::Items),
                 None => Ok(Shape::Export),
             };
         };
-        let shape = shape(&record);
+        let found = recognise(&line).map(|(agent, form)| {
+            if form == Form::Document { Shape::Document(agent) } else { Shape::Transcript(agent) }
+        });
+        let shape = found.or_else(|| is_item(&record).then_some(Shape::Items));
         if agent.is_none_or(|agent| shape == Some(Shape::Document(agent))) && shape.is_some() {
-            return Ok(shape.unwrap_or(Shape::Lines));
+            return Ok(shape.unwrap_or(Shape::Items));
         }
         first.get_or_insert(record);
     }
@@ -78,40 +82,19 @@ pub(in crate::cli::push) async fn sniff(path: &Path, agent: Option<Agent>, follo
             Shape::Document(Agent::Gemini)
         }
         (Some(agent), _) => Shape::Transcript(agent),
-        (None, None) => Shape::Lines,
-        (None, Some(record)) if follow || record.get("type").is_some() || record.get("body").is_some() => Shape::Lines,
+        (None, None) => Shape::Items,
+        (None, Some(record)) if follow || record.get("type").is_some() || record.get("body").is_some() => Shape::Items,
         (None, Some(_)) => Shape::Export,
     })
 }
 
-/// What a record tells of its file.
-fn shape(record: &Value) -> Option<Shape> {
-    let is = |name: &str| record.get(name).is_some_and(Value::is_string);
-    let kind = text(record, "type");
-    if record["version"].is_u64() && (record["width"].is_u64() || record["term"].is_object()) {
-        return Some(Shape::Transcript(Agent::Asciicast));
-    }
-    if record["sessionId"].is_string() && record["messages"].is_array() {
-        return Some(Shape::Document(Agent::Gemini));
-    }
-    if is("sessionId") && is("projectHash") {
-        return Some(Shape::Transcript(Agent::Gemini));
-    }
-    if is("timestamp") && record["payload"].is_object() && !kind.is_empty() {
-        return Some(Shape::Transcript(Agent::Codex));
-    }
-    // Before Codex had an envelope.
-    if is("id") && is("timestamp") && record.get("instructions").is_some() {
-        return Some(Shape::Transcript(Agent::Codex));
-    }
-    if !kind.is_empty() && (is("sessionId") || is("leafUuid") || (is("messageId") && record["snapshot"].is_object())) {
-        return Some(Shape::Transcript(Agent::Claude));
-    }
-    // An item by itself, or a recorded request.
-    ((record.get("data").is_some() && !kind.is_empty()) || record["body"].is_object()).then_some(Shape::Lines)
+/// Whether a record is an item by itself, or a recorded request.
+fn is_item(record: &Value) -> bool {
+    let has_type = record["type"].as_str().is_some_and(|kind| !kind.is_empty());
+    (record.get("data").is_some() && has_type) || record["body"].is_object()
 }
 
-/// Whether a document of several lines is Gemini's: an export has neither of its members.
+/// Whether a document of several lines is Gemini's: an export has neither of the members by which it is known.
 async fn is_gemini_document(path: &Path) -> std::io::Result<bool> {
     let mut lines = Lines::open(path).await?;
     // Both stand before the messages.
@@ -121,6 +104,5 @@ async fn is_gemini_document(path: &Path) -> std::io::Result<bool> {
     {
         head.extend(line);
     }
-    let head = String::from_utf8_lossy(&head);
-    Ok(head.contains("\"sessionId\"") && head.contains("\"projectHash\""))
+    Ok(recognise(&head) == Some((Agent::Gemini, Form::Document)))
 }

@@ -13,6 +13,7 @@ use capshare::share::id::AccountId;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Common, Serve};
+use crate::cli::defaults::LISTEN;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::log::LogFormat;
@@ -21,9 +22,6 @@ use crate::cli::settings::granted::{self, Granted};
 use crate::cli::settings::keys::{self, SharedKey};
 use crate::cli::settings::signed::{self, Signed};
 use crate::cli::settings::{Setting, Source, log_format, strongest};
-
-/// Where a host listens if nobody says: also where client commands look for it.
-pub(crate) const LISTEN: &str = "127.0.0.1:7420";
 
 /// The longest that a sync may be kept back: a third of what a producer waits for an answer.
 const LINGER_MAX: Duration = Duration::from_secs(10);

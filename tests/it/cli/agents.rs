@@ -305,13 +305,13 @@ fn what_is_not_known_is_kept_beside_and_what_is_no_record_is_counted() {
         "claude.holo__2Jgram": 1, "claude.hologram": 1, "claude.unknown": 2, "claude.user.smell": 1, "claude.user.tool_result": 1,
     });
     assert_eq!(shared.synced["other"], other);
-    assert_eq!(shared.synced["left_out"], json!({ "no JSON": 2, "past a limit": 1 }));
+    assert_eq!(shared.synced["left_out"], json!({ "larger than a limit": 1, "not JSON": 2 }));
     assert_eq!(shared.held["other/claude.holo__2Jgram/u2"]["rays"], json!([1, 2]));
     assert_eq!(shared.held["other/claude.hologram/line-4"]["record"]["id"], 7);
     // A text that is too long is cut, and says so.
     let text = shared.parts("a1")[0]["text"].as_str().unwrap();
     assert!(text.len() < 600 << 10 && text.ends_with("bytes more"), "{}", text.len());
-    assert!(!shared.stderr.contains('\u{1b}') && shared.stderr.contains("2 no JSON"), "{}", shared.stderr);
+    assert!(!shared.stderr.contains('\u{1b}') && shared.stderr.contains("2 not JSON"), "{}", shared.stderr);
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn what_has_no_place_does_not_fill_a_share() {
     let noise: String = (0..10_005).map(|n| format!("{{\"type\":\"progress\",\"uuid\":\"p{n}\"}}\n")).collect();
     let shared = scene.push(&[&scene.home.write("noise.jsonl", &format!("{first}{noise}"))]);
     assert_eq!(shared.synced["other"], json!({ "claude.progress": 10_000 }));
-    assert_eq!(shared.synced["left_out"]["past the number of records that may be in the other lane"], 5);
+    assert_eq!(shared.synced["left_out"]["more than the other lane may have"], 5);
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn a_transcript_is_followed_as_it_grows_is_cut_and_is_rotated() {
     push.signal("-INT");
     let ended = push.wait().ends_with(0);
     let synced: Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
-    assert_eq!(synced["left_out"]["no JSON"], 1);
+    assert_eq!(synced["left_out"]["not JSON"], 1);
     sees("message/the-last");
     assert!(scene.held(&id).contains_key("message/no-break-yet"));
 }

@@ -86,7 +86,7 @@ fn the_newest_session_of_this_folder_is_shared_as_it_is_exported() {
     assert_eq!(serde_json::to_value(&shared.held).unwrap(), expected);
     assert_eq!(
         shared.synced["left_out"],
-        json!({ "past a limit": 1, "no item": 1, "of OpenCode's version 2": 1 }),
+        json!({ "larger than a limit": 1, "not an item": 1, "of OpenCode's version 2": 1 }),
         "{}",
         shared.stderr
     );

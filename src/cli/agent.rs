@@ -1,0 +1,43 @@
+//! The agents whose sessions `capshare push` finds and reads.
+
+use capshare::transcripts;
+
+/// An agent, as the command line names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Agent {
+    /// Claude Code: ~/.claude/projects
+    Claude,
+    /// Codex CLI: ~/.codex/sessions
+    Codex,
+    /// Gemini CLI: ~/.gemini/tmp/*/chats
+    Gemini,
+    /// A terminal that asciinema recorded: *.cast in the current folder
+    Asciicast,
+    /// OpenCode itself: ~/.local/share/opencode/opencode.db
+    #[value(name = "opencode")]
+    OpenCode,
+}
+
+impl Agent {
+    /// The agent's name for people.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Claude => "Claude Code",
+            Self::Codex => "Codex CLI",
+            Self::Gemini => "Gemini CLI",
+            Self::Asciicast => "asciinema",
+            Self::OpenCode => "OpenCode",
+        }
+    }
+
+    /// Which reader reads its transcripts. OpenCode writes none: it keeps a database.
+    pub(crate) fn reader(self) -> Option<transcripts::Agent> {
+        Some(match self {
+            Self::Claude => transcripts::Agent::Claude,
+            Self::Codex => transcripts::Agent::Codex,
+            Self::Gemini => transcripts::Agent::Gemini,
+            Self::Asciicast => transcripts::Agent::Asciicast,
+            Self::OpenCode => return None,
+        })
+    }
+}

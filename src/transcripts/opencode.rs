@@ -1,0 +1,144 @@
+//! OpenCode: rows of its database, `opencode.db`, made into what `opencode export` prints, which reads the same tables.
+//!
+//! After version 1.18.33 (its schema, and what it exports, in November 2026). Of `message` and `part` the column `data` is the item
+//! without its ids; of `session` each column is a member. Columns that are not known are passed over, those that are missing are
+//! members that are not there. Sessions of OpenCode's version 2, in the table `session_message`, are counted and not read.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use crate::share::item::ItemKey;
+use crate::transcripts::out::Out;
+use crate::transcripts::piece::Piece;
+use crate::transcripts::report::{LeftOut, Report};
+use crate::transcripts::values::object;
+
+/// Makes items of the rows of one session in OpenCode's database.
+///
+/// The caller reads the tables `session`, `message` and `part`, finds out what changed, gives each row that did, and
+/// [takes](Self::take) what came of them.
+pub struct OpenCodeRows {
+    session: String,
+    out: Out,
+}
+
+impl OpenCodeRows {
+    /// Begins with nothing of a session.
+    #[must_use]
+    pub fn new(session: &str) -> Self {
+        Self { session: session.to_owned(), out: Out::of("opencode") }
+    }
+
+    /// Takes the session's row of the table `session`: its columns by name, those of JSON as texts.
+    pub fn session(&mut self, columns: &Map<String, Value>) {
+        self.out.put("session", &session(columns));
+    }
+
+    /// Takes a row of the table `message`: its id, and the JSON text of its column `data`.
+    pub fn message(&mut self, id: &str, data: &str) {
+        let item = Self::item(&[("id", id), ("sessionID", &self.session)], data);
+        self.out.put_text("message", "", id, &item);
+    }
+
+    /// Takes a row of the table `part`: the id of its message, its own, and the JSON text of its column `data`.
+    pub fn part(&mut self, message: &str, id: &str, data: &str) {
+        let item = Self::item(&[("id", id), ("sessionID", &self.session), ("messageID", message)], data);
+        self.out.put_text("part", message, id, &item);
+    }
+
+    /// A message's row is gone, and with it those of its parts.
+    pub fn remove_message(&mut self, id: &str) {
+        self.out.remove(ItemKey::message(id));
+    }
+
+    /// A part's row is gone.
+    pub fn remove_part(&mut self, message: &str, id: &str) {
+        self.out.remove(ItemKey::part(message, id));
+    }
+
+    /// Counts a message in the table `session_message`, which OpenCode's version 2 writes and which is not read.
+    pub fn leave_out_newer(&mut self) {
+        self.out.leave_out(LeftOut::OpenCode2);
+    }
+
+    /// The changes that the rows made since this was called last; it may hold none.
+    pub fn take(&mut self) -> Piece {
+        Piece { session: Some(self.session.clone()), ..self.out.take() }
+    }
+
+    /// What of the rows up to now is not in the share.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        self.out.report()
+    }
+
+    /// The item with its ids before its other members. Spliced, so that its numbers stay as they are written.
+    fn item(ids: &[(&str, &str)], data: &str) -> String {
+        let members: Vec<_> = ids.iter().map(|(name, id)| format!("{}:{}", json!(name), json!(id))).collect();
+        let inside = data.trim().strip_prefix('{').unwrap_or(data).trim_start();
+        let comma = if inside.starts_with('}') { "" } else { "," };
+        format!("{{{}{comma}{inside}", members.join(","))
+    }
+}
+
+impl fmt::Debug for OpenCodeRows {
+    /// Without contents: they do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenCodeRows").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// The session's own record, with the names and the shape that it has outside.
+fn session(columns: &Map<String, Value>) -> Value {
+    let column = |name: &str| columns.get(name).cloned().unwrap_or_default();
+    let parsed =
+        |name: &str| column(name).as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let count = |name: &str| columns.get(name).filter(|value| !value.is_null()).cloned().unwrap_or(json!(0));
+    let is_summed =
+        ["summary_additions", "summary_deletions", "summary_files"].iter().any(|name| !column(name).is_null());
+    let summary = object([
+        ("additions", count("summary_additions")),
+        ("deletions", count("summary_deletions")),
+        ("files", count("summary_files")),
+        ("diffs", parsed("summary_diffs")),
+    ]);
+    let share = column("share_url").as_str().filter(|url| !url.is_empty()).map(|url| json!({ "url": url }));
+    object([
+        ("id", column("id")),
+        ("slug", column("slug")),
+        ("projectID", column("project_id")),
+        ("workspaceID", column("workspace_id")),
+        ("directory", column("directory")),
+        ("path", column("path")),
+        ("parentID", column("parent_id")),
+        ("title", column("title")),
+        ("agent", column("agent")),
+        ("model", parsed("model")),
+        ("version", column("version")),
+        ("summary", if is_summed { summary } else { Value::Null }),
+        ("cost", count("cost")),
+        (
+            "tokens",
+            json!({
+                "input": count("tokens_input"),
+                "output": count("tokens_output"),
+                "reasoning": count("tokens_reasoning"),
+                "cache": { "read": count("tokens_cache_read"), "write": count("tokens_cache_write") },
+            }),
+        ),
+        ("share", share.unwrap_or_default()),
+        ("metadata", parsed("metadata")),
+        ("revert", parsed("revert")),
+        ("permission", parsed("permission")),
+        (
+            "time",
+            object([
+                ("created", column("time_created")),
+                ("updated", column("time_updated")),
+                ("compacting", column("time_compacting")),
+                ("archived", column("time_archived")),
+            ]),
+        ),
+    ])
+}
