@@ -7,6 +7,7 @@
 
 mod admin;
 mod agent;
+mod amount;
 mod args;
 mod connect;
 mod defaults;
@@ -20,12 +21,14 @@ mod output;
 mod probe;
 mod progress;
 mod push;
+mod reach;
 mod secrets;
 mod serve;
 mod settings;
 mod shares;
 mod stop;
 mod store;
+mod time;
 mod token;
 mod watch;
 
@@ -104,12 +107,12 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
     }
 }
 
-/// A host has tasks for all cores, besides those of its connections.
+/// Runs a command of a host, on threads for all cores.
 fn run_host(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     runtime(&mut tokio::runtime::Builder::new_multi_thread())?.block_on(command)
 }
 
-/// A client's connection has a thread of its own; one more will do.
+/// Runs a command of a client, on this thread: the client's connection has a thread of its own.
 fn run_client(
     common: &Common,
     environment: &Environment,
@@ -120,7 +123,10 @@ fn run_client(
 }
 
 fn runtime(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, Failure> {
-    builder.enable_all().build().map_err(|error| Failure::new(Exit::Failed, format!("no runtime: {error}")))
+    builder
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("the program could not start its threads: {error}")))
 }
 
 fn usage_text(error: &clap::Error, json: bool) -> String {

@@ -15,7 +15,7 @@ use crate::cli::environment::Environment;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Variables that are no text cannot be ours.
+    // A variable that is not text is not one of ours.
     let variables =
         std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
     let folders = Xdg::new().ok();

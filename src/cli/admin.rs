@@ -16,8 +16,8 @@ use crate::cli::connect::{self, Target};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
-use crate::cli::shares::{from_now, time};
 use crate::cli::stop;
+use crate::cli::time::{from_now, time};
 
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -115,7 +115,7 @@ async fn keep_showing(admin: &Admin, target: &Target, output: &mut Output) -> Re
                 show(&all, true, output)?;
                 were_shown = true;
             }
-            // Whoever tells of losses has said so.
+            // The remark on the loss has said so.
             Err(error) if were_shown && error.is_transient() => {}
             Err(error) => return Err(target.failure(&error)),
         }
@@ -191,19 +191,21 @@ fn which(args: AdminWhich) -> Result<CloseWhich, Failure> {
         .or(session.map(CloseWhich::Session))
         .or(token.map(CloseWhich::Token))
         .or(connection.map(CloseWhich::Connection));
-    which.ok_or_else(|| Failure::new(Exit::Usage, "say which: --account, --session, --token or --connection"))
+    which.ok_or_else(|| {
+        Failure::new(Exit::Usage, "say which connections to close: --account, --session, --token or --connection")
+    })
 }
 
 fn action(args: AdminWhat) -> Result<Action, Failure> {
     let action = match args {
         AdminWhat { notice: Some(text), .. } => Action::Notice(text),
         AdminWhat { name: Some(name), data: Some(data), .. } => Action::custom(name, data),
-        AdminWhat { .. } => return Err(Failure::new(Exit::Usage, "say what: --notice, or --name and --data")),
+        AdminWhat { .. } => return Err(Failure::new(Exit::Usage, "say what to send: --notice, or --name and --data")),
     };
     // What the host would refuse is found here, where the shell's quoting can be mended.
     let is_json = action.json().is_none_or(|json| serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok());
     if !is_json {
-        return Err(Failure::new(Exit::Usage, "--data is no JSON: a text is written '\"so\"'"));
+        return Err(Failure::new(Exit::Usage, "--data is not JSON: in a shell, write a text as '\"text\"'"));
     }
     action.check_size().map_err(|refusal| connect::of_refusal(&refusal))?;
     Ok(action)
@@ -219,7 +221,7 @@ fn only(facts: Vec<Where>) -> Result<BroadcastFilter, Failure> {
             Where::State(name) => filter.state.replace(name),
         };
         if before.is_some() {
-            return Err(Failure::new(Exit::Usage, "--where takes each of account, door and state once"));
+            return Err(Failure::new(Exit::Usage, "--where may name each of account, door and state only once"));
         }
     }
     Ok(filter)

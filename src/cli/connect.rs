@@ -20,14 +20,14 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
 
-/// How often it is said that a host is still away.
+/// Time between two remarks that a host still cannot be reached.
 const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// A host, and the way to it.
 pub(crate) struct Target {
-    /// A client of it.
+    /// A client of the host.
     pub(crate) client: Client,
-    /// Its origin: what its secrets are kept under.
+    /// The host's origin, under which the secrets of its shares are kept.
     pub(crate) host: String,
 }
 
@@ -37,7 +37,7 @@ impl Target {
         build(args, environment, None, None)
     }
 
-    /// The same, by a client that masks what is sent.
+    /// The host that the flags and the environment name, by a client that masks secrets in what is sent.
     pub(crate) fn masking(args: &args::Host, environment: &Environment, redactor: Redactor) -> Result<Self, Failure> {
         build(args, environment, None, Some(redactor))
     }
@@ -63,29 +63,34 @@ impl Target {
             None => (None, share),
         };
         if base.is_none() && share.contains('/') {
-            let message = format!("{share:?} is no share: give its id, or a URL such as http://{LISTEN}/share/ID");
+            let message = format!("invalid share {share:?}: write its id, or its URL such as http://{LISTEN}/share/ID");
             return Err(Failure::new(Exit::Usage, message));
         }
-        // What is no id is the id of no share.
+        // No share has an id that is not valid.
         let id: ShareId = id.parse().map_err(|_| of_refusal(&Refusal::not_found(id)))?;
         if token.as_ref().is_some_and(|token| *token.share() != id) {
-            return Err(Failure::new(Exit::Usage, format!("the token is of another share than {id}")));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "the token in this URL belongs to another share than {id}: copy the whole line that `capshare link` printed"
+                ),
+            ));
         }
         Ok((build(args, environment, base, None)?, id, token))
     }
 
-    /// What an error of a call means for whoever ran the command.
+    /// The failure of the command that an error of a call makes, with advice.
     pub(crate) fn failure(&self, error: &ClientError) -> Failure {
         let exit = exit_of(error);
         let advice = match exit {
             Exit::Unauthorized if !matches!(error.refusal(), Some(Refusal::InvalidSecret { .. })) => {
-                ": give the token by CAPSHARE_TOKEN or --token-file"
+                ": give your credential by CAPSHARE_TOKEN or --token-file"
             }
             Exit::Unreachable if matches!(error, ClientError::Unreachable { cause: Lost::Proxy { .. }, .. }) => {
-                ": is capshare behind it? --to names another host"
+                ": check that a capshare host runs behind it, or name another host by --to"
             }
             Exit::Unreachable if error.refusal().is_none() => {
-                ": is a host running there? `capshare serve` starts one, --to names another"
+                ": start a host there by `capshare serve`, or name another by --to"
             }
             Exit::Unreachable
             | Exit::Failed
@@ -105,8 +110,8 @@ impl Target {
         }
     }
 
-    /// Says that the host is away, how long it has been, and when it is back, for as long as the client lives: queues and
-    /// watches wait without a word.
+    /// Reports that the host cannot be reached, for how long, and when it can be again, until the client is dropped: queues
+    /// and watches wait without a word.
     pub(crate) fn tell_of_losses(&self, mut output: Output) -> impl Future<Output = ()> + use<> {
         tell_of_losses(self.client.state(), move |text| output.note(text))
     }
@@ -123,7 +128,7 @@ impl Target {
     }
 }
 
-/// Says by `note` what becomes of a connection, until its client is gone.
+/// Reports by `note` each loss of the connection and each return, until the client is dropped.
 async fn tell_of_losses(mut state: watch::Receiver<ConnectionState>, mut note: impl FnMut(&str)) {
     let (mut was_connected, mut away) = (false, None::<Away>);
     while state.changed().await.is_ok() {
@@ -136,16 +141,16 @@ async fn tell_of_losses(mut state: watch::Receiver<ConnectionState>, mut note: i
                 let away = away.get_or_insert(Away { since: at, told: None, proxy_was_told: false });
                 match away.told {
                     None if was_connected => {
-                        note(&format!("the connection is lost ({cause}); trying again, nothing is lost"))
+                        note(&format!("the connection was lost ({cause}); connecting again, nothing is lost"))
                     }
-                    None => note(&format!("the host is away ({cause}); trying again")),
+                    None => note(&format!("the host cannot be reached ({cause}); trying again")),
                     // A cut comes first, and says nothing of what answers from then on.
                     Some(_) if is_proxy && !away.proxy_was_told => {
-                        note(&format!("the host is away ({cause}); trying again"));
+                        note(&format!("the host cannot be reached ({cause}); trying again"));
                     }
                     Some(told) if at - told >= TELL_AGAIN_AFTER => {
                         let minutes = (at - away.since).as_secs() / 60;
-                        note(&format!("the host has been away for {minutes} min ({cause}); trying again"));
+                        note(&format!("the host has not been reached for {minutes} min ({cause}); still trying"));
                     }
                     Some(_) => continue,
                 }
@@ -163,22 +168,22 @@ async fn tell_of_losses(mut state: watch::Receiver<ConnectionState>, mut note: i
     }
 }
 
-/// A host that does not answer.
+/// A host that cannot be reached, and what was reported of it.
 struct Away {
     since: Instant,
-    /// When that was said last.
+    /// When it was reported last.
     told: Option<Instant>,
-    /// It was said what answers in its place.
+    /// Whether it was reported that a proxy answers in its place.
     proxy_was_told: bool,
 }
 
-/// A token as it was typed; what is none is not repeated.
+/// A token as it was typed. An invalid one is not repeated in the message: it may be part of a valid one.
 fn grant_token(text: &str) -> Result<GrantToken, Failure> {
-    let message = "this is no whole token of a share: copy all of what `capshare link` printed";
+    let message = "this is not a whole token of a share: copy all that `capshare link` printed";
     GrantToken::parse(text).ok_or_else(|| Failure::new(Exit::Usage, message))
 }
 
-/// What a refusal that was found on this side means.
+/// The failure of the command that a refusal makes which was found on this side.
 pub(crate) fn of_refusal(refusal: &Refusal) -> Failure {
     Failure::new(exit_of_refusal(refusal), refusal.to_string()).refused(refusal)
 }
@@ -197,7 +202,7 @@ fn build(
     };
     let host = origin(&url).ok_or_else(|| {
         let example = "such as https://share.example.org or http://127.0.0.1:7420";
-        Failure::new(Exit::Usage, format!("the host's URL {url:?} is none: write one {example}"))
+        Failure::new(Exit::Usage, format!("invalid host URL {url:?}: write one {example}"))
     })?;
     let mut builder = Client::builder(url).call_timeout(args.timeout).connect_timeout(args.timeout);
     if let Some(token) = token(args, environment, args.to.is_some() || origin(&usual).as_ref() == Some(&host))? {
@@ -294,8 +299,14 @@ mod tests {
             drop(states);
         };
         tokio::join!(telling, trying);
-        let away = |said: &str| format!("the host {said} (no\u{fffd}route); trying again");
-        assert_eq!(told, [away("is away"), away("has been away for 1 min"), away("has been away for 2 min")]);
+        let away = |said: &str| {
+            format!("the host {said} (no\u{fffd}route); trying again")
+                .replace("min (no\u{fffd}route); trying again", "min (no\u{fffd}route); still trying")
+        };
+        assert_eq!(
+            told,
+            [away("cannot be reached"), away("has not been reached for 1 min"), away("has not been reached for 2 min")]
+        );
     }
 
     /// What answers in the place of a host that was cut off is said when it does, and not anew at each attempt.
@@ -313,7 +324,7 @@ mod tests {
             }
         };
         tokio::join!(telling, trying);
-        let away = |cause: &str| format!("the host is away ({cause}); trying again");
+        let away = |cause: &str| format!("the host cannot be reached ({cause}); trying again");
         assert_eq!(told, [away("a cut"), away("a proxy answered 404 in HTML")]);
     }
 

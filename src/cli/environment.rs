@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 /// Variables and folders.
 pub(crate) struct Environment {
-    /// The variables that are text.
+    /// The environment variables whose names and values are UTF-8.
     pub(crate) variables: HashMap<String, String>,
-    /// Where files go that nobody keeps.
+    /// The folder for temporary files.
     pub(crate) temporary_folder: PathBuf,
-    /// The user's home.
+    /// The user's home folder.
     pub(crate) home_folder: Option<PathBuf>,
-    /// Where the program runs.
+    /// The folder in which the program was started.
     pub(crate) current_folder: Option<PathBuf>,
     /// Where data is kept for this user, by the XDG rules; `None` without a home.
     pub(crate) data_folder: Option<PathBuf>,
@@ -20,7 +20,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// A variable. One that is empty counts as not set.
+    /// The value of a variable; `None` if it is not set or empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }

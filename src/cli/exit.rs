@@ -6,42 +6,42 @@ use std::process::ExitCode;
 use capshare::share::error::Refusal;
 use capshare::viewer::frame;
 
-/// What the program's exit code says. The table in `--help` is [`HELP`].
+/// The program's exit codes. The table in `--help` is [`HELP`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Anything without a code of its own.
+    /// A failure without a code of its own.
     Failed = 1,
-    /// The command line or a setting cannot be right.
+    /// The command line or a setting is invalid.
     Usage = 2,
-    /// There is no such share.
+    /// There is no such share or token.
     NotFound = 3,
     /// A wrong or missing credential or secret.
     Unauthorized = 4,
-    /// The host does not answer, or is no capshare host of this version.
+    /// The host does not answer, or is not a capshare host of this version.
     Unreachable = 5,
-    /// Past a limit.
+    /// A limit would be exceeded.
     Limit = 6,
     /// The store cannot be used.
     Store = 7,
-    /// The address to listen on cannot be had.
+    /// The host cannot listen on the address.
     Address = 8,
-    /// Nobody reads our output any more. The code is what a shell gives for SIGPIPE.
+    /// The reader of stdout is gone. The code is the one that a shell gives for SIGPIPE.
     PipeClosed = 141,
 }
 
-/// The codes, for people.
+/// The table of exit codes that stands below each `--help`.
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
   1  failed, for a reason without a code of its own
-  2  the command line or a setting cannot be right
-  3  there is no such share
-  4  unauthorized: a wrong or missing token, key or secret
-  5  the host cannot be reached, or speaks another version
-  6  past a limit
+  2  the command line or a setting is invalid
+  3  there is no such share or token
+  4  unauthorized: a credential or secret is wrong or missing
+  5  the host cannot be reached, or speaks another version of the contract
+  6  a limit would be exceeded
   7  the store cannot be used
-  8  the address to listen on cannot be had
-  130  interrupted a second time, without waiting for what was begun
+  8  the host cannot listen on the address
+  130  interrupted twice: the program ended without finishing what it had begun
 
 Results go to stdout, everything else to stderr. With --json each result is one object on one line, and so is an error:
 {\"error\":{\"code\":..,\"exit\":..,\"message\":..}}.";
@@ -69,10 +69,10 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// How much of a cause is told.
+/// Characters of one cause that stand in a message; the rest is cut off.
 const CAUSE_CHARS_MAX: usize = 300;
 
-/// Why a command came to nothing. Its message says what to do next, and holds no secret.
+/// Why a command failed. Its message says what to do next, and holds no secret.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -85,13 +85,13 @@ impl Failure {
         Self { exit, code: exit.name(), message: message.into() }
     }
 
-    /// The same under the name of the refusal that it comes from.
+    /// Gives the failure the code of the refusal that it comes from.
     pub(crate) fn refused(mut self, refusal: &Refusal) -> Self {
         self.code = frame::code(refusal);
         self
     }
 
-    /// An error with its causes, which are where a library hides the reason.
+    /// Makes a failure of an error and its causes: libraries often put the reason into a cause.
     pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
@@ -108,13 +108,13 @@ impl Failure {
         Self::new(exit, message)
     }
 
-    /// The same in other words.
+    /// Replaces the message.
     pub(crate) fn saying(mut self, message: String) -> Self {
         self.message = message;
         self
     }
 
-    /// The same without a text that may have been repeated in it by a library.
+    /// Takes a secret out of the message, which a library may have repeated in it.
     pub(crate) fn without(mut self, secret: Option<&str>) -> Self {
         if let Some(secret) = secret.filter(|secret| !secret.is_empty()) {
             self.message = self.message.replace(secret, "[secret]");

@@ -17,21 +17,21 @@ use crate::cli::args;
 use crate::cli::connect::{Target, of_refusal};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::link;
 use crate::cli::output::Output;
+use crate::cli::reach::view;
 use crate::cli::stop;
 
-/// Writes a share.
+/// `capshare export`: writes a share to a file or to stdout.
 pub(crate) async fn run(args: args::Export, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let stop = stop::on_signal()?;
     let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
     let telling = tokio::spawn(target.tell_of_losses(*output));
     // Reading waits for a host for ever; there must be one to begin with.
     target.client.hello().await.map_err(|error| target.failure(&error))?;
-    let view = link::view(&target, &id, token).await?;
+    let view = view(&target, &id, token).await?;
     let mut watch = view.watch(WatchFrom::WholeState);
     let step = tokio::select! {
-        () = stop.cancelled() => return Err(Failure::new(Exit::Failed, "stopped before the share was read")),
+        () = stop.cancelled() => return Err(Failure::new(Exit::Failed, "stopped before the share was read: nothing was written")),
         step = watch.next() => step,
     };
     telling.abort();
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
     Ok(())
 }
 
-/// The document of a whole state, piece by piece.
+/// The document of a share's whole state, as pieces of text.
 fn document(step: Step, format: args::ExportFormat) -> Box<dyn Iterator<Item = String>> {
     let changes = step.changes.into_iter();
     let gather = |changes: std::vec::IntoIter<Changed>| {

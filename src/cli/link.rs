@@ -1,17 +1,15 @@
 //! `capshare link`, `links` and `unlink`: tokens that hand on a share, or less of it, one by one.
 
-use capshare::client::{Restored, View};
 use capshare::share::error::Refusal;
-use capshare::share::grant::{GrantToken, Right};
-use capshare::share::id::ShareId;
+use capshare::share::grant::Right;
 use serde_json::json;
 
 use crate::cli::args::{self, LinkRight};
-use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
-use crate::cli::shares::{Owned, from_now, time};
+use crate::cli::reach::Owned;
+use crate::cli::time::{from_now, time};
 
 /// Makes a token and prints it; one to read also as a link.
 pub(crate) async fn make(args: args::Link, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
@@ -28,7 +26,7 @@ pub(crate) async fn make(args: args::Link, environment: &Environment, output: &m
     let token = saved.map_err(|error| target.failure(&error))?;
     let reads = right(args.right) == Right::Read;
     let url = reads.then(|| format!("{}#grant={}", share.url(), token.reveal()));
-    output.note("the token is shown this once and is not kept: whoever has it has what it gives");
+    output.note("the token is printed this once and not kept; everybody who has it has its rights");
     let people = url.as_ref().map_or_else(String::new, |url| format!("\n{}", clean::word(url)));
     output.result(
         format_args!("{}{people}", token.reveal()),
@@ -85,7 +83,7 @@ pub(crate) async fn revoke(args: args::Unlink, environment: &Environment, output
     let grant = &args.grant;
     share.revoke_grant(grant).await.map_err(|error| match error.refusal() {
         Some(Refusal::InvalidInput { .. }) => {
-            let message = format!("share {id} has no token {grant} that is good: see capshare links {id}");
+            let message = format!("share {id} has no valid token {grant}: `capshare links {id}` lists them");
             Failure::new(Exit::NotFound, message)
         }
         _ => target.failure(&error),
@@ -95,18 +93,6 @@ pub(crate) async fn revoke(args: args::Unlink, environment: &Environment, output
     drop(share);
     target.client.close().await;
     Ok(())
-}
-
-/// A share for reading: by its token if there is one, else by its id.
-pub(crate) async fn view(target: &Target, id: &ShareId, token: Option<GrantToken>) -> Result<View, Failure> {
-    let Some(token) = token else { return Ok(target.client.view(id)) };
-    match target.client.restore(&token).await.map_err(|error| target.failure(&error))? {
-        Restored::Share(share) => Ok(share.narrow_to_read(None)),
-        Restored::View(view) => Ok(view),
-        Restored::Writer(_) | _ => {
-            Err(Failure::new(Exit::Unauthorized, format!("the token lets write to {id}, and not read it")))
-        }
-    }
 }
 
 fn right(LinkRight { write, full, read: _ }: LinkRight) -> Right {

@@ -13,16 +13,16 @@ use tracing_subscriber::fmt::format::debug_fn;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::clean;
 
-/// How a log line looks.
+/// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// One object a line.
+    /// One JSON object a line.
     Json,
 }
 
-/// The filter of a host's log: the audit log is not less wanted because the rest is. Who wants none of it says `audit=off`.
+/// The filter of a host's log. The audit log stays on whatever the filter is, unless the filter names it, as in `audit=off`.
 pub(crate) fn with_audit(filter: &str) -> String {
     if filter.contains("audit") { filter.to_owned() } else { format!("{filter},audit=info") }
 }
@@ -30,8 +30,8 @@ pub(crate) fn with_audit(filter: &str) -> String {
 /// Starts the log. With `--json` it is JSON as well, so that each line of stderr can be parsed.
 pub(crate) fn start(filter: &str, format: LogFormat, json: bool) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
-        let example = "info, or capshare=debug";
-        Failure::new(Exit::Usage, format!("the log setting {filter:?} is none ({error}): say {example}"))
+        let example = "for example info, or capshare=debug";
+        Failure::new(Exit::Usage, format!("invalid log filter {filter:?} ({error}): write {example}"))
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter);
     let started = match format {
@@ -50,10 +50,10 @@ pub(crate) fn start(filter: &str, format: LogFormat, json: bool) -> Result<(), F
         }
         LogFormat::Text | LogFormat::Json => builder.json().with_writer(|| CleanJson(io::stderr())).try_init(),
     };
-    started.map_err(|error| Failure::new(Exit::Failed, format!("the log: {error}")))
+    started.map_err(|error| Failure::new(Exit::Failed, format!("the log could not be started: {error}")))
 }
 
-/// Lines of JSON, each of which is written whole.
+/// A writer of JSON lines that takes out what a terminal obeys. Each line must come in one write.
 struct CleanJson<W>(W);
 
 impl<W: Write> Write for CleanJson<W> {

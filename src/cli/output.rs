@@ -16,10 +16,10 @@ use serde::Serialize;
 
 use crate::cli::exit::{Exit, Failure};
 
-/// Clears a terminal and begins at its top.
+/// What clears a terminal and puts its cursor at the top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
-/// Where a command's words go.
+/// Where a command's results, remarks and failures go, and in which form.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
@@ -32,28 +32,28 @@ impl Output {
         Self { json, to_terminal: std::io::stdout().is_terminal() }
     }
 
-    /// Whether results are objects.
+    /// Whether results are printed as JSON objects.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A result: a line for people, or the object on one line.
+    /// Prints a result: a line for people or, with `--json`, the object on one line.
     pub(crate) fn result(&mut self, people: impl Display, object: &impl Serialize) -> Result<(), Failure> {
         if self.json { self.object(object) } else { self.text(&format!("{people}\n")) }
     }
 
-    /// An object on one line, in either form.
+    /// Prints an object as JSON on one line, with `--json` and without.
     pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
         let line = serde_json::to_string(object).map_err(|error| Failure::of(Exit::Failed, &error))?;
         self.json_text(&format!("{line}\n"))
     }
 
-    /// A text for people.
+    /// Prints a text for people.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
         if self.to_terminal { Self::write(&clean::lines(text)) } else { Self::write(text) }
     }
 
-    /// A piece of JSON, or lines of JSON.
+    /// Prints JSON that is already text: a piece of it, or lines.
     pub(crate) fn json_text(&mut self, json: &str) -> Result<(), Failure> {
         if self.to_terminal { Self::write(&clean::json(json)) } else { Self::write(json) }
     }
@@ -71,7 +71,7 @@ impl Output {
         })
     }
 
-    /// Why the command came to nothing.
+    /// Prints to stderr why the command failed.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         if failure.exit() == Exit::PipeClosed {
             return;
@@ -86,7 +86,7 @@ impl Output {
         }
     }
 
-    /// A remark on the way, which is no result.
+    /// Prints a remark to stderr, while the command goes on.
     pub(crate) fn note(&mut self, text: &str) {
         if self.json { Self::tell_json(&serde_json::json!({ "note": text })) } else { Self::tell(text) }
     }

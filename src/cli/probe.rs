@@ -29,24 +29,35 @@ pub(crate) async fn run(args: args::Probe, environment: &Environment, output: &m
         output,
         "reach",
         since.elapsed(),
-        &format!("{host} answered: connect, upgrade and hello; account {}", clean::word(&hello.account)),
+        &format!(
+            "{host} answered, and this program is account {} there; the time includes connecting",
+            clean::word(&hello.account)
+        ),
     )?;
     let (agent, contract) = (clean::word(&hello.agent), hello.contract_version);
-    let version = format!("{agent} speaks contract {contract}, as we do; the time is that of the least call");
+    let version = format!(
+        "{agent} speaks version {contract} of the contract, as this program does; the time is that of an empty call"
+    );
     debug_assert_eq!(hello.contract_version, CONTRACT_VERSION, "hello compares them");
     passed(output, "version", client.ping().await.map_err(failure)?, &version)?;
 
-    // Bytes that are no text, a time before 1970, and a number that decimal notation would bend.
+    // Bytes that are not text, a time before 1970, and a number that decimal notation would change.
     let sent = ProbeValue { when: Timestamp(-1), bytes: (0..=255).collect(), x: 0.1 + 0.2 };
     let Measured { value, round_trip } = client.probe_value(sent.clone()).await.map_err(failure)?;
     if value != sent {
-        return Err(Failure::new(Exit::Failed, format!("{host}: the value came back as another: report it")));
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{host} returned another value than was sent: please report this"),
+        ));
     }
     passed(output, "value", round_trip, "a time, bytes and a nested struct came back as they were sent")?;
 
     let answered = client.probe_callback(|words| format!("{words}, client-answered")).await.map_err(failure)?;
     if answered.value != "server-called, client-answered" {
-        return Err(Failure::new(Exit::Failed, format!("{host}: the callback's answer did not come back: report it")));
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{host} did not return the answer to its callback: please report this"),
+        ));
     }
     passed(output, "callback", answered.round_trip, "the host called back over the same connection")?;
     client.close().await;

@@ -14,7 +14,7 @@ pub(crate) fn steps(total: u64, output: Output) -> ProgressBar {
     bar(total, "{bar:30} {pos}/{len}  {msg}", output)
 }
 
-/// A count of objects, of which nobody knows how many there are.
+/// A counter of objects whose total is not known.
 pub(crate) fn objects(output: Output) -> ProgressBar {
     let target = if output.is_json() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let style = ProgressStyle::with_template("{spinner} {human_pos} objects  {elapsed}");

@@ -1,7 +1,7 @@
 //! `capshare push`: a file becomes a share, and with `--follow` goes on being one as it grows.
 //!
 //! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
-//! anything is printed, so that whoever sees the share's id can delete it. What is known for a credential by its form is
+//! anything is printed, so that a user who has the share's id can delete it. What is known for a credential by its form is
 //! masked on this side, unless `--no-redact` says otherwise; at the end it is said how many there were of which kind. So is what of
 //! another agent's transcript has no place in a conversation.
 
@@ -118,7 +118,10 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     drop(share);
     target.client.close().await;
     if stop.is_cancelled() && !args.follow {
-        return Err(Failure::new(Exit::Failed, "stopped before the end of the file: push it again to share the rest"));
+        return Err(Failure::new(
+            Exit::Failed,
+            "stopped before the end of the file: push the file again to share the rest",
+        ));
     }
     Ok(())
 }
@@ -159,7 +162,7 @@ fn tell_of_masked(masked: &Masked, output: &mut Output) {
         1 => (1, "secret was"),
         count => (count, "secrets were"),
     };
-    output.note(&format!("{count} {secrets} masked and not sent ({masked}); --no-redact sends all as it is"));
+    output.note(&format!("{count} {secrets} masked before sending ({masked}); --no-redact sends everything as it is"));
 }
 
 /// Says what of a transcript is not shown.
@@ -188,11 +191,13 @@ fn path(
             let shown = found.path.display();
             let which = found.session.as_ref().map(|session| format!("{session} in ")).unwrap_or_default();
             let elsewhere =
-                if found.is_elsewhere { "; it is of another folder, as there is none of this one" } else { "" };
-            output.note(&format!("{which}{shown} is the newest of {}{elsewhere}", agent.title()));
+                if found.is_elsewhere { "; it belongs to another folder, because this one has none" } else { "" };
+            output.note(&format!("{which}{shown} is the newest session of {}{elsewhere}", agent.title()));
             Ok((found.path, found.session))
         }
-        (None, _) => Err(Failure::new(Exit::Usage, "say which file, or --agent AGENT --latest")),
+        (None, _) => {
+            Err(Failure::new(Exit::Usage, "name a file, or the newest session of an agent by --agent AGENT --latest"))
+        }
     }
 }
 
@@ -218,7 +223,7 @@ async fn begin(
             let shown = path.display();
             return Err(Failure::new(
                 Exit::Usage,
-                format!("{shown} does not say which session it is: say it by --session ID"),
+                format!("{shown} does not say which session it is: name the session by --session ID"),
             ));
         };
         first.push(Items::from(changes));
@@ -309,7 +314,7 @@ async fn flush(share: &Share, stop: &CancellationToken, mut output: Output) -> R
     match tokio::time::timeout(Duration::from_millis(500), &mut flushed).await {
         Ok(flushed) => flushed,
         Err(_) => {
-            output.note("sending what is queued; a second signal gives it up");
+            output.note("stopping: what is queued is still being sent; a second signal ends the program without it");
             flushed.await
         }
     }

@@ -19,13 +19,13 @@ pub(crate) struct Secrets {
     folder: PathBuf,
 }
 
-/// What a file holds.
+/// The content of a file: one share and its secret.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     host: String,
     id: String,
     session: String,
-    /// Whose share it is, by the host's word. Files of version 0.1.0 do not say it.
+    /// The account that owns the share, as the host named it. Files of version 0.1.0 do not have it.
     #[serde(default)]
     account: String,
     url: String,
@@ -42,7 +42,7 @@ pub(crate) struct Share<'a> {
 }
 
 impl Secrets {
-    /// The user's. Nothing is read or written yet.
+    /// The kept secrets of the user who runs the program. Nothing is read or written yet.
     pub(crate) fn of(environment: &Environment) -> Result<Self, Failure> {
         let folder = environment.state_folder.as_ref().map(|folder| Self { folder: folder.join("secrets") });
         folder.ok_or_else(|| {
@@ -86,13 +86,16 @@ impl Secrets {
         };
         // The parser's own words may repeat the text.
         let kept: Kept = serde_json::from_slice(&text).map_err(|_| {
-            Failure::new(Exit::Failed, format!("{} is damaged: give the secret by --secret", path.display()))
+            Failure::new(
+                Exit::Failed,
+                format!("the kept secret in {} is damaged: give the secret by --secret", path.display()),
+            )
         })?;
         Ok(Some(kept.secret.as_str().into()))
     }
 
-    /// The share of this host that was last kept for a session of an account, with its secret. What cannot be read is passed
-    /// over.
+    /// The share of this host that was kept last for a session of an account, with its secret. Files that cannot be read are
+    /// skipped.
     pub(crate) fn of_session(&self, host: &str, account: &str, session: &str) -> Option<(ShareId, Secret)> {
         let files = std::fs::read_dir(self.folder.join(file_name(host))).ok()?;
         let kept = files.flatten().filter_map(|file| {
@@ -115,7 +118,7 @@ impl Secrets {
     }
 }
 
-/// A host as the name of a folder: what is no letter, digit, dot or hyphen becomes an underscore and its code.
+/// A host as the name of a folder: every byte that is not a letter, digit, dot or hyphen becomes an underscore and its code.
 fn file_name(host: &str) -> String {
     let mut name = String::with_capacity(host.len());
     for byte in host.bytes() {
@@ -129,7 +132,7 @@ fn file_name(host: &str) -> String {
 }
 
 fn cannot(path: &Path, error: &std::io::Error) -> Failure {
-    let advice = "the secrets of shares are kept there; mend it, or set XDG_STATE_HOME";
+    let advice = "the secrets of shares are kept there, so make it usable, or name another folder by XDG_STATE_HOME";
     Failure::new(Exit::Failed, format!("{}: {error}: {advice}", path.display()))
 }
 
@@ -141,7 +144,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Whole or not at all, and never readable by others.
+/// Writes a file whole or not at all, never readable by other users.
 fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let mut options = std::fs::OpenOptions::new();

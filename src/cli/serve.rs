@@ -47,11 +47,11 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         &json!({ "event": "listening", "address": address, "url": url, "store": store, "access": described }),
     )?;
     stop.cancelled().await;
-    tracing::info!("stopping; a second signal ends it at once");
+    tracing::info!("stopping: a second signal ends the host at once");
     shut_down(&host).await
 }
 
-/// Opens what the settings say, and listens.
+/// Opens the store that the settings name, and listens.
 async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Host, SocketAddr), Failure> {
     let location = &settings.store.value;
     let mut host_settings = HostSettings::default();
@@ -78,7 +78,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     listen(host, settings.listen.value).await
 }
 
-/// A host over a store that was found to be usable.
+/// Opens a store, checks that it is usable, and makes a host over it.
 pub(crate) async fn open(
     location: &StoreLocation,
     s3: &storage::S3Options,
@@ -129,7 +129,7 @@ async fn tell_of_versions(location: &StoreLocation, s3: &storage::S3Options) {
     }
 }
 
-/// Listens, or says why not.
+/// Listens on an address; the failure says what to do.
 pub(crate) async fn listen(host: Host, address: SocketAddr) -> Result<(Host, SocketAddr), Failure> {
     match host.listen(address).await {
         Ok(address) => Ok((host, address)),
@@ -137,27 +137,27 @@ pub(crate) async fn listen(host: Host, address: SocketAddr) -> Result<(Host, Soc
             let advice = if error.kind() == ErrorKind::AddrInUse {
                 "another program listens there: stop it, or choose another port by --listen"
             } else if error.kind() == ErrorKind::AddrNotAvailable {
-                "it is none of this machine's: choose one by --listen"
+                "this machine has no such address: choose one of its own by --listen"
             } else if error.kind() == ErrorKind::PermissionDenied {
-                "this user may not: choose a port from 1024 on by --listen"
+                "this user may not listen there: choose a port of at least 1024 by --listen"
             } else {
                 "choose another by --listen"
             };
-            Err(Failure::new(Exit::Address, format!("the address {address} cannot be had ({error}): {advice}")))
+            Err(Failure::new(Exit::Address, format!("the host cannot listen on {address} ({error}): {advice}")))
         }
     }
 }
 
-/// Shuts down, and says if something did not end in time.
+/// Shuts the host down; fails if something did not end in time.
 pub(crate) async fn shut_down(host: &Host) -> Result<(), Failure> {
     if host.shutdown().await {
         Ok(())
     } else {
-        Err(Failure::new(Exit::Failed, "some connections or commits did not end in time and were cut"))
+        Err(Failure::new(Exit::Failed, "some connections or writes did not end in time and were cut off"))
     }
 }
 
-/// Every program of this machine, as the one account.
+/// Access for every program of this machine, as the one account.
 pub(crate) fn this_machine() -> Result<Arc<dyn Access>, Failure> {
     Ok(Arc::new(SingleAccount::of_this_machine(local()?)))
 }
@@ -166,8 +166,8 @@ fn local() -> Result<AccountId, Failure> {
     LOCAL.parse().map_err(|error| Failure::of(Exit::Failed, &error))
 }
 
-/// Who may come in: who has a credential that is taken or, if none is asked for, the programs of this machine, and everybody
-/// where that was said. The store's tokens are the hub's.
+/// Who may connect: everybody with a valid credential. If the host asks for none: the programs of this machine, or with --open
+/// everybody. Tokens of the store are checked by the hub.
 fn access(settings: &ServeSettings) -> Result<Arc<dyn Access>, Failure> {
     if !settings.asks_for_credentials() {
         return if settings.open.value { Ok(Arc::new(SingleAccount::new(local()?))) } else { this_machine() };
@@ -193,14 +193,14 @@ fn warn_of_what_is_open(settings: &ServeSettings, address: SocketAddr) {
     {
         tracing::warn!(
             url,
-            "the public URL reaches beyond this machine, and without keys nobody may publish through it: give the host keys \
-             or tokens, or say --open"
+            "other machines may reach the public URL, but without keys nobody may share through it: give the host keys or \
+             tokens, or set --open"
         );
     }
     if address.ip().is_unspecified() && settings.public_url.value.is_none() {
         tracing::warn!(
             %address,
-            "the URLs of shares lead to this machine from itself only: set --public-url to the URL by which others reach it"
+            "the URLs of shares work on this machine only: set --public-url to the URL by which others reach the host"
         );
     }
 }
@@ -210,7 +210,7 @@ fn is_of_this_machine(url: &str) -> bool {
     url.parse::<http::Uri>().is_ok_and(|url| url.authority().is_some_and(is_loopback_name))
 }
 
-/// Prints every setting, with where it came from. To get here they were all found right.
+/// Prints every setting with where it came from. All of them are valid here.
 fn check(settings: &ServeSettings, output: &mut Output) -> Result<(), Failure> {
     let shown = settings.shown();
     if output.is_json() {

@@ -60,9 +60,10 @@ impl<T> Setting<T> {
     {
         match read(&self.value) {
             Some(value) => Ok(Setting { value, from: self.from }),
-            None => {
-                Err(Failure::new(Exit::Usage, format!("{}: {:?} must be {shape}", self.from, self.value.to_string())))
-            }
+            None => Err(Failure::new(
+                Exit::Usage,
+                format!("{}: invalid value {:?}: write {shape}", self.from, self.value.to_string()),
+            )),
         }
     }
 }

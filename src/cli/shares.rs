@@ -1,23 +1,19 @@
 //! `capshare ls`, `info`, `rm`, `expire` and `visibility`: one question each.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use capshare::client::{ClientError, ListScope, Listing, Share};
-use capshare::share::error::Refusal;
-use capshare::share::id::ShareId;
-use capshare::share::time::Timestamp;
+use capshare::client::{ListScope, Listing};
 use capshare::share::view::DamagedListing;
 use serde_json::json;
 
 use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
-use crate::cli::exit::{Exit, Failure};
-use crate::cli::link;
+use crate::cli::exit::Failure;
 use crate::cli::output::{Output, clean};
+use crate::cli::reach::{Owned, view};
 use crate::cli::secrets::Secrets;
+use crate::cli::time::time;
 
-/// Lists the account's shares, or everybody's.
+/// `capshare ls`: lists the shares of the account, or of all accounts.
 pub(crate) async fn list(args: args::List, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let target = Target::of(&args.host, environment)?;
     let scope = if args.every_account { ListScope::EveryAccount } else { ListScope::OwnAccount };
@@ -26,8 +22,8 @@ pub(crate) async fn list(args: args::List, environment: &Environment, output: &m
     Ok(())
 }
 
-/// Prints shares, a line each as they come, with whose they are if they are not all of one account; and after them what is
-/// damaged.
+/// Prints shares as they come, one a line, then the damaged ones. `of_many`: they are of several accounts, so that each line
+/// names the account.
 pub(crate) async fn print(
     mut listing: Listing,
     of_many: bool,
@@ -82,8 +78,8 @@ pub(crate) async fn print(
     for DamagedListing { account, session } in listing.take_damaged() {
         output.result(
             format_args!(
-                "damaged: session {session} of account {account}: what the store holds of it cannot be read; the host's operator \
-                 mends it by capshare store check --repair"
+                "damaged: the store's record of session {session} of account {account} cannot be read; the host's operator repairs \
+                 it by `capshare store check --repair`"
             ),
             &json!({ "damaged": true, "session": session.as_str(), "account": account.as_str() }),
         )?;
@@ -91,10 +87,10 @@ pub(crate) async fn print(
     Ok(())
 }
 
-/// Shows a share's facts.
+/// `capshare info`: prints a share's size, revision, expiry and visibility.
 pub(crate) async fn info(args: args::Info, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
-    let info = link::view(&target, &id, token).await?.info().await.map_err(|error| target.failure(&error))?;
+    let info = view(&target, &id, token).await?.info().await.map_err(|error| target.failure(&error))?;
     let (created, updated) = (time(info.created_at), time(info.updated_at));
     let expires = info.expires_at.map(time);
     output.result(
@@ -121,7 +117,7 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
     Ok(())
 }
 
-/// Deletes a share of one's own.
+/// `capshare rm`: deletes a share.
 pub(crate) async fn remove(args: args::Own, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let Owned { target, id, share } = Owned::of(&args, environment).await?;
     share.delete().await.map_err(|error| target.failure(&error))?;
@@ -134,7 +130,7 @@ pub(crate) async fn remove(args: args::Own, environment: &Environment, output: &
     Ok(())
 }
 
-/// Gives a share of one's own another time to live.
+/// `capshare expire`: changes when a share expires.
 pub(crate) async fn expire(args: args::Expire, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let Owned { target, id, share } = Owned::of(&args.own, environment).await?;
     let set = share.set_expiry(args.ttl.0).await;
@@ -148,7 +144,7 @@ pub(crate) async fn expire(args: args::Expire, environment: &Environment, output
     Ok(())
 }
 
-/// Says who may see a share of one's own.
+/// `capshare visibility`: changes who may see a share.
 pub(crate) async fn show_to(
     args: args::SetVisibility,
     environment: &Environment,
@@ -164,79 +160,4 @@ pub(crate) async fn show_to(
     drop(share);
     target.client.close().await;
     Ok(())
-}
-
-/// A share of one's own, however that is shown: by the secret that is given, or the token that came with the share; else by the
-/// secret that was kept here; else, and where the kept one is no good any more, by the credential alone, which must be of the
-/// share's account.
-pub(crate) struct Owned {
-    pub(crate) target: Target,
-    pub(crate) id: ShareId,
-    pub(crate) share: Share,
-}
-
-impl Owned {
-    pub(crate) async fn of(args: &args::Own, environment: &Environment) -> Result<Self, Failure> {
-        let (target, id, token) = Target::of_share(&args.share, &args.host, environment)?;
-        let with_it = token.as_ref().map(|token| token.reveal());
-        let given = args.secret.as_deref().or(with_it).or_else(|| environment.get("CAPSHARE_SECRET"));
-        if let Some(secret) = given {
-            let share = target.client.open(&id, &secret.into()).await.map_err(|error| target.failure(&error))?;
-            return Ok(Self { target, id, share });
-        }
-        // Whoever keeps none, or nowhere, may have a credential all the same.
-        let kept = Secrets::of(environment).and_then(|secrets| secrets.find(&target.host, &id)).unwrap_or_default();
-        if let Some(secret) = kept {
-            match target.client.open(&id, &secret).await {
-                Err(error) if matches!(error.refusal(), Some(Refusal::InvalidSecret { .. })) => {}
-                opened => {
-                    let share = opened.map_err(|error| target.failure(&error))?;
-                    return Ok(Self { target, id, share });
-                }
-            }
-        }
-        match target.client.own_share(&id).await {
-            Ok(share) => Ok(Self { target, id, share }),
-            Err(error) => Err(not_owned(&target, &id, &error).await),
-        }
-    }
-}
-
-/// What it means that the credential alone did not do.
-async fn not_owned(target: &Target, id: &ShareId, error: &ClientError) -> Failure {
-    let advice = "no secret of it that is good is kept here: give its secret, or a token of link --full, by CAPSHARE_SECRET or --secret";
-    let (failure, host) = (target.failure(error), &target.host);
-    if is_not_found(error) {
-        // The host does not say whether a share of another account is there; a look does, for who may have one.
-        if target.client.info(id).await.is_err_and(|error| is_not_found(&error)) {
-            return failure;
-        }
-        let message = format!("share {id} at {host} is not of the account of this credential, and {advice}");
-        Failure::new(Exit::Unauthorized, message)
-    } else if matches!(error.refusal(), Some(Refusal::Unauthorized { .. })) {
-        let message = format!("{}; or {advice}", failure.message());
-        failure.saying(message)
-    } else if matches!(error.refusal(), Some(Refusal::NotYet { .. })) {
-        let message = format!("the host {host} is older than this program and asks for a share's secret, and {advice}");
-        Failure::new(Exit::Unauthorized, message)
-    } else {
-        failure
-    }
-}
-
-fn is_not_found(error: &ClientError) -> bool {
-    matches!(error.refusal(), Some(Refusal::NotFound { .. }))
-}
-
-/// RFC 3339, in UTC.
-pub(crate) fn time(at: Timestamp) -> String {
-    let since = std::time::Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
-    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
-}
-
-/// The moment that is so far off, for the host's clock to reach.
-#[expect(clippy::disallowed_methods, reason = "the command line is where the time of day comes in")]
-pub(crate) fn from_now(within: Duration) -> Timestamp {
-    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
-    Timestamp(i64::try_from(until.as_millis()).unwrap_or(i64::MAX))
 }

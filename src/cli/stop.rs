@@ -4,10 +4,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::exit::{Exit, Failure};
 
-/// What a shell says of a program that Ctrl-C ended.
+/// The exit code of a program that Ctrl-C ended, by a shell's convention.
 const INTERRUPTED: i32 = 130;
 
-/// From now on signals are ours: the first cancels the token that this gives, the second exits with 130.
+/// Handles signals from now on: the first cancels the returned token, the second ends the process with code 130.
 pub(crate) fn on_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let asked = stop.clone();

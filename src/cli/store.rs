@@ -17,9 +17,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
 use crate::cli::progress;
 use crate::cli::settings::serve::ServeSettings;
-use crate::cli::shares::time;
+use crate::cli::time::time;
 
-/// Runs one of the commands on the bucket that the settings say.
+/// Runs one of the `store` commands on the bucket that the settings name.
 pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: &mut Output) -> Result<(), Failure> {
     let ambient = Ambient::system();
     let bits = || ambient.bits().map_err(|error: NoEntropy| Failure::of(Exit::Failed, &error));
@@ -52,14 +52,14 @@ pub(crate) async fn run(command: StoreCommand, settings: ServeSettings, output: 
     }
 }
 
-/// The store that the settings say, if it is there.
+/// Opens the store that the settings name; fails if it is not there.
 pub(crate) async fn open(settings: &ServeSettings, writer: WriterId, ambient: &Ambient) -> Result<Store, Failure> {
     let location = &settings.store.value;
     if let StoreLocation::Directory(path) = location
         && !path.is_dir()
     {
         // A host would make it; here it is more likely a slip.
-        let message = format!("there is no directory {}: say which store by --store", path.display());
+        let message = format!("there is no directory {}: name the store by --store", path.display());
         return Err(Failure::new(Exit::Store, message));
     }
     let s3 = settings.s3();
@@ -77,7 +77,7 @@ fn finish<T>(bar: &ProgressBar, done: Result<T, StoreError>) -> Result<T, Failur
     done.map_err(|error| Failure::of(Exit::Store, &error))
 }
 
-/// Prints what was found. That there is something is a failure, so that a script sees it.
+/// Prints what the check found. Any problem that is left makes the command fail, so that a script sees it.
 fn output_checked(
     checked: &Checked,
     options: &CheckOptions,
@@ -104,8 +104,7 @@ fn output_checked(
     if let Some(advice) = versions.advice() {
         let _never = writeln!(text, "{advice}");
     } else if let Versions::Unknown { reason } = versions {
-        let _never =
-            writeln!(text, "whether the bucket keeps older versions of what is deleted could not be asked: {reason}");
+        let _never = writeln!(text, "it is unknown whether the bucket keeps old versions of deleted objects: {reason}");
     }
     let _never = writeln!(text, "{objects} objects, {shares} shares, {sessions} sessions, {tokens} tokens: {summary}");
     output.result(

@@ -1,6 +1,6 @@
 //! `capshare token create`, `ls` and `revoke`: the tokens of a store, directly, beside the hosts that run on it.
 //!
-//! Whoever may write to the store may make an administrator: so the first one comes to be.
+//! A user who can write to the store can make an administrator's token. That is how the first administrator comes about.
 
 use std::fmt::Write as _;
 
@@ -14,10 +14,10 @@ use crate::cli::args::{self, TokenCommand};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{Output, clean};
 use crate::cli::settings::serve::ServeSettings;
-use crate::cli::shares::time;
 use crate::cli::store;
+use crate::cli::time::time;
 
-/// Runs one of the commands on the bucket that the settings say.
+/// Runs one of the `token` commands on the bucket that the settings name.
 pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: &mut Output) -> Result<(), Failure> {
     let ambient = Ambient::system();
     let no_entropy = |error: NoEntropy| Failure::of(Exit::Failed, &error);
@@ -28,7 +28,7 @@ pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: 
         TokenCommand::Create(args::TokenCreate { account, scope, expires, label, .. }) => {
             let (record, token) = mint(&ambient, &account, scope, &label, expires).map_err(no_entropy)?;
             store.create_token(&record).await.map_err(failed)?;
-            output.note("the token is shown this once and is not kept: whoever has it has its rights");
+            output.note("the token is printed this once and not kept; everybody who has it has its rights");
             let mut object = shown(&record, now);
             object["token"] = token.reveal().into();
             output.result(token.reveal(), &object)
@@ -37,7 +37,8 @@ pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: 
             let TokenListing { mut tokens, unreadable } = store.tokens(account.as_ref()).await.map_err(failed)?;
             for error in &unreadable {
                 let why = Failure::of(Exit::Store, error);
-                output.note(&format!("{}; the list goes on without it: see capshare store check", why.message()));
+                output
+                    .note(&format!("{}; the list goes on without it: `capshare store check` says more", why.message()));
             }
             tokens.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
             if output.is_json() {
@@ -51,14 +52,17 @@ pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: 
         TokenCommand::Revoke(args::TokenRevoke { id, .. }) => {
             let revoked = store.revoke_token(&id, now).await.map_err(failed)?;
             let record = revoked.ok_or_else(|| {
-                Failure::new(Exit::NotFound, format!("there is no token {id} in this store: see capshare token ls"))
+                Failure::new(
+                    Exit::NotFound,
+                    format!("there is no token {id} in this store: `capshare token ls` lists them"),
+                )
             })?;
             output.result(format_args!("token {id} of {} is revoked", record.account), &shown(&record, now))
         }
     }
 }
 
-/// What a token is good for now.
+/// Whether a token is valid now.
 fn state(token: &TokenRecord, now: Timestamp) -> &'static str {
     match (token.revoked_at, token.expires_at) {
         (Some(_), _) => "revoked",

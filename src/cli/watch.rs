@@ -12,8 +12,8 @@ use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
 use crate::cli::exit::Failure;
-use crate::cli::link;
 use crate::cli::output::Output;
+use crate::cli::reach::view;
 use crate::cli::stop;
 
 /// Follows a share until it ends, or until it is asked to stop.
@@ -27,7 +27,7 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
         reached = target.client.hello() => reached,
     };
     reached.map_err(|error| target.failure(&error))?;
-    let view = link::view(&target, &id, token).await?;
+    let view = view(&target, &id, token).await?;
     let mut watch = view.watch(WatchFrom::After(args.since));
     let (mut is_ready, mut stands_at) = (false, args.since);
     let end = loop {

@@ -19,23 +19,24 @@ use crate::transcripts::out::Out;
 use crate::transcripts::report::LeftOut;
 use crate::transcripts::values::text;
 
-/// Output of one call: some hundred lines. It ends at the next line break.
+/// Bytes of output in one call, some hundred lines. The call ends at the next line break.
 const CHUNK_BYTES: usize = 16 << 10;
 
-/// Where no line ends, as in what fills a screen: four times that. It ends at a blank, if there is one.
+/// Bytes of output in one call that has no line break, as a program that fills the screen writes it. The call ends at a blank, if
+/// there is one.
 const LINE_BYTES_MAX: usize = 4 * CHUNK_BYTES;
 
-/// Milliseconds of one call.
+/// Longest time of one call, in milliseconds.
 const CHUNK_MS: i64 = 60_000;
 
 pub(super) struct Asciicast {
-    /// What tells it from others if its header does not say when it began.
+    /// Tells the recording from others if its header does not say when it began.
     origin: String,
     session: Session,
     /// The header's version of the format; `None` before the header.
     version: Option<u64>,
     command: String,
-    /// Milliseconds since 1970 at which it began, and since then.
+    /// When the recording began, in milliseconds since 1970; `at` is the time of the last event, in milliseconds since then.
     began: i64,
     at: i64,
     escape: Escape,
@@ -52,7 +53,7 @@ struct Chunk {
     began: Option<i64>,
 }
 
-/// Where in an escape the output stands.
+/// The position of the output within an escape sequence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Escape {
     None,
@@ -62,7 +63,7 @@ enum Escape {
     /// `ESC ]` and its like, until a bell or `ESC \`.
     Text,
     TextEnds,
-    /// One more character.
+    /// One more character of the sequence follows.
     One,
 }
 
@@ -86,7 +87,7 @@ impl Asciicast {
         let version = header["version"].as_u64().unwrap_or_default();
         self.version = Some(version);
         self.began = header["timestamp"].as_i64().unwrap_or_default().saturating_mul(1_000);
-        // It has no id. Its header is one if it says when; else the file is the only thing that tells it from others.
+        // A recording has no id. A header with a time serves as one; without a time, only the file tells it from others.
         let mut digest = Sha256::new().chain_update(raw);
         if self.began == 0 {
             digest.update(&self.origin);
@@ -135,7 +136,7 @@ impl Asciicast {
         self.chunk = Chunk { output: rest, ..Chunk::default() };
     }
 
-    /// Gives out the call, with so many bytes of its output.
+    /// Gives out the call with its output up to the byte `to`.
     fn tell(&self, to: usize, out: &mut Out) {
         let (Some(session), Some(start)) = (self.session.id.clone(), self.chunk.began) else { return };
         if to == 0 {
@@ -220,7 +221,7 @@ impl Dialect for Asciicast {
 }
 
 impl Escape {
-    /// What of the next character is seen.
+    /// Takes the next character; gives it back if a reader sees it.
     fn next(&mut self, c: char) -> Option<char> {
         let (next, seen) = match (*self, c) {
             (Self::None, '\u{1b}') => (Self::Begun, None),

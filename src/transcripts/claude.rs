@@ -20,7 +20,7 @@ use crate::transcripts::items::{
 use crate::transcripts::out::Out;
 use crate::transcripts::values::{count, renamed, text, time};
 
-/// Answers that may still get a block: their records stand close together.
+/// Most answers that may still get a block: the records of one answer stand close together.
 const TURNS_MAX: usize = 16;
 
 const PROVIDER: &str = "anthropic";
@@ -31,7 +31,7 @@ pub(super) struct Claude {
     turns: VecDeque<Turn>,
     calls: Calls,
     models: Models,
-    /// The id of what the user said last.
+    /// The id of the user's last message.
     asked: Option<String>,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Codex {
     calls: Calls,
     models: Models,
     asked: Option<String>,
-    /// Tokens of the session, as it said last.
+    /// The session's token counts, from the last record that had them.
     total: Tokens,
 }
 
@@ -66,7 +66,7 @@ impl Dialect for Codex {
 }
 
 impl Codex {
-    /// A session that was forked has the other's record as well, after its own.
+    /// Takes the first record of a session. A forked session has the record of its origin as well, after its own.
     fn begin(&mut self, meta: &Value) {
         if self.session.id.is_some() {
             return;
@@ -179,7 +179,7 @@ impl Codex {
         }
     }
 
-    /// Where the next part of the model's message stands; begins one if there is none.
+    /// The place of the next part in the model's message. Begins a message if none is open.
     fn place(&mut self, line: u64, n: usize, at: Option<i64>, out: &mut Out) -> Place {
         let session = self.session.id.clone().unwrap_or_default();
         let (model, provider, parent) = (&self.model, &self.provider, &self.asked);
@@ -225,7 +225,7 @@ fn is_item(kind: &str) -> bool {
     )
 }
 
-/// Events that say what a response item says.
+/// Whether an event repeats what a response item says.
 fn is_repeated(kind: &str) -> bool {
     matches!(
         kind,
@@ -250,7 +250,7 @@ fn is_repeated(kind: &str) -> bool {
     )
 }
 
-/// Whether a user's message is what the program put in.
+/// Whether a user's message was put in by the program.
 fn is_put_in(content: &Value) -> bool {
     let texts = texts(content);
     let put_in = |said: &String| {
@@ -331,7 +331,7 @@ fn tool(item: &Value) -> (String, Value) {
     (tool.to_owned(), input)
 }
 
-/// A command: a text, or the words of one, of which a shell's are left away.
+/// A command line, from a text or a list of words; a shell's own words before its script are dropped.
 fn command(value: &Value) -> String {
     let words: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     match &words[..] {

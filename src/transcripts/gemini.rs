@@ -27,7 +27,7 @@ pub(super) struct Gemini {
     models: Models,
     /// The messages that there are, in order, with what each told of tokens; at most [`SHARE_ITEMS_MAX`].
     messages: Vec<(String, Tokens)>,
-    /// Where in `messages` each id stands.
+    /// The position of each id in `messages`.
     places: HashMap<String, usize>,
     asked: Option<String>,
 }
@@ -81,7 +81,7 @@ impl Gemini {
         }
     }
 
-    /// The messages from this one on are no more.
+    /// Removes the messages from this position on.
     fn take_back(&mut self, at: usize, out: &mut Out) {
         for (id, tokens) in self.messages.drain(at..) {
             self.session.tokens.grow(&Tokens::default(), &tokens);
@@ -181,7 +181,7 @@ impl Gemini {
         }
     }
 
-    /// Remembers a message and its tokens; gives the session. A message past [`SHARE_ITEMS_MAX`] is not remembered: no share
+    /// Remembers a message and its tokens; returns the session's id. A message past [`SHARE_ITEMS_MAX`] is not remembered: no share
     /// holds it.
     fn know(&mut self, id: &str, tokens: Tokens) -> String {
         let known = self.places.get(id).and_then(|place| self.messages.get_mut(*place));

@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 use crate::transcripts::out::Out;
 use crate::transcripts::values::{bounded, object, text};
 
-/// Calls that wait for their results. Agents run a handful at once; each is at most an item, 4 MiB.
+/// Most calls that wait for their results. Agents run a handful at once; each is at most an item, 4 MiB.
 const CALLS_OPEN_MAX: usize = 64;
 
-/// Models that are told. Further ones stand in their messages.
+/// Most models that get an item of their own. Further ones are named in their messages only.
 const MODELS_MAX: usize = 32;
 
-/// What is known of a session.
+/// The facts of a session, gathered from its records.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     pub(super) id: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Session {
     title: Option<(Title, String)>,
 }
 
-/// Where a title is from, the better the greater.
+/// The origin of a title; a greater one wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Title {
     Prompt,
@@ -37,14 +37,14 @@ pub(super) enum Title {
 }
 
 impl Session {
-    /// Something happened at this time.
+    /// Widens the session's time so that it holds this one.
     pub(super) fn at(&mut self, time: Option<i64>) {
         let Some(time) = time else { return };
         self.created = Some(self.created.map_or(time, |created| created.min(time)));
         self.updated = Some(self.updated.map_or(time, |updated| updated.max(time)));
     }
 
-    /// It has this title, unless a better is known. Of prompts the first counts, of others the last.
+    /// Sets the title unless a better one is known. Of several prompts the first counts, of other titles the last.
     pub(super) fn title(&mut self, from: Title, title: &str) {
         let line: String = title.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(100).collect();
         let is_better = self.title.as_ref().is_none_or(|(of, _)| from > *of || (from == *of && from != Title::Prompt));
@@ -86,7 +86,7 @@ impl Tokens {
         })
     }
 
-    /// Adds what these are more than those.
+    /// Adds the difference of two counts of one message.
     pub(super) fn grow(&mut self, now: &Self, before: &Self) {
         let grow = |count: &mut u64, now: u64, before: u64| *count = count.saturating_add(now).saturating_sub(before);
         grow(&mut self.input, now.input, before.input);
@@ -97,7 +97,7 @@ impl Tokens {
     }
 }
 
-/// What a user said.
+/// A message of the user.
 pub(super) fn user(id: &str, session: &str, created: Option<i64>) -> Value {
     json!({ "id": id, "sessionID": session, "role": "user", "time": { "created": created } })
 }
@@ -135,7 +135,7 @@ impl Turn {
     }
 }
 
-/// Where a part stands.
+/// The ids of a part: its session's, its message's and its own.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) session: String,
@@ -152,7 +152,7 @@ impl Place {
         part
     }
 
-    /// A text, or with the kind `reasoning` a thought. One that is `synthetic` was put in for the model to read.
+    /// A part that is a text or, with the kind `reasoning`, a thought. A `synthetic` text was put in for the model to read.
     pub(super) fn text(&self, kind: &str, text: &str, synthetic: bool, at: Option<i64>) -> Value {
         let mut more =
             object([("text", json!(bounded(text))), ("synthetic", if synthetic { json!(true) } else { Value::Null })]);
@@ -162,12 +162,12 @@ impl Place {
         self.part(kind, more)
     }
 
-    /// A file; of a picture in base64 its URL holds it.
+    /// A part that is a file. The URL of a picture in base64 holds the picture.
     pub(super) fn file(&self, mime: &str, url: &str) -> Value {
         self.part("file", file(mime, url))
     }
 
-    /// The mark of a compaction.
+    /// A part that marks where the conversation was compacted.
     pub(super) fn compaction(&self, auto: bool) -> Value {
         self.part("compaction", json!({ "auto": auto }))
     }
@@ -193,7 +193,7 @@ pub(super) struct Call {
     pub(super) start: Option<i64>,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) output: String,
@@ -254,14 +254,14 @@ impl Calls {
         self.0.push_back(call);
     }
 
-    /// The call of this id, which is forgotten.
+    /// Takes the call with this id out of those that wait.
     pub(super) fn close(&mut self, id: &str) -> Option<Call> {
         let at = self.0.iter().position(|call| call.id == id)?;
         self.0.remove(at)
     }
 }
 
-/// The models that were told.
+/// The models that were given out.
 #[derive(Debug, Default)]
 pub(super) struct Models(Vec<String>);
 

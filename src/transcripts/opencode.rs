@@ -24,7 +24,7 @@ pub struct OpenCodeRows {
 }
 
 impl OpenCodeRows {
-    /// Begins with nothing of a session.
+    /// Makes a reader for the rows of the session with this id.
     #[must_use]
     pub fn new(session: &str) -> Self {
         Self { session: session.to_owned(), out: Out::of("opencode") }
@@ -47,12 +47,12 @@ impl OpenCodeRows {
         self.out.put_text("part", message, id, &item);
     }
 
-    /// A message's row is gone, and with it those of its parts.
+    /// Takes note that a message's row is gone: the message and its parts are removed from the share.
     pub fn remove_message(&mut self, id: &str) {
         self.out.remove(ItemKey::message(id));
     }
 
-    /// A part's row is gone.
+    /// Takes note that a part's row is gone: the part is removed from the share.
     pub fn remove_part(&mut self, message: &str, id: &str) {
         self.out.remove(ItemKey::part(message, id));
     }
@@ -67,7 +67,7 @@ impl OpenCodeRows {
         Piece { session: Some(self.session.clone()), ..self.out.take() }
     }
 
-    /// What of the rows up to now is not in the share.
+    /// Counts of the rows up to now that are not in the share.
     #[must_use]
     pub fn report(&self) -> &Report {
         self.out.report()
@@ -83,7 +83,7 @@ impl OpenCodeRows {
 }
 
 impl fmt::Debug for OpenCodeRows {
-    /// Without contents: they do not belong into logs.
+    /// Shows no contents: they do not belong into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenCodeRows").field("session", &self.session).finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use crate::transcripts::piece::Piece;
 use crate::transcripts::report::{LeftOut, Report};
 use crate::transcripts::values::text;
 
-/// Records of one transcript that go to the `other` lane: a tenth of what a share may hold, so that they never displace what is
+/// Most records of one transcript that go to the `other` lane: a tenth of what a share may hold, so that they never displace what is
 /// shown. Further ones are left out and counted.
 const OTHERS_MAX: u64 = SHARE_ITEMS_MAX as u64 / 10;
 
@@ -45,7 +45,7 @@ impl Out {
         std::mem::take(&mut self.piece)
     }
 
-    /// Whatever was given out is given out once more when it comes again.
+    /// Forgets what was given out, so that it is given out once more when it comes again.
     pub(super) fn forget(&mut self) {
         self.said.clear();
     }

@@ -32,7 +32,7 @@ impl Reader {
     /// Makes a reader for a transcript of an agent.
     ///
     /// `origin` tells this transcript from others where nothing in it does: a recording of a terminal without a time gets its
-    /// session id from it. The absolute path of the file is a good one. It stands in no item.
+    /// session id from it. The absolute path of the file is a good origin. It does not appear in any item.
     #[must_use]
     pub fn new(agent: Agent, origin: &str) -> Self {
         let (dialect, out) = (dialect(agent, origin), Out::of(agent.name()));
@@ -51,7 +51,7 @@ impl Reader {
         self.dialect.session()
     }
 
-    /// What of the records up to now is not shown in the conversation.
+    /// Counts of the records up to now that are not shown in the conversation.
     #[must_use]
     pub fn report(&self) -> &Report {
         self.out.report()
@@ -74,13 +74,13 @@ impl Reader {
         self.pause()
     }
 
-    /// Gives out what can be told of what is at hand, as more may come.
+    /// Gives out what the lines up to now make, when nothing more is at hand but more may come.
     pub fn pause(&mut self) -> Option<Piece> {
         self.dialect.settle(false, &mut self.out);
         self.piece()
     }
 
-    /// Gives out the rest, as nothing more comes.
+    /// Gives out the rest, when nothing more comes.
     pub fn end(&mut self) -> Option<Piece> {
         self.dialect.settle(true, &mut self.out);
         self.piece()
@@ -129,7 +129,7 @@ impl Reader {
 }
 
 impl fmt::Debug for Reader {
-    /// Without contents: they do not belong into logs.
+    /// Shows no contents: they do not belong into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").field("agent", &self.agent).field("line", &self.line).finish_non_exhaustive()
     }

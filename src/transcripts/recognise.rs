@@ -27,7 +27,7 @@ pub fn recognise(beginning: &[u8]) -> Option<(Agent, Form)> {
     }
 }
 
-/// What one record tells of its file.
+/// The agent and the form that one record shows.
 fn of_record(record: &Value) -> Option<(Agent, Form)> {
     let is = |name: &str| record.get(name).is_some_and(Value::is_string);
     let kind = text(record, "type");

@@ -14,10 +14,10 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::shares::print;
 
-/// How often an account's shares are gone through, while the account goes on creating some.
+/// Runs through an account's shares before the command gives up, because the account keeps creating new ones.
 const RUNS_MAX: usize = 10;
 
-/// Lists the shares that are looked for.
+/// Lists the shares that match the filter.
 pub(super) async fn list(args: AdminShares, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let AdminShares { account, older_than, larger_than, title, host } = args;
     let target = Target::of(&host.into(), environment)?;
@@ -55,11 +55,11 @@ pub(super) async fn remove(args: AdminRemove, environment: &Environment, output:
             target.client.close().await;
             Ok(())
         }
-        (None, None) => Err(Failure::new(Exit::Usage, "say which: a share, or --account NAME")),
+        (None, None) => Err(Failure::new(Exit::Usage, "say what to delete: a share, or --account NAME")),
     }
 }
 
-/// Deletes all of an account, once it is said how many there are.
+/// Deletes all shares of an account, after printing how many there are.
 async fn erase(target: &Target, account: &AccountId, yes: bool, output: &mut Output) -> Result<(), Failure> {
     let admin = target.client.admin();
     let mut listing = admin.shares(ShareFilter { account: Some(account.clone()), ..ShareFilter::default() });
@@ -70,7 +70,7 @@ async fn erase(target: &Target, account: &AccountId, yes: bool, output: &mut Out
     for damaged in listing.take_damaged() {
         let session = damaged.session;
         output.note(&format!(
-            "session {session} of account {account} is damaged in the store and stays: `capshare store check --repair` mends it"
+            "the store's record of session {session} of account {account} is damaged and stays: `capshare store check --repair` repairs it"
         ));
     }
     output.result(
@@ -79,7 +79,7 @@ async fn erase(target: &Target, account: &AccountId, yes: bool, output: &mut Out
     )?;
     if !yes {
         let message =
-            format!("nothing was deleted: say --yes to delete {} of account {account} for good", shares(count));
+            format!("nothing was deleted: add --yes to delete {} of account {account} for good", shares(count));
         return Err(Failure::new(Exit::Usage, message));
     }
     let mut deleted = 0;
@@ -100,7 +100,7 @@ async fn erase(target: &Target, account: &AccountId, yes: bool, output: &mut Out
             }
             let failed: Vec<_> = failed.iter().map(ShareId::as_str).collect();
             let message = format!(
-                "{} could not be deleted ({}): say it again later; `capshare store check` tells which are damaged",
+                "{} could not be deleted ({}): run this again later; `capshare store check` shows which are damaged",
                 shares(failed.len() as u64),
                 failed.join(", ")
             );
@@ -108,8 +108,8 @@ async fn erase(target: &Target, account: &AccountId, yes: bool, output: &mut Out
         }
     }
     let message = format!(
-        "{} of account {account} were deleted, and it goes on creating some: end its credentials first \
-         (capshare token revoke, capshare admin close), then say this again",
+        "{} of account {account} were deleted, but the account keeps creating more: revoke its credentials first \
+         (`capshare token revoke`, `capshare admin close`), then run this again",
         shares(deleted)
     );
     Err(Failure::new(Exit::Failed, message))

@@ -6,8 +6,8 @@ use std::time::Duration;
 use capshare::share::id::{AccountId, BadName};
 use clap::{Args, Subcommand};
 
-use crate::cli::args::Host;
-use crate::cli::settings::granted;
+use crate::cli::amount::amount;
+use crate::cli::args::host::Host;
 
 /// Administers a host.
 #[derive(Args)]
@@ -18,37 +18,39 @@ pub(crate) struct AdminArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum AdminCommand {
-    /// List shares of all accounts, of every host over the bucket
+    /// List the shares of all accounts in the bucket
     Shares(AdminShares),
-    /// Hide a share from whoever has no more than its link or another account: its visibility becomes grant. Its owner may show
-    /// it again
+    /// Hide a share: its visibility becomes grant, so that only its owner and those with a token of it see it. Its owner can undo
+    /// this
     Hide(AdminHide),
-    /// Delete a share for good, or with --account all shares of an account. The account's tokens stay: see `capshare token revoke`
+    /// Delete a share for good, or with --account all shares of an account. The account's tokens stay valid: `capshare token revoke`
+    /// ends them
     Rm(AdminRemove),
-    /// List the connections of this one host, the oldest first
+    /// List the connections of the host that is asked, the oldest first
     Connections(AdminConnections),
-    /// Close connections of this one host for good (close code 4001) and say how many they were. Their credentials stay valid
+    /// Close connections of the host that is asked, and print how many. Their clients do not connect again by themselves (close
+    /// code 4001), but their credentials stay valid
     Close(AdminClose),
-    /// Tell every connection that an account has at this one host something, and say how many it reached
+    /// Send a notice or an action to the connections of one account at the host that is asked, and print how many got it
     Send(AdminSend),
-    /// Tell every connection of this one host something, and say how many it reached
+    /// Send a notice or an action to all connections of the host that is asked, and print how many got it
     Broadcast(AdminBroadcast),
-    /// Show what this one host counts
+    /// Show the counters of the host that is asked
     Stats(AdminStats),
-    /// Have this one host take no more connections, and tell those there are to come back elsewhere
+    /// Drain the host that is asked: it takes no more connections, and tells those it has to connect to another host
     Drain(AdminDrain),
 }
 
-/// Which host, and as whom. The credential cannot be said here, where `--token` names one to be closed.
+/// Which host, and as whom. There is no argument for the credential itself: `--token` names the token to close by.
 #[derive(Args)]
 pub(crate) struct AdminHost {
-    /// The host [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
+    /// The host's URL [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
-    /// A file that holds the credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
+    /// A file that holds your credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// How long a call may take, the wait for a connection included
+    /// How long a call may take, including the time to connect
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
@@ -62,16 +64,16 @@ impl From<AdminHost> for Host {
 /// Lists shares.
 #[derive(Args)]
 pub(crate) struct AdminShares {
-    /// Only those of this account
+    /// Only shares of this account
     #[arg(long, value_name = "NAME", value_parser = account)]
     pub(crate) account: Option<AccountId>,
-    /// Only those that were created longer ago than this, such as 90d, by the host's clock
+    /// Only shares created longer ago than this, such as 90d, by the host's clock
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) older_than: Option<Duration>,
-    /// Only those that hold more than this, such as 10MiB
+    /// Only shares that hold more bytes than this, such as 10MiB
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) larger_than: Option<u64>,
-    /// Only those that have this text in their title, in capitals or not
+    /// Only shares with this text in their title; capitals do not matter
     #[arg(long, value_name = "TEXT")]
     pub(crate) title: Option<String>,
     #[command(flatten)]
@@ -81,7 +83,7 @@ pub(crate) struct AdminShares {
 /// Hides a share.
 #[derive(Args)]
 pub(crate) struct AdminHide {
-    /// The share
+    /// The share's id or URL
     #[arg(value_name = "ID|URL")]
     pub(crate) share: String,
     #[command(flatten)]
@@ -91,14 +93,14 @@ pub(crate) struct AdminHide {
 /// Deletes shares.
 #[derive(Args)]
 pub(crate) struct AdminRemove {
-    /// The share
+    /// The share's id or URL
     #[arg(value_name = "ID|URL", required_unless_present = "account", conflicts_with = "account")]
     pub(crate) share: Option<String>,
-    /// All shares of this account, those included that it creates meanwhile. It is said how many there are, and without --yes
-    /// nothing is deleted. What was cut off is gone on with by saying it again
+    /// Delete all shares of this account, also those that it creates meanwhile. Their number is printed first, and without --yes
+    /// nothing is deleted. If the command is interrupted, run it again: it deletes the rest
     #[arg(long, value_name = "NAME", value_parser = account)]
     pub(crate) account: Option<AccountId>,
-    /// With --account: delete them
+    /// With --account: really delete the shares
     #[arg(long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -110,7 +112,7 @@ pub(crate) struct AdminRemove {
 pub(crate) struct AdminConnections {
     #[command(flatten)]
     pub(crate) host: AdminHost,
-    /// Show them anew every second, until Ctrl-C
+    /// Show the list again every second, until Ctrl-C
     #[arg(long)]
     pub(crate) watch: bool,
 }
@@ -128,24 +130,24 @@ pub(crate) struct AdminClose {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct AdminWhich {
-    /// All of an account
+    /// All connections of this account
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
-    /// Those that came with this login session of an account
+    /// Connections made with this login session of an account
     #[arg(long, value_name = "ID")]
     pub(crate) session: Option<String>,
-    /// Those that came with the token of this id; not the token itself
+    /// Connections made with the token of this id (the id, not the token itself)
     #[arg(long, value_name = "ID")]
     pub(crate) token: Option<String>,
-    /// The one of this name
+    /// The connection with this id, as `admin connections` shows it
     #[arg(long, value_name = "ID")]
     pub(crate) connection: Option<String>,
 }
 
-/// Tells an account something.
+/// Sends to the connections of one account.
 #[derive(Args)]
 pub(crate) struct AdminSend {
-    /// Which account
+    /// The account to send to
     #[arg(long, value_name = "NAME", value_parser = account)]
     pub(crate) account: AccountId,
     #[command(flatten)]
@@ -154,31 +156,31 @@ pub(crate) struct AdminSend {
     pub(crate) host: AdminHost,
 }
 
-/// Tells everybody something.
+/// Sends to all connections.
 #[derive(Args)]
 pub(crate) struct AdminBroadcast {
     #[command(flatten)]
     pub(crate) what: AdminWhat,
-    /// Leave this connection out; may be repeated
+    /// Do not send to the connection with this id; may be repeated
     #[arg(long, value_name = "ID")]
     pub(crate) except: Vec<String>,
-    /// Only those of which this holds: account=NAME, door=rpc or state=NAME; may be repeated, and then all of it holds
+    /// Send only to connections that match: account=NAME, door=rpc|viewer|sse or state=NAME. May be repeated; then all must match
     #[arg(long = "where", value_name = "FACT=NAME", value_parser = fact)]
     pub(crate) filter: Vec<Where>,
     #[command(flatten)]
     pub(crate) host: AdminHost,
 }
 
-/// What is told.
+/// What is sent.
 #[derive(Args)]
 pub(crate) struct AdminWhat {
-    /// A text for people
+    /// A notice: a text that clients show to people
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["name", "data"], required_unless_present = "name")]
     pub(crate) notice: Option<String>,
-    /// An action that the clients know by this name
+    /// An action: a name that clients know
     #[arg(long, value_name = "NAME", requires = "data")]
     pub(crate) name: Option<String>,
-    /// What the action carries: JSON
+    /// The action's data, as JSON
     #[arg(long, value_name = "JSON", requires = "name")]
     pub(crate) data: Option<String>,
 }
@@ -198,7 +200,9 @@ fn fact(text: &str) -> Result<Where, String> {
         Some(("door", name @ ("rpc" | "viewer" | "sse"))) => Ok(Where::Door(name.to_owned())),
         Some(("door", _)) => Err("the doors are rpc, viewer and sse".to_owned()),
         Some(("state", name)) => Ok(Where::State(name.to_owned())),
-        Some((other, _)) => Err(format!("connections are told apart by account, door and state, not by {other}")),
+        Some((other, _)) => {
+            Err(format!("{other} is not a fact of a connection: write account=NAME, door=NAME or state=NAME"))
+        }
     }
 }
 
@@ -207,8 +211,8 @@ fn account(text: &str) -> Result<AccountId, BadName> {
 }
 
 fn bytes(text: &str) -> Result<u64, &'static str> {
-    let bytes = granted::amount(text).flatten();
-    bytes.ok_or("write a number of bytes, with KiB, MiB, GiB or TiB if you like")
+    let bytes = amount(text).flatten();
+    bytes.ok_or("write a number of bytes, such as 1048576 or 10MiB (KiB, MiB, GiB, TiB)")
 }
 
 /// Shows what a host counts.
@@ -223,7 +227,7 @@ pub(crate) struct AdminStats {
 pub(crate) struct AdminDrain {
     #[command(flatten)]
     pub(crate) host: AdminHost,
-    /// How long calls that are under way may take, by the host's clock; then their connections are closed all the same
+    /// How long calls in progress may still take, by the host's clock; after that their connections are closed
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) within: Duration,
 }

@@ -8,18 +8,19 @@ use capshare::share::id::{BadName, GrantId};
 use capshare::share::visibility::{BadVisibility, Visibility};
 use clap::Args;
 
-use crate::cli::args::Host;
+use crate::cli::args::host::Host;
 
-/// A share, and what shows that it is one's own.
+/// A share, and the proof that its user may change it.
 #[derive(Args)]
 pub(crate) struct Own {
-    /// The share
+    /// The share's id or URL
     #[arg(value_name = "ID|URL")]
     pub(crate) share: String,
     #[command(flatten)]
     pub(crate) host: Host,
-    /// Its secret, or a token of link --full. Other users of this machine can read it here: the variable is better [env:
-    /// CAPSHARE_SECRET] [default: as kept by push; without one, a credential of the share's account is enough]
+    /// The share's secret, or a token from `capshare link --full`. Other users of this machine can read an argument: prefer the
+    /// variable [env: CAPSHARE_SECRET] [default: the secret that push kept on this machine; without it, the credential of the
+    /// share's account]
     #[arg(long, value_name = "SECRET")]
     pub(crate) secret: Option<String>,
 }
@@ -29,7 +30,7 @@ pub(crate) struct Own {
 pub(crate) struct Expire {
     #[command(flatten)]
     pub(crate) own: Own,
-    /// How long from now on, such as 7d or 12h; or never
+    /// The time from now until the share expires, such as 7d or 12h; or never
     #[arg(value_name = "TIME|never", value_parser = ttl)]
     pub(crate) ttl: Ttl,
 }
@@ -39,7 +40,8 @@ pub(crate) struct Expire {
 pub(crate) struct SetVisibility {
     #[command(flatten)]
     pub(crate) own: Own,
-    /// Whoever knows the link, whoever has an account at the host, or its owner and who is granted it
+    /// Who may see the share: link is everybody who knows the link, account is everybody with an account at the host, grant is
+    /// its owner and everybody with a token of it
     #[arg(value_name = "link|account|grant", value_parser = visibility)]
     pub(crate) visibility: Visibility,
 }
@@ -51,10 +53,10 @@ pub(crate) struct Link {
     pub(crate) own: Own,
     #[command(flatten)]
     pub(crate) right: LinkRight,
-    /// After what time the token is nothing worth, such as 7d [default: never]
+    /// When the token expires, as a time from now such as 7d [default: never]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,
-    /// Whom it is for, so that it is known again in the list; at most 128 bytes
+    /// A note that `capshare links` shows beside the token, such as whom it is for; at most 128 bytes
     #[arg(long, value_name = "TEXT", default_value = "", value_parser = label)]
     pub(crate) label: Label,
 }
@@ -63,13 +65,13 @@ pub(crate) struct Link {
 #[derive(Args, Clone, Copy)]
 #[group(multiple = false)]
 pub(crate) struct LinkRight {
-    /// It may read the share [default]
+    /// The token allows reading the share; this is the default
     #[arg(long)]
     pub(crate) read: bool,
-    /// It may add to the share, and not read it
+    /// The token allows adding to the share, but not reading it
     #[arg(long)]
     pub(crate) write: bool,
-    /// It may do everything, also delete the share and revoke other tokens
+    /// The token allows everything, also deleting the share and revoking other tokens
     #[arg(long)]
     pub(crate) full: bool,
 }
@@ -79,7 +81,7 @@ pub(crate) struct LinkRight {
 pub(crate) struct Unlink {
     #[command(flatten)]
     pub(crate) own: Own,
-    /// Which token: its id, as links shows it, or itself
+    /// The token to revoke: its id, as `capshare links` shows it, or the token itself
     #[arg(value_name = "GRANT", value_parser = grant)]
     pub(crate) grant: GrantId,
 }

@@ -6,7 +6,7 @@ use capshare::access::{BadScopes, Scopes};
 use capshare::share::id::{AccountId, BadName, TokenId};
 use clap::{Args, Subcommand};
 
-use crate::cli::args::Serve;
+use crate::cli::args::serve::Serve;
 use crate::cli::exit;
 
 /// What is done with a store.
@@ -18,14 +18,14 @@ pub(crate) struct StoreArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Read every object and tell what is wrong. Exit code 0: nothing, or all was mended; 1: something. What is too young to
-    /// judge is counted
+    /// Read every object and report what is damaged or left over. Exit code 0: nothing is wrong, or all was repaired; 1:
+    /// something is wrong. Objects that are too young to judge are only counted
     #[command(after_help = exit::HELP)]
     Check(StoreCheck),
-    /// Tell what there is, and what takes the room; only lists
+    /// Count the shares and objects, and show which take the most space. Lists the store and reads no object
     #[command(after_help = exit::HELP)]
     Stats(StoreStats),
-    /// Free what is expired, superseded or left over
+    /// Delete what is no longer needed: expired shares, superseded objects and leftovers
     #[command(after_help = exit::HELP)]
     Gc(StoreGc),
 }
@@ -50,10 +50,10 @@ pub(crate) struct TokenArguments {
 
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token for an account, and print it: this once, for it is not kept
+    /// Make a token for an account and print it once: it is not kept
     #[command(after_help = exit::HELP)]
     Create(TokenCreate),
-    /// List tokens; revoked and expired ones too
+    /// List tokens, also revoked and expired ones
     #[command(after_help = exit::HELP)]
     Ls(TokenList),
     /// Revoke a token for good. Hosts close its connections within 10 seconds
@@ -75,16 +75,16 @@ impl TokenCommand {
 /// Makes a token.
 #[derive(Args)]
 pub(crate) struct TokenCreate {
-    /// Whose rights it has
+    /// The account that the token connects as
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     pub(crate) account: AccountId,
-    /// What it may do: share:write, share:read, admin, with commas between them
+    /// What the token allows: share:write, share:read and admin, separated by commas
     #[arg(long, value_name = "SCOPES", default_value = "share:write,share:read", value_parser = scopes)]
     pub(crate) scope: Scopes,
-    /// After what time it is nothing worth, such as 30d [default: never]
+    /// When the token expires, as a time from now such as 30d [default: never]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) expires: Option<Duration>,
-    /// What it is for, so that it is known again in a list; at most 128 characters
+    /// A note that `capshare token ls` shows beside the token, such as what it is for; at most 128 characters
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) label: String,
     #[command(flatten)]
@@ -94,7 +94,7 @@ pub(crate) struct TokenCreate {
 /// Lists tokens.
 #[derive(Args)]
 pub(crate) struct TokenList {
-    /// Only those of this account
+    /// Only tokens of this account
     #[arg(long, value_name = "ACCOUNT", value_parser = account)]
     pub(crate) account: Option<AccountId>,
     #[command(flatten)]
@@ -104,7 +104,7 @@ pub(crate) struct TokenList {
 /// Revokes a token.
 #[derive(Args)]
 pub(crate) struct TokenRevoke {
-    /// The token's id, as `token ls` shows it: what stands between captok_ and the next _
+    /// The token's id, as `capshare token ls` shows it: the part of the token between captok_ and the next _
     #[arg(value_name = "ID", value_parser = token_id)]
     pub(crate) id: TokenId,
     #[command(flatten)]
@@ -123,16 +123,16 @@ fn scopes(text: &str) -> Result<Scopes, BadScopes> {
     text.parse()
 }
 
-/// Which store: as `serve` says it.
+/// Which store, with the arguments of `serve`.
 #[derive(Args, Clone)]
 pub(crate) struct StorePlace {
-    /// A directory, or s3://BUCKET/PREFIX [env: CAPSHARE_STORE] [default: a directory in the user's data folder]
+    /// The store: a directory, or s3://BUCKET/PREFIX [env: CAPSHARE_STORE] [default: a directory in the user's data folder]
     #[arg(long, value_name = "STORE")]
     store: Option<String>,
-    /// The host's TOML file [env: CAPSHARE_CONFIG]
+    /// The host's TOML file, whose settings name the store [env: CAPSHARE_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<String>,
-    /// The endpoint of an S3 service that is not AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
+    /// The endpoint of an S3 service other than AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// The bucket's region [env: CAPSHARE_REGION, AWS_REGION, AWS_DEFAULT_REGION]
@@ -152,32 +152,32 @@ impl From<StorePlace> for Serve {
 pub(crate) struct StoreCheck {
     #[command(flatten)]
     pub(crate) place: StorePlace,
-    /// Mend what is safe to mend while hosts run: finish deletions, claim sessions again whose claims are lost, release claims on
-    /// deleted shares, delete companions of no claim
+    /// Repair what can be repaired safely while hosts run: finish deletions, restore lost claims of sessions, release claims on
+    /// deleted shares, delete objects that belong to no claim
     #[arg(long)]
     pub(crate) repair: bool,
-    /// How old a thing must be before it is taken for left over rather than for being done just now. What is damaged is told
-    /// whatever its age
+    /// How old an object must be before it counts as left over; a younger one may belong to work in progress. Damage is reported
+    /// at any age
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     pub(crate) settled_after: Duration,
 }
 
-/// Counts a store.
+/// Measures a store.
 #[derive(Args)]
 pub(crate) struct StoreStats {
     #[command(flatten)]
     pub(crate) place: StorePlace,
 }
 
-/// Clears a store.
+/// Cleans up a store.
 #[derive(Args)]
 pub(crate) struct StoreGc {
     #[command(flatten)]
     pub(crate) place: StorePlace,
-    /// Only say what would be freed
+    /// Print what would be deleted, and delete nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// How long tombstones of deleted shares stay
+    /// How long the tombstones of deleted shares are kept
     #[arg(long, value_name = "TIME", default_value = "30days", value_parser = humantime::parse_duration)]
     pub(crate) tombstones_after: Duration,
 }

@@ -70,7 +70,8 @@ struct Version {
     bytes: i64,
 }
 
-/// The session that was written to last and is nobody's sub-session, of this folder or else of any, and whether it is of another.
+/// The session that was written to last and is not a sub-session: of this folder if there is one, else of any. With it, whether it
+/// is of another folder.
 pub(super) fn latest(path: &Path, here: Option<&Path>) -> Result<(String, bool), Failure> {
     let connection = open(path)?;
     let here = here.map(|here| here.to_string_lossy().into_owned());
@@ -79,7 +80,7 @@ pub(super) fn latest(path: &Path, here: Option<&Path>) -> Result<(String, bool),
     let found = connection.query_row(newest, [&here], |row| Ok((row.get(0)?, !row.get(1).unwrap_or(false)))).optional();
     found
         .map_err(|error| cannot(path, &error))?
-        .ok_or_else(|| Failure::new(Exit::Failed, format!("no session in {}", path.display())))
+        .ok_or_else(|| Failure::new(Exit::Failed, format!("there is no session in {}", path.display())))
 }
 
 fn open(path: &Path) -> Result<Connection, Failure> {
@@ -91,8 +92,8 @@ fn open(path: &Path) -> Result<Connection, Failure> {
 }
 
 fn cannot(path: &Path, error: &rusqlite::Error) -> Failure {
-    let what = "it is not the database of an OpenCode that is known";
-    let help = "`opencode export ID > s.json` and `capshare push s.json` do without it";
+    let what = "this program does not know the layout of this database";
+    let help = "share an export instead, by `opencode export ID > s.json` and `capshare push s.json`";
     Failure::new(Exit::Failed, format!("{}: {error}: {what}; {help}", path.display()))
 }
 
@@ -118,7 +119,10 @@ impl Database {
 
     fn gone(&self) -> Failure {
         let (path, session) = (self.path.display(), &self.session);
-        Failure::new(Exit::Failed, format!("no session {session} in {path}; if it was shared, that share stays"))
+        Failure::new(
+            Exit::Failed,
+            format!("there is no session {session} in {path}; a share of it, if there is one, stays"),
+        )
     }
 
     /// If somebody wrote: what is another now is to be read, and what is gone is removed. `false` if the session is gone.

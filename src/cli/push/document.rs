@@ -12,7 +12,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::push::source::{Progress, Source, Waited, cannot_read, too_large};
 
-/// Between two looks at a file that may be written anew: each reads all of it if so.
+/// Time between two looks at a file that may be written anew. If it was, a look reads all of it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A document, and its state when it was read last.

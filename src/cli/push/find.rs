@@ -15,15 +15,15 @@ use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::push::database as database_of;
 
-/// Entries of folders that are looked at: years of sessions.
+/// Most entries of folders that are looked at: more than years of sessions have.
 const ENTRIES_MAX: usize = 100_000;
 
 /// A transcript that was found.
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    /// Which of the sessions in it, where it holds many.
+    /// Which of the sessions in the file, if it holds many.
     pub(super) session: Option<String>,
-    /// Whether it is of another folder than this one, for want of one of it.
+    /// Whether it belongs to another folder than the current one, which has none.
     pub(super) is_elsewhere: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn latest(agent: Agent, environment: &Environment) -> Result<Found, F
         let (session, is_elsewhere) = database_of::latest(&path, here)?;
         return Ok(Found { path, session: Some(session), is_elsewhere });
     }
-    let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "a home folder that is not known"))?;
+    let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "the home folder, which is not known"))?;
     let mut looked = Looked { agent, left: ENTRIES_MAX, newest: None };
     if let Some(here) = here {
         for folder in of_project(agent, &root, here) {
@@ -52,21 +52,21 @@ pub(super) fn latest(agent: Agent, environment: &Environment) -> Result<Found, F
     Ok(Found { path, session: None, is_elsewhere: is_elsewhere && is_by_folder })
 }
 
-/// OpenCode's database.
+/// The path of OpenCode's database.
 pub(super) fn database(environment: &Environment) -> Result<PathBuf, Failure> {
     // Beside ours, by the same rules.
     let folder = environment.data_folder.as_ref().and_then(|ours| ours.parent());
-    let folder = folder.ok_or_else(|| none(Agent::OpenCode, "a home folder that is not known"))?.join("opencode");
+    let folder = folder.ok_or_else(|| none(Agent::OpenCode, "the home folder, which is not known"))?.join("opencode");
     let path = folder.join(environment.get("OPENCODE_DB").unwrap_or("opencode.db"));
     if path.is_file() { Ok(path) } else { Err(none(Agent::OpenCode, &folder.display().to_string())) }
 }
 
 fn none(agent: Agent, place: &str) -> Failure {
-    let message = format!("no transcript of {} in {place}: name the file", agent.title());
+    let message = format!("there is no session of {} in {place}: name a file instead", agent.title());
     Failure::new(Exit::Failed, message)
 }
 
-/// Where an agent's transcripts are, and how many folders deep.
+/// The folder of an agent's transcripts, and how many folders deep they lie in it.
 fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
     let home = |variable: &str, name: &str| {
         let said = environment.get(variable).map(PathBuf::from);
@@ -81,7 +81,7 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
     })
 }
 
-/// The folders that hold what an agent keeps of a project.
+/// The folders in which an agent keeps the transcripts of a project.
 fn of_project(agent: Agent, root: &Path, here: &Path) -> Vec<PathBuf> {
     let text = here.to_string_lossy();
     match agent {
@@ -132,7 +132,7 @@ impl Looked {
         }
     }
 
-    /// Those of whole sessions: an agent's own agents write beside them.
+    /// Whether a file is the transcript of a whole session: sub-agents write files of their own beside it.
     fn is_transcript(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match self.agent {

@@ -49,7 +49,7 @@ impl LinesFile {
             Ok(piece) => Ok(Some(piece)),
             Err(refusal) => {
                 let reason = match &refusal {
-                    // Its place in the line is none that the reader sees.
+                    // The index of the item within the line would tell the user nothing.
                     Refusal::InvalidInput { reason, .. } => reason.to_string(),
                     refusal => refusal.to_string(),
                 };

@@ -14,7 +14,7 @@ use crate::cli::push::lines_file::{Contents, LinesFile};
 use crate::cli::push::sniff::{Shape, sniff};
 use crate::cli::push::source::{Source, cannot_read};
 
-/// Opens a file. `agent`: whose transcript it is said to be. `session`: which of a database's it is.
+/// Opens a file. `agent`: the agent that the command line names. `session`: which of a database's sessions to share.
 pub(super) async fn open(
     path: &Path,
     agent: Option<Agent>,
@@ -36,7 +36,10 @@ pub(super) async fn open(
         Shape::Export => Box::new(ExportFile::open(path, total).await?),
         Shape::Database => {
             let session = session.ok_or_else(|| {
-                let message = format!("{} has many sessions: say which by --session ID", path.display());
+                let message = format!(
+                    "{} holds many sessions: name one by --session ID, or the newest by --agent opencode --latest",
+                    path.display()
+                );
                 Failure::new(Exit::Usage, message)
             })?;
             Box::new(Database::open(path, session.as_str(), follow)?)

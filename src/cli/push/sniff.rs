@@ -27,10 +27,11 @@ pub(super) enum Shape {
     Database,
 }
 
-/// What a SQLite database begins with.
+/// The first bytes of every SQLite database.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
-/// Looks at a file. `agent`: whose it is said to be. `follow`: what is not known may become lines.
+/// Recognises what a file holds. `agent`: the agent that the command line names. `follow`: an unknown file may become lines of
+/// items.
 pub(super) async fn sniff(path: &Path, agent: Option<agent::Agent>, follow: bool) -> std::io::Result<Shape> {
     let mut head = Vec::new();
     tokio::fs::File::open(path).await?.take(SQLITE.len() as u64).read_to_end(&mut head).await?;
@@ -58,7 +59,7 @@ pub(super) async fn sniff(path: &Path, agent: Option<agent::Agent>, follow: bool
             if looked_at > 1 {
                 continue;
             }
-            // Of a document the first line is no JSON by itself; but a line of a transcript may be broken, or not whole yet.
+            // The first line of a document is not JSON by itself. Nor is a line of a transcript that is broken, or not yet whole.
             let is_document = line.trim_ascii().starts_with(b"{") && (is_whole || !follow);
             return match agent {
                 Some(Agent::Gemini) if is_document => Ok(Shape::Document(Agent::Gemini)),

@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 /// A file that gives out pieces, one after the other.
 #[async_trait(?Send)]
 pub(super) trait Source {
-    /// The next piece that can be had without waiting. May be dropped and called again without losing one.
+    /// The next piece that is at hand without waiting. May be dropped and called again without losing one.
     async fn next_at_hand(&mut self, output: &mut Output) -> Result<Option<Piece>, Failure>;
 
     /// Waits, when nothing is at hand, until it is worth asking again. May be dropped and called again.

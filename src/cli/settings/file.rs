@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::cli::exit::{Exit, Failure};
 
-/// What a settings file may say.
+/// The settings that a file may hold.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileSettings {
@@ -52,7 +52,7 @@ pub(crate) struct JwtSection {
     pub(crate) account_claim: Option<String>,
 }
 
-/// The section `[quota]`: of every account, and in `[quota.accounts.NAME]` of one, where it says something else.
+/// The section `[quota]`: the quota of every account; a section `[quota.accounts.NAME]` overrides it for one.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuotaSection {
@@ -101,7 +101,7 @@ pub(crate) struct S3Section {
     pub(crate) session_token: Option<Hidden>,
 }
 
-/// A text that errors do not repeat.
+/// A secret text, which no error repeats.
 #[derive(Clone)]
 pub(crate) struct Hidden(pub(crate) String);
 

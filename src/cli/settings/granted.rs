@@ -10,6 +10,7 @@ use capshare::share::id::{AccountId, BadName};
 use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};
 
+use crate::cli::amount::amount;
 use crate::cli::args;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
@@ -24,13 +25,13 @@ pub(crate) struct Granted {
     shares_max: Setting<Option<u64>>,
     bytes_max: Setting<Option<u64>>,
     bytes_per_day_max: Setting<Option<u64>>,
-    /// `None`: as many as they like.
+    /// Most connections of an account; `None` for no limit.
     pub(crate) connections_max: Setting<Option<NonZeroUsize>>,
-    /// Accounts that have a quota of their own.
+    /// The accounts whose quota differs from the default.
     accounts: HashMap<AccountId, Quota>,
 }
 
-/// Finds the strongest value of each, and refuses what cannot be right.
+/// Finds the strongest value of each of these settings, and refuses invalid ones.
 pub(crate) fn resolve(
     args: args::Granted,
     environment: &Environment,
@@ -56,7 +57,10 @@ pub(crate) fn resolve(
         let (from, from_most) = (&share_ttl.from, &share_ttl_max.from);
         return Err(Failure::new(
             Exit::Usage,
-            format!("{from}: {} is longer than {from_most} allows: shorten it", humantime::format_duration(ttl)),
+            format!(
+                "{from}: {} is longer than {from_most} allows: set it shorter, or the longest time longer",
+                humantime::format_duration(ttl)
+            ),
         ));
     }
     let section = std::mem::take(&mut file.quota);
@@ -77,7 +81,7 @@ pub(crate) fn resolve(
     let connections_max = strongest(flag, &["CAPSHARE_ACCOUNT_CONNECTIONS_MAX"], environment, (member, written))
         .map_or_else(
             || Ok(Setting::by_default(HubSettings::default().account_connections_max)),
-            |said| said.read("a number from 1 on, or none", |text| connections(text)),
+            |said| said.read("a number, at least 1, or none", |text| connections(text)),
         )?;
     let default =
         Quota { shares_max: shares_max.value, bytes_max: bytes_max.value, bytes_per_day_max: bytes_per_day_max.value };
@@ -100,14 +104,16 @@ pub(super) fn connections(text: &str) -> Option<Option<NonZeroUsize>> {
     if text == "none" { Some(None) } else { text.parse().ok().map(Some) }
 }
 
-const AMOUNT: &str = "a number, with KiB, MiB, GiB or TiB if it is of bytes, or none";
+const AMOUNT: &str = "a number, of bytes with KiB, MiB, GiB or TiB if you like, or none";
 
-/// The quota of one account: what its section does not say is as for every account.
+/// The quota of one account. What its section does not name is as for every account.
 fn account(name: &str, section: AccountSection, default: Quota) -> Result<(AccountId, Quota), Failure> {
     let wrong = |what: String| Failure::new(Exit::Usage, format!("quota.accounts.{name} in the file: {what}"));
     let account: AccountId = name.parse().map_err(|bad: BadName| wrong(bad.to_string()))?;
     let read = |written: Option<Amount>, default| match written {
-        Some(written) => amount(&written.to_string()).ok_or_else(|| wrong(format!("{written} must be {AMOUNT}"))),
+        Some(written) => {
+            amount(&written.to_string()).ok_or_else(|| wrong(format!("invalid value {written}: write {AMOUNT}")))
+        }
         None => Ok(default),
     };
     let quota = Quota {
@@ -118,20 +124,8 @@ fn account(name: &str, section: AccountSection, default: Quota) -> Result<(Accou
     Ok((account, quota))
 }
 
-/// `Some(None)`: no limit.
-#[expect(clippy::option_option, reason = "no amount, and the amount none")]
-pub(crate) fn amount(text: &str) -> Option<Option<u64>> {
-    const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
-    if text == "none" {
-        return Some(None);
-    }
-    let unit = UNITS.into_iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
-    let (number, shift) = unit.unwrap_or((text, 0));
-    number.trim().parse::<u64>().ok()?.checked_mul(1 << shift).map(Some)
-}
-
 impl Granted {
-    /// For `--check`.
+    /// The settings by name, as `--check` prints them.
     pub(crate) fn shown(&self) -> Vec<(&'static str, Value, &Source)> {
         let time = |ttl: &Setting<Option<Duration>>| json!(ttl.value.map(shown_time));
         vec![

@@ -12,10 +12,10 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::settings::file::FileSettings;
 use crate::cli::settings::{Setting, Source};
 
-/// A key, whose it is, and what it gives.
+/// An account, its key, and the scopes that the key has.
 pub(crate) type SharedKey = (AccountId, Secret, Scopes);
 
-/// The keys of the strongest source that has some.
+/// The keys from the strongest source that names any.
 pub(crate) fn resolve(
     args: &args::Serve,
     environment: &Environment,
@@ -61,28 +61,29 @@ fn read_file(path: &Path) -> Result<Vec<SharedKey>, Failure> {
         // Who names a key file wants a host that asks for keys.
         return Err(Failure::new(
             Exit::Usage,
-            format!("the key file {shown} has no keys: write one ACCOUNT=KEY a line"),
+            format!("the key file {shown} holds no key: write one ACCOUNT=KEY a line"),
         ));
     }
     Ok(keys)
 }
 
-/// Reads one key. Its text is in no message.
+/// Reads one key. No message repeats its text.
 fn read(text: &str, from: &str) -> Result<SharedKey, Failure> {
     let wrong = |what: String| Failure::new(Exit::Usage, format!("{from}: {what}"));
-    let (account, key) = text.split_once('=').ok_or_else(|| wrong("a key is written ACCOUNT=KEY".to_owned()))?;
+    let (account, key) = text.split_once('=').ok_or_else(|| wrong("not a key: write ACCOUNT=KEY".to_owned()))?;
     let (account, scopes) = match account.split_once(':') {
         Some((account, scopes)) => (account, scopes.parse().map_err(|bad: BadScopes| wrong(bad.to_string()))?),
         None => (account, Scopes::SHARE),
     };
-    let account: AccountId = account.trim().parse().map_err(|_| {
-        wrong("what stands before the = must be an account: 1 to 64 letters, digits or _ . @ -".to_owned())
-    })?;
+    let account: AccountId = account
+        .trim()
+        .parse()
+        .map_err(|_| wrong("invalid account before the =: write 1 to 64 letters, digits or _ . @ -".to_owned()))?;
     let key = key.trim();
     let (least, most) = (SharedKeys::KEY_CHARS_MIN, SharedKeys::KEY_BYTES_MAX);
     if key.chars().count() < least || key.len() > most {
         return Err(wrong(format!(
-            "the key of {account} must have {least} to {most} characters: take one from `openssl rand -hex 24`"
+            "the key of {account} must have {least} to {most} characters: `openssl rand -hex 24` makes one"
         )));
     }
     Ok((account, key.into(), scopes))

@@ -23,7 +23,7 @@ use crate::cli::settings::keys::{self, SharedKey};
 use crate::cli::settings::signed::{self, Signed};
 use crate::cli::settings::{Setting, Source, log_format, strongest};
 
-/// The longest that a sync may be kept back: a third of what a producer waits for an answer.
+/// The longest linger: a third of the time that a producer waits for an answer.
 const LINGER_MAX: Duration = Duration::from_secs(10);
 
 /// The most connections that may be asked for: at 14 kB each, 14 GB.
@@ -31,7 +31,7 @@ const CONNECTIONS_MAX: usize = 1_000_000;
 const PUBLIC_URL: &str = "a URL without query and fragment, such as https://share.example.org";
 const CONNECTIONS: &str = "a number of connections, from 1 to 1000000";
 
-/// What `serve` goes by.
+/// The settings of `serve`.
 pub(crate) struct ServeSettings {
     pub(crate) listen: Setting<SocketAddr>,
     pub(crate) store: Setting<StoreLocation>,
@@ -57,7 +57,7 @@ pub(crate) struct ServeSettings {
     pub(crate) check: bool,
 }
 
-/// What opens a bucket; all of it from one source, because parts of two do not fit together.
+/// The credentials of a bucket. All of them come from one source, because parts of two do not fit together.
 #[derive(Default)]
 pub(crate) struct Credentials {
     access_key_id: Option<String>,
@@ -65,7 +65,7 @@ pub(crate) struct Credentials {
     session_token: Option<Hidden>,
 }
 
-/// Finds the strongest value of each setting, and refuses what cannot be right.
+/// Finds the strongest value of each setting, and refuses invalid ones.
 pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -> Result<ServeSettings, Failure> {
     let path = args.config.clone().or_else(|| environment.get("CAPSHARE_CONFIG").map(str::to_owned));
     let mut file = path.map_or_else(|| Ok(FileSettings::default()), |path| file::read(Path::new(&path)))?;
@@ -183,12 +183,12 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
 }
 
 impl ServeSettings {
-    /// Whether it takes credentials at all: without, everybody is one account.
+    /// Whether the host asks for credentials. If it does not, everybody is one account.
     pub(crate) fn asks_for_credentials(&self) -> bool {
         !self.keys.value.is_empty() || self.tokens.value || self.signed.are_taken()
     }
 
-    /// How the bucket is reached.
+    /// The options with which the bucket is opened.
     pub(crate) fn s3(&self) -> S3Options {
         let Credentials { access_key_id, secret_access_key, session_token } = &self.credentials.value;
         S3Options {
@@ -207,9 +207,9 @@ impl ServeSettings {
             return Err(Failure::new(
                 Exit::Usage,
                 format!(
-                    "without keys this host serves this machine only, and {} reaches further: give it keys \
-                     (--key-file FILE, with ACCOUNT=KEY lines) or tokens (--tokens), or listen on {LISTEN}, or say \
-                     --open, and everybody who reaches the port is the one account local",
+                    "a host that asks for no credential serves this machine only, but other machines reach {}: give the host \
+                     keys (--key-file FILE, with ACCOUNT=KEY lines) or tokens (--tokens), or listen on {LISTEN}, or let \
+                     everybody who reaches the port be the one account local (--open)",
                     self.listen.value
                 ),
             ));
@@ -219,7 +219,9 @@ impl ServeSettings {
             if access_key_id.is_none() || secret_access_key.is_none() {
                 return Err(Failure::new(
                     Exit::Usage,
-                    format!("the bucket {bucket} needs credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+                    format!(
+                        "the bucket {bucket} needs credentials: set the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                    ),
                 ));
             }
             if self.region.value.is_none() && self.endpoint.value.is_none() {
@@ -281,7 +283,7 @@ impl ServeSettings {
     }
 }
 
-/// A key as it was written, without itself.
+/// A key as `--check` shows it: its account and scopes, without the key.
 fn shown_key((account, _, scopes): &SharedKey) -> String {
     let scopes = if *scopes == Scopes::SHARE { String::new() } else { format!(":{scopes}") };
     format!("{account}{scopes}=[secret]")
@@ -305,8 +307,9 @@ fn credentials(environment: &Environment, written: Credentials) -> Setting<Crede
 
 fn default_store(environment: &Environment) -> Result<StoreLocation, Failure> {
     let folder = environment.data_folder.as_ref().map(|folder| StoreLocation::Directory(folder.join("shares")));
-    folder
-        .ok_or_else(|| Failure::new(Exit::Usage, "this user has no home folder: say where shares are kept, by --store"))
+    folder.ok_or_else(|| {
+        Failure::new(Exit::Usage, "this user has no home folder to keep shares in: name a store by --store")
+    })
 }
 
 /// A URL of the web without query, fragment and a trailing slash.

@@ -17,14 +17,14 @@ use crate::cli::settings::{Setting, Source, strongest};
 /// Which signed tokens are taken.
 pub(crate) struct Signed {
     keys: Option<JwtKeys>,
-    /// Where the keys are.
+    /// The file or URL that holds the keys.
     place: Setting<Option<String>>,
     audience: Setting<Option<String>>,
     issuer: Setting<Option<String>>,
     account_claim: Setting<String>,
 }
 
-/// Finds the strongest value of each, and refuses what cannot be right.
+/// Finds the strongest value of each of these settings, and refuses invalid ones.
 pub(crate) fn resolve(
     args: &args::Credentials,
     environment: &Environment,
@@ -40,7 +40,8 @@ pub(crate) fn resolve(
     let set = find("--jwt-jwks", &args.jwt_jwks, "CAPSHARE_JWT_JWKS", "jwt.jwks", file.jwks);
     let said: Vec<_> = [&secret, &key, &set].into_iter().flatten().collect();
     if let [one, other, ..] = said[..] {
-        let message = format!("{} and {} name two places for the keys of signed tokens: say one", one.from, other.from);
+        let message =
+            format!("{} and {} both name the keys of signed tokens: set only one of them", one.from, other.from);
         return Err(Failure::new(Exit::Usage, message));
     }
     let keys = match (&secret, &key, &set) {
@@ -81,12 +82,12 @@ fn read(place: &Setting<String>) -> Result<Vec<u8>, Failure> {
 }
 
 impl Signed {
-    /// Whether any are taken.
+    /// Whether the host takes signed tokens.
     pub(crate) fn are_taken(&self) -> bool {
         self.keys.is_some()
     }
 
-    /// Who comes in by them; `None` if none are taken.
+    /// The access that checks signed tokens; `None` if the host takes none.
     pub(crate) fn access(&self, clock: Arc<dyn Clock>) -> Result<Option<JwtAccess>, Failure> {
         let Some(keys) = &self.keys else { return Ok(None) };
         let mut settings = JwtSettings::default();
@@ -97,7 +98,7 @@ impl Signed {
         access.map(Some).map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", self.place.from)))
     }
 
-    /// For `--check`.
+    /// The settings by name, as `--check` prints them.
     pub(crate) fn shown(&self) -> Vec<(&'static str, Value, &Source)> {
         // What follows a ? may be a secret.
         let place = self.place.value.as_ref().map(|place| place.split('?').next().unwrap_or_default());

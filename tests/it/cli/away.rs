@@ -30,8 +30,9 @@ fn push_and_watch_say_that_the_host_is_away_and_come_back() {
     relay.answer(TRAEFIK);
     let mut push =
         home.start(&["push", "--follow", "--session", "ses_1", "--json", "--to", &to, "--timeout", "60s", &file]);
-    push.stderr
-        .wait_for(|line| line.contains("the host is away (a proxy answered 404 in plain text: 404 page not found)"));
+    push.stderr.wait_for(|line| {
+        line.contains("the host cannot be reached (a proxy answered 404 in plain text: 404 page not found)")
+    });
     relay.forward();
     let shared = push.stdout.wait_for(|line| line.contains("shared"));
     let id = serde_json::from_str::<Value>(&shared).unwrap()["id"].as_str().unwrap().to_owned();
@@ -41,8 +42,8 @@ fn push_and_watch_say_that_the_host_is_away_and_come_back() {
     let before = relay.answered_instead();
     relay.answer(TRAEFIK);
     for stderr in [&mut push.stderr, &mut watch.stderr] {
-        stderr.wait_for(|line| line.contains("the connection is lost"));
-        stderr.wait_for(|line| line.contains("the host is away (a proxy answered 404 in plain text"));
+        stderr.wait_for(|line| line.contains("the connection was lost"));
+        stderr.wait_for(|line| line.contains("the host cannot be reached (a proxy answered 404 in plain text"));
     }
     append(&message("msg_2"));
     runtime.block_on(relay.has_answered(before + 4));

@@ -124,12 +124,12 @@ fn without_keys_it_serves_this_machine_only_unless_told() {
     let mut open = home.start(&["serve", "--listen", "0.0.0.0:0", "--open", "--store", "memory:"]);
     open.stdout.wait_for(|line| line.contains("everybody is account local") && line.contains("URL http://127.0.0.1:"));
     open.stderr.wait_for(|line| line.contains("everybody who reaches this port"));
-    open.stderr.wait_for(|line| line.contains("lead to this machine from itself only: set --public-url"));
+    open.stderr.wait_for(|line| line.contains("work on this machine only: set --public-url"));
     let mut keyed =
         home.start(&["serve", "--listen", "0.0.0.0:0", "--store", "memory:", "--key", &format!("ann={KEY}")]);
     keyed.stdout.wait_for(|line| line.contains("1 shared key"));
     let mut behind = home.start(&["serve", "--listen", "127.0.0.1:0", "--public-url", "https://share.example.org"]);
-    behind.stderr.wait_for(|line| line.contains("without keys nobody may publish through it"));
+    behind.stderr.wait_for(|line| line.contains("without keys nobody may share through it"));
 }
 
 #[test]

@@ -299,7 +299,10 @@ fn a_torn_claim_is_listed_as_damaged_and_mended() {
     assert_eq!((listed.len(), &listed[0]["session"]), (2, &json!("ses_whole")));
     assert_eq!(listed[1], json!({ "damaged": true, "session": "ses_torn", "account": "local" }));
     let people = home.run(&["ls", "--to", &host.url]).ends_with(0).stdout;
-    assert!(people.contains("ses_whole") && people.contains("damaged: session ses_torn of account local"), "{people}");
+    assert!(
+        people.contains("ses_whole") && people.contains("session ses_torn of account local cannot be read"),
+        "{people}"
+    );
 
     let checked = home.run(&["store", "check", "--json"]).ends_with(1).objects();
     let codes: Vec<_> =

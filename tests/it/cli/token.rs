@@ -94,7 +94,7 @@ fn settings_of_signed_tokens_that_cannot_be_right_are_refused() {
     let said = home.run(&["serve", "--check", "--jwt-secret-file", &short]).ends_with(2).everything();
     assert!(said.contains("--jwt-secret-file") && said.contains("32") && !said.contains("that-is-short"), "{said}");
     let both = ["serve", "--check", "--jwt-secret-file", &long, "--jwt-jwks", "https://keys.example/"];
-    assert!(home.run(&both).ends_with(2).everything().contains("two places"));
+    assert!(home.run(&both).ends_with(2).everything().contains("both name the keys"));
     home.run(&["serve", "--check", "--jwt-jwks", "http://keys.example/"]).ends_with(2);
     home.run(&["serve", "--check", "--jwt-key-file", &long]).ends_with(2);
     let file = home.write("host.toml", &format!("[jwt]\nsecret_file = '{long}'\naudience = 'capshare'\n"));

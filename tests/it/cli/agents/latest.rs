@@ -37,7 +37,7 @@ fn of_claude_code_it_is_the_newest_of_this_folder_else_of_any_and_says_so() {
     scene.left(".claude/projects/-somewhere-else/b.jsonl", CLAUDE, 20);
     let (file, said) = scene.latest("claude");
     assert_eq!(file, ".claude/projects/-somewhere-else/a.jsonl");
-    assert!(said.contains("a.jsonl is the newest of Claude Code") && said.contains("another folder"), "{said}");
+    assert!(said.contains("a.jsonl is the newest session of Claude Code") && said.contains("another folder"), "{said}");
     let here = format!(".claude/projects/{}", scene.project());
     scene.left(&format!("{here}/old.jsonl"), CLAUDE, 90);
     scene.left(&format!("{here}/new.jsonl"), CLAUDE, 50);

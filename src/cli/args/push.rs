@@ -1,0 +1,47 @@
+//! The arguments of `capshare push`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use capshare::share::visibility::Visibility;
+use clap::Args;
+
+use crate::cli::agent::Agent;
+use crate::cli::args::host::Host;
+use crate::cli::args::own::visibility;
+
+/// Shares a file.
+#[derive(Args)]
+pub(crate) struct Push {
+    /// The file: an OpenCode export ({"info", "messages"}), JSON lines of {"type", "data"}, or an agent's transcript. Its form is
+    /// recognised
+    #[arg(required_unless_present_any = ["latest", "session"], conflicts_with = "latest")]
+    pub(crate) file: Option<PathBuf>,
+    /// The agent that wrote the file [default: recognised by the file's beginning]
+    #[arg(long)]
+    pub(crate) agent: Option<Agent>,
+    /// Share the newest session of --agent: of the current folder first, if the agent keeps its sessions by folder
+    #[arg(long, requires = "agent")]
+    pub(crate) latest: bool,
+    #[command(flatten)]
+    pub(crate) host: Host,
+    /// The session's id [default: the one in the file]. With --agent opencode and no file: which session of its database
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Delete the share after this time, such as 7d or 12h [default: as the host decides; a share that exists keeps its
+    /// expiry]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Option<Duration>,
+    /// Who may see the share: everybody with the link, everybody with an account at the host, or only its owner and those with
+    /// a token of it [default: as the host decides; a share that exists keeps its visibility]
+    #[arg(long, value_name = "link|account|grant", value_parser = visibility)]
+    pub(crate) visibility: Option<Visibility>,
+    /// Send API keys, tokens and private keys as they stand in the file. Without this, those with a known form are masked before
+    /// they leave this machine, and counted by kind at the end
+    #[arg(long)]
+    pub(crate) no_redact: bool,
+    /// Keep sharing what is appended to the file, until Ctrl-C. A line that is not an item is reported and skipped. An export
+    /// cannot be followed
+    #[arg(long)]
+    pub(crate) follow: bool,
+}

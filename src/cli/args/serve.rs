@@ -1,0 +1,158 @@
+//! The arguments of the commands that run a host: `capshare serve` and `capshare demo`.
+
+use clap::Args;
+
+/// A flag wins over its variable, that over the file, that over the default.
+#[derive(Args, Default)]
+pub(crate) struct Serve {
+    /// The address to listen on [env: CAPSHARE_LISTEN] [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Where to keep the shares: a directory, memory:, or s3://BUCKET/PREFIX [env: CAPSHARE_STORE] [default: a directory in
+    /// the user's data folder]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+    /// A TOML file with these settings; README.md lists their names [env: CAPSHARE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<String>,
+    /// What the URLs of shares begin with, such as https://share.example.org [env: CAPSHARE_PUBLIC_URL] [default: the
+    /// address]
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    /// A key with which an account connects; may be repeated. A key has the scopes share:write and share:read;
+    /// ACCOUNT:SCOPE,...=KEY gives others. Other users of this machine can read an argument: prefer the file or the variable
+    /// [env: CAPSHARE_KEYS, separated by spaces]
+    #[arg(long = "key", value_name = "ACCOUNT=KEY")]
+    pub(crate) keys: Vec<String>,
+    /// A file with one ACCOUNT=KEY a line [env: CAPSHARE_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<String>,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
+    /// An origin whose web pages may connect, such as https://app.example.org; may be repeated [env: CAPSHARE_ORIGINS,
+    /// separated by spaces]
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub(crate) origins: Vec<String>,
+    /// On a host that asks for credentials: the account that owns what OpenCode shares without one. Everybody who reaches the
+    /// port may then create shares of this account, and do nothing else [env: CAPSHARE_OPENCODE_ACCOUNT] [default: OpenCode is
+    /// refused]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub(crate) opencode_account: Option<String>,
+    /// The address or network (such as 10.0.0.0/8) of a proxy in front of the host; may be repeated. Its X-Forwarded-For is
+    /// believed, so that limits count the clients behind it [env: CAPSHARE_TRUSTED_PROXIES, separated by spaces]
+    #[arg(long = "trusted-proxy", value_name = "IP|NETWORK")]
+    pub(crate) trusted_proxies: Vec<String>,
+    /// Serve other machines although the host asks for no credential: everybody who reaches the port, also through a proxy, is
+    /// one account, and may create and list its shares. Administrators need a token all the same [env: CAPSHARE_OPEN=true]
+    #[arg(long)]
+    pub(crate) open: bool,
+    /// Promise that no other host uses this bucket. A bucket that ignores conditional writes is then accepted, and the host
+    /// does not look for the writes of others. If another host uses it all the same, acknowledged data is lost
+    /// [env: CAPSHARE_SINGLE_WRITER=true]
+    #[arg(long)]
+    pub(crate) single_writer: bool,
+    /// The shortest time between two writes of a busy share: a bucket charges for each write [env: CAPSHARE_LINGER]
+    /// [default: 200ms at AWS, else 0s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) linger: Option<String>,
+    /// Number of threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<String>,
+    /// Most connections at once, of all accounts and viewers; each needs a file descriptor (ulimit -n)
+    /// [env: CAPSHARE_CONNECTIONS_MAX] [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub(crate) connections_max: Option<String>,
+    /// Most connections without a credential from one address (of IPv6: one /64), or none for no limit. Past it the oldest of
+    /// them is closed [env: CAPSHARE_ADDRESS_CONNECTIONS_MAX] [default: 1024]
+    #[arg(long, value_name = "N|none")]
+    pub(crate) address_connections_max: Option<String>,
+    /// The endpoint of an S3 service other than AWS [env: CAPSHARE_ENDPOINT, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// The bucket's region [env: CAPSHARE_REGION, AWS_REGION, AWS_DEFAULT_REGION]
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    #[command(flatten)]
+    pub(crate) granted: Granted,
+    /// Check the settings and print each with where it came from, without secrets. Neither the store nor the port is touched
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Which credentials a host takes, besides keys.
+#[derive(Args, Default)]
+pub(crate) struct Credentials {
+    /// Ask for a credential, and take the tokens that `capshare token create` makes in this store. A host that does not ask takes
+    /// them too [env: CAPSHARE_TOKENS=true|false] [default: on if keys or signed tokens are taken]
+    #[arg(long)]
+    pub(crate) tokens: bool,
+    /// Take tokens (JWT) signed with the secret in this file [env: CAPSHARE_JWT_SECRET_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jwt_secret_file: Option<String>,
+    /// Take tokens (JWT) whose signature the public key in this PEM file verifies [env: CAPSHARE_JWT_KEY_FILE]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jwt_key_file: Option<String>,
+    /// Take tokens (JWT) whose signature a key of this set (JWKS) verifies [env: CAPSHARE_JWT_JWKS]
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) jwt_jwks: Option<String>,
+    /// The audience that signed tokens must name [env: CAPSHARE_JWT_AUDIENCE] [default: only tokens that name no audience]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) jwt_audience: Option<String>,
+    /// The issuer that signed tokens must name [env: CAPSHARE_JWT_ISSUER] [default: any]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) jwt_issuer: Option<String>,
+    /// The claim of a signed token that names the account [env: CAPSHARE_JWT_ACCOUNT_CLAIM] [default: sub]
+    #[arg(long, value_name = "CLAIM")]
+    pub(crate) jwt_account_claim: Option<String>,
+}
+
+/// What a host grants its producers.
+#[derive(Args, Default)]
+pub(crate) struct Granted {
+    /// Who may see a share whose producer does not say it: link (everybody who knows the link), account (everybody with an
+    /// account here) or grant (its owner, and everybody with a token of it) [env: CAPSHARE_VISIBILITY] [default: link]
+    #[arg(long, value_name = "link|account|grant")]
+    pub(crate) visibility: Option<String>,
+    /// Delete shares after this time, such as 30d, unless their producer says another [env: CAPSHARE_SHARE_TTL]
+    /// [default: never]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) share_ttl: Option<String>,
+    /// The longest time that a producer may ask for; a share without an expiry gets this one [env: CAPSHARE_SHARE_TTL_MAX]
+    /// [default: no limit]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) share_ttl_max: Option<String>,
+    /// Most shares of an account, or none for no limit [env: CAPSHARE_ACCOUNT_SHARES_MAX] [default: none]
+    #[arg(long, value_name = "N|none")]
+    pub(crate) account_shares_max: Option<String>,
+    /// Most bytes that an account's shares may hold, such as 10GiB, or none for no limit [env: CAPSHARE_ACCOUNT_BYTES_MAX]
+    /// [default: none]
+    #[arg(long, value_name = "BYTES|none")]
+    pub(crate) account_bytes_max: Option<String>,
+    /// Most bytes that an account may sync in 24 hours at this host, or none for no limit
+    /// [env: CAPSHARE_ACCOUNT_BYTES_PER_DAY_MAX] [default: none]
+    #[arg(long, value_name = "BYTES|none")]
+    pub(crate) account_bytes_per_day_max: Option<String>,
+    /// Most connections of an account, or none for no limit. Past it the account's oldest is closed
+    /// [env: CAPSHARE_ACCOUNT_CONNECTIONS_MAX] [default: 50]
+    #[arg(long, value_name = "N|none")]
+    pub(crate) account_connections_max: Option<String>,
+}
+
+/// Plays a recorded session into a host of its own.
+#[derive(Args)]
+pub(crate) struct Demo {
+    /// How many times faster than recorded the session is played; at 1 it takes 54 seconds
+    #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
+    pub(crate) speed: f64,
+    /// End when the session has been played, instead of serving until Ctrl-C
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Where to keep the share: a directory, or memory: [default: a temporary directory, removed at the end]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "write a number, such as 10".to_owned())?;
+    if (0.01..=1e6).contains(&speed) { Ok(speed) } else { Err("write a number from 0.01 to 1000000".to_owned()) }
+}
