@@ -27,7 +27,7 @@ use crate::cli::{args, progress, serve, stop};
 /// At the recorded pace, items are gathered for this long: what was one sync in the recording stays one.
 const SYNC_WINDOW: Duration = Duration::from_millis(200);
 
-/// How long the follower may be behind at the end.
+/// How long after the last sync the follower may take to have all of it.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs the demo to its end, or until it is asked to stop.
@@ -35,10 +35,15 @@ pub(crate) async fn run(args: args::Demo, environment: &Environment, output: &mu
     let stop = stop::on_signal()?;
     let recording = Recording::read()?;
     let takes = recording.duration().div_f64(args.speed);
-    let faster = if takes > Duration::from_secs(10) { "; --speed 10 is ten times faster" } else { "" };
+    let faster = if takes > Duration::from_secs(10) {
+        format!(" (with --speed 10: {:.0} s)", takes.as_secs_f64().ceil() / 10.0)
+    } else {
+        String::new()
+    };
     output.result(
         format_args!(
-            "plays a recorded session of {} syncs, {} items sent, in {:.0} s{faster}",
+            "This demo plays a recorded OpenCode session ({} syncs, {} items) into a host on this machine, follows it with a\n\
+             second client, and compares what arrived with what was sent. It takes {:.0} s{faster}.",
             recording.syncs.len(),
             recording.items_sent(),
             takes.as_secs_f64().ceil()
@@ -49,8 +54,9 @@ pub(crate) async fn run(args: args::Demo, environment: &Environment, output: &mu
     let host = serve::open(&location, &S3Options::default(), serve::this_machine()?, HostSettings::default()).await?;
     let (host, address) = serve::listen(host, ([127, 0, 0, 1], 0).into()).await?;
     let url = format!("http://{address}");
+    let gone = if temporary.is_some() { " until the demo ends" } else { "" };
     let about = json!({ "event": "listening", "url": url, "store": location.to_string() });
-    output.result(format_args!("host      {url}, which keeps its shares in {location}"), &about)?;
+    output.result(format_args!("host      {url}, keeps its shares in {location}{gone}"), &about)?;
 
     let played = tokio::select! {
         () = stop.cancelled() => Ok(()),
@@ -58,14 +64,16 @@ pub(crate) async fn run(args: args::Demo, environment: &Environment, output: &mu
     };
     if played.is_ok() && !args.exit && !stop.is_cancelled() {
         let to = format!("capshare ls --to {url}");
-        output
-            .result(format_args!("serving on until Ctrl-C; try: {to}"), &json!({ "event": "serving", "url": url }))?;
+        output.result(
+            format_args!("the host serves the share until Ctrl-C; try: {to}"),
+            &json!({ "event": "serving", "url": url }),
+        )?;
         stop.cancelled().await;
     }
     end(&host, temporary.as_deref()).await.and(played)
 }
 
-/// Where the shares go: as said, or into a folder of this run that ends with it.
+/// The store that the arguments name, or a temporary folder of this run, which is removed at its end.
 fn place(store: Option<&str>, environment: &Environment) -> Result<(StoreLocation, Option<PathBuf>), Failure> {
     if let Some(store) = store {
         let location = store.parse().map_err(|error| Failure::of(Exit::Usage, &error))?;
@@ -98,7 +106,7 @@ async fn play(recording: &Recording, url: &str, speed: f64, output: &mut Output)
     let session = recording.session.parse().map_err(|error| Failure::of(Exit::Failed, &error))?;
     let share = producer.create(&session, None).await.map_err(failed)?;
     output.result(
-        format_args!("share     {}\n          {}", share.id(), share.url()),
+        format_args!("share     {}\n          {} (open it in a browser)", share.id(), share.url()),
         &json!({ "event": "shared", "id": share.id().as_str(), "url": share.url() }),
     )?;
 
@@ -126,14 +134,19 @@ async fn play(recording: &Recording, url: &str, speed: f64, output: &mut Output)
     let caught_up = followed.wait_for(|replica| replica.revision() >= last.revision);
     let held = match tokio::time::timeout(CATCH_UP_WITHIN, caught_up).await {
         Ok(Ok(held)) => Arc::clone(&held),
-        Ok(Err(_)) | Err(_) => return Err(Failure::new(Exit::Failed, "the follower did not catch up: report it")),
+        Ok(Err(_)) | Err(_) => {
+            return Err(Failure::new(
+                Exit::Failed,
+                "the follower did not get all that was sent within 30 s: please report this",
+            ));
+        }
     };
     tell(*output, started, last, held.revision())?;
     following.abort();
     let items = recording.compare(&held).map_err(|what| Failure::new(Exit::Failed, what))?;
     let (sync_count, revision) = (last.sync_count, last.revision);
     output.result(
-        format_args!("the follower holds what was sent: {items} items, each the same, at revision {revision}"),
+        format_args!("the follower holds what was sent: {items} items, all equal, at revision {revision}"),
         &json!({ "event": "same", "items": items, "sync_count": sync_count, "revision": revision }),
     )
 }
@@ -154,7 +167,7 @@ async fn queue_all(
     share.flush().await
 }
 
-/// Folds what comes; ends only if following fails.
+/// Folds what the watch gives into a replica; returns only if following fails.
 async fn follow(mut watch: capshare::client::Watch, at: watch::Sender<Arc<Replica>>) -> Failure {
     let mut replica = Replica::new();
     loop {
@@ -166,7 +179,12 @@ async fn follow(mut watch: capshare::client::Watch, at: watch::Sender<Arc<Replic
                 at.send_replace(Arc::new(replica.clone()));
             }
             Some(Err(error)) => return Failure::of(Exit::Failed, &error),
-            None => return Failure::new(Exit::Failed, "the watch ended"),
+            None => {
+                return Failure::new(
+                    Exit::Failed,
+                    "the follower was ended before the session was over: please report this",
+                );
+            }
         }
     }
 }

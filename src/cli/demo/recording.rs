@@ -84,13 +84,15 @@ impl Recording {
             .map(|(key, value)| (key.to_string(), serde_json::from_str(value.as_str()).unwrap_or(Value::Null)))
             .collect();
         if let Some(key) = self.folded.keys().find(|key| !held.contains_key(*key)) {
-            return Err(format!("the follower lacks {key}, which was sent: report it"));
+            return Err(format!("the follower lacks {key}, which was sent: please report this"));
         }
         for (key, value) in &held {
             match self.folded.get(key) {
                 Some(sent) if sent == value => {}
-                Some(_) => return Err(format!("the follower holds another {key} than was sent: report it")),
-                None => return Err(format!("the follower holds {key}, which was not sent: report it")),
+                Some(_) => {
+                    return Err(format!("the follower holds another value of {key} than was sent: please report this"));
+                }
+                None => return Err(format!("the follower holds {key}, which was not sent: please report this")),
             }
         }
         Ok(held.len())
