@@ -1,9 +1,9 @@
 //! `capshare push`: a file becomes a share, and with `--follow` goes on being one as it grows.
 //!
 //! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
-//! anything is printed, so that a user who has the share's id can delete it. What is known for a credential by its form is
-//! masked on this side, unless `--no-redact` says otherwise; at the end it is said how many there were of which kind. So is what of
-//! another agent's transcript has no place in a conversation.
+//! anything is printed, so that a user who has the share's id can delete it. Credentials with a known form are masked before they
+//! leave this machine, unless `--no-redact` is given. At the end the program says how many it masked, by kind, and how many records
+//! of a transcript have no place in a conversation.
 
 mod database;
 mod document;

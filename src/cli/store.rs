@@ -77,6 +77,10 @@ fn finish<T>(bar: &ProgressBar, done: Result<T, StoreError>) -> Result<T, Failur
     done.map_err(|error| Failure::of(Exit::Store, &error))
 }
 
+fn counted(problems: u64) -> String {
+    if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
+}
+
 /// Prints what the check found. Any problem that is left makes the command fail, so that a script sees it.
 fn output_checked(
     checked: &Checked,
@@ -89,8 +93,8 @@ fn output_checked(
     let mut summary = match (problems, findings.len(), young) {
         (0, 0, 0) => "clean".to_owned(),
         (0, 0, _) => "no problems".to_owned(),
-        (0, all, _) => format!("{all} problems, all mended"),
-        (problems, ..) => format!("{problems} problems"),
+        (0, all, _) => format!("{}, all mended", counted(all as u64)),
+        (problems, ..) => counted(problems),
     };
     if *young > 0 {
         let things = if *young == 1 { "thing is" } else { "things are" };
@@ -121,7 +125,11 @@ fn output_checked(
             "versions": versions.as_str(),
         }),
     )?;
-    if problems == 0 { Ok(()) } else { Err(Failure::new(Exit::Failed, format!("{problems} problems were found"))) }
+    match problems {
+        0 => Ok(()),
+        1 => Err(Failure::new(Exit::Failed, "1 problem was found")),
+        more => Err(Failure::new(Exit::Failed, format!("{more} problems were found"))),
+    }
 }
 
 fn finding_text(finding: &Finding, repair: bool) -> String {

@@ -12,7 +12,7 @@ pub(crate) struct Serve {
     /// the user's data folder]
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
-    /// A TOML file with these settings; README.md lists their names [env: CAPSHARE_CONFIG]
+    /// A TOML file with these settings, under the names that --check prints [env: CAPSHARE_CONFIG]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<String>,
     /// What the URLs of shares begin with, such as https://share.example.org [env: CAPSHARE_PUBLIC_URL] [default: the

@@ -113,7 +113,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let address_connections_max =
         find(flag, args.address_connections_max, variables, "address_connections_max", written).map_or_else(
             || Ok(Setting::by_default(HubSettings::default().address_connections_max)),
-            |said| said.read("a number from 1 on, or none", |text| granted::connections(text)),
+            |said| said.read("a number, at least 1, or none", |text| granted::connections(text)),
         )?;
     let origins = (!args.origins.is_empty()).then(|| args.origins.join(" "));
     let origins = find("--origin", origins, &["CAPSHARE_ORIGINS"], "origins", file.origins.map(|list| list.join(" ")))

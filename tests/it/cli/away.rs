@@ -69,7 +69,7 @@ fn a_command_says_within_its_patience_that_a_proxy_answers_alone() {
     {
         let ran = home.run(&[command, &["--to", &to, "--timeout", "300ms"]].concat()).ends_with(5);
         let said = "could not be reached within 300ms: a proxy answered 404 in plain text: 404 page not found: \
-                    is capshare behind it? --to names another host";
+                    check that a capshare host runs behind it, or name another host by --to";
         assert!(ran.stderr.contains(said), "{}", ran.stderr);
     }
 }

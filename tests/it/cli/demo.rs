@@ -1,5 +1,7 @@
 //! `capshare demo`.
 
+use std::process::Command;
+
 use super::program::Home;
 
 #[test]
@@ -28,4 +30,26 @@ fn it_serves_on_until_it_is_asked_to_stop() {
     assert_eq!(listed.len(), 1);
     demo.signal("-INT");
     demo.wait().ends_with(0);
+}
+
+/// `cargo demo` says what it is about to do before anything of capshare is compiled, and hands its arguments on.
+#[test]
+fn the_alias_says_what_it_does_before_it_builds_the_program() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let config = std::fs::read_to_string(root.join(".cargo/config.toml")).unwrap();
+    let alias = config.lines().find_map(|line| line.strip_prefix("demo = \"")).unwrap().trim_end_matches('"');
+    let mut words = alias.split(' ');
+    assert_eq!(words.next(), Some("run"));
+    // The runner alone, with a program that only repeats its arguments in the place of cargo.
+    let mut build = Command::new(env!("CARGO"));
+    build.arg("build").args(words.take_while(|word| *word != "--")).current_dir(root);
+    assert!(build.status().unwrap().success());
+    let ran = Command::new(root.join("target/demo/debug/demo"))
+        .args(["--speed", "10"])
+        .env("CARGO", "echo")
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "run --features bin -- demo --speed 10\n");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(said.contains("builds the program") && said.contains("54 seconds") && said.contains("temporary"), "{said}");
 }

@@ -71,7 +71,7 @@ fn where_there_is_none_it_says_where_it_looked_and_the_command_line_is_checked()
     let scene = Scene::new();
     let none = scene.home.run(&["push", "--agent", "codex", "--latest"]).ends_with(1);
     assert!(
-        none.stderr.contains("no transcript of Codex CLI in") && none.stderr.contains(".codex/sessions"),
+        none.stderr.contains("no session of Codex CLI in") && none.stderr.contains(".codex/sessions"),
         "{}",
         none.stderr
     );

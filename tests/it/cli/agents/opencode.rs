@@ -109,7 +109,7 @@ fn what_is_no_session_of_a_database_that_is_known_is_refused_with_what_to_do() {
     let scene = Scene::new();
     let push = |arguments: &[&str], code: i32| scene.home.run(&[&["push"], arguments].concat()).ends_with(code).stderr;
     let none = push(&["--agent", "opencode", "--latest"], 1);
-    assert!(none.contains("no transcript of OpenCode in") && none.contains(".local/share/opencode"), "{none}");
+    assert!(none.contains("no session of OpenCode in") && none.contains(".local/share/opencode"), "{none}");
     let database = database(&scene.home);
     assert!(push(&["--agent", "opencode", "--latest"], 1).contains("no session in"));
     session(&database, "ses_1", None, "/x", 1);
