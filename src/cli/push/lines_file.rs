@@ -29,7 +29,7 @@ pub(super) enum Contents {
     /// Items as they are.
     Items,
     /// An agent's records.
-    Transcript(Reader),
+    Transcript(Box<Reader>),
 }
 
 impl LinesFile {
@@ -48,10 +48,11 @@ impl LinesFile {
         match text.and_then(read_item_line) {
             Ok(piece) => Ok(Some(piece)),
             Err(refusal) => {
-                let reason = match &refusal {
-                    // The index of the item within the line would tell the user nothing.
-                    Refusal::InvalidInput { reason, .. } => reason.to_string(),
-                    refusal => refusal.to_string(),
+                // The index of the item within the line would tell the user nothing.
+                let reason = if let Refusal::InvalidInput { reason, .. } = &refusal {
+                    reason.to_string()
+                } else {
+                    refusal.to_string()
                 };
                 let message = format!("{}, line {number}: {reason}", self.path.display());
                 if !self.follow {

@@ -30,7 +30,7 @@ pub(super) async fn open(
     Ok(match sniff(path, agent, follow).await.map_err(cannot)? {
         Shape::Items => Box::new(LinesFile::open(path, Contents::Items, follow, total).await?),
         Shape::Transcript(agent) => {
-            Box::new(LinesFile::open(path, Contents::Transcript(reader(agent)), follow, total).await?)
+            Box::new(LinesFile::open(path, Contents::Transcript(Box::new(reader(agent))), follow, total).await?)
         }
         Shape::Document(agent) => Box::new(DocumentFile::new(path, reader(agent), follow, total)),
         Shape::Export => Box::new(ExportFile::open(path, total).await?),
