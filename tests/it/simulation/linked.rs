@@ -36,7 +36,8 @@ use tokio::task::LocalSet;
 use super::dice::Dice;
 use super::hosts::{self, SimHost};
 use super::world::World;
-use super::{PATIENCE, number, say, weather};
+use super::seeds::{number, say};
+use super::{PATIENCE, weather};
 
 mod actors;
 mod record;
