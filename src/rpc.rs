@@ -171,6 +171,7 @@ where
             // A call closed its own connection. Its answer goes out first; nothing that comes in is begun any more.
             vat.settle();
             tokio::select! {
+                biased;
                 () = queue.until_below(0) => {}
                 _ended = &mut vat => {}
                 () = sleep(settings.close_within) => {}

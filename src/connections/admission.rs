@@ -158,6 +158,7 @@ impl Hub {
                 return;
             }
             tokio::select! {
+                biased;
                 () = joined => {}
                 () = sleep(left) => {}
             }

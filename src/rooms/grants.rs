@@ -144,18 +144,19 @@ impl Hub {
 
     /// Waits until a capability is no longer good, and gives the reason.
     pub async fn until_over(&self, room: &Arc<Room>, pass: &Pass) -> Refusal {
-        let mut news = room.losses();
+        let losses = room.losses();
         let poll = room.poll_interval().filter(|_| pass.can_be_taken());
         loop {
-            // First mark the news as seen, then look: what comes in between is looked at once more.
-            news.borrow_and_update();
+            // First mark the losses as seen, then look: what comes in between is looked at once more.
+            let seen = losses.rung();
             if let Err(refusal) = self.check(room, pass) {
                 return refusal;
             }
             let left = pass.left(self.ambient.clock.as_ref()).unwrap_or(PASS_WAIT_MAX);
             tokio::select! {
-                // The room holds the sender.
-                _ = news.changed() => {}
+                // Losses of this host first: they need no request.
+                biased;
+                _ = losses.after(seen) => {}
                 () = tokio::time::sleep(left.min(poll.unwrap_or(PASS_WAIT_MAX))) => {
                     if let Some(poll) = poll {
                         // A bucket that does not answer is logged where that is noticed; we ask again.

@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::rooms::room::Room;
@@ -13,7 +12,8 @@ use crate::rooms::room::Room;
 #[derive(Debug)]
 pub struct News {
     room: Arc<Room>,
-    changed: watch::Receiver<u64>,
+    /// How often the room's bell had rung when it was looked at last.
+    seen: u64,
     /// When it looks for what other hosts wrote.
     look_at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -23,27 +23,30 @@ impl News {
     /// What happens from now on.
     #[must_use]
     pub fn of(room: &Arc<Room>) -> Self {
-        Self { room: Arc::clone(room), changed: room.changes(), look_at: None, timer: None }
+        Self { room: Arc::clone(room), seen: room.changes().rung(), look_at: None, timer: None }
     }
 
     /// Marks what there is as seen. To be called before one looks: what comes in between is looked at once more.
     pub fn see(&mut self) {
-        self.changed.borrow_and_update();
+        self.seen = self.room.changes().rung();
     }
 
     /// Waits for news of this host, looks for those of others meanwhile, and ends at `until` in any case, perhaps earlier.
     /// Dropping the future loses nothing.
     pub async fn wait(&mut self, until: Option<Instant>) {
-        let Self { room, changed, look_at, timer } = self;
+        let Self { room, seen, look_at, timer } = self;
         let poll = room.poll_interval();
         if let Some(poll) = poll {
             look_at.get_or_insert_with(|| Instant::now() + poll);
         }
         let wake_at = look_at.iter().copied().chain(until).min();
         tokio::select! {
-            // News of this host first: always the same, and they need no request. The room holds the sender, and we the room.
+            // News of this host first: always the same, and they need no request.
             biased;
-            _ = changed.changed() => return,
+            rung = room.changes().after(*seen) => {
+                *seen = rung;
+                return;
+            }
             () = reach(timer, wake_at) => {}
         }
         let is_due = look_at.is_some_and(|at| at <= Instant::now());
@@ -51,7 +54,7 @@ impl News {
             *look_at = None;
             tokio::select! {
                 biased;
-                _ = changed.changed() => {}
+                rung = room.changes().after(*seen) => *seen = rung,
                 // A bucket that does not answer is logged where that is noticed; we ask again.
                 _ = room.catch_up(poll) => {}
                 () = reach(timer, until) => {}

@@ -36,11 +36,13 @@ use crate::share::time::Timestamp;
 use crate::share::view::{Revision, Step};
 use crate::store::{Log, News, Store};
 
+mod bell;
 mod committer;
 mod expiry;
 mod queue;
 mod tending;
 
+use bell::Bell;
 use committer::Company;
 use queue::{Job, NotCommitted};
 use tending::Tending;
@@ -85,10 +87,10 @@ pub struct Room {
     this: Weak<Self>,
     context: Arc<RoomContext>,
     inner: Mutex<Inner>,
-    /// Rises with every change of the state.
-    news: watch::Sender<u64>,
-    /// Rises when somebody may have lost what let them see the share: a grant, the visibility, the share.
-    losses: watch::Sender<u64>,
+    /// Rings with every change of the state.
+    news: Bell,
+    /// Rings when somebody may have lost what let them see the share: a grant, the visibility, the share.
+    losses: Bell,
     followers: AtomicUsize,
     /// Who watches, and what they are asked.
     audience: Audience,
@@ -152,8 +154,8 @@ impl Room {
             this: Weak::clone(this),
             context,
             inner: Mutex::new(inner),
-            news: watch::Sender::new(0),
-            losses: watch::Sender::new(0),
+            news: Bell::default(),
+            losses: Bell::default(),
             followers: AtomicUsize::new(0),
             audience: Audience::default(),
             hurry: Notify::new(),
@@ -242,9 +244,9 @@ impl Room {
         self.context.metrics.followers.inc();
     }
 
-    /// Rises when followers are to look.
-    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Rings when followers are to look.
+    pub(crate) fn changes(&self) -> &Bell {
+        &self.news
     }
 
     pub(crate) fn unsubscribe(&self) {
@@ -261,12 +263,12 @@ impl Room {
 
     /// Makes the followers look, though the state has not changed.
     pub(crate) fn wake_followers(&self) {
-        self.news.send_modify(|news| *news += 1);
+        self.news.ring();
     }
 
-    /// Rises when a pass may have come to its end. Does not count as following.
-    pub(crate) fn losses(&self) -> watch::Receiver<u64> {
-        self.losses.subscribe()
+    /// Rings when a pass may have come to its end. To wait for it does not count as following.
+    pub(crate) fn losses(&self) -> &Bell {
+        &self.losses
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {
@@ -333,11 +335,11 @@ impl Room {
             inner.state = *state;
             inner.recent.clear();
             inner.tending.touched(Instant::now());
-            self.losses.send_modify(|losses| *losses += 1);
+            self.losses.ring();
         }
         self.fold(&entries);
-        if anew && entries.is_empty() && self.news.receiver_count() > 0 {
-            self.news.send_modify(|news| *news += 1);
+        if anew && entries.is_empty() {
+            self.news.ring();
         }
     }
 
@@ -365,7 +367,7 @@ impl Room {
             outcomes.push(outcome);
         }
         if entries.iter().any(may_take) {
-            self.losses.send_modify(|losses| *losses += 1);
+            self.losses.ring();
         }
         self.watch_expiry(&mut inner);
         self.count_bytes(&inner.state, true);
@@ -375,8 +377,8 @@ impl Room {
             inner.tending.touched(now);
         }
         drop(inner);
-        if !entries.is_empty() && self.news.receiver_count() > 0 {
-            self.news.send_modify(|news| *news += 1);
+        if !entries.is_empty() {
+            self.news.ring();
         }
         outcomes
     }

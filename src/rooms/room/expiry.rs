@@ -77,7 +77,7 @@ impl Room {
             answered
         };
         // Followers learn it from the clock, and need not wait for the bucket.
-        self.news.send_modify(|news| *news += 1);
+        self.news.ring();
         if answered.await.unwrap_or(Err(NotCommitted::NOW))? == Outcome::Deleted {
             self.context.metrics.shares_deleted.inc();
             audit::share_deleted(By::Host, self.audited(), Through::Owner);
@@ -129,6 +129,7 @@ async fn wait(room: Weak<Room>, mut expiry: watch::Receiver<Option<Timestamp>>, 
         let left = expires_at.map_or(STRETCH_MAX, |at| left(clock.now(), at).min(STRETCH_MAX));
         if !left.is_zero() {
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(left) => {}
                 moved = expiry.changed() => if moved.is_err() { return },
             }
