@@ -48,7 +48,7 @@ use way::{Net, WEATHERS, Way, Weather};
 const SEEDS: u64 = 100;
 
 /// What all hosts but the first take in one message: more than a chunk with all the removals that a share remembers.
-const LOW_BYTES: usize = 256 << 10;
+const LOW_BYTES: usize = 192 << 10;
 
 /// How long a host sleeps at most.
 const SLEEP: Duration = Duration::from_secs(180);
@@ -122,10 +122,11 @@ async fn answer(push: Push) -> Result<Answer, String> {
     }
 }
 
-/// Small chunks, so that states are read in many; and all but the first host take smaller messages than the contract allows.
+/// Small chunks, so that states are read in several (a call costs as much as all else that a history does in its time); and all but
+/// the first host take smaller messages than the contract allows.
 fn settings(host: u64) -> HubSettings {
     let mut settings = hosts::settings(None);
-    settings.limits.chunk_bytes_max = 2 << 10;
+    settings.limits.chunk_bytes_max = 16 << 10;
     if host > 1 {
         settings.limits.message_bytes_max = LOW_BYTES;
     }
@@ -353,4 +354,9 @@ fn a_batch_sent_again_in_parts_is_found() {
 #[test]
 fn an_unchecked_answer_to_a_push_is_found() {
     finds(Mutation::UncheckedAnswer);
+}
+
+#[test]
+fn a_snapshot_that_forgets_to_begin_again_is_found() {
+    finds(Mutation::ForgetReset);
 }

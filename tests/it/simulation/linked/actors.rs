@@ -108,7 +108,7 @@ async fn begin(stage: &Stage, desk: &Desk, dice: &Dice) -> Result<Handle, String
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Size {
     Small,
-    /// 300 KB: more than hosts with low limits and narrow proxies take in one message, in items that they do take.
+    /// 225 KB: more than hosts with low limits and narrow proxies take in one message, in items that they do take.
     Large,
 }
 
@@ -130,7 +130,7 @@ fn changes(stage: &Stage, writer: usize, dice: &Dice, size: Size) -> Changes {
     }
     if size == Size::Large {
         let filling = format!(r#","x":"{}""#, "x".repeat(25_000));
-        changes.extend((0..12).map(|n| {
+        changes.extend((0..9).map(|n| {
             let id = format!("{op}-{n}");
             (format!("other/fill/{id}"), text(&id, &filling))
         }));
@@ -215,28 +215,42 @@ async fn send(stage: &Stage, handle: &Handle, changes: Changes, size: Size) -> R
     }
 }
 
-/// Puts and removes more keys than a share remembers the removal of: who reads meanwhile must begin again.
+/// Removes, once or several times, most of the keys or more of which a share remembers the removal, and leaves some new items each
+/// time: who reads meanwhile comes to a pass of several chunks, within which it is told to begin again.
 async fn bulk(stage: &Stage, handle: &Handle, dice: &Dice) -> Result<bool, String> {
-    let keys: Vec<_> = (0..560).map(|n| format!("{:0>250}", n + 1_000 * handle.writer)).collect();
-    let put = |key: &String| (format!("other/bulk/{key}"), Some(format!(r#"{{"id":"{key}"}}"#)));
-    let mut puts = changes(stage, handle.writer, dice, Size::Small);
-    puts.extend(keys.iter().map(put));
-    // With its 175 KB, more than narrow proxies take.
-    if !send(stage, handle, puts, Size::Large).await? {
-        return Ok(false);
+    // With 261 bytes a key: more than a share remembers, or so many that it forgets those of one round by the next.
+    let (rounds, count) = if dice.chance(250) { (1, 560) } else { (2 + dice.below(3), 400) };
+    let keys: Vec<_> = (0..count).map(|n| format!("{:0>250}", n + 1_000 * handle.writer)).collect();
+    for _ in 0..rounds {
+        let mut puts = changes(stage, handle.writer, dice, Size::Small);
+        puts.extend(keys.iter().map(|key| (format!("other/bulk/{key}"), Some(format!(r#"{{"id":"{key}"}}"#)))));
+        // More than narrow proxies take.
+        if !send(stage, handle, puts, Size::Large).await? {
+            return Ok(false);
+        }
+        // Meanwhile who reads comes to the next pass, which is long then.
+        tokio::time::sleep(dice.millis(0, if rounds == 1 { 800 } else { 100 })).await;
+        let mut removals = changes(stage, handle.writer, dice, Size::Small);
+        removals.extend(keys.iter().map(|key| (format!("other/bulk/{key}"), None)));
+        // They come last in the order in which a state is read.
+        let filling = "x".repeat(1_500);
+        let op = stage.record.next();
+        removals.extend((0..dice.below(4)).map(|n| {
+            let id = format!("{op}-{n}");
+            (format!("other/late/{id}"), Some(format!(r#"{{"id":"{id}","x":"{filling}"}}"#)))
+        }));
+        if !send(stage, handle, removals, Size::Large).await? {
+            return Ok(false);
+        }
     }
-    // Meanwhile who reads comes to the next pass, which is long then.
-    tokio::time::sleep(dice.millis(0, 800)).await;
-    let mut removals = changes(stage, handle.writer, dice, Size::Small);
-    removals.extend(keys.iter().map(|key| (format!("other/bulk/{key}"), None)));
-    send(stage, handle, removals, Size::Large).await
+    Ok(true)
 }
 
 /// Takes snapshots, and asks for facts.
 pub(super) async fn reader(stage: &Stage, desk: &Desk, number: u64) -> Result<(), String> {
     let dice = Dice::new(stage.seed, 300 + number);
     let (id, _) = stage.known_share().await;
-    for round in 0..10 + dice.below(20) {
+    for round in 0..5 + dice.below(8) {
         rest(&dice).await;
         let (client, began) = (desk.client(), Instant::now());
         let error = if dice.chance(750) {
@@ -334,7 +348,7 @@ pub(super) async fn caller(stage: &Stage, desk: &Desk, number: u64) -> Result<()
 /// The service: pushes to connections, whose clients answer as they are asked to, now and then with too much.
 pub(super) async fn pusher(stage: &Stage) -> Result<(), String> {
     let dice = Dice::new(stage.seed, 600);
-    for round in 0..10 + dice.below(10) {
+    for round in 0..5 + dice.below(6) {
         rest(&dice).await;
         let host = hosts::any(&stage.net.hosts, &dice).await;
         let connections = host.hub.registry().connections();

@@ -43,7 +43,7 @@ struct Sight {
     began: Instant,
     revision: Revision,
     items: usize,
-    digest: u64,
+    digest: Digest,
     /// Which items of operations' own it had.
     own: Vec<usize>,
 }
@@ -197,8 +197,9 @@ struct Log {
     revision: Revision,
     count: u64,
     items: BTreeMap<String, String>,
+    digest: Digest,
     /// By revision: the digest of the state, and how many items it has.
-    states: BTreeMap<Revision, (u64, usize)>,
+    states: BTreeMap<Revision, (Digest, usize)>,
     revision_at: BTreeMap<u64, Revision>,
     /// How often each value was put.
     put: HashMap<(String, String), usize>,
@@ -210,7 +211,7 @@ impl Log {
     fn of(entries: &[Entry]) -> Self {
         let mut log = Self::default();
         let mut last: HashMap<ProducerId, u64> = HashMap::new();
-        log.states.insert(0, (digest(std::iter::empty()), 0));
+        log.states.insert(0, (Digest::default(), 0));
         for entry in entries {
             let Entry::Sync { batch, .. } = entry else { continue };
             if let Some(stamp) = &batch.stamp {
@@ -225,7 +226,10 @@ impl Log {
             for (at, change) in batch.changes.iter().enumerate() {
                 let key = change.key.to_string();
                 let Some(value) = &change.value else {
-                    changed |= log.items.remove(&key).is_some();
+                    if let Some(text) = log.items.remove(&key) {
+                        log.digest.take(&key, &text);
+                        changed = true;
+                    }
                     continue;
                 };
                 let text = value.as_str().to_owned();
@@ -233,19 +237,24 @@ impl Log {
                 if key.starts_with(OWN) {
                     log.places.insert(key.clone(), (log.count, at));
                 }
-                changed |= log.items.insert(key, text.clone()) != Some(text);
+                let before = log.items.insert(key.clone(), text.clone());
+                if before.as_ref() != Some(&text) {
+                    log.digest.put(&key, &text);
+                    before.iter().for_each(|before| log.digest.take(&key, before));
+                    changed = true;
+                }
             }
             log.revision += u64::from(changed);
             log.revision_at.insert(log.count, log.revision);
-            let items = log.items.iter().map(|(key, text)| (key.as_str(), text.as_str()));
-            log.states.insert(log.revision, (digest(items), log.items.len()));
+            log.states.insert(log.revision, (log.digest, log.items.len()));
         }
         log
     }
 
     /// How often each value was applied that can be told from all others and that nothing takes the place of.
     fn times(&self, changes: &Changes) -> Vec<usize> {
-        let lasting = changes.iter().filter(|(key, _)| key.starts_with(OWN) || key.starts_with("other/fill/"));
+        let lasting = [OWN, "other/fill/", "other/late/"];
+        let lasting = changes.iter().filter(|(key, _)| lasting.iter().any(|begins| key.starts_with(begins)));
         lasting
             .filter_map(|(key, text)| Some((key.clone(), text.clone()?)))
             .map(|put| self.put.get(&put).copied().unwrap_or(0))
@@ -254,14 +263,30 @@ impl Log {
 }
 
 fn sight(who: String, began: Instant, replica: &Replica) -> Sight {
-    let items: BTreeMap<String, &str> = replica.iter().map(|(key, value)| (key.to_string(), value.as_str())).collect();
-    let own = items.keys().filter_map(|key| key.strip_prefix(OWN)?.parse().ok()).collect();
-    let digest = digest(items.iter().map(|(key, text)| (key.as_str(), *text)));
-    Sight { who, began, revision: replica.revision(), items: items.len(), digest, own }
+    let (mut own, mut digest) = (Vec::new(), Digest::default());
+    for (key, value) in replica.iter() {
+        digest.put(key.as_str(), value.as_str());
+        own.extend(key.as_str().strip_prefix(OWN).and_then(|number| number.parse::<usize>().ok()));
+    }
+    Sight { who, began, revision: replica.revision(), items: replica.len(), digest, own }
 }
 
-fn digest<'a>(items: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    items.for_each(|item| item.hash(&mut hasher));
-    hasher.finish()
+/// A number for the items of a state, in whatever order they come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Digest(u64);
+
+impl Digest {
+    fn put(&mut self, key: &str, text: &str) {
+        self.0 = self.0.wrapping_add(Self::of(key, text));
+    }
+
+    fn take(&mut self, key: &str, text: &str) {
+        self.0 = self.0.wrapping_sub(Self::of(key, text));
+    }
+
+    fn of(key: &str, text: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (key, text).hash(&mut hasher);
+        hasher.finish()
+    }
 }
