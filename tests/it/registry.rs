@@ -9,6 +9,7 @@ use object_store::memory::InMemory;
 
 use crate::support::desk::Desk;
 use crate::support::door::Served;
+use crate::support::patience::within;
 
 mod admin;
 mod admission;
@@ -38,9 +39,12 @@ async fn viewer_socket(served: &Served, share: &str, token: Option<&str>) -> Soc
 
 /// Waits for a fact that some other thread brings about.
 async fn until(fact: impl Fn() -> bool) {
-    while !fact() {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    let comes = async {
+        while !fact() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    within("a fact", comes).await;
 }
 
 /// Why a client ended.

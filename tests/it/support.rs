@@ -13,6 +13,7 @@ pub(crate) mod line;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod patch;
+pub(crate) mod patience;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod sink;

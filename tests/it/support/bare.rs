@@ -9,6 +9,7 @@ use capnp_rpc::rpc_capnp::{cap_descriptor, exception, message, payload, return_}
 use futures::StreamExt as _;
 
 use crate::support::door::{Served, close_frame};
+use crate::support::patience::within;
 
 /// A connection on which every message is made by hand. The host's root is its export 0.
 pub(crate) struct Bare {
@@ -83,6 +84,10 @@ impl Bare {
 
     /// The next message of the host, but for those that only let go of something.
     pub(crate) async fn hear(&mut self) -> Said {
+        within("a message of the host", self.heard()).await
+    }
+
+    async fn heard(&mut self) -> Said {
         loop {
             match self.socket.next().await.expect("an open socket").unwrap() {
                 Message::Binary(bytes) => {

@@ -13,6 +13,8 @@ use capshare::share::time::Timestamp;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::support::patience::within;
+
 /// Who may come in.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk(Arc<Inner>);
@@ -87,7 +89,8 @@ impl Desk {
 
     /// Waits until so many second looks have begun.
     pub(crate) async fn looked(&self, times: usize) {
-        self.0.looks.subscribe().wait_for(|looks| *looks >= times).await.unwrap();
+        let mut looks = self.0.looks.subscribe();
+        within("a second look", looks.wait_for(|looks| *looks >= times)).await.unwrap();
     }
 }
 

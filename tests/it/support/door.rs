@@ -18,6 +18,8 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::support::patience::within;
+
 /// A host on a free loopback port.
 pub(crate) struct Served {
     pub(crate) host: Host,
@@ -106,7 +108,7 @@ impl Served {
         let request = format!("{head}\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        socket.read_to_string(&mut answer).await.unwrap();
+        within("the end of an answer", socket.read_to_string(&mut answer)).await.unwrap();
         answer
     }
 }
@@ -135,13 +137,17 @@ pub(crate) async fn next_frame<S>(socket: &mut WebSocketStream<S>) -> serde_json
 where
     S: futures::AsyncRead + futures::AsyncWrite + Unpin,
 {
-    loop {
-        match socket.next().await.expect("an open socket").unwrap() {
-            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-            Message::Ping(_) | Message::Pong(_) => {}
-            other => panic!("{other:?}"),
+    // All of it has one bound: a host pings, whatever else it does not do.
+    within("a frame", async {
+        loop {
+            match socket.next().await.expect("an open socket").unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?}"),
+            }
         }
-    }
+    })
+    .await
 }
 
 /// The code and reason of the Close frame that ends a socket.
@@ -149,11 +155,14 @@ pub(crate) async fn close_frame<S>(socket: &mut WebSocketStream<S>) -> (u16, Str
 where
     S: futures::AsyncRead + futures::AsyncWrite + Unpin,
 {
-    loop {
-        match socket.next().await.expect("a Close frame before the end").expect("a Close frame before an error") {
-            Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.as_str().to_owned()),
-            Message::Close(None) => return (1005, String::new()),
-            _ => {}
+    within("a Close frame", async {
+        loop {
+            match socket.next().await.expect("a Close frame before the end").expect("a Close frame before an error") {
+                Message::Close(Some(frame)) => return (frame.code.into(), frame.reason.as_str().to_owned()),
+                Message::Close(None) => return (1005, String::new()),
+                _ => {}
+            }
         }
-    }
+    })
+    .await
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::support::patience::within;
+
 /// The whole answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -40,7 +42,7 @@ impl Answer {
 pub(crate) async fn ask(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut socket = begin(address, method, path, headers).await;
     let mut bytes = Vec::new();
-    socket.read_to_end(&mut bytes).await.unwrap();
+    within("the end of an answer", socket.read_to_end(&mut bytes)).await.unwrap();
     read(&bytes)
 }
 

@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::support::patience::within;
+
 /// A relay; ends with the scene's runtime.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
@@ -98,7 +100,8 @@ impl Relay {
     /// Waits until so many requests, of all so far, were answered in the host's place.
     pub(crate) async fn has_answered(&self, count: usize) {
         let mut answered = self.shared.answered_instead.subscribe();
-        answered.wait_for(|answered| *answered >= count).await.expect("the relay lives");
+        let enough = answered.wait_for(|answered| *answered >= count);
+        within("a request to answer", enough).await.expect("the relay lives");
     }
 }
 

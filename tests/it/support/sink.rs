@@ -10,6 +10,7 @@ use capshare::share_capnp::{client_sink, hello_result, offer_result, registratio
 use capshare::testing::Scene;
 use tokio::sync::Notify;
 
+use super::patience::within;
 use super::raw::Raw;
 
 /// What a sink does with a push.
@@ -67,7 +68,7 @@ impl Script {
             if self.seen.borrow().len() >= count {
                 return;
             }
-            changed.await;
+            within("a push", changed).await;
         }
     }
 }

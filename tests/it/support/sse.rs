@@ -7,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 
 use super::door::Served;
+use super::patience::within;
 
 /// One stream.
 pub(crate) struct Sse {
@@ -47,7 +48,7 @@ impl Sse {
         let mut socket = BufReader::new(socket);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(socket.read_line(&mut head).await.unwrap(), 0, "{head}");
+            assert_ne!(within("the head of an answer", socket.read_line(&mut head)).await.unwrap(), 0, "{head}");
         }
         let head = head.to_lowercase();
         Self { socket, head, text: String::new(), read: VecDeque::new(), last_id: None }
@@ -57,12 +58,12 @@ impl Sse {
     pub(crate) async fn next(&mut self) -> Option<Told> {
         while self.read.is_empty() {
             let mut size = String::new();
-            if self.socket.read_line(&mut size).await.ok()? == 0 {
+            if within("a comment or an event", self.socket.read_line(&mut size)).await.ok()? == 0 {
                 return None;
             }
             let size = usize::from_str_radix(size.trim(), 16).unwrap();
             let mut chunk = vec![0; size + 2];
-            self.socket.read_exact(&mut chunk).await.ok()?;
+            within("the rest of a chunk", self.socket.read_exact(&mut chunk)).await.ok()?;
             if size == 0 {
                 return None;
             }
@@ -96,20 +97,23 @@ impl Sse {
 
     /// The next event of this name.
     pub(crate) async fn until(&mut self, event: &str) -> Told {
-        loop {
-            let told = self.next().await.unwrap_or_else(|| panic!("the stream ended before {event}"));
-            if told.event == event {
-                return told;
+        within(event, async {
+            loop {
+                let told = self.next().await.unwrap_or_else(|| panic!("the stream ended before {event}"));
+                if told.event == event {
+                    return told;
+                }
+                assert!(event == "__error" || told.event != "__error", "{told:?}");
             }
-            assert!(event == "__error" || told.event != "__error", "{told:?}");
-        }
+        })
+        .await
     }
 
     /// The body of an answer that is no stream.
     pub(crate) async fn body(mut self) -> Value {
         let length = self.head.split("content-length: ").nth(1).unwrap().lines().next().unwrap().parse().unwrap();
         let mut body = vec![0; length];
-        self.socket.read_exact(&mut body).await.unwrap();
+        within("the body of an answer", self.socket.read_exact(&mut body)).await.unwrap();
         serde_json::from_slice(&body).unwrap()
     }
 }
@@ -125,7 +129,7 @@ pub(crate) async fn post(served: &Served, path: &str, headers: &[(&str, &str)], 
     // One that is refused before it is read to its end may be cut off.
     let _ = socket.write_all(request.as_bytes()).await;
     let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
+    within("the end of an answer", socket.read_to_string(&mut answer)).await.unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap())
 }

@@ -20,6 +20,8 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::support::patience::within;
+
 pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 pub(crate) const LIMITS: VatLimits =
     VatLimits { message_bytes_max: MESSAGE_BYTES_MAX, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
@@ -51,7 +53,7 @@ impl Facts {
             if fact(self) {
                 return;
             }
-            changed.await;
+            within("a fact", changed).await;
         }
     }
 
