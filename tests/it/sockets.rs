@@ -9,13 +9,16 @@ use capshare::ambient::Ambient;
 use capshare::host::{Host, HostError, HostSettings};
 use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::support::door::{ANNS_KEY, Served, keys};
 
 /// What fails a scene that would hang.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where sockets come from that show nothing. All of 127.0.0.0/8 is this machine's on Linux.
+const SILENT: [&str; 2] = ["127.0.0.2:0", "127.0.0.3:0"];
 
 /// What HTTP/2 with prior knowledge begins with.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -75,7 +78,15 @@ async fn an_idle_connection_of_http2_ends() {
     timeout(PATIENCE, connection).await.expect("the host ends the connection").unwrap().unwrap();
 }
 
-/// S125: sockets that show nothing, more of them than a host has places, keep nobody out, with a credential or without.
+/// A socket from this address of the machine to the host.
+async fn connect_from(from: &str, host: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(from.parse().unwrap()).unwrap();
+    socket.connect(host).await.unwrap()
+}
+
+/// S125: sockets that show nothing, from several addresses and more of them than a host has places, keep nobody out, with a
+/// credential or without.
 #[tokio::test]
 async fn sockets_that_show_nothing_shut_nobody_out() {
     let served = Served::over(Arc::new(InMemory::new()), keys(), |settings| {
@@ -85,8 +96,9 @@ async fn sockets_that_show_nothing_shut_nobody_out() {
     })
     .await;
     let mut silent = Vec::new();
-    for sent in ["", "PRI", "GET / HTTP/1.1\r\n"].repeat(20) {
-        let mut socket = TcpStream::connect(served.address).await.unwrap();
+    // Each address may have half of the places: together they have all of them.
+    for (sent, from) in ["", "PRI", "GET / HTTP/1.1\r\n"].repeat(20).into_iter().zip(SILENT.into_iter().cycle()) {
+        let mut socket = connect_from(from, served.address).await;
         socket.write_all(sent.as_bytes()).await.unwrap();
         silent.push(socket);
     }
@@ -94,9 +106,9 @@ async fn sockets_that_show_nothing_shut_nobody_out() {
     assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
     let client = served.client(Some(ANNS_KEY));
     timeout(PATIENCE, client.hello()).await.expect("an answer").unwrap();
-    // The connection keeps its socket, however many come after it.
-    for _ in 0..40 {
-        silent.push(TcpStream::connect(served.address).await.unwrap());
+    // The connection keeps its socket, however many come after it, from its own address too.
+    for from in SILENT.into_iter().chain(["127.0.0.1:0"]).cycle().take(60) {
+        silent.push(connect_from(from, served.address).await);
     }
     timeout(PATIENCE, served.request("GET /healthz HTTP/1.1")).await.expect("an answer");
     client.ping().await.unwrap();
