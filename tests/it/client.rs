@@ -1,12 +1,12 @@
-//! The linked client, against a small scripted host: in memory on a paused clock where time matters, and over real
-//! sockets where the wire does.
+//! The linked client, against a real host with a relay between them that has things go wrong: in memory on a paused clock where
+//! time matters, and over real sockets where the wire does.
 
 mod away;
 mod calls;
 mod face;
-mod host;
 mod queue;
 mod reconnect;
+mod relay;
 mod resend;
 mod snapshot;
 mod threads;

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::access::{Scopes, SharedKeys};
 use capshare::client::{Backoff, Builder, ClientError, Closed, ConnectionState, DialError, WatchFrom};
 use capshare::share::error::Refusal;
+use capshare::share::secret::Secret;
+use capshare::testing::Scene;
 use tokio::time::Instant;
 
-use super::host::{Act, Host, Pipe, local};
 use super::queue::{client, items, share};
+use super::relay::{Act, Kind, Pipe, Relay, local};
+
+const AGENT: &str = concat!("capshare/", env!("CARGO_PKG_VERSION"));
 
 fn down(times: usize) -> impl Iterator<Item = DialError> {
     std::iter::repeat_with(|| DialError::unreachable("down")).take(times)
@@ -19,15 +24,15 @@ fn down(times: usize) -> impl Iterator<Item = DialError> {
 async fn delays_between_attempts_double_up_to_their_cap_with_jitter_and_a_seed_repeats_them() {
     let run = |seed| {
         local(async move {
-            let host = Host::new();
-            host.set(|facts| facts.dials.extend(down(12)));
-            let client = Builder::over(Arc::new(Pipe(host.clone())))
+            let relay = Relay::new();
+            relay.set(|facts| facts.dials.extend(down(12)));
+            let client = Builder::over(Arc::new(Pipe(relay.clone())))
                 .seed(seed)
                 .call_timeout(Duration::from_secs(600))
                 .build_local()
                 .unwrap();
             client.hello().await.unwrap();
-            let dialled = host.facts().dialled.clone();
+            let dialled = relay.facts().dialled.clone();
             dialled.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect::<Vec<_>>()
         })
     };
@@ -46,22 +51,22 @@ async fn delays_between_attempts_double_up_to_their_cap_with_jitter_and_a_seed_r
 #[tokio::test(start_paused = true)]
 async fn the_delays_begin_anew_after_a_connection_that_lasted_and_not_after_one_that_did_not() {
     local(async {
-        let host = Host::new();
-        let client = client(&host);
+        let relay = Relay::new();
+        let client = client(&relay);
         client.hello().await.unwrap();
-        let lost = |host: Arc<Host>| async move {
-            let (dials, begin) = (host.facts().dialled.len(), Instant::now());
-            host.cut();
-            host.until(|facts| facts.dialled.len() > dials && facts.connections == 1).await;
+        let lost = |relay: Arc<Relay>| async move {
+            let (dials, begin) = (relay.facts().dialled.len(), Instant::now());
+            relay.cut();
+            relay.until(|facts| facts.dialled.len() > dials && facts.connections == 1).await;
             begin.elapsed()
         };
         for _ in 0..6 {
-            lost(host.clone()).await;
+            lost(relay.clone()).await;
         }
-        assert!(lost(host.clone()).await >= Duration::from_secs(5));
+        assert!(lost(relay.clone()).await >= Duration::from_secs(5));
         client.hello().await.unwrap();
         tokio::time::sleep(Duration::from_secs(11)).await;
-        assert!(lost(host.clone()).await <= Duration::from_millis(401));
+        assert!(lost(relay.clone()).await <= Duration::from_millis(401));
     })
     .await;
 }
@@ -70,13 +75,13 @@ async fn the_delays_begin_anew_after_a_connection_that_lasted_and_not_after_one_
 #[tokio::test(start_paused = true)]
 async fn a_client_counts_as_connected_only_when_hello_was_answered() {
     local(async {
-        let host = Host::new();
-        host.set(|facts| facts.hellos.extend([Act::CutBefore, Act::Hold]));
-        let client = client(&host);
+        let relay = Relay::new();
+        relay.next(Kind::Hello, [Act::CutBefore, Act::Hold]);
+        let client = client(&relay);
         let mut state = client.state();
         assert_eq!(*state.borrow_and_update(), ConnectionState::Idle);
         tokio::task::yield_now().await;
-        assert!(host.facts().dialled.is_empty(), "nothing is dialled before the first call");
+        assert!(relay.facts().dialled.is_empty(), "nothing is dialled before the first call");
 
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let watching = tokio::task::spawn_local({
@@ -91,13 +96,13 @@ async fn a_client_counts_as_connected_only_when_hello_was_answered() {
             let client = client.clone();
             async move { client.hello().await }
         });
-        host.until(|facts| facts.held == 1).await;
+        relay.until(|facts| facts.held == 1).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert!(!hello.is_finished());
         assert!(!seen.lock().unwrap().iter().any(|state| matches!(state, ConnectionState::Connected(_))));
-        host.release();
+        relay.release();
         let hello = hello.await.unwrap().unwrap();
-        assert_eq!((hello.agent.as_str(), hello.account.as_str()), ("scripted/1", "ann"));
+        assert_eq!((hello.agent.as_str(), hello.account.as_str()), (AGENT, "local"));
         drop(client);
         watching.await.unwrap();
         let seen = seen.lock().unwrap();
@@ -121,13 +126,13 @@ async fn a_client_counts_as_connected_only_when_hello_was_answered() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_answer_hello_is_left_after_the_connect_timeout() {
     local(async {
-        let host = Host::new();
-        host.set(|facts| facts.hellos.push_back(Act::Hold));
-        let client = client(&host);
+        let relay = Relay::new();
+        relay.next(Kind::Hello, [Act::Hold]);
+        let client = client(&relay);
         let begin = Instant::now();
         client.hello().await.unwrap();
         assert!(begin.elapsed() >= Duration::from_secs(10));
-        host.until(|facts| facts.held == 0 && facts.connections == 1).await;
+        relay.until(|facts| facts.held == 0 && facts.connections == 1).await;
     })
     .await;
 }
@@ -136,10 +141,10 @@ async fn a_host_that_does_not_answer_hello_is_left_after_the_connect_timeout() {
 async fn a_final_refusal_of_hello_ends_the_client_and_a_transient_one_only_delays_it() {
     local(async {
         let mismatch = Refusal::ProtocolMismatch { expected: "capshare.2".into(), got: "capshare.1".into() };
-        let host = Host::new();
+        let relay = Relay::new();
         let busy = Refusal::Unavailable { retry_after_ms: 20_000 };
-        host.set(|facts| facts.hellos.extend([Act::Refuse(busy), Act::Refuse(mismatch.clone())]));
-        let client = client(&host);
+        relay.next(Kind::Hello, [Act::Refuse(busy), Act::Refuse(mismatch.clone())]);
+        let client = client(&relay);
         let begin = Instant::now();
         let closed = ClientError::Closed(Closed::Refused(mismatch));
         assert_eq!(client.ping().await, Err(closed.clone()));
@@ -147,8 +152,8 @@ async fn a_final_refusal_of_hello_ends_the_client_and_a_transient_one_only_delay
         assert_eq!(client.ping().await, Err(closed.clone()));
         assert!(!closed.is_transient());
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(host.facts().dialled.len(), 2);
-        host.until(|facts| facts.connections == 0).await;
+        assert_eq!(relay.facts().dialled.len(), 2);
+        relay.until(|facts| facts.connections == 0).await;
     })
     .await;
 }
@@ -156,16 +161,18 @@ async fn a_final_refusal_of_hello_ends_the_client_and_a_transient_one_only_delay
 #[tokio::test(start_paused = true)]
 async fn a_token_shown_in_band_is_not_shown_while_dialling_and_gives_its_own_root() {
     local(async {
-        let host = Host::new();
-        let builder = |token: &str| Builder::over(Arc::new(Pipe(host.clone()))).token(token).in_band();
+        let keys = [("bob".parse().unwrap(), Secret::from("right"), Scopes::SHARE)];
+        let relay = Relay::before(Scene::builder().access(SharedKeys::new(keys)).build());
+        let builder = |token: &str| Builder::over(Arc::new(Pipe(relay.clone()))).token(token).in_band();
         assert!(!format!("{:?}", builder("right")).contains("right"));
         let client = builder("right").build_local().unwrap();
         assert_eq!(client.hello().await.unwrap().account, "bob");
         share(&client).await;
-        assert!(host.facts().requests[0].token.is_none() && host.facts().requests[0].in_band);
+        assert!(relay.facts().requests[0].token.is_none() && relay.facts().requests[0].in_band);
         let refused = builder("wrong").build_local().unwrap().hello().await;
-        let reason = Refusal::Unauthorized { reason: "show a token".into() };
-        assert_eq!(refused, Err(ClientError::Closed(Closed::Refused(reason))));
+        let Err(ClientError::Closed(Closed::Refused(Refusal::Unauthorized { .. }))) = refused else {
+            panic!("{refused:?}")
+        };
     })
     .await;
 }
@@ -173,18 +180,18 @@ async fn a_token_shown_in_band_is_not_shown_while_dialling_and_gives_its_own_roo
 #[tokio::test(start_paused = true)]
 async fn dropping_the_last_handle_ends_the_driver_and_releases_everything_at_the_host() {
     local(async {
-        let host = Host::new();
-        let client = client(&host);
+        let relay = Relay::new();
+        let client = client(&relay);
         let mut state = client.state();
         let share = share(&client).await;
         share.sync(items(&["a 1"])).await.unwrap();
         let mut watch = client.watch(share.id(), WatchFrom::WholeState);
         watch.next().await.unwrap().unwrap();
-        assert!(host.facts().live > 0);
+        assert!(relay.scene.host().hub().metrics().capabilities_held.get() > 0);
         drop((client, share));
-        host.until(|facts| facts.connections == 1).await;
+        relay.until(|facts| facts.connections == 1).await;
         drop(watch);
-        host.until(|facts| facts.connections == 0 && facts.live == 0 && facts.watches == 0).await;
+        relay.until_host_is_empty().await;
         state.wait_for(|state| *state == ConnectionState::Closed(Closed::Here)).await.unwrap();
     })
     .await;
@@ -193,8 +200,8 @@ async fn dropping_the_last_handle_ends_the_driver_and_releases_everything_at_the
 #[tokio::test(start_paused = true)]
 async fn closing_a_client_ends_it_for_all_its_handles() {
     local(async {
-        let host = Host::new();
-        let client = Builder::over(Arc::new(Pipe(host.clone())))
+        let relay = Relay::new();
+        let client = Builder::over(Arc::new(Pipe(relay.clone())))
             .backoff(Backoff::new(Duration::from_secs(1), Duration::from_secs(2)))
             .build_local()
             .unwrap();
@@ -203,7 +210,7 @@ async fn closing_a_client_ends_it_for_all_its_handles() {
         share.sync(items(&["a 1"])).await.unwrap();
         watch.next().await.unwrap().unwrap();
         share.sync(items(&["a 2"])).await.unwrap();
-        host.set(|facts| facts.syncs.push_back(Act::Hold));
+        relay.next(Kind::Sync, [Act::Hold]);
         share.queue(items(&["a 3"])).await.unwrap();
         client.close().await;
         let closed = ClientError::Closed(Closed::Here);
@@ -216,7 +223,7 @@ async fn closing_a_client_ends_it_for_all_its_handles() {
         };
         assert_eq!(last, closed);
         assert!(watch.next().await.is_none());
-        host.until(|facts| facts.connections == 0 && facts.live == 0).await;
+        relay.until_host_is_empty().await;
     })
     .await;
 }

@@ -5,30 +5,32 @@ use std::time::Duration;
 
 use async_tungstenite::tungstenite::handshake::server::{Request, Response};
 use capshare::Client;
-use capshare::client::{ClientError, Closed, ConnectionState};
+use capshare::access::{Scopes, SharedKeys};
+use capshare::client::{ClientError, Closed, ConnectionState, Share};
 use capshare::share::error::Refusal;
 use capshare::share::limits::Limit;
-use capshare::wire::vat;
+use capshare::share::secret::Secret;
+use capshare::testing::Scene;
 use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
-use tokio_util::sync::CancellationToken;
 
-use super::host::{Host, LIMITS, local, run};
 use super::queue::{items, share};
+use super::relay::local;
+use crate::support::patience::within;
 
-/// A host on a loopback port: what the upgrades asked for, and the controls of the connections.
+/// A door on a loopback port before a host in this process: what the upgrades asked for, and the controls of the connections.
 struct Door<S> {
     url: String,
     upgrades: Arc<Mutex<Vec<Request>>>,
     controls: mpsc::Receiver<PipeControl<Compat<S>>>,
 }
 
-async fn door<S, F>(host: &Arc<Host>, scheme: &str, accept: impl Fn(tokio::net::TcpStream) -> F + 'static) -> Door<S>
+async fn door<S, F>(scene: &Scene, scheme: &str, accept: impl Fn(tokio::net::TcpStream) -> F + 'static) -> Door<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     F: Future<Output = S>,
@@ -37,13 +39,16 @@ where
     let url = format!("{scheme}://localhost:{}", listener.local_addr().expect("its address").port());
     let (sender, controls) = mpsc::channel(16);
     let upgrades = Arc::<Mutex<Vec<Request>>>::default();
-    let (host, seen) = (host.clone(), upgrades.clone());
+    let (host, seen) = (scene.host().clone(), upgrades.clone());
     spawn_local(async move {
         while let Ok((tcp, _)) = listener.accept().await {
             let stream = accept(tcp).await.compat();
-            let seen = seen.clone();
+            let (mut token, mut in_band) = (None, false);
             #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
-            let answer = move |request: &Request, mut response: Response| {
+            let answer = |request: &Request, mut response: Response| {
+                let shown = request.headers().get("authorization").and_then(|shown| shown.to_str().ok());
+                token = shown.and_then(|shown| shown.strip_prefix("Bearer ")).map(Secret::from);
+                in_band = request.uri().query().is_some_and(|query| query.contains("auth=inband"));
                 seen.lock().expect("no panics").push(request.clone());
                 response.headers_mut().insert("Sec-WebSocket-Protocol", "capshare.1".parse().expect("a value"));
                 Ok(response)
@@ -53,24 +58,47 @@ where
             let Ok(socket) = socket else { continue };
             let options = PipeOptions { message_bytes_max: 4 << 20, close_within: Duration::from_secs(2) };
             let (reader, writer, control) = pipe(socket, options);
-            let cut = CancellationToken::new();
-            let vat = vat::serve(reader, writer, host.root(cut.clone()).client, LIMITS);
-            spawn_local(run(host.clone(), vat, cut));
+            let (host_reader, host_writer) = host.connect(token.as_ref(), in_band).await.expect("a host").split();
+            spawn_local(async move {
+                // Whichever end goes takes the other along.
+                tokio::select! {
+                    () = carry(reader, host_writer) => {}
+                    () = carry(host_reader, writer) => {}
+                }
+            });
             sender.send(control).await.expect("the scene listens");
         }
     });
     Door { url, upgrades, controls }
 }
 
-async fn plain(host: &Arc<Host>) -> Door<tokio::net::TcpStream> {
-    door(host, "ws", |tcp| async { tcp }).await
+async fn carry(mut from: impl futures::AsyncRead + Unpin, mut to: impl futures::AsyncWrite + Unpin) {
+    use futures::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if to.write_all(&buffer[..count]).await.is_err() || to.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn plain(scene: &Scene) -> Door<tokio::net::TcpStream> {
+    door(scene, "ws", |tcp| async { tcp }).await
+}
+
+/// How many items the host has of a share, after how many syncs.
+async fn held(scene: &Scene, share: &Share) -> (usize, u64) {
+    let state = scene.client().snapshot(share.id()).await.expect("the share is there");
+    (state.len(), state.sync_count())
 }
 
 #[tokio::test]
 async fn the_upgrade_carries_subprotocol_credential_and_headers_to_the_rpc_door() {
     local(async {
-        let host = Host::new();
-        let mut door = plain(&host).await;
+        let keys = [("ann", "tok"), ("bob", "right")];
+        let keys = keys.map(|(name, key)| (name.parse().unwrap(), Secret::from(key), Scopes::SHARE));
+        let scene = Scene::builder().access(SharedKeys::new(keys)).build();
+        let mut door = plain(&scene).await;
         let client = Client::builder(&door.url).token("tok").header("X-Extra", "yes").build().unwrap();
         share(&client).await.sync(items(&["a 1"])).await.unwrap();
         let upgrade = door.upgrades.lock().unwrap()[0].clone();
@@ -85,7 +113,12 @@ async fn the_upgrade_carries_subprotocol_credential_and_headers_to_the_rpc_door(
             KeepAlive { interval: Duration::from_millis(20), write_stall: Duration::from_secs(5), silence_code: 4003 };
         let (end, ()) = futures::join!(control.keepalive(often), client.close());
         assert_eq!(end, PipeEnd::ClosedByPeer { code: 1000, reason: String::new() });
-        host.until(|facts| facts.connections == 0).await;
+        within("an empty host", async {
+            while scene.host().hub().registry().taken() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
 
         let client = Client::builder(format!("{}/other?x=1", door.url)).token("right").in_band().build().unwrap();
         assert_eq!(client.hello().await.unwrap().account, "bob");
@@ -107,8 +140,8 @@ async fn a_final_close_code_ends_the_client_and_fails_what_is_queued() {
         (1003, "ProtocolMismatch: no", Closed::Refused(mismatch)),
     ] {
         local(async {
-            let host = Host::new();
-            let mut door = plain(&host).await;
+            let scene = Scene::new();
+            let mut door = plain(&scene).await;
             let client = Client::builder(&door.url).build_local().unwrap();
             let share = share(&client).await;
             share.queue(items(&["a 1"])).await.unwrap();
@@ -118,7 +151,8 @@ async fn a_final_close_code_ends_the_client_and_fails_what_is_queued() {
             assert_eq!(share.flush().await, Err(error.clone()));
             assert_eq!(client.ping().await, Err(error));
             assert_eq!(*client.state().borrow(), ConnectionState::Closed(closed));
-            assert_eq!((door.upgrades.lock().unwrap().len(), host.facts().seen.len()), (1, 0));
+            let (_, sync_count) = held(&scene, &share).await;
+            assert_eq!((door.upgrades.lock().unwrap().len(), sync_count), (1, 0));
         })
         .await;
     }
@@ -127,14 +161,14 @@ async fn a_final_close_code_ends_the_client_and_fails_what_is_queued() {
 #[tokio::test]
 async fn any_other_close_code_is_followed_by_another_connection() {
     local(async {
-        let host = Host::new();
-        let mut door = plain(&host).await;
+        let scene = Scene::new();
+        let mut door = plain(&scene).await;
         let client = Client::builder(&door.url).build_local().unwrap();
         let share = share(&client).await;
         share.queue(items(&["a 1"])).await.unwrap();
         door.controls.recv().await.unwrap().close(1012, "restart").await;
         share.flush().await.unwrap();
-        assert_eq!((host.items(share.id()).len(), door.upgrades.lock().unwrap().len()), (1, 2));
+        assert_eq!((held(&scene, &share).await.0, door.upgrades.lock().unwrap().len()), (1, 2));
     })
     .await;
 }
@@ -153,7 +187,7 @@ async fn a_client_speaks_tls_and_believes_only_who_it_was_told_to() {
             .with_single_cert(vec![certificate.clone()], key)
             .unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
-        let host = Host::new();
+        let scene = Scene::new();
         let strangers = Arc::<Mutex<u32>>::default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stranger = format!("https://localhost:{}", listener.local_addr().unwrap().port());
@@ -165,7 +199,7 @@ async fn a_client_speaks_tls_and_believes_only_who_it_was_told_to() {
                 }
             }
         });
-        let door = door(&host, "https", move |tcp| {
+        let door = door(&scene, "https", move |tcp| {
             let acceptor = acceptor.clone();
             async move { acceptor.accept(tcp).await.unwrap() }
         })
@@ -191,6 +225,7 @@ async fn a_client_speaks_tls_and_believes_only_who_it_was_told_to() {
 
 /// Answers every request with this, in two pieces.
 async fn answering(answer: String) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("ws://{}", listener.local_addr().expect("its address"));
     spawn_local(async move {
