@@ -44,9 +44,6 @@ const PAUSE_SHARE: u64 = 24;
 /// How many times shorter JSON becomes when it is packed, about.
 const PACKED: u64 = 4;
 
-/// Bytes from which on packing and unpacking happen on a thread of their own: 32 KiB, which take a fifth of a millisecond.
-const OFFLOAD_BYTES: usize = 32 << 10;
-
 /// The occasion on which a fold is asked for, which decides what it may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
@@ -239,7 +236,8 @@ impl Fold {
         let (stretch, revision) = (Stretch { from: header.from, to: header.to }, saved.revision);
         let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
         let log = id.clone();
-        let packed: Bytes = offload(size, move || codec::encode_run(&log, &header, &saved, in_haste)).await;
+        let pack = move || codec::encode_run(&log, &header, &saved, in_haste);
+        let packed: Bytes = store.settings.offload(size, pack).await;
         let (key, bytes) = (key::run(&id, stretch), packed.len() as u64);
         match store.bucket.create(&key, packed).await? {
             Created::Yes => {}
@@ -260,18 +258,5 @@ impl Fold {
         }
         let run = Run { stretch, bytes, revision, log_bytes: header.log_bytes };
         Ok(Some((Folded(run), Superseded::of(&store, superseded))))
-    }
-}
-
-/// Runs `work` on a thread for blocking work if it is on many bytes, and otherwise here.
-pub(super) async fn offload<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes < OFFLOAD_BYTES {
-        return work();
-    }
-    match tokio::task::spawn_blocking(work).await.map_err(tokio::task::JoinError::try_into_panic) {
-        Ok(done) => done,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // The runtime is shutting down, and this task with it.
-        Err(Err(_)) => std::future::pending().await,
     }
 }

@@ -245,7 +245,7 @@ impl Log {
                 let Some((bytes, _)) = self.store.bucket.read(&key).await? else { return Ok(None) };
                 let (size, id) = (bytes.len() as u64, self.id.clone());
                 let decode = move || codec::decode_run(&key, &id, stretch, &bytes);
-                let (header, saved) = super::super::fold::offload(size as usize * 4, decode).await?;
+                let (header, saved) = self.store.settings.offload(size as usize * 4, decode).await?;
                 Ok::<_, StoreError>(Some((stretch, header, saved, size)))
             })
             .buffered(REQUESTS_AT_ONCE);

@@ -34,6 +34,8 @@ pub(super) fn settings(mutation: Option<Mutation>) -> HubSettings {
     settings.store.listing_page = 1;
     // Folds and frees all the time.
     settings.store.fold_segments = 3;
+    // On the one thread, in the order of the history.
+    settings.store.offload_bytes = usize::MAX;
     settings.fold_after = Duration::from_secs(2);
     settings
 }
