@@ -26,7 +26,7 @@ use crate::share::view::{DamagedListing, ShareListing};
 /// # async fn scene(client: Client) -> Result<(), ClientError> {
 /// let mut shares = client.list(ListScope::OwnAccount);
 /// while let Some(share) = shares.try_next().await? {
-///     println!("{} {}", share.id, share.title);
+///     println!("{} {}", share.id, share.url);
 /// }
 /// # Ok(())
 /// # }
