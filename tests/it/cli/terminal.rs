@@ -39,6 +39,11 @@ fn on_terminals(home: &Home, arguments: &[&str], code: i32) -> Ran {
     ran
 }
 
+/// Lines of the log without the colours of a terminal, which are ours, and which ESC alone begins.
+fn uncoloured(log: &str) -> String {
+    ["[0m", "[2m", "[32m", "[3m"].iter().fold(log.to_owned(), |log, colour| log.replace(&format!("\u{1b}{colour}"), ""))
+}
+
 /// Answers every request like a host that refuses it in these words.
 fn refusing(message: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -115,9 +120,10 @@ fn no_answer_of_a_host_commands_a_terminal() {
         let ran = on_terminals(&home, &[command, &["--json"]].concat(), 0);
         assert!(ran.objects()[0][member].as_str().unwrap().contains(WORDS), "{}", ran.stdout);
     }
-    // A refusal that ends the connection is told by the log as well.
-    let logged = on_terminals(&home, &["info", ID, "--log", "capshare=trace"], 4);
+    // A refusal that ends the connection is told by the log as well, if the client ends before the program does.
+    let logged = home.start_on_terminals(&["info", ID, "--log", "capshare=trace"]).wait().ends_with(4);
     assert!(logged.stderr.matches("[31mred").count() >= 1, "{}", logged.stderr);
+    assert_eq!(obeyed(&uncoloured(&logged.stderr)), "", "{:?}", logged.stderr);
 }
 
 /// The log of a client, in both its forms, where it says why the host would not have it.
@@ -130,10 +136,7 @@ fn no_line_of_the_log_commands_a_terminal() {
         let ran = home.start_on_terminals(&command).wait().ends_with(4);
         let line = ran.stderr.lines().find(|line| line.contains("the client has ended")).expect(&ran.stderr);
         assert!(line.contains("red"), "{line}");
-        // A terminal's colours are ours, and say so by ESC alone.
-        let ours =
-            line.replace("\u{1b}[0m", "").replace("\u{1b}[2m", "").replace("\u{1b}[32m", "").replace("\u{1b}[3m", "");
-        assert_eq!(obeyed(&ours), "", "{line:?}");
+        assert_eq!(obeyed(&uncoloured(line)), "", "{line:?}");
     }
 }
 
