@@ -26,7 +26,7 @@ use crate::connections::outlet::PushError;
 use crate::connections::push::{Action, Answer, PushOptions};
 use crate::connections::sockets::Sockets;
 use crate::http::accept::{self, Serving};
-use crate::http::upgrade::{DoorSettings, Doors};
+use crate::http::doors::{DoorSettings, Doors};
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;

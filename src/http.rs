@@ -13,7 +13,7 @@
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old, or if the machine's clock is wrong |
 //! | `/metrics` | OpenMetrics text |
 //!
-//! Anything else is 404 with a JSON body. Sockets come by [`accept`]. The doors' order of questions is in [`upgrade`], the viewers' own in [`viewer`]; every refusal's status and body
+//! Anything else is 404 with a JSON body. Sockets come by [`accept`]. The doors' order of questions is in [`doors`], the viewers' own in [`viewer`]; every refusal's status and body
 //! in [`reply`].
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use axum::routing::{any, get};
 use serde_json::json;
 
 use crate::access::Readiness;
-use crate::http::upgrade::Doors;
+use crate::http::doors::Doors;
 use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
 
 pub mod accept;
@@ -36,6 +36,8 @@ pub mod assets;
 mod body_in;
 mod body_out;
 mod bound;
+mod cors;
+pub mod doors;
 pub mod forwarded;
 pub mod handover;
 pub mod head;
@@ -45,13 +47,12 @@ pub mod page;
 pub mod reply;
 mod serve;
 pub mod stall;
-pub mod upgrade;
 pub mod viewer;
 
 /// The routes of a host.
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
-        .route(crate::contract::RPC_PATH, any(upgrade::rpc))
+        .route(crate::contract::RPC_PATH, any(doors::rpc))
         .merge(opencode::routes())
         .route("/assets/{name}", get(assets::serve))
         .route("/client.js", get(assets::serve))

@@ -6,27 +6,25 @@
 
 use std::time::Duration;
 
-pub mod attend;
 mod channel;
 pub mod command;
 pub mod frame;
-pub mod gallery;
-mod hangup;
+pub mod life;
 pub mod manifest;
 pub mod member;
 pub mod page;
 pub mod patch;
 pub mod render;
 pub mod shapes;
+pub mod socket;
 pub mod sse;
 pub mod streams;
-pub mod transport;
 pub mod typescript;
 pub mod uplink;
 pub mod ws;
 
 /// What the host holds of each viewer that waits, besides its socket and its entries: bytes.
-pub const WAITING_BYTES: usize = size_of::<attend::Viewer>();
+pub const WAITING_BYTES: usize = size_of::<life::served::Viewer>();
 
 /// How viewers are kept.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use crate::http::bound::Holder;
-use crate::http::upgrade::{Doors, address};
+use crate::http::doors::{Doors, address};
 use crate::share::error::Refusal;
 use crate::viewer::page::{self, Asset};
 

@@ -12,8 +12,8 @@
 //! is being read, gives it back. What is left of a body that nobody wants is thrown away for a second before its connection is
 //! closed: a kernel that closes a socket in which there are bytes resets the connection, and the peer might not read the answer.
 //!
-//! [`DoorSettings::body_within`]: super::upgrade::DoorSettings::body_within
-//! [`DoorSettings::bodies_bytes_max`]: super::upgrade::DoorSettings::bodies_bytes_max
+//! [`DoorSettings::body_within`]: super::doors::DoorSettings::body_within
+//! [`DoorSettings::bodies_bytes_max`]: super::doors::DoorSettings::bodies_bytes_max
 
 use std::io::Write;
 use std::sync::Arc;

@@ -49,10 +49,11 @@ use crate::audit::By;
 use crate::contract::sync_data::parse;
 use crate::http::body_in::{Arriving, BodyLimit, Unread};
 use crate::http::bound::Holder;
+use crate::http::cors;
+use crate::http::doors::{Doors, address};
 use crate::http::opencode::creates::Creates;
 use crate::http::opencode::intake::Stopped;
 use crate::http::opencode::turns::{Turn, Turns};
-use crate::http::upgrade::{Doors, address};
 use crate::http::viewer;
 use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
@@ -60,7 +61,6 @@ use crate::share::limits::Limit;
 use crate::share::secret::Secret;
 
 mod caller;
-mod cors;
 mod creates;
 mod data;
 mod intake;
@@ -68,7 +68,7 @@ pub mod openapi;
 mod turns;
 
 /// The name of this door in logs.
-const DOOR: &str = "opencode";
+pub(super) const DOOR: &str = "opencode";
 
 /// The body of a request to create or delete: a session id or a secret, and room.
 const SMALL_BODY: BodyLimit = BodyLimit { name: Limit::RequestBytesMax, bytes_max: 64 << 10 };

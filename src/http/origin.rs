@@ -12,10 +12,10 @@ use axum::http::uri::{Authority, Uri};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
+use crate::http::doors::{Doors, Peer};
 use crate::http::forwarded::is_loopback_name;
 use crate::http::head::called;
 use crate::http::reply;
-use crate::http::upgrade::{Doors, Peer};
 use crate::share::error::Refusal;
 
 impl Doors {

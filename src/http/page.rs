@@ -31,7 +31,7 @@ use crate::connections::comer::Door;
 use crate::http::assets;
 use crate::http::body_out::Items;
 use crate::http::bound::Holder;
-use crate::http::upgrade::{self, Doors};
+use crate::http::doors::{self, Doors};
 use crate::http::viewer;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
@@ -113,7 +113,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
     doors.knock_for_document(request)?;
     let (viewing, who) = viewer::enter(doors, id, request).await?;
-    let holder = Holder::of(who.as_ref(), upgrade::address(request));
+    let holder = Holder::of(who.as_ref(), doors::address(request));
     let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
     let etag = etag(revision);
     let mut response = if has(&request.headers, &etag) {
@@ -198,7 +198,7 @@ fn asked_for(headers: &HeaderMap) -> Form {
 /// Whether a request shows no credential, in its header or, where none belongs, in its query.
 fn is_as_browsers_ask(request: &Parts) -> bool {
     !request.headers.contains_key(header::AUTHORIZATION)
-        && upgrade::check_query(request.uri.query().unwrap_or_default()).is_ok()
+        && doors::check_query(request.uri.query().unwrap_or_default()).is_ok()
 }
 
 /// The empty page of a private share: nothing of the share but its id, which the asker knows, and the script.

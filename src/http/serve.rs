@@ -24,11 +24,11 @@ use tokio::time::{Duration, timeout};
 use crate::connections::sockets::SocketPlace;
 use crate::http::accept::Serving;
 use crate::http::activity::{Activity, Underway};
+use crate::http::doors::Peer;
 use crate::http::forwarded;
 use crate::http::handover::{self, Begun, Handover};
 use crate::http::head::{self, HEAD_BYTES_MAX};
 use crate::http::stall;
-use crate::http::upgrade::Peer;
 
 /// What HTTP holds back for a peer that does not read, besides one piece of a body: of a connection of HTTP/1, and of each stream of
 /// HTTP/2. Also what it reads of a head that has no end.

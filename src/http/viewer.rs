@@ -1,7 +1,7 @@
 //! The viewers' doors: `/ws/{id}` for WebSockets, `/events/{id}` for server-sent events and for the commands of those who take
 //! them, and `/manifest.json`, which says what is spoken there.
 //!
-//! The questions are those of [`upgrade`](crate::http::upgrade), in its order, and the same on both paths. A web page of
+//! The questions are those of [`upgrade`](crate::http::doors), in its order, and the same on both paths. A web page of
 //! another origin that may connect is told so in the headers of every answer that it reads.
 
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use crate::connections::registry::Pending;
 use crate::contract::SUBPROTOCOL_PREFIX;
 use crate::http::body_in::{BodyLimit, Unread};
 use crate::http::bound::Holder;
+use crate::http::doors::{Doors, address, know_socket, offered, switching, token, upgrade_key, upgraded, way};
 use crate::http::handover::Handover;
 use crate::http::reply;
-use crate::http::upgrade::{Doors, address, know_socket, offered, switching, token, upgrade_key, upgraded, way};
 use crate::rooms::event::Values;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;

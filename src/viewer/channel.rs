@@ -19,7 +19,7 @@ use crate::share::error::Refusal;
 use crate::share::view::Revision;
 use crate::viewer::frame;
 use crate::viewer::member::Member;
-use crate::viewer::transport::{self, Form};
+use crate::viewer::socket::{self, Form};
 
 /// One viewer's.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ impl Channel {
         match (down, form) {
             (Down::Event(event), Form::Message) => self.message(event),
             (Down::Event(event), Form::Chunk) => self.chunk(event),
-            (Down::Event(event), Form::Event) => transport::content_of(&self.chunk(event)),
+            (Down::Event(event), Form::Event) => socket::content_of(&self.chunk(event)),
             (Down::Frame(text, id), form) => form.of(text, *id),
             (Down::Heartbeat, form) => form.heartbeat(),
         }
@@ -137,14 +137,14 @@ impl Channel {
         let values = self.feed.values();
         event.encoded(values, |event| {
             self.hub.metrics().frames_encoded.inc();
-            transport::message(&frame::step(event.step(), event.resync(), event.replaced(values)))
+            socket::message(&frame::step(event.step(), event.resync(), event.replaced(values)))
         })
     }
 
     fn chunk(&self, event: &Event) -> Bytes {
         event.framed(self.feed.values(), |event| {
-            let text = transport::text_of(&self.message(event));
-            transport::chunk(&frame::server_sent(&text, stands_at(event)))
+            let text = socket::text_of(&self.message(event));
+            socket::chunk(&frame::server_sent(&text, stands_at(event)))
         })
     }
 }

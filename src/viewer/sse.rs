@@ -1,5 +1,5 @@
 //! One viewer that takes server-sent events where HTTP keeps the socket, as HTTP/2 does, whose connections have other requests
-//! too: the same as elsewhere, as the body of an answer. On HTTP/1 a stream is [attended](super::attend) to as WebSockets are.
+//! too: the same as elsewhere, as the body of an answer. On HTTP/1 a stream is [attended](super::life::served) to as WebSockets are.
 //!
 //! A [`Stream`] is what the answer's body is made of, and holds all that the viewer has: its place in the registry, in the
 //! audience and among the [`streams`](crate::viewer::streams) of whoever it is. HTTP asks it for the next bytes when there is
@@ -17,13 +17,13 @@ use crate::connections::close::CloseReason;
 use crate::connections::registry::Connection;
 use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
-use crate::viewer::attend::{Viewer, attend};
 use crate::viewer::channel::Channel;
 use crate::viewer::frame;
-use crate::viewer::gallery::Galleries;
+use crate::viewer::life::parked::Galleries;
+use crate::viewer::life::served::{Viewer, attend};
 use crate::viewer::member::Members;
+use crate::viewer::socket::{Form, Transport, chunk};
 use crate::viewer::streams::Place;
-use crate::viewer::transport::{Form, Transport, chunk};
 use crate::viewer::uplink::Defaults;
 
 /// What a stream begins with: a comment, and how soon a browser comes back, in milliseconds.

@@ -1,4 +1,4 @@
-//! A viewer on a WebSocket, from its upgrade until it is [attended](crate::viewer::attend) to like any other.
+//! A viewer on a WebSocket, from its upgrade until it is [attended](crate::viewer::life::served) to like any other.
 //!
 //! Called by the HTTP upgrade with a share that is there and a connection that is to be admitted. Refuses binary frames, which
 //! are another door's protocol.
@@ -21,14 +21,14 @@ use crate::rooms::feed::Feed;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
-use crate::viewer::attend::{BINARY, GARBAGE, GOODBYE_WITHIN, NOT_UTF8, TOO_LONG, Viewer, attend};
 use crate::viewer::channel::Channel;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};
 use crate::viewer::frame;
-use crate::viewer::gallery::Galleries;
-use crate::viewer::hangup::hang_up;
+use crate::viewer::life::leaving::hang_up;
+use crate::viewer::life::parked::Galleries;
+use crate::viewer::life::served::{BINARY, GARBAGE, GOODBYE_WITHIN, NOT_UTF8, TOO_LONG, Viewer, attend};
 use crate::viewer::member::Members;
-use crate::viewer::transport::{self, Heard, Socket, Transport};
+use crate::viewer::socket::{self, Heard, Socket, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
 
 /// What a viewer came for.
@@ -55,7 +55,7 @@ pub async fn serve(
     socket: TcpStream,
     received: Vec<u8>,
 ) {
-    let mut socket = Box::new(transport::socket(socket, received).await);
+    let mut socket = Box::new(socket::socket(socket, received).await);
     let connection = match galleries.hub().admit(pending).await {
         Ok(connection) => connection,
         Err(turned_away) => return say_goodbye(socket, Some(&turned_away.reason)).await,
@@ -120,7 +120,7 @@ async fn show(
     socket: &mut Socket,
 ) -> Result<Feed, Option<CloseReason>> {
     let sent = loop {
-        match transport::hear(socket).await {
+        match socket::hear(socket).await {
             Heard::Text(sent) => break sent,
             Heard::Life(_) => {}
             Heard::Binary(_) => return Err(Some(BINARY)),

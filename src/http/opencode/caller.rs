@@ -3,7 +3,8 @@
 use axum::http::request::Parts;
 
 use crate::access::{Credential, Principal, Scopes};
-use crate::http::upgrade::{Doors, address, check_query, token, way};
+use crate::http::doors::{Doors, address, check_query, token, way};
+use crate::http::opencode::RATE_LIMIT;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 

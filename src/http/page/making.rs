@@ -15,8 +15,8 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::http::body_out::items;
+use crate::http::doors::Doors;
 use crate::http::page::{Form, shell};
-use crate::http::upgrade::Doors;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;

@@ -45,7 +45,7 @@ use crate::share::grant::GrantToken;
 use crate::share::id::AccountId;
 use crate::share::limits::Limit;
 use crate::share::secret::Secret;
-use crate::viewer::gallery::Galleries;
+use crate::viewer::life::parked::Galleries;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Streams;
 use crate::viewer::{ViewerSettings, frame};

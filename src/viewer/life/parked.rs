@@ -5,7 +5,7 @@
 //! on: no stack, no timer, no wake-up. The gallery's task waits for news of the room, for the earliest time at which one of its
 //! viewers is due, and for any of them to be heard or closed. Then it writes what there is to tell right into each socket: a
 //! thousand viewers are a thousand writes of the same bytes, and one wake-up. Whoever needs more than that (its socket is
-//! full, it has said something, it was closed) is [attended](crate::viewer::attend) to by a task of its own, delays nobody
+//! full, it has said something, it was closed) is [attended](crate::viewer::life::served) to by a task of its own, delays nobody
 //! here, and comes back when that is done.
 //!
 //! Bound: the viewers that the registry admits. Dropping a gallery's task drops its viewers, which gives back their places.
@@ -28,7 +28,7 @@ use crate::hub::Hub;
 use crate::rooms::news::News;
 use crate::rooms::room::Room;
 use crate::viewer::ViewerSettings;
-use crate::viewer::attend::{Viewer, attend};
+use crate::viewer::life::served::{Viewer, attend};
 
 /// So many viewers are written to before others of the runtime have their turn: some 0.4 ms.
 const TURN: usize = 64;
@@ -73,7 +73,7 @@ impl Galleries {
     }
 
     /// A viewer waits from now on.
-    pub(super) fn enter(viewer: Box<Viewer>) {
+    pub(in crate::viewer) fn enter(viewer: Box<Viewer>) {
         let galleries = Arc::clone(&viewer.galleries);
         let room = Arc::clone(viewer.channel.member().presence.room());
         let mut by_room = galleries.by_room();

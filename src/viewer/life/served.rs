@@ -2,7 +2,7 @@
 //! socket did not take is finished, or it is said goodbye to.
 //!
 //! Each is attended to by a task of its own, which ends when nothing is left to do: the viewer then waits in the
-//! [gallery](crate::viewer::gallery) of its share, where it costs no task, and is given a new one when there is. The viewer
+//! [gallery](crate::viewer::life::parked) of its share, where it costs no task, and is given a new one when there is. The viewer
 //! pulls: the next thing to tell is taken when the last one is in the socket, so a slow viewer is told less often and more at
 //! once, and one that does not read at all is cut off. Its commands run beside that, and end with it. Dropping a `Viewer`
 //! gives back all of its places.
@@ -21,29 +21,29 @@ use crate::share::error::Refusal;
 use crate::viewer::channel::{Channel, Down};
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
-use crate::viewer::gallery::Galleries;
-use crate::viewer::hangup::hang_up;
+use crate::viewer::life::leaving::hang_up;
+use crate::viewer::life::parked::Galleries;
 use crate::viewer::member::Leave;
+use crate::viewer::socket::{Form, Heard, Transport};
 use crate::viewer::sse;
 use crate::viewer::streams::Place;
-use crate::viewer::transport::{Form, Heard, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
 
 /// A viewer, and all that it has. Boxed wherever it goes.
 #[derive(Debug)]
-pub(super) struct Viewer {
-    pub(super) transport: Transport,
-    pub(super) channel: Channel,
-    pub(super) defaults: Defaults,
-    pub(super) galleries: Arc<Galleries>,
+pub(in crate::viewer) struct Viewer {
+    pub(in crate::viewer) transport: Transport,
+    pub(in crate::viewer) channel: Channel,
+    pub(in crate::viewer) defaults: Defaults,
+    pub(in crate::viewer) galleries: Arc<Galleries>,
     /// What is left of a frame that was begun.
-    pub(super) torn: Bytes,
+    pub(in crate::viewer) torn: Bytes,
     /// A WebSocket must be heard until then.
-    pub(super) pong_by: Option<Instant>,
+    pub(in crate::viewer) pong_by: Option<Instant>,
     /// A stream's, among the streams of whoever it is.
-    pub(super) place: Option<Place>,
+    pub(in crate::viewer) place: Option<Place>,
     /// Last, so that its place is given back when all else is.
-    pub(super) connection: Connection,
+    pub(in crate::viewer) connection: Connection,
 }
 
 /// Why a viewer is not attended to any more.
@@ -64,16 +64,17 @@ enum Ended {
 type Commands = JoinSet<(String, Leave)>;
 
 /// What a binary frame is told.
-pub(super) const BINARY: CloseReason =
+pub(in crate::viewer) const BINARY: CloseReason =
     CloseReason { code: 1003, reason: "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share" };
-pub(super) const TOO_LONG: CloseReason =
+pub(in crate::viewer) const TOO_LONG: CloseReason =
     CloseReason { code: 1009, reason: "LimitExceeded: a frame of more than 64 KiB" };
-pub(super) const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
-pub(super) const NOT_UTF8: CloseReason = CloseReason { code: 1007, reason: "a text frame that is not UTF-8" };
+pub(in crate::viewer) const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
+pub(in crate::viewer) const NOT_UTF8: CloseReason =
+    CloseReason { code: 1007, reason: "a text frame that is not UTF-8" };
 const GONE: CloseReason = CloseReason { code: 1000, reason: "the share is gone" };
 
 /// Attends to a viewer until there is nothing to do for it, or it ends.
-pub(super) async fn attend(mut viewer: Box<Viewer>) {
+pub(in crate::viewer) async fn attend(mut viewer: Box<Viewer>) {
     viewer.transport = viewer.transport.wake().await;
     let ended = {
         let (entry, galleries) = (Arc::clone(viewer.connection.entry()), Arc::clone(&viewer.galleries));
@@ -95,7 +96,7 @@ pub(super) async fn attend(mut viewer: Box<Viewer>) {
 
 impl Viewer {
     /// A viewer that has been told nothing yet.
-    pub(super) fn new(
+    pub(in crate::viewer) fn new(
         transport: Transport,
         channel: Channel,
         defaults: Defaults,
@@ -148,7 +149,7 @@ impl Viewer {
     }
 
     /// What it is told next, begun: what its socket does not take at once is left in `torn`.
-    pub(super) fn begin(&mut self, down: &Down) {
+    pub(in crate::viewer) fn begin(&mut self, down: &Down) {
         self.begin_bytes(self.channel.written(down, self.transport.form()));
         if matches!((down, self.transport.form()), (Down::Heartbeat, Form::Message)) {
             let limit = self.galleries.settings().pong_within;
@@ -282,7 +283,7 @@ impl Viewer {
 
 /// How long a viewer may take to take its farewell, and to close its side. Its connection keeps its place in the registry so
 /// long, and a shutdown waits for it.
-pub(super) const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+pub(in crate::viewer) const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 async fn silence(until: Option<Instant>) {
     match until {

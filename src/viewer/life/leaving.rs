@@ -19,7 +19,7 @@ const UNHEARD_BYTES_MAX: usize = 16 << 20;
 const READ_BYTES: usize = 4 << 10;
 
 /// Ends a connection whose last words are written. Dropping the future ends it at once.
-pub(super) async fn hang_up(mut tcp: TcpStream) {
+pub(in crate::viewer) async fn hang_up(mut tcp: TcpStream) {
     if tcp.shutdown().await.is_err() {
         return;
     }
