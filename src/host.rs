@@ -25,8 +25,9 @@ use crate::connections::entry::ConnectionId;
 use crate::connections::outlet::PushError;
 use crate::connections::push::{Action, Answer, PushOptions};
 use crate::connections::sockets::Sockets;
-use crate::http::accept::{self, Serving};
-use crate::http::doors::{DoorSettings, Doors};
+use crate::http::accept;
+use crate::http::doors::Doors;
+use crate::http::serve::Serving;
 use crate::hub::{Hub, HubSettings};
 use crate::rpc::RpcSettings;
 use crate::rpc::worker::Workers;
@@ -39,8 +40,8 @@ use crate::wire::duplex;
 pub mod descriptors;
 pub mod storage;
 
-pub use crate::http::accept::SocketSettings;
 pub use crate::http::forwarded::{BadProxyNet, ProxyNet, is_loopback_name};
+pub use crate::http::settings::{DoorSettings, OpenCodeSettings, SocketSettings};
 
 /// How a host behaves.
 #[derive(Debug, Clone, Default)]
@@ -264,7 +265,7 @@ async fn tend_doors(doors: Arc<Doors>, stopping: CancellationToken) {
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
-            _ = minute.tick() => doors.forget_addresses(),
+            _ = minute.tick() => doors.forget(),
         }
     }
 }

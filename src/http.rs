@@ -13,8 +13,8 @@
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old, or if the machine's clock is wrong |
 //! | `/metrics` | OpenMetrics text |
 //!
-//! Anything else is 404 with a JSON body. Sockets come by [`accept`]. The doors' order of questions is in [`doors`], the viewers' own in [`viewer`]; every refusal's status and body
-//! in [`reply`].
+//! Anything else is 404 with a JSON body. Sockets come by [`accept`]. What a door asks of a request, in which order, is in `knock`; what status and
+//! body a refusal has, in [`reply`].
 
 use std::sync::Arc;
 
@@ -41,18 +41,23 @@ pub mod doors;
 pub mod forwarded;
 pub mod handover;
 pub mod head;
+mod knock;
 pub mod opencode;
 mod origin;
 pub mod page;
+mod rates;
 pub mod reply;
-mod serve;
+mod rpc;
+pub mod serve;
+pub mod settings;
 pub mod stall;
+mod upgrade;
 pub mod viewer;
 
 /// The routes of a host.
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
-        .route(crate::contract::RPC_PATH, any(doors::rpc))
+        .route(crate::contract::RPC_PATH, any(rpc::serve))
         .merge(opencode::routes())
         .route("/assets/{name}", get(assets::serve))
         .route("/client.js", get(assets::serve))

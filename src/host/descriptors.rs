@@ -3,7 +3,7 @@
 //! Each connection needs a descriptor, and so do the store's files. A host that takes more connections than the system gives it
 //! descriptors cannot read its own store any more, so it takes fewer.
 
-use crate::http::accept::SocketSettings;
+use crate::http::settings::SocketSettings;
 
 /// Descriptors that sockets leave to the store, the log and the runtime: files are opened for as long as one is read or
 /// written, by some hundred threads at most. Where there are few descriptors in all, a quarter.

@@ -5,59 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::connections::sockets::Sockets;
-use crate::http::forwarded::{self, ProxyNet};
-use crate::http::serve::serve;
-
-/// How sockets are kept.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct SocketSettings {
-    /// How long a socket may take from its accept until its first request's head is complete, in HTTP/1.1 and in HTTP/2. On
-    /// HTTP/1.1 also how long each later head may take, with the pause before it. Default 10 s.
-    pub head_within: Duration,
-    /// How long a connection of HTTP/2 may be without a request under way, after its first; then it is told to go, and closed
-    /// `head_within` later at the latest. Default 60 s.
-    pub idle_within: Duration,
-    /// Sockets beyond the admitted connections, for requests of pages and metrics and for upgrades that are under way. Default
-    /// 1,024.
-    pub besides_max: usize,
-    /// Connections that wait in the kernel to be accepted: after a proxy's restart all viewers come at once. The system may
-    /// lower it (`net.core.somaxconn`, 4,096 on Linux). Default 4,096.
-    pub backlog: u32,
-    /// Files and sockets that the process may have open. Fewer connections are admitted than the hub's settings say if they do
-    /// not fit. Default `None`: what the system lets the process have when the host begins to listen.
-    pub descriptors_max: Option<usize>,
-}
-
-impl Default for SocketSettings {
-    fn default() -> Self {
-        Self {
-            head_within: Duration::from_secs(10),
-            idle_within: Duration::from_secs(60),
-            besides_max: 1_024,
-            backlog: 4_096,
-            descriptors_max: None,
-        }
-    }
-}
-
-/// What every socket is served with.
-#[derive(Debug)]
-pub struct Serving {
-    /// What answers its requests.
-    pub routes: Router,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted: Arc<[ProxyNet]>,
-    /// How long it may take.
-    pub settings: SocketSettings,
-    /// How long its peer may take nothing of an answer.
-    pub write_stall: Duration,
-}
+use crate::http::forwarded;
+use crate::http::serve::{Serving, serve};
+use crate::http::settings::SocketSettings;
 
 /// How long a failed accept is waited for: out of descriptors, the next one would fail at once as well.
 const FAILED_PAUSE: Duration = Duration::from_millis(100);

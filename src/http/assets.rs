@@ -14,7 +14,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use crate::http::bound::Holder;
-use crate::http::doors::{Doors, address};
+use crate::http::cors;
+use crate::http::doors::Doors;
+use crate::http::forwarded::address;
 use crate::share::error::Refusal;
 use crate::viewer::page::{self, Asset};
 
@@ -45,9 +47,8 @@ async fn answer(doors: &Doors, request: &Parts) -> Result<Response, Refusal> {
         headers.insert(header::ETAG, etag);
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(response)
+    Ok(cors::public(response))
 }
 
 async fn content(doors: &Doors, request: &Parts, asset: &'static Asset) -> Result<Response, Refusal> {

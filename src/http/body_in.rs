@@ -12,33 +12,28 @@
 //! is being read, gives it back. What is left of a body that nobody wants is thrown away for a second before its connection is
 //! closed: a kernel that closes a socket in which there are bytes resets the connection, and the peer might not read the answer.
 //!
-//! [`DoorSettings::body_within`]: super::doors::DoorSettings::body_within
-//! [`DoorSettings::bodies_bytes_max`]: super::doors::DoorSettings::bodies_bytes_max
+//! [`DoorSettings::body_within`]: super::settings::DoorSettings::body_within
+//! [`DoorSettings::bodies_bytes_max`]: super::settings::DoorSettings::bodies_bytes_max
+
+pub(super) mod unread;
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use flate2::write::MultiGzDecoder;
-use futures::StreamExt as _;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+use crate::http::body_in::unread::Unread;
 use crate::http::bound::{Bound, Full, Held, Holder};
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
 /// What a body is charged from its beginning: the request's head, its task and its buffers.
 const BODY_BASE_BYTES: usize = 16 << 10;
-
-/// How long the rest of a body is read that nobody wants, ...
-const UNWANTED_WITHIN: Duration = Duration::from_secs(1);
-
-/// ... and how much of it: as much as Linux holds for a connection by default, on both sides.
-const UNWANTED_BYTES_MAX: usize = 16 << 20;
 
 /// How far into a body something is looked for that stands at its beginning.
 const BEGINNING_BYTES_MAX: usize = 16 << 10;
@@ -84,49 +79,6 @@ impl Bodies {
         let held = self.bytes.hold(holder, BODY_BASE_BYTES).map_err(no_place)?;
         let intake = Intake::new(&request.headers, Bounded { bytes: Vec::new(), limit, held, refused: None })?;
         Ok(Arriving { body, intake, within: self.within, by: Instant::now() + self.within })
-    }
-}
-
-/// The body of a request that nobody has read yet, or not to its end. Dropping it takes what still comes for a second, and throws
-/// it away.
-#[derive(Debug)]
-pub(super) struct Unread {
-    /// `None` when it has ended.
-    rest: Option<BodyDataStream>,
-    /// The peer sends it only when it is asked to (`Expect: 100-continue`).
-    waits: bool,
-}
-
-impl Unread {
-    /// The body of a request with these headers.
-    pub(super) fn new(headers: &HeaderMap, body: Body) -> Self {
-        let rest = (!body.is_end_stream()).then(|| body.into_data_stream());
-        Self { rest, waits: headers.contains_key(header::EXPECT) }
-    }
-
-    async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
-        // Once it was asked for, it comes.
-        self.waits = false;
-        let frame = self.rest.as_mut()?.next().await;
-        if !matches!(frame, Some(Ok(_))) {
-            self.rest = None;
-        }
-        frame
-    }
-}
-
-impl Drop for Unread {
-    fn drop(&mut self) {
-        let Some(mut rest) = self.rest.take().filter(|_| !self.waits) else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(timeout(UNWANTED_WITHIN, async move {
-            let mut unwanted = 0;
-            while unwanted < UNWANTED_BYTES_MAX
-                && let Some(Ok(frame)) = rest.next().await
-            {
-                unwanted += frame.len();
-            }
-        }));
     }
 }
 
@@ -306,7 +258,9 @@ fn broken() -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::{Body, Bytes};
     use axum::http::Request;
+    use futures::StreamExt as _;
 
     use super::*;
 

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, header};
 use ipnet::IpNet;
@@ -37,6 +38,21 @@ impl std::fmt::Display for ProxyNet {
     }
 }
 
+/// The address that a request came from, behind whatever proxies are trusted: [`client`]'s answer, put into the extensions of
+/// the request by what serves its socket. A request without one comes from within the process.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Where a request came from; `None`: from within the process.
+pub(super) fn address(request: &Parts) -> Option<IpAddr> {
+    request.extensions.get::<Peer>().map(|Peer(address)| address.ip())
+}
+
+/// How a request came: straight from a program of this machine, or by way of others.
+pub(super) fn way(request: &Parts) -> Way {
+    way_of(address(request), &request.uri, &request.headers)
+}
+
 /// Whether an address is a trusted proxy's.
 #[must_use]
 pub fn is_trusted(address: IpAddr, trusted: &[ProxyNet]) -> bool {
@@ -53,7 +69,7 @@ pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> So
     for header in headers.get_all("x-forwarded-for").iter().rev() {
         for hop in header.to_str().unwrap_or("?").rsplit(',') {
             // What is no address was not written by a proxy that we trust: whoever reached it is not known any closer.
-            let Some(hop) = address(hop.trim()) else { return client };
+            let Some(hop) = read_address(hop.trim()) else { return client };
             client = SocketAddr::new(hop, 0);
             if !is_trusted(hop, trusted) {
                 return client;
@@ -72,7 +88,7 @@ const WRITTEN_BY_PROXIES: [&str; 7] =
 /// had its own name point to this machine calls the host by that name, and a proxy that writes nothing into the head as a rule
 /// passes on by which name it was called; one that does neither cannot be told from a program of this machine.
 #[must_use]
-pub fn way(client: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Way {
+fn way_of(client: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Way {
     let is_near = client.is_none_or(|address| address.to_canonical().is_loopback());
     let is_passed_on = WRITTEN_BY_PROXIES.iter().any(|name| headers.contains_key(*name));
     let mut names = headers.get_all(header::HOST).iter().map(|name| name.as_bytes()).peekable();
@@ -91,8 +107,8 @@ pub fn is_loopback_name(name: &Authority) -> bool {
     name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|it| it.to_canonical().is_loopback())
 }
 
-/// With a port or brackets, as some proxies write them.
-fn address(text: &str) -> Option<IpAddr> {
+/// An address as some proxies write it, with a port or brackets.
+fn read_address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
@@ -141,7 +157,7 @@ mod tests {
             for (name, value) in headers {
                 head.append(*name, value.parse().unwrap());
             }
-            way(client.map(|client| client.parse().unwrap()), &uri.parse().unwrap(), &head)
+            way_of(client.map(|client| client.parse().unwrap()), &uri.parse().unwrap(), &head)
         };
         let near = Some("127.0.0.1");
         for host in ["localhost", "LocalHost:7420", "127.0.0.1:7420", "127.8.9.1", "[::1]:7420", "[::ffff:127.0.0.1]:1"]

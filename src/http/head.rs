@@ -5,8 +5,6 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::Version;
 use hyper::http::uri::Authority;
 
-use crate::http::reply;
-use crate::http::serve::Refused;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
@@ -14,25 +12,17 @@ use crate::share::limits::Limit;
 /// proxies let through.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// Refuses a head that is too long (431), or names no host or more than one (400). What it names stands in `Host` after this,
-/// and nowhere else: a URL with an authority goes before that header (RFC 9112 section 3.2.2), and HTTP/2 has its own form.
-pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refused> {
+/// Checks a request's head. The host that it names stands in `Host` after this, and nowhere else: a URL with an authority goes
+/// before that header (RFC 9112 section 3.2.2), and HTTP/2 has its own form.
+///
+/// # Errors
+/// The head is too long (431), or names no host or more than one (400).
+pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     let length = length(request);
-    let checked = if length > HEAD_BYTES_MAX {
-        Err(Refusal::limit(Limit::HeadBytesMax, HEAD_BYTES_MAX, length))
-    } else {
-        named(request)
-    };
-    let refused = |refusal: Refusal| {
-        let mut response = reply::refused(&refusal);
-        if request.version() < Version::HTTP_2 {
-            // Nobody can tell what the rest of it would be.
-            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        Box::new(response)
-    };
-    let authority = checked.map_err(refused)?;
-    if let Some(authority) = authority
+    if length > HEAD_BYTES_MAX {
+        return Err(Refusal::limit(Limit::HeadBytesMax, HEAD_BYTES_MAX, length));
+    }
+    if let Some(authority) = named(request)?
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
     {
         request.headers_mut().insert(header::HOST, host);
@@ -93,13 +83,14 @@ pub(super) fn called(headers: &HeaderMap) -> Option<Authority> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::reply;
 
     fn checked(version: Version, url: &str, hosts: &[&str]) -> Result<String, u16> {
         let mut request = Request::get(url).version(version).body(()).unwrap();
         for host in hosts {
             request.headers_mut().append(header::HOST, host.parse().unwrap());
         }
-        check(&mut request).map_err(|refused| refused.status().as_u16())?;
+        check(&mut request).map_err(|refusal| reply::refused(&refusal).status().as_u16())?;
         Ok(called(request.headers()).map_or_else(String::new, |authority| authority.to_string()))
     }
 
@@ -135,7 +126,7 @@ mod tests {
             let rest = bytes - length(&request) - "x".len() - 4;
             request.headers_mut().insert("x", "y".repeat(rest).parse().unwrap());
             assert_eq!(length(&request), bytes);
-            check(&mut request).map_err(|refused| refused.status().as_u16())
+            check(&mut request).map_err(|refusal| reply::refused(&refusal).status().as_u16())
         };
         assert_eq!(sized(HEAD_BYTES_MAX), Ok(()));
         assert_eq!(sized(HEAD_BYTES_MAX + 1), Err(431));

@@ -20,7 +20,7 @@
 //!   the other; whichever does not fit says what was applied before it (`intake`).
 //! - It forgets what it has sent before it is answered and never sends it again. So a request whose body is here is carried
 //!   out whether or not somebody waits for the answer, a shutdown waits for it, and what the bucket or the queue refuses for
-//!   the moment is tried again here, for up to [`TRY_WITHIN`].
+//!   the moment is tried again here, for up to [`TRY_WITHIN`](intake::TRY_WITHIN).
 //! - It sends the next request without waiting for the last: those of one address for one share are applied in the order in which
 //!   they showed the share's secret (`turns`), which stands first in this client's bodies; else an older value could come to stand
 //!   over a newer one. Who has not shown it holds nobody up.
@@ -29,9 +29,7 @@
 //! (403), too often (429), who is it (401), is the share there (404), and only then the body (400, 408, 413, 429, 503) and the
 //! share's secret in it (403), as soon as that has come.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -39,7 +37,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use governor::{DefaultKeyedRateLimiter, RateLimiter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -47,16 +44,16 @@ use crate::access::Principal;
 use crate::access::address::AddressKey;
 use crate::audit::By;
 use crate::contract::sync_data::parse;
-use crate::http::body_in::{Arriving, BodyLimit, Unread};
-use crate::http::bound::Holder;
+use crate::http::body_in::BodyLimit;
+use crate::http::body_in::unread::Unread;
 use crate::http::cors;
-use crate::http::doors::{Doors, address};
-use crate::http::opencode::creates::Creates;
+use crate::http::doors::Doors;
+use crate::http::forwarded::address;
+use crate::http::knock::{Asks, knock};
 use crate::http::opencode::intake::Stopped;
-use crate::http::opencode::turns::{Turn, Turns};
-use crate::http::viewer;
+use crate::http::opencode::state::Sender;
 use crate::share::error::Refusal;
-use crate::share::id::{AccountId, SessionId, ShareId};
+use crate::share::id::{SessionId, ShareId};
 use crate::share::limits::Limit;
 use crate::share::secret::Secret;
 
@@ -65,95 +62,26 @@ mod creates;
 mod data;
 mod intake;
 pub mod openapi;
+pub(super) mod state;
 mod turns;
 
 /// The name of this door in logs.
-pub(super) const DOOR: &str = "opencode";
+const DOOR: &str = "opencode";
 
 /// The body of a request to create or delete: a session id or a secret, and room.
 const SMALL_BODY: BodyLimit = BodyLimit { name: Limit::RequestBytesMax, bytes_max: 64 << 10 };
-
-/// How long a sync is tried again that the bucket or the queue refuses for the moment: longer than a host takes to restart or a
-/// bucket to fail over, and short of the minutes after which nobody would know why the share moves.
-pub const TRY_WITHIN: Duration = Duration::from_secs(30);
-
-/// How OpenCode's API behaves.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct OpenCodeSettings {
-    /// Whose shares those are that come to `/api/share` without a credential, on a host that needs one: OpenCode sends none to
-    /// its `enterprise.url`. Whoever reaches the port may then create new shares of this account, and write and delete those
-    /// whose secret they have. `None`: they get 401. Default: `None`.
-    pub account: Option<AccountId>,
-    /// Bytes of one request's body, also when unpacked. Default 64 MiB: OpenCode sends a whole session in one request, and of
-    /// 248 whole sessions of one user the mean was 0.6 MB and the largest 263 MB, of attachments.
-    pub request_bytes_max: usize,
-    /// Requests that one address may make in a minute, and at once. Default 60,000: one client makes one a second, and behind a
-    /// proxy a thousand clients have one address.
-    pub requests_per_minute: NonZeroU32,
-}
-
-impl Default for OpenCodeSettings {
-    fn default() -> Self {
-        let often = NonZeroU32::new(60_000).unwrap_or(NonZeroU32::MIN);
-        Self { account: None, request_bytes_max: 64 << 20, requests_per_minute: often }
-    }
-}
-
-/// What the API of one host remembers between requests.
-#[derive(Debug)]
-pub struct OpenCode {
-    creates: Creates,
-    /// The order of requests: of one address for one share, as they showed its secret.
-    arrivals: Turns<(ShareId, AddressKey)>,
-    /// One request at a time is applied to a share.
-    applying: Turns<ShareId>,
-    /// By address. Those not heard of lately are forgotten once a minute.
-    requests: DefaultKeyedRateLimiter<AddressKey>,
-}
-
-/// Who sends a sync, as far as the order of its requests goes.
-#[derive(Debug)]
-struct Sender {
-    share: ShareId,
-    /// `None`: from within the process.
-    address: Option<AddressKey>,
-}
-
-impl OpenCode {
-    /// The turn of a sender who has shown the share's secret; `None` if others take too long, or it comes from within the process.
-    async fn turn_of(&self, sender: &Sender) -> Option<Turn<(ShareId, AddressKey)>> {
-        self.arrivals.soon((sender.share.clone(), sender.address?)).await
-    }
-
-    pub(super) fn new(settings: &OpenCodeSettings) -> Self {
-        Self {
-            creates: Creates::default(),
-            arrivals: Turns::default(),
-            applying: Turns::default(),
-            requests: RateLimiter::keyed(governor::Quota::per_minute(settings.requests_per_minute)),
-        }
-    }
-
-    /// Forgets what has not been heard of lately: to be called about once a minute.
-    pub(super) fn forget(&self) {
-        self.creates.forget();
-        self.requests.retain_recent();
-        self.requests.shrink_to_fit();
-    }
-}
 
 /// The routes of the API.
 pub(super) fn routes() -> Router<Arc<Doors>> {
     let mut routes = Router::new();
     for family in ["/api/share", "/api/shares"] {
         routes = routes
-            .route(family, post(create).options(cors::preflight))
-            .route(&format!("{family}/{{id}}"), axum::routing::delete(delete).options(cors::preflight))
-            .route(&format!("{family}/{{id}}/sync"), post(sync).options(cors::preflight))
-            .route(&format!("{family}/{{id}}/data"), get(read).options(cors::public_preflight));
+            .route(family, post(create).options(preflight))
+            .route(&format!("{family}/{{id}}"), axum::routing::delete(delete).options(preflight))
+            .route(&format!("{family}/{{id}}/sync"), post(sync).options(preflight))
+            .route(&format!("{family}/{{id}}/data"), get(read).options(public_preflight));
     }
-    routes.route("/api/doc", get(doc).options(cors::public_preflight))
+    routes.route("/api/doc", get(doc).options(public_preflight))
 }
 
 async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
@@ -163,8 +91,8 @@ async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
         session: String,
     }
     to_its_end(doors, request, |doors, request, body| async move {
-        let who = caller::writer(&doors, &request).await?;
-        let received = begin(&doors, &request, &who, body, SMALL_BODY)?.whole().await?;
+        let (knock, who) = caller::writer(&doors, &request).await?;
+        let received = doors.bodies.begin(&request, knock.holder(Some(&who)), body, SMALL_BODY)?.whole().await?;
         let session: SessionId =
             parse::<Create>("{sessionID}", received.text()?)?.session.parse().map_err(Refusal::from)?;
         let from = address(&request);
@@ -177,10 +105,10 @@ async fn create(State(doors): State<Arc<Doors>>, request: Request) -> Response {
 
 async fn sync(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     to_its_end(doors, request, |doors, request, body| async move {
-        let who = caller::writer(&doors, &request).await?;
+        let (knock, who) = caller::writer(&doors, &request).await?;
         let share = known(&doors, &id).await?;
         let limit = BodyLimit { name: Limit::RequestBytesMax, bytes_max: doors.opencode_settings().request_bytes_max };
-        let arriving = begin(&doors, &request, &who, body, limit)?;
+        let arriving = doors.bodies.begin(&request, knock.holder(Some(&who)), body, limit)?;
         let sender = Sender { share, address: address(&request).map(AddressKey::from) };
         let (received, turn) = intake::receive(&doors.hub, &doors.opencode, &sender, arriving).await?;
         let applying = intake::apply(&doors.hub, &doors.opencode, &sender, received, turn);
@@ -196,9 +124,9 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
         secret: String,
     }
     to_its_end(doors, request, |doors, request, body| async move {
-        let who = caller::writer(&doors, &request).await?;
+        let (knock, who) = caller::writer(&doors, &request).await?;
         let id = known(&doors, &id).await?;
-        let received = begin(&doors, &request, &who, body, SMALL_BODY)?.whole().await?;
+        let received = doors.bodies.begin(&request, knock.holder(Some(&who)), body, SMALL_BODY)?.whole().await?;
         let secret = Secret::from(parse::<Delete>("{secret}", received.text()?)?.secret.as_str());
         let by = By::Request(address(&request), Some(&who));
         doors.tasks.track_future(doors.hub.delete_by(by, &who, id.as_str(), &secret)).await?;
@@ -210,10 +138,9 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
 async fn read(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let body = async {
-        caller::not_too_often(&doors, &request)?;
-        let (viewing, who) = viewer::enter(&doors, &id, &request).await?;
-        let holder = Holder::of(who.as_ref(), address(&request));
-        doors.answers.document(&doors.hub, holder, viewing, data::pieces).await
+        let knock = knock(&doors, &request, Asks::API_READ)?;
+        let (viewing, who) = knock.enter(&id).await?;
+        doors.answers.document(&doors.hub, knock.holder(who.as_ref()), viewing, data::pieces).await
     };
     let response = match body.await {
         Ok(body) => {
@@ -229,6 +156,20 @@ async fn doc(State(doors): State<Arc<Doors>>) -> Response {
     cors::public(axum::Json(openapi::document(doors.opencode_settings(), &doors.hub.settings().limits)).into_response())
 }
 
+/// What a browser asks before it lets a page write.
+async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    match doors.check_origin(&request.headers) {
+        Ok(()) => cors::allowed(&doors, &request.headers, cors::preflight(cors::API)),
+        Err(refusal) => doors.refuse_with(DOOR, &request, &refusal, json!({})),
+    }
+}
+
+/// What a browser asks before it lets a page read with a credential.
+async fn public_preflight() -> Response {
+    cors::public(cors::preflight(cors::API))
+}
+
 /// The id of a share that is there, as far as can be told now: a bucket that is away says nothing of it.
 async fn known(doors: &Doors, id: &str) -> Result<ShareId, Refusal> {
     let share: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
@@ -236,10 +177,6 @@ async fn known(doors: &Doors, id: &str) -> Result<ShareId, Refusal> {
         Err(refusal) if !refusal.is_transient() => Err(refusal),
         Ok(()) | Err(_) => Ok(share),
     }
-}
-
-fn begin(doors: &Doors, request: &Parts, who: &Principal, body: Unread, limit: BodyLimit) -> Result<Arriving, Refusal> {
-    doors.bodies.begin(request, Holder::of(Some(who), address(request)), body, limit)
 }
 
 /// Answers a request on a task of its own: a client that leaves takes with it what it was still sending, and nothing else. A

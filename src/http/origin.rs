@@ -12,8 +12,8 @@ use axum::http::uri::{Authority, Uri};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
-use crate::http::doors::{Doors, Peer};
-use crate::http::forwarded::is_loopback_name;
+use crate::http::doors::Doors;
+use crate::http::forwarded::{Peer, is_loopback_name};
 use crate::http::head::called;
 use crate::http::reply;
 use crate::share::error::Refusal;
@@ -29,7 +29,7 @@ impl Doors {
         let public = self.hub.public_url();
         let public = public.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let may = origin == public
-            || self.origins().iter().any(|allowed| allowed == origin)
+            || self.settings.origins.iter().any(|allowed| allowed == origin)
             || called(headers).is_some_and(|called| is_of_caller(origin, &called, self.needs_credentials()));
         if may {
             return Ok(());
@@ -56,7 +56,7 @@ impl Doors {
         let is_ours = is_address(name)
             || is_loopback_name(&called)
             || is_named(&self.hub.public_url().to_owned())
-            || self.origins().iter().any(is_named);
+            || self.settings.origins.iter().any(is_named);
         if is_ours {
             return Ok(());
         }

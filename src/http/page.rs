@@ -16,7 +16,8 @@
 //! opens a page, so it gets an empty one of a private share, whose script asks the viewer channel. Any other refusal is a page
 //! for a browser, and JSON for everybody else. A credential in the query is refused, though it be right.
 
-mod making;
+mod form;
+pub(super) mod making;
 mod shell;
 
 use std::sync::Arc;
@@ -31,49 +32,16 @@ use crate::connections::comer::Door;
 use crate::http::assets;
 use crate::http::body_out::Items;
 use crate::http::bound::Holder;
-use crate::http::doors::{self, Doors};
-use crate::http::viewer;
+use crate::http::doors::Doors;
+use crate::http::knock::{Asks, check_query, knock};
+use crate::http::page::form::Form;
+use crate::http::page::making::Made;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
 use crate::viewer::render::Document;
-
-pub use making::Pages;
-
-use making::Made;
-
-/// A form in which a share is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Form {
-    Html,
-    Json,
-    Markdown,
-    Picture,
-}
-
-impl Form {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Html => "text/html; charset=utf-8",
-            Self::Json => "application/json",
-            Self::Markdown => "text/markdown; charset=utf-8",
-            Self::Picture => "image/png",
-        }
-    }
-
-    /// What a document of this form may do in a browser.
-    fn policy(self) -> &'static str {
-        match self {
-            Self::Html => {
-                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                 img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-            }
-            Self::Json | Self::Markdown | Self::Picture => "default-src 'none'; frame-ancestors 'none'; sandbox",
-        }
-    }
-}
 
 /// Answers for `/share/{name}`, where the name is an id, perhaps with the ending of a form.
 pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Response {
@@ -84,7 +52,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
         Some((id, "json")) => (id, Form::Json),
         Some((id, "md")) => (id, Form::Markdown),
         Some((id, "png")) if cfg!(feature = "card") => (id, Form::Picture),
-        Some(_) | None => (name, asked_for(&request.headers)),
+        Some(_) | None => (name, Form::asked_for(&request.headers)),
     };
     let mut response = match answer(&doors, &request, id, form).await {
         Ok(response) => response,
@@ -111,9 +79,9 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
 }
 
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
-    doors.knock_for_document(request)?;
-    let (viewing, who) = viewer::enter(doors, id, request).await?;
-    let holder = Holder::of(who.as_ref(), doors::address(request));
+    let knock = knock(doors, request, Asks::DOCUMENT)?;
+    let (viewing, who) = knock.enter(id).await?;
+    let holder = knock.holder(who.as_ref());
     let (revision, visibility) = viewing.room.read(|state| (state.revision(), state.visibility()))?;
     let etag = etag(revision);
     let mut response = if has(&request.headers, &etag) {
@@ -123,7 +91,7 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
     } else {
         match form {
             Form::Html => {
-                let made = doors.pages.page(doors, &viewing.room).await?;
+                let made = doors.pages.page(doors.hub.public_url(), &viewing.room).await?;
                 copy(doors, request, holder, viewing, made).await?
             }
             Form::Picture => {
@@ -179,26 +147,9 @@ fn has(headers: &HeaderMap, etag: &str) -> bool {
     tags.flat_map(|value| value.split(',')).map(str::trim).any(|tag| tag == etag || tag == "*")
 }
 
-/// The form that fits a request for the share itself: HTML, unless something else is asked for and HTML is not.
-fn asked_for(headers: &HeaderMap) -> Form {
-    let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    let types = values.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default().trim());
-    let mut form = Form::Html;
-    for kind in types {
-        match kind {
-            "text/html" | "application/xhtml+xml" => return Form::Html,
-            "text/markdown" if form == Form::Html => form = Form::Markdown,
-            "application/json" if form == Form::Html => form = Form::Json,
-            _ => {}
-        }
-    }
-    form
-}
-
 /// Whether a request shows no credential, in its header or, where none belongs, in its query.
 fn is_as_browsers_ask(request: &Parts) -> bool {
-    !request.headers.contains_key(header::AUTHORIZATION)
-        && doors::check_query(request.uri.query().unwrap_or_default()).is_ok()
+    !request.headers.contains_key(header::AUTHORIZATION) && check_query(request.uri.query().unwrap_or_default()).is_ok()
 }
 
 /// The empty page of a private share: nothing of the share but its id, which the asker knows, and the script.
@@ -217,23 +168,4 @@ fn refused(doors: &Doors, request: &Parts, form: Form, refusal: &Refusal) -> Res
         headers.remove(header::CONTENT_LENGTH);
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(accept: &'static str) -> Form {
-        asked_for(&HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]))
-    }
-
-    #[test]
-    fn a_browser_gets_a_page_and_an_agent_what_it_asks_for() {
-        assert_eq!(asked("text/html,application/xhtml+xml,*/*;q=0.8"), Form::Html);
-        assert_eq!(asked("*/*"), Form::Html);
-        assert_eq!(asked("text/markdown, text/plain;q=0.9, */*;q=0.1"), Form::Markdown);
-        assert_eq!(asked("application/json"), Form::Json);
-        assert_eq!(asked("application/json, text/html"), Form::Html);
-        assert_eq!(asked_for(&HeaderMap::new()), Form::Html);
-    }
 }

@@ -11,7 +11,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
@@ -22,13 +24,14 @@ use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 
 use crate::connections::sockets::SocketPlace;
-use crate::http::accept::Serving;
 use crate::http::activity::{Activity, Underway};
-use crate::http::doors::Peer;
-use crate::http::forwarded;
+use crate::http::forwarded::{self, Peer, ProxyNet};
 use crate::http::handover::{self, Begun, Handover};
 use crate::http::head::{self, HEAD_BYTES_MAX};
+use crate::http::reply;
+use crate::http::settings::SocketSettings;
 use crate::http::stall;
+use crate::share::error::Refusal;
 
 /// What HTTP holds back for a peer that does not read, besides one piece of a body: of a connection of HTTP/1, and of each stream of
 /// HTTP/2. Also what it reads of a head that has no end.
@@ -39,6 +42,19 @@ const HTTP2_STREAMS_MAX: u32 = 200;
 
 /// Between two pings on a connection of HTTP/2.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
+
+/// What every socket of a host is served with.
+#[derive(Debug)]
+pub struct Serving {
+    /// What answers the requests.
+    pub routes: Router,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted: Arc<[ProxyNet]>,
+    /// How long a socket may take.
+    pub settings: SocketSettings,
+    /// How long a peer may take nothing of an answer.
+    pub write_stall: Duration,
+}
 
 /// Serves HTTP on a socket that was just accepted, until it ends or is handed over.
 pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlace, serving: Arc<Serving>) {
@@ -63,7 +79,7 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let underway = asked.begin();
         of_place.asked();
-        let checked = head::check(&mut request);
+        let checked = head::check(&mut request).map_err(|refusal| wrong_head(request.version(), &refusal));
         // Asked anew at each: a proxy sends the requests of many over one connection.
         let client = forwarded::client(peer, request.headers(), &trusted);
         let extensions = request.extensions_mut();
@@ -171,5 +187,11 @@ impl HttpBody for Tracked {
     }
 }
 
-/// A refusal of a request's head, as the answer that it gets.
-pub(super) type Refused = Box<Response>;
+/// The answer to a request whose head is wrong. On HTTP/1 it is the connection's last: nobody can tell what the rest of it would be.
+fn wrong_head(version: Version, refusal: &Refusal) -> Box<Response> {
+    let mut response = reply::refused(refusal);
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Box::new(response)
+}

@@ -1,7 +1,7 @@
 //! The viewers' doors: `/ws/{id}` for WebSockets, `/events/{id}` for server-sent events and for the commands of those who take
 //! them, and `/manifest.json`, which says what is spoken there.
 //!
-//! The questions are those of [`upgrade`](crate::http::doors), in its order, and the same on both paths. A web page of
+//! The questions are those of [`knock`](super::knock), in its order, and the same on both paths. A web page of
 //! another origin that may connect is told so in the headers of every answer that it reads.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderName, HeaderValue, Method, Uri, Version, header};
 use axum::response::{IntoResponse as _, Response};
 use hyper::upgrade::OnUpgrade;
 use serde::Deserialize;
@@ -18,15 +18,17 @@ use crate::access::Principal;
 use crate::connections::comer::{Comer, Door, Shown};
 use crate::connections::registry::Pending;
 use crate::contract::SUBPROTOCOL_PREFIX;
-use crate::http::body_in::{BodyLimit, Unread};
-use crate::http::bound::Holder;
-use crate::http::doors::{Doors, address, know_socket, offered, switching, token, upgrade_key, upgraded, way};
+use crate::http::body_in::BodyLimit;
+use crate::http::body_in::unread::Unread;
+use crate::http::cors;
+use crate::http::doors::Doors;
 use crate::http::handover::Handover;
+use crate::http::knock::{Asks, knock};
 use crate::http::reply;
+use crate::http::upgrade::{UpgradeKey, offered, upgraded};
 use crate::rooms::event::Values;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
-use crate::share::grant::GrantToken;
 use crate::share::limits::Limit;
 use crate::share::view::Revision;
 use crate::viewer::command::Caller;
@@ -85,19 +87,23 @@ pub async fn socket(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
             let upgrade = request.extensions.remove::<OnUpgrade>();
             tokio::spawn(async move {
                 if let Some((socket, received)) = upgraded(upgrade).await {
-                    let (galleries, members) = (Arc::clone(&doors.galleries), Arc::clone(&doors.members));
-                    ws::serve(galleries, members, pending, asked, socket, received).await;
+                    let (viewers, members) = (Arc::clone(&doors.viewers), Arc::clone(&doors.members));
+                    ws::serve(viewers, members, pending, asked, socket, received).await;
                 }
             });
-            switching(&key, false)
+            key.answer(None)
         }
         Err(refusal) => doors.refuse(Door::Viewer, &request, &refusal),
     }
 }
 
-async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(String, Pending, ws::Asked), Refusal> {
-    let key = upgrade_key(request)?;
-    doors.check_comer(request)?;
+async fn socket_admission(
+    doors: &Doors,
+    id: &str,
+    request: &Parts,
+) -> Result<(UpgradeKey, Pending, ws::Asked), Refusal> {
+    let key = UpgradeKey::of(request)?;
+    let knock = knock(doors, request, Asks::CONNECTION)?;
     if offered(&request.headers).iter().any(|name| name.starts_with(SUBPROTOCOL_PREFIX)) {
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
@@ -105,22 +111,22 @@ async fn socket_admission(doors: &Doors, id: &str, request: &Parts) -> Result<(S
     let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
     // A page cannot set headers, and one that has a credential shows it in its first frame.
     let is_page = request.headers.contains_key(header::ORIGIN);
-    let is_in_band = (is_page || auth.as_deref() == Some("inband")) && token(&request.headers).is_none();
-    let (feed, principal) = match enter(doors, id, request).await {
+    let is_in_band = (is_page || auth.as_deref() == Some("inband")) && !knock.shows_credential();
+    let (feed, principal) = match knock.enter(id).await {
         Ok((Viewing { room, pass }, principal)) => {
             (Some(doors.hub.follow(&room, cursor).await?.within(pass)), principal)
         }
         Err(Refusal::Unauthorized { .. }) if is_in_band => (None, None),
         Err(refusal) => return Err(refusal),
     };
-    let pending = register(doors, Door::Viewer, principal, feed.is_none(), request)?;
+    let pending = knock.register(Door::Viewer, principal, feed.is_none())?;
     Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, values: values.into(), feed, defaults }))
 }
 
 /// `GET /events/{id}`.
 pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    let mut response = match begin_stream(&doors, &id, &request).await {
+    let response = match begin_stream(&doors, &id, &request).await {
         Ok(admitted) => {
             let mut response = Response::new(stream_body(&doors, admitted, &request));
             let headers = response.headers_mut();
@@ -131,20 +137,19 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
         }
         Err(refusal) => doors.refuse(Door::Sse, &request, &refusal),
     };
-    allow_origin(&doors, &request.headers, &mut response);
-    response
+    cors::allowed(&doors, &request.headers, response)
 }
 
 /// The body of a stream: nothing, where its socket is had, else the stream itself.
 fn stream_body(doors: &Arc<Doors>, admitted: Admitted, request: &Parts) -> Body {
-    let galleries = Arc::clone(&doors.galleries);
+    let viewers = Arc::clone(&doors.viewers);
     // The answer to HEAD has no body, and to HTTP/1.0 no chunks.
     let (has_body, in_chunks) = (request.method == Method::GET, request.version == Version::HTTP_11);
     if let Some(handover) = request.extensions.get::<Handover>().filter(|_| has_body) {
-        return Body::new(handover.leave(move |tcp| drop(tokio::spawn(admitted.attend(galleries, tcp, in_chunks)))));
+        return Body::new(handover.leave(move |tcp| drop(tokio::spawn(admitted.serve(viewers, tcp, in_chunks)))));
     }
     // Boxed: what is handed on from one piece to the next would take the room of three.
-    let stream = Box::new(Stream::new(&galleries, admitted));
+    let stream = Box::new(Stream::new(&viewers, admitted));
     Body::from_stream(futures::stream::unfold(stream, async |mut stream| {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))
@@ -152,18 +157,18 @@ fn stream_body(doors: &Arc<Doors>, admitted: Admitted, request: &Parts) -> Body 
 }
 
 async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<Admitted, Refusal> {
-    doors.check_comer(request)?;
+    let knock = knock(doors, request, Asks::CONNECTION)?;
     let Params { cursor, input, values, .. } = params(&request.uri)?;
     // Taken with each post; here it is only looked at, so that who gets it wrong hears of it now.
     defaults(input)?;
     // One that is no number is another server's.
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
-    let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
+    let (Viewing { room, pass }, principal) = knock.enter(id).await?;
     let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
-    let pending = register(doors, Door::Sse, principal, false, request)?;
+    let pending = knock.register(Door::Sse, principal, false)?;
     let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
     let place = doors.streams.enter(doors.hub.registry(), connection.entry(), &doors.viewer);
-    Admitted::new(&doors.galleries, &doors.members, connection, feed, place)
+    Admitted::new(&doors.viewers, &doors.members, connection, feed, place)
 }
 
 /// `POST /events/{id}`: one command, answered in the same frame as on a WebSocket. A frame that is refused is an answer too, with
@@ -171,7 +176,7 @@ async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<A
 pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, body) = request.into_parts();
     let body = Unread::new(&request.headers, body);
-    let mut response = match run_posted(&doors, &id, &request, body).await {
+    let response = match run_posted(&doors, &id, &request, body).await {
         Ok(answer) => {
             let json = [
                 (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -181,15 +186,14 @@ pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, reque
         }
         Err(refusal) => doors.refuse(Door::Sse, &request, &refusal),
     };
-    allow_origin(&doors, &request.headers, &mut response);
-    response
+    cors::allowed(&doors, &request.headers, response)
 }
 
 async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread) -> Result<Body, Refusal> {
-    doors.check_comer(request)?;
+    let knock = knock(doors, request, Asks::CONNECTION)?;
     let defaults = defaults(params(&request.uri)?.input)?;
-    let (Viewing { room, pass }, principal) = enter(doors, id, request).await?;
-    let holder = Holder::of(principal.as_ref(), address(request));
+    let (Viewing { room, pass }, principal) = knock.enter(id).await?;
+    let holder = knock.holder(principal.as_ref());
     let received = doors.bodies.begin(request, holder.clone(), body, UPLINK)?.whole().await?;
     let refused = |id: &serde_json::Value, refusal: &Refusal| Ok(frame::refused(id, refusal).into());
     let uplink = match Uplink::read(received.bytes(), &defaults) {
@@ -224,17 +228,10 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread)
 /// `OPTIONS /events/{id}`: a browser asks whether a page of another origin may.
 pub async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    if let Err(refusal) = doors.check_comer(&request) {
+    if let Err(refusal) = knock(&doors, &request, Asks::CONNECTION) {
         return doors.refuse(Door::Sse, &request, &refusal);
     }
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-    let allowed = HeaderValue::from_static("authorization, content-type, last-event-id");
-    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    allow_origin(&doors, &request.headers, &mut response);
-    response
+    cors::allowed(&doors, &request.headers, cors::preflight(cors::EVENTS))
 }
 
 /// `GET /manifest.json`.
@@ -243,45 +240,7 @@ pub async fn describe(method: Method) -> Response {
         return reply::refused(&Refusal::RouteMismatch { route: "/manifest.json".into() });
     }
     // It has nothing of anybody, so every page may read it.
-    ([(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")], axum::Json(manifest())).into_response()
-}
-
-/// The share, for whoever may see it, and who that is. Whether a viewer needs a credential, its share says; one that shows
-/// some is known by it, and goes when it is revoked.
-pub(super) async fn enter(doors: &Doors, id: &str, request: &Parts) -> Result<(Viewing, Option<Principal>), Refusal> {
-    let shown = token(&request.headers);
-    let (address, hub, failures) = (address(request), &doors.hub, doors.hub.failures());
-    let Some(token) = &shown else { return Ok((hub.enter(id, None, None).await?, None)) };
-    if token.reveal().starts_with(GrantToken::PREFIX) {
-        let viewing = failures.guard(address, true, hub.enter(id, None, Some(token))).await?;
-        know_socket(request);
-        return Ok((viewing, None));
-    }
-    let who = failures.guard(address, true, hub.authenticate_from(way(request), Some(token))).await?;
-    doors.check_account(request, &who)?;
-    // A credential that is right was not guessed, though it does not let its account see this share.
-    Ok((hub.enter(id, Some(&who), None).await?, Some(who)))
-}
-
-/// Gives a viewer that may see its share a place; `in_band`: it is to show a credential first.
-fn register(
-    doors: &Doors,
-    door: Door,
-    principal: Option<Principal>,
-    in_band: bool,
-    request: &Parts,
-) -> Result<Pending, Refusal> {
-    // Without a principal, a credential that let it come this far is a grant's.
-    let is_granted = principal.is_none() && token(&request.headers).is_some();
-    let comer = Comer::new(door, principal, address(request), way(request));
-    let comer = if in_band {
-        comer.showing(Shown::Later)
-    } else if is_granted {
-        comer.showing(Shown::Credential)
-    } else {
-        comer
-    };
-    doors.register(comer, request)
+    cors::public(axum::Json(manifest()).into_response())
 }
 
 fn params(uri: &Uri) -> Result<Params, Refusal> {
@@ -291,12 +250,4 @@ fn params(uri: &Uri) -> Result<Params, Refusal> {
 
 fn defaults(input: Option<String>) -> Result<Defaults, Refusal> {
     input.map_or_else(|| Ok(Defaults::new()), |input| read_defaults(&input))
-}
-
-fn allow_origin(doors: &Doors, request: &HeaderMap, response: &mut Response) {
-    let headers = response.headers_mut();
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = request.get(header::ORIGIN).filter(|_| doors.check_origin(request).is_ok()) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    }
 }

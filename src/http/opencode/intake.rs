@@ -26,13 +26,11 @@ use tokio::time::Instant;
 use crate::access::address::AddressKey;
 use crate::contract::sync_data::{parse, read_item, split_sync_data};
 use crate::http::body_in::{Arriving, Beginning, Received};
-use crate::http::opencode::turns::Turn;
-use crate::http::opencode::{OpenCode, Sender, TRY_WITHIN};
+use crate::http::opencode::state::{Arrival, OpenCode, Sender};
 use crate::hub::Hub;
 use crate::rooms::room::Room;
 use crate::share::change::{Batch, Change};
 use crate::share::error::Refusal;
-use crate::share::id::ShareId;
 use crate::share::item::{ItemKey, ItemKind};
 use crate::share::limits::{Limit, Limits, SHARE_ITEMS_MAX};
 use crate::share::secret::Secret;
@@ -46,6 +44,10 @@ const LARGE_BODY_BYTES: usize = 256 << 10;
 
 /// Items past a limit that an answer names.
 const LEFT_OUT_NAMED_MAX: usize = 100;
+
+/// How long a sync is tried again that the bucket or the queue refuses for the moment: longer than a host takes to restart or a
+/// bucket to fail over, and short of the minutes after which nobody would know why the share moves.
+pub(super) const TRY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The first and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
@@ -62,9 +64,6 @@ impl From<Refusal> for Stopped {
         Self { refusal, facts: json!({}) }
     }
 }
-
-/// The turn of a request among those of its sender.
-pub(super) type Arrival = Turn<(ShareId, AddressKey)>;
 
 /// Reads the body of a sync. A sender whose body begins with the share's secret takes its turn as soon as that has come: so the
 /// order of its requests is kept though a later one is faster. A wrong secret is refused before the rest has come.

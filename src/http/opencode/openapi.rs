@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::http::opencode::OpenCodeSettings;
 use crate::http::opencode::intake::REQUEST_ITEMS_MAX;
+use crate::http::settings::OpenCodeSettings;
 use crate::share::limits::Limits;
 
 /// The document of a host with these settings and limits.

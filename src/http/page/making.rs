@@ -15,8 +15,8 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::http::body_out::items;
-use crate::http::doors::Doors;
-use crate::http::page::{Form, shell};
+use crate::http::page::form::Form;
+use crate::http::page::shell;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
@@ -35,7 +35,7 @@ const MAKING_MAX: usize = 4;
 
 /// The pages and pictures of one host.
 #[derive(Debug)]
-pub struct Pages {
+pub(in crate::http) struct Pages {
     kept: Cache<(ShareId, Form), Made, Bytewise>,
     making: Arc<Semaphore>,
     #[cfg(feature = "card")]
@@ -78,8 +78,8 @@ impl Pages {
     ///
     /// # Errors
     /// The share was deleted.
-    pub(super) async fn page(&self, doors: &Arc<Doors>, room: &Arc<Room>) -> Result<Made, Refusal> {
-        let (public_url, id) = (doors.hub.public_url().to_owned(), room.id().clone());
+    pub(super) async fn page(&self, public_url: &str, room: &Arc<Room>) -> Result<Made, Refusal> {
+        let (public_url, id) = (public_url.to_owned(), room.id().clone());
         self.make(room, Form::Html, move |revision, document| {
             Some(shell::page(&public_url, &id, revision, &document).into())
         })
