@@ -8,6 +8,7 @@ use std::time::Duration;
 
 mod channel;
 pub mod command;
+mod form;
 pub mod frame;
 pub mod life;
 pub mod manifest;
@@ -22,9 +23,6 @@ pub mod streams;
 pub mod typescript;
 pub mod uplink;
 pub mod ws;
-
-/// What the host holds of each viewer that waits, besides its socket and its entries: bytes.
-pub const WAITING_BYTES: usize = size_of::<life::served::Viewer>();
 
 /// How viewers are kept.
 #[derive(Debug, Clone, Copy)]

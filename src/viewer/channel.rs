@@ -17,9 +17,9 @@ use crate::rooms::event::Event;
 use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
+use crate::viewer::form::{self, Form};
 use crate::viewer::frame;
 use crate::viewer::member::Member;
-use crate::viewer::socket::{self, Form};
 
 /// One viewer's.
 #[derive(Debug)]
@@ -58,6 +58,10 @@ impl Channel {
     pub(super) fn new(hub: Arc<Hub>, member: Arc<Member>, feed: Feed, heartbeat: Duration) -> Self {
         let heartbeat_at = Instant::now() + heartbeat;
         Self { hub, member, feed, told: Told::default(), stage: Stage::Catching, heartbeat, heartbeat_at }
+    }
+
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     pub(super) fn member(&self) -> &Arc<Member> {
@@ -127,7 +131,7 @@ impl Channel {
         match (down, form) {
             (Down::Event(event), Form::Message) => self.message(event),
             (Down::Event(event), Form::Chunk) => self.chunk(event),
-            (Down::Event(event), Form::Event) => socket::content_of(&self.chunk(event)),
+            (Down::Event(event), Form::Event) => form::content_of(&self.chunk(event)),
             (Down::Frame(text, id), form) => form.of(text, *id),
             (Down::Heartbeat, form) => form.heartbeat(),
         }
@@ -137,14 +141,14 @@ impl Channel {
         let values = self.feed.values();
         event.encoded(values, |event| {
             self.hub.metrics().frames_encoded.inc();
-            socket::message(&frame::step(event.step(), event.resync(), event.replaced(values)))
+            form::message(&frame::step(event.step(), event.resync(), event.replaced(values)))
         })
     }
 
     fn chunk(&self, event: &Event) -> Bytes {
         event.framed(self.feed.values(), |event| {
-            let text = socket::text_of(&self.message(event));
-            socket::chunk(&frame::server_sent(&text, stands_at(event)))
+            let text = form::text_of(&self.message(event));
+            form::chunk(&frame::server_sent(&text, stands_at(event)))
         })
     }
 }

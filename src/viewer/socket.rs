@@ -1,6 +1,6 @@
 //! What a viewer's frames travel on: a WebSocket, or the body of an HTTP/1 answer whose socket is ours from its first event on.
 //!
-//! What goes down is put into its transport's own form once, for all viewers of that kind, and written to the socket as it is:
+//! What goes down is put into its transport's own [form](crate::viewer::form) once, for all viewers of that kind, and written to the socket as it is:
 //! no transport has a buffer in which it would lie a second time. What a viewer sends up is read by the WebSocket library,
 //! which also answers pings and Close frames; its own output is flushed before ours begins, so that no frame gets into another.
 
@@ -11,14 +11,14 @@ use std::task::{Context, Poll};
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use futures::{AsyncRead, AsyncWrite, SinkExt as _, StreamExt as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
 use crate::connections::close::CloseReason;
-use crate::viewer::frame;
+use crate::viewer::form::Form;
 use crate::viewer::uplink::UPLINK_BYTES_MAX;
 
 /// What is read from a viewer at once: 1 KiB, while it is attended to. A pong takes 6 bytes of it and a command some 200; the
@@ -38,6 +38,9 @@ pub fn socket_config() -> WebSocketConfig {
 
 /// A viewer's socket.
 pub type Socket = WebSocketStream<Counted>;
+
+/// The chunk that ends a body of HTTP/1.1.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// A socket that counts what was read from it, so that it is known when there is nothing of it in the library.
 #[derive(Debug)]
@@ -62,17 +65,6 @@ pub(super) enum Transport {
         /// Whether it comes in chunks.
         in_chunks: bool,
     },
-}
-
-/// Which transport, for what is written in its form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// A text message of a WebSocket, header included.
-    Message,
-    /// A server-sent event in a chunk of HTTP/1.1.
-    Chunk,
-    /// A server-sent event.
-    Event,
 }
 
 /// What was heard from a viewer.
@@ -166,7 +158,7 @@ impl Transport {
         }
     }
 
-    /// For being heard, and for control frames.
+    /// Makes ready to be heard, and for control frames.
     pub(super) async fn wake(self) -> Self {
         match self {
             Self::Quiet(tcp) => Self::Socket(Box::new(socket(tcp, Vec::new()).await)),
@@ -174,8 +166,8 @@ impl Transport {
         }
     }
 
-    /// For waiting: if all that was read was heard, as it nearly always is, the library's state need not be kept. To be called
-    /// when its output was [flushed](Self::flush).
+    /// Lets go of the library's state, if all that was read was heard, as it nearly always is. To be called when its output was
+    /// [flushed](Self::flush).
     pub(super) fn rest(self) -> Self {
         match self {
             Self::Socket(socket) if socket.get_ref().read == socket.get_ref().heard => {
@@ -254,115 +246,5 @@ impl AsyncWrite for Counted {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_close(cx)
-    }
-}
-
-/// The heartbeat, and a ping that is to be answered: two frames in one write.
-const HEARTBEAT_MESSAGE: &[u8] = b"\x81\x12{\"heartbeat\":true}\x89\x00";
-
-/// A comment of 13 bytes.
-const HEARTBEAT_CHUNK: &[u8] = b"d\r\n: heartbeat\n\n\r\n";
-
-/// An HTTP body ends.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-
-impl Form {
-    /// A frame that only this viewer is told, as its transport has it; `id`: where it stands with it.
-    pub(super) fn of(self, text: &str, id: Option<u64>) -> Bytes {
-        match self {
-            Self::Message => message(text.as_bytes()),
-            Self::Chunk => chunk(&frame::server_sent(text.as_bytes(), id)),
-            Self::Event => frame::server_sent(text.as_bytes(), id),
-        }
-    }
-
-    /// The connection lives.
-    pub(super) fn heartbeat(self) -> Bytes {
-        match self {
-            Self::Message => Bytes::from_static(HEARTBEAT_MESSAGE),
-            Self::Chunk => Bytes::from_static(HEARTBEAT_CHUNK),
-            Self::Event => content_of(&Bytes::from_static(HEARTBEAT_CHUNK)),
-        }
-    }
-}
-
-/// A text as a message of a WebSocket that a server sends: RFC 6455 section 5.2, final, not masked.
-pub(super) fn message(text: &[u8]) -> Bytes {
-    const TEXT: u8 = 0x81;
-    let mut out = BytesMut::with_capacity(10 + text.len());
-    out.put_u8(TEXT);
-    match (u8::try_from(text.len()), u16::try_from(text.len())) {
-        (Ok(length @ ..126), _) => out.put_u8(length),
-        (_, Ok(length)) => {
-            out.put_u8(126);
-            out.put_u16(length);
-        }
-        (_, Err(_)) => {
-            out.put_u8(127);
-            out.put_u64(text.len() as u64);
-        }
-    }
-    out.put_slice(text);
-    out.freeze()
-}
-
-/// The text of a [`message`].
-pub(super) fn text_of(message: &Bytes) -> Bytes {
-    let header = match message.get(1) {
-        Some(126) => 4,
-        Some(127) => 10,
-        _ => 2,
-    };
-    message.slice(header.min(message.len())..)
-}
-
-/// Bytes as a chunk of an HTTP/1.1 body: RFC 9112 section 7.1.
-pub(super) fn chunk(bytes: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(12 + bytes.len());
-    out.put_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
-    out.put_slice(bytes);
-    out.put_slice(b"\r\n");
-    out.freeze()
-}
-
-/// What is in a [`chunk`].
-pub(super) fn content_of(chunk: &Bytes) -> Bytes {
-    let begins = memchr::memchr(b'\n', chunk).map_or(0, |at| at + 1);
-    chunk.slice(begins..chunk.len().saturating_sub(2).max(begins))
-}
-
-#[cfg(test)]
-mod tests {
-    use async_tungstenite::tungstenite::protocol::WebSocket;
-
-    use super::*;
-
-    /// Reads what was written as a client does; a server's frames are not masked.
-    fn read(bytes: &[u8]) -> Vec<Message> {
-        let mut socket = WebSocket::from_raw_socket(io::Cursor::new(bytes.to_vec()), Role::Client, None);
-        std::iter::from_fn(|| socket.read().ok()).collect()
-    }
-
-    #[test]
-    fn messages_are_what_a_websocket_client_reads() {
-        for length in [0, 1, 125, 126, 127, 65_535, 65_536, 300_000] {
-            let text = "x".repeat(length);
-            let message = message(text.as_bytes());
-            assert_eq!(read(&message), [Message::text(text.as_str())], "{length}");
-            assert_eq!(text_of(&message), text.as_bytes(), "{length}");
-        }
-        let beat = [Message::text(frame::HEARTBEAT), Message::Ping(Bytes::new())];
-        assert_eq!(read(HEARTBEAT_MESSAGE), beat);
-    }
-
-    #[test]
-    fn chunks_have_their_length_before_them() {
-        assert_eq!(chunk(b": heartbeat\n\n"), HEARTBEAT_CHUNK);
-        for length in [1, 15, 16, 70_000] {
-            let bytes = vec![b'\n'; length];
-            let chunk = chunk(&bytes);
-            assert!(chunk.starts_with(format!("{length:x}\r\n").as_bytes()) && chunk.ends_with(b"\n\r\n"));
-            assert_eq!(content_of(&chunk), bytes, "{length}");
-        }
     }
 }

@@ -18,11 +18,13 @@ use crate::connections::registry::Connection;
 use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
 use crate::viewer::channel::Channel;
+use crate::viewer::form::{Form, chunk};
 use crate::viewer::frame;
-use crate::viewer::life::parked::Galleries;
-use crate::viewer::life::served::{Viewer, attend};
+use crate::viewer::life::Viewers;
+use crate::viewer::life::leaving::in_words;
+use crate::viewer::life::viewer::Viewer;
 use crate::viewer::member::Members;
-use crate::viewer::socket::{Form, Transport, chunk};
+use crate::viewer::socket::Transport;
 use crate::viewer::streams::Place;
 use crate::viewer::uplink::Defaults;
 
@@ -60,33 +62,33 @@ impl Admitted {
     /// # Errors
     /// The machine has no randomness to give.
     pub fn new(
-        galleries: &Galleries,
+        viewers: &Viewers,
         members: &Arc<Members>,
         connection: Connection,
         feed: Feed,
         place: Option<Place>,
     ) -> Result<Self, Refusal> {
-        let member = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed)?;
-        let channel = Channel::new(Arc::clone(galleries.hub()), member, feed, galleries.settings().heartbeat);
+        let member = members.enter(viewers.hub(), Arc::clone(connection.entry()), &feed)?;
+        let channel = Channel::new(Arc::clone(viewers.hub()), member, feed, viewers.settings().heartbeat);
         Ok(Self { channel, place, connection })
     }
 
     /// On a socket of its own, after the head of an HTTP/1 answer, whose body comes in chunks or as it is.
-    pub async fn attend(self, galleries: Arc<Galleries>, tcp: TcpStream, in_chunks: bool) {
+    pub async fn serve(self, viewers: Arc<Viewers>, tcp: TcpStream, in_chunks: bool) {
         let Self { channel, place, connection } = self;
         let transport = Transport::Events { tcp, in_chunks };
-        let mut viewer = Viewer::new(transport, channel, Defaults::new(), galleries, connection);
+        let mut viewer = Viewer::new(transport, channel, Defaults::new(), Arc::clone(viewers.settings()), connection);
         viewer.torn = if in_chunks { chunk(OPENING) } else { Bytes::from_static(OPENING) };
         viewer.place = place;
-        attend(viewer).await;
+        viewers.serve(viewer).await;
     }
 }
 
 impl Stream {
     /// As the body of an answer.
     #[must_use]
-    pub fn new(galleries: &Galleries, Admitted { channel, place, connection }: Admitted) -> Self {
-        let (entry, hub) = (Arc::clone(connection.entry()), Arc::clone(galleries.hub()));
+    pub fn new(viewers: &Viewers, Admitted { channel, place, connection }: Admitted) -> Self {
+        let (entry, hub) = (Arc::clone(connection.entry()), Arc::clone(viewers.hub()));
         let may_expire = entry.principal.is_some();
         let expiry: BoxFuture<'static, ()> = Box::pin(async move { hub.close_when_expired(&entry).await });
         Self { channel, _place: place, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection }
@@ -127,22 +129,13 @@ impl Stream {
     }
 
     fn reason(&self) -> Refusal {
-        refusal(self.connection.close_reason().unwrap_or(&CloseReason::FAULT))
+        in_words(self.connection.close_reason().unwrap_or(&CloseReason::FAULT))
     }
 }
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("channel", &self.channel).field("stage", &self.stage).finish_non_exhaustive()
-    }
-}
-
-/// What a WebSocket says by its close code, said in words: transient, if the viewer is to come back by itself.
-pub(super) fn refusal(reason: &CloseReason) -> Refusal {
-    match reason.code {
-        4001 => Refusal::Unauthorized { reason: reason.reason.into() },
-        4004 => Refusal::Unspecified { message: reason.reason.into() },
-        _ => Refusal::Unavailable { retry_after_ms: 1_000 },
     }
 }
 

@@ -24,9 +24,9 @@ use crate::share::view::Revision;
 use crate::viewer::channel::Channel;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};
 use crate::viewer::frame;
-use crate::viewer::life::leaving::hang_up;
-use crate::viewer::life::parked::Galleries;
-use crate::viewer::life::served::{BINARY, GARBAGE, GOODBYE_WITHIN, NOT_UTF8, TOO_LONG, Viewer, attend};
+use crate::viewer::life::Viewers;
+use crate::viewer::life::leaving::{BINARY, GARBAGE, NOT_UTF8, TOO_LONG, turn_away};
+use crate::viewer::life::viewer::Viewer;
 use crate::viewer::member::Members;
 use crate::viewer::socket::{self, Heard, Socket, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
@@ -48,7 +48,7 @@ pub struct Asked {
 
 /// Admits a viewer and attends to it. `received` came with the upgrade.
 pub async fn serve(
-    galleries: Arc<Galleries>,
+    viewers: Arc<Viewers>,
     members: Arc<Members>,
     pending: Pending,
     asked: Asked,
@@ -56,37 +56,28 @@ pub async fn serve(
     received: Vec<u8>,
 ) {
     let mut socket = Box::new(socket::socket(socket, received).await);
-    let connection = match galleries.hub().admit(pending).await {
+    let connection = match viewers.hub().admit(pending).await {
         Ok(connection) => connection,
-        Err(turned_away) => return say_goodbye(socket, Some(&turned_away.reason)).await,
+        Err(turned_away) => return turn_away(socket, &turned_away.reason).await,
     };
-    let feed = match see(&galleries, &connection, asked.id, asked.cursor, asked.feed, &mut socket).await {
+    let feed = match see(&viewers, &connection, asked.id, asked.cursor, asked.feed, &mut socket).await {
         Ok(feed) => feed,
-        Err(farewell) => return say_goodbye(socket, farewell.as_ref()).await,
+        Err(Some(farewell)) => return turn_away(socket, &farewell).await,
+        Err(None) => return,
     };
-    let Ok(member) = members.enter(galleries.hub(), Arc::clone(connection.entry()), &feed) else {
-        return say_goodbye(socket, Some(&CloseReason::FAULT)).await;
+    let Ok(member) = members.enter(viewers.hub(), Arc::clone(connection.entry()), &feed) else {
+        return turn_away(socket, &CloseReason::FAULT).await;
     };
     let channel =
-        Channel::new(Arc::clone(galleries.hub()), member, feed.telling(asked.values), galleries.settings().heartbeat);
-    attend(Viewer::new(Transport::Socket(socket), channel, asked.defaults, galleries, connection)).await;
-}
-
-/// Closes a socket that is not attended to; `None`: it is not there any more, or not worth it.
-async fn say_goodbye(socket: Box<Socket>, reason: Option<&CloseReason>) {
-    let Some(reason) = reason else { return };
-    let mut transport = Transport::Socket(socket);
-    let goodbye = async move {
-        transport.close(reason).await;
-        hang_up(transport.into_tcp()).await;
-    };
-    // A viewer that does not take the farewell is gone all the same.
-    let _ = timeout(GOODBYE_WITHIN, goodbye).await;
+        Channel::new(Arc::clone(viewers.hub()), member, feed.telling(asked.values), viewers.settings().heartbeat);
+    let settings = Arc::clone(viewers.settings());
+    let viewer = Viewer::new(Transport::Socket(socket), channel, asked.defaults, settings, connection);
+    viewers.serve(viewer).await;
 }
 
 /// Gives the share, once it is clear that the viewer may see it.
 async fn see(
-    galleries: &Galleries,
+    viewers: &Viewers,
     connection: &Connection,
     id: String,
     cursor: Revision,
@@ -96,8 +87,8 @@ async fn see(
     if let Some(feed) = feed {
         return Ok(feed);
     }
-    let (hub, entry) = (galleries.hub(), connection.entry());
-    let within = galleries.settings().authenticate_within;
+    let (hub, entry) = (viewers.hub(), connection.entry());
+    let within = viewers.settings().authenticate_within;
     let shown = tokio::select! {
         biased;
         () = entry.closing() => Err(None),

@@ -1,25 +1,109 @@
-//! How a viewer's connection ends after the host's last words, so that they are heard.
+//! A viewer that is leaving: it is told why, and its connection ends so that it hears that.
 //!
 //! A kernel that closes a socket in which there are bytes to be read resets the connection, and throws away what the other side
 //! has not read yet: the Close frame of a viewer that is just saying something. So the host closes its own side first, and takes
-//! what still comes, unheard, until the viewer has closed as well (RFC 6455 section 7.1.1). Called by who says goodbye, for
-//! which there is a time; bound in bytes by [`UNHEARD_BYTES_MAX`].
+//! what still comes, unheard, until the viewer has closed as well (RFC 6455 section 7.1.1). All of it takes at most
+//! [`GOODBYE_WITHIN`], and what is taken is bound by [`UNHEARD_BYTES_MAX`].
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::consume_budget;
+use tokio::time::timeout;
 
-/// What is taken from a viewer that sends on after its goodbye: 16 MiB, more than the 10 MiB that Linux holds for a connection
-/// by default, 4 on the sender's side and 6 on ours. One that sends more does not read.
+use crate::connections::close::CloseReason;
+use crate::share::error::Refusal;
+use crate::viewer::frame;
+use crate::viewer::life::viewer::{Ended, Viewer};
+use crate::viewer::socket::{Socket, Transport};
+
+/// Why a viewer is closed that sent a binary frame.
+pub(in crate::viewer) const BINARY: CloseReason =
+    CloseReason { code: 1003, reason: "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share" };
+
+/// Why a viewer is closed that sent a longer frame than it may.
+pub(in crate::viewer) const TOO_LONG: CloseReason =
+    CloseReason { code: 1009, reason: "LimitExceeded: a frame of more than 64 KiB" };
+
+/// Why a viewer is closed that sent what is no frame.
+pub(in crate::viewer) const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
+
+/// Why a viewer is closed whose text is not UTF-8.
+pub(in crate::viewer) const NOT_UTF8: CloseReason =
+    CloseReason { code: 1007, reason: "a text frame that is not UTF-8" };
+
+/// Why a viewer is closed whose share was deleted.
+const GONE: CloseReason = CloseReason { code: 1000, reason: "the share is gone" };
+
+/// How long a viewer may take to take its farewell, and to close its side. Its connection keeps its place in the registry so
+/// long, and a shutdown waits for it.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Says goodbye to a viewer that was served.
+pub(super) async fn leave(mut viewer: Box<Viewer>, ended: Ended) {
+    let closed = viewer.connection.close_reason().cloned();
+    let (refusal, reason) = match (closed, ended) {
+        (Some(reason), _) => (None, reason),
+        (None, Ended::Closed) => (None, CloseReason::FAULT),
+        (None, Ended::Broke(reason)) => (None, reason),
+        (None, Ended::Refused(refusal)) => {
+            let may_not = matches!(refusal, Refusal::Unauthorized { .. });
+            (Some(refusal), if may_not { CloseReason::HIDDEN } else { GONE })
+        }
+        (None, Ended::Lost) => return,
+    };
+    // A stream of events has no close codes, and is told in words.
+    let refusal = match viewer.transport {
+        Transport::Socket(_) | Transport::Quiet(_) => refusal,
+        Transport::Events { .. } => refusal.or_else(|| Some(in_words(&reason))),
+    };
+    let goodbye = async move {
+        viewer.finish().await?;
+        if let Some(refusal) = refusal {
+            viewer.send(&frame::ended(&refusal)).await?;
+        }
+        viewer.transport.close(&reason).await;
+        // It watches no more, and is a connection until it is closed.
+        let Viewer { connection: _connection, transport, channel, place, .. } = *viewer;
+        drop((channel, place));
+        hang_up(transport.into_tcp()).await;
+        Ok::<_, Ended>(())
+    };
+    // A viewer that does not take it is gone all the same.
+    let _ = timeout(GOODBYE_WITHIN, goodbye).await;
+}
+
+/// Closes a socket whose viewer was never served.
+pub(in crate::viewer) async fn turn_away(socket: Box<Socket>, reason: &CloseReason) {
+    let mut transport = Transport::Socket(socket);
+    let goodbye = async move {
+        transport.close(reason).await;
+        hang_up(transport.into_tcp()).await;
+    };
+    // A viewer that does not take the farewell is gone all the same.
+    let _ = timeout(GOODBYE_WITHIN, goodbye).await;
+}
+
+/// A close code of a WebSocket as a refusal, for a stream of events: transient, if the viewer is to come back by itself.
+pub(in crate::viewer) fn in_words(reason: &CloseReason) -> Refusal {
+    match reason.code {
+        4001 => Refusal::Unauthorized { reason: reason.reason.into() },
+        4004 => Refusal::Unspecified { message: reason.reason.into() },
+        _ => Refusal::Unavailable { retry_after_ms: 1_000 },
+    }
+}
+
+/// Bytes that are taken from a viewer that sends on after its goodbye: 16 MiB, more than the 10 MiB that Linux holds for a
+/// connection by default, 4 on the sender's side and 6 on ours. One that sends more does not read.
 const UNHEARD_BYTES_MAX: usize = 16 << 20;
 
-/// What is taken at once: 4 KiB, of the stack.
+/// Bytes that are taken at once: 4 KiB, of the stack.
 const READ_BYTES: usize = 4 << 10;
 
 /// Ends a connection whose last words are written. Dropping the future ends it at once.
-pub(in crate::viewer) async fn hang_up(mut tcp: TcpStream) {
+async fn hang_up(mut tcp: TcpStream) {
     if tcp.shutdown().await.is_err() {
         return;
     }

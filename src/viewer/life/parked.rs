@@ -1,18 +1,13 @@
-//! Where viewers wait that nothing is to be done for: one gallery for each share that has such viewers, and one task for each
-//! gallery.
+//! Viewers that are parked: those of one share, looked after by one task.
 //!
-//! A viewer comes here when it was told all there is and nothing of it is under way, and costs no task of its own from then
-//! on: no stack, no timer, no wake-up. The gallery's task waits for news of the room, for the earliest time at which one of its
-//! viewers is due, and for any of them to be heard or closed. Then it writes what there is to tell right into each socket: a
-//! thousand viewers are a thousand writes of the same bytes, and one wake-up. Whoever needs more than that (its socket is
-//! full, it has said something, it was closed) is [attended](crate::viewer::life::served) to by a task of its own, delays nobody
-//! here, and comes back when that is done.
-//!
-//! Bound: the viewers that the registry admits. Dropping a gallery's task drops its viewers, which gives back their places.
+//! A viewer is parked when it was told all there is and nothing of it is under way. It costs no task of its own from then on:
+//! no stack, no timer, no wake-up. [`Parked`] waits for news of the room, for the earliest time at which one of its viewers is
+//! due, and for any of them to be heard or closed. Then it writes what there is to tell right into each socket: a thousand
+//! viewers are a thousand writes of the same bytes, and one wake-up. Whoever needs more than that (its socket is full, it has
+//! said something, it was closed) is [given out](Parked::next), and delays nobody here.
 
 #![expect(clippy::vec_box, reason = "a viewer goes on from here as it came: in the box that its task had")]
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -24,11 +19,9 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use crate::hub::Hub;
 use crate::rooms::news::News;
 use crate::rooms::room::Room;
-use crate::viewer::ViewerSettings;
-use crate::viewer::life::served::{Viewer, attend};
+use crate::viewer::life::viewer::Viewer;
 
 /// So many viewers are written to before others of the runtime have their turn: some 0.4 ms.
 const TURN: usize = 64;
@@ -36,121 +29,87 @@ const TURN: usize = 64;
 /// Heartbeats and other times are looked at in this rhythm at most: to look at 10,000 viewers takes some 0.2 ms.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The galleries of one host.
+/// Viewers of one share that were parked and have not been seen yet by what looks after them.
 #[derive(Debug)]
-pub struct Galleries {
-    hub: Arc<Hub>,
-    settings: ViewerSettings,
-    /// By the address of the room, which the gallery keeps: a share that left memory and came back has another.
-    by_room: Mutex<HashMap<usize, Arc<Gallery>>>,
-}
-
-#[derive(Debug)]
-struct Gallery {
+pub(super) struct Arrivals {
     room: Arc<Room>,
-    /// Those that came and were not seen yet.
-    arrivals: Mutex<Vec<Box<Viewer>>>,
+    viewers: Mutex<Vec<Box<Viewer>>>,
     came: Notify,
 }
 
-impl Galleries {
-    /// None yet.
-    #[must_use]
-    pub fn new(hub: Arc<Hub>, settings: ViewerSettings) -> Arc<Self> {
-        Arc::new(Self { hub, settings, by_room: Mutex::default() })
+impl Arrivals {
+    /// The arrivals of this room, of which there are none yet.
+    pub(super) fn new(room: Arc<Room>) -> Self {
+        Self { room, viewers: Mutex::default(), came: Notify::new() }
     }
 
-    /// Whose viewers.
-    #[must_use]
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
-    /// How they are kept.
-    #[must_use]
-    pub fn settings(&self) -> &ViewerSettings {
-        &self.settings
+    /// A viewer has come.
+    pub(super) fn push(&self, viewer: Box<Viewer>) {
+        self.viewers().push(viewer);
+        self.came.notify_one();
     }
 
-    /// A viewer waits from now on.
-    pub(in crate::viewer) fn enter(viewer: Box<Viewer>) {
-        let galleries = Arc::clone(&viewer.galleries);
-        let room = Arc::clone(viewer.channel.member().presence.room());
-        let mut by_room = galleries.by_room();
-        let gallery = by_room.entry(address(&room)).or_insert_with(|| {
-            let gallery = Arc::new(Gallery { room, arrivals: Mutex::default(), came: Notify::new() });
-            tokio::spawn(keep(Arc::clone(&galleries), Arc::clone(&gallery)));
-            gallery
-        });
-        gallery.arrivals().push(viewer);
-        gallery.came.notify_one();
+    pub(super) fn is_empty(&self) -> bool {
+        self.viewers().is_empty()
     }
 
-    /// Closes a gallery, unless somebody came.
-    fn shut(&self, gallery: &Gallery) -> bool {
-        let mut by_room = self.by_room();
-        let is_empty = gallery.arrivals().is_empty();
-        if is_empty {
-            by_room.remove(&address(&gallery.room));
-        }
-        is_empty
+    /// All that have come.
+    pub(super) fn take(&self) -> Vec<Box<Viewer>> {
+        std::mem::take(&mut *self.viewers())
     }
 
-    fn by_room(&self) -> MutexGuard<'_, HashMap<usize, Arc<Gallery>>> {
-        self.by_room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn viewers(&self) -> MutexGuard<'_, Vec<Box<Viewer>>> {
+        self.viewers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn address(room: &Arc<Room>) -> usize {
-    Arc::as_ptr(room).addr()
+/// The parked viewers of one share.
+#[derive(Debug)]
+pub(super) struct Parked<'a> {
+    arrivals: &'a Arrivals,
+    news: News,
+    waiting: FuturesUnordered<Waiting>,
+    /// The earliest time at which one of them is to be looked at though there are no news.
+    due: Option<Instant>,
 }
 
-impl Gallery {
-    fn arrivals(&self) -> MutexGuard<'_, Vec<Box<Viewer>>> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+impl<'a> Parked<'a> {
+    /// Those that arrive here.
+    pub(super) fn new(arrivals: &'a Arrivals) -> Self {
+        Self { arrivals, news: News::of(arrivals.room()), waiting: FuturesUnordered::new(), due: None }
     }
-}
 
-/// A gallery that is kept. Dropping it closes the gallery, with whoever came meanwhile.
-struct Open(Arc<Galleries>, Arc<Gallery>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        let Self(galleries, gallery) = self;
-        galleries.by_room().retain(|_, other| !Arc::ptr_eq(other, gallery));
-        let _late = std::mem::take(&mut *gallery.arrivals());
+    /// Whether nobody is parked, but for those that have just arrived.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
-}
 
-/// Keeps a gallery until nobody is in it.
-async fn keep(galleries: Arc<Galleries>, gallery: Arc<Gallery>) {
-    let _open = Open(Arc::clone(&galleries), Arc::clone(&gallery));
-    let mut news = News::of(&gallery.room);
-    let mut waiting = FuturesUnordered::new();
-    let mut due = None;
-    loop {
-        // In no order: viewers who always have something to say must not keep news from the others, nor a busy producer them.
-        tokio::select! {
-            () = gallery.came.notified() => {
-                let arrivals = std::mem::take(&mut *gallery.arrivals());
-                for viewer in arrivals {
-                    let now = Instant::now();
-                    let mut arrived = Waiting { viewer: Some(viewer), due: Some(now) };
-                    due = earlier(due, arrived.tend(now));
-                    waiting.push(arrived);
+    /// The next viewer that needs to be served. Until then all others are told what there is to tell.
+    pub(super) async fn next(&mut self) -> Box<Viewer> {
+        loop {
+            // In no order: viewers who always have something to say must not keep news from the others, nor a busy producer them.
+            tokio::select! {
+                () = self.arrivals.came.notified() => {
+                    for viewer in self.arrivals.take() {
+                        let now = Instant::now();
+                        let mut arrived = Waiting { viewer: Some(viewer), due: Some(now) };
+                        self.due = earlier(self.due, arrived.tend(now));
+                        self.waiting.push(arrived);
+                    }
                 }
-            }
-            Some(viewer) = waiting.next(), if !waiting.is_empty() => {
-                if let Some(viewer) = viewer {
-                    tokio::spawn(attend(viewer));
+                Some(viewer) = self.waiting.next(), if !self.waiting.is_empty() => {
+                    if let Some(viewer) = viewer {
+                        return viewer;
+                    }
                 }
-                if waiting.is_empty() && galleries.shut(&gallery) {
-                    return;
+                () = self.news.wait(self.due) => {
+                    self.news.see();
+                    self.due = tend_all(&mut self.waiting).await;
                 }
-            }
-            () = news.wait(due) => {
-                news.see();
-                due = tend_all(&mut waiting).await;
             }
         }
     }
@@ -176,17 +135,17 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     one.into_iter().chain(other).min()
 }
 
-/// A viewer that waits: done when it is to be attended to.
+/// A viewer that is parked: done when it needs to be served.
 #[derive(Debug)]
 struct Waiting {
-    /// `None` once it is.
+    /// `None` once it is given out.
     viewer: Option<Box<Viewer>>,
-    /// When it is to be looked at though there are no news; `None`: it was called.
+    /// When it is to be looked at though there are no news; `None`: it needs to be served.
     due: Option<Instant>,
 }
 
 impl Waiting {
-    /// Tells the viewer what there is to tell, and says when it is to be looked at again; one that needs more is called.
+    /// Tells the viewer what there is to tell, and says when it is to be looked at again; `None`: it needs more than that.
     fn tend(&mut self, now: Instant) -> Option<Instant> {
         let (viewer, due) = (self.viewer.as_mut()?, self.due?);
         let is_due = due <= now;
@@ -230,15 +189,15 @@ impl Viewer {
         }
     }
 
-    /// Whether it was silent for too long, or a credential of it is good no more.
+    /// Whether it was silent for too long, or its credential has expired.
     fn is_over(&self, now: Instant) -> bool {
-        let good_for = self.galleries.hub().good_for(&self.connection);
+        let good_for = self.channel.hub().good_for(&self.connection);
         self.pong_by.is_some_and(|by| by <= now) || good_for.is_some_and(|left| left.is_zero())
     }
 
     /// When it is to be looked at though there are no news.
     fn due_at(&self, now: Instant) -> Instant {
-        let expires_at = self.galleries.hub().good_for(&self.connection).map(|left| now + left);
+        let expires_at = self.channel.hub().good_for(&self.connection).map(|left| now + left);
         self.pong_by.into_iter().chain(expires_at).fold(self.channel.due_at(), Instant::min)
     }
 }

@@ -1,7 +1,7 @@
 //! What one viewer takes of a host's memory, counted and not measured: the futures and objects that there is one of for each.
 
 use capshare::connections::entry::Entry;
-use capshare::viewer::WAITING_BYTES;
+use capshare::viewer::life::PARKED_BYTES;
 use capshare::viewer::member::Member;
 
 /// A viewer that waits is an object and no task, with nothing of its transport but the socket. Of some 1,500 bytes of each, on
@@ -10,6 +10,6 @@ use capshare::viewer::member::Member;
 #[test]
 fn a_viewer_that_waits_is_small() {
     let (member, entry) = (size_of::<Member>(), size_of::<Entry>());
-    const { assert!(WAITING_BYTES <= 448) }
+    const { assert!(PARKED_BYTES <= 448) }
     assert!(member + entry <= 504, "{member} and {entry} bytes");
 }
