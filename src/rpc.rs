@@ -27,31 +27,34 @@ use crate::wire::vat::{self, LastWords, Ledger, VatLimits};
 use crate::wire::websocket::{KeepAlive, PipeEnd, PipeOptions, pipe};
 
 mod admin;
+mod answer;
 mod caller;
 mod counting;
 mod gateway;
 mod refused;
 mod share;
 mod sink;
+mod syncs;
 mod watch;
 pub mod worker;
+mod write;
 
 /// How RPC connections are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct RpcSettings {
-    /// Between pings. A peer that is silent for two of them is gone. Default 30 s.
+    /// Time between two pings. A peer that is silent for two of them is taken for dead. Default 30 s.
     pub ping_interval: Duration,
     /// How long a peer may take no bytes before it is cut off. Default 30 s.
     pub write_stall: Duration,
     /// How long a client that came without a credential, to show it in-band, may take to authenticate; then it is closed with
     /// 1008. Default 10 s.
     pub authenticate_within: Duration,
-    /// How long saying goodbye may take. Default 2 s.
+    /// How long the end of a connection may take, from the host's last words until the peer has closed. Default 2 s.
     pub close_within: Duration,
     /// Bytes that may wait for a peer to read before its further requests are left unread. Default 8 MiB, two messages.
     pub queued_bytes_max: u64,
-    /// Calls that may be kept for ever, because they were given up in a way that nobody answers, before the connection is closed
-    /// with 1012 for the peer to make it anew. Default 10,000.
+    /// Number of calls that a connection may keep for ever because they were cancelled in a way that nobody answers; with one more it is
+    /// closed with 1012, so that the peer makes a new one. Default 10,000.
     pub calls_kept_max: usize,
 }
 
@@ -68,10 +71,10 @@ impl Default for RpcSettings {
     }
 }
 
-/// Structs and lists inside one another that a message may have: twice what the contract's deepest needs.
+/// Levels of structs and lists inside one another that a message may have: twice what the contract's deepest needs.
 const MESSAGE_NESTING_MAX: u16 = 32;
 
-/// Admits a connection and serves it over a WebSocket, until it ends, and says goodbye with the right close code.
+/// Admits a connection and serves it over a WebSocket until it ends, and closes that with the code that says why.
 pub async fn serve_websocket<S>(hub: Arc<Hub>, pending: Pending, socket: WebSocketStream<S>, settings: RpcSettings)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -100,7 +103,7 @@ where
     let (code, reason) = match &ended {
         Ended::Closed(close) => (close.code, close.reason),
         Ended::Left => (1000, ""),
-        Ended::Broken => (1002, "ProtocolMismatch: not the Cap'n Proto RPC that this door serves"),
+        Ended::Broken => (1002, "ProtocolMismatch: the bytes are not Cap'n Proto RPC"),
     };
     control.close(code, reason).await;
     let end = control.end_reason().unwrap_or(PipeEnd::Cut);
@@ -118,7 +121,7 @@ pub enum Ended {
     Closed(CloseReason),
 }
 
-/// Ends what leads to a connection's client when serving it ends, in whatever way.
+/// Ends the connection's outlet and lets go of its sink when serving it ends, in whatever way.
 struct Over(Rc<Caller>);
 
 impl Drop for Over {
@@ -128,7 +131,7 @@ impl Drop for Over {
     }
 }
 
-/// Serves an admitted connection over a byte stream, until it ends. If the host closes it, `farewell` is the first to know,
+/// Serves an admitted connection over a byte stream until it ends. If the host closes it, `farewell` is called with the reason
 /// while the stream is still open.
 pub async fn serve<R, W>(
     hub: Arc<Hub>,
@@ -180,7 +183,7 @@ where
         }
         result = &mut vat => match result {
             Ok(()) | Err(_) if ledger.is_full() => {
-                tracing::info!(connection = %connection.id, "too many given up calls are kept: the client is to come back");
+                tracing::info!(connection = %connection.id, "too many cancelled calls are kept: the connection ends, and the client makes a new one");
                 farewell(&CloseReason::WORN_OUT);
                 Ended::Closed(CloseReason::WORN_OUT)
             }
@@ -197,7 +200,7 @@ where
     }
 }
 
-/// Says with what words a peer ended its connection, unless it only left.
+/// Logs the words with which a peer ended its connection, unless it only left.
 fn note_last_words(connection: &Connection, ledger: &Ledger) {
     if let Some(LastWords { is_goodbye: false, reason }) = ledger.last_words() {
         tracing::info!(connection = %connection.id, reason, "the peer ended the connection by an Abort");

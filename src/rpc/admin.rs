@@ -14,16 +14,19 @@ use crate::contract::admin::{
 };
 use crate::contract::push::read_action;
 use crate::contract::visibility::write_visibility_set;
+use crate::rpc::answer::{refusal_or_fault, text};
 use crate::rpc::caller::{Caller, Held};
-use crate::rpc::gateway::{refusal_or_fault, text, write_page};
-use crate::rpc::share::write_deleted;
+use crate::rpc::write::{write_deleted, write_page};
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 use crate::share_capnp::admin;
 use crate::wire::guard::guard;
 
-/// The capability to administer, for a principal that may.
+/// Makes the `Admin` capability for a principal.
+///
+/// # Errors
+/// The principal is not an administrator, or the connection holds as many capabilities as it may.
 pub(super) fn admin_object(caller: &Rc<Caller>, who: &Principal) -> Result<admin::Client, Refusal> {
     who.may_administer()?;
     let object = AdminObject { caller: Rc::clone(caller), who: who.clone(), _held: caller.hold()? };
@@ -162,7 +165,7 @@ impl admin::Server for AdminObject {
 }
 
 impl AdminObject {
-    /// For the audit log.
+    /// Who acts, for the audit log.
     fn by(&self) -> By<'_> {
         self.caller.entry.by(Some(&self.who))
     }

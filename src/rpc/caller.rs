@@ -19,31 +19,31 @@ use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
 
-/// Lines of the audit log about what one connection tried and may not. The first are enough to know it by, and nobody fills a
-/// disk by trying on.
+/// Number of lines in the audit log about what one connection tried without the right to. The first are enough to know it by,
+/// and nobody fills a disk by trying on.
 const DENIALS_MAX: u32 = 100;
 
-/// One connection, as its objects see it.
+/// What all objects of one connection share.
 pub(super) struct Caller {
     pub(super) hub: Arc<Hub>,
     pub(super) connection: ConnectionId,
-    /// What the registry knows of the connection.
+    /// The connection's entry in the registry.
     pub(super) entry: Arc<Entry>,
-    /// Where it comes from; `None`: from within the process.
+    /// The address that the connection comes from; `None`: from within the process.
     pub(super) address: Option<IpAddr>,
     budget: Rc<Budget>,
     /// See [`DENIALS_MAX`].
     denials_left: Cell<u32>,
-    /// Set by a `hello` of another version; then every call is answered with it.
+    /// The refusal of a `hello` with another version, with which every later call is answered.
     mismatch: RefCell<Option<Refusal>>,
     /// Calls that name a share by its id pass one by one until they stand in its room's queue, so that they are applied
     /// in the order in which they were made though the first may have to wait for the share to be loaded.
     turn: Semaphore,
-    /// Large answers are made one at a time.
+    /// Lets calls make large answers one at a time.
     large_answers: Semaphore,
-    /// What the host pushes through, if the client offered it.
+    /// The sink through which the host pushes, if the client offered one.
     sink: RefCell<Option<client_sink::Client>>,
-    /// What waits to be written to the peer.
+    /// Meter of the bytes that wait to be written to the peer.
     queue: OnceCell<VatMeter>,
     /// Set by a call that closed its own connection.
     departure: RefCell<Option<Departure>>,
@@ -81,7 +81,10 @@ impl Caller {
         &self.budget
     }
 
-    /// Enters one capability that is about to be handed out.
+    /// Takes a place for a capability that is about to be handed out.
+    ///
+    /// # Errors
+    /// The connection holds as many capabilities as it may.
     pub(super) fn hold(&self) -> Result<Held, Refusal> {
         match self.budget.hold() {
             Ok(guard) => {
@@ -94,18 +97,18 @@ impl Caller {
         }
     }
 
-    /// The client's sink.
+    /// The sink that the client offered last.
     pub(super) fn sink(&self) -> Option<client_sink::Client> {
         self.sink.borrow().clone()
     }
 
-    /// Sets it, and gives the one before, which is the peer's object and must be dropped with nothing borrowed.
+    /// Sets the sink, and gives the one before: that is the peer's object, and must be dropped with nothing borrowed.
     #[must_use = "drop it"]
     pub(super) fn set_sink(&self, sink: Option<client_sink::Client>) -> Option<client_sink::Client> {
         self.sink.replace(sink)
     }
 
-    /// Says where this connection's answers queue up.
+    /// Sets the meter of the bytes that wait to be written to the peer.
     pub(super) fn set_queue(&self, queue: VatMeter) {
         self.entry.traffic.set_queue(queue.shared_queued_bytes());
         // There is one vat to a connection.
@@ -123,17 +126,17 @@ impl Caller {
         }
     }
 
-    /// Waits until not more than a chunk is waiting to be written. Whatever makes large answers asks first, one by one, and
-    /// keeps what this gives until it has answered: so a peer that asks for many and reads none makes the host hold a chunk
-    /// or two, and not one for each call.
-    pub(super) async fn room_for_chunk(&self) -> Option<SemaphorePermit<'_>> {
+    /// As [`Caller::until_below_chunk`], for one call after the other. What makes large answers calls this first, and keeps what it
+    /// gives until it has answered: so a peer that asks for many and reads none makes the host hold a chunk or two, and not one
+    /// for each call.
+    pub(super) async fn until_a_chunk_fits(&self) -> Option<SemaphorePermit<'_>> {
         let turn = self.large_answers.acquire().await.ok();
-        self.room().await;
+        self.until_below_chunk().await;
         turn
     }
 
-    /// Waits until not more than a chunk is waiting to be written.
-    pub(super) async fn room(&self) {
+    /// Waits until no more than a chunk waits to be written to the peer.
+    pub(super) async fn until_below_chunk(&self) {
         if let Some(queue) = self.queue.get() {
             queue.until_below(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
@@ -147,11 +150,12 @@ impl Caller {
         }
     }
 
-    /// Resolves when a call has closed its own connection and returned.
+    /// Resolves when a call that closed its own connection has returned.
     pub(super) async fn departed(&self) {
         self.departing.notified().await;
     }
 
+    /// Waits for the turn of a call that names a share by its id.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         // The semaphore is never closed.
         self.turn.acquire().await.ok()
@@ -166,7 +170,7 @@ impl Caller {
     }
 }
 
-/// A capability that is held open for the peer; dropping it gives its place back.
+/// The place of a capability that the peer holds; dropping it gives the place back.
 pub(super) struct Held {
     metrics: Arc<Metrics>,
     _guard: HeldGuard,

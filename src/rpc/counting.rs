@@ -9,7 +9,7 @@ use futures::{AsyncRead, AsyncWrite};
 
 use crate::connections::entry::Entry;
 
-/// A stream that tells its connection of each byte.
+/// A byte stream that counts what goes through it in the traffic of its connection.
 pub(super) struct Counting<S> {
     inner: S,
     entry: Arc<Entry>,

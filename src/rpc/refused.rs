@@ -14,14 +14,14 @@ use crate::share::error::Refusal;
 use crate::share_capnp::{admin, registration, saved, share, share_rpc, share_view, share_writer};
 use crate::wire::guard::guard;
 
-/// Answers every call with one refusal.
+/// An object that answers every call with one refusal.
 pub(super) struct Refused {
     refusal: Refusal,
     caller: Rc<Caller>,
 }
 
 impl Refused {
-    /// A capability of any of our interfaces that refuses.
+    /// Makes a capability, of any interface of the contract, that refuses every call.
     pub(super) fn client<C>(refusal: &Refusal, caller: &Rc<Caller>) -> C
     where
         C: FromServer<Self> + capnp::capability::FromClientHook,
@@ -41,7 +41,7 @@ macro_rules! refuse {
     };
 }
 
-/// Methods that also return capabilities, which refuse likewise.
+/// Methods that also return capabilities, which then refuse every call as well.
 macro_rules! refuse_with {
     ($($method:ident($params:path, $results:path) $($set:ident)*;)*) => {
         $(async fn $method(self: Rc<Self>, _: $params, mut results: $results) -> Result<(), Error> {

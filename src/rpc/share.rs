@@ -5,12 +5,11 @@
 //! which therefore stays in memory, a place in the connection's budget, and the [`Pass`] that it came by, which is asked at
 //! each call. Dropping one releases all of it and nothing more.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::Error;
-use tokio::sync::{Notify, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 use crate::access::Principal;
 use crate::audit::{self, By, Through};
@@ -18,23 +17,24 @@ use crate::contract::convert::{ReadError, read_batch, write_chunk, write_expiry,
 use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
 use crate::contract::visibility::{read_visibility, write_visibility_set};
-use crate::rooms::ballot::{Question, Settled, Verdict};
+use crate::rooms::ballot::{Question, Settled};
 use crate::rooms::pass::Pass;
 use crate::rooms::room::Room;
+use crate::rpc::answer::{Answer, moment, refusal_or_fault, text, ttl, with_capability};
 use crate::rpc::caller::{Caller, Held};
-use crate::rpc::gateway::{Answer, refusal_or_fault, text, ttl};
-use crate::rpc::refused::Refused;
+use crate::rpc::syncs::Syncs;
 use crate::rpc::watch::watch_object;
+use crate::rpc::write::{write_deleted, write_settled};
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
 use crate::share::limits::{ASK_CHOICES_MAX, Limit};
 use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
 use crate::share::visibility::Visibility;
-use crate::share_capnp::{AskOutcome, ask_result, delete_result, saved, share, share_view, share_writer};
+use crate::share_capnp::{saved, share, share_view, share_writer};
 use crate::wire::guard::guard;
 
-/// The full capability on a share.
+/// Makes the full capability on a share.
 pub(super) fn share_object(
     caller: &Rc<Caller>,
     who: &Principal,
@@ -44,7 +44,7 @@ pub(super) fn share_object(
     Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, who, room, pass)?), caller.budget()))
 }
 
-/// A capability to read a share.
+/// Makes a capability to read a share.
 pub(super) fn view_object(
     caller: &Rc<Caller>,
     who: &Principal,
@@ -54,7 +54,7 @@ pub(super) fn view_object(
     Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, who, room, pass)?), caller.budget()))
 }
 
-/// A capability to write to a share.
+/// Makes a capability to write to a share.
 pub(super) fn writer_object(
     caller: &Rc<Caller>,
     who: &Principal,
@@ -64,56 +64,38 @@ pub(super) fn writer_object(
     Ok(guard(capnp_rpc::new_client(ShareObject::new(caller, who, room, pass)?), caller.budget()))
 }
 
+/// A capability on a share, by its right.
+pub(super) enum AnyShare {
+    /// The full capability.
+    Share(share::Client),
+    /// The capability to write.
+    Writer(share_writer::Client),
+    /// The capability to read.
+    View(share_view::Client),
+}
+
+/// Makes the capability on a share that a pass gives a right to.
+pub(super) fn any_object(
+    caller: &Rc<Caller>,
+    who: &Principal,
+    room: &Arc<Room>,
+    pass: Pass,
+) -> Result<AnyShare, Refusal> {
+    Ok(match pass.right() {
+        Right::Full => AnyShare::Share(share_object(caller, who, room, pass)?),
+        Right::Write => AnyShare::Writer(writer_object(caller, who, room, pass)?),
+        Right::Read => AnyShare::View(view_object(caller, who, room, pass)?),
+    })
+}
+
 struct ShareObject {
     caller: Rc<Caller>,
-    /// Whom it was given to, or what it was narrowed from: a connection may have authenticated as several.
+    /// The principal that it was given to: a connection may have authenticated as several.
     who: Principal,
     room: Arc<Room>,
     pass: Pass,
     syncs: Syncs,
     _held: Held,
-}
-
-/// The syncs made through one capability. A read through it sees those that were called before it, though it is called
-/// without waiting for their answers.
-#[derive(Clone, Default)]
-struct Syncs(Rc<SyncCounts>);
-
-#[derive(Default)]
-struct SyncCounts {
-    begun: Cell<u64>,
-    ended: Cell<u64>,
-    changed: Notify,
-}
-
-/// One sync, from its call to its answer.
-struct Begun(Syncs);
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        let counts = &self.0.0;
-        counts.ended.set(counts.ended.get() + 1);
-        counts.changed.notify_waiters();
-    }
-}
-
-impl Syncs {
-    fn begin(&self) -> Begun {
-        self.0.begun.set(self.0.begun.get() + 1);
-        Begun(self.clone())
-    }
-
-    /// Waits for the syncs begun before. They end in the order in which they were begun, but for those that are dropped.
-    async fn before(&self) {
-        let begun = self.0.begun.get();
-        loop {
-            let changed = self.0.changed.notified();
-            if self.0.ended.get() >= begun {
-                return;
-            }
-            changed.await;
-        }
-    }
 }
 
 impl ShareObject {
@@ -122,7 +104,7 @@ impl ShareObject {
         Ok(Self { caller: Rc::clone(caller), who: who.clone(), room, pass, syncs: Syncs::default(), _held: held })
     }
 
-    /// For the audit log.
+    /// Who acts, for the audit log.
     fn by(&self) -> By<'_> {
         self.caller.entry.by(Some(&self.who))
     }
@@ -135,7 +117,7 @@ impl ShareObject {
         Ok(turn)
     }
 
-    /// The pass of what is narrowed from this one, and the share's facts.
+    /// The share's facts, and the pass for a capability that is narrowed from this one.
     async fn narrow(&self, right: Right, until: Option<Timestamp>) -> Result<(ShareInfo, Pass), Refusal> {
         self.admit().await?;
         Ok((self.caller.hub.info(&self.room)?, self.pass.narrowed(right, until)))
@@ -153,17 +135,18 @@ impl ShareObject {
     async fn show_to(&self, visibility: Option<Visibility>) -> Result<Visibility, Refusal> {
         let turn = self.admit().await?;
         if self.pass.right() != Right::Full {
-            let reason = "who may see a share is for its owner to say: this capability is for writing";
+            let reason = "only the full capability on a share changes who may see it, and this one is for writing: use the Share";
             return Err(Refusal::Unauthorized { reason: reason.into() });
         }
-        let visibility = visibility.ok_or_else(|| Refusal::invalid(0, "a visibility is link, account or grant"))?;
+        let visibility =
+            visibility.ok_or_else(|| Refusal::invalid(0, "no visibility was given: say link, account or grant"))?;
         let setting = self.caller.hub.set_visibility(&self.room, visibility);
         drop(turn);
         setting.await?;
         Ok(visibility)
     }
 
-    /// The question is taken back when this is dropped.
+    /// Asks the viewers and waits for the outcome; dropping the future takes the question back.
     async fn ask_viewers(&self, params: share::AskParams) -> Answer<Settled> {
         self.admit().await?;
         let params = params.get()?;
@@ -185,11 +168,6 @@ impl ShareObject {
         audit::grant_revoked(self.by(), self.room.audited(), &id, Through::from(&self.pass));
         Ok(())
     }
-}
-
-/// 0 stands for no moment.
-fn moment(at: i64) -> Option<Timestamp> {
-    (at != 0).then_some(Timestamp(at))
 }
 
 impl saved::Server for ShareObject {
@@ -286,12 +264,12 @@ impl share_view::Server for ShareObject {
         let (since, cursor) = (params.get()?.get_since(), params.get()?.get_cursor());
         let chunk = async {
             self.syncs.before().await;
-            let room = self.caller.room_for_chunk().await;
+            let turn = self.caller.until_a_chunk_fits().await;
             self.admit().await?;
-            Ok((self.caller.hub.read(&self.room, since, cursor).await?, room))
+            Ok((self.caller.hub.read(&self.room, since, cursor).await?, turn))
         };
         match chunk.await {
-            Ok((chunk, _room)) => write_chunk(&chunk, results.get().init_result()),
+            Ok((chunk, _turn)) => write_chunk(&chunk, results.get().init_result()),
             Err::<_, Refusal>(refusal) => write_refusal(&refusal, results.get().init_result().init_refused()),
         }
         Ok(())
@@ -309,19 +287,16 @@ impl share_view::Server for ShareObject {
             self.admit().await?;
             let feed = self.caller.hub.follow(&self.room, since).await?.merging().within(self.pass.clone());
             let revision = self.room.read(crate::share::state::State::revision)?;
-            Ok((watch_object(&self.caller, feed, observer, &self.pass)?, revision))
+            Ok((revision, watch_object(&self.caller, feed, observer, &self.pass)?))
         };
+        let (watching, watch) = with_capability(&self.caller, watching.await)?;
         let mut results = results.get();
-        match watching.await {
-            Ok((watch, revision)) => {
-                results.reborrow().init_result().set_watching(revision);
-                results.set_watch(watch);
-            }
-            Err(refusal) => {
-                write_refusal(&refusal, results.reborrow().init_result().init_refused());
-                results.set_watch(Refused::client(&refusal, &self.caller));
-            }
+        let mut result = results.reborrow().init_result();
+        match watching {
+            Ok(revision) => result.set_watching(revision),
+            Err(refusal) => write_refusal(&refusal, result.init_refused()),
         }
+        results.set_watch(watch);
         Ok(())
     }
 }
@@ -347,20 +322,14 @@ impl share::Server for ShareObject {
         _: share::NarrowToWriteParams,
         mut results: share::NarrowToWriteResults,
     ) -> Result<(), Error> {
-        let narrowed = self.narrow(Right::Write, None).await;
-        let narrowed =
-            narrowed.and_then(|(info, pass)| Ok((info, writer_object(&self.caller, &self.who, &self.room, pass)?)));
+        let narrowed = async {
+            let (info, pass) = self.narrow(Right::Write, None).await?;
+            Ok((info, writer_object(&self.caller, &self.who, &self.room, pass)?))
+        };
+        let (info, writer) = with_capability(&self.caller, narrowed.await)?;
         let mut results = results.get();
-        match narrowed {
-            Ok((info, writer)) => {
-                write_opened(&Ok(info), results.reborrow().init_result());
-                results.set_writer(writer);
-            }
-            Err(refusal) => {
-                results.set_writer(Refused::client(&refusal, &self.caller));
-                write_opened(&Err(refusal), results.reborrow().init_result());
-            }
-        }
+        write_opened(&info, results.reborrow().init_result());
+        results.set_writer(writer);
         Ok(())
     }
 
@@ -369,20 +338,15 @@ impl share::Server for ShareObject {
         params: share::NarrowToReadParams,
         mut results: share::NarrowToReadResults,
     ) -> Result<(), Error> {
-        let narrowed = self.narrow(Right::Read, moment(params.get()?.get_until())).await;
-        let narrowed =
-            narrowed.and_then(|(info, pass)| Ok((info, view_object(&self.caller, &self.who, &self.room, pass)?)));
+        let until = moment(params.get()?.get_until());
+        let narrowed = async {
+            let (info, pass) = self.narrow(Right::Read, until).await?;
+            Ok((info, view_object(&self.caller, &self.who, &self.room, pass)?))
+        };
+        let (info, view) = with_capability(&self.caller, narrowed.await)?;
         let mut results = results.get();
-        match narrowed {
-            Ok((info, view)) => {
-                write_opened(&Ok(info), results.reborrow().init_result());
-                results.set_view(view);
-            }
-            Err(refusal) => {
-                results.set_view(Refused::client(&refusal, &self.caller));
-                write_opened(&Err(refusal), results.reborrow().init_result());
-            }
-        }
+        write_opened(&info, results.reborrow().init_result());
+        results.set_view(view);
         Ok(())
     }
 
@@ -409,36 +373,5 @@ impl share::Server for ShareObject {
         let settled = refusal_or_fault(self.ask_viewers(params).await)?;
         write_settled(&settled, results.get().init_result());
         Ok(())
-    }
-}
-
-/// Writes how a question ended.
-fn write_settled(result: &Result<Settled, Refusal>, mut to: ask_result::Builder<'_>) {
-    let Settled { outcome, counts, .. } = match result {
-        Ok(settled) => settled,
-        Err(refusal) => return write_refusal(refusal, to.init_refused()),
-    };
-    let mut to = to.reborrow().init_settled();
-    match outcome {
-        Verdict::Agreed(choice) => {
-            to.set_outcome(AskOutcome::Agreed);
-            to.set_choice(choice.as_str());
-        }
-        Verdict::Expired => to.set_outcome(AskOutcome::Expired),
-        Verdict::Withdrawn => to.set_outcome(AskOutcome::Withdrawn),
-    }
-    let mut list = to.init_counts(u32::try_from(counts.len()).unwrap_or(u32::MAX));
-    for (at, (choice, count)) in (0..).zip(counts) {
-        let mut to = list.reborrow().get(at);
-        to.set_choice(choice.as_str());
-        to.set_count(*count as u64);
-    }
-}
-
-/// Writes what a deletion came to.
-pub(super) fn write_deleted(result: &Result<(), Refusal>, mut to: delete_result::Builder<'_>) {
-    match result {
-        Ok(()) => to.set_deleted(()),
-        Err(refusal) => write_refusal(refusal, to.init_refused()),
     }
 }

@@ -24,7 +24,11 @@ use crate::share::error::Refusal;
 use crate::share_capnp::{client_sink, registration};
 use crate::wire::guard::guard;
 
-/// Opens the connection's outlet to this sink; the client withdraws it by dropping what this gives.
+/// Registers a sink: the host's pushes to this connection go to it from now on. The client withdraws it by dropping the
+/// registration that this gives.
+///
+/// # Errors
+/// The connection holds as many capabilities as it may.
 pub(super) fn register(caller: &Rc<Caller>, sink: client_sink::Client) -> Result<registration::Client, Refusal> {
     let held = caller.hold()?;
     let pushes_max = caller.hub.settings().limits.pushes_in_flight_max;
@@ -53,7 +57,7 @@ impl Drop for Registered {
     }
 }
 
-/// Calls the sink with what comes, in order, until the connection is over.
+/// Calls the sink with each delivery, in order, until the connection is over.
 async fn deliver(caller: Rc<Caller>, mut deliveries: mpsc::Receiver<Delivery>) {
     let outlet = &caller.entry.outlet;
     loop {
@@ -63,7 +67,7 @@ async fn deliver(caller: Rc<Caller>, mut deliveries: mpsc::Receiver<Delivery>) {
             delivery = deliveries.recv() => delivery,
         };
         let Some(delivery) = delivery else { return };
-        caller.room().await;
+        caller.until_below_chunk().await;
         if delivery.is_given_up() || caller.entry.is_closing() {
             continue;
         }
@@ -76,7 +80,7 @@ async fn deliver(caller: Rc<Caller>, mut deliveries: mpsc::Receiver<Delivery>) {
     }
 }
 
-/// One call, from its sending to its return.
+/// Makes one call of the sink, from its sending to its return.
 async fn call(caller: Rc<Caller>, sink: client_sink::Client, delivery: Delivery, sent: oneshot::Sender<()>) {
     let mut request = sink.push_request();
     write_action(delivery.action(), request.get().init_action());
@@ -96,10 +100,10 @@ fn answer(response: &capnp::capability::Response<client_sink::push_results::Owne
     read.map_err(|error| PushError::InvalidAnswer { reason: error.to_string() })
 }
 
-/// How long a connection may take to end after its last words. They reach the calls before it has ended.
+/// How long a connection may take to end after the peer's last words, which reach the calls first.
 const ENDS_WITHIN: Duration = Duration::from_millis(100);
 
-/// What a call that was not answered came to. capnp-rpc marks what the peer said, be it of this call or, as its last words, of
+/// The error of a push whose call of the sink was not answered. capnp-rpc marks what the peer said, be it of this call or, as its last words, of
 /// the whole connection; a client may call an error of its own "disconnected", and the connection is there all the same.
 async fn client_error(error: capnp::Error, caller: &Caller) -> PushError {
     let words = peers_words(&error);

@@ -25,7 +25,10 @@ use crate::wire::guard::guard;
 /// How long an observer may take for one event: a large one over a slow line. The contract names the figure.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Starts a watch; the client ends it by dropping what this gives. When the pass is over nothing more is told.
+/// Starts a watch, which the client ends by dropping the capability that this gives. When the pass is over nothing more is told.
+///
+/// # Errors
+/// The connection holds as many capabilities as it may.
 pub(super) fn watch_object(
     caller: &Rc<Caller>,
     feed: Feed,
@@ -50,7 +53,7 @@ impl Drop for Watching {
     }
 }
 
-/// Tells the observer what comes, until it is gone, does not answer, or there is nothing more to tell.
+/// Tells the observer each step of the feed, until the observer is gone or does not answer, or there is nothing more to tell.
 async fn follow(hub: Arc<Hub>, mut feed: Feed, observer: observer::Client, pass: Pass) {
     let room = Arc::clone(feed.room());
     let telling = async {
@@ -83,7 +86,7 @@ async fn follow(hub: Arc<Hub>, mut feed: Feed, observer: observer::Client, pass:
     }
 }
 
-/// Whether the observer took the step.
+/// Tells the observer one step, and whether it acknowledged it.
 async fn tell(observer: &observer::Client, step: &Step) -> bool {
     let mut request = observer.changed_request();
     write_step(step, request.get().init_event());

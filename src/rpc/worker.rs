@@ -26,7 +26,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// As many workers, at least one.
+    /// Starts `count` workers, at least one.
     #[must_use]
     pub fn new(count: usize, settings: RpcSettings) -> Self {
         Self { pool: LocalPoolHandle::new(count.max(1)), settings }
@@ -44,7 +44,9 @@ impl Workers {
                     let socket = WebSocketStream::from_partially_read(socket, received, Role::Server, config).await;
                     serve_websocket(hub, pending, socket, settings).await;
                 }
-                Err(error) => tracing::error!(connection = %pending.id, %error, "a socket could not be handed over"),
+                Err(error) => {
+                    tracing::error!(connection = %pending.id, %error, "a worker thread could not take over a socket")
+                }
             }
         });
     }
