@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 mod channel;
+pub mod code;
 pub mod command;
 mod form;
 pub mod frame;
@@ -24,23 +25,23 @@ pub mod typescript;
 pub mod uplink;
 pub mod ws;
 
-/// How viewers are kept.
+/// Deadlines and limits of viewers.
 #[derive(Debug, Clone, Copy)]
 pub struct ViewerSettings {
-    /// Between heartbeats. Default 30 s.
+    /// Time between two heartbeats. Default 30 s.
     pub heartbeat: Duration,
-    /// How long a WebSocket may be silent after a heartbeat, with which comes a ping, before it is taken for dead. A
-    /// deadline that runs is not put off by the next heartbeat. Default 10 s.
+    /// How long a WebSocket may be silent after the ping that comes with a heartbeat, before it is taken for dead. The next
+    /// heartbeat does not put this deadline off. Default 10 s.
     pub pong_within: Duration,
-    /// How long a viewer, or whoever else is sent an answer over HTTP, may take no bytes before it is cut off. Default 30 s.
+    /// How long a viewer, or any other reader of an answer over HTTP, may take no bytes before it is cut off. Default 30 s.
     pub write_stall: Duration,
-    /// How long a command of a viewer may take. Default 10 s.
+    /// How long a command of a viewer may take before it is answered as unavailable. Default 10 s.
     pub command_within: Duration,
     /// How long a WebSocket that came in without a credential, to a share that is not for everybody, may take to show one.
     /// Default 10 s.
     pub authenticate_within: Duration,
-    /// Server-sent streams that one login session, token or account may have; past it the oldest is closed. Default 64: a
-    /// browser has 6 to a host, so ten of them.
+    /// Number of server-sent streams that one login session, token or account may have; with one more the oldest is closed. Default
+    /// 64: a browser has 6 to a host, so ten browsers.
     pub streams_max: usize,
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use capshare::share::error::Refusal;
-use capshare::viewer::frame;
+use capshare::viewer::code;
 
 /// The program's exit codes. The table in `--help` is [`HELP`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Failure {
 
     /// Gives the failure the code of the refusal that it comes from.
     pub(crate) fn refused(mut self, refusal: &Refusal) -> Self {
-        self.code = frame::code(refusal);
+        self.code = code::code(refusal);
         self
     }
 

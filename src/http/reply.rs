@@ -8,9 +8,9 @@ use crate::access::failures;
 use crate::http::{body_in, body_out, head, rates};
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
-use crate::viewer::frame;
+use crate::viewer::code;
 
-/// The answer that says this refusal.
+/// The HTTP answer for a refusal.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> Response {
     refused_with(refusal, json!({}))
@@ -20,7 +20,7 @@ pub fn refused(refusal: &Refusal) -> Response {
 #[must_use]
 pub fn refused_with(refusal: &Refusal, further: Value) -> Response {
     let mut error = json!({
-        "code": frame::code(refusal),
+        "code": code::code(refusal),
         "message": refusal.to_string(),
         "transient": refusal.is_transient(),
     });

@@ -19,11 +19,12 @@ use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
 use crate::share::secret::Secret;
-use crate::viewer::frame::{self, json};
+use crate::viewer::code::json;
+use crate::viewer::frame;
 use crate::viewer::member::Member;
 use crate::viewer::shapes::{AskNamed, Authenticated, Counted, HistoryShape, Info, Pong, Presence};
 
-/// What a command needs besides a share that may be seen.
+/// What a command needs besides a pass for the share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing: it may be posted by itself.
@@ -37,7 +38,7 @@ pub enum Needs {
 }
 
 impl Needs {
-    /// Its name in the manifest.
+    /// The name of the need in the manifest.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +50,7 @@ impl Needs {
     }
 }
 
-/// A command, for the manifest.
+/// A command as the manifest describes it.
 #[derive(Debug)]
 pub struct Described {
     /// Its name.
@@ -77,7 +78,7 @@ macro_rules! commands {
             /// The names of all commands.
             pub const NAMES: &'static [&'static str] = &[$($name),*];
 
-            /// Reads the input of a command; `None`: there is none of this name.
+            /// Reads the input of a command; `None` if no command has this name.
             fn read_input(name: &str, input: Value) -> Option<Result<Self, serde_json::Error>> {
                 match name {
                     $($name => Some(serde_json::from_value(input).map(Self::$variant)),)*
@@ -85,7 +86,7 @@ macro_rules! commands {
                 }
             }
 
-            /// What it needs.
+            /// What the command needs.
             #[must_use]
             pub fn needs(&self) -> Needs {
                 match self {
@@ -194,7 +195,7 @@ pub struct AuthenticateInput {
 /// Who runs a command, and on what.
 #[derive(Debug)]
 pub struct Caller {
-    /// Whose shares.
+    /// The hub.
     pub hub: Arc<Hub>,
     /// The share.
     pub room: Arc<Room>,
@@ -202,16 +203,16 @@ pub struct Caller {
     pub pass: Pass,
     /// The viewer whose stream is open, if it has one.
     pub member: Option<Arc<Member>>,
-    /// Who posted it, if a credential came with it.
+    /// The principal of who posted the command, if a credential came with it.
     pub principal: Option<Principal>,
-    /// It came over the viewer's own socket.
+    /// Whether the command came over the viewer's own socket.
     pub is_on_socket: bool,
 }
 
-/// Pages of a history when the viewer does not say how long.
+/// Items in a page of a history, if the viewer does not say how many.
 const HISTORY_PAGE_DEFAULT: u64 = 200;
 
-/// Items in a page of a history.
+/// Most items in a page of a history.
 const HISTORY_PAGE_MAX: u64 = 1_000;
 
 impl Command {
@@ -225,18 +226,18 @@ impl Command {
         let names = || Self::NAMES.join(", ");
         match Self::read_input(name, input) {
             Some(Ok(command)) => Ok(command),
-            Some(Err(error)) => refuse(format!("the input of {name} is wrong: {error}")),
+            Some(Err(error)) => refuse(format!("invalid input of {name}: {error}")),
             None if name == "share.events" => {
-                refuse("share.events is this stream itself: it needs no command".to_owned())
+                refuse("share.events is this stream itself, and no command: leave it out".to_owned())
             }
             None if !name.starts_with("share.") => {
-                refuse(format!("{shown} is not of this channel, whose commands begin with share.: {}", names()))
+                refuse(format!("{shown} is not a command of this channel; its commands are {}", names()))
             }
-            None => refuse(format!("there is no command {shown}; there are {}", names())),
+            None => refuse(format!("there is no command {shown}; the commands are {}", names())),
         }
     }
 
-    /// Runs it; gives the JSON text of what it came to.
+    /// Runs the command, and gives its output as a JSON text.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -271,8 +272,7 @@ impl Command {
             Self::Authenticate(AuthenticateInput { token }) => {
                 let member = caller.member().ok().filter(|_| caller.is_on_socket);
                 let Some(member) = member else {
-                    let reason =
-                        "a token is shown in-band over a WebSocket: here, send it as Authorization: Bearer TOKEN";
+                    let reason = "share.authenticate works on a WebSocket only: send the token as Authorization: Bearer TOKEN instead";
                     return Err(Refusal::invalid(0, reason));
                 };
                 let (_, shown) = introduce(hub, &member.entry, room.id().as_str(), &token).await?;
@@ -285,7 +285,7 @@ impl Command {
 /// Takes a token that a viewer shows in-band on its socket: the share as that lets it see it, and whose token it is.
 ///
 /// # Errors
-/// It is wrong, or does not let anybody see this share.
+/// The token is wrong, or does not let its bearer see this share.
 pub(super) async fn introduce(
     hub: &Hub,
     entry: &Entry,
@@ -308,12 +308,17 @@ impl HistoryInput {
     async fn run(self, Caller { hub, room, .. }: &Caller) -> Result<String, Refusal> {
         let limit = self.limit.unwrap_or(HISTORY_PAGE_DEFAULT);
         if limit == 0 || limit > HISTORY_PAGE_MAX {
-            return Err(Refusal::invalid(0, "limit is 1 to 1,000"));
+            return Err(Refusal::invalid(0, "invalid limit: give a number from 1 to 1,000"));
         }
         let cursor = match self.cursor.as_deref() {
             None => 0,
             Some(cursor) => {
-                let wrong = || Refusal::invalid(0, "cursor is the next of the page before, or absent");
+                let wrong = || {
+                    Refusal::invalid(
+                        0,
+                        "invalid cursor: give the next of the page before, or leave it out for the first page",
+                    )
+                };
                 cursor.parse().ok().filter(|cursor| *cursor > 0).ok_or_else(wrong)?
             }
         };
@@ -326,7 +331,7 @@ impl HistoryInput {
 
 impl Caller {
     fn member(&self) -> Result<&Arc<Member>, Refusal> {
-        let reason = "this is about a viewer whose stream is open: send it with the channel that its ready event names";
+        let reason = "this command is about a viewer, and needs its open stream: send it with the channel of the stream's ready event";
         self.member.as_ref().ok_or_else(|| Refusal::invalid(0, reason))
     }
 
@@ -336,7 +341,7 @@ impl Caller {
     }
 }
 
-/// Tells null from absent.
+/// Reads a member, so that null can be told from one that is absent.
 fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(from).map(Some)
 }

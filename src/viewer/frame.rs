@@ -11,6 +11,7 @@ use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
 use crate::share::state::Replaced;
 use crate::share::view::{Changed, Revision, Step};
+use crate::viewer::code::json;
 use crate::viewer::patch::patch;
 use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape};
 
@@ -47,13 +48,14 @@ pub fn step(step: &Step, resync: Option<Resync>, replaced: &[Replaced]) -> Bytes
     frame.freeze()
 }
 
-/// The viewer stands at this revision; from here on it is live. `channel` names its stream, if it has one.
+/// The frame that says that the viewer stands at this revision and is told changes as they come. `channel` names its stream, if it
+/// has one.
 #[must_use]
 pub fn ready(revision: Revision, channel: Option<&str>) -> String {
     event("ready", &Ready::new(revision, channel))
 }
 
-/// What a viewer is told besides the share.
+/// The frame of a notice: who watches, or a question.
 #[must_use]
 pub fn notice(notice: Notice) -> String {
     match notice {
@@ -63,10 +65,10 @@ pub fn notice(notice: Notice) -> String {
     }
 }
 
-/// The connection lives.
+/// The frame that says that the connection lives.
 pub const HEARTBEAT: &str = r#"{"heartbeat":true}"#;
 
-/// The last frame before the channel closes.
+/// The last frame before the channel closes, with the refusal that ends it.
 #[must_use]
 pub fn ended(refusal: &Refusal) -> String {
     event("__error", &ErrorShape::from(refusal))
@@ -128,46 +130,21 @@ fn event(name: &str, payload: &impl Serialize) -> String {
     format!(r#"{{"event":"{name}","payload":{}}}"#, json(payload))
 }
 
-pub(super) fn json(value: &impl Serialize) -> String {
-    // Texts, numbers and maps by text have a JSON.
-    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
-}
-
-/// A refusal's name: the same in every JSON answer.
-#[must_use]
-pub fn code(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Unauthorized { .. } => "Unauthorized",
-        Refusal::NotFound { .. } => "NotFound",
-        Refusal::InvalidSecret { .. } => "InvalidSecret",
-        Refusal::RouteMismatch { .. } => "RouteMismatch",
-        Refusal::ProtocolMismatch { .. } => "ProtocolMismatch",
-        Refusal::StorageFailure { .. } => "StorageFailure",
-        Refusal::UpgradeFailed { .. } => "UpgradeFailed",
-        Refusal::LimitExceeded { .. } => "LimitExceeded",
-        Refusal::InvalidInput { .. } => "InvalidInput",
-        Refusal::StaleProducer { .. } => "StaleProducer",
-        Refusal::NotYet { .. } => "NotYet",
-        Refusal::Unavailable { .. } => "Unavailable",
-        Refusal::Unspecified { .. } => "Unspecified",
-    }
-}
-
-/// A change, as a viewer is told it.
+/// A change as a viewer is told it.
 struct Told<'a> {
     changed: &'a Changed,
-    /// Instead of the value.
+    /// Told in place of the value.
     patch: Option<Patch>,
 }
 
-/// What is different from the value of revision `base`.
+/// The difference from the value of revision `base`.
 struct Patch {
     base: Revision,
     operations: String,
 }
 
 impl Told<'_> {
-    /// About what it takes in a frame.
+    /// About the bytes that the change takes in a frame.
     fn byte_count(&self) -> usize {
         let Self { changed, patch } = self;
         let told = patch.as_ref().map(|patch| changed.key.as_str().len() + patch.operations.len());

@@ -16,19 +16,19 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A value of fewer bytes travels whole: a frame without it has about as many.
+/// Bytes below which a value travels whole: a frame without it has about as many.
 pub const PATCHED_BYTES_MIN: usize = 256;
 
-/// Operations of one patch. More of them are hardly less than the value, and a viewer does each by itself.
+/// Most operations of one patch. More of them are hardly less than the value, and a viewer does each by itself.
 pub const OPERATIONS_MAX: usize = 16;
 
-/// How deep a place may lie. Each level is looked through again, so this many times the value's bytes are read at most.
+/// Most levels at which a patch looks. Each level is looked through again, so the value's bytes are read at most this many times.
 const DEPTH_MAX: usize = 8;
 
-/// Members or elements at one level, above which it is told whole: to pair them takes memory for each.
+/// Most members or elements at one level; one with more is told whole, because pairing them takes memory for each.
 const ENTRIES_MAX: usize = 1_024;
 
-/// Bytes of a member's name, above which the object is told whole: 8 of them are the longest path.
+/// Most bytes of a member's name; an object with a longer one is told whole. Eight names are the longest path.
 const NAME_BYTES_MAX: usize = 256;
 
 /// The operations that make `old` equal to `new`, both JSON texts, as a JSON text; `None` if the value is to be told whole: it is
@@ -59,11 +59,11 @@ fn in_common(old: &[u8], new: &[u8]) -> usize {
 
 /// A patch in the making.
 struct Patch {
-    /// Where it is at.
+    /// The JSON pointer of the place that is being compared.
     path: String,
     depth: usize,
     count: usize,
-    /// Joined by commas.
+    /// The operations so far, joined by commas.
     operations: String,
 }
 
@@ -158,7 +158,7 @@ impl Patch {
         true
     }
 
-    /// Goes down to a member or element; gives how to come back.
+    /// Goes down to a member or element, and gives the length of the path to come back to.
     fn step(&mut self, name: impl fmt::Display) -> usize {
         let parent = self.path.len();
         let _ = write!(self.path, "/{name}");
@@ -167,7 +167,7 @@ impl Patch {
 
     fn operation(&mut self, what: &str, value: impl fmt::Display) {
         let comma = if self.operations.is_empty() { "" } else { "," };
-        let path = super::frame::json(&self.path);
+        let path = super::code::json(&self.path);
         let _ = write!(self.operations, "{comma}{{\"path\":{path},\"{what}\":{value}}}");
         self.count += 1;
     }

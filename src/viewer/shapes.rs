@@ -9,7 +9,7 @@ use crate::rooms::audience::Watching;
 use crate::rooms::ballot::{Asked, Counts, Settled, Verdict};
 use crate::share::error::Refusal;
 use crate::share::view::{Revision, ShareInfo};
-use crate::viewer::frame;
+use crate::viewer::code::code;
 
 /// The way from revision `base` to `revision`: changes to be folded in order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -276,7 +276,7 @@ impl From<&Refusal> for ErrorShape {
         } else {
             refusal.to_string()
         };
-        Self { code: frame::code(refusal), message, transient: refusal.is_transient() }
+        Self { code: code(refusal), message, transient: refusal.is_transient() }
     }
 }
 

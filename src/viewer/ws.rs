@@ -1,4 +1,4 @@
-//! A viewer on a WebSocket, from its upgrade until it is [attended](crate::viewer::life::served) to like any other.
+//! A viewer on a WebSocket, from its upgrade until it is [served](crate::viewer::life) as any other is.
 //!
 //! Called by the HTTP upgrade with a share that is there and a connection that is to be admitted. Refuses binary frames, which
 //! are another door's protocol.
@@ -22,6 +22,7 @@ use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::view::Revision;
 use crate::viewer::channel::Channel;
+use crate::viewer::code;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};
 use crate::viewer::frame;
 use crate::viewer::life::Viewers;
@@ -31,22 +32,22 @@ use crate::viewer::member::Members;
 use crate::viewer::socket::{self, Heard, Socket, Transport};
 use crate::viewer::uplink::{Defaults, Uplink};
 
-/// What a viewer came for.
+/// What a viewer asked for with its upgrade.
 #[derive(Debug)]
 pub struct Asked {
     /// The id of the share.
     pub id: String,
-    /// From where on.
+    /// The revision that it holds; 0 if it holds nothing.
     pub cursor: Revision,
-    /// How it wants values told.
+    /// How it wants to be told the new values of items.
     pub values: Values,
-    /// The share itself; `None`: it is to show a credential first.
+    /// The feed of the share; `None` if the viewer is to show a credential first.
     pub feed: Option<Feed>,
-    /// What its commands' inputs begin with.
+    /// Members that the inputs of its commands have.
     pub defaults: Defaults,
 }
 
-/// Admits a viewer and attends to it. `received` came with the upgrade.
+/// Admits a viewer and serves it. `received`: bytes that came with the upgrade.
 pub async fn serve(
     viewers: Arc<Viewers>,
     members: Arc<Members>,
@@ -75,7 +76,7 @@ pub async fn serve(
     viewers.serve(viewer).await;
 }
 
-/// Gives the share, once it is clear that the viewer may see it.
+/// Gives the feed of the share, once it is clear that the viewer may see it.
 async fn see(
     viewers: &Viewers,
     connection: &Connection,
@@ -98,11 +99,11 @@ async fn see(
     shown.map_err(|farewell| connection.close_reason().cloned().or(farewell))
 }
 
-/// A viewer that was to show a credential showed none that is good for this share.
+/// Why a viewer is closed that was to show a credential and showed none that is good for this share.
 const UNSHOWN: CloseReason =
     CloseReason { code: 4001, reason: "Unauthorized: share.authenticate is the first frame here, with a good token" };
 
-/// Reads the first frame, which is to show a credential, and answers it; gives the share then.
+/// Reads the first frame, which is to show a credential, answers it, and gives the feed of the share.
 async fn show(
     hub: &Arc<Hub>,
     entry: &Entry,
@@ -122,7 +123,7 @@ async fn show(
         }
     };
     entry.traffic.received(sent.len());
-    let reason = "this share is not for everybody: share.authenticate comes first";
+    let reason = "this share is not for everybody: send share.authenticate with a token as the first frame";
     let shown = match Uplink::read(sent.as_bytes(), &Defaults::new()) {
         Ok(Uplink { id: frame, command: Command::Authenticate(AuthenticateInput { token }), .. }) => {
             let introduced = async {
@@ -135,7 +136,7 @@ async fn show(
         Err(refused) => Err(refused),
     };
     let (answer, feed) = match shown {
-        Ok((frame, feed, shown)) => (frame::answered(&frame, &frame::json(&shown)), Ok(feed)),
+        Ok((frame, feed, shown)) => (frame::answered(&frame, &code::json(&shown)), Ok(feed)),
         Err((frame, refusal)) => (frame::refused(&frame, &refusal), Err(Some(UNSHOWN))),
     };
     entry.traffic.sent(answer.len());

@@ -3,41 +3,41 @@
 use crate::viewer::render::document::{Document, Turn};
 use crate::viewer::render::read::{self, Message, ModelName, Part, Session, duration};
 
-/// A title's characters, and a description's: more is cut by whoever shows previews.
+/// Characters of a title and of a description: programs that show previews cut longer ones.
 const TITLE_CHARS_MAX: usize = 120;
 const DESCRIPTION_CHARS_MAX: usize = 240;
 
-/// Messages and parts that are looked at for the first thing that a user said.
+/// Number of messages and parts in which the first words of a user are looked for.
 const LOOKED_AT_MAX: usize = 50;
 
 /// What a share is about, as far as it says so. Plain text of one line each, nothing of it escaped.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct About {
-    /// The session's title, or what stands for one; at most 120 characters.
+    /// The session's title, or the first words of a user; at most 120 characters.
     pub title: String,
     /// What was asked first; at most 240 characters. `None` if no user said anything.
     pub first: Option<String>,
     /// The models that were used, as `provider/model`, without repetition.
     pub models: Vec<String>,
-    /// The client's version.
+    /// The version of the client that recorded the session.
     pub version: Option<String>,
-    /// How many messages there are.
+    /// Number of messages.
     pub messages: usize,
-    /// How many parts they have.
+    /// Number of parts of all messages.
     pub parts: usize,
-    /// Files changed, lines added, lines removed.
+    /// Numbers of files changed, of lines added and of lines removed.
     pub changes: Option<(u64, u64, u64)>,
-    /// What it cost, in US dollars.
+    /// Cost of the session, in US dollars.
     pub cost: Option<f64>,
-    /// Tokens that went in and came out.
+    /// Numbers of tokens that went into the models and came out of them.
     pub tokens: Option<(u64, u64)>,
-    /// How long it took, such as `3 min 5 s`.
+    /// How long the session took, such as `3 min 5 s`.
     pub duration: Option<String>,
 }
 
 impl About {
-    /// What a document is about.
+    /// Gathers what a document is about.
     #[must_use]
     pub fn of(document: &Document) -> Self {
         let session =
@@ -72,7 +72,7 @@ impl About {
         }
     }
 
-    /// Its facts, for a line under the title: models, counts, cost.
+    /// The facts for a line under the title: models, counts, cost.
     #[must_use]
     pub fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
@@ -94,7 +94,7 @@ impl About {
         facts
     }
 
-    /// Its description, for previews: what was asked first, and the facts.
+    /// The description for previews: what was asked first, and the facts.
     #[must_use]
     pub fn description(&self) -> String {
         let facts = self.facts().join(" · ");
@@ -131,7 +131,7 @@ fn first_words(document: &Document) -> Option<String> {
     texts.map(|text| text.trim_matches('"').to_owned()).next()
 }
 
-/// Text as one line of at most so many characters, without control characters.
+/// Makes one line of a text, of at most `chars_max` characters and without control characters.
 pub(super) fn line(text: &str, chars_max: usize) -> String {
     // What is looked at is bounded as well: a word may have megabytes.
     let text: String = text.chars().take(chars_max * 8).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -143,7 +143,7 @@ pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// A count for people: 950, 27.5k, 1.2M.
+/// Writes a count for people: 950, 27.5k, 1.2M.
 fn short(n: u64) -> String {
     match n {
         0..1_000 => n.to_string(),

@@ -5,22 +5,22 @@ use serde_json::Value;
 use crate::viewer::render::diff;
 use crate::viewer::render::read::{File, Tool, duration};
 
-/// A piece of a call.
+/// A piece of a tool call, as documents show it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Block {
-    /// Text of a language, which may be empty.
+    /// Text in a language of Markdown's code blocks; the language may be empty.
     Code { language: &'static str, text: String },
-    /// A patch.
+    /// A patch in the unified form.
     Diff(String),
     /// A list of things to do, each with whether it is done and what it is.
     Todos(Vec<(Todo, String)>),
-    /// Why it failed.
+    /// The error with which the call failed.
     Error(String),
-    /// A file that came out of it.
+    /// A file that the call gave.
     File(File),
 }
 
-/// How far a thing to do has come.
+/// The state of a thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Todo {
     Open,
@@ -29,7 +29,7 @@ pub(super) enum Todo {
 }
 
 impl Todo {
-    /// A box for it, as text.
+    /// The state as a box of text.
     pub(super) fn mark(self) -> &'static str {
         match self {
             Self::Open => "☐",
@@ -40,7 +40,7 @@ impl Todo {
 }
 
 impl Tool {
-    /// What it was about, in a line: its title, or the argument that says most.
+    /// The subject of the call, in a line: its title, or the argument that says most.
     pub(super) fn subject(&self) -> Option<String> {
         let input = |name: &str| self.state.input.get(name).and_then(Value::as_str).map(str::to_owned);
         let title = self.state.title.clone().filter(|title| !title.trim().is_empty());
@@ -50,7 +50,7 @@ impl Tool {
         Some(if line.chars().count() > 120 { line.chars().take(119).chain(['…']).collect() } else { line })
     }
 
-    /// Its state and how long it took.
+    /// The state of the call and how long it took.
     pub(super) fn outcome(&self) -> String {
         let status = self.state.status.as_deref().unwrap_or("pending");
         match duration(&self.state.time) {
@@ -59,7 +59,7 @@ impl Tool {
         }
     }
 
-    /// What it was asked, and what came of it.
+    /// The pieces of the call: its arguments and its results.
     pub(super) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let state = &self.state;
@@ -91,7 +91,7 @@ impl Tool {
         blocks
     }
 
-    /// What an edit did: as the tool said it, or as its arguments do.
+    /// The patch of an edit, as the tool said it, or as its arguments do.
     fn patch(&self) -> Option<String> {
         if let Some(diff) = self.state.metadata.get("diff").and_then(Value::as_str).filter(|diff| !diff.is_empty()) {
             return Some(diff.to_owned());

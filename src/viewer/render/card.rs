@@ -5,18 +5,20 @@
 //! never a fault. It costs some milliseconds of a thread and 3 MB while it is drawn: callers draw a few at once.
 
 mod letters;
+mod paint;
 
 use skrifa::raw::ReadError;
-use tiny_skia::{Color, FillRule, Paint, PathBuilder, Pixmap, Rect, Transform};
+use tiny_skia::{FillRule, PathBuilder, Pixmap, Rect, Transform};
 
 use self::letters::{Font, Line};
+use self::paint::{color, paint};
 use crate::viewer::render::about::About;
 
 const WIDTH: u32 = 1_200;
 const HEIGHT: u32 = 630;
-/// Between the picture's edge and what is on it.
+/// Pixels between the picture's edge and what is on it.
 const MARGIN: f32 = 72.0;
-/// How wide a line may be.
+/// Pixels that a line may be wide.
 const LINE_WIDTH: f32 = WIDTH as f32 - 2.0 * MARGIN;
 
 // The dark colours of the web page.
@@ -36,7 +38,7 @@ pub struct Card {
     bold: Font,
 }
 
-/// A card could not be drawn: the fonts, or memory for the picture, were not to be had.
+/// A card could not be drawn: a font could not be read, or there was no memory for the picture.
 #[derive(Debug, thiserror::Error)]
 #[error("the card could not be drawn: {0}")]
 pub struct NotDrawn(&'static str);
@@ -48,7 +50,7 @@ impl From<ReadError> for NotDrawn {
 }
 
 impl Card {
-    /// With its fonts read.
+    /// Reads the fonts.
     ///
     /// # Errors
     /// A font cannot be read, which a test rules out.
@@ -58,10 +60,10 @@ impl Card {
         Ok(Self { regular, bold })
     }
 
-    /// The picture of a share, as PNG.
+    /// Draws the picture of a share, as PNG.
     ///
     /// # Errors
-    /// There is no memory for it.
+    /// There is no memory for the picture.
     pub fn draw(&self, about: &About) -> Result<Vec<u8>, NotDrawn> {
         let mut picture = Pixmap::new(WIDTH, HEIGHT).ok_or(NotDrawn("no memory for the picture"))?;
         picture.fill(color(GROUND));
@@ -84,7 +86,7 @@ impl Card {
         picture.encode_png().map_err(|_| NotDrawn("the picture cannot be packed"))
     }
 
-    /// The mark and the name, at the top.
+    /// Draws the mark and the name, at the top.
     fn brand(&self, picture: &mut Pixmap) {
         let (x, y) = (MARGIN, 66.0);
         bar(picture, Rect::from_xywh(x, y + 20.0, 19.0, 28.0), ACCENT_SOFT);
@@ -97,7 +99,7 @@ impl Card {
         }
     }
 
-    /// The title in the largest size in which it fits.
+    /// Draws the title, in the largest size in which it fits.
     fn title(&self, title: &str) -> (f32, Vec<Line>) {
         for size in [76.0, 64.0] {
             let lines = self.bold.lines(title, size, LINE_WIDTH, 3);
@@ -108,7 +110,7 @@ impl Card {
         (54.0, self.bold.lines(title, 54.0, LINE_WIDTH, 3))
     }
 
-    /// As many of the facts as fit, in a band at the bottom.
+    /// Draws as many of the facts as fit, in a band at the bottom.
     fn facts(&self, picture: &mut Pixmap, facts: &[String]) {
         let top = HEIGHT as f32 - 112.0;
         fill(picture, Rect::from_xywh(0.0, top, WIDTH as f32, 112.0), PANEL);
@@ -128,24 +130,13 @@ impl Card {
     }
 }
 
-fn color([red, green, blue]: [u8; 3]) -> Color {
-    Color::from_rgba8(red, green, blue, 255)
-}
-
-fn paint(ink: [u8; 3]) -> Paint<'static> {
-    let mut paint = Paint::default();
-    paint.set_color(color(ink));
-    paint.anti_alias = true;
-    paint
-}
-
 fn fill(picture: &mut Pixmap, rect: Option<Rect>, ink: [u8; 3]) {
     if let Some(rect) = rect {
         picture.fill_rect(rect, &paint(ink), Transform::identity(), None);
     }
 }
 
-/// A bar with round corners.
+/// Draws a bar with round corners.
 fn bar(picture: &mut Pixmap, rect: Option<Rect>, ink: [u8; 3]) {
     let Some(rect) = rect else { return };
     let (radius, mut path) = (7.0, PathBuilder::new());

@@ -7,7 +7,7 @@ use crate::viewer::render::read::FileDiff;
 /// Lines of two texts together that are compared: what comparing costs grows with their square where they differ much.
 const LINES_MAX: usize = 4_000;
 
-/// Bytes of two texts together that are compared.
+/// Bytes that two texts may have together to be compared.
 const BYTES_MAX: usize = 256 << 10;
 
 /// The patch between two texts; `None` where it would cost too much to find.
@@ -20,12 +20,12 @@ pub(super) fn between(before: &str, after: &str) -> Option<String> {
 }
 
 impl FileDiff {
-    /// Its name.
+    /// The name of the file.
     pub(super) fn name(&self) -> &str {
         self.file.as_deref().unwrap_or("a file")
     }
 
-    /// What changed; `None` if it does not say, or if it would cost too much to find.
+    /// The patch of the file; `None` if the item does not say what changed, or if that would cost too much to find.
     pub(super) fn to_patch(&self) -> Option<String> {
         match (&self.patch, &self.before, &self.after) {
             (Some(patch), _, _) => Some(patch.clone()),
@@ -36,7 +36,7 @@ impl FileDiff {
         }
     }
 
-    /// How many lines came and went, such as `+3 −1`.
+    /// Numbers of lines that came and went, such as `+3 −1`.
     pub(super) fn counts(&self) -> String {
         format!("+{} −{}", self.additions.unwrap_or_default(), self.deletions.unwrap_or_default())
     }

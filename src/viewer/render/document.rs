@@ -12,7 +12,7 @@ pub struct Document {
     pub(super) messages: Vec<Turn>,
     pub(super) session_diff: Option<Payload>,
     pub(super) models: Vec<Payload>,
-    /// What has no place above: types that are not known, and parts whose message is not there.
+    /// Items of unknown types, and parts whose message is not there.
     pub(super) other: Vec<(ItemKey, Payload)>,
 }
 
@@ -63,19 +63,19 @@ impl Document {
         document
     }
 
-    /// How many messages there are.
+    /// Number of messages.
     #[must_use]
     pub fn message_count(&self) -> usize {
         self.messages.len()
     }
 
-    /// How many parts the messages have together.
+    /// Number of parts of all messages.
     #[must_use]
     pub fn part_count(&self) -> usize {
         self.messages.iter().map(|turn| turn.parts.len()).sum()
     }
 
-    /// Bytes of the texts.
+    /// Bytes of all texts.
     #[must_use]
     pub fn byte_count(&self) -> usize {
         let size = |payload: &Payload| payload.as_str().len();

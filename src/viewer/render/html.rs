@@ -8,6 +8,7 @@
 //! Everything of an item is escaped, or Markdown that was sanitised. There is no script, no style and no foreign
 //! image in it, and no id but those of messages and parts (`msg_...`, `prt_...`), which links may point at.
 
+mod budget;
 mod part;
 mod text;
 
@@ -19,23 +20,11 @@ use crate::viewer::render::about::{About, counted, line};
 use crate::viewer::render::document::{Document, Turn};
 use crate::viewer::render::read::{self, Message};
 
+pub use budget::{BLOCK_BYTES_MAX, BYTES_MAX, FILES_MAX, PARTS_MAX, SOURCE_BYTES_MAX, TEXT_BYTES_MAX};
 pub use text::escape;
 
-/// Parts on a page: as many as somebody scrolls through.
-pub const PARTS_MAX: usize = 400;
-/// Bytes of HTML of messages and their parts: 512 KiB.
-pub const BYTES_MAX: usize = 512 << 10;
-/// Bytes of items that are read for a page: 4 MiB, the size of a message. One item of more than an eighth of it is only named.
-pub const SOURCE_BYTES_MAX: usize = 4 << 20;
-/// Bytes of one text: 32 KiB.
-pub const TEXT_BYTES_MAX: usize = 32 << 10;
-/// Bytes of one block of a tool call: 8 KiB, about 150 lines.
-pub const BLOCK_BYTES_MAX: usize = 8 << 10;
-/// Changed files that are listed.
-pub const FILES_MAX: usize = 100;
-
-/// The largest item that is shown.
-const ITEM_BYTES_MAX: usize = SOURCE_BYTES_MAX / 8;
+use budget::{Budget, ITEM_BYTES_MAX};
+use text::anchor;
 
 impl Document {
     /// The content of a page: a header with the title and the facts, the newest messages, the changed files. `whole` is the path
@@ -44,15 +33,15 @@ impl Document {
     pub fn html(&self, whole: &str) -> String {
         let about = About::of(self);
         let mut page = header(&about, whole);
-        let mut room = Room { parts: PARTS_MAX, bytes: BYTES_MAX, source: SOURCE_BYTES_MAX };
+        let mut budget = Budget::of_page();
         // Changed files first: they are few, and say most in least space.
-        let changes = self.session_diff.as_ref().map(|diff| part::changed_files(diff, &mut room)).unwrap_or_default();
+        let changes = self.session_diff.as_ref().map(|diff| part::changed_files(diff, &mut budget)).unwrap_or_default();
         let mut shown = Vec::new();
         for turn in self.messages.iter().rev() {
-            if !room.is_left() {
+            if !budget.is_left() {
                 break;
             }
-            shown.push(message(turn, &mut room));
+            shown.push(message(turn, &mut budget));
         }
         let left_out = self.part_count() - shown.iter().map(|shown| shown.parts).sum::<usize>();
         let messages = self.messages.len() - shown.len();
@@ -72,40 +61,12 @@ impl Document {
         page.extend(shown.into_iter().rev().map(|shown| shown.html));
         page.push_str(&changes);
         for (key, value) in &self.other {
-            if !room.is_left() {
+            if !budget.is_left() {
                 break;
             }
-            page.push_str(&other(key, value, &mut room));
+            page.push_str(&other(key, value, &mut budget));
         }
         page
-    }
-}
-
-/// What there is still room for on the page.
-#[derive(Debug)]
-struct Room {
-    parts: usize,
-    bytes: usize,
-    source: usize,
-}
-
-impl Room {
-    fn is_left(&self) -> bool {
-        self.parts > 0 && self.bytes > 0 && self.source > 0
-    }
-
-    /// Room for an item: whether it may be read.
-    fn read(&mut self, item: &Payload) -> bool {
-        let bytes = item.as_str().len();
-        if bytes > ITEM_BYTES_MAX {
-            return false;
-        }
-        self.source = self.source.saturating_sub(bytes);
-        true
-    }
-
-    fn take(&mut self, html: &str) {
-        self.bytes = self.bytes.saturating_sub(html.len());
     }
 }
 
@@ -123,31 +84,31 @@ fn header(about: &About, whole: &str) -> String {
     header
 }
 
-/// A message on the page, with how many of its parts; of one that was opened, none.
+/// A message on the page, and the number of its parts that are shown; 0 if the parts were made of the message itself.
 struct Shown {
     html: String,
     parts: usize,
 }
 
-fn message(turn: &Turn, room: &mut Room) -> Shown {
+fn message(turn: &Turn, budget: &mut Budget) -> Shown {
     // Of one that is too large nothing is read.
     let (there, is_small) = (turn.parts.len(), turn.message.as_str().len() <= ITEM_BYTES_MAX);
     let turn = if is_small { turn.opened() } else { Cow::Borrowed(turn) };
     let mut parts = Vec::new();
     let mut count = 0;
     for payload in turn.parts.iter().rev() {
-        if !room.is_left() {
+        if !budget.is_left() {
             break;
         }
         count += 1;
-        let html = part::part(payload, room);
+        let html = part::part(payload, budget);
         // A mark of a step is no part for people, and takes no place.
-        room.parts -= usize::from(!html.is_empty());
-        room.take(&html);
+        budget.parts -= usize::from(!html.is_empty());
+        budget.take(&html);
         parts.push(html);
     }
     let message: Message =
-        if room.read(&turn.message) { read::item(turn.message.as_str()) } else { Message::default() };
+        if budget.read(&turn.message) { read::item(turn.message.as_str()) } else { Message::default() };
     let role = match message.role.as_deref() {
         Some("user") => "user",
         Some("assistant") => "assistant",
@@ -168,32 +129,22 @@ fn message(turn: &Turn, room: &mut Room) -> Shown {
         let _ = writeln!(html, "<p class=\"error\">{}</p>", escape(&line(&error, 2_000)));
     }
     html.push_str("</article>\n");
-    room.bytes = room.bytes.saturating_sub(html.len() - taken);
+    budget.bytes = budget.bytes.saturating_sub(html.len() - taken);
     Shown { html, parts: count.min(there) }
 }
 
-fn other(key: &ItemKey, value: &Payload, room: &mut Room) -> String {
+fn other(key: &ItemKey, value: &Payload, budget: &mut Budget) -> String {
     let kind = match key.kind() {
         ItemKind::Other { kind, .. } => kind,
-        ItemKind::Part { .. } => return part::part(value, room),
+        ItemKind::Part { .. } => return part::part(value, budget),
         ItemKind::Session | ItemKind::SessionDiff | ItemKind::Message { .. } | ItemKind::Model { .. } => String::new(),
     };
-    room.parts -= 1;
-    let content = if room.read(value) { part::json(value) } else { part::too_large(value) };
+    budget.parts -= 1;
+    let content = if budget.read(value) { part::json(value) } else { part::too_large(value) };
     let html = format!(
         "<details class=\"part unknown\"><summary>{}</summary>{content}</details>\n",
         escape(&line(&kind, 256))
     );
-    room.take(&html);
+    budget.take(&html);
     html
-}
-
-/// An id that a link may point at; others are left out, so that no producer names an element of the page.
-fn anchor(id: Option<&str>, prefix: &str) -> String {
-    let is_one = |id: &&str| {
-        id.strip_prefix(prefix).is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-        })
-    };
-    id.filter(is_one).map(|id| format!(" id=\"{id}\"")).unwrap_or_default()
 }

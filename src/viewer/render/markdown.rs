@@ -31,7 +31,7 @@ impl Document {
     }
 }
 
-/// Nothing that a terminal would obey: the colours of a tool's output are none in Markdown.
+/// Takes out what a terminal would obey: the colours of a tool's output mean nothing in Markdown.
 fn without_controls(mut piece: String) -> String {
     piece.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
     piece
@@ -111,7 +111,7 @@ fn call(tool: &Tool) -> String {
     text
 }
 
-/// A file that is named and not held: the document is text.
+/// Names a file without its content: the document is text.
 fn attachment(file: &File) -> String {
     let name = code_span(&line(file.filename.as_deref().unwrap_or("a file"), 256));
     let mime = escaped(&line(file.mime.as_deref().unwrap_or("of no type"), 64));
@@ -151,7 +151,7 @@ fn pretty(value: &Payload) -> String {
     parsed.and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| value.as_str().to_owned())
 }
 
-/// A block that its own content cannot end.
+/// Writes a code block that its own content cannot end.
 fn fenced(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
     let text = text.trim_end_matches('\n');
@@ -173,7 +173,7 @@ fn longest_run(text: &str) -> usize {
     longest
 }
 
-/// Text that is text in Markdown too, within a line.
+/// Escapes text so that it is text in Markdown too, within a line.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

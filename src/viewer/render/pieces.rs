@@ -2,10 +2,10 @@
 
 use crate::share::item::Payload;
 
-/// What a piece of a document holds, unless a single item is larger: 64 KiB, which is what a socket takes at once.
+/// Bytes of a piece of a document, unless a single item is larger: 64 KiB, as many as a socket takes at once.
 pub const PIECE_BYTES: usize = 64 << 10;
 
-/// Some of a document, before it is copied into a piece.
+/// A part of a document that has not been copied into a piece yet.
 #[derive(Debug)]
 pub(super) enum Bit {
     Fixed(&'static str),
@@ -23,7 +23,7 @@ impl Bit {
     }
 }
 
-/// Pieces of at least [`PIECE_BYTES`], but for the last.
+/// Joins parts into pieces of at least [`PIECE_BYTES`], but for the last.
 #[derive(Debug)]
 pub(super) struct Pieces<B>(pub(super) B);
 

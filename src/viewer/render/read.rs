@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// An item, or an empty one where it is not the object that it should be.
+/// Reads an item; gives an empty one where it is not the object that it should be.
 pub(super) fn item<T: DeserializeOwned + Default>(json: &str) -> T {
     // Asked for by hand, because a struct may be read from an array as well.
     if json.starts_with('{') { serde_json::from_str(json).unwrap_or_default() } else { T::default() }
@@ -40,7 +40,7 @@ readable! {
         end: Option<f64>,
     }
 
-    /// All that a message is ordered by.
+    /// The members of a message by which messages are ordered.
     Head {
         time: Time,
     }
@@ -73,7 +73,7 @@ readable! {
         reasoning: f64,
     }
 
-    /// How many files were changed, and by how many lines.
+    /// Numbers of changed files and lines.
     Summary {
         additions: Option<f64>,
         deletions: Option<f64>,
@@ -152,9 +152,9 @@ readable! {
 /// A part, by its kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part {
-    /// What somebody wrote.
+    /// A text that somebody wrote.
     Text(String),
-    /// What a model thought.
+    /// A model's reasoning.
     Reasoning(String),
     /// A tool call.
     Tool(Box<Tool>),
@@ -164,9 +164,9 @@ pub(super) enum Part {
     Patch(Vec<String>),
     /// A remark on what happened: a subtask, a retry, a compaction.
     Note(String),
-    /// What people do not look at: marks of steps, snapshots, texts that the client wrote for the model.
+    /// A part that people do not look at: marks of steps, snapshots, texts that the client wrote for the model.
     Hidden,
-    /// Of a kind that is not known, or of no kind.
+    /// A part of an unknown kind, or without a kind.
     Unknown,
 }
 
@@ -178,7 +178,7 @@ pub(super) struct Tool {
 }
 
 impl Part {
-    /// A part and its id.
+    /// Reads a part and its id.
     pub(super) fn of(json: &str) -> (Option<String>, Self) {
         let any: AnyPart = item(json);
         let id = any.id.clone();
@@ -213,7 +213,7 @@ impl Part {
 }
 
 impl ModelName {
-    /// `provider/model`, or as much of it as there is.
+    /// The model as `provider/model`, or as much of that as there is.
     pub(super) fn label(&self) -> Option<String> {
         let id = self.id.as_ref().or(self.model_id.as_ref()).or(self.name.as_ref()).filter(|id| !id.is_empty())?;
         let provider = self.provider_id.as_ref().filter(|provider| !provider.is_empty());
@@ -222,7 +222,7 @@ impl ModelName {
 }
 
 impl Message {
-    /// The model that it was made by, or asked of.
+    /// The model that made the message, or that it was written to.
     pub(super) fn model_label(&self) -> Option<String> {
         let (id, provider_id) = (self.model_id.clone(), self.provider_id.clone());
         let own = ModelName { id, provider_id, ..ModelName::default() };
@@ -239,7 +239,7 @@ impl Message {
         }
     }
 
-    /// What went wrong with it.
+    /// The error of the message.
     pub(super) fn error_text(&self) -> Option<String> {
         self.error.as_ref().and_then(error_text)
     }
@@ -265,7 +265,7 @@ pub(super) fn file_diffs(json: &str) -> Vec<FileDiff> {
     raw.into_iter().map(|diff| item(diff.get())).collect()
 }
 
-/// A duration between two times in milliseconds, for people.
+/// Writes the duration between two times in milliseconds, for people.
 pub(super) fn duration(time: &Time) -> Option<String> {
     let ms = time.end.or(time.completed).or(time.updated)? - time.start.or(time.created)?;
     if !(0.0..1e13).contains(&ms) {

@@ -6,9 +6,9 @@ use skrifa::raw::ReadError;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
 use tiny_skia::{FillRule, PathBuilder, Pixmap, Rect, Transform};
 
-use super::paint;
+use crate::viewer::render::card::paint::paint;
 
-/// Letters of a word that is rather left out than cut.
+/// Number of letters up to which a word at the end is left out rather than cut.
 const WORD_LETTERS: usize = 12;
 
 /// A font that lives as long as the program.
@@ -30,14 +30,14 @@ pub(super) struct Line {
 
 #[derive(Debug, Clone, Copy)]
 struct Letter {
-    /// `None`: the font has none for it.
+    /// `None` if the font has no shape for it.
     glyph: Option<GlyphId>,
     advance: f32,
     is_space: bool,
 }
 
 impl Line {
-    /// In pixels.
+    /// Width of the line, in pixels.
     pub(super) fn width(&self) -> f32 {
         self.letters.iter().map(|letter| letter.advance).sum()
     }
@@ -78,7 +78,7 @@ impl Font {
         lines
     }
 
-    /// Draws a line with its baseline here.
+    /// Draws a line, whose letters stand on `baseline`.
     pub(super) fn draw(&self, picture: &mut Pixmap, line: &Line, mut x: f32, baseline: f32, ink: [u8; 3]) {
         let paint = paint(ink);
         let outlines = self.0.outline_glyphs();
@@ -112,7 +112,7 @@ impl Font {
     }
 }
 
-/// How many letters fit.
+/// Number of letters that fit into a width.
 fn fitting(letters: &[Letter], width: f32) -> usize {
     let mut taken = 0.0;
     letters
@@ -131,7 +131,7 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e01ef}')
 }
 
-/// A box, for a letter that the font does not have.
+/// The shape of a box, for a letter that the font does not have.
 fn missing(advance: f32, size: f32) -> Option<tiny_skia::Path> {
     let (left, right, top, width) = (size * 0.08, advance - size * 0.08, -size * 0.72, size * 0.05);
     let mut path = PathBuilder::new();

@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::share::item::Payload;
 use crate::viewer::render::about::{counted, line};
 use crate::viewer::render::call::Block;
-use crate::viewer::render::html::text::{cut, escape, markdown};
-use crate::viewer::render::html::{BLOCK_BYTES_MAX, FILES_MAX, Room, TEXT_BYTES_MAX, anchor};
+use crate::viewer::render::html::budget::{BLOCK_BYTES_MAX, BYTES_MAX, Budget, FILES_MAX, TEXT_BYTES_MAX};
+use crate::viewer::render::html::text::{anchor, cut, escape, markdown};
 use crate::viewer::render::read::{self, File, Part, Tool};
 
-/// A part; empty if there is nothing in it for people.
-pub(super) fn part(payload: &Payload, room: &mut Room) -> String {
-    if !room.read(payload) {
+/// Writes a part; empty if there is nothing in it for people.
+pub(super) fn part(payload: &Payload, budget: &mut Budget) -> String {
+    if !budget.read(payload) {
         return format!("<div class=\"part\">{}</div>\n", too_large(payload));
     }
     let (id, part) = Part::of(payload.as_str());
@@ -50,7 +50,7 @@ fn long_text(text: &str) -> String {
     html
 }
 
-/// Said under what was cut.
+/// What stands under a text that was cut.
 const CUT: &str = "<p class=\"cut\">It goes on: the whole is in the Markdown and JSON documents.</p>";
 
 fn call(tool: &Tool, id: &str) -> String {
@@ -92,7 +92,7 @@ fn code(text: &str) -> String {
     format!("<pre><code>{}</code></pre>{}\n", escape(text), if was_cut { CUT } else { "" })
 }
 
-/// A patch, with a class for what came and what went.
+/// Writes a patch, with classes for lines that came and lines that went.
 fn diff(patch: &str) -> String {
     let (patch, was_cut) = cut(patch, BLOCK_BYTES_MAX);
     let mut html = "<pre class=\"diff\"><code>".to_owned();
@@ -118,7 +118,7 @@ fn diff(patch: &str) -> String {
     html
 }
 
-/// A file: shown if it is a picture that is held, else named.
+/// Writes a file: shows it if it is a picture whose content is here, else names it.
 fn attachment(file: &File) -> String {
     let name = escape(&line(file.filename.as_deref().unwrap_or("a file"), 256)).into_owned();
     let mime = file.mime.as_deref().unwrap_or_default();
@@ -136,7 +136,7 @@ fn is_base64(data: &str) -> bool {
     data.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
-/// An item as JSON.
+/// Writes an item as JSON.
 pub(super) fn json(payload: &Payload) -> String {
     let parsed: Result<Value, _> = serde_json::from_str(payload.as_str());
     let pretty = parsed.and_then(|value| serde_json::to_string_pretty(&value));
@@ -148,9 +148,9 @@ pub(super) fn too_large(payload: &Payload) -> String {
     format!("<p class=\"cut\">An item of {} bytes, which is in the JSON document.</p>", payload.as_str().len())
 }
 
-/// The files that the session changed.
-pub(super) fn changed_files(payload: &Payload, room: &mut Room) -> String {
-    if !room.read(payload) {
+/// Writes the files that the session changed.
+pub(super) fn changed_files(payload: &Payload, budget: &mut Budget) -> String {
+    if !budget.read(payload) {
         return format!("<section class=\"changes\"><h2>Changed files</h2>{}</section>\n", too_large(payload));
     }
     let diffs = read::file_diffs(payload.as_str());
@@ -169,7 +169,7 @@ pub(super) fn changed_files(payload: &Payload, room: &mut Room) -> String {
             escape(&file.counts())
         );
         // A quarter of the page at most is for files.
-        if html.len() < super::BYTES_MAX / 4
+        if html.len() < BYTES_MAX / 4
             && let Some(patch) = file.to_patch().filter(|patch| !patch.is_empty())
         {
             html.push_str(&diff(&patch));
@@ -180,6 +180,6 @@ pub(super) fn changed_files(payload: &Payload, room: &mut Room) -> String {
         let _ = writeln!(html, "<p class=\"cut\">And {} more.</p>", diffs.len() - FILES_MAX);
     }
     html.push_str("</section>\n");
-    room.take(&html);
+    budget.take(&html);
     html
 }

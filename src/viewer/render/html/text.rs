@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use ammonia::{Builder, UrlRelative};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 
-/// Plain text as the content of an element or of an attribute in double quotes.
+/// Escapes plain text for the content of an element, or of an attribute in double quotes.
 #[must_use]
 pub fn escape(text: &str) -> Cow<'_, str> {
     let special = |byte: u8| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | 0..=8 | 11..=31 | 127);
@@ -31,7 +31,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     escaped.into()
 }
 
-/// Markdown as HTML in which nothing runs and nothing is loaded.
+/// Makes HTML of Markdown, in which nothing runs and nothing is loaded.
 ///
 /// HTML in it is shown as the text that it is. Images are links, because a page may load none from elsewhere. What comes out
 /// of that is sanitised once more: only elements and links that Markdown makes are left, to http, https and mailto.
@@ -118,6 +118,16 @@ pub(super) fn cut(text: &str, bytes_max: usize) -> (&str, bool) {
     }
     let end = (0..=bytes_max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     (&text[..end], true)
+}
+
+/// The attribute `id` for an id that a link may point at; other ids are left out, so that no producer names an element of the page.
+pub(super) fn anchor(id: Option<&str>, prefix: &str) -> String {
+    let is_one = |id: &&str| {
+        id.strip_prefix(prefix).is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        })
+    };
+    id.filter(is_one).map(|id| format!(" id=\"{id}\"")).unwrap_or_default()
 }
 
 #[cfg(test)]
