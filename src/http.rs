@@ -54,7 +54,7 @@ pub mod stall;
 mod upgrade;
 pub mod viewer;
 
-/// The routes of a host.
+/// All routes of a host's port.
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(rpc::serve))
@@ -86,15 +86,20 @@ async fn ready(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     match doors.hub.ready().await {
         Ok(()) => {}
         Err(Refusal::Unavailable { .. }) => {
-            return not_ready("Unavailable", "the host takes no more connections: it is draining");
+            return not_ready(
+                "Unavailable",
+                "the host is shutting down and takes no new connections: connect to another host, or wait for its restart",
+            );
         }
         Err(refusal @ Refusal::StorageFailure { trouble: StorageTrouble::Unconditional, .. }) => {
             return not_ready("StorageFailure", &refusal.to_string());
         }
         Err(Refusal::StorageFailure { operation: StoreOperation::Sync, .. }) => {
-            return not_ready("StorageFailure", "the store takes no writes: see the host's log");
+            return not_ready("StorageFailure", "the bucket takes no writes at the moment: the host's log says why");
         }
-        Err(_) => return not_ready("StorageFailure", "the store does not answer: see the host's log"),
+        Err(_) => {
+            return not_ready("StorageFailure", "the bucket does not answer at the moment: the host's log says why");
+        }
     }
     match doors.hub.access_readiness() {
         Readiness::Ready => match doors.hub.health().clock_warning() {

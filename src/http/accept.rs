@@ -13,13 +13,13 @@ use crate::http::forwarded;
 use crate::http::serve::{Serving, serve};
 use crate::http::settings::SocketSettings;
 
-/// How long a failed accept is waited for: out of descriptors, the next one would fail at once as well.
+/// Pause after a failed accept: without free descriptors the next one would fail at once as well.
 const FAILED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens on an address.
 ///
 /// # Errors
-/// The address cannot be had: it is in use, or not one of this machine's.
+/// The address cannot be listened on: it is in use, or not one of this machine's.
 pub fn listen(address: SocketAddr, settings: &SocketSettings) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A host that was restarted finds its port again; on Windows this would let two have it.
@@ -45,7 +45,7 @@ pub async fn accept(listener: TcpListener, serving: Serving, sockets: Arc<Socket
     }
 }
 
-/// Accepts, and says once if that fails.
+/// Accepts sockets, and logs a failure once until it works again.
 #[derive(Default)]
 struct Accepts {
     is_failing: bool,

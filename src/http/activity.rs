@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// The requests of one connection.
+/// Counts the requests of one connection that are under way, and knows since when there are none.
 #[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
@@ -16,7 +16,7 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     underway: usize,
-    /// There was one.
+    /// Whether the connection ever had a request.
     has_begun: bool,
     /// When the last one ended, or the connection began.
     quiet_since: Instant,
@@ -34,7 +34,7 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// The head of a request is complete.
+    /// Counts a request whose head is complete, until what this gives is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Underway {
         let mut state = self.lock();
         state.underway += 1;

@@ -23,7 +23,7 @@ use crate::viewer::page::{self, Asset};
 /// The name of this door in logs.
 const DOOR: &str = "assets";
 
-/// Answers with the file that the path names; GET and HEAD only, as the routes say.
+/// Answers GET and HEAD with the file of the web page that the path names.
 pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let response = answer(&doors, &request).await;
@@ -62,7 +62,7 @@ async fn content(doors: &Doors, request: &Parts, asset: &'static Asset) -> Resul
     Ok(response)
 }
 
-/// Whether the asker takes what is packed with gzip.
+/// Whether a request with these headers accepts an answer packed with gzip.
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     // A quality of zero is the one way to say no that is in use.
     says(headers, header::ACCEPT_ENCODING, |coding| {
@@ -71,7 +71,7 @@ pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether one of the header's comma-separated values fits.
+/// Whether `fits` holds for one of the comma-separated values of a header.
 fn says(headers: &HeaderMap, name: header::HeaderName, fits: impl Fn(&str) -> bool) -> bool {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|value| fits(value.trim()))

@@ -32,20 +32,20 @@ use crate::http::bound::{Bound, Full, Held, Holder};
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
-/// What a body is charged from its beginning: the request's head, its task and its buffers.
+/// Bytes that each body is charged before any of it has come: for the request's head, its task and its buffers.
 const BODY_BASE_BYTES: usize = 16 << 10;
 
-/// How far into a body something is looked for that stands at its beginning.
+/// Bytes at the beginning of a body in which [`Arriving::beginning`] looks.
 const BEGINNING_BYTES_MAX: usize = 16 << 10;
 
-/// The bodies of one host.
+/// Bounds and reads the bodies of all requests of one host.
 #[derive(Debug)]
 pub(super) struct Bodies {
     within: Duration,
     bytes: Arc<Bound>,
 }
 
-/// How many bytes the body of a route may have, and the limit's name.
+/// The limit on the body of one route: its name, and its bytes as sent and when unpacked.
 #[derive(Debug, Clone)]
 pub(super) struct BodyLimit {
     pub(super) name: Limit,
@@ -82,7 +82,7 @@ impl Bodies {
     }
 }
 
-/// A body that is being read.
+/// A body that is being read; its bytes are counted until it is dropped.
 pub(super) struct Arriving {
     body: Unread,
     intake: Intake,
@@ -90,14 +90,14 @@ pub(super) struct Arriving {
     by: Instant,
 }
 
-/// What the beginning of a body says of something that is looked for in it.
+/// Whether the beginning of a body has what is looked for in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Beginning<T> {
-    /// This is it.
+    /// It has this.
     Is(T),
-    /// It is not there.
+    /// It does not have it.
     IsNot,
-    /// It cannot be told before more has come.
+    /// More must come before this can be told.
     NotYet,
 }
 
@@ -122,7 +122,7 @@ impl Arriving {
         }
     }
 
-    /// Reads to the end.
+    /// Reads the body to its end.
     ///
     /// # Errors
     /// The body is too large, ends early, takes too long, or is packed wrongly; or too much is being read at once.
@@ -131,18 +131,20 @@ impl Arriving {
         self.intake.finish()
     }
 
-    /// Reads a piece; `false`: there are no more.
+    /// Reads the next piece of the body; `false` if it has ended.
     async fn more(&mut self) -> Result<bool, Refusal> {
         let late = |_| Refusal::limit(Limit::BodyMsMax, self.within.as_millis() as usize, 0);
         match timeout_at(self.by, self.body.next()).await.map_err(late)? {
             None => Ok(false),
             Some(Ok(frame)) => self.intake.take(&frame).map(|()| true),
-            Some(Err(_)) => Err(Refusal::invalid(0, "the body ended early: send all of it")),
+            Some(Err(_)) => {
+                Err(Refusal::invalid(0, "the request's body ended before its announced end: send all of it"))
+            }
         }
     }
 }
 
-/// A body, whole and unpacked.
+/// A body that has come whole, unpacked; its bytes are counted until it is dropped.
 #[derive(Debug)]
 pub(super) struct Received {
     bytes: Vec<u8>,
@@ -154,16 +156,18 @@ impl Received {
         &self.bytes
     }
 
-    /// Its text.
+    /// The body as text.
     ///
     /// # Errors
     /// It is not UTF-8.
     pub(super) fn text(&self) -> Result<&str, Refusal> {
-        std::str::from_utf8(&self.bytes).map_err(|_| Refusal::invalid(0, "a body that is no JSON: it is not UTF-8"))
+        std::str::from_utf8(&self.bytes).map_err(|_| {
+            Refusal::invalid(0, "the request's body is not JSON, because it is not UTF-8: send JSON in UTF-8")
+        })
     }
 }
 
-/// Where a body goes to.
+/// Takes the bytes of a body as they come, and unpacks them.
 enum Intake {
     Plain(Bounded),
     Packed(Box<MultiGzDecoder<Bounded>>),
@@ -176,12 +180,12 @@ impl Intake {
             None | Some(b"identity" | b"") => Ok(Self::Plain(bounded)),
             Some(b"gzip" | b"x-gzip") => Ok(Self::Packed(Box::new(MultiGzDecoder::new(bounded)))),
             Some(_) => {
-                Err(Refusal::invalid(0, "this content-encoding is not read here: send gzip, or the body as it is"))
+                Err(Refusal::invalid(0, "unknown Content-Encoding: send the body with gzip, or without an encoding"))
             }
         }
     }
 
-    /// What has come so far, unpacked.
+    /// The bytes that have come so far, unpacked.
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Plain(bounded) => &bounded.bytes,
@@ -208,7 +212,7 @@ impl Intake {
     }
 }
 
-/// Takes bytes up to a bound.
+/// Takes bytes up to the limit of a route and the bound of the host.
 struct Bounded {
     bytes: Vec<u8>,
     limit: BodyLimit,
@@ -253,7 +257,10 @@ fn no_place(full: Full) -> Refusal {
 }
 
 fn broken() -> Refusal {
-    Refusal::invalid(0, "a gzip body that cannot be unpacked: it is broken, or ends early")
+    Refusal::invalid(
+        0,
+        "the request's gzip body cannot be unpacked, because it is damaged or ends early: send it again, whole",
+    )
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! and the asker may still see it. If not, the body ends in an error, so that nobody takes half an answer for a whole one.
 //!
 //! There are two kinds of them. A *document* is made for its asker: a list of the state's texts, put together piece by piece; its
-//! list is gathered on a thread for what blocks. A *copy* is of bytes that the host has anyway, such as the page of a share or its
+//! list is gathered on a thread for blocking work. A *copy* is of bytes that the host has anyway, such as the page of a share or its
 //! script, and costs next to nothing but its socket.
 //!
 //! A reader that takes nothing is cut off by whatever carries its answer, however small that is: see [`stall`](super::stall).
@@ -29,10 +29,10 @@ use crate::share::item::{ItemKey, Payload};
 use crate::share::limits::Limit;
 use crate::share::view::Revision;
 
-/// An answer with more than this takes a place, and goes out in pieces of so much: what a socket takes at once.
+/// Bytes above which an answer needs a place, and of each piece in which it then goes out: as many as a socket takes at once.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
 
-/// Copies that are on their way at once.
+/// Copies that are being sent at once.
 const COPIES_MAX: usize = 1_024;
 
 /// How long an answer waits for a place.
@@ -41,7 +41,7 @@ const PLACE_WITHIN: Duration = Duration::from_secs(5);
 /// The items of a share, in the order in which they first came.
 pub(super) type Items = Vec<(ItemKey, Payload)>;
 
-/// The large answers of one host.
+/// Bounds the large answers of one host.
 #[derive(Debug)]
 pub(super) struct Answers {
     documents: Arc<Bound>,
@@ -54,8 +54,8 @@ impl Answers {
         Self { documents: Bound::new(documents_max, gauge.clone()), copies: Bound::new(COPIES_MAX, gauge) }
     }
 
-    /// A document of a share's items, for whoever may see the share. `pieces` is called on a thread for what blocks; what it gives
-    /// is asked for the next piece when the last one has left.
+    /// The body of a document that is made of a share's items. `pieces` is called on a thread for blocking work; the iterator that it
+    /// gives is asked for the next piece when the last one has left.
     ///
     /// # Errors
     /// The share is gone, or there is no place.
@@ -73,17 +73,17 @@ impl Answers {
         let room = Arc::clone(&viewing.room);
         let gathered = tokio::task::spawn_blocking(move || items(&room).map(|(_, items)| pieces(items))).await;
         let pieces = gathered.map_err(|_panicked| {
-            tracing::error!("a document could not be gathered");
-            Refusal::Unspecified { message: "this document could not be made: see the host's log".into() }
+            tracing::error!("the items of a document could not be listed: the thread that did so panicked");
+            Refusal::Unspecified { message: "the document could not be made: the host's log says why".into() }
         })??;
         let pass = Some((Arc::clone(hub), viewing));
         Ok(Body::new(Outgoing { pieces, left: None, pass, _place: place }))
     }
 
-    /// A copy of bytes that the host has anyway. `pass`: what they show, if not everybody may see it.
+    /// The body of a copy of bytes that the host has anyway. `pass`: the share that they show, if not everybody may see it.
     ///
     /// # Errors
-    /// They are many, and there is no place.
+    /// There are more than 64 KiB of them, and no place is free.
     pub(super) async fn copy(
         &self,
         holder: Holder,
@@ -117,12 +117,12 @@ async fn place(of: &Arc<Bound>, holder: Holder) -> Result<Held, Refusal> {
     })
 }
 
-/// A body that is made as it is read.
+/// A body whose pieces are made as it is read.
 struct Outgoing<P> {
     pieces: P,
     /// Bytes that are still to come, if that is known.
     left: Option<u64>,
-    /// What it shows, and what lets its reader see that; `None`: everybody may.
+    /// The share that it shows, and the pass of its reader; `None` if everybody may see it.
     pass: Option<(Arc<Hub>, Viewing)>,
     _place: Held,
 }
@@ -153,7 +153,7 @@ impl<P: Iterator<Item = Bytes> + Unpin> HttpBody for Outgoing<P> {
     }
 }
 
-/// Bytes in pieces.
+/// Gives bytes in pieces of [`PIECE_BYTES`].
 struct Slices(Bytes);
 
 impl Iterator for Slices {

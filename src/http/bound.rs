@@ -23,17 +23,17 @@ use crate::access::Principal;
 use crate::access::address::AddressKey;
 use crate::share::id::AccountId;
 
-/// Whose request it is, for a [`Bound`].
+/// Who holds a part of a [`Bound`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Holder {
-    /// An account, because the request shows a credential of it.
+    /// An account: the request shows a credential of it.
     Account(AccountId),
-    /// An address, because the request shows none, or only a share's token; `None`: from within the process.
+    /// An address: the request shows no credential, or only a share's token. `None`: it comes from within the process.
     Address(Option<AddressKey>),
 }
 
 impl Holder {
-    /// Whoever made a request as this principal from this address.
+    /// The holder for a request of this principal from this address.
     pub(super) fn of(who: Option<&Principal>, address: Option<IpAddr>) -> Self {
         match who {
             Some(who) if who.credential.is_shown() => Self::Account(who.account.clone()),
@@ -50,10 +50,10 @@ impl Holder {
 #[derive(Debug)]
 pub(super) struct Bound {
     max: usize,
-    /// Shows how much is held.
+    /// Metric that shows how much is held.
     gauge: Gauge,
     held: Mutex<All>,
-    /// Told whenever something is given back.
+    /// Notified whenever something is given back.
     freed: Notify,
 }
 
@@ -76,31 +76,31 @@ pub(super) struct Held {
 /// Why a request may not hold more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// Its address or account holds as much as one may, which is so much.
+    /// The address or account would hold more than one may, which is this much.
     One(usize),
-    /// All together hold as much as they may.
+    /// All requests together would hold more than they may.
     All,
 }
 
 impl Bound {
-    /// A bound of so much; the gauge shows how much is held, perhaps together with other bounds.
+    /// A bound of `max`. The gauge shows how much is held; several bounds may share one.
     pub(super) fn new(max: usize, gauge: Gauge) -> Arc<Self> {
         Arc::new(Self { max, gauge, held: Mutex::default(), freed: Notify::new() })
     }
 
-    /// Holds so much for a request.
+    /// Holds `amount` for a request.
     ///
     /// # Errors
-    /// It may not have so much now.
+    /// The bound has no place for so much now.
     pub(super) fn hold(self: &Arc<Self>, holder: Holder, amount: usize) -> Result<Held, Full> {
         self.take(&holder, amount)?;
         Ok(Held { bound: Arc::clone(self), holder, amount })
     }
 
-    /// As [`Bound::hold`], but waits so long for others to give back what they hold.
+    /// As [`Bound::hold`], but waits up to `within` for others to give back what they hold.
     ///
     /// # Errors
-    /// It may not have so much by then.
+    /// The bound had no place for so much by then.
     pub(super) async fn hold_within(
         self: &Arc<Self>,
         holder: Holder,
@@ -169,7 +169,7 @@ impl Bound {
 }
 
 impl Held {
-    /// Holds so much more.
+    /// Holds `amount` more.
     ///
     /// # Errors
     /// As [`Bound::hold`]; it then holds what it held.

@@ -18,9 +18,9 @@ use crate::access::Way;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProxyNet(IpNet);
 
-/// A text that is no address and no network.
+/// The text is not an IP address and not a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write an IP address or a network, such as 10.0.0.7 or 10.0.0.0/8")]
+#[error("not an IP address or a network: write for example 10.0.0.7 or 10.0.0.0/8")]
 pub struct BadProxyNet;
 
 impl FromStr for ProxyNet {
@@ -59,7 +59,8 @@ pub fn is_trusted(address: IpAddr, trusted: &[ProxyNet]) -> bool {
     trusted.iter().any(|ProxyNet(net)| net.contains(&address.to_canonical()))
 }
 
-/// The client's address: the peer's, or what the trusted proxies say. The port of a client behind one is not known: 0.
+/// The address of the client behind a request: the peer's, or the one that trusted proxies name. The port of a client behind a
+/// proxy is not known, and given as 0.
 #[must_use]
 pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> SocketAddr {
     if !is_trusted(peer.ip(), trusted) {
@@ -79,7 +80,7 @@ pub fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &[ProxyNet]) -> So
     client
 }
 
-/// What proxies write into the head of a request that they pass on.
+/// Headers that proxies write into a request which they pass on.
 const WRITTEN_BY_PROXIES: [&str; 7] =
     ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server", "x-real-ip"];
 
@@ -99,7 +100,7 @@ fn way_of(client: Option<IpAddr>, uri: &Uri, headers: &HeaderMap) -> Way {
     if is_near && !is_passed_on && is_named && calls_this_machine { Way::Direct } else { Way::Relayed }
 }
 
-/// Whether this names the machine that it is said on: `localhost`, or a loopback address, with any port.
+/// Whether a host name means the machine itself: `localhost`, or a loopback address, with any port.
 #[must_use]
 pub fn is_loopback_name(name: &Authority) -> bool {
     let name = name.host();

@@ -23,40 +23,40 @@ use tokio::net::TcpStream;
 
 use crate::http::stall::Stall;
 
-/// What is to become of a connection's socket. Clones are of the same connection.
+/// A note about what is to become of a connection's socket. Clones are of one connection.
 #[derive(Clone, Default)]
 pub struct Handover(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// How far it is: it only goes up.
+    /// How far the answer is; it only goes up.
     stage: AtomicU8,
     then: Mutex<Option<Then>>,
 }
 
 type Then = Box<dyn FnOnce(TcpStream) + Send>;
 
-/// HTTP has the socket.
+/// Stage: HTTP has the socket.
 const KEPT: u8 = 0;
-/// It has asked for the body, so the head is written as far as it is concerned.
+/// Stage: HTTP has asked for the body, so it has written the head into its buffer.
 const ANSWERED: u8 = 1;
-/// And all that it has written is in the kernel.
+/// Stage: all that HTTP has written is in the kernel.
 const FLUSHED: u8 = 2;
 
 impl Handover {
-    /// Leaves what is to be done with the socket, and gives the body of the answer.
+    /// Leaves what is to be done with the socket, and gives the body for the answer.
     pub fn leave(&self, then: impl FnOnce(TcpStream) + Send + 'static) -> Endless {
         *self.then() = Some(Box::new(then));
         Endless(self.clone())
     }
 
-    /// Whether the head of such an answer has left.
+    /// Whether the head of an [`Endless`] answer has left.
     pub fn is_due(&self) -> bool {
         self.0.stage.load(Ordering::Relaxed) == FLUSHED
     }
 
-    /// Hands the socket over, if somebody wants it.
-    pub fn complete(&self, socket: Socket) {
+    /// Hands the socket over, if something was [left](Handover::leave) for it.
+    pub fn complete(&self, socket: HttpSocket) {
         let then = self.then().take();
         if let Some(then) = then {
             then(socket.io.into_inner());
@@ -78,7 +78,7 @@ impl fmt::Debug for Handover {
     }
 }
 
-/// A body that HTTP never gets anything of.
+/// A body of which HTTP never gets any bytes: the new owner of the socket writes it.
 #[derive(Debug)]
 pub struct Endless(Handover);
 
@@ -97,28 +97,28 @@ impl HttpBody for Endless {
 pub struct Begun {
     bytes: [u8; 3],
     filled: usize,
-    /// How many of them were read again.
+    /// How many of them HTTP has read.
     given: usize,
 }
 
 impl Begun {
-    /// Where further bytes go.
+    /// Where further bytes are to be read into.
     pub fn room(&mut self) -> &mut [u8] {
         &mut self.bytes[self.filled..]
     }
 
-    /// So many were put there.
+    /// Notes that `count` bytes were read into it.
     pub fn filled(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.bytes.len());
     }
 
-    /// Whether they are these.
+    /// Whether the bytes are `begins`.
     #[must_use]
     pub fn is(&self, begins: [u8; 3]) -> bool {
         self.bytes[..self.filled] == begins
     }
 
-    /// Whether they are the first of these, and some are still to come.
+    /// Whether the bytes are the first of `begins`, and some are still to come.
     #[must_use]
     pub fn may_become(&self, begins: [u8; 3]) -> bool {
         self.filled < begins.len() && begins.starts_with(&self.bytes[..self.filled])
@@ -127,21 +127,21 @@ impl Begun {
 
 /// A socket that HTTP writes to. It knows when all of it has left, and ends when its peer takes nothing for too long.
 #[derive(Debug)]
-pub struct Socket {
+pub struct HttpSocket {
     io: TokioIo<TcpStream>,
     begun: Begun,
     handover: Handover,
     stall: Stall,
 }
 
-impl Socket {
-    /// A socket that may be handed over, and take no bytes for so long. HTTP reads first what was read of it already.
+impl HttpSocket {
+    /// A socket that may be handed over, and may take no bytes for `write_stall`. HTTP reads first what was read of it already.
     #[must_use]
     pub fn new(socket: TcpStream, begun: Begun, handover: Handover, write_stall: Duration) -> Self {
         Self { io: TokioIo::new(socket), begun, handover, stall: Stall::new(write_stall) }
     }
 
-    /// The socket itself.
+    /// The TCP socket.
     #[must_use]
     pub fn into_inner(self) -> TcpStream {
         self.io.into_inner()
@@ -159,7 +159,7 @@ impl Socket {
     }
 }
 
-impl Read for Socket {
+impl Read for HttpSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -177,7 +177,7 @@ impl Read for Socket {
     }
 }
 
-impl Write for Socket {
+impl Write for HttpSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.judge(cx, written)

@@ -8,8 +8,8 @@ use hyper::http::uri::Authority;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
-/// A request's head: its line and its headers, each with what HTTP/1.1 puts around it. 64 KiB, as much as the largest that
-/// proxies let through.
+/// Bytes of a request's head: its line and its headers, each with what HTTP/1.1 puts around it. 64 KiB, as much as the largest
+/// that proxies let through.
 pub const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// Checks a request's head. The host that it names stands in `Host` after this, and nowhere else: a URL with an authority goes
@@ -30,7 +30,7 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// In bytes, as HTTP/1.1 writes it.
+/// Bytes of a request's head, as HTTP/1.1 writes it.
 fn length<B>(request: &Request<B>) -> usize {
     let line =
         request.method().as_str().len() + request.uri().path_and_query().map_or(0, |path| path.as_str().len()) + 12;
@@ -38,34 +38,37 @@ fn length<B>(request: &Request<B>) -> usize {
     line + headers.sum::<usize>() + 2
 }
 
-/// The host that a request names; `None`: it is of HTTP/1.0 and names none.
+/// The host that a request names; `None` if it is of HTTP/1.0 and names no host.
 fn named<B>(request: &Request<B>) -> Result<Option<Authority>, Refusal> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, further) = (hosts.next(), hosts.next());
     if further.is_some() {
-        return Err(Refusal::invalid(0, "a request names one host: send one Host header"));
+        return Err(Refusal::invalid(0, "the request has more than one Host header: send exactly one"));
     }
     let host = match host {
-        Some(host) => authority(host).ok_or_else(|| Refusal::invalid(0, "the Host header is not a host and a port"))?,
+        Some(host) => authority(host).ok_or_else(|| {
+            Refusal::invalid(0, "invalid Host header: write a host and perhaps a port, such as share.example.org:7420")
+        })?,
         None => None,
     };
     match (request.uri().authority(), host) {
         (Some(named), Some(host)) if request.version() >= Version::HTTP_2 && *named != host => {
-            Err(Refusal::invalid(0, "the Host header differs from :authority: send one of them"))
+            Err(Refusal::invalid(0, "the Host header differs from :authority: send only one of the two"))
         }
-        (Some(named), _) if named.as_str().contains('@') => {
-            Err(Refusal::invalid(0, "the URL of a request names no user"))
-        }
+        (Some(named), _) if named.as_str().contains('@') => Err(Refusal::invalid(
+            0,
+            "the request's URL has a user name in it: leave it out, and send credentials as Authorization: Bearer TOKEN",
+        )),
         (Some(named), _) => Ok(Some(named.clone())),
         (None, Some(host)) => Ok(Some(host)),
         (None, None) if request.version() == Version::HTTP_11 && request.headers().get(header::HOST).is_none() => {
-            Err(Refusal::invalid(0, "a request names its host: send a Host header"))
+            Err(Refusal::invalid(0, "the request has no Host header: HTTP/1.1 needs one"))
         }
         (None, None) => Ok(None),
     }
 }
 
-/// What a `Host` header names; `None`: it is no host. `Some(None)`: it is empty, as it may be.
+/// The host that a `Host` header names; `None` if the header is invalid, `Some(None)` if it is empty, as it may be.
 #[expect(clippy::option_option, reason = "no header that is right, and one that names nothing")]
 fn authority(host: &HeaderValue) -> Option<Option<Authority>> {
     let text = host.to_str().ok()?;
@@ -75,7 +78,7 @@ fn authority(host: &HeaderValue) -> Option<Option<Authority>> {
     text.parse::<Authority>().ok().filter(|authority| !text.contains('@') && !authority.host().is_empty()).map(Some)
 }
 
-/// What a request that was [checked](check) calls this host.
+/// The name by which a request that was [checked](check) calls this host.
 pub(super) fn called(headers: &HeaderMap) -> Option<Authority> {
     headers.get(header::HOST).and_then(authority).flatten()
 }

@@ -187,7 +187,7 @@ pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut pairs = pairs.into_iter();
     if pairs.any(|(name, value)| (is_named(name) && !value.is_empty()) || is_credential(value) || is_credential(name)) {
-        let reason = "a token in a URL ends up in logs: send it as Authorization: Bearer TOKEN, or call authenticate";
+        let reason = "this URL has a token in it, and a URL ends up in logs: send the token as Authorization: Bearer TOKEN, or call authenticate";
         return Err(Refusal::Unauthorized { reason: reason.into() });
     }
     Ok(())

@@ -68,7 +68,7 @@ mod turns;
 /// The name of this door in logs.
 const DOOR: &str = "opencode";
 
-/// The body of a request to create or delete: a session id or a secret, and room.
+/// The limit on the body of a request to create or delete, which has a session id or a secret: 64 KiB.
 const SMALL_BODY: BodyLimit = BodyLimit { name: Limit::RequestBytesMax, bytes_max: 64 << 10 };
 
 /// The routes of the API.
@@ -156,7 +156,7 @@ async fn doc(State(doors): State<Arc<Doors>>) -> Response {
     cors::public(axum::Json(openapi::document(doors.opencode_settings(), &doors.hub.settings().limits)).into_response())
 }
 
-/// What a browser asks before it lets a page write.
+/// Answers a browser that asks whether a page may write.
 async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     match doors.check_origin(&request.headers) {
@@ -165,12 +165,13 @@ async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Respons
     }
 }
 
-/// What a browser asks before it lets a page read with a credential.
+/// Answers a browser that asks whether a page may read with a credential.
 async fn public_preflight() -> Response {
     cors::public(cors::preflight(cors::API))
 }
 
-/// The id of a share that is there, as far as can be told now: a bucket that is away says nothing of it.
+/// Reads the id of a share, and looks whether there is such a share. One that cannot be looked for now, because the bucket does not
+/// answer, is taken for one that exists.
 async fn known(doors: &Doors, id: &str) -> Result<ShareId, Refusal> {
     let share: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
     match doors.hub.look_up(&share).await {
@@ -193,8 +194,11 @@ where
     let body = Unread::new(&request.headers, body);
     let request = Arc::new(request);
     let answer = tokio::spawn(answer(Arc::clone(&doors), Arc::clone(&request), body)).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request broke off");
-        Err(Refusal::Unspecified { message: "the request broke off: see the host's log".into() }.into())
+        tracing::error!(%error, "the handler of a request panicked");
+        Err(Refusal::Unspecified {
+            message: "the request was not carried out to its end: the host's log says why".into(),
+        }
+        .into())
     });
     let mut response = match answer {
         Ok(answer) => axum::Json(answer).into_response(),

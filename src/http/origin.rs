@@ -19,10 +19,10 @@ use crate::http::reply;
 use crate::share::error::Refusal;
 
 impl Doors {
-    /// Passes requests of no web page, and of pages that may connect.
+    /// Lets a request pass if it comes from no web page, or from one whose origin may connect.
     ///
     /// # Errors
-    /// A page of this origin may not.
+    /// It comes from a web page whose origin may not connect.
     pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
@@ -34,13 +34,13 @@ impl Doors {
         if may {
             return Ok(());
         }
-        let reason = "a web page of this origin may not connect: open it under the host's public URL, or allow the origin \
-                      on the host with --origin";
+        let reason = "web pages of this origin may not connect: open the page under the host's public URL, or start the host \
+                      with --origin and this origin";
         Err(Refusal::UpgradeFailed { status: 403, reason: reason.into() })
     }
 
-    /// For what a host without credentials tells everybody who reaches it: passes unless a browser on this machine was led here
-    /// by a name that does not belong to this host.
+    /// Guards what a host without credentials tells everybody who reaches it: lets a request pass unless a browser on this machine was
+    /// led here by a name that does not belong to this host.
     ///
     /// # Errors
     /// The answer, 421.
@@ -61,7 +61,7 @@ impl Doors {
             return Ok(());
         }
         let reason = format!(
-            "this host is not known by the name {name:?}: call it by its address, or start it with --public-url or --origin and \
+            "this host does not know itself by the name {name:?}: use its IP address, or start it with --public-url or --origin and \
              that name"
         );
         let mut response = reply::refused(&Refusal::invalid(0, reason));
@@ -69,13 +69,13 @@ impl Doors {
         Err(Box::new(response))
     }
 
-    /// Whether nobody may do anything without a credential but look at shares.
+    /// Whether everything but looking at shares needs a credential on this host.
     fn needs_credentials(&self) -> bool {
         !self.hub.lets_anybody_in() && self.opencode_settings().account.is_none()
     }
 }
 
-/// Whether an origin is the host as this request called it. `any_name`: names are believed, too.
+/// Whether an origin is the name by which the request called this host. `any_name`: names are believed, not only addresses.
 fn is_of_caller(origin: &str, called: &Authority, any_name: bool) -> bool {
     let Ok(origin) = origin.parse::<Uri>() else { return false };
     let default_port = match origin.scheme_str() {

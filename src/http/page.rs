@@ -43,7 +43,7 @@ use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
 use crate::viewer::render::Document;
 
-/// Answers for `/share/{name}`, where the name is an id, perhaps with the ending of a form.
+/// Answers for `/share/{name}`, where the name is a share's id, perhaps with the ending of a form such as `.json`.
 pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     // Not decoded: no character of an id needs to be encoded.
@@ -120,7 +120,7 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
     Ok(response)
 }
 
-/// A document that was made, packed for those who take that.
+/// The answer with a page or a picture, packed for those who accept gzip.
 async fn copy(doors: &Doors, asker: &Parts, holder: Holder, viewing: Viewing, made: Made) -> Result<Response, Refusal> {
     let packed = made.gzip.filter(|_| assets::takes_gzip(&asker.headers));
     let is_packed = packed.is_some();
@@ -136,12 +136,12 @@ async fn copy(doors: &Doors, asker: &Parts, holder: Holder, viewing: Viewing, ma
     Ok(response)
 }
 
-/// The tag of what this version of the program makes of a revision. Weak, because nobody promises the same bytes.
+/// The entity tag of the documents that this version of the program makes of a revision. Weak, because nobody promises equal bytes.
 fn etag(revision: Revision) -> String {
     format!("W/\"{revision}-{}\"", shell::version())
 }
 
-/// Whether the asker has what bears this tag.
+/// Whether the asker says that it has the document of this entity tag.
 fn has(headers: &HeaderMap, etag: &str) -> bool {
     let tags = headers.get_all(header::IF_NONE_MATCH).into_iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|value| value.split(',')).map(str::trim).any(|tag| tag == etag || tag == "*")
@@ -158,7 +158,7 @@ fn private(public_url: &str, id: &str) -> Response {
     (caching, shell::private(public_url, id)).into_response()
 }
 
-/// Says no: in a page where one was asked for, else in JSON.
+/// The answer that refuses: a page where one was asked for, else JSON.
 fn refused(doors: &Doors, request: &Parts, form: Form, refusal: &Refusal) -> Response {
     let mut response = doors.refuse(Door::Viewer, request, refusal);
     if form == Form::Html {

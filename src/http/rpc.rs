@@ -26,7 +26,9 @@ pub(super) async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> 
                 if let Some((socket, received)) = upgraded(upgrade).await {
                     match socket.into_std() {
                         Ok(socket) => doors.workers.serve(Arc::clone(&doors.hub), pending, socket, received),
-                        Err(error) => tracing::error!(%error, "a socket could not be handed over"),
+                        Err(error) => {
+                            tracing::error!(%error, "the socket of an upgrade could not be given to a worker thread")
+                        }
                     }
                 }
             });

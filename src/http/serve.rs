@@ -33,14 +33,14 @@ use crate::http::settings::SocketSettings;
 use crate::http::stall;
 use crate::share::error::Refusal;
 
-/// What HTTP holds back for a peer that does not read, besides one piece of a body: of a connection of HTTP/1, and of each stream of
-/// HTTP/2. Also what it reads of a head that has no end.
+/// Bytes that HTTP holds for a peer that does not read, besides one piece of a body: for a connection of HTTP/1, and for each stream
+/// of HTTP/2. Also the bytes that it reads of a head that has no end.
 const HTTP_BUFFER_BYTES: usize = 64 << 10;
 
-/// Requests at once on one connection of HTTP/2: a reverse proxy may bring all its viewers over a few.
+/// Requests that one connection of HTTP/2 may have at once: a reverse proxy may bring all its viewers over a few connections.
 const HTTP2_STREAMS_MAX: u32 = 200;
 
-/// Between two pings on a connection of HTTP/2.
+/// Time between two pings on a connection of HTTP/2.
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 
 /// What every socket of a host is served with.
@@ -100,9 +100,9 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
             )
         }
     });
-    let socket = handover::Socket::new(socket, begun, handover.clone(), serving.write_stall);
+    let socket = handover::HttpSocket::new(socket, begun, handover.clone(), serving.write_stall);
     let served = if is_http2 {
-        let mut builder = http2::Builder::new(stall::Streams::new(serving.write_stall));
+        let mut builder = http2::Builder::new(stall::Http2Streams::new(serving.write_stall));
         builder.timer(TokioTimer::new()).keep_alive_interval(HTTP2_PING_EVERY);
         builder.keep_alive_timeout(settings.head_within).max_concurrent_streams(HTTP2_STREAMS_MAX);
         builder.max_send_buf_size(HTTP_BUFFER_BYTES);
@@ -146,10 +146,10 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
     }
 }
 
-/// What a connection of HTTP/2 with prior knowledge begins with, and no method of HTTP/1 does.
+/// The first bytes of a connection of HTTP/2 with prior knowledge; no method of HTTP/1 begins with them.
 const HTTP2_BEGINS: [u8; 3] = *b"PRI";
 
-/// Reads as much as tells HTTP/2 from HTTP/1: three bytes, or fewer that no longer fit.
+/// Reads what tells HTTP/2 from HTTP/1: three bytes, or fewer if they cannot become those of HTTP/2.
 async fn first_bytes(socket: &TcpStream) -> io::Result<Begun> {
     let mut begun = Begun::default();
     while begun.may_become(HTTP2_BEGINS) {
@@ -164,7 +164,7 @@ async fn first_bytes(socket: &TcpStream) -> io::Result<Begun> {
     Ok(begun)
 }
 
-/// The body of an answer, whose request is under way until it is dropped.
+/// The body of an answer; its request counts as under way until this is dropped.
 struct Tracked {
     body: Body,
     _underway: Underway,

@@ -3,7 +3,7 @@
 //!
 //! On a socket a [`Stall`] judges each write: one that the kernel does not take for so long ends the connection, HTTP/1 and
 //! HTTP/2 alike. On HTTP/2 a peer may read its socket and give one stream no window. That stream alone is reset then, and the others
-//! of its connection go on: [`Streams`] runs them, and [`watched`] tells it when a piece of a body waits to be taken. HTTP asks
+//! of its connection go on: [`Http2Streams`] runs them, and [`watched`] tells it when a piece of a body waits to be taken. HTTP asks
 //! for the next piece once there is window for the last, so a body that is not asked has a reader that does not read, and one
 //! that is asked and has nothing to say is never cut off.
 //!
@@ -20,14 +20,14 @@ use hyper::body::{Frame, SizeHint};
 use hyper::rt::Executor;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// Bytes that HTTP/2 is given of a body at once: a frame of usual size. It holds so many of a stream that has no window.
+/// Bytes of a body that HTTP/2 is given at once, and holds for a stream that has no window: a frame of usual size.
 const FRAME_BYTES: usize = 16 << 10;
 
-/// How long after one stream of a connection the next is reset at the earliest. A peer gives the window of a stream that was reset back
+/// Shortest time between two resets of streams on one connection. A peer gives the window of a stream that was reset back
 /// to its connection, and streams that only waited for that go on.
 const RESETS_APART: Duration = Duration::from_millis(100);
 
-/// How long a socket may take no bytes.
+/// Judges the writes to a socket, which may take no bytes for a limited time.
 #[derive(Debug)]
 pub struct Stall {
     within: Duration,
@@ -37,13 +37,13 @@ pub struct Stall {
 }
 
 impl Stall {
-    /// A socket may take no bytes for so long.
+    /// A judge that lets a socket take no bytes for `within`.
     #[must_use]
     pub fn new(within: Duration) -> Self {
         Self { within, timer: None, is_waiting: false }
     }
 
-    /// What a write came to; an error of the kind `TimedOut` if writes have waited for too long.
+    /// The result of a write, or an error of the kind `TimedOut` if writes have waited for too long.
     pub fn judge<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.is_waiting = false;
@@ -61,7 +61,7 @@ impl Stall {
 
 /// Runs the streams of one HTTP/2 connection, and resets those whose reader does not read.
 #[derive(Debug, Clone)]
-pub struct Streams {
+pub struct Http2Streams {
     within: Duration,
     reset_at: Arc<Mutex<Option<Instant>>>,
 }
@@ -75,14 +75,14 @@ tokio::task_local! {
     static READER: Arc<Reader>;
 }
 
-impl Streams {
-    /// The streams of a new connection; a piece of a body may wait for so long.
+impl Http2Streams {
+    /// The streams of a new connection, whose pieces of bodies may wait for `within`.
     #[must_use]
     pub fn new(within: Duration) -> Self {
         Self { within, reset_at: Arc::default() }
     }
 
-    /// Until a piece has waited for too long, and no other stream was reset just now.
+    /// Resolves when a piece has waited for too long, and no other stream was reset just now.
     async fn stalled(&self, reader: &Reader) {
         let mut look_at = Instant::now() + self.within;
         loop {
@@ -108,7 +108,7 @@ impl Streams {
     }
 }
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for Http2Streams
 where
     F: Future + Send + 'static,
     F::Output: Send,
@@ -144,7 +144,8 @@ impl Reader {
     }
 }
 
-/// A body whose stream is run by [`Streams`]: it tells when a piece waits to be taken. Any other is as it was.
+/// A body that tells [`Http2Streams`] when one of its pieces waits to be taken. A body whose stream [`Http2Streams`] does not run is given
+/// back as it is.
 pub fn watched(body: Body) -> Body {
     match READER.try_with(Arc::clone) {
         Ok(reader) if !body.is_end_stream() => Body::new(Watched { body, rest: Bytes::new(), reader }),
@@ -232,7 +233,7 @@ mod tests {
     /// What is run is dropped when a piece was given and no further one asked for, however long it was quiet before.
     #[tokio::test(start_paused = true)]
     async fn a_stream_whose_reader_takes_nothing_is_dropped_and_a_quiet_one_is_not() {
-        let streams = Streams::new(WITHIN);
+        let streams = Http2Streams::new(WITHIN);
         let (sender, receiver) = futures::channel::mpsc::unbounded::<Result<Bytes, io::Error>>();
         let (ended, has_ended) = tokio::sync::oneshot::channel::<()>();
         let takes = Arc::new(tokio::sync::Semaphore::new(1));
@@ -263,7 +264,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn streams_of_one_connection_are_reset_one_after_the_other() {
-        let streams = Streams::new(WITHIN);
+        let streams = Http2Streams::new(WITHIN);
         let now = Instant::now();
         assert_eq!(streams.may_reset(now), Ok(()));
         assert_eq!(streams.clone().may_reset(now), Err(now + RESETS_APART));

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::upgrade::OnUpgrade;
 use tokio::net::TcpStream;
 
-use crate::http::handover::Socket;
+use crate::http::handover::HttpSocket;
 use crate::share::error::Refusal;
 
 /// The key of a WebSocket upgrade, from which its answer is derived.
@@ -32,8 +32,8 @@ impl UpgradeKey {
         {
             return Ok(Self(key.to_owned()));
         }
-        let reason =
-            "this path is a WebSocket: send GET with Connection: Upgrade, Upgrade: websocket, version 13 and a key";
+        let reason = "this path is a WebSocket: send GET with Connection: Upgrade, Upgrade: websocket, Sec-WebSocket-Version: 13 \
+                      and a Sec-WebSocket-Key";
         Err(Refusal::UpgradeFailed { status: 426, reason: reason.into() })
     }
 
@@ -69,10 +69,10 @@ pub(super) async fn upgraded(upgrade: Option<OnUpgrade>) -> Option<(TcpStream, V
             return None;
         }
     };
-    match upgraded.downcast::<Socket>() {
+    match upgraded.downcast::<HttpSocket>() {
         Ok(parts) => Some((parts.io.into_inner(), parts.read_buf.to_vec())),
         Err(_) => {
-            tracing::error!("an upgrade on something that is not a TCP socket");
+            tracing::error!("an upgrade was answered on something that is not a TCP socket");
             None
         }
     }

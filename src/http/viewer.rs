@@ -39,13 +39,13 @@ use crate::viewer::sse::{Admitted, Stream};
 use crate::viewer::uplink::{Defaults, UPLINK_BYTES_MAX, Uplink, read_defaults};
 use crate::viewer::ws;
 
-/// Where a stream that was cut off goes on; a browser sends it by itself.
+/// The header that says after which event a stream goes on that was cut off; a browser sends it by itself.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The body of a command that is posted.
+/// The limit on the body of a command that is posted.
 const UPLINK: BodyLimit = BodyLimit { name: Limit::UplinkBytesMax, bytes_max: UPLINK_BYTES_MAX };
 
-/// The query of a stream.
+/// The query of a viewer's URL.
 #[derive(Deserialize)]
 struct Params {
     #[serde(default)]
@@ -59,11 +59,11 @@ struct Params {
     values: Wanted,
 }
 
-/// How a viewer wants an item told that it holds.
+/// How a viewer wants to be told the new value of an item that it holds.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 enum Wanted {
-    /// By what is different, where that is less.
+    /// By the difference, where that is less.
     #[default]
     Patched,
     /// By its whole value.
@@ -79,7 +79,7 @@ impl From<Wanted> for Values {
     }
 }
 
-/// `/ws/{id}`.
+/// Answers for `/ws/{id}`: an upgrade to the viewer channel.
 pub async fn socket(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (mut request, _) = request.into_parts();
     match socket_admission(&doors, &id, &request).await {
@@ -123,7 +123,7 @@ async fn socket_admission(
     Ok((key, pending, ws::Asked { id: id.to_owned(), cursor, values: values.into(), feed, defaults }))
 }
 
-/// `GET /events/{id}`.
+/// Answers for `GET /events/{id}`: the viewer channel as server-sent events.
 pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let response = match begin_stream(&doors, &id, &request).await {
@@ -140,7 +140,7 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
     cors::allowed(&doors, &request.headers, response)
 }
 
-/// The body of a stream: nothing, where its socket is had, else the stream itself.
+/// The body of a stream of events. Where HTTP gives its socket away the body is empty, and the viewer is served on the socket.
 fn stream_body(doors: &Arc<Doors>, admitted: Admitted, request: &Parts) -> Body {
     let viewers = Arc::clone(&doors.viewers);
     // The answer to HEAD has no body, and to HTTP/1.0 no chunks.
@@ -171,7 +171,7 @@ async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<A
     Admitted::new(&doors.viewers, &doors.members, connection, feed, place)
 }
 
-/// `POST /events/{id}`: one command, answered in the same frame as on a WebSocket. A frame that is refused is an answer too, with
+/// Answers for `POST /events/{id}`: one command, answered in the same frame as on a WebSocket. A frame that is refused is an answer too, with
 /// status 200; any other status is about the request around it.
 pub async fn post(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: Request) -> Response {
     let (request, body) = request.into_parts();
@@ -204,8 +204,8 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread)
         None => None,
         Some(channel) => match doors.members.get(channel, &room) {
             None => {
-                let reason =
-                    "there is no stream of this channel: it has ended, or is another host's or another share's";
+                let reason = "unknown channel: its stream has ended, or belongs to another host or another share; open a stream and use the \
+                     channel of its ready event";
                 return refused(&uplink.id, &Refusal::invalid(0, reason));
             }
             member => member,
@@ -225,7 +225,7 @@ async fn run_posted(doors: &Arc<Doors>, id: &str, request: &Parts, body: Unread)
     doors.answers.copy(holder, answer.into(), Some((Arc::clone(&doors.hub), viewing))).await
 }
 
-/// `OPTIONS /events/{id}`: a browser asks whether a page of another origin may.
+/// Answers for `OPTIONS /events/{id}`: a browser asks whether a page of another origin may read this.
 pub async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     if let Err(refusal) = knock(&doors, &request, Asks::CONNECTION) {
@@ -234,7 +234,7 @@ pub async fn preflight(State(doors): State<Arc<Doors>>, request: Request) -> Res
     cors::allowed(&doors, &request.headers, cors::preflight(cors::EVENTS))
 }
 
-/// `GET /manifest.json`.
+/// Answers for `GET /manifest.json`: the manifest of the viewer channel.
 pub async fn describe(method: Method) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return reply::refused(&Refusal::RouteMismatch { route: "/manifest.json".into() });

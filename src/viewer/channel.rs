@@ -21,7 +21,7 @@ use crate::viewer::form::{self, Form};
 use crate::viewer::frame;
 use crate::viewer::member::Member;
 
-/// One viewer's.
+/// What one viewer is to be told next.
 #[derive(Debug)]
 pub(super) struct Channel {
     hub: Arc<Hub>,
@@ -35,22 +35,22 @@ pub(super) struct Channel {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The first step is being told.
+    /// The viewer is being told the first step.
     Catching,
-    /// It was told, or there was none.
+    /// The first step was told, or nothing was missed.
     Caught,
-    /// The viewer knows that.
+    /// The viewer was told that it is ready.
     Ready,
 }
 
-/// Something to tell.
+/// Something to tell a viewer.
 #[derive(Debug)]
 pub(super) enum Down {
     /// A piece of the state, or a change.
     Event(Arc<Event>),
     /// A frame, and the revision that the viewer stands at with it, if it says.
     Frame(String, Option<Revision>),
-    /// The connection lives.
+    /// A sign that the connection lives.
     Heartbeat,
 }
 
@@ -68,7 +68,7 @@ impl Channel {
         &self.member
     }
 
-    /// When it is to be looked at though there are no news: for its heartbeat, or because its pass may be over.
+    /// When the channel is to be looked at though there are no news: for its heartbeat, or because its pass may be over.
     pub(super) fn due_at(&self) -> Instant {
         self.feed.over_at().map_or(self.heartbeat_at, |over_at| over_at.min(self.heartbeat_at))
     }
@@ -126,7 +126,7 @@ impl Channel {
         Ok(self.feed.look()?.map(Down::Event))
     }
 
-    /// Something to tell, as a transport has it: an event's is made once, for all who follow.
+    /// Something to tell, in the form of a transport. The bytes of an event are made once, for all who follow.
     pub(super) fn written(&self, down: &Down, form: Form) -> Bytes {
         match (down, form) {
             (Down::Event(event), Form::Message) => self.message(event),
@@ -153,8 +153,8 @@ impl Channel {
     }
 }
 
-/// Where a viewer may go on after this piece: at the step's end; and from nothing while it is being told a state anew, for
-/// then it holds neither what it had nor what it is to have.
+/// The revision from which a viewer may go on after this piece: the step's, at its end; 0 while a state is being told anew, for
+/// then the viewer holds neither the old nor the new one; and `None` within any other step.
 fn stands_at(event: &Event) -> Option<Revision> {
     let step = event.step();
     match step.more {

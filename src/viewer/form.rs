@@ -23,7 +23,7 @@ const HEARTBEAT_MESSAGE: &[u8] = b"\x81\x12{\"heartbeat\":true}\x89\x00";
 const HEARTBEAT_CHUNK: &[u8] = b"d\r\n: heartbeat\n\n\r\n";
 
 impl Form {
-    /// A frame that only this viewer is told, as its transport has it; `id`: where it stands with it.
+    /// A frame in this form; `id`: the revision that the viewer stands at with it.
     pub(super) fn of(self, text: &str, id: Option<u64>) -> Bytes {
         match self {
             Self::Message => message(text.as_bytes()),
@@ -32,7 +32,7 @@ impl Form {
         }
     }
 
-    /// The connection lives.
+    /// The heartbeat in this form.
     pub(super) fn heartbeat(self) -> Bytes {
         match self {
             Self::Message => Bytes::from_static(HEARTBEAT_MESSAGE),
@@ -42,7 +42,7 @@ impl Form {
     }
 }
 
-/// A text as a message of a WebSocket that a server sends: RFC 6455 section 5.2, final, not masked.
+/// Makes a message of a WebSocket, as a server sends it, from a text: RFC 6455 section 5.2, final, not masked.
 pub(super) fn message(text: &[u8]) -> Bytes {
     const TEXT: u8 = 0x81;
     let mut out = BytesMut::with_capacity(10 + text.len());
@@ -72,7 +72,7 @@ pub(super) fn text_of(message: &Bytes) -> Bytes {
     message.slice(header.min(message.len())..)
 }
 
-/// Bytes as a chunk of an HTTP/1.1 body: RFC 9112 section 7.1.
+/// Makes a chunk of an HTTP/1.1 body from bytes: RFC 9112 section 7.1.
 pub(super) fn chunk(bytes: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(12 + bytes.len());
     out.put_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
@@ -81,7 +81,7 @@ pub(super) fn chunk(bytes: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// What is in a [`chunk`].
+/// The content of a [`chunk`].
 pub(super) fn content_of(chunk: &Bytes) -> Bytes {
     let begins = memchr::memchr(b'\n', chunk).map_or(0, |at| at + 1);
     chunk.slice(begins..chunk.len().saturating_sub(2).max(begins))

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use crate::viewer::command::Command;
 use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape, StepShape};
 
-/// What a viewer is told, for the manifest.
+/// An event as the manifest describes it.
 type EventRow = (&'static str, &'static str, fn(&mut SchemaGenerator) -> Schema);
 
-/// Every event: its name, when it comes, and its payload.
+/// All events: the name of each, when it comes, and its payload.
 const EVENTS: [EventRow; 7] = [
     ("snapshot", "First, or when the viewer must forget what it holds: the state from nothing.", of::<StepShape>),
     ("changes", "What changed; also the further pieces of a large snapshot.", of::<StepShape>),
@@ -29,7 +29,7 @@ fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     schemas.subschema_for::<T>()
 }
 
-/// The manifest.
+/// Makes the manifest of the viewer channel.
 #[must_use]
 pub fn manifest() -> Value {
     let mut schemas = SchemaSettings::draft2020_12().into_generator();

@@ -18,10 +18,10 @@ use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
-/// Commands of one viewer that are not answered yet: a page asks for a few pages of history at once.
+/// Commands of one viewer that may be unanswered at a time: a page asks for a few pages of history at once.
 pub const COMMANDS_IN_FLIGHT_MAX: usize = 16;
 
-/// The name of a channel: 128 random bits, written as 32 digits of `0-9a-f`. Whoever has it may command the viewer's stream.
+/// The name of a channel: 128 random bits, written as 32 digits of `0-9a-f`. Who knows it may command the viewer's stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChannelName([u8; 16]);
 
@@ -37,9 +37,9 @@ impl fmt::Debug for ChannelName {
     }
 }
 
-/// A text is no channel's name.
+/// The text is not the name of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a channel's name is 32 digits of 0-9 and a-f")]
+#[error("not the name of a channel: it has 32 digits of 0-9 and a-f")]
 pub struct BadChannelName;
 
 impl FromStr for ChannelName {
@@ -55,7 +55,7 @@ impl FromStr for ChannelName {
 /// A viewer that is being served.
 #[derive(Debug)]
 pub struct Member {
-    /// Its connection.
+    /// The entry of its connection.
     pub entry: Arc<Entry>,
     /// Its place in the audience.
     pub presence: Presence,
@@ -63,30 +63,30 @@ pub struct Member {
     pub pass: Pass,
     /// The name of its channel.
     pub channel: ChannelName,
-    /// Bound: [`COMMANDS_IN_FLIGHT_MAX`]; past it a command is refused.
+    /// Number of commands that run. Bound: [`COMMANDS_IN_FLIGHT_MAX`]; one more is refused.
     commands: AtomicUsize,
     members: Weak<Members>,
 }
 
-/// Leave to run a command. Dropping it gives it back.
+/// The leave of a command to run. Dropping it gives it back.
 #[derive(Debug)]
 #[must_use = "dropping it gives it back"]
 pub struct Leave(Arc<Member>);
 
-/// The viewers of one host.
+/// The viewers of one host, by the names of their channels.
 #[derive(Debug, Default)]
 pub struct Members {
     by_channel: Mutex<HashMap<ChannelName, Weak<Member>>>,
 }
 
 impl Members {
-    /// Enters a viewer that was admitted.
+    /// Enters a viewer that was admitted, and gives its channel a name.
     ///
     /// # Errors
     /// The machine has no randomness to give.
     pub fn enter(self: &Arc<Self>, hub: &Hub, entry: Arc<Entry>, feed: &Feed) -> Result<Arc<Member>, Refusal> {
         let bits = hub.ambient().bits().map_err(|error| {
-            tracing::error!(%error, "a channel has no name");
+            tracing::error!(%error, "a channel could not be named: the machine gives no random numbers");
             Refusal::Unavailable { retry_after_ms: 10_000 }
         })?;
         let member = Arc::new(Member {
@@ -101,7 +101,7 @@ impl Members {
         Ok(member)
     }
 
-    /// The viewer of this channel, which must watch this share.
+    /// The viewer of this channel, if it watches this share.
     #[must_use]
     pub fn get(&self, channel: &str, room: &Room) -> Option<Arc<Member>> {
         let member = self.by_channel().get(&channel.parse().ok()?)?.upgrade()?;
@@ -114,10 +114,10 @@ impl Members {
 }
 
 impl Member {
-    /// Leave to run one more command.
+    /// Gives leave to run one more command.
     ///
     /// # Errors
-    /// [`COMMANDS_IN_FLIGHT_MAX`] are running.
+    /// [`COMMANDS_IN_FLIGHT_MAX`] commands are running.
     pub fn begin_command(self: &Arc<Self>) -> Result<Leave, Refusal> {
         let max = COMMANDS_IN_FLIGHT_MAX;
         let one_more = |running: usize| (running < max).then_some(running + 1);

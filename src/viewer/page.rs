@@ -25,11 +25,11 @@ static ASSETS: LazyLock<Vec<Asset>> =
 pub struct Asset {
     /// Its name below the root of the host, without a leading slash: `client.js`, `assets/app-1a2b3c4d.js`.
     pub name: &'static str,
-    /// Its content.
+    /// The content of the file.
     pub bytes: &'static [u8],
-    /// Its media type, with the charset.
+    /// The media type, with the charset.
     pub content_type: &'static str,
-    /// Its entity tag, with its quotes; weak, because it is the same whether the content travels packed or not.
+    /// The entity tag, with its quotes; weak, because packed and unpacked content have one.
     pub etag: String,
     gzip: OnceLock<Vec<u8>>,
 }
@@ -49,13 +49,13 @@ impl Asset {
         Self { name, bytes, content_type, etag, gzip: OnceLock::new() }
     }
 
-    /// Whether its name has a hash of its content, so that whoever has it need never ask again.
+    /// Whether the file's name has a hash of its content, so that a browser that has it need never ask again.
     #[must_use]
     pub fn is_immutable(&self) -> bool {
         self.name.starts_with("assets/")
     }
 
-    /// Its content packed with gzip, made when first asked for and kept: about a third of its bytes.
+    /// The content packed with gzip, made when it is first asked for and kept: about a third of its bytes.
     #[must_use]
     pub fn gzip(&self) -> &[u8] {
         self.gzip.get_or_init(|| {
@@ -67,7 +67,7 @@ impl Asset {
     }
 }
 
-/// All files, in the order of their names.
+/// All files of the page, in the order of their names.
 #[must_use]
 pub fn assets() -> &'static [Asset] {
     &ASSETS
@@ -80,7 +80,7 @@ pub fn asset(name: &str) -> Option<&'static Asset> {
     ASSETS.get(at)
 }
 
-/// What the document of a share names in its head, as paths from the root of the host.
+/// The style sheet and the script that the document of a share names in its head, as paths from the root of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The style sheet: `/assets/app-HASH.css`.

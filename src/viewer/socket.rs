@@ -21,11 +21,11 @@ use crate::connections::close::CloseReason;
 use crate::viewer::form::Form;
 use crate::viewer::uplink::UPLINK_BYTES_MAX;
 
-/// What is read from a viewer at once: 1 KiB, while it is attended to. A pong takes 6 bytes of it and a command some 200; the
+/// Bytes that are read at once from a viewer that is served: 1 KiB. A pong takes 6 bytes of it and a command some 200; the
 /// longest command, of 64 KiB, takes 64 reads.
 const READ_BYTES: usize = 1 << 10;
 
-/// The configuration of a viewer's socket: small frames in, and no buffer of their own for what goes out.
+/// The configuration of a viewer's WebSocket: small frames come in, and what goes out has no buffer there.
 #[must_use]
 pub fn socket_config() -> WebSocketConfig {
     WebSocketConfig::default()
@@ -36,7 +36,7 @@ pub fn socket_config() -> WebSocketConfig {
         .max_frame_size(Some(UPLINK_BYTES_MAX))
 }
 
-/// A viewer's socket.
+/// A viewer's WebSocket.
 pub type Socket = WebSocketStream<Counted>;
 
 /// The chunk that ends a body of HTTP/1.1.
@@ -51,18 +51,18 @@ pub struct Counted {
     heard: u64,
 }
 
-/// What a viewer is reached by.
+/// What a viewer is reached by: its socket, and the state of what is spoken on it.
 #[derive(Debug)]
 pub(super) enum Transport {
-    /// With the library's state. Boxed: it takes ten times the room of the others.
+    /// A WebSocket, with the library's state. Boxed: it takes ten times the bytes of the others.
     Socket(Box<Socket>),
-    /// The same between two frames of the viewer, when there is nothing in that state.
+    /// A WebSocket between two frames of the viewer, when the library has no state to keep.
     Quiet(TcpStream),
-    /// The answer's head has been sent; the body comes in chunks, or, to HTTP/1.0, as it is.
+    /// A stream of events as the body of an HTTP/1 answer whose head has been sent.
     Events {
         /// The socket.
         tcp: TcpStream,
-        /// Whether it comes in chunks.
+        /// Whether the body comes in chunks; to HTTP/1.0 it comes as it is.
         in_chunks: bool,
     },
 }
@@ -72,13 +72,13 @@ pub(super) enum Transport {
 pub(super) enum Heard {
     /// A text frame.
     Text(Utf8Bytes),
-    /// A sign of life, of this many bytes.
+    /// A ping, a pong or a Close, of this many bytes.
     Life(usize),
     /// A binary frame, of this many bytes.
     Binary(usize),
     /// A frame of more than [`UPLINK_BYTES_MAX`].
     TooLong,
-    /// Not the protocol.
+    /// Bytes that are not the WebSocket protocol.
     Garbage,
     /// A text that is not UTF-8.
     NotUtf8,
@@ -95,7 +95,7 @@ impl Transport {
         }
     }
 
-    /// The socket alone.
+    /// The TCP socket, without any state.
     pub(super) fn into_tcp(self) -> TcpStream {
         match self {
             Self::Socket(socket) => socket.into_inner().socket.into_inner(),
@@ -126,7 +126,7 @@ impl Transport {
         Ok(true)
     }
 
-    /// Until the socket takes bytes again.
+    /// Waits until the socket takes bytes again.
     pub(super) async fn writable(&self) -> io::Result<()> {
         self.tcp().writable().await
     }
@@ -150,7 +150,7 @@ impl Transport {
         }
     }
 
-    /// Until what the library answered by itself is in the socket.
+    /// Waits until what the library answered by itself is in the socket; `false` if the socket has failed.
     pub(super) async fn flush(&mut self) -> bool {
         match self {
             Self::Socket(socket) => socket.flush().await.is_ok(),
@@ -158,7 +158,7 @@ impl Transport {
         }
     }
 
-    /// Makes ready to be heard, and for control frames.
+    /// Gives a resting WebSocket its state back, so that it can be heard and closed.
     pub(super) async fn wake(self) -> Self {
         match self {
             Self::Quiet(tcp) => Self::Socket(Box::new(socket(tcp, Vec::new()).await)),
@@ -177,7 +177,7 @@ impl Transport {
         }
     }
 
-    /// Says goodbye, once all that was begun is written.
+    /// Sends the Close frame, or the end of the body, once all that was begun is written.
     pub(super) async fn close(&mut self, reason: &CloseReason) {
         match self {
             Self::Socket(socket) => {
@@ -195,7 +195,7 @@ impl Transport {
     }
 }
 
-/// A viewer's socket after its upgrade, with which `received` came.
+/// Makes a viewer's WebSocket of its socket after the upgrade, with which `received` came.
 pub(super) async fn socket(tcp: TcpStream, received: Vec<u8>) -> Socket {
     let counted = Counted { socket: tcp.compat(), read: received.len() as u64, heard: 0 };
     Socket::from_partially_read(counted, received, Role::Server, Some(socket_config())).await

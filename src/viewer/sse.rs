@@ -1,5 +1,5 @@
 //! One viewer that takes server-sent events where HTTP keeps the socket, as HTTP/2 does, whose connections have other requests
-//! too: the same as elsewhere, as the body of an answer. On HTTP/1 a stream is [attended](super::life::served) to as WebSockets are.
+//! too: the same as elsewhere, as the body of an answer. On HTTP/1 a stream has a socket of its own, as a WebSocket has (see [`life`](super::life)).
 //!
 //! A [`Stream`] is what the answer's body is made of, and holds all that the viewer has: its place in the registry, in the
 //! audience and among the [`streams`](crate::viewer::streams) of whoever it is. HTTP asks it for the next bytes when there is
@@ -28,10 +28,10 @@ use crate::viewer::socket::Transport;
 use crate::viewer::streams::Place;
 use crate::viewer::uplink::Defaults;
 
-/// What a stream begins with: a comment, and how soon a browser comes back, in milliseconds.
+/// The first bytes of a stream of events: a comment, and after how many milliseconds a browser comes back.
 const OPENING: &[u8] = b": capshare\nretry: 2000\n\n";
 
-/// A viewer that was admitted to a stream of its own, before it is clear what that travels on.
+/// A viewer that was admitted to a stream of events, before it is clear whether that has a socket of its own.
 #[derive(Debug)]
 pub struct Admitted {
     channel: Channel,
@@ -39,7 +39,7 @@ pub struct Admitted {
     connection: Connection,
 }
 
-/// One viewer's stream.
+/// A stream of events as the body of an answer.
 pub struct Stream {
     channel: Channel,
     _place: Option<Place>,
@@ -57,7 +57,7 @@ enum Stage {
 }
 
 impl Admitted {
-    /// A viewer that was admitted.
+    /// Enters a viewer that was admitted among the members.
     ///
     /// # Errors
     /// The machine has no randomness to give.
@@ -73,7 +73,7 @@ impl Admitted {
         Ok(Self { channel, place, connection })
     }
 
-    /// On a socket of its own, after the head of an HTTP/1 answer, whose body comes in chunks or as it is.
+    /// Serves the viewer on a socket of its own, after the head of an HTTP/1 answer. `in_chunks`: whether its body is in chunks.
     pub async fn serve(self, viewers: Arc<Viewers>, tcp: TcpStream, in_chunks: bool) {
         let Self { channel, place, connection } = self;
         let transport = Transport::Events { tcp, in_chunks };
@@ -85,7 +85,7 @@ impl Admitted {
 }
 
 impl Stream {
-    /// As the body of an answer.
+    /// Makes the stream the body of an answer.
     #[must_use]
     pub fn new(viewers: &Viewers, Admitted { channel, place, connection }: Admitted) -> Self {
         let (entry, hub) = (Arc::clone(connection.entry()), Arc::clone(viewers.hub()));
@@ -94,7 +94,7 @@ impl Stream {
         Self { channel, _place: place, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection }
     }
 
-    /// The next bytes; `None`: there are no more. Dropping the future loses nothing.
+    /// The next bytes; `None` after the last. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Bytes> {
         let bytes = match self.stage {
             Stage::Ended => return None,

@@ -12,14 +12,14 @@ use crate::connections::entry::Entry;
 use crate::connections::registry::Registry;
 use crate::viewer::ViewerSettings;
 
-/// The streams of one host.
+/// Counts the server-sent streams of one host by their credentials.
 #[derive(Debug, Default)]
 pub struct Streams {
-    /// By what was shown (see `scope`), oldest first. As many as the registry admits.
+    /// The streams by their credential (see `scope`), the oldest first. Bound: what the registry admits.
     live: Mutex<HashMap<String, Vec<Arc<Entry>>>>,
 }
 
-/// A stream's place. Dropping it gives it back.
+/// The place of a stream among those of its credential. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Place {
     streams: Arc<Streams>,
@@ -27,8 +27,8 @@ pub struct Place {
 }
 
 impl Streams {
-    /// Gives a stream that was admitted its place; `None` if it showed no credential. If whoever it is has more than it may now,
-    /// the oldest are closed with 4004.
+    /// Gives a stream that was admitted its place; `None` if it showed no credential. If its credential has more streams than it may
+    /// now, the oldest are closed with 4004.
     #[must_use]
     pub fn enter(
         self: &Arc<Self>,
@@ -73,7 +73,7 @@ impl Drop for Place {
     }
 }
 
-/// Whose streams are counted together: those of a login session, a token or an account; `None`: nobody's.
+/// The login session, token or account by which a stream is counted; `None` if it showed no credential.
 fn scope(entry: &Entry) -> Option<String> {
     let who = entry.principal.as_ref()?;
     match &who.credential {

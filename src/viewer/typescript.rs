@@ -45,7 +45,7 @@ fn put_comment(out: &mut String, indent: &str, schema: &Value) {
     }
 }
 
-/// A schema as a type.
+/// Writes a schema as a type.
 fn of(schema: &Value, indent: &str) -> String {
     let union = |schemas: &Vec<Value>| schemas.iter().map(|one| of(one, indent)).collect::<Vec<_>>().join(" | ");
     if let Some(name) = schema["$ref"].as_str() {

@@ -13,8 +13,8 @@ const UNWANTED_WITHIN: Duration = Duration::from_secs(1);
 /// Bytes that are read of a body that nobody wants: as much as Linux holds for a connection by default, on both sides.
 const UNWANTED_BYTES_MAX: usize = 16 << 20;
 
-/// The body of a request that nobody has read yet, or not to its end. Dropping it takes what still comes for a second, and throws
-/// it away.
+/// The body of a request of which a part has not been read yet. Dropping it reads what still comes for a second, and throws it
+/// away.
 #[derive(Debug)]
 pub(in crate::http) struct Unread {
     /// `None` when it has ended.

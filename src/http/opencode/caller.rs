@@ -10,7 +10,7 @@ use crate::share::limits::Limit;
 
 /// What `/api/share` answers on a host that needs a credential: OpenCode sends none there.
 const NO_CREDENTIAL: &str = "this host needs a credential, and OpenCode sends none to enterprise.url: start the host with \
-    --opencode-account ACCOUNT to take such shares as that account's, or send Authorization: Bearer TOKEN";
+    --opencode-account ACCOUNT, so that such shares belong to that account, or send Authorization: Bearer TOKEN";
 
 /// Asks a request that is going to write all that is asked before its body is looked at, and gives its principal.
 ///

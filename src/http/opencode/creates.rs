@@ -32,14 +32,14 @@ use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::secret::Secret;
 
-/// How long an answer is given again: the two creates of a slow start are a second or two apart.
+/// How long the answer to a create is given again: the two creates of a slow start are a second or two apart.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
 /// Sessions whose answers are remembered: at about 500 bytes each, 5 MB. Past it a create is answered as it comes, and two of
 /// one session get two secrets, of which either opens the share.
 const SESSIONS_MAX: usize = 10_000;
 
-/// The answers of lately.
+/// Recent answers to creates, by session.
 #[derive(Debug, Default)]
 pub(super) struct Creates {
     sessions: Mutex<HashMap<Key, Arc<Slot>>>,
@@ -48,7 +48,7 @@ pub(super) struct Creates {
 /// Whose creates of which session meet: those of an account, or without a credential those of an address.
 type Key = (AccountId, SessionId, Option<Option<IpAddr>>);
 
-/// Held by whoever is creating the share of this session; what it came to, and when.
+/// The last answer for a session and when it was given; locked while a share of that session is being created.
 type Slot = tokio::sync::Mutex<Option<(Instant, Given)>>;
 
 /// The answer to a create.
@@ -57,12 +57,12 @@ pub(super) struct Given {
     pub(super) id: ShareId,
     pub(super) url: String,
     pub(super) secret: Secret,
-    /// A twin without a credential may be given it.
+    /// Whether a twin without a credential may be given this answer too.
     first_of_strangers: bool,
 }
 
 impl Creates {
-    /// Creates the share of a session, or gives what that came to just now. `from` is the caller's address; `None`: it is within
+    /// Creates the share of a session, or gives the recent answer for it. `from` is the caller's address; `None`: it is within
     /// the process.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Creates {
         Ok(given)
     }
 
-    /// Forgets what is not given again any more.
+    /// Forgets answers that are not given again any more.
     pub(super) fn forget(&self) {
         forget(&mut self.lock());
     }
@@ -111,7 +111,7 @@ impl Creates {
     }
 }
 
-/// Leaves those whose answer is new, or that somebody is at.
+/// Keeps the sessions whose answer is recent, or whose share is being created.
 fn forget(sessions: &mut HashMap<Key, Arc<Slot>>) {
     let is_new = |slot: &Arc<Slot>| match slot.try_lock() {
         Ok(given) => given.as_ref().is_some_and(|(at, _)| at.elapsed() < WINDOW),

@@ -36,13 +36,13 @@ use crate::share::limits::{Limit, Limits, SHARE_ITEMS_MAX};
 use crate::share::secret::Secret;
 use crate::share::view::Synced;
 
-/// Items in one request: what a share may hold.
+/// Items that one request may have: as many as a share may hold.
 pub(super) const REQUEST_ITEMS_MAX: usize = SHARE_ITEMS_MAX;
 
-/// A body from here on is read on a thread of its own: 256 KiB are read in a millisecond or two.
+/// Bytes from which on a body is read on a thread of its own: 256 KiB are read in a millisecond or two.
 const LARGE_BODY_BYTES: usize = 256 << 10;
 
-/// Items past a limit that an answer names.
+/// Number of items past a limit that an answer names.
 const LEFT_OUT_NAMED_MAX: usize = 100;
 
 /// How long a sync is tried again that the bucket or the queue refuses for the moment: longer than a host takes to restart or a
@@ -52,7 +52,7 @@ pub(super) const TRY_WITHIN: Duration = Duration::from_secs(30);
 /// The first and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
-/// A refusal, and what else is to be told: how much of a request is in the share all the same.
+/// A refusal, with further facts for the answer: how much of the request is in the share all the same.
 #[derive(Debug)]
 pub(super) struct Stopped {
     pub(super) refusal: Refusal,
@@ -154,7 +154,7 @@ pub(super) async fn apply(
     }
 }
 
-/// Tries until it is not refused for the moment any more, for [`TRY_WITHIN`]: this client would not come back. What was applied
+/// Tries `what` again while it is refused for the moment, for [`TRY_WITHIN`]: this client would not come back. What was applied
 /// though it was answered otherwise is applied again, which changes nothing.
 async fn persist<T, F>(mut what: impl FnMut() -> F) -> Result<T, Refusal>
 where
@@ -231,7 +231,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     }
 }
 
-/// What a request changes.
+/// The changes of a request.
 #[derive(Debug, Default)]
 struct Items {
     changes: Vec<Change>,

@@ -6,7 +6,7 @@ use crate::http::opencode::intake::REQUEST_ITEMS_MAX;
 use crate::http::settings::OpenCodeSettings;
 use crate::share::limits::Limits;
 
-/// The document of a host with these settings and limits.
+/// The OpenAPI document of a host with these settings and limits.
 #[must_use]
 pub fn document(settings: &OpenCodeSettings, limits: &Limits) -> Value {
     let mut paths = Map::new();

@@ -13,22 +13,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How long [`Turns::soon`] waits. A client's own request that is slower than this is overtaken.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
-/// Who has the turn of which key.
+/// Gives turns: one at a time for each key, in the order in which they were asked for.
 #[derive(Debug)]
 pub(super) struct Turns<K> {
     keys: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
 }
 
-/// The turn of a key; the next one's when this is dropped.
+/// The turn of one caller for a key. Dropping it gives the turn to the next caller.
 #[derive(Debug)]
 pub(super) struct Turn<K: Eq + Hash> {
     permit: Option<OwnedSemaphorePermit>,
-    _place: Place<K>,
+    _waiter: Waiter<K>,
 }
 
-/// Somebody who has a turn or waits for it.
+/// A caller who has a turn or waits for it.
 #[derive(Debug)]
-struct Place<K: Eq + Hash> {
+struct Waiter<K: Eq + Hash> {
     key: K,
     semaphore: Option<Arc<Semaphore>>,
     keys: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
@@ -41,25 +41,25 @@ impl<K> Default for Turns<K> {
 }
 
 impl<K: Eq + Hash + Clone> Turns<K> {
-    /// Waits for the turn of this key.
+    /// Waits for the turn of `key`.
     pub(super) async fn wait(&self, key: K) -> Turn<K> {
-        let place = self.place(key);
+        let waiter = self.waiter(key);
         // It is never closed.
-        let permit = match place.semaphore.clone() {
+        let permit = match waiter.semaphore.clone() {
             Some(semaphore) => semaphore.acquire_owned().await.ok(),
             None => None,
         };
-        Turn { permit, _place: place }
+        Turn { permit, _waiter: waiter }
     }
 
-    /// The same, for [`SOON`] at most; then there is none, and one goes on without.
+    /// As [`Turns::wait`], for [`SOON`] at most; `None` if the turn did not come by then, and the caller goes on without it.
     pub(super) async fn soon(&self, key: K) -> Option<Turn<K>> {
         tokio::time::timeout(SOON, self.wait(key)).await.ok()
     }
 
-    fn place(&self, key: K) -> Place<K> {
+    fn waiter(&self, key: K) -> Waiter<K> {
         let semaphore = Arc::clone(lock(&self.keys).entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))));
-        Place { key, semaphore: Some(semaphore), keys: Arc::clone(&self.keys) }
+        Waiter { key, semaphore: Some(semaphore), keys: Arc::clone(&self.keys) }
     }
 }
 
@@ -70,7 +70,7 @@ impl<K: Eq + Hash> Drop for Turn<K> {
     }
 }
 
-impl<K: Eq + Hash> Drop for Place<K> {
+impl<K: Eq + Hash> Drop for Waiter<K> {
     fn drop(&mut self) {
         let mut keys = lock(&self.keys);
         self.semaphore = None;

@@ -24,16 +24,16 @@ use crate::share::state::State;
 use crate::share::view::Revision;
 use crate::viewer::render::Document;
 
-/// Bytes of pages and pictures that are kept: 32 MiB, fifty of the largest pages or some thousand usual ones.
+/// Bytes of all pages and pictures that are kept: 32 MiB, fifty of the largest pages or some thousand usual ones.
 const KEPT_BYTES_MAX: u64 = 32 << 20;
 
 /// How many pages and pictures may be kept.
 const KEPT_MAX: usize = 10_000;
 
-/// How many are made at once: as many as keep the cores of a small machine busy.
+/// Number of pages and pictures that are made at once: as many as keep the cores of a small machine busy.
 const MAKING_MAX: usize = 4;
 
-/// The pages and pictures of one host.
+/// Makes the pages and pictures of one host, and keeps them while there is room.
 #[derive(Debug)]
 pub(in crate::http) struct Pages {
     kept: Cache<(ShareId, Form), Made, Bytewise>,
@@ -42,13 +42,13 @@ pub(in crate::http) struct Pages {
     card: Option<Arc<crate::viewer::render::Card>>,
 }
 
-/// A page or a picture.
+/// A page or a picture that was made.
 #[derive(Debug, Clone)]
 pub(super) struct Made {
-    /// What it was made of, which may be a later revision than was looked at.
+    /// The revision that it was made of, which may be later than the one that was asked for.
     pub(super) revision: Revision,
     pub(super) bytes: Bytes,
-    /// The same, packed with gzip; of pictures, which are packed, nothing.
+    /// The bytes packed with gzip; `None` for pictures, which are packed already.
     pub(super) gzip: Option<Bytes>,
 }
 
@@ -95,18 +95,21 @@ impl Pages {
         let card = self.card.clone();
         self.make(room, Form::Picture, move |_, document| {
             let drawn = card?.draw(&crate::viewer::render::About::of(&document));
-            drawn.inspect_err(|error| tracing::error!(%error, "no picture of a share")).ok().map(Bytes::from)
+            drawn
+                .inspect_err(|error| tracing::error!(%error, "the picture of a share could not be drawn"))
+                .ok()
+                .map(Bytes::from)
         })
         .await
     }
 
-    /// There is none: it is made with the feature `card`, and not asked for without it.
+    /// Refuses: pictures are made with the feature `card`, and nobody asks for one without it.
     #[cfg(not(feature = "card"))]
     pub(super) async fn picture(&self, room: &Arc<Room>) -> Result<Made, Refusal> {
         Err(Refusal::not_found(room.id().as_str()))
     }
 
-    /// Drops what is kept of a share.
+    /// Drops the page and the picture that are kept of a share.
     pub(super) fn forget(&self, id: &ShareId) {
         for form in [Form::Html, Form::Picture] {
             self.kept.remove(&(id.clone(), form));
@@ -127,7 +130,8 @@ impl Pages {
         if let Some(kept) = kept()? {
             return Ok(kept);
         }
-        let failed = || Refusal::Unspecified { message: "this document could not be made: see the host's log".into() };
+        let failed =
+            || Refusal::Unspecified { message: "the document could not be made: the host's log says why".into() };
         let place = Arc::clone(&self.making).acquire_owned().await.map_err(|_| failed())?;
         // Somebody else may have made it while we waited for a place.
         if let Some(kept) = kept()? {
@@ -147,7 +151,7 @@ impl Pages {
     }
 }
 
-/// Packed with gzip: a quarter of its bytes, for a millisecond in each 100 kB.
+/// Packs bytes with gzip: to a quarter, in a millisecond for each 100 kB.
 fn packed(bytes: &[u8]) -> Bytes {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     // Writing to memory cannot fail.

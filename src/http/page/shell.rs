@@ -13,7 +13,7 @@ use crate::viewer::page::{Entry, entry};
 use crate::viewer::render::html::escape;
 use crate::viewer::render::{About, Document};
 
-/// What entity tags have besides the revision: the page changes with the program, and with the script that it names.
+/// The part of entity tags that is not the revision: a page changes with the program, and with the script that it names.
 pub(super) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let Entry { style, script } = entry();
@@ -62,7 +62,7 @@ pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document:
     shell(&meta, true, &data, &document.html(&path))
 }
 
-/// The page of a share that is not for everybody: its script shows it to whoever it is for.
+/// The empty page of a share that is not for everybody: its script shows the share to those who may see it.
 pub(super) fn private(public_url: &str, id: &str) -> String {
     let content = "<header class=\"share private\">\n<h1>A private share</h1>\n<p>Open it with the whole link that you were \
                    given, in a browser with JavaScript. Programs ask for it with <code>Authorization: Bearer TOKEN</code>.</p>\n\
@@ -70,26 +70,26 @@ pub(super) fn private(public_url: &str, id: &str) -> String {
     shell("<title>A private share · capshare</title>\n", true, &data(public_url, id), content)
 }
 
-/// What the script is told: which share, and where the host says that it is.
+/// Attributes that tell the script the id of the share and the public URL of the host.
 fn data(public_url: &str, id: &str) -> String {
     format!(" data-share=\"{}\" data-host=\"{}\"", escape(id), escape(public_url))
 }
 
-/// A page that says no. It has no script: there is nothing to follow.
+/// A page that tells a refusal to a person. It has no script: there is nothing to follow.
 pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
     let title = match refusal {
         Refusal::NotFound { .. } => "This share is gone",
         Refusal::Unauthorized { .. } | Refusal::InvalidSecret { .. } => "This share is not for everybody",
-        Refusal::LimitExceeded { .. } => "Too often",
+        Refusal::LimitExceeded { .. } => "Too many requests",
         Refusal::StorageFailure { trouble: StorageTrouble::Damaged, .. } => "This share is damaged",
-        Refusal::StorageFailure { .. } | Refusal::Unavailable { .. } => "Not now",
+        Refusal::StorageFailure { .. } | Refusal::Unavailable { .. } => "This share cannot be shown now",
         Refusal::RouteMismatch { .. }
         | Refusal::ProtocolMismatch { .. }
         | Refusal::UpgradeFailed { .. }
         | Refusal::InvalidInput { .. }
         | Refusal::StaleProducer { .. }
         | Refusal::NotYet { .. }
-        | Refusal::Unspecified { .. } => "That cannot be",
+        | Refusal::Unspecified { .. } => "This request cannot be answered",
     };
     let message = refusal.to_string();
     let mut message = message.chars();

@@ -194,7 +194,7 @@ fn a_handlers_error_is_its_callers_alone_and_a_panic_says_nothing() {
         let client = scene.client();
         let failed = |code: &str, message: &str| CallError::Failed { code: code.into(), message: message.into() };
         assert_eq!(client.call("fail", "1").await, Err(failed("full", "come back on Monday")));
-        assert_eq!(client.call("panic", "1").await, Err(failed("internal", "the call broke off")));
+        assert_eq!(client.call("panic", "1").await, Err(failed("internal", "the handler of this call failed")));
         assert_eq!(client.call("nothing", "1").await, Err(CallError::Unknown { name: "nothing".into() }));
         let refused = client.call("fail", "{").await;
         assert!(matches!(refused, Err(CallError::Client(ClientError::Refused(Refusal::InvalidInput { .. })))));
