@@ -40,7 +40,6 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::access::Principal;
 use crate::access::address::AddressKey;
 use crate::audit::By;
 use crate::contract::sync_data::parse;

@@ -4,8 +4,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::access::failures;
-use crate::http::{body_in, body_out, head, rates};
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 use crate::viewer::code;
@@ -60,19 +58,7 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
             (StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST), json!({ "reason": reason }))
         }
         Refusal::LimitExceeded { limit, max, got } => {
-            let status = match limit.as_ref() {
-                rates::Limit::UpgradesPerMinute
-                | rates::Limit::AccountUpgradesPerMinute
-                | rates::Limit::ApiRequestsPerMinute
-                | "connectionsMax"
-                | failures::LIMIT
-                | body_in::Limit::BodiesBytesMax
-                | body_out::Limit::AnswersMax => StatusCode::TOO_MANY_REQUESTS,
-                body_in::Limit::BodyMsMax => StatusCode::REQUEST_TIMEOUT,
-                head::LIMIT => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                _ => StatusCode::PAYLOAD_TOO_LARGE,
-            };
-            (status, json!({ "limit": limit, "max": max, "got": got }))
+            (status_of(limit), json!({ "limit": limit.name(), "max": max, "got": got }))
         }
         Refusal::InvalidInput { index, reason } => {
             (StatusCode::BAD_REQUEST, json!({ "index": index, "reason": reason }))

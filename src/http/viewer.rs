@@ -14,8 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use hyper::upgrade::OnUpgrade;
 use serde::Deserialize;
 
-use crate::access::Principal;
-use crate::connections::comer::{Comer, Door, Shown};
+use crate::connections::comer::Door;
 use crate::connections::registry::Pending;
 use crate::contract::SUBPROTOCOL_PREFIX;
 use crate::http::body_in::BodyLimit;

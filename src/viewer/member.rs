@@ -1,6 +1,6 @@
 //! The viewers that are being served, each by the name of its channel: how a command that is posted finds its stream.
 //!
-//! A [`Member`] is made when a viewer is admitted and lives as long as its stream; dropping it gives back its seat in the
+//! A [`Member`] is made when a viewer is admitted and lives as long as its stream; dropping it gives back its place in the
 //! audience and its name. There are as many as the registry admits.
 
 use std::collections::HashMap;

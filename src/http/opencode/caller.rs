@@ -6,7 +6,6 @@ use crate::access::{Credential, Principal, Scopes};
 use crate::http::doors::Doors;
 use crate::http::knock::{Asks, Knock, knock};
 use crate::share::error::Refusal;
-use crate::share::limits::Limit;
 
 /// What `/api/share` answers on a host that needs a credential: OpenCode sends none there.
 const NO_CREDENTIAL: &str = "this host needs a credential, and OpenCode sends none to enterprise.url: start the host with \

@@ -23,7 +23,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::access::address::AddressKey;
 use crate::contract::sync_data::{parse, read_item, split_sync_data};
 use crate::http::body_in::{Arriving, Beginning, Received};
 use crate::http::opencode::state::{Arrival, OpenCode, Sender};
