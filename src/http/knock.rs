@@ -184,8 +184,7 @@ pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_credential = |value: &str| {
         ["captok_", "capsec_", GrantToken::PREFIX, "eyJ"].iter().any(|beginning| value.starts_with(beginning))
     };
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut pairs = pairs.into_iter();
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     if pairs.any(|(name, value)| (is_named(name) && !value.is_empty()) || is_credential(value) || is_credential(name)) {
         let reason = "this URL has a token in it, and a URL ends up in logs: send the token as Authorization: Bearer TOKEN, or call authenticate";
         return Err(Refusal::Unauthorized { reason: reason.into() });

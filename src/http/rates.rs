@@ -72,14 +72,14 @@ impl Rates {
 
     /// Seconds after which one more may come, for whoever was refused for coming too often.
     pub(super) fn retry_after(&self, refusal: &Refusal) -> u64 {
-        let per_minute = match refusal {
-            Refusal::LimitExceeded { limit, max, .. } => match limit {
-                Limit::FailedCredentialsPerMinute | Limit::ApiRequestsPerMinute | Limit::AccountUpgradesPerMinute => {
-                    *max
-                }
-                _ => u64::from(self.upgrades_max.get()),
-            },
-            _ => u64::from(self.upgrades_max.get()),
+        let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal
+            && matches!(
+                limit,
+                Limit::FailedCredentialsPerMinute | Limit::ApiRequestsPerMinute | Limit::AccountUpgradesPerMinute
+            ) {
+            *max
+        } else {
+            u64::from(self.upgrades_max.get())
         };
         60_u64.div_ceil(per_minute.max(1))
     }
