@@ -31,6 +31,9 @@ pub mod access;
 pub mod ambient;
 #[cfg(feature = "server")]
 pub mod audit;
+#[cfg(feature = "server")]
+#[doc(hidden)]
+pub mod capnweb;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "server")]

@@ -1,0 +1,64 @@
+//! The bounds of a session, with their arithmetic.
+
+/// What one [`Session`](super::Session) takes from its peer and keeps for it. The defaults suit a server with thousands of
+/// sessions; raise or lower them one by one.
+///
+/// A call that would pass a bound is rejected alone, with the bound's name in its error's member `limit`. Only
+/// [`frame_bytes`](Self::frame_bytes), [`depth`](Self::depth) and [`queue_bytes`](Self::queue_bytes) end the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one frame, in either direction. Default: 4 MiB. A longer frame of the peer ends the session; an answer that
+    /// would be longer is sent as a rejection.
+    pub frame_bytes: usize,
+    /// Arrays and objects inside one another, the message included. Default: 256, as the official package has. A deeper
+    /// frame ends the session.
+    pub depth: usize,
+    /// Levels of a value that are read into a tree. A plain array or object below is one [`Json`](super::Json), a slice of
+    /// its frame. Default: 3, so that in `f([{type, data}])` each `data` is a slice.
+    pub tree_levels: usize,
+    /// Values that the tree of one frame, or of the arguments of one call, has. Default: 250,000, some 18 MB. Plain data
+    /// below `tree_levels` counts as one.
+    pub values: usize,
+    /// Digits of a bigint. Default: 16,384, as the official package has.
+    pub bigint_digits: usize,
+    /// Calls of the peer that are not answered yet: those that wait for a promise, and those that run. Default: 512.
+    pub calls: usize,
+    /// Answered calls whose results the peer has neither fetched nor released. Past it the oldest result is dropped, and
+    /// who asks for it later gets an error. Default: 512.
+    pub results: usize,
+    /// Objects and promises of this side that the peer holds. Default: 1,024.
+    pub exports: usize,
+    /// Objects of the peer that this side holds. Default: 1,024.
+    pub imports: usize,
+    /// Promises of the peer that are not resolved yet, and, counted apart, promises that this side made. Default: 256.
+    pub promises: usize,
+    /// Calls of this side to the peer that are not released yet. Default: 512.
+    pub calls_out: usize,
+    /// Estimated bytes that calls in progress and kept results hold, frames included. Kept results are dropped first; then
+    /// calls are rejected. Default: 32 MiB, eight of the longest frames.
+    pub held_bytes: usize,
+    /// Bytes of frames that wait to be taken by [`poll_frame`](super::Session::poll_frame). Past it the session ends: the
+    /// peer does not read. Default: 32 MiB.
+    pub queue_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes: 4 << 20,
+            depth: 256,
+            tree_levels: 3,
+            values: 250_000,
+            bigint_digits: 16_384,
+            calls: 512,
+            results: 512,
+            exports: 1_024,
+            imports: 1_024,
+            promises: 256,
+            calls_out: 512,
+            held_bytes: 32 << 20,
+            queue_bytes: 32 << 20,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Nodes: values that are there, or will be.
+
+use super::super::event::Event;
+use super::super::fault::Fault;
+use super::super::value::{Future, Import, PathPart, Promise, Stub, Value};
+use super::Session;
+use super::tasks::{Then, has_nodes};
+
+/// A value that is there or will be.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) state: State,
+    pub(super) origin: Origin,
+    /// How many tables, values and calls name it. The side that is to settle it is not counted.
+    pub(super) references: usize,
+    /// What is to be done when it is settled, in this order.
+    pub(super) waiters: Vec<Waiter>,
+    /// The positive export whose result it is.
+    pub(super) entry: Option<i64>,
+    /// Estimated bytes that it holds.
+    pub(super) cost: usize,
+    /// It waits, itself or by what it waits for, for a promise that only the peer can keep.
+    pub(super) needs_peer: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// For what it is made of.
+    Waiting,
+    /// The embedder has the call; these stubs are held for it.
+    Running(Vec<Stub>),
+    Done(Result<Value, Value>),
+}
+
+/// Who settles a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A call or a value of the peer: the session and the embedder.
+    Peers,
+    /// A promise of the peer, or a call of this side: the peer, under this id.
+    Import(i64),
+    /// The embedder.
+    Local,
+}
+
+/// What waits for a node.
+#[derive(Debug)]
+pub(super) enum Waiter {
+    /// A call of the node's value.
+    Rooted(Box<Rooted>),
+    /// A task that has the node in its value.
+    Task(u64),
+    /// The peer, which asked for this export.
+    Peer(i64),
+    /// The embedder, which asked for the result of this call.
+    Embedder(Import),
+}
+
+/// A call of something that is not there yet.
+#[derive(Debug)]
+pub(super) struct Rooted {
+    pub(super) answer: u64,
+    pub(super) path: Vec<PathPart>,
+    pub(super) args: Option<Value>,
+}
+
+impl Session {
+    /// A node that waits, with one reference.
+    pub(super) fn new_node(&mut self, origin: Origin, needs_peer: bool) -> u64 {
+        let key = self.key();
+        self.counts.calls += usize::from(origin == Origin::Peers);
+        let node = Node {
+            state: State::Waiting,
+            origin,
+            references: 1,
+            waiters: Vec::new(),
+            entry: None,
+            cost: 0,
+            needs_peer,
+        };
+        self.nodes.insert(key, node);
+        key
+    }
+
+    pub(super) fn result(&self, node: u64) -> Option<&Result<Value, Value>> {
+        if let State::Done(result) = &self.nodes.get(&node)?.state { Some(result) } else { None }
+    }
+
+    pub(super) fn is_pending(&self, node: u64) -> bool {
+        self.nodes.get(&node).is_some_and(|node| !matches!(node.state, State::Done(_)))
+    }
+
+    /// Sets what a node costs while it is not settled.
+    pub(super) fn charge(&mut self, key: u64, cost: usize) {
+        if let Some(node) = self.nodes.get_mut(&key) {
+            self.counts.held = self.counts.held - node.cost + cost;
+            node.cost = cost;
+        }
+    }
+
+    /// Gives a node its result, after the promises in it are resolved if it has any on its top or came from the peer.
+    pub(super) fn conclude(&mut self, node: u64, result: Result<Value, Value>) {
+        match result {
+            Ok(value) if matches!(value, Value::Promise(Promise(Future::Node(_)))) => self.wait_for(node, value),
+            result => self.settle(node, result),
+        }
+    }
+
+    /// Settles a node with a value once all promises in it are resolved.
+    pub(super) fn wait_for(&mut self, node: u64, value: Value) {
+        if has_nodes(&value) {
+            self.start_task(value, Then::Settle(node));
+        } else {
+            self.settle(node, Ok(value));
+        }
+    }
+
+    /// Gives a node its result for good. What the value names is held already.
+    pub(super) fn settle(&mut self, key: u64, result: Result<Value, Value>) {
+        let Some(node) = self.nodes.get_mut(&key).filter(|node| !matches!(node.state, State::Done(_))) else {
+            return self.discard(result);
+        };
+        self.counts.calls -= usize::from(node.origin == Origin::Peers);
+        let cost = match &result {
+            Ok(value) | Err(value) => value.weigh().bytes,
+        };
+        node.state = State::Done(result);
+        node.needs_peer = false;
+        let (entry, unused) = (node.entry, node.references == 0);
+        self.charge(key, cost);
+        if unused {
+            self.remove_node(key);
+        } else {
+            self.results.extend(entry);
+            self.settled.push_back(key);
+        }
+    }
+
+    /// Counts one reference less, and removes what has none.
+    pub(super) fn unreference(&mut self, key: u64) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        node.references -= 1;
+        if node.references > 0 {
+            return;
+        }
+        match (&node.state, node.origin) {
+            (State::Done(_), _) => self.remove_node(key),
+            (_, Origin::Import(id)) => {
+                self.counts.peer_promises -= usize::from(id < 0);
+                self.remove_node(key);
+                self.forget_import(id);
+            }
+            (_, Origin::Peers | Origin::Local) => {}
+        }
+    }
+
+    fn remove_node(&mut self, key: u64) {
+        if let Some(node) = self.nodes.remove(&key) {
+            self.counts.held -= node.cost;
+            if let State::Done(result) = node.state {
+                self.discard(result);
+            }
+        }
+    }
+
+    /// Does what waits for a node that is settled.
+    pub(super) fn wake(&mut self, key: u64) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        for waiter in std::mem::take(&mut node.waiters) {
+            match waiter {
+                Waiter::Rooted(rooted) => {
+                    let Rooted { answer, path, args } = *rooted;
+                    self.route(answer, key, path, args);
+                    self.unreference(key);
+                }
+                Waiter::Task(task) => self.task_has_one_more(task, key),
+                Waiter::Peer(export) => self.answer(export),
+                Waiter::Embedder(call) => self.tell_embedder(call, key),
+            }
+        }
+    }
+
+    /// Tells the embedder the result of a call of this side.
+    fn tell_embedder(&mut self, call: Import, key: u64) {
+        let Some(result) = self.result(key).cloned() else { return };
+        if let Ok(value) = &result {
+            self.hold(value);
+            for stub in super::holds::stubs(value) {
+                if let Stub::Remote(import) = stub
+                    && let Some(imported) = self.imports.get_mut(&import.0)
+                {
+                    imported.retained += 1;
+                }
+            }
+        }
+        self.events.push_back(Event::Settled(call, result));
+        self.unreference(key);
+    }
+
+    /// Drops the oldest result if there are more than there may be. Gives whether it did.
+    pub(super) fn drop_a_result(&mut self) -> bool {
+        let too_many = self.results.len() > self.limits.results || self.counts.held > self.limits.held_bytes;
+        let Some(oldest) = self.results.first().copied().filter(|_| too_many) else { return false };
+        self.remove_entry(oldest);
+        self.dropped_results += 1;
+        true
+    }
+
+    /// Drops old results until so many bytes more may be held. Gives a fault if that is not enough.
+    pub(super) fn make_room(&mut self, bytes: usize) -> Option<Fault> {
+        while self.counts.held + bytes > self.limits.held_bytes {
+            let Some(oldest) = self.results.first().copied() else {
+                let advice = "await the calls that are on their way before making more";
+                return Some(Fault::limit("heldBytes", self.limits.held_bytes, advice));
+            };
+            self.remove_entry(oldest);
+            self.dropped_results += 1;
+            // What the result held counts until it is let go.
+            self.sweep();
+        }
+        None
+    }
+}
