@@ -7,6 +7,7 @@ mod admin_shares;
 mod architecture;
 mod browser;
 mod calls;
+mod capnweb;
 mod chapters;
 mod cli;
 mod client;

@@ -1,0 +1,233 @@
+//! Each bound of a session, met.
+
+use capshare::capnweb::{End, Fault, Import, Limits, NotSent, Session, Stub, Target, Text, Value};
+
+use super::app::App;
+
+fn app(set: impl FnOnce(&mut Limits)) -> App {
+    let mut limits = Limits::default();
+    set(&mut limits);
+    App::new(limits)
+}
+
+/// Asserts that the result of this push is the error of this limit.
+fn is_limited(app: &mut App, push: i64, limit: &str) {
+    let sent = app.frame(&format!(r#"["pull",{push}]"#));
+    let (start, member) =
+        (format!(r#"["reject",{push},["error","Error","LimitExceeded: "#), format!(r#""limit":"{limit}""#));
+    let is = |frame: &String| frame.starts_with(&start) && frame.contains(&member);
+    assert!(sent.iter().any(is), "{limit}: {sent:?}");
+}
+
+fn works(app: &mut App, push: i64) {
+    assert_eq!(app.frame(r#"["push",["pipeline",0,["hello"],["x"]]]"#), [""; 0]);
+    assert_eq!(app.frame(&format!(r#"["pull",{push}]"#)), [format!(r#"["resolve",{push},"hi x"]"#)]);
+}
+
+/// S96: a call past the calls in progress fails alone, whether those run or wait.
+#[test]
+fn calls_in_progress_are_bounded() {
+    let mut app = app(|limits| limits.calls = 2);
+    app.frame(r#"["push",["pipeline",0,["wait"],[]]]"#);
+    app.frame(r#"["push",["pipeline",1,["more"],[]]]"#);
+    app.frame(r#"["push",["pipeline",0,["hello"],[["export",-1]]]]"#);
+    is_limited(&mut app, 3, "calls");
+    assert_eq!(app.session.stats().imports, 1);
+    app.frame(r#"["push",{"a":["pipeline",1]}]"#);
+    is_limited(&mut app, 4, "calls");
+    app.go(&Value::Null);
+    works(&mut app, 5);
+}
+
+/// S96: a client that never awaits loses its oldest results, and nothing else.
+#[test]
+fn results_that_nobody_fetches_are_dropped_from_the_oldest() {
+    let mut app = app(|limits| limits.results = 3);
+    for number in 0..1_000 {
+        assert_eq!(app.frame(&format!(r#"["push",["pipeline",0,["make"],[{number}]]]"#)), [""; 0]);
+    }
+    assert_eq!((app.session.stats().exports, app.counters.len()), (4, 3));
+    assert!(app.frame(r#"["pull",1]"#)[0].contains("only the newest results are kept"));
+    assert_eq!(app.frame(r#"["push",["pipeline",1000,["increment"],[1]]]"#), [""; 0]);
+    assert_eq!(app.frame(r#"["pull",1001]"#), [r#"["resolve",1001,1000]"#]);
+    // Its release comes late, and is no fault.
+    assert_eq!(app.frame(r#"["release",1,1]"#), [""; 0]);
+    assert_eq!(app.session.ended(), None);
+}
+
+/// S96: a result with more objects than the peer may hold is an error, and its objects are dropped.
+#[test]
+fn exports_are_bounded() {
+    let mut app = app(|limits| limits.exports = 3);
+    for push in [1, 2] {
+        app.frame(r#"["push",["pipeline",0,["both"],[]]]"#);
+        if push == 1 {
+            assert!(app.frame(r#"["pull",1]"#)[0].starts_with(r#"["resolve""#));
+        } else {
+            is_limited(&mut app, 2, "exports");
+        }
+    }
+    app.frame(r#"["release",2,1]"#);
+    assert_eq!(app.counters.len(), 2);
+    works(&mut app, 3);
+}
+
+/// S96: a call that gives more objects than may be held fails alone, and they are released.
+#[test]
+fn imports_are_bounded() {
+    let mut app = app(|limits| limits.imports = 2);
+    app.frame(r#"["push",["pipeline",0,["wait"],[["export",-1],["export",-2]]]]"#);
+    let sent = app.frame(r#"["push",["pipeline",0,["hello"],[["export",-3],{"a":["export",-4]}]]]"#);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    is_limited(&mut app, 2, "imports");
+    assert_eq!(app.session.stats().imports, 3);
+    works(&mut app, 3);
+}
+
+/// S96: unresolved promises of the peer are bounded, and what is past it is released at once.
+#[test]
+fn promises_are_bounded() {
+    let mut app = app(|limits| limits.promises = 1);
+    app.frame(r#"["push",["pipeline",0,["hello"],[["promise",-1]]]]"#);
+    assert_eq!(app.frame(r#"["push",["pipeline",0,["hello"],[["promise",-2]]]]"#), [r#"["release",-2,1]"#]);
+    is_limited(&mut app, 2, "promises");
+    app.frame(r#"["resolve",-1,"x"]"#);
+    app.frame(r#"["push",["pipeline",0,["hello"],[["promise",-3]]]]"#);
+    app.frame(r#"["pull",3]"#);
+    assert_eq!(app.frame(r#"["resolve",-3,"y"]"#), [r#"["release",-3,1]"#, r#"["resolve",3,"hi y"]"#]);
+}
+
+/// S96: promises of this side, and its calls, are bounded as well.
+#[test]
+fn what_this_side_asks_of_the_peer_is_bounded() {
+    let mut limits = Limits::default();
+    (limits.promises, limits.calls_out, limits.exports, limits.frame_bytes) = (1, 1, 1, 100);
+    let mut session = Session::new(limits, None);
+    let promise = session.promise().expect("the first");
+    assert_eq!(session.promise(), Err(NotSent::Limit("promises")));
+    assert!(session.resolve(&promise, Ok(Value::Null)) && !session.resolve(&promise, Ok(Value::Null)));
+    assert!(session.promise().is_ok());
+    let two = [Stub::Local(Target(1)).into(), Stub::Local(Target(2)).into()];
+    assert!(matches!(session.call(Import::MAIN, &[], Some(&two)), Err(NotSent::Limit(_))));
+    assert!(matches!(session.call(Import::MAIN, &[], Some(&["x".repeat(100).into()])), Err(NotSent::Limit(_))));
+    assert_eq!(session.stats().exports, 0);
+    let call = session.call(Import::MAIN, &["f".into()], Some(&[])).expect("the first");
+    assert_eq!(session.call(Import::MAIN, &[], None), Err(NotSent::Limit("calls_out")));
+    assert!(session.release(call) && !session.release(call) && !session.pull(call));
+    assert!(session.call(Import::MAIN, &[], None).is_ok());
+}
+
+/// S96: a frame that is too long, or nested too deeply, ends the session by its name.
+#[test]
+fn frames_are_bounded() {
+    let mut app = app(|limits| limits.frame_bytes = 100);
+    let end = app.take(&format!(r#"["push","{}"]"#, "x".repeat(100)));
+    assert_eq!(end, Err(End::FrameTooLarge { got: 111, max: 100 }));
+    for depth in [255, 256] {
+        let mut app = self::app(|_| {});
+        let arrays = format!("{}{}", "[[".repeat(depth), "]]".repeat(depth));
+        app.frame(&format!(r#"["push",["pipeline",0,["echo"],[{arrays}]]]"#));
+        if depth == 255 {
+            assert_eq!(app.frame(r#"["pull",1]"#), [format!(r#"["resolve",1,{arrays}]"#)]);
+        } else {
+            assert!(app.sent().is_empty() && matches!(app.session.ended(), Some(End::Malformed { .. })), "{depth}");
+        }
+    }
+}
+
+/// S96: an answer that is too long is an error instead.
+#[test]
+fn answers_are_bounded() {
+    let mut app = app(|limits| limits.frame_bytes = 200);
+    app.frame(&format!(r#"["push",["pipeline",0,["echo"],[["date",1],"{}"]]]"#, "x".repeat(100)));
+    app.frame(&format!(r#"["push",{{"a":"{}","b":"{}"}}]"#, "x".repeat(80), "x".repeat(80)));
+    app.frame(r#"["push",{"a":["pipeline",2],"b":["pipeline",2]}]"#);
+    is_limited(&mut app, 3, "frameBytes");
+    works(&mut app, 4);
+}
+
+/// S96: a value that is put together of results cannot grow without end, in width or in depth.
+#[test]
+fn values_made_of_results_are_bounded() {
+    let mut app = app(|_| {});
+    app.frame(r#"["push",[["date",1]]]"#);
+    for push in 2..200 {
+        let of = vec![format!(r#"["pipeline",{}]"#, push - 1); 20].join(",");
+        app.frame(&format!(r#"["push",[[{of}]]]"#));
+        assert!(app.session.stats().held_bytes <= Limits::default().held_bytes);
+    }
+    is_limited(&mut app, 199, "values");
+    let mut app = self::app(|_| {});
+    app.frame(r#"["push",1]"#);
+    for push in 2..600 {
+        app.frame(&format!(r#"["push",[[["pipeline",{}]]]]"#, push - 1));
+    }
+    is_limited(&mut app, 599, "depth");
+}
+
+/// S96: the tree of a frame is bounded; plain data below counts as one value, and what is passed over is released.
+#[test]
+fn values_of_a_frame_are_bounded() {
+    let mut app = app(|limits| limits.values = 50);
+    let many = vec!["1"; 100].join(",");
+    app.frame(&format!(r#"["push",["pipeline",0,["hello"],["x",{{"a":{{"b":[[{many}]]}}}}]]]"#));
+    assert_eq!(app.frame(r#"["pull",1]"#), [r#"["resolve",1,"hi x"]"#]);
+    let sent = app.frame(&format!(r#"["push",["pipeline",0,["hello"],[{many},["export",-1]]]]"#));
+    assert_eq!(sent, [r#"["release",-1,1]"#]);
+    is_limited(&mut app, 2, "values");
+    let path = vec![r#""a""#; 100].join(",");
+    app.frame(&format!(r#"["push",["pipeline",0,[{path}],[]]]"#));
+    is_limited(&mut app, 3, "values");
+    let digits = "1".repeat(16_385);
+    app.frame(&format!(r#"["push",["bigint","{digits}"]]"#));
+    is_limited(&mut app, 4, "bigintDigits");
+    works(&mut app, 5);
+}
+
+/// S96: what calls in progress hold is bounded in bytes; results that are kept give way to them.
+#[test]
+fn bytes_that_are_held_are_bounded() {
+    let mut app = app(|limits| limits.held_bytes = 10_000);
+    let text = "x".repeat(3_000);
+    for _ in 0..20 {
+        app.frame(&format!(r#"["push","{text}"]"#));
+        assert!(app.session.stats().held_bytes <= 10_000);
+    }
+    assert_eq!(app.session.stats().exports, 4);
+    for _ in 0..3 {
+        app.frame(&format!(r#"["push",["pipeline",0,["wait"],["{text}"]]]"#));
+    }
+    assert_eq!(app.session.stats().exports, 4, "the results are gone, the calls are not");
+    app.frame(&format!(r#"["push",["pipeline",0,["hello"],["{text}"]]]"#));
+    is_limited(&mut app, 24, "heldBytes");
+    app.go(&Value::Null);
+    works(&mut app, 25);
+}
+
+/// S96: a peer that does not read ends its session.
+#[test]
+fn frames_that_wait_are_bounded() {
+    let mut app = app(|limits| limits.queue_bytes = 1_000);
+    app.frame(&format!(r#"["push","{}"]"#, "x".repeat(400)));
+    for push in 2..9 {
+        let _ = app.take(r#"["push",["pipeline",1]]"#);
+        let _ = app.take(&format!(r#"["pull",{push}]"#));
+    }
+    assert!(matches!(app.session.ended(), Some(End::Overrun { queued: 1_001.. })), "{:?}", app.session.ended());
+    let sent = app.sent();
+    assert!(sent.len() == 1 && sent[0].starts_with(r#"["abort""#), "{sent:?}");
+}
+
+/// S96: an embedder that closes a session tells the peer why, once.
+#[test]
+fn a_session_that_is_closed_says_so_and_is_over() {
+    let mut app = app(|_| {});
+    app.frame(r#"["push",["pipeline",0,["make"],[1]]]"#);
+    app.session.close(Fault::new("revoked").with("code", "Unauthorized"));
+    app.settle();
+    assert_eq!(app.sent(), [r#"["abort",["error","Error","revoked",null,{"code":"Unauthorized"}]]"#]);
+    assert!(app.counters.is_empty() && app.is_main_dropped);
+    app.session.close(Fault::new("again"));
+    assert_eq!(app.session.receive(Text::from(r#"["push",1]"#)), Err(End::Closed));
+    assert_eq!(app.sent(), [""; 0]);
+}
