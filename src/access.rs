@@ -19,12 +19,14 @@ use crate::share::time::Timestamp;
 
 pub mod address;
 mod any;
+mod credentials;
 pub mod failures;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 mod tokens;
 
 pub use any::AnyOf;
+pub use credentials::Credentials;
 #[cfg(feature = "jwt")]
 pub use jwt::JwtAccess;
 pub use tokens::{StoredTokens, mint};

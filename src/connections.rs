@@ -1,5 +1,12 @@
 //! Who is connected to one host: from the place that a newcomer is given until the guard of its connection is dropped.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::access::Credentials;
+use crate::ambient::Ambient;
+use crate::metrics::Metrics;
+
 mod admin;
 mod admission;
 pub mod calls;
@@ -14,3 +21,49 @@ pub mod sockets;
 pub mod states;
 mod tokens;
 pub mod traffic;
+
+use self::calls::Calls;
+use self::hooks::ConnectionHooks;
+use self::registry::{Caps, Registry};
+
+/// The connections of one host.
+#[derive(Debug)]
+pub struct Connections {
+    settings: ConnectionsSettings,
+    ambient: Ambient,
+    access: Arc<Credentials>,
+    metrics: Arc<Metrics>,
+    registry: Arc<Registry>,
+    calls: Calls,
+    hooks: OnceLock<Arc<dyn ConnectionHooks>>,
+}
+
+/// How the connections of a host behave; each field is that of [`HubSettings`](crate::hub::HubSettings).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionsSettings {
+    pub(crate) connections_max: usize,
+    pub(crate) caps: Caps,
+    pub(crate) push_within: Duration,
+    pub(crate) call_within: Duration,
+}
+
+impl Connections {
+    /// No connections yet. `incarnation` are random bits that tell this run of the host from others in connection names.
+    pub(crate) fn new(
+        incarnation: u32,
+        ambient: Ambient,
+        access: Arc<Credentials>,
+        metrics: Arc<Metrics>,
+        settings: ConnectionsSettings,
+    ) -> Arc<Self> {
+        let registry = Registry::new(incarnation, settings.connections_max, settings.caps);
+        let (calls, hooks) = (Calls::default(), OnceLock::new());
+        Arc::new(Self { settings, ambient, access, metrics, registry, calls, hooks })
+    }
+
+    /// The registry of all connections of the host.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+}

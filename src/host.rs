@@ -129,7 +129,7 @@ impl Host {
         }
         let hub = Hub::new(objects, access, ambient, settings.hub.clone())?;
         if let Some(url) = &settings.public_url {
-            hub.set_public_url(url);
+            hub.rooms().set_public_url(url);
         }
         Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new(), tending: Once::new() })
     }
@@ -143,15 +143,15 @@ impl Host {
     /// Serves the calls of this name (the client's `Client::call`) from now on; see
     /// [`calls`](crate::connections::calls).
     pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
-        self.hub.on_call(name, handler);
+        self.hub.connections().on_call(name, handler);
     }
 
-    /// Pushes to one connection, and waits for the client's answer; as [`Hub::push`].
+    /// Pushes to one connection, and waits for the client's answer; as [`Connections::push`](crate::connections::Connections::push).
     ///
     /// # Errors
     /// See [`PushError`].
     pub async fn push(&self, to: &ConnectionId, action: Action, options: PushOptions) -> Result<Answer, PushError> {
-        self.hub.push(to, action, options).await
+        self.hub.connections().push(to, action, options).await
     }
 
     /// Listens, and serves in the background until shutdown. Gives the address, which tells the port if 0 was asked for.
@@ -161,7 +161,7 @@ impl Host {
     pub async fn listen(&self, address: SocketAddr) -> std::io::Result<SocketAddr> {
         let listener = accept::listen(address, &self.settings.sockets)?;
         let address = listener.local_addr()?;
-        self.hub.set_public_url(&format!("http://{}", reachable(address)));
+        self.hub.rooms().set_public_url(&format!("http://{}", reachable(address)));
         let fit = descriptors::fit(self.settings.hub.connections_max, &self.settings.sockets);
         if fit.connections < self.settings.hub.connections_max {
             tracing::warn!(
@@ -170,7 +170,7 @@ impl Host {
                 "the system lets this process have too few files and sockets open for all connections that are to be admitted: \
                  raise the limit (ulimit -n, LimitNOFILE), or lower --connections-max"
             );
-            self.hub.registry().lower_max(fit.connections);
+            self.hub.connections().registry().lower_max(fit.connections);
         }
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         let workers = if self.settings.workers == 0 { cores() } else { self.settings.workers };
@@ -202,12 +202,13 @@ impl Host {
     pub async fn connect(&self, token: Option<&Secret>, in_band: bool) -> Result<duplex::End, Refusal> {
         self.tend();
         let connection = async {
-            let principal = self.hub.introduce(token, in_band, Way::Direct).await?;
-            self.hub.register(Comer::new(Door::Rpc, principal, None, Way::Direct))
+            let principal = self.hub.access().introduce(token, in_band, Way::Direct).await?;
+            self.hub.connections().register(Comer::new(Door::Rpc, principal, None, Way::Direct))
         };
         let refused = |refusal: &Refusal| audit::refused(By::Request(None, None), Door::Rpc.as_str(), refusal);
         let pending = connection.await.inspect_err(refused)?;
-        let connection = self.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
+        let connection =
+            self.hub.connections().admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
         let (near, far) = duplex::pair(PIPE_BYTES);
         let (reader, writer) = near.split();
         let (hub, settings) = (Arc::clone(&self.hub), self.settings.rpc);
@@ -224,7 +225,7 @@ impl Host {
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), ()) = async { tokio::join!(hub.tend_access(), hub.health().tend_store(hub.settings().probe_every), hub.health().tend_clock()) } => {}
+                    ((), (), ()) = async { tokio::join!(hub.connections().tend_access(), hub.health().tend_store(hub.settings().probe_every), hub.health().tend_clock()) } => {}
                 }
             });
         });
@@ -236,7 +237,7 @@ impl Host {
         self.stopping.cancel();
         self.tasks.close();
         let all = async {
-            self.hub.registry().end(&CloseReason::GOING_AWAY).await;
+            self.hub.connections().registry().end(&CloseReason::GOING_AWAY).await;
             self.tasks.wait().await;
             self.hub.finish().await;
         };

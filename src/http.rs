@@ -101,7 +101,7 @@ async fn ready(State(doors): State<Arc<Doors>>, request: Request) -> Response {
             return not_ready("StorageFailure", "the bucket does not answer at the moment: the host's log says why");
         }
     }
-    match doors.hub.access_readiness() {
+    match doors.hub.access().readiness() {
         Readiness::Ready => match doors.hub.health().clock_warning() {
             None => axum::Json(json!({ "ok": true })).into_response(),
             Some(warning) => axum::Json(json!({ "ok": true, "warning": warning })).into_response(),

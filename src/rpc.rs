@@ -88,7 +88,7 @@ where
         silence_code: CloseReason::SILENT.code,
     };
     let id = pending.id.clone();
-    let admitted = hub.admit(pending).await;
+    let admitted = hub.connections().admit(pending).await;
     let ended = match &admitted {
         Ok(connection) => tokio::select! {
             biased;
@@ -168,8 +168,8 @@ where
     tokio::select! {
         biased;
         () = connection.closing() => closed(),
-        () = hub.close_when_expired(connection) => closed(),
-        () = hub.close_unless_authenticated(connection, settings.authenticate_within) => closed(),
+        () = hub.connections().close_when_expired(connection) => closed(),
+        () = hub.connections().close_unless_authenticated(connection, settings.authenticate_within) => closed(),
         () = caller.departed() => {
             // A call closed its own connection. Its answer goes out first; nothing that comes in is begun any more.
             vat.settle();

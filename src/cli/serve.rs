@@ -40,8 +40,8 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         started = start(&settings, access) => started?,
     };
     warn_of_what_is_open(&settings, address);
-    let described = host.hub().describe_access();
-    let (store, url) = (settings.store.value.to_string(), host.hub().public_url().to_owned());
+    let described = host.hub().access().describe();
+    let (store, url) = (settings.store.value.to_string(), host.hub().rooms().public_url().to_owned());
     output.result(
         format_args!("{AGENT} listens on {address}; URL {url}; store {store}; access: {described}"),
         &json!({ "event": "listening", "address": address, "url": url, "store": store, "access": described }),
@@ -103,7 +103,7 @@ pub(crate) async fn open(
     let ambient = Ambient::system();
     let host = Host::new(objects, access, ambient, settings).map_err(|error| Failure::of(Exit::Failed, &error))?;
     if !in_memory {
-        let probed = host.hub().store().probe_conditional_writes().await;
+        let probed = host.hub().rooms().store().probe_conditional_writes().await;
         match probed {
             Err(StoreError::Unconditional) if single_writer => tracing::warn!(
                 store = %location,

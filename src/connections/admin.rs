@@ -4,7 +4,6 @@
 //! The doors ask for the scope `admin` before they come here; the program that the host is part of may always. Each action
 //! writes its line of the audit log when it is done. Sending and broadcasting are the pushes' matter.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +11,11 @@ use tokio::time::sleep;
 
 use crate::access::{Credential, Principal};
 use crate::audit::{self, By};
+use crate::connections::Connections;
 use crate::connections::close::CloseReason;
-use crate::connections::comer::Door;
 use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::registry::Departure;
-use crate::hub::Hub;
-use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage, HostStats};
+use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage};
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
 use crate::share::time::Timestamp;
@@ -26,12 +24,12 @@ use crate::share::view::page_limit;
 /// How often a drain looks whether a busy connection has become idle.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
-impl Hub {
+impl Connections {
     /// A page of the admitted connections, the oldest first. Begin with an empty cursor; a `limit` of 0 means 100.
     ///
     /// # Errors
     /// A cursor that is none, or more than 1,000 at once.
-    pub fn connections(&self, cursor: &str, limit: usize) -> Result<ConnectionPage, Refusal> {
+    pub fn page(&self, cursor: &str, limit: usize) -> Result<ConnectionPage, Refusal> {
         let limit = page_limit(limit)?;
         let after = match cursor {
             "" => 0,
@@ -50,27 +48,27 @@ impl Hub {
         closed
     }
 
-    /// All of an account; see [`Hub::close`].
+    /// All of an account; see [`Connections::close`].
     pub fn close_account(&self, account: &AccountId) -> usize {
         self.close(&CloseWhich::Account(account.as_str().to_owned()))
     }
 
-    /// Those of a login session; see [`Hub::close`].
+    /// Those of a login session; see [`Connections::close`].
     pub fn close_session(&self, session: &str) -> usize {
         self.close(&CloseWhich::Session(session.to_owned()))
     }
 
-    /// Those of a token, by its id; see [`Hub::close`].
+    /// Those of a token, by its id; see [`Connections::close`].
     pub fn close_token(&self, token: &str) -> usize {
         self.close(&CloseWhich::Token(token.to_owned()))
     }
 
-    /// The one of this name; see [`Hub::close`].
+    /// The one of this name; see [`Connections::close`].
     pub fn close_connection(&self, connection: &str) -> usize {
         self.close(&CloseWhich::Connection(connection.to_owned()))
     }
 
-    /// As [`Hub::close`], for a connection that asks for it. If it is among them, the answer goes out before the
+    /// As [`Connections::close`], for a connection that asks for it. If it is among them, the answer goes out before the
     /// [`Departure`] is dropped.
     pub fn close_from(&self, own: &Entry, who: &Principal, which: &CloseWhich) -> (usize, Option<Departure>) {
         let matching = |entry: &Entry| matches(entry, which);
@@ -81,7 +79,7 @@ impl Hub {
 
     fn tell_closed(&self, by: By<'_>, which: &CloseWhich, closed: usize) {
         let (what, target) = which.parts();
-        self.metrics().connections_revoked.inc_by(closed as u64);
+        self.metrics.connections_revoked.inc_by(closed as u64);
         audit::administered(by, &format!("close {what}"), target, closed);
     }
 
@@ -116,10 +114,10 @@ impl Hub {
         };
         self.close_idle(deadline);
         if self.registry().taken() > 0 {
-            // Gone with the hub; a host that shuts down closes the rest by itself.
-            let hub = Arc::downgrade(self);
+            // Gone with the connections; a host that shuts down closes the rest by itself.
+            let connections = Arc::downgrade(self);
             tokio::spawn(async move {
-                while hub.upgrade().is_some_and(|hub| hub.close_idle(deadline)) {
+                while connections.upgrade().is_some_and(|connections| connections.close_idle(deadline)) {
                     sleep(DRAIN_LOOK).await;
                 }
             });
@@ -130,34 +128,10 @@ impl Hub {
 
     /// Closes what is idle, or everything from the deadline on; whether there is more to close.
     fn close_idle(&self, deadline: Timestamp) -> bool {
-        let is_late = self.ambient().clock.now() >= deadline;
+        let is_late = self.ambient.clock.now() >= deadline;
         let registry = self.registry();
         registry.close_matching(CloseReason::GOING_AWAY, |entry| is_late || entry.traffic.calls_in_flight() == 0);
         registry.count() + registry.count_pending() > 0
-    }
-
-    /// What the host counts.
-    #[must_use]
-    pub fn stats(&self) -> HostStats {
-        let (metrics, registry) = (self.metrics(), self.registry());
-        let gauge = |value: i64| u64::try_from(value).unwrap_or_default();
-        let accounts: HashSet<_> =
-            registry.connections().iter().filter_map(|e| e.identity()).map(|w| w.account).collect();
-        HostStats {
-            rpc_connections: registry.count_of(Door::Rpc) as u64,
-            viewers: (registry.count_of(Door::Viewer) + registry.count_of(Door::Sse)) as u64,
-            pending: registry.count_pending() as u64,
-            accounts: accounts.len() as u64,
-            calls_in_flight: gauge(metrics.calls_in_flight.get()),
-            capabilities_held: gauge(metrics.capabilities_held.get()),
-            rooms: gauge(metrics.rooms.get()),
-            followers: gauge(metrics.followers.get()),
-            syncs: metrics.syncs.get(),
-            shares_created: metrics.shares_created.get(),
-            shares_deleted: metrics.shares_deleted.get(),
-            storage_failures: metrics.storage_failures.get(),
-            draining: registry.is_shut(),
-        }
     }
 }
 

@@ -14,12 +14,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::access::Principal;
 use crate::audit;
+use crate::connections::Connections;
 use crate::connections::close::CloseReason;
 use crate::connections::comer::Comer;
 use crate::connections::entry::Entry;
 use crate::connections::hooks::ConnectionHooks;
 use crate::connections::registry::{Connection, Pending, TurnedAway};
-use crate::hub::Hub;
 use crate::metrics::DoorLabel;
 use crate::share::error::{Refusal, chain};
 use crate::share::secret::Secret;
@@ -30,7 +30,7 @@ const RECHECK_WITHIN: Duration = Duration::from_secs(10);
 /// The longest sleep until an expiry, so that a clock that was set anew is noticed.
 const EXPIRY_SLEEP_MAX: Duration = Duration::from_secs(60);
 
-impl Hub {
+impl Connections {
     /// Says who hears of connections. Only the first call counts; make it before the host listens.
     pub fn set_connection_hooks(&self, hooks: Arc<dyn ConnectionHooks>) {
         let _first = self.hooks.set(hooks);
@@ -41,7 +41,7 @@ impl Hub {
     /// # Errors
     /// The host has as many as it may have, or takes no more.
     pub fn register(&self, comer: Comer) -> Result<Pending, Refusal> {
-        self.registry().register(comer, self.ambient().clock.now())
+        self.registry().register(comer, self.ambient.clock.now())
     }
 
     /// Looks at its credential once more, admits a connection, and lets the hooks know.
@@ -82,7 +82,7 @@ impl Hub {
         }
         let mut connection = pending.admit()?;
         let label = DoorLabel { door: entry.door.as_str() };
-        self.metrics().connections_admitted.get_or_create(&label).inc();
+        self.metrics.connections_admitted.get_or_create(&label).inc();
         audit::admitted(entry.by(entry.principal.as_ref()), entry.door.as_str());
         let Some(hooks) = self.hooks.get() else { return Ok(connection) };
         connection.set_hooks(Some(Arc::clone(hooks)));
@@ -109,7 +109,7 @@ impl Hub {
     /// A wrong token, one that was revoked meanwhile, or the connection was closed.
     pub async fn authenticate_within(&self, entry: &Entry, token: &Secret) -> Result<Principal, Refusal> {
         let authenticated = async {
-            let who = self.authenticate_from(entry.way, Some(token)).await?;
+            let who = self.access.authenticate_from(entry.way, Some(token)).await?;
             self.registry().join(entry, &who)?;
             self.access.recheck(&who).await?;
             Ok(who)
@@ -169,7 +169,7 @@ impl Hub {
     /// the clock may be set. `None`: none expires.
     #[must_use]
     pub fn good_for(&self, entry: &Entry) -> Option<Duration> {
-        let left = entry.expires_at()?.0.saturating_sub(self.ambient().clock.now().0);
+        let left = entry.expires_at()?.0.saturating_sub(self.ambient.clock.now().0);
         Some(Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(EXPIRY_SLEEP_MAX))
     }
 }

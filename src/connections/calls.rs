@@ -15,11 +15,11 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::access::Principal;
+use crate::connections::Connections;
 use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::outlet::PushError;
 use crate::connections::push::{self, Action, Answer};
 use crate::connections::states::States;
-use crate::hub::Hub;
 
 /// Serves the calls of one name. Closures of a context and JSON that give a future are handlers.
 pub trait Handler: Send + Sync {
@@ -61,7 +61,7 @@ impl CallFailure {
 /// Who calls, and the ways back.
 #[derive(Debug, Clone)]
 pub struct CallContext {
-    hub: Arc<Hub>,
+    connections: Arc<Connections>,
     entry: Arc<Entry>,
     principal: Principal,
     deadline: Instant,
@@ -86,10 +86,10 @@ impl CallContext {
         &self.entry.states
     }
 
-    /// The hub, for pushes to others and for everything else.
+    /// The connections of the host, for pushes to others.
     #[must_use]
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// Until when the caller waits. No push back to it outlasts that.
@@ -105,23 +105,23 @@ impl CallContext {
     pub async fn push_back(&self, action: Action) -> Result<Answer, PushError> {
         push::check(&action).map_err(PushError::InvalidAction)?;
         let left = self.deadline.saturating_duration_since(Instant::now());
-        push::push_to(&self.entry, action, self.hub.settings().push_within.min(left)).await
+        push::push_to(&self.entry, action, self.connections.settings.push_within.min(left)).await
     }
 
-    /// Sends to everybody whom the filter lets through; see [`Hub::broadcast`].
+    /// Sends to everybody whom the filter lets through; see [`Connections::broadcast`].
     pub fn broadcast(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> usize {
-        self.hub.broadcast(action, &[], filter)
+        self.connections.broadcast(action, &[], filter)
     }
 
     /// The same, but not to the caller.
     pub fn broadcast_except_self(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> usize {
-        self.hub.broadcast(action, std::slice::from_ref(self.connection()), filter)
+        self.connections.broadcast(action, std::slice::from_ref(self.connection()), filter)
     }
 }
 
 /// The handlers of one host, by name. The embedder's code is their bound.
 #[derive(Default)]
-pub(crate) struct Calls(RwLock<HashMap<String, Arc<dyn Handler>>>);
+pub(super) struct Calls(RwLock<HashMap<String, Arc<dyn Handler>>>);
 
 impl Calls {
     fn get(&self, name: &str) -> Option<Arc<dyn Handler>> {
@@ -135,7 +135,7 @@ impl fmt::Debug for Calls {
     }
 }
 
-impl Hub {
+impl Connections {
     /// Serves the calls of this name from now on; a second handler of a name takes the place of the first.
     pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
         self.calls.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(handler));
@@ -154,8 +154,12 @@ impl Hub {
         let handler = self.calls.get(name)?;
         let within = within.map_or(self.settings.call_within, |within| within.min(self.settings.call_within));
         let deadline = Instant::now() + within;
-        let context =
-            CallContext { hub: Arc::clone(self), entry: Arc::clone(entry), principal: principal.clone(), deadline };
+        let context = CallContext {
+            connections: Arc::clone(self),
+            entry: Arc::clone(entry),
+            principal: principal.clone(),
+            deadline,
+        };
         let served = timeout_at(deadline, handler.call(context, data)).await;
         Some(served.unwrap_or_else(|_late| Err(CallFailure::timeout(within))))
     }

@@ -23,7 +23,7 @@ use crate::share::time::Timestamp;
 
 /// A connection's name: unique on its host, also across restarts, for logs and administrators.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(pub(crate) String);
+pub struct ConnectionId(pub(super) String);
 
 impl ConnectionId {
     /// The name as text.
@@ -63,18 +63,18 @@ pub struct Entry {
     pub traffic: Traffic,
     /// Whoever waits with this connection, and not for it: woken when it is closed, or is to be looked at.
     attendant: AtomicWaker,
-    pub(crate) number: u64,
+    pub(super) number: u64,
     /// What it had shown as it came.
-    pub(crate) came_with: Shown,
+    pub(super) came_with: Shown,
     /// Whether it has shown a right credential. Changed under the registry's lock only.
-    pub(crate) has_shown: AtomicBool,
+    pub(super) has_shown: AtomicBool,
     /// Who it authenticated as in-band. At most [`JOINED_MAX`].
     joined: Mutex<Vec<Principal>>,
     /// Its door is to close it.
     is_told: AtomicBool,
     /// It joined another, or its door was told.
     stirred: Notify,
-    pub(crate) reason: OnceLock<CloseReason>,
+    pub(super) reason: OnceLock<CloseReason>,
 }
 
 /// Different principals that one connection may authenticate as in-band: a few accounts of one person.
@@ -82,7 +82,7 @@ const JOINED_MAX: usize = 8;
 
 impl Entry {
     /// What is known of a connection as it comes.
-    pub(crate) fn new(id: ConnectionId, number: u64, comer: Comer, since: Timestamp) -> Self {
+    pub(super) fn new(id: ConnectionId, number: u64, comer: Comer, since: Timestamp) -> Self {
         let Comer { door, principal, shown, address, way } = comer;
         Self {
             id,
@@ -109,7 +109,7 @@ impl Entry {
     ///
     /// # Errors
     /// It has authenticated as too many.
-    pub(crate) fn join(&self, who: &Principal) -> Result<(), Refusal> {
+    pub(super) fn join(&self, who: &Principal) -> Result<(), Refusal> {
         let mut joined = self.joined();
         if !joined.contains(who) {
             if joined.len() >= JOINED_MAX {
@@ -141,7 +141,7 @@ impl Entry {
     }
 
     /// Tells its door that it was closed.
-    pub(crate) fn tell_door(&self) {
+    pub(super) fn tell_door(&self) {
         self.is_told.store(true, Ordering::Release);
         self.stirred.notify_waiters();
         self.attendant.wake();
@@ -214,7 +214,7 @@ impl Entry {
     }
 
     /// Resolves when it authenticates as somebody else, or is closed.
-    pub(crate) fn joined_another(&self) -> Notified<'_> {
+    pub(super) fn joined_another(&self) -> Notified<'_> {
         self.stirred.notified()
     }
 

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 
 use crate::connections::entry::Entry;
 
-/// Hears of connections. Implement it to keep something of your own for each; give it to [`Hub::set_connection_hooks`].
+/// Hears of connections. Implement it to keep something of your own for each; give it to [`Connections::set_connection_hooks`].
 pub trait ConnectionHooks: fmt::Debug + Send + Sync {
     /// A connection was admitted. Nothing of it is dispatched until this is done. It is dropped if the connection is closed
     /// meanwhile.
@@ -27,7 +27,7 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
 impl dyn ConnectionHooks {
     /// Within a `Drop`, where a panic would end the process.
-    pub(crate) fn tell_closed(&self, connection: &Entry) {
+    pub(super) fn tell_closed(&self, connection: &Entry) {
         if catch_unwind(AssertUnwindSafe(|| self.closed(connection))).is_err() {
             tracing::error!(connection = %connection.id, "the embedder's hook panicked when a connection was closed");
         }

@@ -176,19 +176,19 @@ impl Outlet {
     }
 
     /// Puts an action on its way, at once or not at all.
-    pub(crate) fn push(&self, action: Arc<Action>) -> Result<oneshot::Receiver<Result<Answer, PushError>>, PushError> {
+    pub(super) fn push(&self, action: Arc<Action>) -> Result<oneshot::Receiver<Result<Answer, PushError>>, PushError> {
         let (reply, answer) = oneshot::channel();
         self.send(action, Some(reply))?;
         Ok(answer)
     }
 
     /// Puts an action on its way, at once or not at all, where nobody waits for the answer.
-    pub(crate) fn cast(&self, action: &Arc<Action>) -> Result<(), PushError> {
+    pub(super) fn cast(&self, action: &Arc<Action>) -> Result<(), PushError> {
         self.send(Arc::clone(action), None)
     }
 
     /// Why a push that was taken got no answer: its sink was withdrawn before it was sent, or it broke.
-    pub(crate) fn lost(&self) -> PushError {
+    pub(super) fn lost(&self) -> PushError {
         if self.state().has_ended { PushError::ConnectionGone } else { PushError::NoReturnPath }
     }
 

@@ -1,10 +1,10 @@
 //! Pushes: the host calls its clients, one and waits for the answer, or many and does not wait.
 //!
-//! [`Hub::push`] ends in the client's [`Answer`] or in a [`PushError`], never later than its deadline, and at once when the
+//! [`Connections::push`] ends in the client's [`Answer`] or in a [`PushError`], never later than its deadline, and at once when the
 //! connection closes, from whichever side. An answer travels on the connection that its question went out on, in the place
 //! that it took there, so one connection's answer can never settle another's push; one that comes late finds nobody.
 //!
-//! [`Hub::broadcast`] and [`Hub::send_to_account`] check an action once, share it among the queues of all connections, and
+//! [`Connections::broadcast`] and [`Connections::send_to_account`] check an action once, share it among the queues of all connections, and
 //! count those that took it: accepted for sending, not delivered. A connection whose queue is full is skipped and not
 //! counted; nobody is waited for. One that reads nothing is closed by its door, as for anything else that it does not read.
 //!
@@ -16,9 +16,9 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 
 use crate::access::Principal;
+use crate::connections::Connections;
 use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::outlet::PushError;
-use crate::hub::Hub;
 pub use crate::share::admin::BroadcastFilter;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
@@ -54,7 +54,7 @@ impl BroadcastFilter {
     }
 }
 
-impl Hub {
+impl Connections {
     /// Pushes to one connection, and waits for the client's answer.
     ///
     /// # Errors
@@ -78,12 +78,12 @@ impl Hub {
     }
 
     /// Sends to every connection of an account, of whatever credential, and says to how many it is on its way; as
-    /// [`Hub::broadcast`].
+    /// [`Connections::broadcast`].
     pub fn send_to_account(&self, account: &AccountId, action: &Action) -> usize {
         self.broadcast(action, &[], |entry| entry.is_of(account))
     }
 
-    /// What an administrator sends to an account; as [`Hub::send_to_account`].
+    /// What an administrator sends to an account; as [`Connections::send_to_account`].
     ///
     /// # Errors
     /// The principal may not, or the action cannot be sent.
@@ -92,7 +92,7 @@ impl Hub {
         self.cast(action, |entry| entry.is_of(account))
     }
 
-    /// What an administrator broadcasts; as [`Hub::broadcast`], with the names of connections as they were sent.
+    /// What an administrator broadcasts; as [`Connections::broadcast`], with the names of connections as they were sent.
     ///
     /// # Errors
     /// The principal may not, or the action cannot be sent.
@@ -127,7 +127,7 @@ impl Hub {
 }
 
 /// Pushes to a connection, whose action was checked.
-pub(crate) async fn push_to(entry: &Entry, action: Action, within: Duration) -> Result<Answer, PushError> {
+pub(super) async fn push_to(entry: &Entry, action: Action, within: Duration) -> Result<Answer, PushError> {
     if entry.is_closing() {
         return Err(PushError::ConnectionGone);
     }

@@ -2,7 +2,7 @@
 //!
 //! A connection comes in two steps. [`Registry::register`] gives it a place: from then on it can be closed, but it receives
 //! nothing, is not counted and closes nobody. Its door then looks at the credential once more
-//! ([`Hub::admit`](crate::hub::Hub::admit)), and [`Pending::admit`] lets it in, unless it was closed in between. So whatever
+//! ([`Connections::admit`](crate::connections::Connections::admit)), and [`Pending::admit`] lets it in, unless it was closed in between. So whatever
 //! is revoked during an upgrade either meets the entry here, or is seen by the second look.
 //!
 //! Closing takes the entry out first and tells its door then, by [`closing`](Entry::closing): a connection is

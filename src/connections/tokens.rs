@@ -1,4 +1,4 @@
-//! What is done with stored tokens: made, listed, revoked, and looked at while connections live by them.
+//! Stored tokens in use: connections that live by them are closed when one is revoked, here or by another host.
 //!
 //! A revocation is in the bucket first; then the connections that came by the token are closed here, and other hosts over the
 //! bucket find it when they next look, every 5 s.
@@ -8,14 +8,12 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _};
 
-use crate::access::{Credential, Principal, Scopes, mint};
+use crate::access::{Credential, Principal};
 use crate::audit::{self, By};
+use crate::connections::Connections;
 use crate::connections::close::CloseReason;
-use crate::hub::Hub;
-use crate::share::error::{Refusal, StoreOperation, chain};
-use crate::share::id::{AccountId, TokenId};
-use crate::share::secret::Secret;
-use crate::store::TokenRecord;
+use crate::share::error::{Refusal, chain};
+use crate::share::id::TokenId;
 
 /// How long after one look at the tokens in use the next begins. One look costs a GET for each token that connections
 /// came by: with 1,000 of them, at $0.40 for a million, $7 a day.
@@ -24,49 +22,7 @@ const TOKENS_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
 /// Tokens that are looked at at once. At 20 ms each, 10,000 take 13 s.
 const LOOKS_AT_ONCE: usize = 16;
 
-impl Hub {
-    /// Makes a token. Its text is in the answer and nowhere else. For administrators; `ttl` of `None`: it stays until it
-    /// is revoked.
-    ///
-    /// # Errors
-    /// The principal may not, or the bucket failed.
-    pub async fn create_token(
-        &self,
-        who: &Principal,
-        account: &AccountId,
-        scopes: Scopes,
-        label: &str,
-        ttl: Option<Duration>,
-    ) -> Result<(TokenRecord, Secret), Refusal> {
-        who.may_administer()?;
-        let (record, token) = mint(&self.ambient, account, scopes, label, ttl).map_err(|error| {
-            tracing::error!(%error, "a token could not be made");
-            Refusal::Unavailable { retry_after_ms: 1_000 }
-        })?;
-        let created = self.store.create_token(&record).await;
-        created.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))?;
-        Ok((record, token))
-    }
-
-    /// The tokens of an account, or with `None` of everybody; revoked and expired ones too, the oldest first. For
-    /// administrators, and for each account its own.
-    ///
-    /// # Errors
-    /// The principal may not, or the bucket failed.
-    pub async fn list_tokens(&self, who: &Principal, account: Option<&AccountId>) -> Result<Vec<TokenRecord>, Refusal> {
-        if account != Some(&who.account) {
-            who.may_administer()?;
-        }
-        let listing = self.store.tokens(account).await;
-        let listing = listing.map_err(|error| self.context.health.refused(StoreOperation::List, &error))?;
-        for error in &listing.unreadable {
-            tracing::error!(error = %chain(error), "a token's record cannot be read; the listing goes on without it");
-        }
-        let mut tokens = listing.tokens;
-        tokens.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-        Ok(tokens)
-    }
-
+impl Connections {
     /// Revokes a token for good, closes the connections of this host that came by it, and says how many these were. For
     /// administrators, and for each account its own. When this returns the revocation is in the bucket; one that fails
     /// closes nothing.
@@ -75,15 +31,7 @@ impl Hub {
     /// The principal may not, [`Refusal::NotFound`], or the bucket failed.
     pub async fn revoke_token(&self, who: &Principal, id: &str) -> Result<usize, Refusal> {
         let id: TokenId = id.parse().map_err(|_| Refusal::not_found(id))?;
-        if who.may_administer().is_err() {
-            let record = self.store.token(&id).await;
-            let record = record.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))?;
-            // Another's token is as good as none.
-            record.filter(|record| record.account == who.account).ok_or_else(|| Refusal::not_found(id.as_str()))?;
-        }
-        let revoked = self.tokens.revoke(&id).await;
-        let revoked = revoked.map_err(|error| self.context.health.refused(StoreOperation::Delete, &error))?;
-        revoked.ok_or_else(|| Refusal::not_found(id.as_str()))?;
+        self.access.revoke_token(who, &id).await?;
         let closed = self.close_tokens(&HashSet::from([id.clone()]));
         audit::revoked(By::Request(None, Some(who)), "token", id.as_str(), closed);
         Ok(closed)
@@ -95,7 +43,7 @@ impl Hub {
         let connections = self.registry.connections();
         let principals = connections.iter().flat_map(|entry| entry.principals());
         let used: HashSet<TokenId> = principals.filter_map(|who| token_of(&who)).collect();
-        let looks = used.into_iter().map(|id| async move { (self.tokens.is_valid(&id).await, id) });
+        let looks = used.into_iter().map(|id| async move { (self.access.is_valid(&id).await, id) });
         let looks = stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE);
         let gone = looks.filter_map(|(valid, id)| async move {
             match valid {

@@ -133,7 +133,7 @@ impl<P: Iterator<Item = Bytes> + Unpin> HttpBody for Outgoing<P> {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if let Some((hub, Viewing { room, pass })) = &self.pass
-            && hub.check(room, pass).is_err()
+            && hub.rooms().check(room, pass).is_err()
         {
             return Poll::Ready(Some(Err(io::ErrorKind::PermissionDenied.into())));
         }

@@ -101,8 +101,8 @@ impl Knock<'_> {
     /// Its credential is wrong, or missing where one is needed; or its account comes too often.
     pub(super) async fn introduce(&self, in_band: bool) -> Result<Option<Principal>, Refusal> {
         let hub = &self.doors.hub;
-        let introducing = hub.introduce(self.token.as_ref(), in_band, self.way);
-        let who = hub.failures().guard(self.address, self.shows_credential(), introducing).await?;
+        let introducing = hub.access().introduce(self.token.as_ref(), in_band, self.way);
+        let who = hub.access().failures().guard(self.address, self.shows_credential(), introducing).await?;
         who.iter().try_for_each(|who| self.check_account(who))?;
         Ok(who)
     }
@@ -113,8 +113,8 @@ impl Knock<'_> {
     /// Its credential is wrong, or missing where one is needed; or its account comes too often.
     pub(super) async fn authenticate(&self) -> Result<Principal, Refusal> {
         let hub = &self.doors.hub;
-        let asking = hub.authenticate_from(self.way, self.token.as_ref());
-        let who = hub.failures().guard(self.address, self.shows_credential(), asking).await?;
+        let asking = hub.access().authenticate_from(self.way, self.token.as_ref());
+        let who = hub.access().failures().guard(self.address, self.shows_credential(), asking).await?;
         self.check_account(&who)?;
         Ok(who)
     }
@@ -126,16 +126,16 @@ impl Knock<'_> {
     /// The credential is wrong, its account comes too often, the share is not there, or it may not be seen.
     pub(super) async fn enter(&self, id: &str) -> Result<(Viewing, Option<Principal>), Refusal> {
         let hub = &self.doors.hub;
-        let Some(token) = &self.token else { return Ok((hub.enter(id, None, None).await?, None)) };
+        let Some(token) = &self.token else { return Ok((hub.rooms().enter(id, None, None).await?, None)) };
         if token.reveal().starts_with(GrantToken::PREFIX) {
-            let entering = hub.enter(id, None, Some(token));
-            let viewing = hub.failures().guard(self.address, true, entering).await?;
+            let entering = hub.rooms().enter(id, None, Some(token));
+            let viewing = hub.access().failures().guard(self.address, true, entering).await?;
             self.know_socket();
             return Ok((viewing, None));
         }
         let who = self.authenticate().await?;
         // A credential that is right was not guessed, though it does not let its account see this share.
-        Ok((hub.enter(id, Some(&who), None).await?, Some(who)))
+        Ok((hub.rooms().enter(id, Some(&who), None).await?, Some(who)))
     }
 
     /// Gives a connection a place, with which its socket keeps its own. `in_band`: it is to show a credential first.
@@ -153,7 +153,7 @@ impl Knock<'_> {
         } else {
             comer
         };
-        let pending = self.doors.hub.register(comer)?;
+        let pending = self.doors.hub.connections().register(comer)?;
         let is_shared = self.request.version == Version::HTTP_2;
         Ok(pending.holding(self.socket().map(|place| place.hold(is_shared))))
     }

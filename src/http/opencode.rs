@@ -128,7 +128,7 @@ async fn delete(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request
         let received = doors.bodies.begin(&request, knock.holder(Some(&who)), body, SMALL_BODY)?.whole().await?;
         let secret = Secret::from(parse::<Delete>("{secret}", received.text()?)?.secret.as_str());
         let by = By::Request(address(&request), Some(&who));
-        doors.tasks.track_future(doors.hub.delete_by(by, &who, id.as_str(), &secret)).await?;
+        doors.tasks.track_future(doors.hub.rooms().delete_by(by, &who, id.as_str(), &secret)).await?;
         Ok(json!({ "success": true }))
     })
     .await
@@ -173,7 +173,7 @@ async fn public_preflight() -> Response {
 /// answer, is taken for one that exists.
 async fn known(doors: &Doors, id: &str) -> Result<ShareId, Refusal> {
     let share: ShareId = id.parse().map_err(|_| Refusal::not_found(id))?;
-    match doors.hub.look_up(&share).await {
+    match doors.hub.rooms().look_up(&share).await {
         Err(refusal) if !refusal.is_transient() => Err(refusal),
         Ok(()) | Err(_) => Ok(share),
     }

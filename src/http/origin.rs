@@ -26,7 +26,7 @@ impl Doors {
     pub(super) fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
-        let public = self.hub.public_url();
+        let public = self.hub.rooms().public_url();
         let public = public.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let may = origin == public
             || self.settings.origins.iter().any(|allowed| allowed == origin)
@@ -55,7 +55,7 @@ impl Doors {
         let is_named = |url: &String| url.parse::<Uri>().is_ok_and(|url| url.host() == Some(name));
         let is_ours = is_address(name)
             || is_loopback_name(&called)
-            || is_named(&self.hub.public_url().to_owned())
+            || is_named(&self.hub.rooms().public_url().to_owned())
             || self.settings.origins.iter().any(is_named);
         if is_ours {
             return Ok(());
@@ -71,7 +71,7 @@ impl Doors {
 
     /// Whether everything but looking at shares needs a credential on this host.
     fn needs_credentials(&self) -> bool {
-        !self.hub.lets_anybody_in() && self.opencode_settings().account.is_none()
+        !self.hub.access().lets_anybody_in() && self.opencode_settings().account.is_none()
     }
 }
 

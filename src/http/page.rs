@@ -59,7 +59,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
         Err(Refusal::Unauthorized { .. })
             if form == Form::Html && id.parse::<ShareId>().is_ok() && is_as_browsers_ask(&request) =>
         {
-            private(doors.hub.public_url(), id)
+            private(doors.hub.rooms().public_url(), id)
         }
         Err(refusal) => {
             if let (Refusal::NotFound { .. }, Ok(id)) = (&refusal, id.parse()) {
@@ -91,7 +91,7 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
     } else {
         match form {
             Form::Html => {
-                let made = doors.pages.page(doors.hub.public_url(), &viewing.room).await?;
+                let made = doors.pages.page(doors.hub.rooms().public_url(), &viewing.room).await?;
                 copy(doors, request, holder, viewing, made).await?
             }
             Form::Picture => {

@@ -113,7 +113,7 @@ async fn socket_admission(
     let is_in_band = (is_page || auth.as_deref() == Some("inband")) && !knock.shows_credential();
     let (feed, principal) = match knock.enter(id).await {
         Ok((Viewing { room, pass }, principal)) => {
-            (Some(doors.hub.follow(&room, cursor).await?.within(pass)), principal)
+            (Some(doors.hub.rooms().follow(&room, cursor).await?.within(pass)), principal)
         }
         Err(Refusal::Unauthorized { .. }) if is_in_band => (None, None),
         Err(refusal) => return Err(refusal),
@@ -163,10 +163,11 @@ async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<A
     // One that is no number is another server's.
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let (Viewing { room, pass }, principal) = knock.enter(id).await?;
-    let feed = doors.hub.follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
+    let feed =
+        doors.hub.rooms().follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
     let pending = knock.register(Door::Sse, principal, false)?;
-    let connection = doors.hub.admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
-    let place = doors.streams.enter(doors.hub.registry(), connection.entry(), &doors.viewer);
+    let connection = doors.hub.connections().admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
+    let place = doors.streams.enter(doors.hub.connections().registry(), connection.entry(), &doors.viewer);
     Admitted::new(&doors.viewers, &doors.members, connection, feed, place)
 }
 

@@ -3,11 +3,13 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use crate::connections::ConnectionsSettings;
 use crate::connections::registry::Caps;
+use crate::rooms::RoomsSettings;
 use crate::rooms::quota::QuotaSettings;
 use crate::share::limits::Limits;
 use crate::share::visibility::Visibility;
-use crate::store::StoreSettings;
+use crate::store::{Mutation, StoreSettings};
 
 /// How a hub behaves.
 #[derive(Debug, Clone)]
@@ -93,8 +95,31 @@ impl Default for HubSettings {
 }
 
 impl HubSettings {
-    /// How many connections of one kind there may be.
-    pub(crate) fn caps(&self) -> Caps {
-        Caps { account: self.account_connections_max, address: self.address_connections_max }
+    /// What the rooms go by.
+    pub(super) fn rooms(&self) -> RoomsSettings {
+        RoomsSettings {
+            chunk_bytes_max: self.limits.chunk_bytes_max,
+            poll: self.poll,
+            linger: self.linger,
+            fold_after: self.fold_after,
+            visibility: self.visibility,
+            share_ttl: self.share_ttl,
+            share_ttl_max: self.share_ttl_max,
+            quotas: self.quotas.clone(),
+            idle_rooms_max: self.idle_rooms_max,
+            idle_bytes_max: self.idle_bytes_max,
+            answers_early: self.store.is_wrong(Mutation::AcknowledgeBeforePut),
+            reads_early: self.store.is_wrong(Mutation::ReadBeforeSubscribe),
+        }
+    }
+
+    /// What the connections go by.
+    pub(super) fn connections(&self) -> ConnectionsSettings {
+        ConnectionsSettings {
+            connections_max: self.connections_max,
+            caps: Caps { account: self.account_connections_max, address: self.address_connections_max },
+            push_within: self.push_within,
+            call_within: self.call_within,
+        }
     }
 }

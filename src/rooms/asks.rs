@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::access::Principal;
-use crate::hub::Hub;
+use crate::rooms::Rooms;
 use crate::rooms::ballot::{Asked, Counts, Question, Settled, Verdict, Voter};
 use crate::rooms::presence::Presence;
 use crate::rooms::room::Room;
@@ -32,7 +32,7 @@ pub struct Asking {
     settled: Option<oneshot::Receiver<Settled>>,
 }
 
-impl Hub {
+impl Rooms {
     /// Passes if somebody may ask a share's audience: its owner's account, with a credential that may write; or whoever shows
     /// a secret of the share, or the token of a grant on it that gives more than reading.
     ///
@@ -45,7 +45,7 @@ impl Hub {
             }
             let restored = match who.first() {
                 Some(who) => self.restore(who, shown.reveal()).await?,
-                None => self.restore(&self.authenticate(None).await?, shown.reveal()).await?,
+                None => self.restore(&self.access.authenticate(None).await?, shown.reveal()).await?,
             };
             if restored.room.id() == room.id() && restored.pass.right() != Right::Read {
                 return Ok(());

@@ -46,14 +46,14 @@ impl From<BallotNotice> for Notice {
 
 /// The audience of one share on this host.
 #[derive(Debug, Default)]
-pub(crate) struct Audience {
+pub(super) struct Audience {
     inner: Mutex<Inner>,
     /// Rises when there is something to look at.
     version: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Inner {
+pub(super) struct Inner {
     /// How many watch: as many as the registry admits at most.
     viewers: usize,
     /// The names of those that gave one, by number, so in the order in which they came.
@@ -64,10 +64,10 @@ pub(crate) struct Inner {
     changes: u64,
     /// The value of `changes` that was announced last.
     announced: u64,
-    pub(crate) announced_at: Option<Instant>,
+    pub(super) announced_at: Option<Instant>,
     /// Whether a task waits to announce.
-    pub(crate) is_announcing: bool,
-    pub(crate) asks: Asks,
+    pub(super) is_announcing: bool,
+    pub(super) asks: Asks,
 }
 
 /// How much one viewer was told of its audience, and of the questions.
@@ -81,24 +81,24 @@ pub struct Told {
 
 impl Audience {
     /// Whether a question is open.
-    pub(crate) fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         !self.lock().asks.are_settled()
     }
 
     /// Changes who watches; what is changed counts for the next announcement.
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.lock();
         inner.changes += 1;
         change(&mut inner)
     }
 
     /// Makes every viewer look once more.
-    pub(crate) fn rise(&self) {
+    pub(super) fn rise(&self) {
         self.version.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The next notice for a viewer who was told this much, if there is one. Costs one load when there is nothing new.
-    pub(crate) fn look(&self, told: &mut Told) -> Option<Notice> {
+    pub(super) fn look(&self, told: &mut Told) -> Option<Notice> {
         let version = self.version.load(Ordering::Relaxed);
         if told.version == Some(version) {
             return None;
@@ -116,28 +116,28 @@ impl Audience {
         None
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Inner {
     /// Counts a viewer who comes, and gives its number.
-    pub(crate) fn come(&mut self) -> u64 {
+    pub(super) fn come(&mut self) -> u64 {
         self.viewers += 1;
         self.numbered += 1;
         self.numbered
     }
 
     /// Forgets a viewer who goes, its name, and what it answered if its account is not known.
-    pub(crate) fn go(&mut self, viewer: u64) {
+    pub(super) fn go(&mut self, viewer: u64) {
         self.viewers -= 1;
         self.names.remove(&viewer);
         self.asks.take_back(viewer);
     }
 
     /// Notes the name of a viewer; `None`: it shows none any more.
-    pub(crate) fn name(&mut self, viewer: u64, name: Option<&str>) {
+    pub(super) fn name(&mut self, viewer: u64, name: Option<&str>) {
         match name {
             Some(name) => self.names.insert(viewer, name.to_owned()),
             None => self.names.remove(&viewer),
@@ -145,14 +145,14 @@ impl Inner {
     }
 
     /// What is so now is what viewers are told from here on.
-    pub(crate) fn announce(&mut self, now: Instant) {
+    pub(super) fn announce(&mut self, now: Instant) {
         self.is_announcing = false;
         self.announced = self.changes;
         self.announced_at = Some(now);
     }
 
     /// Who watches.
-    pub(crate) fn watching(&self) -> Watching {
+    pub(super) fn watching(&self) -> Watching {
         let names = self.names.values().take(VIEWER_NAMES_MAX).cloned();
         Watching { viewers: self.viewers, names: names.collect() }
     }

@@ -115,14 +115,14 @@ impl Question {
     }
 
     /// How long the question is open.
-    pub(crate) fn within(&self) -> Duration {
+    pub(super) fn within(&self) -> Duration {
         self.within
     }
 }
 
 impl Asked {
     /// A question that nobody has answered yet.
-    pub(crate) fn new(ask: Arc<str>, question: Question, deadline: Timestamp) -> Self {
+    pub(super) fn new(ask: Arc<str>, question: Question, deadline: Timestamp) -> Self {
         let Question { text: question, choices, needed, within: _ } = question;
         let counts = choices.iter().map(|choice| (choice.clone(), 0)).collect();
         Self { ask, question, choices, needed, deadline, counts }
@@ -131,7 +131,7 @@ impl Asked {
 
 /// What a viewer is told of a question.
 #[derive(Debug)]
-pub(crate) enum BallotNotice {
+pub(super) enum BallotNotice {
     /// The question is open, or stands differently than this viewer was told.
     Asked(Asked),
     /// The question, of which this viewer was told, is over.
@@ -140,7 +140,7 @@ pub(crate) enum BallotNotice {
 
 /// Whose answer it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Voter {
+pub(super) enum Voter {
     /// An account, however many connections it has.
     Account(AccountId),
     /// A viewer whose account is not known, by its number in the audience.
@@ -159,7 +159,7 @@ struct Open {
 
 /// The questions of one room.
 #[derive(Debug, Default)]
-pub(crate) struct Asks {
+pub(super) struct Asks {
     numbered: u64,
     /// By number. At most [`ASKS_OPEN_MAX`].
     open: BTreeMap<u64, Open>,
@@ -168,11 +168,11 @@ pub(crate) struct Asks {
 }
 
 impl Asks {
-    pub(crate) fn are_settled(&self) -> bool {
+    pub(super) fn are_settled(&self) -> bool {
         self.open.is_empty()
     }
 
-    pub(crate) fn begin(&mut self, asked: Asked, settled: oneshot::Sender<Settled>) -> Result<u64, Refusal> {
+    pub(super) fn begin(&mut self, asked: Asked, settled: oneshot::Sender<Settled>) -> Result<u64, Refusal> {
         if self.open.len() >= ASKS_OPEN_MAX {
             return Err(Refusal::limit(Limit::AsksOpenMax, ASKS_OPEN_MAX, self.open.len() + 1));
         }
@@ -182,7 +182,7 @@ impl Asks {
         Ok(self.numbered)
     }
 
-    pub(crate) fn set_timer(&mut self, number: u64, timer: AbortHandle) {
+    pub(super) fn set_timer(&mut self, number: u64, timer: AbortHandle) {
         match self.open.get_mut(&number) {
             Some(open) => open.timer = Some(timer),
             None => timer.abort(),
@@ -190,7 +190,7 @@ impl Asks {
     }
 
     /// The question's number, how it stands now, and whether this answer settles it.
-    pub(crate) fn count(&mut self, voter: Voter, ask: &str, choice: &str) -> Result<(u64, Counts, bool), Refusal> {
+    pub(super) fn count(&mut self, voter: Voter, ask: &str, choice: &str) -> Result<(u64, Counts, bool), Refusal> {
         let open = self.open.iter_mut().find(|(_, open)| *open.asked.ask == *ask);
         let Some((number, open)) = open else {
             return Err(Refusal::invalid(0, "there is no such question open: it was settled, or is another host's"));
@@ -212,7 +212,7 @@ impl Asks {
     }
 
     /// Forgets what a viewer answered whom nobody knows.
-    pub(crate) fn take_back(&mut self, viewer: u64) {
+    pub(super) fn take_back(&mut self, viewer: u64) {
         for open in self.open.values_mut() {
             if open.answers.remove(&Voter::Viewer(viewer)).is_some() {
                 open.recount();
@@ -220,7 +220,7 @@ impl Asks {
         }
     }
 
-    pub(crate) fn settle(&mut self, number: u64, verdict: Verdict) -> bool {
+    pub(super) fn settle(&mut self, number: u64, verdict: Verdict) -> bool {
         let Some(open) = self.open.remove(&number) else { return false };
         open.timer.iter().for_each(AbortHandle::abort);
         let settled = Settled { ask: open.asked.ask, outcome: verdict, counts: open.asked.counts };
@@ -236,7 +236,7 @@ impl Asks {
     }
 
     /// What somebody who was told of these, each as of a version, is to be told next.
-    pub(crate) fn look(&self, told: &mut BTreeMap<u64, (u64, Arc<str>)>) -> Option<BallotNotice> {
+    pub(super) fn look(&self, told: &mut BTreeMap<u64, (u64, Arc<str>)>) -> Option<BallotNotice> {
         let over = told.keys().find(|number| !self.open.contains_key(number)).copied();
         if let Some((number, (_, ask))) = over.and_then(|number| told.remove_entry(&number)) {
             let settled = self.settled.iter().find(|(settled, _)| *settled == number);

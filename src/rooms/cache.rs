@@ -28,7 +28,7 @@ struct Visit<'a> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(super) struct Cache {
     cells: Mutex<HashMap<ShareId, Cell>>,
     idle_rooms_max: usize,
     idle_bytes_max: usize,
@@ -37,13 +37,13 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(idle_rooms_max: usize, idle_bytes_max: usize) -> Self {
+    pub(super) fn new(idle_rooms_max: usize, idle_bytes_max: usize) -> Self {
         Self { cells: Mutex::default(), idle_rooms_max, idle_bytes_max, come: AtomicUsize::new(1) }
     }
 
     /// The room of a share, by `load` if it is not here. Many may ask at once: one loads. If all of them give up, or `load`
     /// fails, nothing stays behind.
-    pub(crate) async fn get<F>(&self, id: &ShareId, load: impl FnOnce() -> F) -> Result<Arc<Room>, Refusal>
+    pub(super) async fn get<F>(&self, id: &ShareId, load: impl FnOnce() -> F) -> Result<Arc<Room>, Refusal>
     where
         F: Future<Output = Result<Arc<Room>, Refusal>>,
     {
@@ -61,14 +61,14 @@ impl Cache {
     }
 
     /// Keeps a room that was just created, unless somebody has loaded it already: then that one counts.
-    pub(crate) async fn place(&self, room: Arc<Room>) -> Arc<Room> {
+    pub(super) async fn place(&self, room: Arc<Room>) -> Arc<Room> {
         self.drop_idle();
         let visit = self.visit(&room.id().clone());
         Arc::clone(visit.cell.get_or_init(async || room).await)
     }
 
     /// Number of shares that are in memory or are being loaded.
-    pub(crate) fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.cells().len()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::access::{self, Principal};
 use crate::ambient::Moment;
 use crate::audit::{self, By, Through};
-use crate::hub::Hub;
+use crate::rooms::Rooms;
 use crate::rooms::quota::Charge;
 use crate::rooms::room::Room;
 use crate::rooms::strangers;
@@ -61,7 +61,7 @@ pub struct Created {
     pub room: Arc<Room>,
 }
 
-impl Hub {
+impl Rooms {
     /// Creates the share of a session, with its initial data if there is any; or finds the one that the account created
     /// before, adds a secret to it and syncs the data to it. Where the terms say nothing, a new share has the host's, and one
     /// that was there keeps its own. Nobody sees a new share before it is known who may.
@@ -81,10 +81,10 @@ impl Hub {
         self.create_by(By::Request(None, Some(who)), who, session, initial, terms).await
     }
 
-    /// Creates a share as [`Hub::create`] does; the audit log names `by` as whoever asked for it.
+    /// Creates a share as [`Rooms::create`] does; the audit log names `by` as whoever asked for it.
     ///
     /// # Errors
-    /// As [`Hub::create`].
+    /// As [`Rooms::create`].
     pub async fn create_by(
         &self,
         by: By<'_>,
@@ -180,7 +180,7 @@ impl Hub {
             match log.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {
                     let room = Room::new(id, Arc::clone(&self.context), log, entries.into(), asked);
-                    let room = self.rooms.place(room).await;
+                    let room = self.cache.place(room).await;
                     self.context.metrics.shares_created.inc();
                     self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
                     let first = !who.owns_its_account() && name == strangers::first_name(session);

@@ -52,7 +52,7 @@ impl Event {
     }
 
     /// One sync, with what it replaced: for followers who stood at the revision before it.
-    pub(crate) fn live(step: Step, replaced: Vec<Replaced>) -> Self {
+    pub(super) fn live(step: Step, replaced: Vec<Replaced>) -> Self {
         Self { step, replaced, resync: None, patched: Encodings::default(), whole: Encodings::default() }
     }
 
@@ -110,7 +110,7 @@ impl Event {
 
 /// What happened lately, for followers that keep up.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(super) struct Recent {
     events: VecDeque<Arc<Event>>,
     byte_count: usize,
     /// The whole state at a revision, in pieces, for as long as somebody is being told it.
@@ -118,7 +118,7 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    pub(crate) fn push(&mut self, event: Arc<Event>) {
+    pub(super) fn push(&mut self, event: Arc<Event>) {
         self.byte_count += event.byte_count();
         self.events.push_back(event);
         while self.events.len() > RECENT_MAX || self.byte_count > RECENT_BYTES_MAX {
@@ -128,7 +128,7 @@ impl Recent {
     }
 
     /// The event that takes a follower on from this revision, if it is remembered.
-    pub(crate) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
+    pub(super) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
         let first = self.events.front()?.step.base;
         // Each event raises the revision by one, so the position is the distance.
         let event = self.events.get(usize::try_from(cursor.checked_sub(first)?).ok()?)?;
@@ -136,16 +136,16 @@ impl Recent {
     }
 
     /// The whole state at this revision, if somebody is being told it: whoever comes at the same time shares it.
-    pub(crate) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
+    pub(super) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
         let (_, pieces) = self.whole.as_ref().filter(|(at, _)| *at == revision)?;
         pieces.iter().map(Weak::upgrade).collect()
     }
 
-    pub(crate) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
+    pub(super) fn set_whole(&mut self, revision: Revision, pieces: &VecDeque<Arc<Event>>) {
         self.whole = Some((revision, pieces.iter().map(Arc::downgrade).collect()));
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 }
@@ -178,7 +178,7 @@ impl Resync {
 
 /// Where a follower stands.
 #[derive(Debug)]
-pub(crate) enum After {
+pub(super) enum After {
     /// Nothing came after.
     Nothing,
     /// This did.
@@ -188,7 +188,7 @@ pub(crate) enum After {
 }
 
 /// Cuts a step into events of about `bytes_max`, each with at least one change; at least one piece.
-pub(crate) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -> VecDeque<Arc<Event>> {
+pub(super) fn pieces(step: Step, mut resync: Option<Resync>, bytes_max: usize) -> VecDeque<Arc<Event>> {
     let Step { base, revision, sync_count, mut reset, changes, .. } = step;
     let mut pieces = VecDeque::new();
     let (mut piece, mut byte_count) = (Vec::new(), 0);

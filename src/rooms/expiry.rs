@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::hub::{Hub, HubSettings};
+use crate::rooms::Rooms;
 use crate::rooms::room::Room;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
@@ -14,9 +14,9 @@ use crate::share::limits::{Limit, SHARE_TTL_MS_MAX};
 use crate::share::state::Outcome;
 use crate::share::time::Timestamp;
 
-impl Hub {
+impl Rooms {
     /// Gives a share that the caller has opened so long to live from now on, or, with `None`, as long as the host grants
-    /// any. Gives when it will be gone; `None`: it stays. As [`Hub::sync_room`], it is queued when this returns.
+    /// any. Gives when it will be gone; `None`: it stays. As [`Rooms::sync_room`], it is queued when this returns.
     ///
     /// # Errors
     /// The host grants no such time, the share is gone, or the bucket failed.
@@ -44,7 +44,7 @@ impl Hub {
     }
 
     /// From when on a share is gone that was given so long to live at this moment; `None`: it is to stay.
-    pub(crate) fn expires_at(&self, at: Timestamp, ttl: Option<Duration>) -> Result<Option<Timestamp>, Refusal> {
+    pub(super) fn expires_at(&self, at: Timestamp, ttl: Option<Duration>) -> Result<Option<Timestamp>, Refusal> {
         let most = self.settings.share_ttl_max.map_or(SHARE_TTL_MS_MAX, |most| millis(most).min(SHARE_TTL_MS_MAX));
         let ttl = match ttl.map(millis) {
             Some(ttl) if ttl > most => {
@@ -55,16 +55,6 @@ impl Hub {
         };
         // A hundred years fit in.
         Ok(ttl.map(|ttl| Timestamp(at.0.saturating_add_unsigned(ttl))))
-    }
-}
-
-impl HubSettings {
-    /// What a share is given whose producer does not say; never more than is granted.
-    pub(crate) fn share_ttl_default(&self) -> Option<Duration> {
-        match (self.share_ttl, self.share_ttl_max) {
-            (Some(ttl), Some(most)) => Some(ttl.min(most)),
-            (ttl, _) => ttl,
-        }
     }
 }
 

@@ -73,7 +73,7 @@ impl Feed {
 
     /// The same feed, for a follower that has read this and was not told it:
     /// [`Mutation::ReadBeforeSubscribe`](crate::store::Mutation::ReadBeforeSubscribe).
-    pub(crate) fn having_read(mut self, read: After) -> Self {
+    pub(super) fn having_read(mut self, read: After) -> Self {
         if let After::Events(events) = read {
             self.pieces = events;
         }

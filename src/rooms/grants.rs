@@ -1,16 +1,16 @@
 //! Grants: capabilities on a share that are saved as tokens, restored, listed and revoked.
 //!
 //! A grant is an entry in its share's log, so every host that has the share knows its grants, and they go with it. A
-//! capability is a room and a [`Pass`]; whoever serves one asks [`Hub::check`] at each call, and ends what goes on by itself
-//! (a watch) with [`Hub::until_over`]; a feed that was given the pass ends by itself. A revocation is in the bucket before
+//! capability is a room and a [`Pass`]; whoever serves one asks [`Rooms::check`] at each call, and ends what goes on by itself
+//! (a watch) with [`Rooms::until_over`]; a feed that was given the pass ends by itself. A revocation is in the bucket before
 //! anybody hears of it. Then it holds on this host at once, and on others when they next look, which a pass that the log can
-//! end makes them do ([`Hub::check_pass`]).
+//! end makes them do ([`Rooms::check_pass`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::{self, Principal};
-use crate::hub::Hub;
+use crate::rooms::Rooms;
 use crate::rooms::pass::{PASS_WAIT_MAX, Pass, earlier};
 use crate::rooms::room::Room;
 use crate::share::entry::Entry;
@@ -29,7 +29,7 @@ pub struct Restored {
     pub pass: Pass,
 }
 
-impl Hub {
+impl Rooms {
     /// Saves a capability as a token that gives it again until `expires_at`, or for as long as the pass has it if that ends
     /// earlier. Only the hash of the token is kept.
     ///
@@ -84,7 +84,7 @@ impl Hub {
     }
 
     /// What was saved as this token, whoever shows it.
-    pub(crate) async fn redeem(&self, token: &GrantToken) -> Result<Restored, Refusal> {
+    pub(super) async fn redeem(&self, token: &GrantToken) -> Result<Restored, Refusal> {
         let shown = access::hash(token.secret());
         let room = self.room(token.share().as_str()).await?;
         room.refresh().await?;
@@ -134,7 +134,7 @@ impl Hub {
     /// long as followers are content with does so. What came by the secret does not wait.
     ///
     /// # Errors
-    /// As [`Hub::check`], or the bucket failed.
+    /// As [`Rooms::check`], or the bucket failed.
     pub async fn check_pass(&self, room: &Arc<Room>, pass: &Pass) -> Result<(), Refusal> {
         if pass.can_be_taken() {
             room.refresh().await?;
@@ -188,6 +188,6 @@ impl Hub {
     }
 }
 
-pub(crate) fn no_such_token() -> Refusal {
+pub(super) fn no_such_token() -> Refusal {
     Refusal::Unauthorized { reason: "this token is not good here: it is wrong, or was revoked or has expired".into() }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::access::Principal;
-use crate::hub::Hub;
+use crate::rooms::Rooms;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 
-impl Hub {
+impl Rooms {
     /// The room of a share, for the account that created it: a credential of that account which may write does everything
     /// that the share's secret does, from any machine. Asked for once for each capability; when the credential is revoked its
     /// connection is closed, and the capability with it.

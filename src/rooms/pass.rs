@@ -16,7 +16,7 @@ use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 
 /// The longest sleep of a wait for the end of a pass: a clock may be set, and a timer has an end.
-pub(crate) const PASS_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const PASS_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the holder of a capability on a share may do, until when, and what gave the capability. A pass can be narrowed, and never widened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +47,12 @@ impl Pass {
     pub const VIEWER: Self = Self { right: Right::Read, until: None, by: By::Id };
 
     /// For an account that knows the share's id: reading, for as long as its visibility lets this account see it.
-    pub(crate) fn of_account(account: AccountId) -> Self {
+    pub(super) fn of_account(account: AccountId) -> Self {
         Self { right: Right::Read, until: None, by: By::Account(account) }
     }
 
     /// The pass that a grant gives to a caller who shows its token; `None` if the hash of what was shown is not the token's.
-    pub(crate) fn of_grant(grant: &Grant, shown: &SecretHash) -> Option<Self> {
+    pub(super) fn of_grant(grant: &Grant, shown: &SecretHash) -> Option<Self> {
         // The id of a grant is no secret, so the time may tell whether there is one of this id.
         access::same(&grant.token, shown).then(|| Self {
             right: grant.info.right,
@@ -83,12 +83,12 @@ impl Pass {
     }
 
     /// Whether the pass was given to somebody who showed nothing but the share's id, or the id and a credential of an account.
-    pub(crate) fn came_by_id(&self) -> bool {
+    pub(super) fn came_by_id(&self) -> bool {
         matches!(self.by, By::Id | By::Account(_))
     }
 
     /// Whether what is in the share's log can end the pass.
-    pub(crate) fn can_be_taken(&self) -> bool {
+    pub(super) fn can_be_taken(&self) -> bool {
         match self.by {
             By::Id | By::Account(_) | By::Grant(_) => true,
             By::Secret => false,
@@ -99,7 +99,7 @@ impl Pass {
     ///
     /// # Errors
     /// [`Refusal::Unauthorized`], with what to do.
-    pub(crate) fn holds(&self, state: &State, clock: &dyn Clock) -> Result<(), Refusal> {
+    pub(super) fn holds(&self, state: &State, clock: &dyn Clock) -> Result<(), Refusal> {
         let visibility = state.visibility();
         let refused = match &self.by {
             By::Secret => None,
@@ -122,7 +122,7 @@ impl Pass {
     }
 
     /// Time until the pass ends by itself, at most a day; `None`: it has no end of its own.
-    pub(crate) fn left(&self, clock: &dyn Clock) -> Option<Duration> {
+    pub(super) fn left(&self, clock: &dyn Clock) -> Option<Duration> {
         let left = self.until?.0.saturating_sub(clock.now().0);
         Some(Duration::from_millis(u64::try_from(left).unwrap_or_default()).min(PASS_WAIT_MAX))
     }
@@ -157,6 +157,6 @@ fn private(visibility: Visibility) -> &'static str {
 }
 
 /// The earlier of two ends, where `None` is no end.
-pub(crate) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }

@@ -37,7 +37,7 @@ impl Room {
     }
 
     /// Makes the audience look: now, if the last announcement is a second ago, and else when it will be.
-    pub(crate) fn announce(self: &Arc<Self>) {
+    pub(super) fn announce(self: &Arc<Self>) {
         let audience = self.audience();
         let wait_until = {
             let mut inner = audience.lock();
@@ -60,7 +60,7 @@ impl Room {
     }
 
     /// Makes the audience look now.
-    pub(crate) fn announce_now(&self) {
+    pub(super) fn announce_now(&self) {
         self.audience().lock().announce(Instant::now());
         self.audience().rise();
         self.wake_followers();

@@ -64,7 +64,7 @@ impl QuotaSettings {
 
 /// What a host knows of its accounts' use.
 #[derive(Debug)]
-pub(crate) struct Quotas {
+pub(super) struct Quotas {
     settings: QuotaSettings,
     store: Store,
     accounts: Mutex<HashMap<AccountId, Account>>,
@@ -97,7 +97,7 @@ struct Live {
 /// committed costs nothing, whoever waited for it; that of a committed one is [spent](Charge::spend).
 #[derive(Debug)]
 #[must_use = "dropping it gives the bytes back"]
-pub(crate) struct Charge {
+pub(super) struct Charge {
     quotas: Arc<Quotas>,
     account: AccountId,
     bytes: u64,
@@ -105,7 +105,7 @@ pub(crate) struct Charge {
 
 impl Charge {
     /// The batch was committed: its bytes are not given back.
-    pub(crate) fn spend(mut self) {
+    pub(super) fn spend(mut self) {
         self.bytes = 0;
     }
 }
@@ -121,19 +121,19 @@ impl Drop for Charge {
 }
 
 impl Quotas {
-    pub(crate) fn new(settings: QuotaSettings, store: Store) -> Arc<Self> {
+    pub(super) fn new(settings: QuotaSettings, store: Store) -> Arc<Self> {
         Arc::new(Self { settings, store, accounts: Mutex::default() })
     }
 
     /// Waits for the account's other creates on this host, if its shares are counted.
-    pub(crate) async fn creating(&self, of: &AccountId) -> Option<OwnedMutexGuard<()>> {
+    pub(super) async fn creating(&self, of: &AccountId) -> Option<OwnedMutexGuard<()>> {
         self.settings.of(of).shares_max?;
         let creating = Arc::clone(&self.account(&mut self.accounts(), of).creating);
         Some(creating.lock_owned().await)
     }
 
     /// Admits a new share with so many bytes. One that is there already is not for this to judge.
-    pub(crate) async fn admit(
+    pub(super) async fn admit(
         self: &Arc<Self>,
         of: &AccountId,
         session: &SessionId,
@@ -161,13 +161,13 @@ impl Quotas {
     }
 
     /// Whether there is a quota on what the account sends.
-    pub(crate) fn counts_bytes(&self, of: &AccountId) -> bool {
+    pub(super) fn counts_bytes(&self, of: &AccountId) -> bool {
         let quota = self.settings.of(of);
         quota.bytes_max.is_some() || quota.bytes_per_day_max.is_some()
     }
 
     /// Takes a batch of so many bytes, which makes a share larger by `growth`; or says why not.
-    pub(crate) fn charge(self: &Arc<Self>, of: &AccountId, bytes: u64, growth: u64) -> Result<Option<Charge>, Refusal> {
+    pub(super) fn charge(self: &Arc<Self>, of: &AccountId, bytes: u64, growth: u64) -> Result<Option<Charge>, Refusal> {
         if !self.counts_bytes(of) {
             return Ok(None);
         }
@@ -197,7 +197,7 @@ impl Quotas {
     }
 
     /// Makes sure that the account's bytes are known, before the first of its shares is written to.
-    pub(crate) async fn know(&self, of: &AccountId) -> Result<(), StoreError> {
+    pub(super) async fn know(&self, of: &AccountId) -> Result<(), StoreError> {
         if self.settings.of(of).bytes_max.is_none() || self.account(&mut self.accounts(), of).read_at.is_some() {
             return Ok(());
         }
@@ -206,7 +206,7 @@ impl Quotas {
 
     /// A share in memory holds so many bytes now. `grown`: it held fewer or more when this was last said; else it was just
     /// loaded, and the reading knows it.
-    pub(crate) fn holds(&self, of: &AccountId, share: &ShareId, bytes: usize, grown: bool) {
+    pub(super) fn holds(&self, of: &AccountId, share: &ShareId, bytes: usize, grown: bool) {
         if self.settings.of(of).bytes_max.is_none() {
             return;
         }
@@ -222,14 +222,14 @@ impl Quotas {
     }
 
     /// A share was created with so many bytes, since the account's last reading.
-    pub(crate) fn created(&self, of: &AccountId, bytes: usize) {
+    pub(super) fn created(&self, of: &AccountId, bytes: usize) {
         if self.settings.of(of).bytes_max.is_some() {
             self.account(&mut self.accounts(), of).bytes += bytes as u64;
         }
     }
 
     /// A share has left memory.
-    pub(crate) fn left(&self, of: &AccountId, share: &ShareId) {
+    pub(super) fn left(&self, of: &AccountId, share: &ShareId) {
         if let Some(Account { live, .. }) = self.accounts().get_mut(of)
             && let Some(Live { rooms, .. }) = live.get_mut(share)
         {

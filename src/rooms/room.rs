@@ -27,6 +27,7 @@ use crate::rooms::audience::Audience;
 use crate::rooms::event::{After, Event, Recent, Resync, pieces};
 use crate::rooms::pass::Pass;
 use crate::rooms::quota::Quotas;
+use crate::rooms::settings::RoomsSettings;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, ShareId};
@@ -53,31 +54,56 @@ pub use queue::QUEUE_BYTES_MAX;
 pub const SEGMENT_BYTES_MAX: usize = 8 << 20;
 
 /// Folds of a hub that are written at once: each holds a packed state in memory.
-pub(crate) const FOLDS_MAX: usize = 8;
+const FOLDS_MAX: usize = 8;
 
 /// What all rooms of a hub share.
 #[derive(Debug)]
-pub(crate) struct RoomContext {
-    pub(crate) store: Store,
-    pub(crate) metrics: Arc<Metrics>,
+pub(super) struct RoomContext {
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
     /// By which shares expire.
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) quotas: Arc<Quotas>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: TaskTracker,
+    pub(super) quotas: Arc<Quotas>,
     /// Pieces of steps for followers.
-    pub(crate) chunk_bytes_max: usize,
+    pub(super) chunk_bytes_max: usize,
     /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
-    pub(crate) poll: Option<Duration>,
+    pub(super) poll: Option<Duration>,
     /// How long after one write the next begins at the earliest.
-    pub(crate) linger: Duration,
+    pub(super) linger: Duration,
     /// How long after its last write a room is folded into one object.
-    pub(crate) fold_after: Duration,
+    pub(super) fold_after: Duration,
     /// See [`FOLDS_MAX`].
-    pub(crate) folds: Semaphore,
+    pub(super) folds: Semaphore,
     /// Whether the bucket takes writes.
-    pub(crate) health: Arc<Health>,
+    pub(super) health: Arc<Health>,
     /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
-    pub(crate) answers_early: bool,
+    pub(super) answers_early: bool,
+}
+
+impl RoomContext {
+    pub(super) fn new(
+        store: Store,
+        health: Arc<Health>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        settings: &RoomsSettings,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            quotas: Quotas::new(settings.quotas.clone(), store.clone()),
+            store,
+            metrics,
+            clock,
+            tasks: TaskTracker::new(),
+            chunk_bytes_max: settings.chunk_bytes_max,
+            poll: settings.poll,
+            linger: settings.linger,
+            fold_after: settings.fold_after,
+            folds: Semaphore::new(FOLDS_MAX),
+            health,
+            answers_early: settings.answers_early,
+        })
+    }
 }
 
 /// One live share on this host.
@@ -127,7 +153,7 @@ struct Inner {
 
 impl Room {
     /// `asked`: when the log was asked for, and the news with it.
-    pub(crate) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News, asked: Moment) -> Arc<Self> {
+    pub(super) fn new(id: ShareId, context: Arc<RoomContext>, mut log: Log, news: News, asked: Moment) -> Arc<Self> {
         let leftovers = log.take_leftovers();
         context.metrics.rooms.inc();
         let now = Instant::now();
@@ -229,7 +255,7 @@ impl Room {
 
     /// Whether one of the share's secrets has this hash. Every one is compared.
     #[must_use]
-    pub(crate) fn has_secret(&self, shown: &SecretHash) -> bool {
+    pub(super) fn has_secret(&self, shown: &SecretHash) -> bool {
         self.lock().state.secrets().fold(false, |found, secret| crate::access::same(secret, shown) | found)
     }
 
@@ -239,17 +265,17 @@ impl Room {
         self.followers.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn subscribe(&self) {
+    pub(super) fn subscribe(&self) {
         self.followers.fetch_add(1, Ordering::Relaxed);
         self.context.metrics.followers.inc();
     }
 
     /// Rings when followers are to look.
-    pub(crate) fn changes(&self) -> &Bell {
+    pub(super) fn changes(&self) -> &Bell {
         &self.news
     }
 
-    pub(crate) fn unsubscribe(&self) {
+    pub(super) fn unsubscribe(&self) {
         self.context.metrics.followers.dec();
         if self.followers.fetch_sub(1, Ordering::Relaxed) == 1 {
             // Nobody listens: what happened lately need not be held.
@@ -257,31 +283,31 @@ impl Room {
         }
     }
 
-    pub(crate) fn audience(&self) -> &Audience {
+    pub(super) fn audience(&self) -> &Audience {
         &self.audience
     }
 
     /// Makes the followers look, though the state has not changed.
-    pub(crate) fn wake_followers(&self) {
+    pub(super) fn wake_followers(&self) {
         self.news.ring();
     }
 
     /// Rings when a pass may have come to its end. To wait for it does not count as following.
-    pub(crate) fn losses(&self) -> &Bell {
+    pub(super) fn losses(&self) -> &Bell {
         &self.losses
     }
 
-    pub(crate) fn clock(&self) -> &dyn Clock {
+    pub(super) fn clock(&self) -> &dyn Clock {
         self.context.clock.as_ref()
     }
 
-    pub(crate) fn poll_interval(&self) -> Option<Duration> {
+    pub(super) fn poll_interval(&self) -> Option<Duration> {
         self.context.poll
     }
 
     /// What a follower at `cursor` is to be told. `begun`: it has been told something already; `merging`: it wants what it
     /// missed in one; `pass`: what lets it see anything.
-    pub(crate) fn after(&self, cursor: Revision, begun: bool, merging: bool, pass: Option<&Pass>) -> After {
+    pub(super) fn after(&self, cursor: Revision, begun: bool, merging: bool, pass: Option<&Pass>) -> After {
         let mut inner = self.lock();
         inner.used_at = Instant::now();
         let is_past = self.is_past(&mut inner);
@@ -320,7 +346,7 @@ impl Room {
     }
 
     /// When it was last used, and the bytes it holds; `None` while it works, or waits for answers of its audience.
-    pub(crate) fn idle(&self) -> Option<(Instant, usize)> {
+    pub(super) fn idle(&self) -> Option<(Instant, usize)> {
         let is_asking = self.audience.is_asked();
         let inner = self.lock();
         (inner.log.is_some() && !is_asking).then(|| (inner.used_at, inner.state.byte_count()))

@@ -12,8 +12,8 @@ use futures::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use crate::audit::{self, By, Through};
-use crate::hub::Hub;
-use crate::rooms::{Page, damaged};
+use crate::rooms::Rooms;
+use crate::rooms::listing::{Page, damaged};
 use crate::share::admin::{Erased, ShareFilter};
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, ShareId};
@@ -29,7 +29,7 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(3);
 /// Shares of a call that are looked into or deleted at once. Each is read whole, which is at most 256 MiB.
 const AT_ONCE: usize = 4;
 
-impl Hub {
+impl Rooms {
     /// A page of the shares that a filter lets through, in no promised order. `limit` is how many are looked at, 0 for 100; so a
     /// page may hold fewer, also none, and yet have a next one.
     ///

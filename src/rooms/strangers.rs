@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError};
 const MARK: char = '~';
 
 /// The name for a new share of a session: the first one if nobody ever had it, else one with the share's id.
-pub(crate) async fn name(
+pub(super) async fn name(
     store: &Store,
     account: &AccountId,
     session: &SessionId,
@@ -30,7 +30,7 @@ pub(crate) async fn name(
 }
 
 /// The name of the first share of a session.
-pub(crate) fn first_name(session: &SessionId) -> SessionId {
+pub(super) fn first_name(session: &SessionId) -> SessionId {
     let hash = access::hash(&Secret::from(session.as_str())).0;
     let mut bits = [0; 16];
     bits.copy_from_slice(&hash[..16]);
@@ -38,12 +38,12 @@ pub(crate) fn first_name(session: &SessionId) -> SessionId {
 }
 
 /// The name of any further share of a session.
-pub(crate) fn further_name(session: &SessionId, share: &ShareId) -> SessionId {
+pub(super) fn further_name(session: &SessionId, share: &ShareId) -> SessionId {
     named(format!("{}{MARK}{share}", first_name(session)))
 }
 
 /// Whether a session's id has the form of the names that are made here.
-pub(crate) fn is_reserved(session: &SessionId) -> bool {
+pub(super) fn is_reserved(session: &SessionId) -> bool {
     session.as_str().strip_prefix(MARK).is_some_and(|rest| rest.split(MARK).all(|id| id.parse::<ShareId>().is_ok()))
 }
 

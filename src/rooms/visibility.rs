@@ -1,8 +1,8 @@
 //! Who may see a share: coming in to look, and saying who may.
 //!
-//! Every door that shows a share to somebody goes through [`Hub::enter`], which gives a [`Viewing`]: the share's room, and the
+//! Every door that shows a share to somebody goes through [`Rooms::enter`], which gives a [`Viewing`]: the share's room, and the
 //! [`Pass`] that whoever came may look with. A viewer's feed is given the pass ([`Feed::within`](crate::rooms::feed::Feed::within))
-//! and ends when that is over; what else is answered to the viewer asks [`Hub::check_pass`] first. So a share that becomes visible
+//! and ends when that is over; what else is answered to the viewer asks [`Rooms::check_pass`] first. So a share that becomes visible
 //! to fewer is closed to the others on this host at once, and on other hosts within one look.
 //!
 //! On a host that needs no credential everybody who comes as its one account is the owner of all of it: there, visibilities keep
@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use crate::access::Principal;
-use crate::hub::Hub;
+use crate::rooms::Rooms;
 use crate::rooms::grants::{Restored, no_such_token};
 use crate::rooms::pass::Pass;
 use crate::rooms::room::Room;
@@ -31,7 +31,7 @@ pub struct Viewing {
     pub pass: Pass,
 }
 
-impl Hub {
+impl Rooms {
     /// Lets somebody in who comes to look at a share: by the id, with the principal of the connection if it has one.
     /// `token` is the text of a saved capability (see [`GrantToken`]); whoever shows one comes by that alone, and goes when
     /// it is revoked.
@@ -71,12 +71,12 @@ impl Hub {
     /// The room of a share, for reading by whoever knows its id.
     ///
     /// # Errors
-    /// As [`Hub::enter`] for somebody who shows nothing.
+    /// As [`Rooms::enter`] for somebody who shows nothing.
     pub async fn view(&self, id: &str) -> Result<Arc<Room>, Refusal> {
         Ok(self.enter(id, None, None).await?.room)
     }
 
-    /// Says who may see a share that the caller has opened, from now on. As [`Hub::sync_room`], it is queued when this
+    /// Says who may see a share that the caller has opened, from now on. As [`Rooms::sync_room`], it is queued when this
     /// returns. When it is answered, it is in the bucket, and nobody who may not see it any more is told anything by this
     /// host. The line of the audit log is the caller's, who knows who it is.
     ///

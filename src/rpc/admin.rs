@@ -47,7 +47,7 @@ impl admin::Server for AdminObject {
     ) -> Result<(), Error> {
         let params = params.get()?;
         let cursor = params.get_cursor()?.to_str().unwrap_or("?");
-        let page = self.caller.hub.connections(cursor, params.get_limit() as usize);
+        let page = self.caller.hub.connections().page(cursor, params.get_limit() as usize);
         write_connections(&page, results.get().init_result());
         Ok(())
     }
@@ -55,7 +55,7 @@ impl admin::Server for AdminObject {
     async fn close(self: Rc<Self>, params: admin::CloseParams, mut results: admin::CloseResults) -> Result<(), Error> {
         let which = refusal_or_fault(read_which(params.get()?.get_which()?))?;
         let closed = which.map(|which| {
-            let (closed, departure) = self.caller.hub.close_from(&self.caller.entry, &self.who, &which);
+            let (closed, departure) = self.caller.hub.connections().close_from(&self.caller.entry, &self.who, &which);
             self.caller.depart(departure);
             closed
         });
@@ -72,7 +72,7 @@ impl admin::Server for AdminObject {
             let params = params.get()?;
             let account = text(params.get_account()?)?.parse().map_err(Refusal::from)?;
             let action = read_action(params.get_action()?)?;
-            let reached = self.caller.hub.admin_send(&self.who, &account, &action)?;
+            let reached = self.caller.hub.connections().admin_send(&self.who, &account, &action)?;
             audit::administered(self.by(), "send_to_account", account.as_str(), reached);
             Ok(reached)
         };
@@ -91,7 +91,7 @@ impl admin::Server for AdminObject {
             let except = params.get_except()?.iter().map(|id| Ok(id?.to_str().unwrap_or_default().to_owned()));
             let except: Vec<String> = except.collect::<Result<_, Error>>()?;
             let filter = read_filter(params.get_filter()?)?;
-            let reached = self.caller.hub.admin_broadcast(&self.who, &action, &except, &filter)?;
+            let reached = self.caller.hub.connections().admin_broadcast(&self.who, &action, &except, &filter)?;
             audit::administered(self.by(), "broadcast", "everybody", reached);
             Ok(reached)
         };
@@ -101,7 +101,8 @@ impl admin::Server for AdminObject {
 
     async fn drain(self: Rc<Self>, params: admin::DrainParams, mut results: admin::DrainResults) -> Result<(), Error> {
         let deadline = Timestamp(params.get()?.get_deadline());
-        let (connections, departure) = self.caller.hub.drain_from(&self.caller.entry, &self.who, deadline);
+        let (connections, departure) =
+            self.caller.hub.connections().drain_from(&self.caller.entry, &self.who, deadline);
         self.caller.depart(departure);
         write_count(&Ok(connections), results.get().init_result());
         Ok(())
@@ -121,7 +122,7 @@ impl admin::Server for AdminObject {
             let params = params.get()?;
             let filter = read_share_filter(params.get_filter()?)?;
             let (cursor, limit) = (text(params.get_cursor()?)?, params.get_limit() as usize);
-            Ok(self.caller.hub.find_shares(self.by(), &filter, cursor, limit).await?)
+            Ok(self.caller.hub.rooms().find_shares(self.by(), &filter, cursor, limit).await?)
         };
         write_page(&refusal_or_fault(found.await)?, results.get().init_result());
         Ok(())
@@ -132,7 +133,8 @@ impl admin::Server for AdminObject {
         params: admin::HideShareParams,
         mut results: admin::HideShareResults,
     ) -> Result<(), Error> {
-        let hidden = async { Ok(self.caller.hub.hide_share(self.by(), text(params.get()?.get_share_id()?)?).await?) };
+        let hidden =
+            async { Ok(self.caller.hub.rooms().hide_share(self.by(), text(params.get()?.get_share_id()?)?).await?) };
         let hidden = refusal_or_fault(hidden.await)?.map(|()| Visibility::Grant);
         write_visibility_set(&hidden, results.get().init_result());
         Ok(())
@@ -144,7 +146,7 @@ impl admin::Server for AdminObject {
         mut results: admin::DeleteShareResults,
     ) -> Result<(), Error> {
         let deleted =
-            async { Ok(self.caller.hub.delete_share(self.by(), text(params.get()?.get_share_id()?)?).await?) };
+            async { Ok(self.caller.hub.rooms().delete_share(self.by(), text(params.get()?.get_share_id()?)?).await?) };
         write_deleted(&refusal_or_fault(deleted.await)?, results.get().init_result());
         Ok(())
     }
@@ -157,7 +159,7 @@ impl admin::Server for AdminObject {
         let erased = async {
             let params = params.get()?;
             let account = text(params.get_account()?)?.parse().map_err(Refusal::from)?;
-            Ok(self.caller.hub.erase_account(self.by(), &account, text(params.get_cursor()?)?).await?)
+            Ok(self.caller.hub.rooms().erase_account(self.by(), &account, text(params.get_cursor()?)?).await?)
         };
         write_erased(&refusal_or_fault(erased.await)?, results.get().init_result());
         Ok(())

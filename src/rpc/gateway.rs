@@ -88,7 +88,11 @@ impl share_rpc::Server for Gateway {
             }
             let token = Secret::from(params.get()?.get_token()?.to_str().unwrap_or_default());
             let (hub, entry) = (&self.caller.hub, &self.caller.entry);
-            let who = hub.failures().guard(self.caller.address, true, hub.authenticate_within(entry, &token)).await?;
+            let who = hub
+                .access()
+                .failures()
+                .guard(self.caller.address, true, hub.connections().authenticate_within(entry, &token))
+                .await?;
             let account = who.account.clone();
             let gateway = Self::new(Rc::clone(&self.caller), Some(who));
             Ok((account, guard(capnp_rpc::new_client(gateway), self.caller.budget())))
@@ -162,7 +166,7 @@ impl share_rpc::Server for Gateway {
             let who = self.principal()?;
             let params = params.get()?;
             let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
-            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
+            Ok((self.caller.hub.rooms().info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
         };
         let (info, share) = with_capability(&self.caller, opened.await)?;
         let mut results = results.get();
@@ -179,9 +183,9 @@ impl share_rpc::Server for Gateway {
         let opened = async {
             let who = self.principal()?;
             let id = text(params.get()?.get_share_id()?)?;
-            let own = self.caller.hub.open_own(who, id).await;
+            let own = self.caller.hub.rooms().open_own(who, id).await;
             let room = own.inspect_err(|refusal| self.caller.denied(Some(who), "own_share", id, refusal))?;
-            Ok((self.caller.hub.info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
+            Ok((self.caller.hub.rooms().info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
         };
         let (info, share) = with_capability(&self.caller, opened.await)?;
         let mut results = results.get();
@@ -197,9 +201,9 @@ impl share_rpc::Server for Gateway {
     ) -> Result<(), Error> {
         let viewed = async {
             let who = self.principal()?;
-            let entered = self.caller.hub.enter(text(params.get()?.get_share_id()?)?, Some(who), None);
+            let entered = self.caller.hub.rooms().enter(text(params.get()?.get_share_id()?)?, Some(who), None);
             let Viewing { room, pass } = entered.await?;
-            Ok((self.caller.hub.info(&room)?, view_object(&self.caller, who, &room, pass)?))
+            Ok((self.caller.hub.rooms().info(&room)?, view_object(&self.caller, who, &room, pass)?))
         };
         let (info, view) = with_capability(&self.caller, viewed.await)?;
         let mut results = results.get();
@@ -217,7 +221,7 @@ impl share_rpc::Server for Gateway {
             let who = self.principal()?;
             let params = params.get()?;
             let (cursor, limit) = (text(params.get_cursor()?)?, params.get_limit() as usize);
-            Ok(self.caller.hub.list(who, params.get_every_account(), cursor, limit).await?)
+            Ok(self.caller.hub.rooms().list(who, params.get_every_account(), cursor, limit).await?)
         };
         write_page(&refusal_or_fault(listed.await)?, results.get().init_result());
         Ok(())

@@ -113,21 +113,22 @@ impl ShareObject {
     /// this gives keeps its calls in the order in which they were made, until they stand in the room's queue.
     async fn admit(&self) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
         let turn = if self.pass.grant().is_some() { self.caller.turn().await } else { None };
-        self.caller.hub.check_pass(&self.room, &self.pass).await?;
+        self.caller.hub.rooms().check_pass(&self.room, &self.pass).await?;
         Ok(turn)
     }
 
     /// The share's facts, and the pass for a capability that is narrowed from this one.
     async fn narrow(&self, right: Right, until: Option<Timestamp>) -> Result<(ShareInfo, Pass), Refusal> {
         self.admit().await?;
-        Ok((self.caller.hub.info(&self.room)?, self.pass.narrowed(right, until)))
+        Ok((self.caller.hub.rooms().info(&self.room)?, self.pass.narrowed(right, until)))
     }
 
     async fn save(&self, params: saved::SaveParams) -> Answer<GrantToken> {
         self.admit().await?;
         let params = params.get()?;
         let label = text(params.get_label()?)?.parse()?;
-        let token = self.caller.hub.grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?;
+        let token =
+            self.caller.hub.rooms().grant(&self.room, &self.pass, label, moment(params.get_expires_at())).await?;
         audit::granted(self.by(), self.room.audited(), token.grant(), self.pass.right(), Through::from(&self.pass));
         Ok(token)
     }
@@ -140,7 +141,7 @@ impl ShareObject {
         }
         let visibility =
             visibility.ok_or_else(|| Refusal::invalid(0, "no visibility was given: say link, account or grant"))?;
-        let setting = self.caller.hub.set_visibility(&self.room, visibility);
+        let setting = self.caller.hub.rooms().set_visibility(&self.room, visibility);
         drop(turn);
         setting.await?;
         Ok(visibility)
@@ -158,13 +159,13 @@ impl ShareObject {
         let choices = choices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let (needed, within_ms) = (params.get_needed() as usize, params.get_within_ms());
         let question = Question::new(text(params.get_question()?)?, &choices, needed, within_ms)?;
-        Ok(self.caller.hub.ask(&self.room, question)?.settled().await)
+        Ok(self.caller.hub.rooms().ask(&self.room, question)?.settled().await)
     }
 
     async fn revoke(&self, params: share::RevokeGrantParams) -> Answer<()> {
         self.admit().await?;
         let id = text(params.get()?.get_grant_id()?)?.parse().map_err(Refusal::from)?;
-        self.caller.hub.revoke_grant(&self.room, &id).await?;
+        self.caller.hub.rooms().revoke_grant(&self.room, &id).await?;
         audit::grant_revoked(self.by(), self.room.audited(), &id, Through::from(&self.pass));
         Ok(())
     }
@@ -189,7 +190,7 @@ impl share_writer::Server for ShareObject {
             let turn = self.admit().await?;
             let params = params.get()?;
             let batch = read_batch(params.get_data()?, params.get_stamp()?, &self.caller.hub.settings().limits)?;
-            let syncing = self.caller.hub.sync_room(&self.room, batch);
+            let syncing = self.caller.hub.rooms().sync_room(&self.room, batch);
             drop(turn);
             Ok(syncing.await?)
         };
@@ -208,7 +209,7 @@ impl share_writer::Server for ShareObject {
         let ttl = ttl(params.get()?.get_ttl_ms());
         let set = async {
             let turn = self.admit().await?;
-            let setting = self.caller.hub.set_expiry(&self.room, ttl);
+            let setting = self.caller.hub.rooms().set_expiry(&self.room, ttl);
             drop(turn);
             setting.await
         };
@@ -250,7 +251,7 @@ impl share_view::Server for ShareObject {
             self.syncs.before().await;
             self.room.refresh().await?;
             self.admit().await?;
-            self.caller.hub.info(&self.room)
+            self.caller.hub.rooms().info(&self.room)
         };
         write_opened(&info.await, results.get().init_result());
         Ok(())
@@ -266,7 +267,7 @@ impl share_view::Server for ShareObject {
             self.syncs.before().await;
             let turn = self.caller.until_a_chunk_fits().await;
             self.admit().await?;
-            Ok((self.caller.hub.read(&self.room, since, cursor).await?, turn))
+            Ok((self.caller.hub.rooms().read(&self.room, since, cursor).await?, turn))
         };
         match chunk.await {
             Ok((chunk, _turn)) => write_chunk(&chunk, results.get().init_result()),
@@ -285,7 +286,7 @@ impl share_view::Server for ShareObject {
         let watching = async {
             self.syncs.before().await;
             self.admit().await?;
-            let feed = self.caller.hub.follow(&self.room, since).await?.merging().within(self.pass.clone());
+            let feed = self.caller.hub.rooms().follow(&self.room, since).await?.merging().within(self.pass.clone());
             let revision = self.room.read(crate::share::state::State::revision)?;
             Ok((revision, watch_object(&self.caller, feed, observer, &self.pass)?))
         };
@@ -305,7 +306,7 @@ impl share::Server for ShareObject {
     async fn remove(self: Rc<Self>, _: share::RemoveParams, mut results: share::RemoveResults) -> Result<(), Error> {
         let deleted = async {
             let turn = self.admit().await?;
-            let deleting = self.caller.hub.delete_room(&self.room);
+            let deleting = self.caller.hub.rooms().delete_room(&self.room);
             drop(turn);
             deleting.await
         };
@@ -353,7 +354,7 @@ impl share::Server for ShareObject {
     async fn grants(self: Rc<Self>, _: share::GrantsParams, mut results: share::GrantsResults) -> Result<(), Error> {
         let grants = async {
             self.admit().await?;
-            self.caller.hub.grants(&self.room).await
+            self.caller.hub.rooms().grants(&self.room).await
         };
         write_grants(&grants.await, results.get().init_result());
         Ok(())

@@ -61,7 +61,7 @@ async fn follow(hub: Arc<Hub>, mut feed: Feed, observer: observer::Client, pass:
             match feed.next().await {
                 Ok(event) => {
                     // What came after a revocation is not told, however close it came.
-                    if let Err(refusal) = hub.check(&room, &pass) {
+                    if let Err(refusal) = hub.rooms().check(&room, &pass) {
                         return Some(refusal);
                     }
                     if !tell(&observer, event.step()).await {
@@ -75,7 +75,7 @@ async fn follow(hub: Arc<Hub>, mut feed: Feed, observer: observer::Client, pass:
     let ended = tokio::select! {
         // The end of the pass first: it takes the call that is open with it.
         biased;
-        refusal = hub.until_over(&room, &pass) => Some(refusal),
+        refusal = hub.rooms().until_over(&room, &pass) => Some(refusal),
         ended = telling => ended,
     };
     if let Some(refusal) = ended {

@@ -243,11 +243,11 @@ impl Command {
     /// See [`Refusal`].
     pub async fn run(self, caller: &Caller) -> Result<String, Refusal> {
         let Caller { hub, room, .. } = caller;
-        hub.check_pass(room, &caller.pass).await?;
+        hub.rooms().check_pass(room, &caller.pass).await?;
         match self {
             Self::Info(NoInput {}) => {
                 room.refresh().await?;
-                Ok(json(&Info::from(hub.info(room)?)))
+                Ok(json(&Info::from(hub.rooms().info(room)?)))
             }
             Self::History(input) => input.run(caller).await,
             Self::Presence(PresenceInput { name }) => {
@@ -258,15 +258,15 @@ impl Command {
             }
             Self::Ping(NoInput {}) => Ok(json(&Pong { at: hub.ambient().clock.now().0 })),
             Self::Ask(AskInput { question, choices, needed, within_ms, secret }) => {
-                hub.may_ask(room, &caller.principals(), secret.as_ref()).await?;
+                hub.rooms().may_ask(room, &caller.principals(), secret.as_ref()).await?;
                 let needed = usize::try_from(needed).unwrap_or(usize::MAX);
-                let asking = hub.ask(room, Question::new(&question, &choices, needed, within_ms)?)?;
+                let asking = hub.rooms().ask(room, Question::new(&question, &choices, needed, within_ms)?)?;
                 let ask = (**asking.name()).into();
                 asking.leave();
                 Ok(json(&AskNamed { ask }))
             }
             Self::Answer(AnswerInput { ask, choice }) => {
-                let counts = hub.answer(&caller.member()?.presence, &caller.principals(), &ask, &choice)?;
+                let counts = hub.rooms().answer(&caller.member()?.presence, &caller.principals(), &ask, &choice)?;
                 Ok(json(&Counted { counts }))
             }
             Self::Authenticate(AuthenticateInput { token }) => {
@@ -292,16 +292,16 @@ pub(super) async fn introduce(
     id: &str,
     token: &Secret,
 ) -> Result<(Viewing, Authenticated), Refusal> {
-    let (address, failures) = (entry.address, hub.failures());
+    let (address, failures) = (entry.address, hub.access().failures());
     if token.reveal().starts_with(GrantToken::PREFIX) {
-        let viewing = failures.guard(address, true, hub.enter(id, None, Some(token))).await?;
-        hub.registry().note_shown(entry);
+        let viewing = failures.guard(address, true, hub.rooms().enter(id, None, Some(token))).await?;
+        hub.connections().registry().note_shown(entry);
         return Ok((viewing, Authenticated { account: None }));
     }
-    let who = failures.guard(address, true, hub.authenticate_within(entry, token)).await?;
+    let who = failures.guard(address, true, hub.connections().authenticate_within(entry, token)).await?;
     let account = Some(who.account.as_str().to_owned());
     // A credential that is right was not guessed, though it does not let its account see this share.
-    Ok((hub.enter(id, Some(&who), None).await?, Authenticated { account }))
+    Ok((hub.rooms().enter(id, Some(&who), None).await?, Authenticated { account }))
 }
 
 impl HistoryInput {
@@ -324,7 +324,7 @@ impl HistoryInput {
         };
         let within = self.from.unwrap_or(1)..=self.to.unwrap_or(u64::MAX);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let (revision, changes, next) = hub.history(room, &within, cursor, limit).await?;
+        let (revision, changes, next) = hub.rooms().history(room, &within, cursor, limit).await?;
         Ok(frame::history(revision, &changes, next))
     }
 }

@@ -90,7 +90,8 @@ impl Stream {
     pub fn new(viewers: &Viewers, Admitted { channel, place, connection }: Admitted) -> Self {
         let (entry, hub) = (Arc::clone(connection.entry()), Arc::clone(viewers.hub()));
         let may_expire = entry.principal.is_some();
-        let expiry: BoxFuture<'static, ()> = Box::pin(async move { hub.close_when_expired(&entry).await });
+        let expiry: BoxFuture<'static, ()> =
+            Box::pin(async move { hub.connections().close_when_expired(&entry).await });
         Self { channel, _place: place, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection }
     }
 

@@ -57,7 +57,7 @@ pub async fn serve(
     received: Vec<u8>,
 ) {
     let mut socket = Box::new(socket::socket(socket, received).await);
-    let connection = match viewers.hub().admit(pending).await {
+    let connection = match viewers.hub().connections().admit(pending).await {
         Ok(connection) => connection,
         Err(turned_away) => return turn_away(socket, &turned_away.reason).await,
     };
@@ -128,7 +128,7 @@ async fn show(
         Ok(Uplink { id: frame, command: Command::Authenticate(AuthenticateInput { token }), .. }) => {
             let introduced = async {
                 let (Viewing { room, pass }, shown) = introduce(hub, entry, id, &token).await?;
-                Ok((hub.follow(&room, cursor).await?.within(pass), shown))
+                Ok((hub.rooms().follow(&room, cursor).await?.within(pass), shown))
             };
             introduced.await.map_err(|refusal| (frame.clone(), refusal)).map(|(feed, shown)| (frame, feed, shown))
         }

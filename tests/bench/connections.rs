@@ -92,14 +92,14 @@ fn host() {
         let mut took = Vec::new();
         for _ in 0..ROUNDS {
             clients.ask(&format!("connect ann {EACH}"));
-            assert_eq!(hub.registry().count(), 2 * EACH);
-            let closed = hub.close_account(&"ann".parse().unwrap());
+            assert_eq!(hub.connections().registry().count(), 2 * EACH);
+            let closed = hub.connections().close_account(&"ann".parse().unwrap());
             let answered = now();
             assert_eq!(closed, EACH);
             let last: u64 = clients.ask("closed ann").parse().unwrap();
             took.push(Duration::from_nanos(last.saturating_sub(answered)));
             assert_eq!(clients.ask("ping bob"), EACH.to_string(), "others were disturbed");
-            assert_eq!(hub.registry().count(), EACH);
+            assert_eq!(hub.connections().registry().count(), EACH);
         }
         report("revocation of 500 among 1,000: answer to the last Close frame", took, Duration::from_millis(100));
 
@@ -110,18 +110,18 @@ fn host() {
         let large = Action::Notice("x".repeat(32 << 10));
         let (mut offered, mut full) = (0, 0);
         while full < 10 {
-            let reached = hub.send_to_account(&"cy".parse().unwrap(), &large);
+            let reached = hub.connections().send_to_account(&"cy".parse().unwrap(), &large);
             offered += 1;
             full = if reached == 0 { full + 1 } else { 0 };
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         let stuffed = resident();
-        assert_eq!(hub.registry().count(), 2 * EACH);
+        assert_eq!(hub.connections().registry().count(), 2 * EACH);
         let mut took = Vec::new();
         for _ in 0..ROUNDS {
             clients.ask("listen");
             let begun = now();
-            let reached = hub.broadcast(&Action::Notice("y".repeat(1 << 10)), &[], |_| true);
+            let reached = hub.connections().broadcast(&Action::Notice("y".repeat(1 << 10)), &[], |_| true);
             assert_eq!(reached, 2 * EACH - STUCK, "those that do not read are left out");
             let last: u64 = clients.ask("heard").parse().unwrap();
             took.push(Duration::from_nanos(last.saturating_sub(begun)));

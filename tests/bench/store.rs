@@ -1,6 +1,6 @@
 //! What does the store cost beside the bucket that it writes to?
 //!
-//! **Scenes.** Batches go into a hub ([`Hub::sync_room`]), without a wire, over three buckets: memory in which each request
+//! **Scenes.** Batches go into a hub ([`Rooms::sync_room`](crate::rooms::Rooms::sync_room)), without a wire, over three buckets: memory in which each request
 //! takes 20 ms, as S3 does; a directory with fsync, as `capshare serve` opens it; and, with `--s3`, moto, as the tests start
 //! it. Each sync replaces one part of 1 KiB, whose text is from the recorded session so that it packs as text does.
 //!
@@ -152,12 +152,12 @@ fn access() -> SingleAccount {
 }
 
 async fn create(hub: &Hub, session: &str) -> Created {
-    hub.create(&access().anonymous().unwrap(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
+    hub.rooms().create(&access().anonymous().unwrap(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
 }
 
 /// One sync, acknowledged.
 async fn sync(hub: &Hub, room: &Arc<Room>, batch: Batch) {
-    hub.sync_room(room, batch).await.unwrap();
+    hub.rooms().sync_room(room, batch).await.unwrap();
 }
 
 /// The `n`th batch: one part, under this key, that differs from every other.

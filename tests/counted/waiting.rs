@@ -56,7 +56,7 @@ fn takes_little(request: impl Fn(&str) -> String) {
         bytes <= BYTES_MAX && allocations <= ALLOCATIONS_MAX,
         "{bytes} bytes in {allocations} allocations for each viewer that waits"
     );
-    assert_eq!(host.hub().registry().count(), BEFORE + COUNTED);
+    assert_eq!(host.hub().connections().registry().count(), BEFORE + COUNTED);
     assert_eq!(viewers.len(), COUNTED);
 }
 

@@ -149,7 +149,7 @@ fn an_administrator_sees_past_a_thousand_shares_and_past_a_damaged_one() {
         let ann = client(&scene, "ann");
         let damaged = shared(&ann, "damaged", titled("One of many", 0)).await;
         shared(&ann, "whole", titled("One of many", 0)).await;
-        let store = scene.host().hub().store();
+        let store = scene.host().hub().rooms().store();
         for n in 0..1_100 {
             let id = ShareId::from_bits(n);
             store.claim(&of("bob").unwrap(), &format!("s{n}").parse().unwrap(), &id, Timestamp(0)).await.unwrap();

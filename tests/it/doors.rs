@@ -51,7 +51,7 @@ async fn anything_but_an_upgrade_gets_426() {
             assert!(answer.contains(r#""code":"UpgradeFailed""#), "{answer}");
         }
     }
-    assert_eq!(served.host.hub().registry().count(), 0);
+    assert_eq!(served.host.hub().connections().registry().count(), 0);
 }
 
 /// S3: with credentials configured, a missing or wrong one gets 401 and no connection is registered.
@@ -69,13 +69,13 @@ async fn without_the_right_credential_nobody_is_registered() {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (status, body) = served.refused("/rpc/share", &headers).await;
         assert_eq!((status, body["error"]["code"].as_str()), (401, Some("Unauthorized")));
-        assert_eq!(served.host.hub().registry().count(), 0);
+        assert_eq!(served.host.hub().connections().registry().count(), 0);
     }
     let (status, body) = served.refused(&format!("/rpc/share?token={ANNS_KEY}"), &[]).await;
     assert_eq!(status, 401, "{body}");
     assert!(!body.to_string().contains(ANNS_KEY));
     let socket = served.knock("/rpc/share", &[("Authorization", &bearer(ANNS_KEY))]).await.unwrap();
-    assert_eq!(served.host.hub().registry().taken(), 1);
+    assert_eq!(served.host.hub().connections().registry().taken(), 1);
     drop(socket);
 }
 
@@ -129,7 +129,7 @@ async fn another_version_of_the_contract_is_refused_at_the_door() {
     let (status, body) = served.refused("/rpc/share", &[("Sec-WebSocket-Protocol", "capshare.2")]).await;
     assert_eq!((status, body["error"]["code"].as_str()), (400, Some("ProtocolMismatch")));
     assert_eq!(body["error"]["expected"], SUBPROTOCOL);
-    assert_eq!(served.host.hub().registry().count(), 0);
+    assert_eq!(served.host.hub().connections().registry().count(), 0);
     drop(served.knock("/rpc/share", &[("Sec-WebSocket-Protocol", "capshare.2, capshare.1")]).await.unwrap());
 }
 
@@ -202,7 +202,7 @@ async fn a_host_past_its_connections_admits_nobody_until_one_leaves() {
     let (status, body) = served.refused("/rpc/share", &[]).await;
     assert_eq!((status, body["error"]["limit"].as_str()), (429, Some("connectionsMax")));
     drop(first);
-    while served.host.hub().registry().taken() > 1 {
+    while served.host.hub().connections().registry().taken() > 1 {
         tokio::task::yield_now().await;
     }
     drop(served.knock("/rpc/share", &[]).await.unwrap());
@@ -241,7 +241,7 @@ async fn shutdown_closes_every_connection_and_says_come_back() {
     assert_eq!((rpc.0, viewer.0), (1012, 1012));
     assert!(tokio::net::TcpStream::connect(served.address).await.is_err());
     // Whoever was on the way in when the others were told comes too late.
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     let late = registry.register(Comer::new(Door::Rpc, None, None, Way::Relayed), capshare::share::time::Timestamp(0));
     assert!(matches!(late, Err(Refusal::Unavailable { .. })), "{late:?}");
     assert_eq!(registry.count(), 0);

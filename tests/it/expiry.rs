@@ -37,12 +37,12 @@ fn session() -> SessionId {
 }
 
 async fn create(hub: &Hub, ttl: Option<Duration>) -> Result<Created, Refusal> {
-    let who = hub.authenticate(None).await.unwrap();
+    let who = hub.access().authenticate(None).await.unwrap();
     let changes = vec![Change {
         key: ItemKey::message("m").unwrap(),
         value: Some(Payload::from_checked_json("\"the content\"")),
     }];
-    hub.create(&who, &session(), Some(Batch { stamp: None, changes }), Terms { ttl, ..Terms::default() }).await
+    hub.rooms().create(&who, &session(), Some(Batch { stamp: None, changes }), Terms { ttl, ..Terms::default() }).await
 }
 
 fn not_found<T: std::fmt::Debug>(answer: Result<T, Refusal>) {
@@ -57,18 +57,18 @@ async fn content_is_gone(bucket: &TestBucket) {
 }
 
 async fn every_verb_is_not_found(hub: &Hub, share: &Created) {
-    let (id, who) = (share.id.as_str(), hub.authenticate(None).await.unwrap());
-    not_found(hub.open(id, &share.secret).await.map(drop));
-    not_found(hub.view(id).await.map(drop));
-    not_found(hub.sync(&who, id, &share.secret, Batch::default()).await);
-    not_found(hub.delete(&who, id, &share.secret).await);
+    let (id, who) = (share.id.as_str(), hub.access().authenticate(None).await.unwrap());
+    not_found(hub.rooms().open(id, &share.secret).await.map(drop));
+    not_found(hub.rooms().view(id).await.map(drop));
+    not_found(hub.rooms().sync(&who, id, &share.secret, Batch::default()).await);
+    not_found(hub.rooms().delete(&who, id, &share.secret).await);
     // And by capabilities, which hold the room.
-    not_found(hub.info(&share.room));
-    not_found(hub.read(&share.room, 0, 0).await);
-    not_found(hub.follow(&share.room, 0).await.map(drop));
-    not_found(hub.sync_room(&share.room, Batch::default()).await);
-    not_found(hub.set_expiry(&share.room, None).await);
-    not_found(hub.delete_room(&share.room).await);
+    not_found(hub.rooms().info(&share.room));
+    not_found(hub.rooms().read(&share.room, 0, 0).await);
+    not_found(hub.rooms().follow(&share.room, 0).await.map(drop));
+    not_found(hub.rooms().sync_room(&share.room, Batch::default()).await);
+    not_found(hub.rooms().set_expiry(&share.room, None).await);
+    not_found(hub.rooms().delete_room(&share.room).await);
 }
 
 /// S24: past its expiry a share reads as NotFound and its objects go away.
@@ -79,11 +79,11 @@ fn past_its_expiry_a_share_is_not_found_and_its_objects_go() {
         let scene = over(&bucket, 1).build();
         let hub = scene.host().hub();
         let share = create(hub, Some(HOUR)).await.unwrap();
-        assert_eq!(hub.info(&share.room).unwrap().expires_at, Some(Timestamp(BEGINNING.0 + 3_600_000)));
+        assert_eq!(hub.rooms().info(&share.room).unwrap().expires_at, Some(Timestamp(BEGINNING.0 + 3_600_000)));
         let mut watch = scene.client().watch(&share.id, WatchFrom::WholeState);
         watch.next().await.unwrap().unwrap();
         tokio::time::sleep(HOUR - Duration::from_millis(10)).await;
-        hub.sync_room(&share.room, Batch::default()).await.unwrap();
+        hub.rooms().sync_room(&share.room, Batch::default()).await.unwrap();
         let before = tokio::time::Instant::now();
         loop {
             match watch.next().await.unwrap() {
@@ -115,7 +115,7 @@ fn a_share_that_is_loaded_after_its_expiry_is_not_found_and_goes() {
         assert!(dump(bucket.as_ref()).await.iter().any(|(_, text)| text.contains("the content")), "nobody has it");
         let later = over(&bucket, 2).clock(capshare::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 7_200_000)));
         let later = later.build();
-        not_found(later.host().hub().view(id.as_str()).await.map(drop));
+        not_found(later.host().hub().rooms().view(id.as_str()).await.map(drop));
         content_is_gone(&bucket).await;
         // One who shares the session again before anybody looked gets a new share as well.
         let share = create(later.host().hub(), Some(HOUR)).await.unwrap();
@@ -160,7 +160,7 @@ fn two_hosts_that_delete_an_expired_share_at_once_both_succeed() {
         let bucket = in_memory();
         let hosts = [1, 2].map(|seed| over(&bucket, seed).build());
         let share = create(hosts[0].host().hub(), Some(HOUR)).await.unwrap();
-        let there = hosts[1].host().hub().open(share.id.as_str(), &share.secret).await.unwrap();
+        let there = hosts[1].host().hub().rooms().open(share.id.as_str(), &share.secret).await.unwrap();
         tokio::time::sleep(HOUR).await;
         content_is_gone(&bucket).await;
         not_found(there.read(|_| ()));
@@ -174,7 +174,7 @@ fn two_hosts_that_delete_an_expired_share_at_once_both_succeed() {
 }
 
 fn expires_at(hub: &Hub, room: &Room) -> Option<i64> {
-    hub.info(room).unwrap().expires_at.map(|at| (at.0 - BEGINNING.0) / 1_000)
+    hub.rooms().info(room).unwrap().expires_at.map(|at| (at.0 - BEGINNING.0) / 1_000)
 }
 
 #[test]
@@ -184,17 +184,17 @@ fn an_expiry_that_was_moved_here_or_at_another_host_is_the_one_that_counts() {
         let hosts = [1, 2].map(|seed| over(&bucket, seed).build());
         let (here, there) = (hosts[0].host().hub(), hosts[1].host().hub());
         let share = create(here, Some(HOUR)).await.unwrap();
-        let room = there.open(share.id.as_str(), &share.secret).await.unwrap();
+        let room = there.rooms().open(share.id.as_str(), &share.secret).await.unwrap();
         // `here` hears nothing of this until its own time has come.
-        there.set_expiry(&room, Some(2 * HOUR)).await.unwrap();
+        there.rooms().set_expiry(&room, Some(2 * HOUR)).await.unwrap();
         tokio::time::sleep(HOUR + Duration::from_secs(1)).await;
         assert_eq!(expires_at(here, &share.room), Some(7_200));
         // For ever, and not: the task goes on.
-        assert_eq!(here.set_expiry(&share.room, None).await, Ok(None));
+        assert_eq!(here.rooms().set_expiry(&share.room, None).await, Ok(None));
         tokio::time::sleep(2 * HOUR).await;
         assert_eq!(expires_at(here, &share.room), None);
-        assert_eq!(there.view(share.id.as_str()).await.map(|room| expires_at(there, &room)), Ok(None));
-        here.set_expiry(&share.room, Some(Duration::from_secs(1))).await.unwrap();
+        assert_eq!(there.rooms().view(share.id.as_str()).await.map(|room| expires_at(there, &room)), Ok(None));
+        here.rooms().set_expiry(&share.room, Some(Duration::from_secs(1))).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         content_is_gone(&bucket).await;
         every_verb_is_not_found(here, &share).await;
@@ -237,7 +237,7 @@ fn a_host_has_a_time_that_it_gives_and_a_longest() {
             let hub = scene.host().hub();
             let share = create(hub, None).await.unwrap();
             assert_eq!(expires_at(hub, &share.room), given, "{ttl:?} {most:?}");
-            hub.set_expiry(&share.room, None).await.unwrap();
+            hub.rooms().set_expiry(&share.room, None).await.unwrap();
             assert_eq!(
                 expires_at(hub, &share.room),
                 most.map(|most| most.as_secs() as i64),
@@ -245,10 +245,10 @@ fn a_host_has_a_time_that_it_gives_and_a_longest() {
             );
             let longest = most.unwrap_or(36_525 * 24 * HOUR);
             let longer = longest + Duration::from_millis(1);
-            assert_eq!(hub.set_expiry(&share.room, Some(longer)).await.err(), limit(longest, longer));
+            assert_eq!(hub.rooms().set_expiry(&share.room, Some(longer)).await.err(), limit(longest, longer));
             assert_eq!(create(hub, Some(longer)).await.err(), limit(longest, longer));
-            assert!(hub.set_expiry(&share.room, Some(longest)).await.is_ok());
-            hub.delete_room(&share.room).await.unwrap();
+            assert!(hub.rooms().set_expiry(&share.room, Some(longest)).await.is_ok());
+            hub.rooms().delete_room(&share.room).await.unwrap();
         }
     });
 }
@@ -263,11 +263,15 @@ fn a_bucket_that_is_down_when_the_time_has_come_is_tried_again() {
         // First everything fails, then the deletion gets half way.
         bucket.down.store(true, Ordering::Relaxed);
         tokio::time::sleep(HOUR + Duration::from_secs(30)).await;
-        not_found(hub.info(&share.room));
-        let who = hub.authenticate(None).await.unwrap();
+        not_found(hub.rooms().info(&share.room));
+        let who = hub.access().authenticate(None).await.unwrap();
         let unknown =
             Err(Refusal::StorageFailure { operation: StoreOperation::Read, trouble: StorageTrouble::Passing });
-        assert_eq!(hub.delete(&who, share.id.as_str(), &share.secret).await, unknown, "it might have more time");
+        assert_eq!(
+            hub.rooms().delete(&who, share.id.as_str(), &share.secret).await,
+            unknown,
+            "it might have more time"
+        );
         bucket.next_writes([None, Some(crate::support::bucket::Fault::Status503)]);
         bucket.down.store(false, Ordering::Relaxed);
         content_is_gone(&bucket).await;
@@ -294,11 +298,11 @@ fn a_clock_that_jumps_is_followed() {
         let share = create(hub, Some(48 * HOUR)).await.unwrap();
         // Two days of waiting, none by the clock.
         tokio::time::sleep(49 * HOUR).await;
-        assert!(hub.info(&share.room).is_ok());
+        assert!(hub.rooms().info(&share.room).is_ok());
         // And the other way round; whoever asks makes sure that it goes at once.
         clock.0.store(48 * 3_600_000, Ordering::Relaxed);
         let asked = tokio::time::Instant::now();
-        not_found(hub.info(&share.room));
+        not_found(hub.rooms().info(&share.room));
         content_is_gone(&bucket).await;
         assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     });
@@ -309,10 +313,10 @@ fn waiting_for_an_expiry_keeps_no_share_in_memory() {
     run(async {
         let scene = over(&in_memory(), 1).settings(|settings| settings.hub.idle_rooms_max = 0).build();
         let hub = scene.host().hub();
-        let who = hub.authenticate(None).await.unwrap();
+        let who = hub.access().authenticate(None).await.unwrap();
         for n in 0..200 {
             let session = format!("ses_{n}").parse().unwrap();
-            hub.create(&who, &session, None, Terms { ttl: Some(HOUR), ..Terms::default() }).await.unwrap();
+            hub.rooms().create(&who, &session, None, Terms { ttl: Some(HOUR), ..Terms::default() }).await.unwrap();
         }
         // Rooms are counted once in 64 that come, and what is left of them is written first.
         while hub.metrics().rooms.get() > 64 {

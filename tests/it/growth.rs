@@ -66,14 +66,14 @@ fn folds_beside_the_syncs_delay_none_and_lose_none() {
         let scene = eager(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         for n in 0..40_u64 {
             // A fold that takes long, or fails.
             if n % 10 == 5 {
                 bucket.next_writes([None, Some(Fault::Slow(Duration::from_secs(8)))]);
             }
             let begun = Instant::now();
-            let synced = hub.sync_room(&room, batch(&n.to_string())).await.unwrap();
+            let synced = hub.rooms().sync_room(&room, batch(&n.to_string())).await.unwrap();
             assert_eq!(synced.sync_count, n + 1);
             assert!(begun.elapsed() <= Duration::from_secs(8), "one write of its own at most");
             tokio::task::yield_now().await;
@@ -105,7 +105,7 @@ fn a_follower_on_a_host_that_missed_it_all_is_told_the_state_anew() {
         let mut replica = Replica::new();
         replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
         // While the reader hears nothing, the writer goes on, folds, and frees.
-        let room = reader.host().hub().view(share.id().as_str()).await.unwrap();
+        let room = reader.host().hub().rooms().view(share.id().as_str()).await.unwrap();
         drop(watch);
         for n in 1..40 {
             share.sync(part(&n.to_string(), "x")).await.unwrap();
@@ -146,14 +146,14 @@ fn a_room_whose_runtime_ends_is_folded_on_the_next() {
         let (scene, room) = run(async {
             let scene = eager(&bucket).build();
             let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-            let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+            let room = scene.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
             for n in 0..syncs {
-                scene.host().hub().sync_room(&room, batch(&n.to_string())).await.unwrap();
+                scene.host().hub().rooms().sync_room(&room, batch(&n.to_string())).await.unwrap();
             }
             (scene, room)
         });
         run(async {
-            scene.host().hub().sync_room(&room, batch("more")).await.unwrap();
+            scene.host().hub().rooms().sync_room(&room, batch("more")).await.unwrap();
             tokio::time::sleep(Duration::from_secs(100)).await;
             let whole = format!("/fold/000000000000-{:012}", syncs + 2);
             assert_eq!(keys(&bucket, &whole).await.len(), 1, "after {syncs}");
@@ -169,11 +169,11 @@ fn a_host_that_shuts_down_does_not_wait_for_folds() {
         let scene = eager(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         // The fold's write is the fourth from here.
         bucket.next_writes([None, None, None, Some(Fault::Slow(Duration::from_secs(14)))]);
         for n in 0..3 {
-            hub.sync_room(&room, batch(&n.to_string())).await.unwrap();
+            hub.rooms().sync_room(&room, batch(&n.to_string())).await.unwrap();
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(bucket.counts.touched().last().unwrap().contains("/fold/"), "the fold has begun");
@@ -193,15 +193,15 @@ fn syncs_linger_while_a_share_is_busy() {
         let scene = over(&bucket).settings(|settings| settings.hub.linger = linger).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let begun = Instant::now();
-        hub.sync_room(&room, batch("first")).await.unwrap();
+        hub.rooms().sync_room(&room, batch("first")).await.unwrap();
         assert!(begun.elapsed() < Duration::from_millis(5), "{:?}", begun.elapsed());
         bucket.counts.reset();
         let mut busy = Vec::new();
         for n in 0..100 {
-            busy.push(hub.sync_room(&room, batch(&n.to_string())));
+            busy.push(hub.rooms().sync_room(&room, batch(&n.to_string())));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         for synced in busy {
@@ -210,10 +210,10 @@ fn syncs_linger_while_a_share_is_busy() {
         let [puts, ..] = bucket.counts.all();
         assert!((5..=6).contains(&puts), "{puts} writes in a second");
         // Also one that comes while something else waits.
-        let waiting = tokio::task::spawn_local(hub.sync_room(&room, batch("last")));
+        let waiting = tokio::task::spawn_local(hub.rooms().sync_room(&room, batch("last")));
         tokio::time::sleep(Duration::from_millis(10)).await;
         let begun = Instant::now();
-        hub.delete_room(&room).await.unwrap();
+        hub.rooms().delete_room(&room).await.unwrap();
         assert!(begun.elapsed() < Duration::from_millis(5), "{:?}", begun.elapsed());
         waiting.await.unwrap().unwrap();
     });
@@ -280,7 +280,7 @@ fn a_session_costs_the_bucket_about_what_it_sent_and_opens_in_bounded_reads() {
         assert!(2 * written <= 3 * sent, "{written} bytes for {sent}");
 
         let share = scene.client().create(&"ses_2".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = scene.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.counts.reset();
         let (mut sent, mut opened) = (0, Vec::new());
         for n in 0..4_000 {
@@ -291,7 +291,7 @@ fn a_session_costs_the_bucket_about_what_it_sent_and_opens_in_bounded_reads() {
             sent += text.len();
             let hub = scene.host().hub();
             let id = format!("{id}-{}", step / 11);
-            hub.sync_room(&room, one(&id, &text)).await.unwrap();
+            hub.rooms().sync_room(&room, one(&id, &text)).await.unwrap();
             // The clock stands still while something is being packed.
             tokio::time::sleep(Duration::from_millis(1)).await;
             if n % 1_000 == 990 {
@@ -335,8 +335,8 @@ fn a_share_that_is_left_alone_is_listed_with_its_title() {
         share.sync(items).await.unwrap();
         tokio::time::sleep(Duration::from_secs(65)).await;
         let other = over(&bucket).seed(2).build();
-        let who = other.host().hub().authenticate(None).await.unwrap();
-        let list = async || other.host().hub().list(&who, false, "", 10).await.unwrap().shares;
+        let who = other.host().hub().access().authenticate(None).await.unwrap();
+        let list = async || other.host().hub().rooms().list(&who, false, "", 10).await.unwrap().shares;
         let listed = list().await;
         assert_eq!((listed[0].title.as_deref(), listed[0].sync_count), (Some("A fine title"), 1));
         share.delete().await.unwrap();
@@ -354,11 +354,11 @@ fn two_hosts_that_write_a_share_in_turn_need_three_requests_a_sync() {
         let share = hosts[0].client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let mut rooms = Vec::new();
         for host in &hosts {
-            rooms.push(host.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap());
+            rooms.push(host.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap());
         }
         let sync = async |n: u64| {
             let who = n as usize % 2;
-            hosts[who].host().hub().sync_room(&rooms[who], batch(&n.to_string())).await.unwrap().sync_count
+            hosts[who].host().hub().rooms().sync_room(&rooms[who], batch(&n.to_string())).await.unwrap().sync_count
         };
         sync(0).await;
         bucket.counts.reset();

@@ -41,23 +41,23 @@ fn a_bucket_that_answers_503_is_told_with_the_operation_and_leaves_nothing_half(
         let client = scene.client_builder().call_timeout(Duration::from_secs(300)).build_local().unwrap();
         let share = client.create(&"ses_1".parse().unwrap(), Some(part("p", "1"))).await.unwrap();
         let cold = over(&bucket).seed(2).build();
-        let who = scene.host().hub().authenticate(None).await.unwrap();
+        let who = scene.host().hub().access().authenticate(None).await.unwrap();
         let hub = scene.host().hub();
         bucket.down.store(true, Ordering::Relaxed);
 
         assert_eq!(failed(client.create(&"ses_2".parse().unwrap(), None).await.err()), StoreOperation::Create);
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let batch = || Batch { stamp: None, changes: vec![] };
         assert_eq!(
-            hub.sync_room(&room, batch()).await,
+            hub.rooms().sync_room(&room, batch()).await,
             Err(Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing })
         );
         assert_eq!(
-            hub.delete_room(&room).await,
+            hub.rooms().delete_room(&room).await,
             Err(Refusal::StorageFailure { operation: StoreOperation::Delete, trouble: StorageTrouble::Passing })
         );
         assert_eq!(failed(cold.client().info(share.id()).await.err()), StoreOperation::Read);
-        let listed = hub.list(&who, false, "", 0).await.unwrap_err();
+        let listed = hub.rooms().list(&who, false, "", 0).await.unwrap_err();
         assert_eq!(
             listed,
             Refusal::StorageFailure { operation: StoreOperation::List, trouble: StorageTrouble::Passing }
@@ -67,7 +67,7 @@ fn a_bucket_that_answers_503_is_told_with_the_operation_and_leaves_nothing_half(
 
         bucket.down.store(false, Ordering::Relaxed);
         assert!(hub.ready().await.is_ok());
-        let listed = hub.list(&who, false, "", 0).await.unwrap();
+        let listed = hub.rooms().list(&who, false, "", 0).await.unwrap();
         assert_eq!(listed.shares.len(), 1, "the share that could not be created is not there");
         assert_eq!(share.sync(part("p", "2")).await.unwrap().sync_count, 2);
         share.delete().await.unwrap();
@@ -81,17 +81,17 @@ fn a_deletion_that_failed_half_way_is_finished_by_the_next_one() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), Some(part("p", "the content"))).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         // The deletion's entry is written, its tombstone is not.
         bucket.next_writes([None, Some(Fault::Status503)]);
         assert_eq!(
-            hub.delete_room(&room).await,
+            hub.rooms().delete_room(&room).await,
             Err(Refusal::StorageFailure { operation: StoreOperation::Delete, trouble: StorageTrouble::Passing })
         );
         assert!(matches!(room.read(|_| ()), Err(Refusal::NotFound { .. })), "it is gone all the same");
         bucket.next_writes_are_over();
-        assert_eq!(hub.delete_room(&room).await, Ok(()));
-        assert!(matches!(hub.delete_room(&room).await, Err(Refusal::NotFound { .. })));
+        assert_eq!(hub.rooms().delete_room(&room).await, Ok(()));
+        assert!(matches!(hub.rooms().delete_room(&room).await, Err(Refusal::NotFound { .. })));
         let objects = crate::support::bucket::dump(bucket.as_ref()).await;
         assert!(objects.iter().all(|(_, text)| !text.contains("the content")), "{objects:?}");
     });
@@ -115,23 +115,23 @@ fn past_what_may_wait_for_a_slow_bucket_a_sync_is_told_to_come_back() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.next_writes([Some(Fault::Slow(Duration::from_secs(4)))]);
         let large = Payload::from_checked_json(&format!("\"{}\"", "x".repeat(1 << 20)));
         let batch = |n: usize| {
             let key = ItemKey::message(&n.to_string()).unwrap();
             Batch { stamp: None, changes: vec![Change { key, value: Some(large.clone()) }] }
         };
-        let first = hub.sync_room(&room, batch(0));
+        let first = hub.rooms().sync_room(&room, batch(0));
         // Let the first one go to the bucket: what follows waits for it.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let waiting: Vec<_> = (1..=30).map(|n| hub.sync_room(&room, batch(n))).collect();
+        let waiting: Vec<_> = (1..=30).map(|n| hub.rooms().sync_room(&room, batch(n))).collect();
         let results = futures::future::join_all(waiting).await;
         let accepted = results.iter().filter(|result| result.is_ok()).count();
         assert_eq!(accepted, QUEUE_BYTES_MAX / ((1 << 20) + 32), "{results:?}");
         assert!(results.iter().skip(accepted).all(|r| matches!(r, Err(Refusal::Unavailable { .. }))), "{results:?}");
         assert_eq!(first.await.unwrap().sync_count, 1);
-        assert_eq!(hub.sync_room(&room, batch(99)).await.unwrap().sync_count, accepted as u64 + 2);
+        assert_eq!(hub.rooms().sync_room(&room, batch(99)).await.unwrap().sync_count, accepted as u64 + 2);
     });
 }
 
@@ -142,10 +142,10 @@ fn many_syncs_at_once_share_one_write() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.counts.reset();
         bucket.next_writes([Some(Fault::Slow(Duration::from_millis(20)))]);
-        let syncs = (0..64).map(|_| hub.sync_room(&room, Batch::default()));
+        let syncs = (0..64).map(|_| hub.rooms().sync_room(&room, Batch::default()));
         let counts: Vec<_> =
             futures::future::join_all(syncs).await.into_iter().map(|r| r.unwrap().sync_count).collect();
         assert_eq!(counts, (1..=64).collect::<Vec<_>>());
@@ -161,9 +161,9 @@ fn a_caller_that_goes_away_takes_nothing_with_it() {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let hub = scene.host().hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
-        drop(hub.sync_room(&room, Batch::default()));
-        assert_eq!(hub.sync_room(&room, Batch::default()).await.unwrap().sync_count, 2);
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        drop(hub.rooms().sync_room(&room, Batch::default()));
+        assert_eq!(hub.rooms().sync_room(&room, Batch::default()).await.unwrap().sync_count, 2);
     });
 }
 
@@ -174,15 +174,15 @@ fn a_commit_whose_runtime_ends_leaves_the_room_in_order() {
     let (scene, room) = run(async {
         let scene = over(&bucket).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = scene.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         bucket.next_writes([Some(Fault::Slow(Duration::from_secs(10)))]);
-        drop(scene.host().hub().sync_room(&room, Batch::default()));
+        drop(scene.host().hub().rooms().sync_room(&room, Batch::default()));
         tokio::time::sleep(Duration::from_secs(6)).await;
         (scene, room)
     });
     run(async {
         // The write of before was done in the bucket, though nobody heard of it.
-        let synced = scene.host().hub().sync_room(&room, Batch::default()).await.unwrap();
+        let synced = scene.host().hub().rooms().sync_room(&room, Batch::default()).await.unwrap();
         assert_eq!(synced.sync_count, 2);
     });
 }
@@ -193,21 +193,21 @@ fn a_sync_on_a_runtime_that_has_ended_fails_and_the_next_goes_on() {
     let (scene, room) = run(async {
         let scene = Scene::new();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = scene.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         (scene, room)
     });
     let ended = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let handle = ended.handle().clone();
     drop(ended);
     let entered = handle.enter();
-    let failed = scene.host().hub().sync_room(&room, Batch::default()).now_or_never().unwrap();
+    let failed = scene.host().hub().rooms().sync_room(&room, Batch::default()).now_or_never().unwrap();
     assert_eq!(
         failed,
         Err(Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing })
     );
     drop(entered);
     run(async {
-        let synced = scene.host().hub().sync_room(&room, Batch::default()).await.unwrap();
+        let synced = scene.host().hub().rooms().sync_room(&room, Batch::default()).await.unwrap();
         assert_eq!(synced.sync_count, 1);
     });
 }
@@ -220,19 +220,19 @@ fn a_share_that_two_create_at_once_is_one_room() {
         let bucket = TestBucket::over(Arc::new(InMemory::new()));
         let scene = over(&bucket).build();
         let hub = scene.host().hub();
-        let (who, session) = (hub.authenticate(None).await.unwrap(), "ses_1".parse().unwrap());
+        let (who, session) = (hub.access().authenticate(None).await.unwrap(), "ses_1".parse().unwrap());
         // The claim is quick; the log is there after five seconds and is answered after ten.
         bucket.next_writes([None, Some(Fault::Slow(Duration::from_secs(10)))]);
-        let first = hub.create(&who, &session, None, Terms::default());
+        let first = hub.rooms().create(&who, &session, None, Terms::default());
         let second = async {
             tokio::time::sleep(Duration::from_secs(7)).await;
-            hub.create(&who, &session, None, Terms::default()).await
+            hub.rooms().create(&who, &session, None, Terms::default()).await
         };
         let (first, second) = tokio::join!(first, second);
         let (first, second) = (first.unwrap(), second.unwrap());
         assert!(!first.existed && second.existed);
         assert!(Arc::ptr_eq(&first.room, &second.room));
-        assert!(Arc::ptr_eq(&first.room, &hub.view(first.id.as_str()).await.unwrap()));
+        assert!(Arc::ptr_eq(&first.room, &hub.rooms().view(first.id.as_str()).await.unwrap()));
     });
 }
 

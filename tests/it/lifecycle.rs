@@ -303,7 +303,7 @@ fn a_listing_shows_what_was_last_folded_of_a_share() {
             segments: 9,
             expires_at: Some(Timestamp(info.created_at.0 + 5)),
         };
-        scene.host().hub().store().describe(folded.id(), &about).await.unwrap();
+        scene.host().hub().rooms().store().describe(folded.id(), &about).await.unwrap();
         let shares = client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap().shares;
         let line = |id: &ShareId| shares.iter().find(|line| line.id == *id).unwrap();
         let known = line(folded.id());

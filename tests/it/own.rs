@@ -145,13 +145,13 @@ async fn a_revoked_credential_loses_its_own_shares_at_once() {
         expires_at: None,
     };
     let (record, shown) =
-        hub.create_token(&root, &"ann".parse().unwrap(), Scopes::SHARE, "a test", None).await.unwrap();
+        hub.access().create_token(&root, &"ann".parse().unwrap(), Scopes::SHARE, "a test", None).await.unwrap();
     let client = served.client(Some(shown.reveal()));
     let id = client.create(&"ses_1".parse().unwrap(), Some(part("p", "x"))).await.unwrap().id().clone();
     let own = client.own_share(&id).await.unwrap();
     let mut watch = own.narrow_to_read(None).watch(WatchFrom::WholeState);
     watch.next().await.unwrap().unwrap();
-    assert_eq!(hub.revoke_token(&root, record.id.as_str()).await.unwrap(), 1);
+    assert_eq!(hub.connections().revoke_token(&root, record.id.as_str()).await.unwrap(), 1);
 
     let is_over = |error: &ClientError| matches!(error, ClientError::Closed(Closed::Revoked(_)));
     let refused = own.set_visibility(Visibility::Link).await.unwrap_err();

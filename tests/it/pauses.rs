@@ -26,7 +26,7 @@ impl Busy {
         let scene = Scene::builder().store(Arc::clone(&bucket) as _);
         let scene = scene.settings(|settings| settings.hub.fold_after = fold_after).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = scene.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         Self { bucket, scene, room, syncs: 0 }
     }
 
@@ -41,7 +41,7 @@ impl Busy {
         let key = ItemKey::message(&(self.syncs % items).to_string()).unwrap();
         self.syncs += 1;
         let batch = Batch { stamp: None, changes: vec![Change { key, value }] };
-        assert_eq!(self.hub().sync_room(&self.room, batch).await.unwrap().sync_count, self.syncs);
+        assert_eq!(self.hub().rooms().sync_room(&self.room, batch).await.unwrap().sync_count, self.syncs);
     }
 
     /// The runs that cover all there is.

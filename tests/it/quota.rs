@@ -35,11 +35,11 @@ fn removal(id: &str) -> Batch {
 }
 
 async fn who(hub: &Hub) -> Principal {
-    hub.authenticate(None).await.unwrap()
+    hub.access().authenticate(None).await.unwrap()
 }
 
 async fn create(hub: &Hub, session: &str, initial: Option<Batch>) -> Result<Created, Refusal> {
-    hub.create(&who(hub).await, &session.parse().unwrap(), initial, Terms::default()).await
+    hub.rooms().create(&who(hub).await, &session.parse().unwrap(), initial, Terms::default()).await
 }
 
 #[track_caller]
@@ -70,7 +70,7 @@ fn an_account_has_no_more_shares_than_its_quota() {
         let other = Scene::builder().store(Arc::clone(scene.store())).seed(2);
         let other = other.settings(|settings| settings.hub.quotas.default.shares_max = Some(3)).build();
         past(create(other.host().hub(), "ses_9", None).await, "accountSharesMax", 3, 4, "");
-        hub.delete_room(&first.room).await.unwrap();
+        hub.rooms().delete_room(&first.room).await.unwrap();
         create(other.host().hub(), "ses_9", None).await.unwrap();
     });
 }
@@ -83,21 +83,27 @@ fn an_accounts_shares_hold_no_more_bytes_than_its_quota() {
         past(create(hub, "ses_0", Some(batch("m", 10_001))).await, "accountBytesMax", 10_000, 10_001, "remove items");
         let one = create(hub, "ses_1", Some(batch("m", 4_000))).await.unwrap();
         let two = create(hub, "ses_2", None).await.unwrap();
-        hub.sync_room(&two.room, batch("m", 4_000)).await.unwrap();
-        past(hub.sync_room(&two.room, batch("n", 2_001)).await, "accountBytesMax", 10_000, 10_001, "delete shares");
+        hub.rooms().sync_room(&two.room, batch("m", 4_000)).await.unwrap();
+        past(
+            hub.rooms().sync_room(&two.room, batch("n", 2_001)).await,
+            "accountBytesMax",
+            10_000,
+            10_001,
+            "delete shares",
+        );
         // The same again, larger by as much as there is room for, and smaller: what counts is what is held.
-        hub.sync_room(&one.room, batch("m", 6_000)).await.unwrap();
-        past(hub.sync_room(&one.room, batch("m", 6_001)).await, "accountBytesMax", 10_000, 10_001, "");
+        hub.rooms().sync_room(&one.room, batch("m", 6_000)).await.unwrap();
+        past(hub.rooms().sync_room(&one.room, batch("m", 6_001)).await, "accountBytesMax", 10_000, 10_001, "");
         // A reading that is older than five minutes is made again, and knows no less of what is in memory.
         tokio::time::sleep(Duration::from_secs(600)).await;
-        hub.sync_room(&one.room, batch("m", 6_000)).await.unwrap();
+        hub.rooms().sync_room(&one.room, batch("m", 6_000)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        past(hub.sync_room(&one.room, batch("n", 1_000)).await, "accountBytesMax", 10_000, 11_000, "");
-        hub.sync_room(&one.room, removal("m")).await.unwrap();
-        hub.sync_room(&two.room, batch("n", 6_000)).await.unwrap();
-        past(hub.sync_room(&one.room, batch("m", 100)).await, "accountBytesMax", 10_000, 10_100, "");
-        hub.delete_room(&two.room).await.unwrap();
-        hub.sync_room(&one.room, batch("m", 10_000)).await.unwrap();
+        past(hub.rooms().sync_room(&one.room, batch("n", 1_000)).await, "accountBytesMax", 10_000, 11_000, "");
+        hub.rooms().sync_room(&one.room, removal("m")).await.unwrap();
+        hub.rooms().sync_room(&two.room, batch("n", 6_000)).await.unwrap();
+        past(hub.rooms().sync_room(&one.room, batch("m", 100)).await, "accountBytesMax", 10_000, 10_100, "");
+        hub.rooms().delete_room(&two.room).await.unwrap();
+        hub.rooms().sync_room(&one.room, batch("m", 10_000)).await.unwrap();
     });
 }
 
@@ -119,11 +125,11 @@ fn a_share_that_comes_back_while_it_leaves_memory_counts_once() {
         // It leaves, slowly, and is asked for.
         bucket.roll(|| Some(Fault::Slow(Duration::from_secs(1))));
         create(hub, "ses_64", None).await.unwrap();
-        let room = hub.open(id.as_str(), &secret).await.unwrap();
+        let room = hub.rooms().open(id.as_str(), &secret).await.unwrap();
         tokio::time::sleep(Duration::from_secs(20)).await;
-        hub.sync_room(&room, batch("n", 1_000)).await.unwrap();
-        past(hub.sync_room(&room, batch("o", 3_001)).await, "accountBytesMax", 10_000, 10_001, "");
-        hub.sync_room(&room, batch("o", 3_000)).await.unwrap();
+        hub.rooms().sync_room(&room, batch("n", 1_000)).await.unwrap();
+        past(hub.rooms().sync_room(&room, batch("o", 3_001)).await, "accountBytesMax", 10_000, 10_001, "");
+        hub.rooms().sync_room(&room, batch("o", 3_000)).await.unwrap();
     });
 }
 
@@ -153,15 +159,17 @@ fn an_account_syncs_no_more_bytes_in_a_day_than_its_quota_and_a_batch_sent_again
         let stamp = Stamp { producer: ProducerId::from_bits(1), epoch: 1, sequence: 1 };
         let stamped = Batch { stamp: Some(stamp), ..batch("m", 10_000) };
         // Twice on its way and once after: charged once.
-        let (first, again) =
-            tokio::join!(hub.sync_room(&share.room, stamped.clone()), hub.sync_room(&share.room, stamped.clone()));
+        let (first, again) = tokio::join!(
+            hub.rooms().sync_room(&share.room, stamped.clone()),
+            hub.rooms().sync_room(&share.room, stamped.clone())
+        );
         assert!(!first.unwrap().duplicate && again.unwrap().duplicate);
-        assert!(hub.sync_room(&share.room, stamped).await.unwrap().duplicate);
+        assert!(hub.rooms().sync_room(&share.room, stamped).await.unwrap().duplicate);
         // What the bucket did not take is not charged either.
         bucket.next_writes(std::iter::repeat_n(Some(Fault::LostRequest), 100));
-        hub.sync_room(&share.room, batch("m", 10_000)).await.unwrap_err();
+        hub.rooms().sync_room(&share.room, batch("m", 10_000)).await.unwrap_err();
         bucket.next_writes_are_over();
-        let used = |hub: &Arc<Hub>| hub.sync_room(&share.room, batch("m", 10_000));
+        let used = |hub: &Arc<Hub>| hub.rooms().sync_room(&share.room, batch("m", 10_000));
         used(hub).await.unwrap();
         // Some twenty seconds have passed, in which 6 bytes came back.
         let refused = used(hub).await.unwrap_err();
@@ -179,7 +187,7 @@ fn an_account_syncs_no_more_bytes_in_a_day_than_its_quota_and_a_batch_sent_again
         used(hub).await.unwrap_err();
         // One that is larger than a day's passes when nothing is used up.
         tokio::time::sleep(Duration::from_secs(25 * 3_600)).await;
-        hub.sync_room(&share.room, batch("m", 30_000)).await.unwrap();
+        hub.rooms().sync_room(&share.room, batch("m", 30_000)).await.unwrap();
         tokio::time::sleep(Duration::from_secs(10 * 3_600)).await;
         used(hub).await.unwrap_err();
     });
@@ -197,17 +205,17 @@ fn who_leaves_before_the_answer_pays_for_what_was_committed_and_for_nothing_else
         let share = create(hub, "ses_1", None).await.unwrap();
         let (failures, syncs) = (&hub.metrics().storage_failures, || share.room.read(|state| state.sync_count()));
         bucket.next_writes(std::iter::repeat_n(Some(Fault::LostRequest), 100));
-        drop(hub.sync_room(&share.room, batch("m", 20_000)));
+        drop(hub.rooms().sync_room(&share.room, batch("m", 20_000)));
         while failures.get() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         bucket.next_writes_are_over();
-        drop(hub.sync_room(&share.room, batch("m", 14_000)));
+        drop(hub.rooms().sync_room(&share.room, batch("m", 14_000)));
         while syncs().unwrap() == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        past_a_day(hub.sync_room(&share.room, batch("n", 11_000)).await);
-        hub.sync_room(&share.room, batch("n", 10_000)).await.unwrap();
+        past_a_day(hub.rooms().sync_room(&share.room, batch("n", 11_000)).await);
+        hub.rooms().sync_room(&share.room, batch("n", 10_000)).await.unwrap();
     });
 }
 

@@ -234,11 +234,11 @@ impl Stage {
         let incarnation = hosts::any(std::slice::from_ref(&fresh), &self.world.dice).await;
         self.read_in_calm(&incarnation).await?;
         if deleted {
-            let sync = incarnation.hub.sync(&clients::ann(), id.as_str(), &secret, Default::default()).await;
+            let sync = incarnation.hub.rooms().sync(&clients::ann(), id.as_str(), &secret, Default::default()).await;
             if !matches!(sync, Err(capshare::share::error::Refusal::NotFound { .. })) {
                 return Err(format!("a sync to the deleted share was answered {sync:?}"));
             }
-            let again = incarnation.hub.delete(&clients::ann(), id.as_str(), &secret).await;
+            let again = incarnation.hub.rooms().delete(&clients::ann(), id.as_str(), &secret).await;
             if !matches!(again, Err(capshare::share::error::Refusal::NotFound { .. })) {
                 return Err(format!("a second deletion was answered {again:?}"));
             }
@@ -248,7 +248,7 @@ impl Stage {
         for nonce in 1..=2 {
             tokio::time::sleep(Duration::from_secs(300)).await;
             let now = incarnation.hub.ambient().clock.now();
-            let collected = incarnation.hub.store().gc(&GcOptions::at(now, nonce), &|_| {}).await;
+            let collected = incarnation.hub.rooms().store().gc(&GcOptions::at(now, nonce), &|_| {}).await;
             collected.map_err(|error| format!("the collection failed, though the bucket answers: {error}"))?;
         }
         let objects = self.world.everything();

@@ -78,9 +78,9 @@ impl Pair {
 
     /// A sync at a host, again for as long as the host says that it cannot just now, as producers do.
     async fn sync(&self, hub: &Hub, n: u64) -> Synced {
-        let who = hub.authenticate(None).await.unwrap();
+        let who = hub.access().authenticate(None).await.unwrap();
         loop {
-            match hub.sync(&who, self.id.as_str(), &self.secret, message(n)).await {
+            match hub.rooms().sync(&who, self.id.as_str(), &self.secret, message(n)).await {
                 Ok(synced) => return synced,
                 Err(Refusal::StorageFailure { .. }) => {}
                 Err(refusal) => panic!("{refusal}"),
@@ -149,9 +149,9 @@ fn a_read_at_a_host_that_slept_is_not_answered_from_what_it_held() {
         run(async {
             let pair = Pair::new(false).await;
             let hub = pair.laptop.host().hub();
-            let room = hub.view(pair.id.as_str()).await.unwrap();
+            let room = hub.rooms().view(pair.id.as_str()).await.unwrap();
             pair.sleep(still).await;
-            assert_eq!(hub.read(&room, 0, 0).await.unwrap().revision, 5, "{still:?}");
+            assert_eq!(hub.rooms().read(&room, 0, 0).await.unwrap().revision, 5, "{still:?}");
         });
     }
 }

@@ -118,7 +118,7 @@ async fn sockets_that_show_nothing_shut_nobody_out() {
 #[tokio::test]
 async fn no_more_connections_are_admitted_than_fit() {
     let served = open(|settings| settings.sockets.descriptors_max = Some(8)).await;
-    assert_eq!(served.host.hub().registry().connections_max(), 5);
+    assert_eq!(served.host.hub().connections().registry().connections_max(), 5);
     let mut connections = Vec::new();
     for _ in 0..5 {
         connections.push(served.knock("/rpc/share", &[]).await.unwrap());
@@ -227,5 +227,5 @@ fn settings_that_cannot_be_right_make_no_host() {
 async fn a_host_on_every_address_gives_urls_that_lead_to_it() {
     let host = host(|_| {}).unwrap();
     let address = host.listen("0.0.0.0:0".parse().unwrap()).await.unwrap();
-    assert_eq!(host.hub().public_url(), format!("http://127.0.0.1:{}", address.port()));
+    assert_eq!(host.hub().rooms().public_url(), format!("http://127.0.0.1:{}", address.port()));
 }

@@ -63,14 +63,14 @@ fn unauthorized<T: std::fmt::Debug>(answer: Result<T, Refusal>) {
 /// A token of a share.
 async fn token(hub: &Hub, room: &Arc<Room>, right: Right, expires_at: Option<Timestamp>) -> String {
     let pass = Pass::OWNER.narrowed(right, None);
-    hub.grant(room, &pass, Label::default(), expires_at).await.unwrap().reveal().to_owned()
+    hub.rooms().grant(room, &pass, Label::default(), expires_at).await.unwrap().reveal().to_owned()
 }
 
 /// What each who comes shows, by a word for them.
 async fn visitors(hub: &Hub, room: &Arc<Room>, of_another: String) -> BTreeMap<&'static str, Option<String>> {
     let revoked = token(hub, room, Right::Read, None).await;
-    let id = hub.grants(room).await.unwrap().pop().unwrap().id;
-    hub.revoke_grant(room, &id).await.unwrap();
+    let id = hub.rooms().grants(room).await.unwrap().pop().unwrap().id;
+    hub.rooms().revoke_grant(room, &id).await.unwrap();
     let now = hub.ambient().clock.now();
     let expired = token(hub, room, Right::Read, Some(Timestamp(now.0 + 20))).await;
     while hub.ambient().clock.now().0 <= now.0 + 20 {
@@ -100,8 +100,8 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
     let client = served.client(Some(ANNS_KEY));
     let share = client.create(&session(), Some(part("p", "x"))).await.unwrap();
     let other = client.create(&"ses_2".parse().unwrap(), None).await.unwrap();
-    let other = hub.open(other.id().as_str(), other.secret().unwrap()).await.unwrap();
-    let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+    let other = hub.rooms().open(other.id().as_str(), other.secret().unwrap()).await.unwrap();
+    let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     let of_another = token(hub, &other, Right::Read, None).await;
     let visitors = visitors(hub, &room, of_another).await;
     let path = format!("/ws/{}?auth=inband", share.id());
@@ -185,7 +185,7 @@ async fn those_who_may_not_see_it_any_more_are_told_so_and_nothing_else() {
     let served = Served::with_keys().await;
     let (ann, bob) = (served.client(Some(ANNS_KEY)), served.client(Some(BOBS_KEY)));
     let share = ann.create(&session(), Some(part("p", "for all"))).await.unwrap();
-    let room = served.host.hub().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+    let room = served.host.hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     let path = format!("/ws/{}", share.id());
     let bearer = format!("Bearer {}", token(served.host.hub(), &room, Right::Read, None).await);
     let bobs_key = format!("Bearer {BOBS_KEY}");
@@ -237,40 +237,40 @@ fn another_host_knows_it_within_one_look_and_whoever_is_let_in_is_so_at_once() {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let hosts = [1, 2].map(|seed| scene_over(&store, seed).build());
         let (here, there) = (hosts[0].host().hub(), hosts[1].host().hub());
-        let ann = here.authenticate(Some(&Secret::from(ANNS_KEY))).await.unwrap();
-        let created = here.create(&ann, &session(), None, Terms::default()).await.unwrap();
+        let ann = here.access().authenticate(Some(&Secret::from(ANNS_KEY))).await.unwrap();
+        let created = here.rooms().create(&ann, &session(), None, Terms::default()).await.unwrap();
         let id = created.id.as_str();
-        let Viewing { room, pass } = there.enter(id, None, None).await.unwrap();
-        let mut feed = there.follow(&room, 0).await.unwrap().within(pass.clone());
+        let Viewing { room, pass } = there.rooms().enter(id, None, None).await.unwrap();
+        let mut feed = there.rooms().follow(&room, 0).await.unwrap().within(pass.clone());
         feed.next().await.unwrap();
-        let owner = there.enter(id, Some(&ann), None).await.unwrap();
-        let mut owners = there.follow(&owner.room, 0).await.unwrap().within(owner.pass.clone());
+        let owner = there.rooms().enter(id, Some(&ann), None).await.unwrap();
+        let mut owners = there.rooms().follow(&owner.room, 0).await.unwrap().within(owner.pass.clone());
         owners.next().await.unwrap();
 
-        here.set_visibility(&created.room, Visibility::Grant).await.unwrap();
+        here.rooms().set_visibility(&created.room, Visibility::Grant).await.unwrap();
         let asked = tokio::time::Instant::now();
         unauthorized(feed.next().await.map(drop));
         unauthorized(feed.next().await.map(drop));
         assert!(asked.elapsed() <= Duration::from_secs(2), "{:?}", asked.elapsed());
-        unauthorized(there.check_pass(&room, &pass).await);
-        unauthorized(there.view(id).await.map(drop));
-        there.check_pass(&room, &owner.pass).await.unwrap();
+        unauthorized(there.rooms().check_pass(&room, &pass).await);
+        unauthorized(there.rooms().view(id).await.map(drop));
+        there.rooms().check_pass(&room, &owner.pass).await.unwrap();
         let change = Change { key: ItemKey::session(), value: Some(Payload::from_checked_json("{}")) };
         let batch = Batch { stamp: None, changes: vec![change] };
-        here.sync_room(&created.room, batch).await.unwrap();
+        here.rooms().sync_room(&created.room, batch).await.unwrap();
         assert_eq!(owners.next().await.unwrap().step().revision, 1);
 
         // Wider: nobody waits for the next look.
-        here.set_visibility(&created.room, Visibility::Link).await.unwrap();
-        there.view(id).await.unwrap();
+        here.rooms().set_visibility(&created.room, Visibility::Link).await.unwrap();
+        there.rooms().view(id).await.unwrap();
 
         // One that was opened, closed and is loaded anew by a host that comes later.
-        here.set_visibility(&created.room, Visibility::Grant).await.unwrap();
+        here.rooms().set_visibility(&created.room, Visibility::Grant).await.unwrap();
         let read = token(here, &created.room, Right::Read, None).await;
         let third = scene_over(&store, 3).build();
-        unauthorized(third.host().hub().view(id).await.map(drop));
-        third.host().hub().enter(id, Some(&ann), None).await.unwrap();
-        third.host().hub().enter(id, None, Some(&Secret::from(read.as_str()))).await.unwrap();
+        unauthorized(third.host().hub().rooms().view(id).await.map(drop));
+        third.host().hub().rooms().enter(id, Some(&ann), None).await.unwrap();
+        third.host().hub().rooms().enter(id, None, Some(&Secret::from(read.as_str()))).await.unwrap();
     });
 }
 
@@ -280,25 +280,25 @@ fn a_viewer_by_a_token_sees_it_until_that_expires_or_is_revoked() {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let scene = scene_over(&store, 1).build();
         let hub = scene.host().hub();
-        let ann = hub.authenticate(Some(&Secret::from(ANNS_KEY))).await.unwrap();
+        let ann = hub.access().authenticate(Some(&Secret::from(ANNS_KEY))).await.unwrap();
         let terms = Terms { visibility: Some(Visibility::Grant), ..Terms::default() };
-        let created = hub.create(&ann, &session(), None, terms).await.unwrap();
+        let created = hub.rooms().create(&ann, &session(), None, terms).await.unwrap();
         let until = Timestamp(BEGINNING.0 + HOUR.as_millis() as i64);
         let mut feeds = Vec::new();
         for expires_at in [Some(until), None] {
             let token = Secret::from(token(hub, &created.room, Right::Full, expires_at).await.as_str());
-            let Viewing { room, pass } = hub.enter(created.id.as_str(), None, Some(&token)).await.unwrap();
+            let Viewing { room, pass } = hub.rooms().enter(created.id.as_str(), None, Some(&token)).await.unwrap();
             assert_eq!(pass.right(), Right::Read, "also of a token for everything");
-            let mut feed = hub.follow(&room, 0).await.unwrap().within(pass);
+            let mut feed = hub.rooms().follow(&room, 0).await.unwrap().within(pass);
             feed.next().await.unwrap();
             feeds.push(feed);
         }
         let asked = tokio::time::Instant::now();
         unauthorized(feeds[0].next().await.map(drop));
         assert_eq!(asked.elapsed().as_secs(), HOUR.as_secs());
-        let left = hub.grants(&created.room).await.unwrap();
+        let left = hub.rooms().grants(&created.room).await.unwrap();
         assert_eq!(left.len(), 1);
-        let (ended, revoked) = tokio::join!(feeds[1].next(), hub.revoke_grant(&created.room, &left[0].id));
+        let (ended, revoked) = tokio::join!(feeds[1].next(), hub.rooms().revoke_grant(&created.room, &left[0].id));
         revoked.unwrap();
         unauthorized(ended.map(drop));
     });
@@ -313,11 +313,11 @@ fn what_was_begun_to_be_told_is_not_told_to_its_end() {
         for n in 0..8 {
             share.sync(part(&format!("p{n}"), &"x".repeat(100_000))).await.unwrap();
         }
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
-        let Viewing { room: viewed, pass } = hub.enter(share.id().as_str(), None, None).await.unwrap();
-        let mut feed = hub.follow(&viewed, 0).await.unwrap().within(pass);
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let Viewing { room: viewed, pass } = hub.rooms().enter(share.id().as_str(), None, None).await.unwrap();
+        let mut feed = hub.rooms().follow(&viewed, 0).await.unwrap().within(pass);
         assert!(feed.next().await.unwrap().step().more, "it comes in pieces");
-        hub.set_visibility(&room, Visibility::Account).await.unwrap();
+        hub.rooms().set_visibility(&room, Visibility::Account).await.unwrap();
         unauthorized(feed.next().await.map(drop));
     });
 }

@@ -52,7 +52,7 @@ impl Hosts {
         line.tells_time(self.time);
         let clock = Off { right: self.time, ahead_ms: Arc::new(AtomicI64::new(ahead_ms)) };
         let scene = Scene::builder().store(line).seed(seed).clock(clock.clone()).build();
-        scene.host().hub().store().probe_conditional_writes().await.unwrap();
+        scene.host().hub().rooms().store().probe_conditional_writes().await.unwrap();
         (scene, clock)
     }
 
@@ -71,8 +71,8 @@ fn content() -> Batch {
 }
 
 async fn create(hub: &Hub, ttl: Option<Duration>) -> Result<Created, Refusal> {
-    let who = hub.authenticate(None).await.unwrap();
-    hub.create(&who, &"ses_1".parse().unwrap(), Some(content()), Terms { ttl, ..Terms::default() }).await
+    let who = hub.access().authenticate(None).await.unwrap();
+    hub.rooms().create(&who, &"ses_1".parse().unwrap(), Some(content()), Terms { ttl, ..Terms::default() }).await
 }
 
 /// S105: a host whose clock is two hours ahead shows a share of an hour for its hour, and deletes nothing of it afterwards
@@ -84,16 +84,16 @@ fn a_host_with_a_fast_clock_deletes_no_share_because_it_has_expired() {
         let (right, _) = hosts.host(1, 0).await;
         let (fast, clock) = hosts.host(2, 2 * HOUR_MS).await;
         let share = create(right.host().hub(), Some(HOUR)).await.unwrap();
-        let room = fast.host().hub().view(share.id.as_str()).await.unwrap();
+        let room = fast.host().hub().rooms().view(share.id.as_str()).await.unwrap();
         tokio::time::sleep(HOUR / 2).await;
-        assert!(fast.host().hub().view(share.id.as_str()).await.is_ok());
-        assert!(right.host().hub().view(share.id.as_str()).await.is_ok());
+        assert!(fast.host().hub().rooms().view(share.id.as_str()).await.is_ok());
+        assert!(right.host().hub().rooms().view(share.id.as_str()).await.is_ok());
         drop(share);
         drop(right);
 
         // The hour is over, and the only host that is left has a wrong clock.
         tokio::time::sleep(HOUR).await;
-        let gone = fast.host().hub().info(&room).unwrap_err();
+        let gone = fast.host().hub().rooms().info(&room).unwrap_err();
         assert!(matches!(gone, Refusal::NotFound { .. }), "{gone}");
         assert!(hosts.content().await && hosts.tombstones().await == 0, "it is answered as expired, and not deleted");
         let refused = create(fast.host().hub(), None).await.unwrap_err();
@@ -121,14 +121,14 @@ fn a_share_of_a_host_with_a_slow_clock_lives_as_long_as_was_said() {
         let (right, _) = hosts.host(1, 0).await;
         let (slow, _) = hosts.host(2, -2 * HOUR_MS).await;
         let share = create(slow.host().hub(), Some(HOUR)).await.unwrap();
-        let expires_at = slow.host().hub().info(&share.room).unwrap().expires_at.unwrap();
+        let expires_at = slow.host().hub().rooms().info(&share.room).unwrap().expires_at.unwrap();
         assert!((expires_at.0 - BEGINNING.0 - HOUR_MS).abs() <= 1_000, "{expires_at:?}");
         let there = right.host().hub();
-        let room = there.view(share.id.as_str()).await.unwrap();
+        let room = there.rooms().view(share.id.as_str()).await.unwrap();
         tokio::time::sleep(HOUR - Duration::from_secs(10)).await;
-        assert!(there.info(&room).is_ok());
+        assert!(there.rooms().info(&room).is_ok());
         tokio::time::sleep(Duration::from_secs(20)).await;
-        assert!(there.info(&room).is_err());
+        assert!(there.rooms().info(&room).is_err());
         while hosts.content().await {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -142,7 +142,7 @@ fn a_collection_by_a_wrong_clock_frees_nothing_because_it_has_expired() {
         let hosts = Hosts::new();
         let (right, _) = hosts.host(1, 0).await;
         create(right.host().hub(), Some(HOUR)).await.unwrap();
-        let store = right.host().hub().store().clone();
+        let store = right.host().hub().rooms().store().clone();
         drop(right);
         let gc = async |now: i64, nonce| store.gc(&GcOptions::at(Timestamp(now), nonce), &|_| {}).await.unwrap();
         let early = gc(BEGINNING.0 + 2 * HOUR_MS, 1).await;
@@ -167,9 +167,9 @@ fn what_a_share_was_updated_at_never_goes_back() {
         let mut last = Timestamp::default();
         for scene in [&ahead, &behind, &ahead, &behind] {
             let hub = scene.host().hub();
-            let room = hub.open(share.id.as_str(), &share.secret).await.unwrap();
-            hub.sync_room(&room, content()).await.unwrap();
-            let updated_at = hub.info(&room).unwrap().updated_at;
+            let room = hub.rooms().open(share.id.as_str(), &share.secret).await.unwrap();
+            hub.rooms().sync_room(&room, content()).await.unwrap();
+            let updated_at = hub.rooms().info(&room).unwrap().updated_at;
             assert!(updated_at >= last, "{updated_at:?} after {last:?}");
             last = updated_at;
         }

@@ -144,7 +144,7 @@ impl Connection {
     }
 
     /// From now on these are told when it goes.
-    pub(crate) fn set_hooks(&mut self, hooks: Option<Arc<dyn ConnectionHooks>>) {
+    pub(in crate::connections) fn set_hooks(&mut self, hooks: Option<Arc<dyn ConnectionHooks>>) {
         self.0.hooks = hooks;
     }
 }

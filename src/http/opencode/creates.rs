@@ -66,7 +66,7 @@ impl Creates {
     /// the process.
     ///
     /// # Errors
-    /// As [`Hub::create`], and what was created just now cannot be looked at.
+    /// As [`Rooms::create`](crate::rooms::Rooms::create), and what was created just now cannot be looked at.
     pub(super) async fn create(
         &self,
         hub: &Hub,
@@ -78,7 +78,7 @@ impl Creates {
         let Some(slot) = self.slot(who, from, session) else { return fresh(hub, who, from, session).await };
         let mut slot = slot.lock().await;
         if let Some((_, given)) = slot.as_ref().filter(|(at, _)| at.elapsed() < WINDOW)
-            && let Ok(room) = hub.open(given.id.as_str(), &given.secret).await
+            && let Ok(room) = hub.rooms().open(given.id.as_str(), &given.secret).await
             && (who.owns_its_account() || (given.first_of_strangers && shows_nothing(&room).await?))
         {
             return Ok(given.clone());
@@ -128,7 +128,7 @@ async fn shows_nothing(room: &Arc<Room>) -> Result<bool, Refusal> {
 
 async fn fresh(hub: &Hub, who: &Principal, from: Option<IpAddr>, session: &SessionId) -> Result<Given, Refusal> {
     let by = By::Request(from, Some(who));
-    let created = hub.create_by(by, who, session, None, Terms::default()).await?;
+    let created = hub.rooms().create_by(by, who, session, None, Terms::default()).await?;
     let first_of_strangers = created.first_of_strangers;
     Ok(Given { id: created.id, url: created.url, secret: created.secret, first_of_strangers })
 }

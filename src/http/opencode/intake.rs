@@ -77,7 +77,7 @@ pub(super) async fn receive(
 ) -> Result<(Received, Option<Arrival>), Refusal> {
     let Some(secret) = arriving.beginning(shown_secret).await? else { return Ok((arriving.whole().await?, None)) };
     let turn = async {
-        persist(|| hub.open(sender.share.as_str(), &secret)).await?;
+        persist(|| hub.rooms().open(sender.share.as_str(), &secret)).await?;
         Ok(opencode.turn_of(sender).await)
     };
     futures::try_join!(arriving.whole(), turn)
@@ -125,7 +125,7 @@ pub(super) async fn apply(
     };
     let Request { secret, items } = request?;
     // Whoever has not the secret learns nothing of what was wrong with the items.
-    let room = persist(|| hub.open(share.as_str(), &secret)).await?;
+    let room = persist(|| hub.rooms().open(share.as_str(), &secret)).await?;
     let mut items = items?;
     let _arrival = match turn {
         Some(turn) => Some(turn),
@@ -138,7 +138,7 @@ pub(super) async fn apply(
     for changes in pieces(items.changes, &limits) {
         let count = changes.len();
         let batch = Batch { stamp: None, changes };
-        let synced = persist(|| hub.sync_room(&room, batch.clone())).await;
+        let synced = persist(|| hub.rooms().sync_room(&room, batch.clone())).await;
         last = Some(synced.map_err(|refusal| {
             let items = items.ends.partition_point(|end| *end <= applied);
             Stopped { refusal, facts: json!({ "applied": items }) }

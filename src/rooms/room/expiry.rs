@@ -35,7 +35,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 impl Room {
     /// Whether the share is there and its time is over.
-    pub(crate) fn has_expired(&self) -> bool {
+    pub(in crate::rooms) fn has_expired(&self) -> bool {
         self.is_past(&mut self.lock())
     }
 
@@ -44,7 +44,7 @@ impl Room {
     ///
     /// # Errors
     /// The bucket did not carry it out, or this machine's clock is wrong.
-    pub(crate) async fn expire(self: &Arc<Self>, operation: StoreOperation) -> Result<(), Refusal> {
+    pub(in crate::rooms) async fn expire(self: &Arc<Self>, operation: StoreOperation) -> Result<(), Refusal> {
         if !self.has_expired() {
             return Ok(());
         }

@@ -81,7 +81,7 @@ impl Room {
 
     /// As [`Room::append`], for an entry that its account was charged for: the charge is given back unless the entry is a batch
     /// that was committed now.
-    pub(crate) fn append_charged(
+    pub(in crate::rooms) fn append_charged(
         self: &Arc<Self>,
         entry: Entry,
         charge: Option<Charge>,

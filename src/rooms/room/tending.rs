@@ -213,7 +213,7 @@ impl Room {
     }
 
     /// The same, now: the room is about to leave memory.
-    pub(crate) fn tend_now(self: &Arc<Self>) {
+    pub(in crate::rooms) fn tend_now(self: &Arc<Self>) {
         let mut inner = self.lock();
         if inner.tend_at(Duration::ZERO).is_some() {
             inner.tending.leaving = true;

@@ -55,11 +55,11 @@ impl Gateway {
         let visibility = read_visibility(params.get_visibility())?;
         let terms = Terms { ttl: ttl(params.get_ttl_ms()), visibility };
         let by = self.caller.entry.by(Some(who));
-        Ok(self.caller.hub.create_by(by, who, &session, initial, terms).await?)
+        Ok(self.caller.hub.rooms().create_by(by, who, &session, initial, terms).await?)
     }
 
     pub(super) async fn open(&self, id: capnp::text::Reader<'_>, secret: capnp::text::Reader<'_>) -> Answer<Arc<Room>> {
-        Ok(self.caller.hub.open(text(id)?, &Secret::from(text(secret)?)).await?)
+        Ok(self.caller.hub.rooms().open(text(id)?, &Secret::from(text(secret)?)).await?)
     }
 
     pub(super) async fn sync(&self, params: share_rpc::SyncShareParams) -> Answer<Synced> {
@@ -68,7 +68,7 @@ impl Gateway {
         let turn = self.caller.turn().await;
         let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
         let batch = self.batch(params.get_data()?, params.get_stamp()?)?;
-        let syncing = self.caller.hub.sync_room(&room, batch);
+        let syncing = self.caller.hub.rooms().sync_room(&room, batch);
         drop(turn);
         Ok(syncing.await?)
     }
@@ -89,7 +89,7 @@ impl Gateway {
         };
         drop(params);
         // On its own box of a panic: its caller learns that it broke, and no more.
-        let called = self.caller.hub.call(&self.caller.entry, who, &name, data, within);
+        let called = self.caller.hub.connections().call(&self.caller.entry, who, &name, data, within);
         let served = AssertUnwindSafe(called).catch_unwind().await.unwrap_or_else(|_panic| {
             tracing::error!(connection = %self.caller.connection, name, "the handler of a call panicked");
             Some(Err(CallFailure::new("internal", "the handler of this call failed")))
@@ -102,7 +102,7 @@ impl Gateway {
         let params = params.get()?;
         let turn = self.caller.turn().await;
         let room = self.open(params.get_share_id()?, params.get_secret()?).await?;
-        let deleting = self.caller.hub.delete_room(&room);
+        let deleting = self.caller.hub.rooms().delete_room(&room);
         drop(turn);
         deleting.await?;
         audit::share_deleted(self.caller.entry.by(self.principal.as_ref()), room.audited(), Through::Owner);
@@ -111,7 +111,7 @@ impl Gateway {
 
     pub(super) async fn restore(&self, params: share_rpc::RestoreParams) -> Answer<AnyShare> {
         let who = self.principal()?;
-        let Restored { room, pass } = self.caller.hub.restore(who, text(params.get()?.get_token()?)?).await?;
+        let Restored { room, pass } = self.caller.hub.rooms().restore(who, text(params.get()?.get_token()?)?).await?;
         Ok(any_object(&self.caller, who, &room, pass)?)
     }
 }

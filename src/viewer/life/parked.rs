@@ -191,13 +191,13 @@ impl Viewer {
 
     /// Whether it was silent for too long, or its credential has expired.
     fn is_over(&self, now: Instant) -> bool {
-        let good_for = self.channel.hub().good_for(&self.connection);
+        let good_for = self.channel.hub().connections().good_for(&self.connection);
         self.pong_by.is_some_and(|by| by <= now) || good_for.is_some_and(|left| left.is_zero())
     }
 
     /// When it is to be looked at though there are no news.
     fn due_at(&self, now: Instant) -> Instant {
-        let expires_at = self.channel.hub().good_for(&self.connection).map(|left| now + left);
+        let expires_at = self.channel.hub().connections().good_for(&self.connection).map(|left| now + left);
         self.pong_by.into_iter().chain(expires_at).fold(self.channel.due_at(), Instant::min)
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn serve(mut viewer: Box<Viewer>) -> (Box<Viewer>, Result<(), E
         tokio::select! {
             biased;
             () = entry.closing() => Err(Ended::Closed),
-            () = hub.close_when_expired(&entry) => Err(Ended::Closed),
+            () = hub.connections().close_when_expired(&entry) => Err(Ended::Closed),
             worked = viewer.work() => worked,
         }
     };

@@ -35,7 +35,7 @@ async fn one_share(bed: &Bed, name: &str, syncs: usize, keys: usize) {
     bed.bucket.take();
     let begun = Instant::now();
     stream::iter(batches)
-        .map(|batch| hub.sync_room(&room, batch))
+        .map(|batch| hub.rooms().sync_room(&room, batch))
         .buffer_unordered(IN_FLIGHT)
         .for_each(|synced| async move { assert!(synced.is_ok(), "{synced:?}") })
         .await;
@@ -130,7 +130,7 @@ async fn two_hosts(bed: &Bed, syncs: usize) {
     scene(&format!("Two hosts, {}: {syncs} syncs each to one share", bed.name));
     let hubs = [hub(&bed.bucket), hub(&bed.bucket)];
     let created = create(&hubs[0], "two").await;
-    let rooms = [created.room.clone(), hubs[1].open(created.id.as_str(), &created.secret).await.unwrap()];
+    let rooms = [created.room.clone(), hubs[1].rooms().open(created.id.as_str(), &created.secret).await.unwrap()];
     bed.bucket.take();
     for n in 0..2 * syncs {
         sync(&hubs[n % 2], &rooms[n % 2], batch(n, n)).await;
@@ -156,7 +156,7 @@ async fn two_hosts(bed: &Bed, syncs: usize) {
 
 /// How many items a third host finds.
 async fn kept(bed: &Bed, id: &capshare::share::id::ShareId) -> usize {
-    let room: Arc<Room> = hub(&bed.bucket).view(id.as_str()).await.unwrap();
+    let room: Arc<Room> = hub(&bed.bucket).rooms().view(id.as_str()).await.unwrap();
     room.read(|state| state.item_count()).unwrap()
 }
 

@@ -80,7 +80,7 @@ async fn opened(bucket: &Arc<Metered>, id: &ShareId) -> (Asked, Duration) {
     bucket.take();
     let begun = Instant::now();
     let opener = hub(bucket);
-    let opened = tokio::time::timeout(OPEN_MAX, opener.view(id.as_str())).await;
+    let opened = tokio::time::timeout(OPEN_MAX, opener.rooms().view(id.as_str())).await;
     let took = if opened.is_ok() { begun.elapsed() } else { OPEN_MAX };
     let asked = bucket.take();
     tokio::time::pause();

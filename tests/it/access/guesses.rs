@@ -37,7 +37,7 @@ async fn an_address_that_guesses_is_refused_before_it_is_looked_at() {
         let body: serde_json::Value = serde_json::from_slice(response.body().as_deref().unwrap()).unwrap();
         assert_eq!(body["error"]["limit"], "failedCredentialsPerMinute");
     }
-    assert_eq!(served.host.hub().registry().count(), 0);
+    assert_eq!(served.host.hub().connections().registry().count(), 0);
     // Who shows none is asked for one, as before.
     assert_eq!(served.refused("/rpc/share", &[]).await.0, 401);
 }
@@ -146,7 +146,7 @@ async fn a_token_in_a_url_is_refused_wherever_it_stands() {
             assert!(!body.contains(ANNS_KEY) && !body.contains(&made_up), "{body}");
         }
     }
-    assert_eq!(served.host.hub().registry().count(), 0);
+    assert_eq!(served.host.hub().connections().registry().count(), 0);
 }
 
 /// How long a wrong key takes says nothing of how wrong it is. By hand, on a quiet machine, because it measures time:

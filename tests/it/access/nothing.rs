@@ -178,7 +178,7 @@ async fn without_a_credential_nobody_is_an_administrator() {
             }
             client.close().await;
         }
-        let registry = served.host.hub().registry();
+        let registry = served.host.hub().connections().registry();
         assert!(!registry.is_shut());
         drop(
             registry

@@ -36,7 +36,8 @@ fn hub(bucket: &Arc<TestBucket>, clock: &Hand, seed: u64) -> Arc<Hub> {
 
 /// A token of `ann`, made by an administrator.
 async fn anns(hub: &Hub, scopes: Scopes, ttl: Option<Duration>) -> (String, Secret) {
-    let made = hub.create_token(&somebody("root", Scopes::ALL), &"ann".parse().unwrap(), scopes, "a test", ttl).await;
+    let made =
+        hub.access().create_token(&somebody("root", Scopes::ALL), &"ann".parse().unwrap(), scopes, "a test", ttl).await;
     let (record, token) = made.unwrap();
     (record.id.to_string(), token)
 }
@@ -65,7 +66,7 @@ async fn a_token_lets_in_at_every_host_over_its_bucket() {
     assert!(matches!(refused, ClientError::Refused(Refusal::Unauthorized { .. })), "{refused:?}");
     client.list_page(ListScope::OwnAccount, PageRequest::first()).await.unwrap();
     drop(client);
-    while two.host.hub().registry().count() > 0 {
+    while two.host.hub().connections().registry().count() > 0 {
         tokio::task::yield_now().await;
     }
 
@@ -78,7 +79,7 @@ async fn a_token_lets_in_at_every_host_over_its_bucket() {
         let (status, body) = two.refused("/rpc/share", &[("Authorization", &bearer(wrong))]).await;
         assert_eq!((status, body["error"]["code"].as_str()), (401, Some("Unauthorized")), "{wrong}");
     }
-    assert_eq!(two.host.hub().registry().count(), 0);
+    assert_eq!(two.host.hub().connections().registry().count(), 0);
     // The other kind of credential goes on beside it.
     drop(two.knock("/rpc/share", &[("Authorization", &bearer(ANNS_KEY))]).await.unwrap());
 }
@@ -134,30 +135,33 @@ async fn a_revoked_token_closes_its_connections_here_and_at_other_hosts() {
     let mut there = two.knock("/rpc/share", &shown[0]).await.unwrap();
     let _another = one.knock("/rpc/share", &shown[1]).await.unwrap();
     // An upgrade is answered before its connection is admitted.
-    while (one.host.hub().registry().count(), two.host.hub().registry().count()) != (2, 1) {
+    while (one.host.hub().connections().registry().count(), two.host.hub().connections().registry().count()) != (2, 1) {
         tokio::task::yield_now().await;
     }
 
     // A revocation that fails closes nothing, and may be made again.
     bucket.next_writes([Some(Fault::Status503)]);
-    let failed = one.host.hub().revoke_token(&root, &id).await.unwrap_err();
+    let failed = one.host.hub().connections().revoke_token(&root, &id).await.unwrap_err();
     assert!(matches!(failed, Refusal::StorageFailure { .. }), "{failed:?}");
-    assert_eq!(two.host.hub().look_at_tokens().await, 0);
-    assert_eq!((one.host.hub().registry().count(), two.host.hub().registry().count()), (2, 1));
+    assert_eq!(two.host.hub().connections().look_at_tokens().await, 0);
+    assert_eq!(
+        (one.host.hub().connections().registry().count(), two.host.hub().connections().registry().count()),
+        (2, 1)
+    );
 
-    assert_eq!(one.host.hub().revoke_token(&root, &id).await.unwrap(), 1);
+    assert_eq!(one.host.hub().connections().revoke_token(&root, &id).await.unwrap(), 1);
     assert!(stored(&bucket, &id).await.contains("\"revoked\":"));
     assert_eq!(close_frame(&mut here).await.0, 4001);
-    assert_eq!(two.host.hub().look_at_tokens().await, 1);
+    assert_eq!(two.host.hub().connections().look_at_tokens().await, 1);
     assert_eq!(close_frame(&mut there).await.0, 4001);
     for host in [&one, &two] {
         let (status, body) = host.refused("/rpc/share", &shown[0]).await;
         assert_eq!(status, 401, "{body}");
     }
-    while one.host.hub().registry().count() > 1 {
+    while one.host.hub().connections().registry().count() > 1 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(one.host.hub().revoke_token(&root, &id).await.unwrap(), 0);
+    assert_eq!(one.host.hub().connections().revoke_token(&root, &id).await.unwrap(), 0);
 }
 
 /// A revocation at another host is found by this host's own look, and closes with 4001.
@@ -169,7 +173,7 @@ async fn a_host_finds_out_by_itself_what_was_revoked_elsewhere() {
     let elsewhere = hub(&bucket, &clock, 2);
     let (id, token) = anns(&elsewhere, Scopes::SHARE, None).await;
     let mut socket = served.knock("/rpc/share", &[("Authorization", &bearer(token.reveal()))]).await.unwrap();
-    elsewhere.revoke_token(&somebody("root", Scopes::ALL), &id).await.unwrap();
+    elsewhere.connections().revoke_token(&somebody("root", Scopes::ALL), &id).await.unwrap();
     let began = Instant::now();
     assert_eq!(close_frame(&mut socket).await.0, 4001);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
@@ -187,13 +191,13 @@ async fn an_expired_token_is_worth_nothing() {
     let (bucket, clock) = (bucket(), Hand::at(1_000));
     let hub = hub(&bucket, &clock, 1);
     let (_, token) = anns(&hub, Scopes::SHARE, Some(Duration::from_millis(500))).await;
-    let who = hub.authenticate(Some(&token)).await.unwrap();
+    let who = hub.access().authenticate(Some(&token)).await.unwrap();
     assert_eq!(who.expires_at.unwrap().0, 1_500);
     clock.set(1_499);
-    hub.recheck(&who).await.unwrap();
+    hub.access().recheck(&who).await.unwrap();
     clock.set(1_500);
-    assert!(is_unauthorized(hub.authenticate(Some(&token)).await));
-    assert!(is_unauthorized(hub.recheck(&who).await));
+    assert!(is_unauthorized(hub.access().authenticate(Some(&token)).await));
+    assert!(is_unauthorized(hub.access().recheck(&who).await));
 }
 
 /// Coming in costs one read of the bucket at most, right or wrong; a second look always asks.
@@ -206,25 +210,25 @@ async fn coming_in_costs_a_read_at_most_and_a_second_look_sees_what_is() {
     bucket.counts.reset();
     let mut who = None;
     for _ in 0..3 {
-        who = Some(two.authenticate(Some(&token)).await.unwrap());
-        assert!(is_unauthorized(two.authenticate(Some(&unknown)).await));
+        who = Some(two.access().authenticate(Some(&token)).await.unwrap());
+        assert!(is_unauthorized(two.access().authenticate(Some(&unknown)).await));
     }
     assert_eq!(bucket.counts.all(), [0, 2, 0, 0], "one for each");
-    two.recheck(who.as_ref().unwrap()).await.unwrap();
+    two.access().recheck(who.as_ref().unwrap()).await.unwrap();
     assert_eq!(bucket.counts.all(), [0, 3, 0, 0]);
 
-    one.revoke_token(&somebody("root", Scopes::ALL), &id).await.unwrap();
+    one.connections().revoke_token(&somebody("root", Scopes::ALL), &id).await.unwrap();
     // Remembered as it was, and found out by the second look, which the next that comes profits from.
-    let who = two.authenticate(Some(&token)).await.unwrap();
-    assert!(is_unauthorized(two.recheck(&who).await));
-    assert!(is_unauthorized(two.authenticate(Some(&token)).await));
+    let who = two.access().authenticate(Some(&token)).await.unwrap();
+    assert!(is_unauthorized(two.access().recheck(&who).await));
+    assert!(is_unauthorized(two.access().authenticate(Some(&token)).await));
 
     // Without a second look it is remembered for a few seconds.
     let (id, token) = anns(&one, Scopes::SHARE, None).await;
-    two.authenticate(Some(&token)).await.unwrap();
-    one.revoke_token(&somebody("root", Scopes::ALL), &id).await.unwrap();
+    two.access().authenticate(Some(&token)).await.unwrap();
+    one.connections().revoke_token(&somebody("root", Scopes::ALL), &id).await.unwrap();
     tokio::time::advance(Duration::from_secs(5)).await;
-    assert!(is_unauthorized(two.authenticate(Some(&token)).await));
+    assert!(is_unauthorized(two.access().authenticate(Some(&token)).await));
 }
 
 /// Whatever comes late or twice, what was revoked stays revoked.
@@ -233,16 +237,17 @@ async fn nothing_brings_a_revoked_token_back() {
     let (bucket, clock) = (bucket(), Hand::at(7));
     let hub = hub(&bucket, &clock, 1);
     let root = somebody("root", Scopes::ALL);
-    let (record, token) = hub.create_token(&root, &"ann".parse().unwrap(), Scopes::SHARE, "", None).await.unwrap();
+    let (record, token) =
+        hub.access().create_token(&root, &"ann".parse().unwrap(), Scopes::SHARE, "", None).await.unwrap();
     let id = record.id.to_string();
-    hub.revoke_token(&root, &id).await.unwrap();
+    hub.connections().revoke_token(&root, &id).await.unwrap();
     let revoked = stored(&bucket, &id).await;
     // The create again, as a client's retry would make it, and the revocation again, later.
-    assert!(hub.store().create_token(&record).await.is_err());
+    assert!(hub.rooms().store().create_token(&record).await.is_err());
     clock.set(9);
-    hub.revoke_token(&root, &id).await.unwrap();
+    hub.connections().revoke_token(&root, &id).await.unwrap();
     assert_eq!(stored(&bucket, &id).await, revoked);
-    assert!(is_unauthorized(hub.authenticate(Some(&token)).await));
+    assert!(is_unauthorized(hub.access().authenticate(Some(&token)).await));
 }
 
 /// A bucket that is down lets nobody in whom nobody remembers, and says that it is the bucket.
@@ -252,7 +257,7 @@ async fn while_the_bucket_is_down_a_token_is_not_wrong() {
     let hub = hub(&bucket, &clock, 1);
     let (_, token) = anns(&hub, Scopes::SHARE, None).await;
     bucket.down.store(true, Ordering::Relaxed);
-    let refusal = hub.authenticate(Some(&token)).await.unwrap_err();
+    let refusal = hub.access().authenticate(Some(&token)).await.unwrap_err();
     assert!(matches!(refusal, Refusal::StorageFailure { .. }), "{refusal:?}");
 }
 
@@ -262,17 +267,17 @@ async fn an_account_has_its_own_tokens_and_no_others() {
     let (bucket, clock) = (bucket(), Hand::at(0));
     let hub = hub(&bucket, &clock, 1);
     let (id, token) = anns(&hub, Scopes::SHARE, None).await;
-    let ann = hub.authenticate(Some(&token)).await.unwrap();
+    let ann = hub.access().authenticate(Some(&token)).await.unwrap();
     let bob = somebody("bob", Scopes::SHARE);
     let account = &ann.account;
-    assert!(is_unauthorized(hub.create_token(&ann, account, Scopes::SHARE, "", None).await));
-    assert!(is_unauthorized(hub.list_tokens(&ann, None).await));
-    assert!(is_unauthorized(hub.list_tokens(&bob, Some(account)).await));
-    assert!(matches!(hub.revoke_token(&bob, &id).await, Err(Refusal::NotFound { .. })));
-    let listed = hub.list_tokens(&ann, Some(account)).await.unwrap();
+    assert!(is_unauthorized(hub.access().create_token(&ann, account, Scopes::SHARE, "", None).await));
+    assert!(is_unauthorized(hub.access().list_tokens(&ann, None).await));
+    assert!(is_unauthorized(hub.access().list_tokens(&bob, Some(account)).await));
+    assert!(matches!(hub.connections().revoke_token(&bob, &id).await, Err(Refusal::NotFound { .. })));
+    let listed = hub.access().list_tokens(&ann, Some(account)).await.unwrap();
     assert_eq!(listed.iter().map(|token| token.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
-    assert_eq!(hub.revoke_token(&ann, &id).await.unwrap(), 0);
-    assert!(is_unauthorized(hub.authenticate(Some(&token)).await));
-    let all = hub.list_tokens(&somebody("root", Scopes::ALL), None).await.unwrap();
+    assert_eq!(hub.connections().revoke_token(&ann, &id).await.unwrap(), 0);
+    assert!(is_unauthorized(hub.access().authenticate(Some(&token)).await));
+    let all = hub.access().list_tokens(&somebody("root", Scopes::ALL), None).await.unwrap();
     assert!(all[0].revoked_at.is_some());
 }

@@ -15,7 +15,7 @@ fn an_observer_outlives_the_call_that_passed_it_and_is_released_at_the_end() {
     run(async {
         let scene = Scene::new();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = scene.host().hub().view(share.id().as_str()).await.unwrap();
+        let room = scene.host().hub().rooms().view(share.id().as_str()).await.unwrap();
         for end_by_dropping in [true, false] {
             let before = share.info().await.unwrap().revision;
             let raw = Raw::connect(scene.host(), None).await;

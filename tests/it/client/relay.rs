@@ -168,7 +168,7 @@ impl Relay {
         let is_empty = |hub: &Hub| {
             let metrics = hub.metrics();
             let gauges = [&metrics.calls_in_flight, &metrics.capabilities_held, &metrics.followers];
-            hub.registry().taken() == 0 && gauges.iter().all(|gauge| gauge.get() == 0)
+            hub.connections().registry().taken() == 0 && gauges.iter().all(|gauge| gauge.get() == 0)
         };
         self.until_host("an empty host", is_empty).await;
     }

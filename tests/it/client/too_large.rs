@@ -228,6 +228,6 @@ fn an_answer_to_a_push_is_checked_before_it_is_sent() {
         assert_eq!(text, "é".repeat(PUSH_BYTES_MAX / 2));
         assert_eq!(push("2").await, Ok(Answer::custom("1")));
         assert_eq!(lines.dialled(), 1);
-        assert_eq!(scene.host().hub().registry().connections().len(), 1);
+        assert_eq!(scene.host().hub().connections().registry().connections().len(), 1);
     });
 }

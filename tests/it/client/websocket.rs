@@ -114,7 +114,7 @@ async fn the_upgrade_carries_subprotocol_credential_and_headers_to_the_rpc_door(
         let (end, ()) = futures::join!(control.keepalive(often), client.close());
         assert_eq!(end, PipeEnd::ClosedByPeer { code: 1000, reason: String::new() });
         within("an empty host", async {
-            while scene.host().hub().registry().taken() > 0 {
+            while scene.host().hub().connections().registry().taken() > 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         })

@@ -15,8 +15,8 @@ use crate::support::items::{items, part};
 async fn no_document_holds_a_secret_or_its_hash() {
     let served = Served::with_keys().await;
     let share = served.client(Some(ANNS_KEY)).create(&"ses_1".parse().unwrap(), Some(exported())).await.unwrap();
-    let room = served.host.hub().view(share.id().as_str()).await.unwrap();
-    let grant = served.host.hub().grant(&room, &Pass::OWNER, Label::default(), None).await.unwrap();
+    let room = served.host.hub().rooms().view(share.id().as_str()).await.unwrap();
+    let grant = served.host.hub().rooms().grant(&room, &Pass::OWNER, Label::default(), None).await.unwrap();
     let secrets = [share.secret().unwrap().reveal(), grant.reveal(), ANNS_KEY];
     for form in FORMS {
         let bearer = format!("Bearer {}", grant.reveal());
@@ -43,9 +43,10 @@ async fn a_private_share_shows_nothing_but_to_those_whom_it_is_for() {
         .create(&"ses_1".parse().unwrap(), Some(items(&[("session", &session)])))
         .await
         .unwrap();
-    let room = served.host.hub().view(share.id().as_str()).await.unwrap();
+    let room = served.host.hub().rooms().view(share.id().as_str()).await.unwrap();
     let token = async |right| {
-        let grant = served.host.hub().grant(&room, &Pass::OWNER.narrowed(right, None), Label::default(), None).await;
+        let grant =
+            served.host.hub().rooms().grant(&room, &Pass::OWNER.narrowed(right, None), Label::default(), None).await;
         format!("Bearer {}", grant.unwrap().reveal())
     };
     let (reads, writes) = (token(Right::Read).await, token(Right::Write).await);

@@ -123,8 +123,8 @@ async fn narrowed_and_restored_handles_outlive_their_connection() {
         full.queue(items(&format!("{round} full"))).await.unwrap();
         count += 3;
         let hub = served.host.hub();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
-        while hub.info(&room).unwrap().sync_count < count {
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        while hub.rooms().info(&room).unwrap().sync_count < count {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         relay.lose_answers(false);

@@ -128,7 +128,7 @@ fn a_wrong_token_is_refused_and_costs_one_load_at_most() {
         assert_eq!(bucket.counts.all(), [0; 4]);
         view(&share);
         let loaded = over(&bucket, 3).build();
-        loaded.host().hub().view(id.as_str()).await.unwrap();
+        loaded.host().hub().rooms().view(id.as_str()).await.unwrap();
         let a_load: u64 = bucket.counts.all().iter().sum();
         bucket.counts.reset();
         unauthorized(restore(&raw, wrong_secret.reveal()).await.right);
@@ -227,9 +227,9 @@ fn a_token_is_nowhere_but_with_whom_it_was_given_to() {
         let stored = dump(bucket.as_ref()).await;
         assert!(stored.iter().any(|(_, text)| text.contains("a label of note")));
         assert!(stored.iter().all(|(_, text)| !text.contains(secret)), "the bucket has the token");
-        let view = scene.host().hub().view(id.as_str()).await.unwrap();
+        let view = scene.host().hub().rooms().view(id.as_str()).await.unwrap();
         let hash = capshare::access::hash(token.secret()).to_hex();
-        let seen = format!("{:?} {:?}", read(&share).await, scene.host().hub().info(&view));
+        let seen = format!("{:?} {:?}", read(&share).await, scene.host().hub().rooms().info(&view));
         for hidden in [secret, hash.as_str(), "of note", token.grant().as_str()] {
             assert!(!seen.contains(hidden), "{seen}");
         }

@@ -44,8 +44,14 @@ async fn hosts() -> [Served; 3] {
 
 /// What anybody reads of a share who has its link: its data, its facts and its documents.
 async fn shown(served: &Served, share: &Shared) -> String {
-    let mut shown =
-        served.host.hub().info(&served.host.hub().view(&share.id).await.unwrap()).unwrap().session.to_string();
+    let mut shown = served
+        .host
+        .hub()
+        .rooms()
+        .info(&served.host.hub().rooms().view(&share.id).await.unwrap())
+        .unwrap()
+        .session
+        .to_string();
     for path in [format!("/api/share/{}/data", share.id), format!("/share/{}.json", share.id)] {
         let answer = Api::at(served.address).send("GET", &path, "").await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -131,7 +137,8 @@ async fn sessions_and_the_hosts_own_names_open_nothing() {
     let by_session = Shared { id: "ses_1".to_owned(), ..share.clone() };
     api.sync(&by_session, json!([])).await.refused(404, "NotFound");
     api.delete(&by_session).await.refused(404, "NotFound");
-    let name = served.host.hub().info(&served.host.hub().view(&share.id).await.unwrap()).unwrap().session;
+    let name =
+        served.host.hub().rooms().info(&served.host.hub().rooms().view(&share.id).await.unwrap()).unwrap().session;
     assert!(name.as_str().starts_with('~') && !name.as_str().contains("ses_1"), "{name}");
     for name in [name.to_string(), format!("{name}~{}", share.id)] {
         let answer = api.send("POST", "/api/share", json!({ "sessionID": name }).to_string()).await;

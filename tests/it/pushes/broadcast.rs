@@ -83,20 +83,20 @@ fn a_broadcast_reaches_whom_it_should_and_counts_them() {
         let all = [&a, &b, &c];
         let _without_a_sink = Raw::connect(scene.host(), Some("key:ann")).await;
         let hub = scene.host().hub();
-        assert_eq!(hub.broadcast(&notice(), &[], |_| true), 3);
+        assert_eq!(hub.connections().broadcast(&notice(), &[], |_| true), 3);
         settle(&all).await;
         assert_eq!(heard(&all), [1, 1, 1]);
-        assert_eq!(hub.broadcast(&notice(), std::slice::from_ref(&b.id), |_| true), 2);
+        assert_eq!(hub.connections().broadcast(&notice(), std::slice::from_ref(&b.id), |_| true), 2);
         settle(&all).await;
         assert_eq!(heard(&all), [2, 1, 2]);
         // Nobody reads what is answered to a custom action of a broadcast; it is sent all the same.
         let by_credential = |entry: &Entry| entry.principal.as_ref().is_some_and(|who| who.credential.kind() == "key");
-        assert_eq!(hub.broadcast(&Action::custom("a", 1), &[], by_credential), 2);
+        assert_eq!(hub.connections().broadcast(&Action::custom("a", 1), &[], by_credential), 2);
         settle(&all).await;
         assert_eq!(heard(&all), [3, 1, 3]);
-        hub.registry().get(c.id.as_str()).unwrap().states.set("room", 4_u8).unwrap();
+        hub.connections().registry().get(c.id.as_str()).unwrap().states.set("room", 4_u8).unwrap();
         let by_state = |entry: &Entry| entry.states.get::<u8>("room").as_deref() == Some(&4);
-        assert_eq!(hub.broadcast(&notice(), &[], by_state), 1);
+        assert_eq!(hub.connections().broadcast(&notice(), &[], by_state), 1);
         settle(&all).await;
         assert_eq!(heard(&all), [3, 1, 4]);
 
@@ -116,17 +116,20 @@ fn a_broadcast_reaches_whom_it_should_and_counts_them() {
             (filter("", "", "room"), vec![], 1),
             (filter("ann", "rpc", "room"), vec![], 0),
         ] {
-            assert_eq!(hub.admin_broadcast(&admin, &notice(), &except, &wanted), Ok(count), "{wanted:?}");
+            assert_eq!(hub.connections().admin_broadcast(&admin, &notice(), &except, &wanted), Ok(count), "{wanted:?}");
         }
         let stranger = scene_principal("ann");
         let everybody = filter("", "", "");
         assert!(matches!(
-            hub.admin_broadcast(&stranger, &notice(), &none, &everybody),
+            hub.connections().admin_broadcast(&stranger, &notice(), &none, &everybody),
             Err(Refusal::Unauthorized { .. })
         ));
-        assert!(matches!(hub.admin_send(&stranger, &stranger.account, &notice()), Err(Refusal::Unauthorized { .. })));
-        assert_eq!(hub.admin_send(&admin, &stranger.account, &notice()), Ok(2));
-        let ping = hub.admin_broadcast(&admin, &Action::Ping(1), &none, &everybody);
+        assert!(matches!(
+            hub.connections().admin_send(&stranger, &stranger.account, &notice()),
+            Err(Refusal::Unauthorized { .. })
+        ));
+        assert_eq!(hub.connections().admin_send(&admin, &stranger.account, &notice()), Ok(2));
+        let ping = hub.connections().admin_broadcast(&admin, &Action::Ping(1), &none, &everybody);
         assert!(matches!(ping, Err(Refusal::InvalidInput { .. })));
     });
 }
@@ -164,9 +167,9 @@ fn an_account_is_reached_whatever_it_came_with() {
         let bob = Peer::connect(&scene, Some("key:bob"), Does::Answers).await;
         let hub = scene.host().hub();
         let account = |name: &str| name.parse().unwrap();
-        assert_eq!(hub.send_to_account(&account("ann"), &notice()), 5);
-        assert_eq!(hub.send_to_account(&account("bob"), &notice()), 1);
-        assert_eq!(hub.send_to_account(&account("eve"), &notice()), 0);
+        assert_eq!(hub.connections().send_to_account(&account("ann"), &notice()), 5);
+        assert_eq!(hub.connections().send_to_account(&account("bob"), &notice()), 1);
+        assert_eq!(hub.connections().send_to_account(&account("eve"), &notice()), 0);
         settle(&peers.iter().chain([&bob]).collect::<Vec<_>>()).await;
         assert_eq!(heard(&peers.iter().collect::<Vec<_>>()), [1; 5]);
         assert_eq!(heard(&[&bob]), [1]);
@@ -181,13 +184,13 @@ fn what_cannot_be_broadcast_is_logged_and_sent_to_nobody() {
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
         let _logging = tracing::subscriber::set_default(subscriber);
-        assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 0);
+        assert_eq!(scene.host().hub().connections().broadcast(&notice(), &[], |_| true), 0);
         assert_eq!(log.text(), "");
         let peer = Peer::connect(&scene, None, Does::Answers).await;
         let large = Action::Notice("x".repeat(100_000));
         for invalid in [Action::custom("a", "{no json"), Action::Ping(1), large] {
             let before = log.text().len();
-            assert_eq!(scene.host().hub().broadcast(&invalid, &[], |_| true), 0);
+            assert_eq!(scene.host().hub().connections().broadcast(&invalid, &[], |_| true), 0);
             assert!(log.text()[before..].contains("a broadcast was not sent"), "{}", log.text());
         }
         assert!(!log.text().contains("no json"), "never the content");
@@ -209,21 +212,21 @@ fn the_dead_are_not_counted_and_stop_nobody() {
         for dead in [0, 4, 8] {
             peers[dead].raw.cut();
         }
-        let registry = scene.host().hub().registry();
+        let registry = scene.host().hub().connections().registry();
         while ids.iter().filter(|id| registry.get(id.as_str()).is_some()).count() > 6 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 6);
+        assert_eq!(scene.host().hub().connections().broadcast(&notice(), &[], |_| true), 6);
         let alive: Vec<_> = [1, 2, 3, 5, 6, 7].map(|n| &peers[n]).into();
         settle(&alive).await;
         assert_eq!(heard(&alive), [1; 6]);
         // A client that hangs keeps its places, is skipped when it has no more, and its pushes have places of their own.
         *peers[1].script.does.borrow_mut() = Does::Hangs;
         for _ in 0..CASTS_IN_FLIGHT_MAX {
-            assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 6);
+            assert_eq!(scene.host().hub().connections().broadcast(&notice(), &[], |_| true), 6);
             settle(&alive).await;
         }
-        assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 5);
+        assert_eq!(scene.host().hub().connections().broadcast(&notice(), &[], |_| true), 5);
         let push = scene.host().push(&ids[1], Action::Ping(1), PushOptions::default()).await;
         assert!(matches!(push, Err(PushError::Timeout { .. })), "{push:?}");
     });
@@ -253,11 +256,11 @@ fn fifty_of_a_thousand_that_never_read_delay_nobody_and_cost_little() {
             request.get().set_sink(script.client());
             deaf_ones.push((request.send(), raw, script));
         }
-        let open = || hub.registry().connections().iter().filter(|entry| entry.outlet.is_open()).count();
+        let open = || hub.connections().registry().connections().iter().filter(|entry| entry.outlet.is_open()).count();
         while open() < DEAF {
             tokio::task::yield_now().await;
         }
-        for entry in hub.registry().connections() {
+        for entry in hub.connections().registry().connections() {
             entry.states.set("deaf", ()).unwrap();
         }
         let mut peers = Vec::new();
@@ -267,14 +270,15 @@ fn fifty_of_a_thousand_that_never_read_delay_nobody_and_cost_little() {
             peers.push((offer(&raw, &script).await, raw, script));
         }
         let began = SystemClock.now();
-        assert_eq!(hub.broadcast(&notice(), &[], |_| true), CONNECTIONS);
+        assert_eq!(hub.connections().broadcast(&notice(), &[], |_| true), CONNECTIONS);
         for (_, _, script) in &peers {
             script.until_seen(1).await;
         }
         let took = SystemClock.now().0 - began.0;
         assert!(deaf_ones.iter().all(|(_, _, script)| script.seen.borrow().is_empty()));
 
-        let reading: Vec<_> = hub.registry().matching(|entry| !entry.states.has("deaf")).into_iter().take(10).collect();
+        let reading: Vec<_> =
+            hub.connections().registry().matching(|entry| !entry.states.has("deaf")).into_iter().take(10).collect();
         for entry in &reading {
             entry.states.set("ten", ()).unwrap();
         }
@@ -282,7 +286,9 @@ fn fifty_of_a_thousand_that_never_read_delay_nobody_and_cost_little() {
         let mut reached = Vec::new();
         for round in 1..=ROUNDS {
             let large = Action::Notice("x".repeat(BYTES));
-            reached.push(hub.broadcast(&large, &[], |entry| entry.states.has("deaf") || entry.states.has("ten")));
+            reached.push(
+                hub.connections().broadcast(&large, &[], |entry| entry.states.has("deaf") || entry.states.has("ten")),
+            );
             let arrived = || {
                 let late = peers.iter().filter(|(_, _, script)| script.seen.borrow().len() == round + 1).count();
                 late == 10
@@ -329,10 +335,10 @@ async fn a_thousand_websockets_hear_a_broadcast_though_fifty_of_them_never_read(
                 clients.push(client);
             }
             let hub = served.host.hub();
-            assert_eq!(hub.registry().count_of(Door::Rpc), CONNECTIONS);
+            assert_eq!(hub.connections().registry().count_of(Door::Rpc), CONNECTIONS);
             for round in 1..=3 {
                 let began = Instant::now();
-                assert_eq!(hub.broadcast(&notice(), &[], |_| true), CONNECTIONS);
+                assert_eq!(hub.connections().broadcast(&notice(), &[], |_| true), CONNECTIONS);
                 count.wait_for(|count| *count == round * (CONNECTIONS - DEAF)).await.unwrap();
                 let figure = format!("950 of 1000 WebSockets had a notice after {:?}\n", began.elapsed());
                 std::io::Write::write_all(&mut std::io::stderr(), figure.as_bytes()).unwrap();

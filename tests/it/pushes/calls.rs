@@ -144,12 +144,12 @@ fn a_connections_state_is_set_read_cleared_and_dies_with_it() {
         assert_eq!((get(&one).await, one.call("clear", "null").await.unwrap()), (None, "false".to_owned()));
 
         one.call("set", 9).await.unwrap();
-        let entries = scene.host().hub().registry().matching(|entry| entry.states.has("cursor"));
+        let entries = scene.host().hub().connections().registry().matching(|entry| entry.states.has("cursor"));
         let [entry] = &entries[..] else { panic!("{entries:?}") };
         let cursor = entry.states.get::<Cursor>("cursor").unwrap();
         assert_eq!(*cursor, Cursor(9));
         one.close().await;
-        while scene.host().hub().registry().get(entry.id.as_str()).is_some() {
+        while scene.host().hub().connections().registry().get(entry.id.as_str()).is_some() {
             tokio::task::yield_now().await;
         }
         assert!(!entry.states.has("cursor"));
@@ -169,7 +169,7 @@ fn a_handler_tells_everybody_but_its_caller() {
         });
         let [a, b, c] = [(); 3].map(|()| Peer::connect(&scene, None, Does::Answers));
         let (a, b, c) = (a.await, b.await, c.await);
-        scene.host().hub().registry().get(a.id.as_str()).unwrap().states.set("wants", true).unwrap();
+        scene.host().hub().connections().registry().get(a.id.as_str()).unwrap().states.set("wants", true).unwrap();
         let mut request = a.raw.root.call_request();
         request.get().set_procedure("tell");
         request.get().set_data("null");

@@ -76,7 +76,7 @@ fn a_handler_is_kept_when_the_connection_is_not() {
             };
             last.clone_from(&hello.connection_id);
             let id = named(scene.host(), &last);
-            let entry = scene.host().hub().registry().get(id.as_str()).unwrap();
+            let entry = scene.host().hub().connections().registry().get(id.as_str()).unwrap();
             while !entry.outlet.is_open() {
                 tokio::task::yield_now().await;
             }

@@ -34,7 +34,7 @@ async fn a_close_by_the_host_settles_every_push_at_once() {
     let closing = async {
         begun.wait_for(|count| *count == 20).await.unwrap();
         let began = Instant::now();
-        served.host.hub().registry().end(&CloseReason::GOING_AWAY).await;
+        served.host.hub().connections().registry().end(&CloseReason::GOING_AWAY).await;
         began
     };
     let (pushed, began) = tokio::join!(join_all(pushes), closing);
@@ -77,10 +77,10 @@ async fn race(seed: u64) {
     }
     match dice.below(3) {
         0 => peer.raw.cut(),
-        1 => scene.host().hub().registry().end(&CloseReason::GOING_AWAY).await,
+        1 => scene.host().hub().connections().registry().end(&CloseReason::GOING_AWAY).await,
         // Not a close: the sink alone goes, and the connection after it.
         _ => {
-            let entry = scene.host().hub().registry().get(peer.id.as_str()).unwrap();
+            let entry = scene.host().hub().connections().registry().get(peer.id.as_str()).unwrap();
             entry.outlet.end();
         }
     }

@@ -186,12 +186,12 @@ fn without_a_sink_there_is_no_return_path_and_without_a_connection_nobody() {
         drop(second_kept);
         raw.root.probe_value_request().send().promise.await.unwrap();
         assert_eq!(scene.host().push(&id, notice(), NOW).await, none);
-        assert_eq!(scene.host().hub().broadcast(&notice(), &[], |_| true), 0, "nor is it counted");
+        assert_eq!(scene.host().hub().connections().broadcast(&notice(), &[], |_| true), 0, "nor is it counted");
         // The host has let go of both.
         assert_eq!((std::rc::Rc::strong_count(&first), std::rc::Rc::strong_count(&second)), (1, 1));
 
         raw.cut();
-        while scene.host().hub().registry().count() > 0 {
+        while scene.host().hub().connections().registry().count() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(scene.host().push(&id, notice(), NOW).await, Err(PushError::ConnectionGone));
@@ -205,7 +205,7 @@ async fn a_viewer_has_no_return_path() {
     let client = served.client(None);
     let share = client.create(&"ses_1".parse().unwrap(), None).await.unwrap();
     let _viewer = served.knock(&format!("/ws/{}", share.id()), &[]).await.unwrap();
-    let entries = served.host.hub().registry().connections();
+    let entries = served.host.hub().connections().registry().connections();
     let viewer = entries.iter().find(|entry| entry.door.as_str() == "viewer").expect("a viewer").id.clone();
     assert_eq!(served.host.push(&viewer, notice(), NOW).await, Err(PushError::NoReturnPath));
     let hello = client.hello().await.unwrap();

@@ -52,7 +52,7 @@ async fn an_administrator_tells_connections_something_and_learns_how_many_it_rea
     let mut hearing = hearing(&[&ann, &root]).await;
     quiet.hello().await.unwrap();
     let anns = ann.hello().await.unwrap().connection_id.clone();
-    served.host.hub().registry().get(&anns).unwrap().states.set("typing", true).unwrap();
+    served.host.hub().connections().registry().get(&anns).unwrap().states.set("typing", true).unwrap();
     let admin = root.admin();
     let all = admin.connections().into_vec().await.unwrap();
     let states: Vec<_> = all.iter().map(|c| (c.id == anns, c.states.join(","))).collect();
@@ -104,7 +104,7 @@ fn a_drain_spares_calls_until_its_deadline() {
         until(|| hub.metrics().calls_in_flight.get() == 1).await;
         let root = scene.client_builder().token("root").build_local().unwrap();
         assert_eq!(root.admin().drain(Some(Timestamp(BEGINNING.0 + 20_000))).await, Ok(3));
-        until(|| hub.registry().taken() == 1).await;
+        until(|| hub.connections().registry().taken() == 1).await;
         assert!(scene.host().connect(None, true).await.is_err());
         assert!(matches!(hub.ready().await, Err(Refusal::Unavailable { .. })));
         let mut state = root.state();
@@ -112,7 +112,7 @@ fn a_drain_spares_calls_until_its_deadline() {
             |state: &ConnectionState| !matches!(state, ConnectionState::Connected(_) | ConnectionState::Closed(_));
         state.wait_for(lost).await.unwrap();
         assert!(hub.ambient().clock.now().0 < BEGINNING.0 + 20_000);
-        until(|| hub.registry().taken() == 0).await;
+        until(|| hub.connections().registry().taken() == 0).await;
         // At once, and not when the call would have ended by itself.
         let late = hub.ambient().clock.now().0 - (BEGINNING.0 + 20_000);
         assert!((0..1_000).contains(&late), "{late}");

@@ -28,7 +28,7 @@ async fn what_is_revoked_during_its_upgrade_is_never_admitted() {
     let book = Arc::new(Guestbook::default());
     let share = served.client(Some("bob")).create(&"ses_1".parse().unwrap(), None).await.unwrap();
     // Bob, who holds it, stays.
-    hub.set_connection_hooks(book.clone());
+    hub.connections().set_connection_hooks(book.clone());
     let before = hub.metrics().calls.get();
     desk.hold();
     let mut rpc = rpc_socket(&served, "ann").await;
@@ -37,13 +37,13 @@ async fn what_is_revoked_during_its_upgrade_is_never_admitted() {
     rpc.send(async_tungstenite::tungstenite::Message::binary(hello)).await.unwrap();
     let mut viewer = viewer_socket(&served, share.id().as_str(), Some("ann")).await;
     desk.looked(3).await;
-    assert_eq!((hub.registry().count(), hub.registry().count_pending()), (1, 2));
-    assert_eq!(hub.registry().matching(|_| true).len(), 1, "receives nothing");
+    assert_eq!((hub.connections().registry().count(), hub.connections().registry().count_pending()), (1, 2));
+    assert_eq!(hub.connections().registry().matching(|_| true).len(), 1, "receives nothing");
     desk.revoke("ann");
-    assert_eq!(hub.close_token("t1"), 2);
+    assert_eq!(hub.connections().close_token("t1"), 2);
     assert_eq!((close_frame(&mut rpc).await.0, close_frame(&mut viewer).await.0), (4001, 4001));
     desk.release();
-    until(|| hub.registry().taken() == 1).await;
+    until(|| hub.connections().registry().taken() == 1).await;
     assert_eq!(book.seen(), []);
     assert_eq!(hub.metrics().calls.get(), before);
     assert_eq!(served.refused("/rpc/share", &[("Authorization", "Bearer ann")]).await.0, 401);
@@ -64,7 +64,7 @@ async fn the_second_look_decides() {
     let desk = desk();
     let served = serve(&desk).await;
     let book = Arc::new(Guestbook::default());
-    served.host.hub().set_connection_hooks(book.clone());
+    served.host.hub().connections().set_connection_hooks(book.clone());
     desk.hold();
     let mut late = rpc_socket(&served, "ann").await;
     desk.looked(1).await;
@@ -88,18 +88,18 @@ async fn the_open_hook_comes_first_and_the_close_hook_knows_who_it_was() {
     let served = serve(&desk()).await;
     let hub = served.host.hub();
     let book = Arc::new(Guestbook::default());
-    hub.set_connection_hooks(book.clone());
+    hub.connections().set_connection_hooks(book.clone());
     let opening = book.hold();
     let client = served.client(Some("ann"));
     let mut hello = tokio::spawn(async move { (client.hello().await, client) });
     until(|| !book.seen().is_empty()).await;
-    assert_eq!(hub.registry().count(), 1);
+    assert_eq!(hub.connections().registry().count(), 1);
     let waits = tokio::time::timeout(std::time::Duration::from_millis(50), &mut hello).await;
     assert!(waits.is_err() && hub.metrics().calls.get() == 0, "nothing is dispatched");
     opening.send_replace(Some(true));
     let (hello, client) = hello.await.unwrap();
     let id = hello.unwrap().connection_id.clone();
-    assert_eq!(hub.close_account(&"ann".parse().unwrap()), 1);
+    assert_eq!(hub.connections().close_account(&"ann".parse().unwrap()), 1);
     until(|| book.seen().len() == 2).await;
     let ann = Some("ann".to_owned());
     assert_eq!(book.seen(), [(id.clone(), ann.clone(), "opened"), (id, ann, "closed")]);
@@ -111,12 +111,12 @@ async fn the_open_hook_comes_first_and_the_close_hook_knows_who_it_was() {
 async fn a_failing_open_hook_closes_with_1011() {
     let served = serve(&desk()).await;
     let book = Arc::new(Guestbook::default());
-    served.host.hub().set_connection_hooks(book.clone());
+    served.host.hub().connections().set_connection_hooks(book.clone());
     book.hold().send_replace(Some(false));
     let mut socket = rpc_socket(&served, "ann").await;
     assert_eq!(close_frame(&mut socket).await.0, 1011);
     drop(socket);
-    until(|| served.host.hub().registry().taken() == 0).await;
+    until(|| served.host.hub().connections().registry().taken() == 0).await;
     assert_eq!(book.seen().len(), 1);
     drop(rpc_socket(&served, "ann").await);
     until(|| book.seen().len() == 3).await;
@@ -128,14 +128,14 @@ async fn a_peer_that_closed_counts_until_it_is_removed() {
     let served = serve(&desk()).await;
     let hub = served.host.hub();
     let book = Arc::new(Guestbook::default());
-    hub.set_connection_hooks(book.clone());
+    hub.connections().set_connection_hooks(book.clone());
     let opening = book.hold();
     let socket = rpc_socket(&served, "ann").await;
     until(|| book.seen().len() == 1).await;
     drop(socket);
-    assert_eq!(hub.registry().count(), 1, "its door has not noticed");
+    assert_eq!(hub.connections().registry().count(), 1, "its door has not noticed");
     opening.send_replace(Some(true));
-    until(|| hub.registry().count() == 0).await;
+    until(|| hub.connections().registry().count() == 0).await;
     assert_eq!(book.seen().len(), 2);
 }
 
@@ -145,7 +145,7 @@ fn every_connection_has_an_id_and_an_identity() {
     run(async {
         let desk = Desk::of([("t", token("ann", "t1", Scopes::SHARE)), ("s", session("ann", "s1")), ("k", key("bob"))]);
         let scene = Scene::builder().access(desk).build();
-        let registry = scene.host().hub().registry();
+        let registry = scene.host().hub().connections().registry();
         let mut raws = Vec::new();
         for shown in ["t", "s", "k"] {
             raws.push(Raw::connect(scene.host(), Some(shown)).await);
@@ -164,12 +164,12 @@ fn every_connection_has_an_id_and_an_identity() {
 fn a_connection_leaves_once_however_often_it_is_closed() {
     run(async {
         let scene = Scene::builder().access(desk()).build();
-        let registry = scene.host().hub().registry();
+        let registry = scene.host().hub().connections().registry();
         let pending =
             registry.register(Comer::new(Door::Rpc, None, None, Way::Relayed), capshare::testing::BEGINNING).unwrap();
         let id = pending.id.clone();
         let connection = pending.admit().unwrap();
-        assert_eq!(scene.host().hub().close(&CloseWhich::Connection(id.to_string())), 1);
+        assert_eq!(scene.host().hub().connections().close(&CloseWhich::Connection(id.to_string())), 1);
         assert_eq!(registry.close_matching(CloseReason::GOING_AWAY, |_| true), 0);
         assert_eq!(connection.close_reason(), Some(&CloseReason::REVOKED), "the first reason counts");
         assert_eq!((registry.count(), registry.taken()), (0, 1));

@@ -34,7 +34,7 @@ async fn served(max: usize) -> Served {
 #[tokio::test]
 async fn past_its_cap_an_account_loses_its_oldest_connection() {
     let served = served(2).await;
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     let oldest = served.client(Some("ann"));
     let share = oldest.create(&"ses_1".parse().unwrap(), None).await.unwrap();
     let bob = served.client(Some("bob"));
@@ -77,7 +77,7 @@ async fn what_authenticates_in_band_is_under_its_accounts_cap() {
     assert!(matches!(ended(&second).await, Closed::TooManyConnections(_)));
     bob.ping().await.unwrap();
     newest.ping().await.unwrap();
-    assert_eq!(served.host.hub().registry().count(), 2);
+    assert_eq!(served.host.hub().connections().registry().count(), 2);
 }
 
 /// S50: the cap is looked at only when a connection is admitted: one that is pending, or is refused after all, costs nobody
@@ -96,7 +96,7 @@ fn a_pending_connection_evicts_nobody() {
         let (host, token) = (scene.host().clone(), "ann".into());
         let second = tokio::task::spawn_local(async move { host.connect(Some(&token), false).await.map(drop) });
         desk.looked(2).await;
-        assert_eq!((hub.registry().count(), hub.registry().count_pending()), (1, 1));
+        assert_eq!((hub.connections().registry().count(), hub.connections().registry().count_pending()), (1, 1));
         desk.revoke("ann");
         desk.release();
         assert!(second.await.unwrap().is_err());
@@ -129,7 +129,7 @@ fn where_no_credential_is_needed_the_cap_counts_nobody() {
             Scene::builder().settings(|settings| settings.hub.account_connections_max = NonZeroUsize::new(1)).build();
         let _first = Raw::connect(scene.host(), None).await;
         let _second = Raw::connect(scene.host(), None).await;
-        assert_eq!(scene.host().hub().registry().count(), 2);
+        assert_eq!(scene.host().hub().connections().registry().count(), 2);
     });
 }
 

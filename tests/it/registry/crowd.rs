@@ -40,7 +40,7 @@ async fn who_came_to_authenticate_and_does_not_is_closed() {
         close_frame(&mut silent).await,
         (1008, "no credential was shown in time: call authenticate as soon as you are connected".to_owned())
     );
-    let closed = served.host.hub().registry().connections();
+    let closed = served.host.hub().connections().registry().connections();
     assert_eq!(closed.len(), 1, "{closed:?}");
     client.ping().await.unwrap();
 }
@@ -54,7 +54,7 @@ async fn with_a_credential_one_comes_in_where_others_fill_the_host() {
         settings.rpc.authenticate_within = NEVER;
     })
     .await;
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     let owner = served.client(Some(ANNS_KEY));
     let share = owner.create(&"ses_1".parse().unwrap(), None).await.unwrap();
     let path = format!("/ws/{}", share.id());
@@ -116,7 +116,7 @@ async fn an_address_has_so_many_connections_without_a_credential() {
     let share = owner.create(&"ses_1".parse().unwrap(), None).await.unwrap();
     let another = in_band(&served);
     another.hello().await.unwrap();
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     let mut rpc = served.knock(IN_BAND, &[]).await.unwrap();
     until(|| registry.count() == 3).await;
     let mut viewer = served.knock(&format!("/ws/{}", share.id()), &[]).await.unwrap();

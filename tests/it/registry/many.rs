@@ -30,7 +30,7 @@ async fn half_of_a_thousand_connections_are_cut_off_at_once() {
         let _cap_of_the_host: Option<NonZeroUsize> = NonZeroUsize::new(settings.hub.connections_max);
     })
     .await;
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     let mut others = join_all((0..EACH).map(|_| rpc_socket(&served, "bob"))).await;
     let mut slowest = Duration::ZERO;
     for round in 1..=rounds() {
@@ -44,7 +44,7 @@ async fn half_of_a_thousand_connections_are_cut_off_at_once() {
         });
         let listening: Vec<_> = listening.collect();
         tokio::task::yield_now().await;
-        let closed = served.host.hub().close_account(&"ann".parse().unwrap());
+        let closed = served.host.hub().connections().close_account(&"ann".parse().unwrap());
         let answered = Instant::now();
         assert_eq!(closed, EACH);
         let closed = join_all(listening).await;

@@ -65,7 +65,7 @@ fn a_revoke_during_admission_leaves_nobody_in() {
                 dice.pause().await;
             }
             desk.revoke("ann");
-            let closed = hub.close_token("t1");
+            let closed = hub.connections().close_token("t1");
             assert!(closed <= 1);
             dice.pause().await;
             desk.release();
@@ -76,8 +76,8 @@ fn a_revoke_during_admission_leaves_nobody_in() {
                     assert_eq!(hub.metrics().calls.get(), 0, "seed {seed}");
                 }
             }
-            until(|| hub.registry().taken() == 0).await;
-            assert_eq!(hub.close_token("t1"), 0);
+            until(|| hub.connections().registry().taken() == 0).await;
+            assert_eq!(hub.connections().close_token("t1"), 0);
         });
     }
     assert!(admitted > 0 && refused > 0, "both orders were met: {admitted} {refused}");
@@ -98,7 +98,7 @@ fn a_revoke_during_a_call_cancels_it_or_comes_after_its_answer() {
             call.get().set_callback(callback(Some("heard")));
             let call = tokio::task::spawn_local(call.send().promise);
             dice.pause().await;
-            assert_eq!(hub.close_token("t1"), 1);
+            assert_eq!(hub.connections().close_token("t1"), 1);
             match call.await.unwrap() {
                 Ok(_) => answered += 1,
                 Err(error) => {
@@ -106,7 +106,7 @@ fn a_revoke_during_a_call_cancels_it_or_comes_after_its_answer() {
                     assert_eq!(error.kind, capnp::ErrorKind::Disconnected, "seed {seed}: {error}");
                 }
             }
-            until(|| hub.registry().taken() == 1).await;
+            until(|| hub.connections().registry().taken() == 1).await;
             assert_eq!(hub.metrics().calls_in_flight.get(), 0, "seed {seed}");
             bystander.root.probe_value_request().send().promise.await.unwrap();
         });
@@ -121,7 +121,7 @@ fn two_revokes_at_once_count_each_connection_once() {
         run(async {
             let scene = Scene::builder().access(desk()).seed(seed).build();
             let hub = scene.host().hub();
-            let registry = hub.registry();
+            let registry = hub.connections().registry();
             let mut connections = Vec::new();
             for n in 0..16 {
                 let who = token("ann", &format!("t{}", n % 4), Scopes::SHARE);
@@ -133,10 +133,10 @@ fn two_revokes_at_once_count_each_connection_once() {
             let (by_account, by_token) = std::thread::scope(|scope| {
                 let by_token = scope.spawn(|| {
                     start.wait();
-                    (0..4).map(|n| hub.close(&CloseWhich::Token(format!("t{n}")))).sum::<usize>()
+                    (0..4).map(|n| hub.connections().close(&CloseWhich::Token(format!("t{n}")))).sum::<usize>()
                 });
                 start.wait();
-                (hub.close_account(&"ann".parse().unwrap()), by_token.join().unwrap())
+                (hub.connections().close_account(&"ann".parse().unwrap()), by_token.join().unwrap())
             });
             assert_eq!(by_account + by_token, 16, "seed {seed}");
             assert!(connections.iter().all(|connection| connection.is_closing()));
@@ -160,23 +160,23 @@ fn a_cap_and_a_revoke_close_each_connection_once() {
             let hub = scene.host().hub();
             let first = Raw::connect(scene.host(), Some("ann")).await;
             let second = Raw::connect(scene.host(), Some("ann")).await;
-            let entries = hub.registry().connections();
+            let entries = hub.connections().registry().connections();
             let host = scene.host().clone();
             let third = tokio::task::spawn_local(async move {
                 let token = "ann".into();
                 host.connect(Some(&token), false).await.map(Raw::over)
             });
             dice.pause().await;
-            let closed = hub.close_token("t1");
+            let closed = hub.connections().close_token("t1");
             let third = third.await.unwrap();
             let evicted = entries.iter().filter(|entry| entry.close_reason() == Some(&CloseReason::TOO_MANY)).count();
             let revoked = entries.iter().filter(|entry| entry.close_reason() == Some(&CloseReason::REVOKED)).count();
             assert_eq!(evicted + revoked, 2, "seed {seed}");
             assert!(evicted <= 1 && (revoked..=revoked + 1).contains(&closed), "seed {seed}");
-            assert!(hub.registry().count() <= 1);
+            assert!(hub.connections().registry().count() <= 1);
             reasons.insert((evicted, closed));
             drop((first, second, third));
-            until(|| hub.registry().taken() == 0).await;
+            until(|| hub.connections().registry().taken() == 0).await;
         });
     }
     assert!(reasons.len() > 1, "several orders were met: {reasons:?}");

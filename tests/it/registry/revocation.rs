@@ -39,19 +39,29 @@ fn a_revocation_closes_exactly_what_matches() {
             raws.push(Raw::connect(scene.host(), Some(shown)).await);
         }
         let works = async |raw: &Raw| raw.root.probe_value_request().send().promise.await.is_ok();
-        assert_eq!((hub.close_session("t1"), hub.close_token("s1"), hub.close_token("")), (0, 0, 0));
-        assert_eq!(hub.close_token("t1"), 2);
-        assert_eq!(hub.close_token("t1"), 0, "the same again");
-        assert_eq!(hub.close_session("s1"), 1);
+        assert_eq!(
+            (
+                hub.connections().close_session("t1"),
+                hub.connections().close_token("s1"),
+                hub.connections().close_token("")
+            ),
+            (0, 0, 0)
+        );
+        assert_eq!(hub.connections().close_token("t1"), 2);
+        assert_eq!(hub.connections().close_token("t1"), 0, "the same again");
+        assert_eq!(hub.connections().close_session("s1"), 1);
         let mut alive = Vec::new();
         for raw in &raws {
             alive.push(works(raw).await);
         }
         assert_eq!(alive, [false, false, true, false, true, true]);
-        assert_eq!(hub.close_account(&"ann".parse().unwrap()), 2, "what the others left");
-        assert_eq!((hub.close_token("t2"), hub.close_account(&"ann".parse().unwrap())), (0, 0));
+        assert_eq!(hub.connections().close_account(&"ann".parse().unwrap()), 2, "what the others left");
+        assert_eq!(
+            (hub.connections().close_token("t2"), hub.connections().close_account(&"ann".parse().unwrap())),
+            (0, 0)
+        );
         assert!(!works(&raws[2]).await && !works(&raws[4]).await && works(&raws[5]).await);
-        assert_eq!(hub.registry().count(), 1);
+        assert_eq!(hub.connections().registry().count(), 1);
     });
 }
 
@@ -67,9 +77,9 @@ async fn a_revocation_reaches_every_door() {
     let mut viewer = viewer_socket(&served, id, Some("t1")).await;
     let deaf = viewer_socket(&served, id, Some("s1")).await;
     let mut nobody = viewer_socket(&served, id, None).await;
-    until(|| hub.registry().matching(|entry| entry.is_of(&"ann".parse().unwrap())).len() == 3).await;
-    assert_eq!(hub.close_account(&"ann".parse().unwrap()), 3);
-    assert_eq!(hub.close_token("t1"), 0);
+    until(|| hub.connections().registry().matching(|entry| entry.is_of(&"ann".parse().unwrap())).len() == 3).await;
+    assert_eq!(hub.connections().close_account(&"ann".parse().unwrap()), 3);
+    assert_eq!(hub.connections().close_token("t1"), 0);
     let (rpc_frame, viewer_frame) = (close_frame(&mut rpc).await, close_frame(&mut viewer).await);
     assert_eq!((rpc_frame.0, viewer_frame.0), (4001, 4001));
     use futures::StreamExt as _;
@@ -93,7 +103,7 @@ async fn a_client_takes_a_revocation_as_final() {
     let (queued, call) = tokio::join!(
         async {
             share.queue(part("p", "x")).await.unwrap();
-            assert_eq!(hub.close_token("t1"), 1);
+            assert_eq!(hub.connections().close_token("t1"), 1);
             share.flush().await
         },
         async { ended(&client).await },
@@ -108,7 +118,7 @@ async fn a_client_takes_a_revocation_as_final() {
     assert!(failed.to_string().contains("revoked"), "{failed}");
     let later = client.ping().await.unwrap_err();
     assert!(matches!(later, ClientError::Closed(Closed::Revoked(_))), "{later:?}");
-    until(|| hub.registry().taken() == 0).await;
+    until(|| hub.connections().registry().taken() == 0).await;
 }
 
 /// S58: after a close by the host nothing more is dispatched, and running handlers are cancelled, though the peer keeps its
@@ -126,10 +136,10 @@ fn a_closed_connection_is_inert() {
         let calls = hub.metrics().calls.get();
         // Called at the same time: it is on the way when the connection is closed.
         let late = raw.root.probe_value_request().send().promise;
-        assert_eq!(hub.close_connection(hub.registry().connections()[0].id.as_str()), 1);
+        assert_eq!(hub.connections().close_connection(hub.connections().registry().connections()[0].id.as_str()), 1);
         assert!(late.await.is_err());
         assert!(waiting.await.unwrap().is_err());
-        until(|| hub.registry().taken() == 0).await;
+        until(|| hub.connections().registry().taken() == 0).await;
         assert_eq!((hub.metrics().calls_in_flight.get(), hub.metrics().calls.get()), (0, calls));
     });
 }
@@ -154,7 +164,7 @@ fn a_caller_that_closes_itself_gets_its_answer_and_no_other() {
             let error = late.await.map(|_| ()).unwrap_err();
             assert_eq!(error.kind, capnp::ErrorKind::Disconnected, "{error}");
         }
-        until(|| hub.registry().taken() == 0).await;
+        until(|| hub.connections().registry().taken() == 0).await;
         assert_eq!(hub.metrics().calls.get(), 2, "admin and close");
         drop(other);
     });
@@ -177,9 +187,9 @@ async fn who_comes_back_after_a_revocation_is_refused() {
     let desk = desk();
     let served = serve(&desk).await;
     let mut socket = rpc_socket(&served, "t1").await;
-    until(|| served.host.hub().registry().count() == 1).await;
+    until(|| served.host.hub().connections().registry().count() == 1).await;
     desk.revoke("t1");
-    assert_eq!(served.host.hub().close_token("t1"), 1);
+    assert_eq!(served.host.hub().connections().close_token("t1"), 1);
     assert_eq!(close_frame(&mut socket).await.0, 4001);
     assert_eq!(served.refused("/rpc/share", &[("Authorization", "Bearer t1")]).await.0, 401);
 }
@@ -207,9 +217,9 @@ fn what_authenticated_in_band_is_reached_by_its_token() {
             desk.release();
         });
         assert!(!in_time);
-        assert_eq!(hub.registry().connections()[0].identity().unwrap().account.as_str(), "ann");
-        assert_eq!(hub.close_token("t3"), 1, "bob's");
-        assert_eq!(hub.close_account(&"ann".parse().unwrap()), 0);
+        assert_eq!(hub.connections().registry().connections()[0].identity().unwrap().account.as_str(), "ann");
+        assert_eq!(hub.connections().close_token("t3"), 1, "bob's");
+        assert_eq!(hub.connections().close_account(&"ann".parse().unwrap()), 0);
     });
 }
 
@@ -224,7 +234,7 @@ fn an_expired_credential_closes_its_connections() {
             ("ever", key("ann")),
         ]);
         let scene = Scene::builder().access(desk).build();
-        let registry = scene.host().hub().registry();
+        let registry = scene.host().hub().connections().registry();
         let _short = Raw::connect(scene.host(), Some("short")).await;
         let _ever = Raw::connect(scene.host(), Some("ever")).await;
         let inside = Raw::connect(scene.host(), None).await;

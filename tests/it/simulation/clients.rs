@@ -104,7 +104,9 @@ pub(super) async fn creator(stage: &Stage, client: usize) -> Result<(), String> 
     loop {
         let host = hosts::any(&stage.hosts, &dice).await;
         let (who, session, patience) = (ann(), session(), patience(&dice));
-        match call(&host, patience, host.hub.create(&who, &session, Some(batch.clone()), Terms::default())).await {
+        match call(&host, patience, host.hub.rooms().create(&who, &session, Some(batch.clone()), Terms::default()))
+            .await
+        {
             Answer::Got(created) => {
                 stage.world.tell(format_args!("client {client} has {} existed {}", created.id, created.existed));
                 stage.history.answered(operation, Ret::Applied);
@@ -132,7 +134,7 @@ pub(super) async fn stamping_producer(stage: &Stage, client: usize) -> Result<()
         loop {
             let host = hosts::any(&stage.hosts, &dice).await;
             let who = ann();
-            match call(&host, patience(&dice), host.hub.sync(&who, id.as_str(), &secret, batch.clone())).await {
+            match call(&host, patience(&dice), host.hub.rooms().sync(&who, id.as_str(), &secret, batch.clone())).await {
                 // The answer gets lost on its way to the client.
                 Answer::Got(_) if dice.chance(80) => {}
                 Answer::Got(synced) => {
@@ -168,7 +170,7 @@ pub(super) async fn plain_producer(stage: &Stage, client: usize) -> Result<(), S
         let operation = stage.history.invoke(client, Op::Sync(label));
         let host = hosts::any(&stage.hosts, &dice).await;
         let who = ann();
-        match call(&host, patience(&dice), host.hub.sync(&who, id.as_str(), &secret, batch)).await {
+        match call(&host, patience(&dice), host.hub.rooms().sync(&who, id.as_str(), &secret, batch)).await {
             Answer::Got(synced) => {
                 stage.world.tell(format_args!("client {client} sync {label} has {synced:?}"));
                 stage.acknowledged(operation, label, synced.sync_count)?;
@@ -194,8 +196,8 @@ pub(super) async fn reader(stage: &Stage, client: usize) -> Result<(), String> {
         } else {
             let due = stage.acknowledged_before(host.clock.before(POLL));
             let asked = async {
-                let room = host.hub.view(id.as_str()).await?;
-                host.hub.read(&room, 0, 0).await
+                let room = host.hub.rooms().view(id.as_str()).await?;
+                host.hub.rooms().read(&room, 0, 0).await
             };
             match call(&host, patience(&dice), asked).await {
                 Answer::Got(chunk) => {
@@ -225,7 +227,7 @@ pub(super) async fn read(stage: &Stage, client: usize, host: &Incarnation, patie
     let (id, _) = stage.share().await;
     let operation = stage.history.invoke(client, Op::Read);
     let asked = async {
-        let room = host.hub.view(id.as_str()).await?;
+        let room = host.hub.rooms().view(id.as_str()).await?;
         room.catch_up(Duration::ZERO).await?;
         room.read(|state| (state.read(0, 0, usize::MAX), state.sync_count()))
     };
@@ -258,7 +260,7 @@ pub(super) async fn deleter(stage: &Stage, client: usize) -> Result<(), String> 
     loop {
         let host = hosts::any(&stage.hosts, &dice).await;
         let who = ann();
-        match call(&host, patience(&dice), host.hub.delete(&who, id.as_str(), &secret)).await {
+        match call(&host, patience(&dice), host.hub.rooms().delete(&who, id.as_str(), &secret)).await {
             Answer::Got(()) | Answer::No(Refusal::NotFound { .. }) => break,
             Answer::No(refusal) if refusal.is_transient() => pause(&dice).await,
             Answer::No(refusal) => return Err(format!("delete: {refusal}")),
@@ -272,7 +274,8 @@ pub(super) async fn deleter(stage: &Stage, client: usize) -> Result<(), String> 
         let host = hosts::any(&stage.hosts, &dice).await;
         let (who, session) = (ann(), session());
         let fresh = batch(&dice, 0, "anew", None);
-        match call(&host, patience(&dice), host.hub.create(&who, &session, Some(fresh), Terms::default())).await {
+        match call(&host, patience(&dice), host.hub.rooms().create(&who, &session, Some(fresh), Terms::default())).await
+        {
             Answer::Got(created) if created.id == id => return Err(format!("the deleted share {id} came back")),
             Answer::Got(created) => {
                 stage.world.tell(format_args!("client {client} shares anew: {}", created.id));

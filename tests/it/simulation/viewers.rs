@@ -23,8 +23,8 @@ pub(super) async fn viewer(stage: &Stage, client: usize, mut goal: watch::Receiv
     loop {
         let host = hosts::any(&stage.hosts, &dice).await;
         let following = async {
-            let room = host.hub.view(id.as_str()).await?;
-            host.hub.follow(&room, at).await
+            let room = host.hub.rooms().view(id.as_str()).await?;
+            host.hub.rooms().follow(&room, at).await
         };
         let mut feed = match call(&host, Duration::from_secs(20), following).await {
             Answer::Got(feed) => {

@@ -85,7 +85,7 @@ async fn a_stream_that_is_not_read_is_reset_and_the_others_of_its_connection_go_
             let count = reset(body).await;
             assert!(count <= 1 << 16, "{path}: {count}");
         }
-        while served.host.hub().registry().count_of(Door::Sse) > 1 {
+        while served.host.hub().connections().registry().count_of(Door::Sse) > 1 {
             tokio::task::yield_now().await;
         }
         share.sync(part("last", "still here")).await.unwrap();

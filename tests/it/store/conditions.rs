@@ -166,9 +166,9 @@ fn a_running_host_stops_within_ten_minutes_and_goes_on_by_itself() {
             Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Unconditional };
         assert!(refusal.is_transient() && refusal.to_string().contains("conditional writes"), "{refusal}");
         assert_eq!(hub.ready().await, Err(refusal.clone()));
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let batch = || capshare::share::change::Batch { stamp: None, changes: vec![] };
-        assert_eq!(hub.sync_room(&room, batch()).await, Err(refusal));
+        assert_eq!(hub.rooms().sync_room(&room, batch()).await, Err(refusal));
         let refused = scene.client().create(&"ses_2".parse().unwrap(), None).await.err();
         let Some(ClientError::Refused(Refusal::StorageFailure { trouble, .. })) = refused else {
             panic!("{refused:?}")
@@ -193,16 +193,16 @@ fn a_host_whose_bucket_takes_no_writes_is_not_ready() {
         let hub = scene.host().hub();
         bucket.next_writes(std::iter::repeat_n(Some(Fault::Status503), 1_000));
         assert_eq!(hub.ready().await, Ok(()), "nobody has tried to write");
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let batch = || capshare::share::change::Batch { stamp: None, changes: vec![] };
         let refusal = Refusal::StorageFailure { operation: StoreOperation::Sync, trouble: StorageTrouble::Passing };
-        assert_eq!(hub.sync_room(&room, batch()).await, Err(refusal.clone()));
+        assert_eq!(hub.rooms().sync_room(&room, batch()).await, Err(refusal.clone()));
         for _ in 0..2 {
             assert_eq!(hub.ready().await, Err(refusal.clone()));
         }
         bucket.next_writes_are_over();
         assert_eq!(hub.ready().await, Ok(()));
         assert_eq!(keys(&bucket, "probe/").await, [] as [&str; 0]);
-        assert!(hub.sync_room(&room, batch()).await.is_ok());
+        assert!(hub.rooms().sync_room(&room, batch()).await.is_ok());
     });
 }

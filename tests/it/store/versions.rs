@@ -71,7 +71,7 @@ async fn the_bucket_of_this_version_can_be_read_and_gone_on_with() {
 /// Writes a share that is folded and goes on, one that is deleted, and one that its session was shared as anew.
 async fn lived(objects: Arc<dyn ObjectStore>) -> Value {
     let hub = hub(objects, 1);
-    let sync = async |share: &Created, batch| hub.sync_room(&share.room, batch).await.unwrap();
+    let sync = async |share: &Created, batch| hub.rooms().sync_room(&share.room, batch).await.unwrap();
     let live = create(&hub, "ses_live").await;
     for n in 1..=BEFORE {
         sync(&live, batch(n)).await;
@@ -80,7 +80,7 @@ async fn lived(objects: Arc<dyn ObjectStore>) -> Value {
     tokio::time::sleep(Duration::from_secs(300)).await;
     let deleted = create(&hub, "ses_again").await;
     sync(&deleted, batch(1)).await;
-    hub.delete_room(&deleted.room).await.unwrap();
+    hub.rooms().delete_room(&deleted.room).await.unwrap();
     let again = create(&hub, "ses_again").await;
     sync(&again, batch(1)).await;
     for n in BEFORE + 1..=BEFORE + AFTER {
@@ -98,7 +98,7 @@ async fn goes_on(objects: Arc<dyn ObjectStore>, facts: &Value) {
     let first = hub(objects.clone(), 2);
     let refused = open(&first, &facts["deleted"]).await.unwrap_err();
     assert!(matches!(refused, Refusal::NotFound { .. }), "{refused:?}");
-    let listed = first.list(&who(), false, "", 10).await.unwrap().shares;
+    let listed = first.rooms().list(&who(), false, "", 10).await.unwrap().shares;
     let mut listed: Vec<_> = listed.iter().map(|line| (line.session.as_str(), line.id.as_str())).collect();
     listed.sort_unstable();
     let id = |share: &str| facts[share]["id"].as_str().unwrap();
@@ -111,9 +111,9 @@ async fn goes_on(objects: Arc<dyn ObjectStore>, facts: &Value) {
     assert_eq!(live.read(|state| state.sync_count()).unwrap(), last + 1);
     assert_eq!(items(&live), parts);
     // The producers that it has heard are known: a batch that is sent again counts once.
-    let again = first.sync_room(&live, batch(last)).await.unwrap();
+    let again = first.rooms().sync_room(&live, batch(last)).await.unwrap();
     assert_eq!((again.sync_count, again.duplicate), (last, true));
-    let next = first.sync_room(&live, batch(last + 2)).await.unwrap();
+    let next = first.rooms().sync_room(&live, batch(last + 2)).await.unwrap();
     assert_eq!((next.sync_count, next.duplicate), (last + 2, false));
 
     let second = hub(objects, 3);
@@ -147,11 +147,11 @@ fn items(room: &capshare::rooms::room::Room) -> Vec<(String, String)> {
 }
 
 async fn create(hub: &Hub, session: &str) -> Created {
-    hub.create(&who(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
+    hub.rooms().create(&who(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
 }
 
 async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::rooms::room::Room>, Refusal> {
-    hub.open(share["id"].as_str().unwrap(), &Secret::from(share["secret"].as_str().unwrap())).await
+    hub.rooms().open(share["id"].as_str().unwrap(), &Secret::from(share["secret"].as_str().unwrap())).await
 }
 
 fn account() -> SingleAccount {

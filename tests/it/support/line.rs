@@ -78,8 +78,8 @@ pub(crate) async fn connect(
     dead: CancellationToken,
     ended: impl Fn(&PipeEnd) + 'static,
 ) -> Result<Connection, DialError> {
-    let principal = hub.introduce(None, request.in_band, Way::Direct).await?;
-    let pending = hub.register(Comer::new(Door::Rpc, principal, None, Way::Direct))?;
+    let principal = hub.access().introduce(None, request.in_band, Way::Direct).await?;
+    let pending = hub.connections().register(Comer::new(Door::Rpc, principal, None, Way::Direct))?;
     let ((near, near_relay), (far, far_relay)) = (duplex(LINE_BYTES), duplex(LINE_BYTES));
     spawn_local({
         let (config, dead) = (socket_config(hub.settings().limits.message_bytes_max), dead.clone());

@@ -169,6 +169,6 @@ pub(crate) async fn connection_id(scene: &Scene, raw: &Raw) -> ConnectionId {
 
 /// The connection of this name.
 pub(crate) fn named(host: &capshare::host::Host, name: &str) -> ConnectionId {
-    let entries = host.hub().registry().connections();
+    let entries = host.hub().connections().registry().connections();
     entries.iter().find(|entry| entry.id.as_str() == name).expect("it is connected").id.clone()
 }

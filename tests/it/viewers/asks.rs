@@ -116,9 +116,9 @@ fn questions_are_bounded_and_end() {
         let scene = Scene::new();
         let hub = scene.host().hub();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let choices = ["yes".to_owned(), "no".to_owned()];
-        let ask = |within| hub.ask(&room, Question::new("Well?", &choices, 1, within).unwrap());
+        let ask = |within| hub.rooms().ask(&room, Question::new("Well?", &choices, 1, within).unwrap());
         let day = 24 * 60 * 60 * 1_000;
         let mut open: Vec<_> = (0..8).map(|_| ask(day).unwrap()).collect();
         assert_eq!(ask(day).unwrap_err().to_string(), "past the limit asksOpenMax of 8: there were 9");
@@ -128,7 +128,7 @@ fn questions_are_bounded_and_end() {
         assert_eq!((settled.outcome, before.elapsed()), (Verdict::Expired, Duration::from_secs(5)));
         let asking = ask(day).unwrap();
         let (seat, name) = (room.join_audience(), asking.name().to_string());
-        let counts = hub.answer(&seat, &[ann()], &name, "no").unwrap();
+        let counts = hub.rooms().answer(&seat, &[ann()], &name, "no").unwrap();
         assert_eq!((counts["yes"], counts["no"]), (0, 1));
         assert_eq!(asking.settled().await.outcome, Verdict::Agreed("no".to_owned()));
 
@@ -159,7 +159,7 @@ fn a_producer_asks_and_is_answered_by_its_call() {
         let scene = Scene::new();
         let hub = scene.host().hub();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-        let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+        let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let (seat, mut told) = (room.join_audience(), Told::default());
         let mut notices = async || {
             loop {
@@ -188,7 +188,7 @@ fn a_producer_asks_and_is_answered_by_its_call() {
         let asking = ask(1);
         let Notice::Asked(asked) = notices().await else { panic!() };
         assert_eq!((asked.question.as_str(), asked.needed), ("Deploy?", 1));
-        hub.answer(&seat, &[], &asked.ask, "yes").unwrap();
+        hub.rooms().answer(&seat, &[], &asked.ask, "yes").unwrap();
         let answer = asking.await.unwrap().unwrap();
         let ask_result::Which::Settled(settled) = answer.get().unwrap().get_result().unwrap().which().unwrap() else {
             panic!()

@@ -177,11 +177,11 @@ async fn a_page_shows_its_credential_in_its_first_frame() {
         served.client(Some(crate::support::door::ANNS_KEY)).create(&"ses_1".parse().unwrap(), None).await.unwrap();
     share.sync(items(&[("note", "1")])).await.unwrap();
     let hub = served.host.hub();
-    let room = hub.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
-    hub.set_visibility(&room, capshare::share::visibility::Visibility::Grant).await.unwrap();
+    let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+    hub.rooms().set_visibility(&room, capshare::share::visibility::Visibility::Grant).await.unwrap();
     let label = capshare::share::grant::Label::default();
     let pass = capshare::rooms::pass::Pass::OWNER.narrowed(capshare::share::grant::Right::Read, None);
-    let grant = hub.grant(&room, &pass, label, None).await.unwrap();
+    let grant = hub.rooms().grant(&room, &pass, label, None).await.unwrap();
     let path = format!("/ws/{}?auth=inband", share.id());
     assert_eq!(served.refused(&format!("/ws/{}", share.id()), &[]).await.0, 401);
     let show =
@@ -224,7 +224,7 @@ async fn a_page_shows_its_credential_in_its_first_frame() {
     let info = r#"{"id":1,"procedure":"share.info"}"#;
     assert_eq!(post(&served, &path, &[], info).await.0, 401);
     assert_eq!(post(&served, &path, &[("Authorization", &bearer)], info).await.1["ok"], true);
-    hub.revoke_grant(&room, grant.grant()).await.unwrap();
+    hub.rooms().revoke_grant(&room, grant.grant()).await.unwrap();
     assert_eq!(stream.until("__error").await.data["code"], "Unauthorized");
     assert_eq!(stream.next().await, None);
 }

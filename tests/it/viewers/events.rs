@@ -92,19 +92,19 @@ async fn a_revocation_reaches_streams_too() {
     let mut others = Sse::open(&served, share.id().as_str(), &[]).await;
     stream.until("ready").await;
     others.until("ready").await;
-    let of_t1 = || hub.registry().matching(|entry| entry.is_of(&"ann".parse().unwrap())).len();
+    let of_t1 = || hub.connections().registry().matching(|entry| entry.is_of(&"ann".parse().unwrap())).len();
     while of_t1() != 3 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(hub.close_token("t1"), 3);
-    assert_eq!(hub.close_token("t1"), 0);
+    assert_eq!(hub.connections().close_token("t1"), 3);
+    assert_eq!(hub.connections().close_token("t1"), 0);
     assert_eq!((close_frame(&mut rpc).await.0, close_frame(&mut viewer).await.0), (4001, 4001));
     let error = stream.until("__error").await;
     assert_eq!((&error.data["code"], &error.data["transient"]), (&json!("Unauthorized"), &json!(false)));
     assert_eq!(stream.next().await, None);
     share.sync(part("p", "x")).await.unwrap();
     others.until("changes").await;
-    assert_eq!(hub.registry().count_of(Door::Sse), 1);
+    assert_eq!(hub.connections().registry().count_of(Door::Sse), 1);
     // A restart asks to come back.
     served.host.shutdown().await;
     assert_eq!(others.until("__error").await.data["transient"], true);
@@ -157,7 +157,7 @@ async fn a_stream_that_nobody_reads_is_cut_off() {
     let head = format!("GET /events/{} HTTP/1.1\r\nHost: x\r\n\r\n", share.id());
     deaf.write_all(head.as_bytes()).await.unwrap();
     let mut reads = Sse::open(&served, share.id().as_str(), &[]).await;
-    let open = || hub.registry().count_of(Door::Sse);
+    let open = || hub.connections().registry().count_of(Door::Sse);
     while open() != 2 {
         tokio::task::yield_now().await;
     }
@@ -201,14 +201,14 @@ async fn streams_go_over_http_2() {
         }
         assert!(text.starts_with(": capshare\n") && text.contains("\nevent: ready\n"), "{text}");
     }
-    assert_eq!(served.host.hub().registry().count_of(Door::Sse), 3);
+    assert_eq!(served.host.hub().connections().registry().count_of(Door::Sse), 3);
     // An upgrade is HTTP/1's.
     let request = http::Request::get(format!("http://{}/ws/{}", served.address, share.id())).body(()).unwrap();
     let (answer, _) = requests.send_request(request, true).unwrap();
     assert_eq!(answer.await.unwrap().status().as_u16(), 426);
     drop((streams, requests));
     connection.abort();
-    while served.host.hub().registry().taken() > 1 {
+    while served.host.hub().connections().registry().taken() > 1 {
         tokio::task::yield_now().await;
     }
 }

@@ -34,7 +34,7 @@ async fn a_viewer_that_sends_without_end_is_told_why_it_is_closed() {
             close_code(&heard)
         }));
     }
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     let in_all = || -> u64 { registry.connections().iter().map(|entry| entry.traffic.bytes_in()).sum() };
     let before = in_all();
     while in_all() == before {
@@ -54,7 +54,7 @@ async fn a_viewer_that_does_not_close_is_gone_all_the_same() {
     let _silent = upgraded(&served, share.id().as_str()).await;
     let mut loud = upgraded(&served, share.id().as_str()).await;
     let loud = tokio::spawn(async move { while loud.write_all(&PONG.repeat(1_000)).await.is_ok() {} });
-    let registry = served.host.hub().registry();
+    let registry = served.host.hub().connections().registry();
     assert_eq!(registry.close_matching(CloseReason::REVOKED, |entry| entry.door == Door::Viewer), 2);
     while registry.taken() > 1 {
         tokio::task::yield_now().await;

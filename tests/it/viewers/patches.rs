@@ -210,8 +210,8 @@ async fn who_may_not_hold_the_value_before_is_told_the_value() {
     // For as long as somebody watches, the room remembers.
     let mut stays = Viewer::socket(&served, id, "").await;
     stays.ready(&mut Held::default()).await;
-    let room = served.host.hub().view(id).await.unwrap();
-    let mut slow = served.host.hub().follow(&room, 0).await.unwrap();
+    let room = served.host.hub().rooms().view(id).await.unwrap();
+    let mut slow = served.host.hub().rooms().follow(&room, 0).await.unwrap();
     assert!(slow.next().await.unwrap().step().reset);
     for end in [". More", ". More and more"] {
         share.sync(long("p", end)).await.unwrap();
@@ -267,7 +267,7 @@ async fn what_one_sync_does_twice_is_told_right() {
     let share =
         served.client(None).create(&"ses_1".parse().unwrap(), Some(items(&[("note", &long("."))]))).await.unwrap();
     let api = served.host.hub();
-    let room = api.open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
+    let room = api.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     let (mut viewer, mut held) = (Viewer::socket(&served, share.id().as_str(), "").await, Held::default());
     viewer.ready(&mut held).await;
     let put = |end: &str| capshare::share::change::Change {
@@ -282,7 +282,7 @@ async fn what_one_sync_does_twice_is_told_right() {
         (vec![put(". One!")], ". One!", 3),
     ] {
         let batch = capshare::share::change::Batch { stamp: None, changes };
-        let revision = api.sync_room(&room, batch).await.unwrap().revision;
+        let revision = api.rooms().sync_room(&room, batch).await.unwrap().revision;
         viewer.until(revision, &mut held).await;
         assert_eq!(held.items["other/note/n"].0, serde_json::from_str::<Value>(&long(end)).unwrap());
         assert_eq!(held.patches, patches, "{end}");

@@ -31,7 +31,7 @@ async fn a_posted_command_finds_its_stream_by_its_channel() {
     let (_, answer) = post(&served, &path, &[], r#"{"id":1,"procedure":"share.presence"}"#).await;
     assert_eq!(answer["data"], json!({ "viewers": 1, "names": ["Ann"] }), "whoever may see the share may ask");
     drop(stream);
-    while served.host.hub().registry().taken() > 1 {
+    while served.host.hub().connections().registry().taken() > 1 {
         tokio::task::yield_now().await;
     }
     let (_, answer) = post(&served, &path, &[], &named).await;

@@ -32,7 +32,7 @@ async fn who_waits_costs_no_task() {
     while tasks() > before + 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(served.host.hub().registry().count(), VIEWERS + 1);
+    assert_eq!(served.host.hub().connections().registry().count(), VIEWERS + 1);
     // They are told what comes, each time.
     for revision in 2..5_u64 {
         share.sync(part("p", &revision.to_string())).await.unwrap();
@@ -44,7 +44,7 @@ async fn who_waits_costs_no_task() {
         }
     }
     drop((sockets, streams));
-    while served.host.hub().registry().count() > 1 || tasks() > before {
+    while served.host.hub().connections().registry().count() > 1 || tasks() > before {
         tokio::task::yield_now().await;
     }
 }
@@ -83,8 +83,8 @@ async fn a_frame_that_was_begun_is_finished_first() {
     for n in 1..=100_u64 {
         share.sync(part("p", &n.to_string().repeat(100_000 / n.to_string().len()))).await.unwrap();
     }
-    let id = hub.registry().matching(|entry| entry.door == Door::Viewer)[0].id.clone();
-    assert_eq!(hub.close_connection(id.as_str()), 1);
+    let id = hub.connections().registry().matching(|entry| entry.door == Door::Viewer)[0].id.clone();
+    assert_eq!(hub.connections().close_connection(id.as_str()), 1);
     while let Some(Ok(message)) = viewer.next().await {
         match message {
             Message::Text(text) => drop(serde_json::from_str::<Value>(&text).unwrap()),
@@ -136,7 +136,7 @@ async fn who_always_has_something_to_say_delays_nobody() {
 async fn a_stream_is_http_as_its_client_speaks_it() {
     let served = Served::open().await;
     let share = served.client(None).create(&"ses_1".parse().unwrap(), Some(part("p", "a"))).await.unwrap();
-    let open = || served.host.hub().registry().count_of(Door::Sse);
+    let open = || served.host.hub().connections().registry().count_of(Door::Sse);
     let ask = async |head: &str| {
         let mut socket = TcpStream::connect(served.address).await.unwrap();
         let request = head.replace("ID", share.id().as_str()).replace('\n', "\r\n");

@@ -351,14 +351,14 @@ pub(super) async fn pusher(stage: &Stage) -> Result<(), String> {
     for round in 0..5 + dice.below(6) {
         rest(&dice).await;
         let host = hosts::any(&stage.net.hosts, &dice).await;
-        let connections = host.hub.registry().connections();
+        let connections = host.hub.connections().registry().connections();
         if connections.is_empty() {
             continue;
         }
         let to = dice.pick(&connections).id.clone();
         let wants = *dice.pick(&["as it came", "as it came", "too much", "an error"]);
         let action = Action::custom(wants, round);
-        let answer = host.hub.push(&to, action, PushOptions::default()).await;
+        let answer = host.hub.connections().push(&to, action, PushOptions::default()).await;
         stage.world.tell(format_args!("push {round} for {wants}: {}", answer.is_ok()));
         let is_right = match (&answer, wants) {
             (Ok(answer), "as it came") => *answer == Answer::custom(round),

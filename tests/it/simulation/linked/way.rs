@@ -147,7 +147,7 @@ impl Net {
     /// The call that counts how often it is carried out.
     fn serve_calls(self: &Arc<Self>, hub: &Arc<Hub>) {
         let net = Arc::clone(self);
-        hub.on_call("count", move |_: CallContext, token: Value| {
+        hub.connections().on_call("count", move |_: CallContext, token: Value| {
             let net = Arc::clone(&net);
             async move {
                 *net.executed.lock().unwrap().entry(token.as_u64().unwrap()).or_default() += 1;

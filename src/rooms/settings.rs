@@ -1,0 +1,35 @@
+//! What the rooms of a host are told of its settings.
+
+use std::time::Duration;
+
+use crate::rooms::quota::QuotaSettings;
+use crate::share::visibility::Visibility;
+
+/// How the rooms of a host behave; each field but the last two is that of [`HubSettings`](crate::hub::HubSettings).
+#[derive(Debug)]
+pub(crate) struct RoomsSettings {
+    pub(crate) chunk_bytes_max: usize,
+    pub(crate) poll: Option<Duration>,
+    pub(crate) linger: Duration,
+    pub(crate) fold_after: Duration,
+    pub(crate) visibility: Visibility,
+    pub(crate) share_ttl: Option<Duration>,
+    pub(crate) share_ttl_max: Option<Duration>,
+    pub(crate) quotas: QuotaSettings,
+    pub(crate) idle_rooms_max: usize,
+    pub(crate) idle_bytes_max: usize,
+    /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut) is planted.
+    pub(crate) answers_early: bool,
+    /// [`Mutation::ReadBeforeSubscribe`](crate::store::Mutation::ReadBeforeSubscribe) is planted.
+    pub(crate) reads_early: bool,
+}
+
+impl RoomsSettings {
+    /// How long a new share lives if its producer does not say; never longer than the host grants. `None`: until it is deleted.
+    pub(super) fn share_ttl_default(&self) -> Option<Duration> {
+        match (self.share_ttl, self.share_ttl_max) {
+            (Some(ttl), Some(most)) => Some(ttl.min(most)),
+            (ttl, _) => ttl,
+        }
+    }
+}
