@@ -107,7 +107,7 @@ impl Cache {
             }
         }
         drop(rooms);
-        leaving.iter().for_each(Room::tend_now);
+        leaving.iter().for_each(Room::upkeep_before_leaving);
     }
 
     fn cells(&self) -> MutexGuard<'_, HashMap<ShareId, Cell>> {

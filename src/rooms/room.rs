@@ -14,20 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use crate::ambient::{Clock, Moment};
 use crate::audit;
-use crate::health::Health;
-use crate::metrics::Metrics;
 use crate::rooms::audience::Audience;
 use crate::rooms::event::{After, Event, Recent, Resync, pieces};
 use crate::rooms::pass::Pass;
-use crate::rooms::quota::Quotas;
-use crate::rooms::settings::RoomsSettings;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, ShareId};
@@ -35,76 +30,26 @@ use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
 use crate::share::time::Timestamp;
 use crate::share::view::{Revision, Step};
-use crate::store::{Log, News, Store};
+use crate::store::{Log, News};
 
 mod bell;
 mod committer;
+mod context;
 mod expiry;
+mod job;
 mod queue;
-mod tending;
+mod upkeep;
 
 use bell::Bell;
-use committer::Company;
-use queue::{Job, NotCommitted};
-use tending::Tending;
+use committer::Batching;
+use job::{Job, NotCommitted};
+use upkeep::Upkeep;
 
+pub(super) use context::RoomContext;
 pub use queue::QUEUE_BYTES_MAX;
 
 /// Bytes of entries that go into one segment: 8 MiB, two of the largest messages.
 pub const SEGMENT_BYTES_MAX: usize = 8 << 20;
-
-/// Folds of a hub that are written at once: each holds a packed state in memory.
-const FOLDS_MAX: usize = 8;
-
-/// What all rooms of a hub share.
-#[derive(Debug)]
-pub(super) struct RoomContext {
-    pub(super) store: Store,
-    pub(super) metrics: Arc<Metrics>,
-    /// By which shares expire.
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) tasks: TaskTracker,
-    pub(super) quotas: Arc<Quotas>,
-    /// Pieces of steps for followers.
-    pub(super) chunk_bytes_max: usize,
-    /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
-    pub(super) poll: Option<Duration>,
-    /// How long after one write the next begins at the earliest.
-    pub(super) linger: Duration,
-    /// How long after its last write a room is folded into one object.
-    pub(super) fold_after: Duration,
-    /// See [`FOLDS_MAX`].
-    pub(super) folds: Semaphore,
-    /// Whether the bucket takes writes.
-    pub(super) health: Arc<Health>,
-    /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
-    pub(super) answers_early: bool,
-}
-
-impl RoomContext {
-    pub(super) fn new(
-        store: Store,
-        health: Arc<Health>,
-        metrics: Arc<Metrics>,
-        clock: Arc<dyn Clock>,
-        settings: &RoomsSettings,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            quotas: Quotas::new(settings.quotas.clone(), store.clone()),
-            store,
-            metrics,
-            clock,
-            tasks: TaskTracker::new(),
-            chunk_bytes_max: settings.chunk_bytes_max,
-            poll: settings.poll,
-            linger: settings.linger,
-            fold_after: settings.fold_after,
-            folds: Semaphore::new(FOLDS_MAX),
-            health,
-            answers_early: settings.answers_early,
-        })
-    }
-}
 
 /// One live share on this host.
 #[derive(Debug)]
@@ -120,8 +65,8 @@ pub struct Room {
     followers: AtomicUsize,
     /// Who watches, and what they are asked.
     audience: Audience,
-    /// Whoever waits for more to come need not any more.
-    hurry: Notify,
+    /// Wakes a committer that waits for more jobs: an urgent job came, a full segment, or as many jobs as it waits for.
+    wake_committer: Notify,
     /// For the task that waits for it.
     expiry: watch::Sender<Option<Timestamp>>,
 }
@@ -145,10 +90,10 @@ struct Inner {
     used_at: Instant,
     /// When the last write was begun.
     written_at: Option<Instant>,
-    company: Company,
-    /// As soon as so many jobs wait, the committer waits no longer.
+    batching: Batching,
+    /// Number of queued jobs at which the committer stops waiting; see [`Batching`].
     awaited: Option<usize>,
-    tending: Tending,
+    upkeep: Upkeep,
 }
 
 impl Room {
@@ -157,11 +102,11 @@ impl Room {
         let leftovers = log.take_leftovers();
         context.metrics.rooms.inc();
         let now = Instant::now();
-        // One that is one object already was tended by whoever made it that.
-        let tended = news.state.is_some() && news.entries.is_empty();
+        // A share that is one object already was described by the host that made it one.
+        let described = news.state.is_some() && news.entries.is_empty();
         let state = news.into_state();
         let inner = Inner {
-            tending: Tending::new(&log, tended.then_some(&state), now),
+            upkeep: Upkeep::new(&log, described.then_some(&state), now),
             state,
             log: Some(log),
             jobs: VecDeque::new(),
@@ -172,7 +117,7 @@ impl Room {
             fresh_at: asked,
             used_at: now,
             written_at: None,
-            company: Company::default(),
+            batching: Batching::default(),
             awaited: None,
         };
         let room = Arc::new_cyclic(|this| Self {
@@ -184,13 +129,13 @@ impl Room {
             losses: Bell::default(),
             followers: AtomicUsize::new(0),
             audience: Audience::default(),
-            hurry: Notify::new(),
+            wake_committer: Notify::new(),
             expiry: watch::Sender::new(None),
         });
         {
             let mut inner = room.lock();
             room.watch_expiry(&mut inner);
-            room.tend_later(&mut inner);
+            room.plan_upkeep(&mut inner);
             room.count_bytes(&inner.state, false);
         }
         if let Some(leftovers) = leftovers {
@@ -242,7 +187,7 @@ impl Room {
         self.look().await.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
     }
 
-    /// The same, with the age at which followers are content.
+    /// As [`Room::catch_up`], with the age that followers are content with, which is how often the host looks.
     ///
     /// # Errors
     /// The bucket did not answer.
@@ -360,7 +305,7 @@ impl Room {
             let mut inner = self.lock();
             inner.state = *state;
             inner.recent.clear();
-            inner.tending.touched(Instant::now());
+            inner.upkeep.touched(Instant::now());
             self.losses.ring();
         }
         self.fold(&entries);
@@ -400,7 +345,7 @@ impl Room {
         let now = Instant::now();
         inner.used_at = now;
         if !entries.is_empty() {
-            inner.tending.touched(now);
+            inner.upkeep.touched(now);
         }
         drop(inner);
         if !entries.is_empty() {

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::queue::Reply;
-use super::{Inner, Job, NotCommitted, Room, SEGMENT_BYTES_MAX};
+use super::job::{Job, NotCommitted, Reply};
+use super::{Inner, Room, SEGMENT_BYTES_MAX};
 use crate::ambient::Moment;
 use crate::share::entry::Entry;
 use crate::share::error::{StorageTrouble, StoreOperation, chain};
@@ -28,30 +28,30 @@ const TURNS: usize = 2;
 /// work in turn, and make 60,000 calls a second instead of 105,000 on two cores.
 const ANSWERS_AT_ONCE: usize = 8;
 
-/// The part of a write's time that the next one waits for the company of the last: a twentieth.
-const COMPANY_PART: u32 = 20;
+/// The part of a write's time that the next one waits for as many calls as the last one answered: a twentieth.
+const BATCHING_PART: u32 = 20;
 
 /// It waits no shorter than this, which is what the runtime's timers tell apart, ...
-const COMPANY_TIME_MIN: Duration = Duration::from_millis(1);
+const BATCHING_TIME_MIN: Duration = Duration::from_millis(1);
 
 /// ... no longer than this, however slow the bucket is, ...
-const COMPANY_TIME_MAX: Duration = Duration::from_millis(10);
+const BATCHING_TIME_MAX: Duration = Duration::from_millis(10);
 
 /// ... and not at all where a write takes less than this: then waiting costs more than a segment.
-const COMPANY_WORTH: Duration = Duration::from_millis(5);
+const BATCHING_WORTH: Duration = Duration::from_millis(5);
 
 /// What the last segment was: how many it answered at once, who may well all come again at once, and how long it took.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Company {
+pub(super) struct Batching {
     count: usize,
     took: Duration,
 }
 
-impl Company {
+impl Batching {
     /// How long to wait for as many again.
     fn patience(self) -> Option<Duration> {
-        let worth_it = self.count > 1 && self.took >= COMPANY_WORTH;
-        worth_it.then(|| (self.took / COMPANY_PART).clamp(COMPANY_TIME_MIN, COMPANY_TIME_MAX))
+        let worth_it = self.count > 1 && self.took >= BATCHING_WORTH;
+        worth_it.then(|| (self.took / BATCHING_PART).clamp(BATCHING_TIME_MIN, BATCHING_TIME_MAX))
     }
 }
 
@@ -66,7 +66,7 @@ struct Work {
     waiting: Vec<Waiting>,
     catch_ups: Vec<oneshot::Sender<Result<(), NotCommitted>>>,
     /// The room has been idle: see to what is left to do of it.
-    tend: bool,
+    upkeep: bool,
 }
 
 struct Waiting {
@@ -81,7 +81,7 @@ impl Committer {
 
     pub(super) async fn run(mut self) {
         self.gather().await;
-        while let Some(Work { waiting, catch_ups, tend }) = self.take_jobs() {
+        while let Some(Work { waiting, catch_ups, upkeep }) = self.take_jobs() {
             let begun = Moment::now(self.room.clock());
             // What is done seldom is boxed: a committer is made for each batch where batches do not come at once.
             let result = if waiting.is_empty() { Box::pin(self.catch_up()).await } else { self.commit(waiting).await };
@@ -93,7 +93,7 @@ impl Committer {
                 let _ = answer.send(result);
             }
             if let Some(log) = &mut self.log {
-                self.room.tend(log, tend.then_some(result));
+                self.room.do_upkeep(log, upkeep.then_some(result));
             }
             self.gather().await;
         }
@@ -107,11 +107,11 @@ impl Committer {
             yield_now().await;
         }
         // From here on no notice to all is missed.
-        let hurry = self.room.hurry.notified();
+        let woken = self.room.wake_committer.notified();
         let until = self.wait_until();
         if let Some(until) = until {
             // Whichever comes first.
-            let _ = tokio::time::timeout_at(until, hurry).await;
+            let _ = tokio::time::timeout_at(until, woken).await;
             self.room.lock().awaited = None;
         }
     }
@@ -127,8 +127,8 @@ impl Committer {
         if at_once {
             None
         } else if linger.is_zero() {
-            let Company { count, .. } = inner.company;
-            let patience = inner.company.patience().filter(|_| inner.jobs.len() < count)?;
+            let Batching { count, .. } = inner.batching;
+            let patience = inner.batching.patience().filter(|_| inner.jobs.len() < count)?;
             inner.awaited = Some(count);
             Some(Instant::now() + patience)
         } else {
@@ -141,10 +141,10 @@ impl Committer {
         let mut inner = self.room.lock();
         if inner.jobs.is_empty() {
             inner.log = self.log.take();
-            self.room.tend_later(&mut inner);
+            self.room.plan_upkeep(&mut inner);
             return None;
         }
-        let (mut waiting, mut catch_ups, mut tend, mut bytes) = (Vec::new(), Vec::new(), false, 0);
+        let (mut waiting, mut catch_ups, mut upkeep, mut bytes) = (Vec::new(), Vec::new(), false, 0);
         while let Some(job) = inner.jobs.pop_front() {
             match job {
                 Job::Append { entry, byte_count, reply } => {
@@ -157,10 +157,10 @@ impl Committer {
                     waiting.push(Waiting { entry, reply });
                 }
                 Job::CatchUp { answer } => catch_ups.push(answer),
-                Job::Tend => tend = true,
+                Job::Upkeep => upkeep = true,
             }
         }
-        Some(Work { waiting, catch_ups, tend })
+        Some(Work { waiting, catch_ups, upkeep })
     }
 
     async fn catch_up(&mut self) -> Result<(), NotCommitted> {
@@ -223,7 +223,7 @@ impl Committer {
                     let took = begun.elapsed();
                     self.room.context.health.written();
                     self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
-                    self.room.lock().company = Company { count: entries.len(), took };
+                    self.room.lock().batching = Batching { count: entries.len(), took };
                     return Ok(self.room.fold(&slim));
                 }
                 Ok(Appended::Behind(others)) => self.room.learn(others),

@@ -16,8 +16,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use super::queue::Reply;
-use super::{Inner, Job, NotCommitted, Room};
+use super::job::{Job, NotCommitted, Reply};
+use super::{Inner, Room};
 use crate::ambient::Clock;
 use crate::audit::{self, By, Through};
 use crate::share::entry::Entry;

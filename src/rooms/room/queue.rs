@@ -5,65 +5,16 @@ use std::sync::{Arc, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::committer::Committer;
+use super::job::{Job, NotCommitted, Reply};
 use super::{Inner, Room, SEGMENT_BYTES_MAX};
 use crate::rooms::quota::Charge;
 use crate::share::entry::Entry;
-use crate::share::error::{Refusal, StorageTrouble, StoreOperation};
+use crate::share::error::{Refusal, StoreOperation};
 use crate::share::state::Outcome;
 
 /// Bytes that may wait for the log of one room: two segments of 8 MiB, so that one gathers while one is written. Past it
 /// a request is refused as unavailable; its producer comes back.
 pub const QUEUE_BYTES_MAX: usize = 16 << 20;
-
-#[derive(Debug)]
-pub(super) enum Job {
-    Append { entry: Entry, byte_count: usize, reply: Reply },
-    CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
-    Tend,
-}
-
-/// What becomes of an entry is told here. Dropping it tells that the entry was not committed.
-#[derive(Debug)]
-pub(super) struct Reply {
-    /// What the entry's account was charged for it. It waits with the entry, because the entry's caller need not wait.
-    charge: Option<Charge>,
-    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
-}
-
-impl Reply {
-    pub(super) fn new(charge: Option<Charge>, answer: oneshot::Sender<Result<Outcome, NotCommitted>>) -> Self {
-        Self { charge, answer }
-    }
-
-    /// Settles the charge, and answers the caller if it is still there.
-    pub(super) fn give(self, outcome: Result<Outcome, NotCommitted>) {
-        let Self { charge, answer } = self;
-        match &outcome {
-            Ok(Outcome::Synced { .. }) => charge.map(Charge::spend),
-            Ok(
-                Outcome::Void | Outcome::Opened | Outcome::Duplicate { .. } | Outcome::Refused(_) | Outcome::Deleted,
-            )
-            | Err(NotCommitted(_)) => charge.map(drop),
-        };
-        let _ = answer.send(outcome);
-    }
-}
-
-impl Job {
-    /// Whether what it takes away must not linger.
-    pub(super) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
-    }
-}
-
-/// The bucket did not carry it out, for this reason. The log has the details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotCommitted(pub(super) StorageTrouble);
-
-impl NotCommitted {
-    /// The committer was dropped, or does not get on: another time it may.
-    pub(super) const NOW: Self = Self(StorageTrouble::Passing);
-}
 
 impl Room {
     /// Appends an entry to the log and gives what it did, once it is in the bucket. It is queued when this returns, in
@@ -125,13 +76,13 @@ impl Room {
     pub(super) fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
         let is_urgent = job.is_urgent();
         inner.jobs.push_back(job);
-        let hurries = is_urgent
+        let wakes = is_urgent
             || inner.queued_bytes >= SEGMENT_BYTES_MAX
             || inner.awaited.is_some_and(|awaited| inner.jobs.len() >= awaited);
         let log = inner.log.take();
         drop(inner);
-        if hurries {
-            self.hurry.notify_waiters();
+        if wakes {
+            self.wake_committer.notify_waiters();
         }
         if let Some(log) = log {
             self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());

@@ -1,4 +1,4 @@
-//! Tending a room: what is done beside the acknowledgements so that a share stays cheap to read and to list.
+//! The upkeep of a room: what is done beside the acknowledgements so that a share stays cheap to read and to list.
 //!
 //! While it is written to, its log is folded whenever enough has gathered; once it has been left alone for a while, it is
 //! folded into one object and its facts go into the index. Where that costs next to nothing beside what was written, a second
@@ -12,7 +12,8 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::{Inner, Job, NotCommitted, Room};
+use super::job::{Job, NotCommitted};
+use super::{Inner, Room};
 use crate::share::error::chain;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
@@ -27,24 +28,24 @@ const AFTER_FAILURE: Duration = Duration::from_secs(30);
 /// [`fold_after`](crate::hub::HubSettings::fold_after) says nothing.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long one that has had a room tended waits before it does again, whatever became of it.
-const AFTER_TENDING: Duration = Duration::from_secs(1);
+/// Shortest time between two upkeep jobs of one room.
+const UPKEEP_PAUSE: Duration = Duration::from_secs(1);
 
 /// How many times the idle time a share is left alone before it is folded whatever it costs.
 const STILL: u32 = 10;
 
 /// What is to be done for a room, and when.
 #[derive(Debug)]
-pub(super) struct Tending {
+pub(super) struct Upkeep {
     /// When the log last grew.
     touched_at: Instant,
-    /// Reading the log takes more than one object.
-    loose: bool,
-    /// This host wrote last. Others leave the share to it for a while longer.
+    /// Whether reading the log takes more than one object.
+    unfolded: bool,
+    /// Whether this host wrote last. Other hosts wait twice as long before they fold the share.
     own: bool,
     /// One object would cost next to nothing, and is this host's to make.
     cheap: bool,
-    /// The room is about to leave memory, and does not wait to be idle.
+    /// Whether the room is about to leave memory, and does not wait to be idle.
     leaving: bool,
     /// A fold, or what a listing says, is being written.
     folding: bool,
@@ -67,12 +68,12 @@ struct Waiting {
     sooner: Arc<Notify>,
 }
 
-impl Tending {
-    /// `tended`: the state, if the index knows it already.
-    pub(super) fn new(log: &Log, tended: Option<&State>, now: Instant) -> Self {
+impl Upkeep {
+    /// `described`: the state, if the index knows it already.
+    pub(super) fn new(log: &Log, described: Option<&State>, now: Instant) -> Self {
         Self {
             touched_at: now,
-            loose: log.is_unfolded(),
+            unfolded: log.is_unfolded(),
             own: log.is_own(),
             // Who opens a log has not written to it.
             cheap: false,
@@ -81,7 +82,7 @@ impl Tending {
             folded: None,
             not_before: now,
             deferred: false,
-            described: tended.map(stand),
+            described: described.map(stand),
             waiting: None,
         }
     }
@@ -95,9 +96,9 @@ impl Tending {
         }
     }
 
-    /// What the log, and the state that it came to, have to be tended for.
+    /// Notes what the log, and the state that it came to, leave to do.
     fn note(&mut self, log: &Log, state: &State) {
-        (self.loose, self.own, self.cheap) = (log.is_unfolded(), log.is_own(), log.is_worth_a_pause(state));
+        (self.unfolded, self.own, self.cheap) = (log.is_unfolded(), log.is_own(), log.is_worth_a_pause(state));
     }
 
     /// The log grew.
@@ -115,14 +116,14 @@ fn stand(state: &State) -> Stand {
 }
 
 impl Inner {
-    /// When the room is to be tended next, if nothing comes in between; `None`: there is nothing to do.
-    fn tend_at(&self, fold_after: Duration) -> Option<Instant> {
-        let Tending { touched_at, loose, cheap, folding, not_before, deferred, described, .. } = &self.tending;
+    /// When the next upkeep is due, if nothing comes in between; `None`: there is nothing to do.
+    fn upkeep_at(&self, fold_after: Duration) -> Option<Instant> {
+        let Upkeep { touched_at, unfolded, cheap, folding, not_before, deferred, described, .. } = &self.upkeep;
         if !self.state.is_live() || *folding {
             return None;
         }
-        let idle_at = *touched_at + self.tending.idle_after(fold_after);
-        let fold_at = match (loose, deferred) {
+        let idle_at = *touched_at + self.upkeep.idle_after(fold_after);
+        let fold_at = match (unfolded, deferred) {
             (true, false) => Some(idle_at),
             (true, true) => Some(*touched_at + fold_after * STILL),
             (false, _) => None,
@@ -136,69 +137,69 @@ impl Inner {
 impl Room {
     /// Sees to what is due; called between two appends, by whoever has the log. `looked`: the room was found idle, and this
     /// is what became of a look whether it still is.
-    pub(super) fn tend(self: &Arc<Self>, log: &mut Log, looked: Option<Result<(), NotCommitted>>) {
+    pub(super) fn do_upkeep(self: &Arc<Self>, log: &mut Log, looked: Option<Result<(), NotCommitted>>) {
         let mut inner = self.lock();
-        let Inner { state, tending, .. } = &mut *inner;
+        let Inner { state, upkeep, .. } = &mut *inner;
         if let Some(leftovers) = log.take_leftovers() {
             self.free(leftovers);
         }
-        if let Some(folded) = tending.folded.take() {
+        if let Some(folded) = upkeep.folded.take() {
             log.folded(&folded);
         }
-        tending.note(log, state);
+        upkeep.note(log, state);
         let now = Instant::now();
         if looked.is_some_and(|looked| looked.is_err()) {
-            tending.not_before = now + AFTER_FAILURE;
+            upkeep.not_before = now + AFTER_FAILURE;
         }
-        if tending.folding || now < tending.not_before || !state.is_live() {
+        if upkeep.folding || now < upkeep.not_before || !state.is_live() {
             return;
         }
-        let (alone, fold_after) = (now.duration_since(tending.touched_at), self.context.fold_after);
-        let idle = looked.is_some() && alone >= tending.idle_after(fold_after);
+        let (alone, fold_after) = (now.duration_since(upkeep.touched_at), self.context.fold_after);
+        let idle = looked.is_some() && alone >= upkeep.idle_after(fold_after);
         let occasion = match idle {
             true if alone >= fold_after * STILL => Occasion::Still,
             true => Occasion::Idle,
-            false if looked.is_some() && tending.cheap && alone >= PAUSE => Occasion::Pause,
+            false if looked.is_some() && upkeep.cheap && alone >= PAUSE => Occasion::Pause,
             false => Occasion::Busy,
         };
         let fold = log.fold(occasion, state);
         if occasion != Occasion::Busy {
             // Until there is more to fold.
-            tending.cheap = false;
+            upkeep.cheap = false;
         }
         if idle {
-            tending.deferred = fold.is_none() && tending.loose;
-            if occasion == Occasion::Still && tending.deferred {
-                tending.not_before = now + fold_after * STILL;
+            upkeep.deferred = fold.is_none() && upkeep.unfolded;
+            if occasion == Occasion::Still && upkeep.deferred {
+                upkeep.not_before = now + fold_after * STILL;
             }
         }
-        let news = (idle && tending.described != Some(stand(state))) || fold.is_some();
-        let about = if news { Summary::of(state, log.log_bytes(), log.segments()) } else { None };
-        if fold.is_some() || about.is_some() {
-            tending.folding = true;
+        let news = (idle && upkeep.described != Some(stand(state))) || fold.is_some();
+        let summary = if news { Summary::of(state, log.log_bytes(), log.segments()) } else { None };
+        if fold.is_some() || summary.is_some() {
+            upkeep.folding = true;
             let stand = stand(state);
             drop(inner);
             // It ends, whatever becomes of the task, and so not under the lock. Shutdown does not wait for it.
             let ends = Ends { room: Arc::clone(self), folded: None, described: None };
-            drop(tokio::spawn(write(ends, fold, about, stand)));
+            drop(tokio::spawn(write(ends, fold, summary, stand)));
         }
     }
 
     /// Makes sure that somebody waits until something is to be done, if there is anything.
-    pub(super) fn tend_later(self: &Arc<Self>, inner: &mut Inner) {
-        let Inner { log, state, tending, .. } = &mut *inner;
+    pub(super) fn plan_upkeep(self: &Arc<Self>, inner: &mut Inner) {
+        let Inner { log, state, upkeep, .. } = &mut *inner;
         if let Some(log) = log
-            && let Some(folded) = tending.folded.take()
+            && let Some(folded) = upkeep.folded.take()
         {
             log.folded(&folded);
-            tending.note(log, state);
+            upkeep.note(log, state);
         }
-        let Some(at) = inner.tend_at(self.context.fold_after) else { return };
+        let Some(at) = inner.upkeep_at(self.context.fold_after) else { return };
         // The runtime of the one that was to wait may have ended.
-        if let Some(waiting) = inner.tending.waiting.as_mut().filter(|waiting| !waiting.task.is_finished()) {
+        if let Some(waiting) = inner.upkeep.waiting.as_mut().filter(|waiting| !waiting.task.is_finished()) {
             // One that wakes up too early looks again, so a room that is written to all the time tells it nothing; nor is one
-            // told that has just had the room tended.
-            if at < waiting.until && waiting.until > Instant::now() + AFTER_TENDING {
+            // told that has just had the upkeep done.
+            if at < waiting.until && waiting.until > Instant::now() + UPKEEP_PAUSE {
                 waiting.until = at;
                 waiting.sooner.notify_one();
             }
@@ -208,16 +209,16 @@ impl Room {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let sooner = Arc::<Notify>::default();
             let task = runtime.spawn(wait(Arc::downgrade(self), Arc::clone(&sooner))).abort_handle();
-            inner.tending.waiting = Some(Waiting { task, until: at, sooner });
+            inner.upkeep.waiting = Some(Waiting { task, until: at, sooner });
         }
     }
 
-    /// The same, now: the room is about to leave memory.
-    pub(in crate::rooms) fn tend_now(self: &Arc<Self>) {
+    /// Has the upkeep done now that would be done later: the room is about to leave memory.
+    pub(in crate::rooms) fn upkeep_before_leaving(self: &Arc<Self>) {
         let mut inner = self.lock();
-        if inner.tend_at(Duration::ZERO).is_some() {
-            inner.tending.leaving = true;
-            self.queue(inner, Job::Tend);
+        if inner.upkeep_at(Duration::ZERO).is_some() {
+            inner.upkeep.leaving = true;
+            self.queue(inner, Job::Upkeep);
         }
     }
 
@@ -232,7 +233,7 @@ impl Room {
 }
 
 /// Writes a fold, and what a listing says, in the background.
-async fn write(mut end: Ends, fold: Option<Fold>, about: Option<Summary>, stand: Stand) {
+async fn write(mut end: Ends, fold: Option<Fold>, summary: Option<Summary>, stand: Stand) {
     let room = Arc::clone(&end.room);
     // The semaphore is never closed.
     let Ok(_permit) = room.context.folds.acquire().await else { return };
@@ -243,8 +244,8 @@ async fn write(mut end: Ends, fold: Option<Fold>, about: Option<Summary>, stand:
             room.free(frees);
             end.folded = Some(folded);
         }
-        if let Some(about) = about {
-            room.context.store.describe(&room.id, &about).await?;
+        if let Some(summary) = summary {
+            room.context.store.describe(&room.id, &summary).await?;
             end.described = Some(stand);
         }
         Ok::<_, StoreError>(())
@@ -264,21 +265,21 @@ struct Ends {
 impl Drop for Ends {
     fn drop(&mut self) {
         let mut inner = self.room.lock();
-        let tending = &mut inner.tending;
-        tending.folding = false;
+        let upkeep = &mut inner.upkeep;
+        upkeep.folding = false;
         match self.described {
-            None => tending.not_before = Instant::now() + AFTER_FAILURE,
-            described => tending.described = described,
+            None => upkeep.not_before = Instant::now() + AFTER_FAILURE,
+            described => upkeep.described = described,
         }
         // Whoever has the log takes note of it, if it is not here.
         if let Some(folded) = self.folded.take() {
-            tending.folded = Some(folded);
+            upkeep.folded = Some(folded);
         }
-        self.room.tend_later(&mut inner);
+        self.room.plan_upkeep(&mut inner);
     }
 }
 
-/// Waits until something is to be done, has the room tended, and so on until there is nothing more to do. Keeps no room in
+/// Waits until something is to be done, has the upkeep done, and so on until there is nothing more to do. Keeps no room in
 /// memory.
 async fn wait(room: Weak<Room>, sooner: Arc<Notify>) {
     loop {
@@ -286,16 +287,16 @@ async fn wait(room: Weak<Room>, sooner: Arc<Notify>) {
             let Some(room) = room.upgrade() else { return };
             let mut inner = room.lock();
             let now = Instant::now();
-            let Some(at) = inner.tend_at(room.context.fold_after) else {
-                inner.tending.waiting = None;
+            let Some(at) = inner.upkeep_at(room.context.fold_after) else {
+                inner.upkeep.waiting = None;
                 return;
             };
-            let until = if at > now { at } else { now + AFTER_TENDING };
-            if let Some(waiting) = &mut inner.tending.waiting {
+            let until = if at > now { at } else { now + UPKEEP_PAUSE };
+            if let Some(waiting) = &mut inner.upkeep.waiting {
                 waiting.until = until;
             }
             if at <= now {
-                room.queue(inner, Job::Tend);
+                room.queue(inner, Job::Upkeep);
             }
             until
         };
