@@ -1,39 +1,12 @@
 //! The shape of the code: who imports whom, what is absent, and what each feature brings in.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+mod circles;
+mod sources;
 
-/// Every Rust source below `src`, with the module of the house that it belongs to.
-fn sources() -> Vec<(String, PathBuf, String)> {
-    let mut folders = vec![root().join("src")];
-    let mut sources = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let inside = path.strip_prefix(root().join("src")).unwrap();
-                let module = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-                let text = std::fs::read_to_string(&path).unwrap();
-                sources.push((module, path, text));
-            }
-        }
-    }
-    assert!(sources.len() > 50, "{}", sources.len());
-    sources
-}
-
-/// The code of a file: without comments, and without its unit tests, which may use anything.
-fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
-}
+use sources::{root, sources, uses};
 
 /// The table of ARCHITECTURE.md.
 fn table() -> BTreeMap<String, BTreeSet<String>> {
@@ -48,25 +21,20 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
     .collect()
 }
 
-/// The modules of the house that a source names by `crate::`, or in the binary by `capshare::`.
-fn named(code: &str) -> BTreeSet<String> {
-    let words = code.split("crate::").skip(1).chain(code.split("capshare::").skip(1));
-    words.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
-}
-
 #[test]
 fn every_import_is_one_that_the_table_allows() {
     let table = table();
     assert_eq!(table.len(), 21, "{table:?}");
     let mut wrong = Vec::new();
-    for (module, path, text) in sources() {
-        let Some(allowed) = table.get(&module) else {
-            assert!(["lib", "main"].contains(&module.as_str()), "{module} is not in the table");
+    for (module, used) in uses(&sources()) {
+        let top = &module[0];
+        let Some(allowed) = table.get(top) else {
+            assert!(["lib", "main"].contains(&top.as_str()), "{top} is not in the table");
             continue;
         };
-        for name in named(&code(&text)) {
-            if table.contains_key(&name) && name != module && !allowed.contains(&name) {
-                wrong.push(format!("{}: {module} imports {name}", path.display()));
+        for name in used.iter().map(|used| &used[0]) {
+            if table.contains_key(name) && name != top && !allowed.contains(name) {
+                wrong.push(format!("{}: {top} imports {name}", module.join("/")));
             }
         }
     }
@@ -75,9 +43,9 @@ fn every_import_is_one_that_the_table_allows() {
 
 #[test]
 fn the_ground_floor_knows_no_machinery() {
-    for (module, path, text) in sources() {
-        let code = code(&text);
-        let absent: &[&str] = match module.as_str() {
+    for source in sources() {
+        let code = source.code();
+        let absent: &[&str] = match source.top() {
             "share" => &["async ", "tokio", "serde", "capnp", "object_store", "getrandom", "Instant", "SystemTime"],
             "capnweb" => &["async ", "tokio", "serde", "getrandom", "Instant", "SystemTime", "crate::", "std::net"],
             "store" | "ambient" | "health" | "access" | "audit" | "metrics" | "rooms" | "connections" | "hub" => {
@@ -88,27 +56,32 @@ fn the_ground_floor_knows_no_machinery() {
             _ => &[],
         };
         for word in absent {
-            assert!(!code.contains(word), "{} has {word}", path.display());
+            assert!(!code.contains(word), "{} has {word}", source.name());
         }
     }
 }
 
+/// Where a secret is a field though viewers are near: what a producer or an owner sends, and what a producer is answered.
+const WITH_SECRETS: [&str; 4] =
+    ["src/http/opencode.rs", "src/http/opencode/creates.rs", "src/http/opencode/intake.rs", "src/viewer/command.rs"];
+
 #[test]
 fn nothing_that_a_viewer_can_read_has_a_secret_as_a_field() {
-    let read = [
-        "src/share/view.rs",
-        "src/viewer/frame.rs",
-        "src/viewer/shapes.rs",
-        "src/viewer/sse.rs",
-        "src/viewer/ws.rs",
-        "src/viewer/render",
-        "src/http/page",
-    ];
-    for (_, path, text) in sources() {
-        if read.iter().any(|one| path.starts_with(root().join(one))) {
-            let code = code(&text);
-            assert!(!code.contains("SecretHash") && !code.contains("secret:"), "{}", path.display());
-        }
+    let has_secret = |code: &str| code.contains("SecretHash") || code.contains(" secret: ");
+    let near: BTreeSet<String> = sources()
+        .into_iter()
+        .filter(|source| ["viewer", "http"].contains(&source.top()) || source.name() == "src/share/view.rs")
+        .filter(|source| has_secret(&source.code()))
+        .map(|source| source.name())
+        .collect();
+    assert_eq!(near, WITH_SECRETS.map(str::to_owned).into());
+}
+
+#[test]
+fn shares_and_connections_do_not_name_each_other() {
+    let table = table();
+    for (one, other) in [("rooms", "connections"), ("connections", "rooms")] {
+        assert!(!table[one].contains(other) && !table[one].contains("hub"), "{one}: {:?}", table[one]);
     }
 }
 
@@ -116,6 +89,8 @@ fn nothing_that_a_viewer_can_read_has_a_secret_as_a_field() {
 fn the_hub_is_send_and_sync() {
     const fn is<T: Send + Sync>() {}
     const { is::<capshare::hub::Hub>() };
+    const { is::<capshare::rooms::Rooms>() };
+    const { is::<capshare::connections::Connections>() };
     const { is::<capshare::host::Host>() };
     const { is::<capshare::rooms::feed::Feed>() };
 }
