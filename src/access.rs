@@ -102,10 +102,10 @@ pub enum Way {
 }
 
 impl Way {
-    /// Passes whoever may come this way.
+    /// Gives the principal back if it may come this way.
     ///
     /// # Errors
-    /// [`Refusal::Unauthorized`] for whoever is let in for being of this machine, and did not come straight from it.
+    /// [`Refusal::Unauthorized`] for a principal that is let in for being of this machine, and did not come straight from it.
     pub fn admit(self, who: Principal) -> Result<Principal, Refusal> {
         if who.credential == Credential::Machine && self == Self::Relayed {
             let reason = "without a credential this host serves programs of its own machine only, and this request came \
@@ -174,7 +174,7 @@ impl fmt::Display for Scopes {
     }
 }
 
-/// A text names a scope that is none.
+/// A text names a scope that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("scopes are share:write, share:read and admin, with commas between them")]
 pub struct BadScopes;
@@ -294,7 +294,7 @@ impl SingleAccount {
         Self { account, credential: Credential::None }
     }
 
-    /// Every program of the host's own machine is this account, and owns its shares. Whoever comes another [`Way`] is refused.
+    /// Every program of the host's own machine is this account, and owns its shares. A caller who comes another [`Way`] is refused.
     #[must_use]
     pub fn of_this_machine(account: AccountId) -> Self {
         Self { account, credential: Credential::Machine }

@@ -1,6 +1,6 @@
 //! Time of day and randomness, handed in so that a test can own them.
 //!
-//! Waiting is `tokio::time`, which tests pause; these two are what it does not give. Whoever builds a host passes them
+//! Waiting is `tokio::time`, which tests pause; these two are what it does not give. The builder of a host passes them
 //! in; nobody below `host` reads a clock or draws a random number by itself.
 
 use std::fmt;
@@ -73,7 +73,7 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// The same bits for the same seed: for tests, and never for anything that must not be guessed.
+/// Bits that depend on a seed alone: for tests, and never for anything that must not be guessed.
 #[derive(Debug)]
 pub struct SeededEntropy(Mutex<u64>);
 

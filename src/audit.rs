@@ -34,7 +34,7 @@ pub enum By<'a> {
     Host,
 }
 
-/// The fields of whoever did it, and then those of what was done.
+/// Writes an audit line: the fields of who did it, and then those of what was done.
 macro_rules! line {
     ($by:expr, $event:literal, $($fields:tt)*) => {{
         let (connection, address, account, credential, credential_id) = $by.fields();

@@ -1,6 +1,6 @@
 //! The health of what a host stands on: whether its bucket answers and takes writes, and whether its clock is right.
 //!
-//! Whoever asks the bucket for something says here what came of it; readiness and the operator's log read it. One host has one.
+//! The code that asks the bucket for something says here what came of it; readiness and the operator's log read it. One host has one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

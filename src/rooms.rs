@@ -139,7 +139,7 @@ impl Rooms {
         self.delete_by(By::Request(None, Some(who)), who, id, secret).await
     }
 
-    /// Deletes a share as [`Rooms::delete`] does; the audit log names `by` as whoever asked for it.
+    /// Deletes a share as [`Rooms::delete`] does; the audit log names `by` as the one who asked for it.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -175,7 +175,7 @@ impl Rooms {
         }
     }
 
-    /// The room of a share, for whoever has its secret.
+    /// The room of a share, for a caller who has its secret.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::InvalidSecret`], or the bucket failed.
@@ -311,7 +311,7 @@ impl Rooms {
         Ok(room)
     }
 
-    /// Makes sure, for whoever is going to write to a room, that it is known what its account holds.
+    /// Makes sure, before a caller writes to a room, that it is known what the room's account holds.
     async fn know_quota(&self, room: &Room) -> Result<(), Refusal> {
         let account = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
         if let Some(account) = account {

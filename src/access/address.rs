@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address as limits count it: of IPv4 the whole address, of IPv6 its first 64 bits, because whoever has one address of such a
+/// An address as limits count it: of IPv4 the whole address, of IPv6 its first 64 bits, because somebody who has one address of such a
 /// network has all of them. An IPv4 address that is written as IPv6 (`::ffff:192.0.2.1`) counts as the IPv4 address.
 ///
 /// `Display` shows a network of IPv6 as `2001:db8::/64`.

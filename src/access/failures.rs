@@ -24,7 +24,7 @@ use crate::share::error::Refusal;
 use crate::share::limits::Limit;
 
 /// Addresses whose failures are remembered: at about 200 bytes each, 2 MB. Past it, one that failed once goes before one that
-/// fails again and again. Whoever has so many addresses that they displace one another could guess as often with fewer: by
+/// fails again and again. Somebody with so many addresses that they displace one another could guess as often with fewer: by
 /// default 600,000 times a minute with as many as are remembered.
 const ADDRESSES_MAX: usize = 10_000;
 

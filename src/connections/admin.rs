@@ -28,7 +28,7 @@ impl Connections {
     /// A page of the admitted connections, the oldest first. Begin with an empty cursor; a `limit` of 0 means 100.
     ///
     /// # Errors
-    /// A cursor that is none, or more than 1,000 at once.
+    /// The cursor is invalid, or more than 1,000 are asked for at once.
     pub fn page(&self, cursor: &str, limit: usize) -> Result<ConnectionPage, Refusal> {
         let limit = page_limit(limit)?;
         let after = match cursor {
@@ -90,7 +90,8 @@ impl Connections {
         self.drain_by(By::Host, None, deadline).0
     }
 
-    /// The same for a connection that asks for it and is closed among the idle.
+    /// As [`Connections::drain`], for a connection that asks for it. If it is idle, the answer goes out before the
+    /// [`Departure`] is dropped.
     pub fn drain_from(
         self: &Arc<Self>,
         own: &Entry,

@@ -103,7 +103,7 @@ impl Connections {
     }
 
     /// The principal of a token shown in-band, entered under the connection that showed it, and looked at once more after
-    /// that: whoever revokes it from now on closes the connection.
+    /// that: a revocation from now on closes the connection.
     ///
     /// # Errors
     /// A wrong token, one that was revoked meanwhile, or the connection was closed.

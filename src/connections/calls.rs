@@ -113,7 +113,7 @@ impl CallContext {
         self.connections.broadcast(action, &[], filter)
     }
 
-    /// The same, but not to the caller.
+    /// Sends to everybody whom the filter lets through but the caller; see [`Connections::broadcast`].
     pub fn broadcast_except_self(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> usize {
         self.connections.broadcast(action, std::slice::from_ref(self.connection()), filter)
     }

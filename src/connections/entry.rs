@@ -61,7 +61,7 @@ pub struct Entry {
     pub states: States,
     /// What goes over it.
     pub traffic: Traffic,
-    /// Whoever waits with this connection, and not for it: woken when it is closed, or is to be looked at.
+    /// The task that waits with this connection, and not for it: woken when it is closed, or is to be looked at.
     attendant: AtomicWaker,
     pub(super) number: u64,
     /// What it had shown as it came.
@@ -171,7 +171,7 @@ impl Entry {
         self.attendant.register(waker);
     }
 
-    /// Wakes whoever [attends](Entry::attend) it.
+    /// Wakes the task that [attends](Entry::attend) it.
     pub fn nudge(&self) {
         self.attendant.wake();
     }

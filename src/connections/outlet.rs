@@ -1,6 +1,6 @@
 //! The way from anywhere in the host to one connection's client.
 //!
-//! A client's sink lives on the thread of its connection, and whoever pushes lives anywhere. An [`Outlet`] is what stands
+//! A client's sink lives on the thread of its connection, and the code that pushes lives anywhere. An [`Outlet`] is what stands
 //! between them: a bounded queue into the connection's own task, open while the client offers a sink. What takes a place in
 //! it keeps that place until the client has returned, so that the places bound the queue and the open calls at once. Pushes
 //! and casts (what is sent to many) have places of their own, and go out in the order in which they came.
@@ -85,7 +85,7 @@ struct Queue {
     pushes: Arc<Semaphore>,
     pushes_max: usize,
     casts: Arc<Semaphore>,
-    /// Bound: as many as there are places. Policy: whoever gets no place is refused, or skipped.
+    /// Bound: as many as there are places. Policy: a push that gets no place is refused, a cast is skipped.
     deliveries: mpsc::Sender<Delivery>,
 }
 
@@ -109,7 +109,7 @@ impl Delivery {
         &self.action
     }
 
-    /// Whoever asked has stopped waiting. What was not sent yet need not be.
+    /// Whether the asker has stopped waiting. What was not sent yet need not be sent.
     #[must_use]
     pub fn is_given_up(&self) -> bool {
         self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
@@ -157,7 +157,7 @@ impl Outlet {
             let mut state = self.state();
             (state.is_open, state.has_ended) = (false, true);
         }
-        // Whoever comes to wait after this sees it in the state.
+        // A task that comes to wait after this sees it in the state.
         self.ended.get().inspect(|ended| ended.cancel());
     }
 

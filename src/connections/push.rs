@@ -173,7 +173,7 @@ pub fn check(action: &Action) -> Result<(), Refusal> {
     }
     serde_json::from_str::<IgnoredAny>(json)
         .map(|_| ())
-        .map_err(|_| Refusal::invalid(0, "the data of a push is JSON, and this is none"))
+        .map_err(|_| Refusal::invalid(0, "the data of a push must be JSON: write for example {\"text\": \"hello\"}"))
 }
 
 /// Passes an action that can be sent to many, whose answers nobody reads.

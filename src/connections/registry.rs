@@ -2,8 +2,8 @@
 //!
 //! A connection comes in two steps. [`Registry::register`] gives it a place: from then on it can be closed, but it receives
 //! nothing, is not counted and closes nobody. Its door then looks at the credential once more
-//! ([`Connections::admit`](crate::connections::Connections::admit)), and [`Pending::admit`] lets it in, unless it was closed in between. So whatever
-//! is revoked during an upgrade either meets the entry here, or is seen by the second look.
+//! ([`Connections::admit`](crate::connections::Connections::admit)), and [`Pending::admit`] lets it in, unless it was closed in
+//! between. So whatever is revoked during an upgrade either meets the entry here, or is seen by the second look.
 //!
 //! Closing takes the entry out first and tells its door then, by [`closing`](Entry::closing): a connection is
 //! counted as closed once, however many close it. From that moment it [is closed](Entry::is_closed): its door
@@ -174,7 +174,7 @@ impl Registry {
     }
 
     fn take_matching(&self, reason: &CloseReason, matches: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
-        // Matched without the lock, because it is the caller's code; taken out one by one, by whoever comes first.
+        // Matched without the lock, because it is the caller's code; taken out one by one, by the first who comes.
         let found: Vec<_> = {
             let places = self.lock();
             places.admitted.values().chain(places.pending.values()).cloned().collect()

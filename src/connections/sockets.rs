@@ -201,7 +201,7 @@ impl Place {
             standing.number = Some(state.list(self.address, self.cut.clone()));
         }
         drop((standing, state));
-        // Whoever waits for room may displace it now.
+        // A socket that waits for a place may displace it now.
         self.sockets.freed.notify_one();
     }
 }

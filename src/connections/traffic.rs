@@ -46,7 +46,7 @@ impl Traffic {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
-    /// Bytes given to the transport, likewise.
+    /// Bytes given to the transport, without the frames of the transport.
     #[must_use]
     pub fn bytes_out(&self) -> u64 {
         self.bytes_out.load(Ordering::Relaxed)

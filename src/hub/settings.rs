@@ -46,7 +46,7 @@ pub struct HubSettings {
     /// How long after its last write a share is folded into one object; one that is small beside its log is after a second.
     /// Default 60 s.
     pub fold_after: Duration,
-    /// Who may see a share if its producer does not say. Default: whoever knows its id.
+    /// Who may see a share if its producer does not say. Default: everybody who knows its id.
     pub visibility: Visibility,
     /// How long a share lives if its producer does not say. Default `None`: until it is deleted.
     pub share_ttl: Option<Duration>,

@@ -1,6 +1,6 @@
 //! Asks: the owner of a share puts a question to those who watch it, and so many of them decide.
 //!
-//! A question is open until one of its choices has as many answers as it needs, its time is over, or whoever asked takes
+//! A question is open until one of its choices has as many answers as it needs, its time is over, or the asker takes
 //! it back. Each viewer has one answer, and may give another as long as the question is open. An account has one answer
 //! however many connections it has; of those that nobody knows, each connection has one, and takes it along when it goes:
 //! so nobody is counted twice by coming again. A link that everybody has lets everybody answer: what is asked there is an
@@ -33,7 +33,7 @@ pub struct Asking {
 }
 
 impl Rooms {
-    /// Passes if somebody may ask a share's audience: its owner's account, with a credential that may write; or whoever shows
+    /// Passes if somebody may ask a share's audience: its owner's account, with a credential that may write; or a caller who shows
     /// a secret of the share, or the token of a grant on it that gives more than reading.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Rooms {
                 }
             }
         };
-        // Ends with the question: whoever settles it aborts it.
+        // Ends with the question: settling it aborts it.
         let timer = tokio::spawn(expiring).abort_handle();
         room.audience().lock().asks.set_timer(number, timer);
         room.announce_now();

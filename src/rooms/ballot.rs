@@ -18,7 +18,7 @@ use crate::share::limits::{
 };
 use crate::share::time::Timestamp;
 
-/// Questions that are over and still remembered, so that whoever was told of them is told how they ended.
+/// Questions that are over and still remembered, so that a viewer who was told of them is told how they ended.
 const SETTLED_MAX: usize = 32;
 
 /// What is asked, checked.
@@ -68,7 +68,7 @@ pub enum Verdict {
     Agreed(String),
     /// Its time was over.
     Expired,
-    /// Whoever asked took it back; or this viewer was too slow to be told how it ended.
+    /// The asker took it back; or this viewer was too slow to be told how it ended.
     Withdrawn,
 }
 
@@ -225,7 +225,7 @@ impl Asks {
         open.timer.iter().for_each(AbortHandle::abort);
         let settled = Settled { ask: open.asked.ask, outcome: verdict, counts: open.asked.counts };
         if let Some(tell) = open.settled {
-            // Whoever asked may not wait for it.
+            // The asker may not wait for it.
             let _gone = tell.send(settled.clone());
         }
         self.settled.push_back((number, settled));

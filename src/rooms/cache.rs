@@ -1,4 +1,4 @@
-//! The rooms of a hub: loaded when they are needed, dropped when nobody needs them.
+//! The rooms of a host that are in memory: loaded when they are needed, dropped when nobody needs them.
 //!
 //! A room that is held by a caller or a follower, or has work to do, stays. The others stay within bounds of number and
 //! bytes; those used longest ago go first, and come back from the bucket when they are asked for.
@@ -18,7 +18,7 @@ const IDLE_CHECK_EVERY: usize = 64;
 
 type Cell = Arc<OnceCell<Arc<Room>>>;
 
-/// Somebody who loads a room, waits for whoever does, or puts one there. Dropping it takes the cell out of the map if it is still
+/// A caller who loads a room, waits for another that does, or puts one there. Dropping it takes the cell out of the map if it is still
 /// empty and nobody else is at it: so a load that failed or was given up leaves nothing.
 struct Visit<'a> {
     rooms: &'a Cache,

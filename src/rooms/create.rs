@@ -28,7 +28,7 @@ const CREATE_TRIES_MAX: usize = 8;
 pub struct Terms {
     /// How long it is to live. `None`: as the host has it for a new share, and no change for one that was there.
     pub ttl: Option<Duration>,
-    /// Who may see it. `None`: the same.
+    /// Who may see it. `None`: as the host has it for a new share, and no change for one that was there.
     pub visibility: Option<Visibility>,
 }
 
@@ -57,7 +57,7 @@ pub struct Created {
     pub existed: bool,
     /// It is the first share of this session that was ever created without a credential.
     pub first_of_strangers: bool,
-    /// Its room, for whoever goes on with it.
+    /// Its room, for a caller who goes on with it.
     pub room: Arc<Room>,
 }
 
@@ -81,7 +81,7 @@ impl Rooms {
         self.create_by(By::Request(None, Some(who)), who, session, initial, terms).await
     }
 
-    /// Creates a share as [`Rooms::create`] does; the audit log names `by` as whoever asked for it.
+    /// Creates a share as [`Rooms::create`] does; the audit log names `by` as the one who asked for it.
     ///
     /// # Errors
     /// As [`Rooms::create`].
@@ -174,7 +174,7 @@ impl Rooms {
             if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref(), terms).await? {
                 return Ok(created);
             }
-            // The claim may be another host's, or one from before a crash: the log is created by whoever comes first.
+            // The claim may be another host's, or one from before a crash: the first who comes creates the log.
             let asked = Moment::now(self.ambient.clock.as_ref());
             let log = self.store.create_log(&id, &entries).await;
             match log.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))? {

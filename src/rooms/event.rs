@@ -68,7 +68,7 @@ impl Event {
         &self.step
     }
 
-    /// The values that whoever is told this holds, of those that it changes; empty if that is not known, or not asked for.
+    /// The values that a follower that is told this event holds, of those that it changes; empty if that is not known, or not asked for.
     #[must_use]
     pub fn replaced(&self, values: Values) -> &[Replaced] {
         match values {
@@ -83,7 +83,7 @@ impl Event {
         self.encodings(values).encoded.get_or_init(|| encode(self)).clone()
     }
 
-    /// The same for a second form, such as the encoding with what another transport puts around it.
+    /// The encoding in a second form, such as with what another transport puts around it; made once as well.
     pub fn framed(&self, values: Values, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
         self.encodings(values).framed.get_or_init(|| frame(self)).clone()
     }
@@ -135,7 +135,7 @@ impl Recent {
         (event.step.base == cursor).then(|| Arc::clone(event))
     }
 
-    /// The whole state at this revision, if somebody is being told it: whoever comes at the same time shares it.
+    /// The whole state at this revision, if somebody is being told it: a follower that comes meanwhile shares it.
     pub(super) fn whole(&self, revision: Revision) -> Option<VecDeque<Arc<Event>>> {
         let (_, pieces) = self.whole.as_ref().filter(|(at, _)| *at == revision)?;
         pieces.iter().map(Weak::upgrade).collect()

@@ -5,7 +5,7 @@
 //! that never asks costs nothing and delays nobody, and one that is slow is late but never wrong: its revisions only rise,
 //! and skip only across a reset. A reset that it did not ask for says why, with a [`Resync`](crate::rooms::event::Resync).
 //!
-//! Whoever is told a single sync's event stood at the revision before it, and so holds the values that it
+//! A follower that is told a single sync's event stood at the revision before it, and so holds the values that it
 //! [replaced](Event::replaced): of these it may be told what is different, unless it [wants](Feed::telling) them whole. Merged
 //! steps and states know nothing of what their follower holds, and carry values.
 
@@ -42,7 +42,7 @@ impl Feed {
         Self { news, cursor: since, begun: false, merging: false, values: Values::default(), pass: None, pieces }
     }
 
-    /// The same feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
+    /// This feed, for a follower to whom each event costs a round trip: whatever came while it was busy is merged by
     /// key into one event, which then is its own and not shared with others.
     #[must_use]
     pub fn merging(mut self) -> Self {
@@ -50,7 +50,7 @@ impl Feed {
         self
     }
 
-    /// The same feed, for a follower that wants values told like this.
+    /// This feed, for a follower that wants values told like this.
     #[must_use]
     pub fn telling(mut self, values: Values) -> Self {
         self.values = values;
@@ -63,7 +63,7 @@ impl Feed {
         self.values
     }
 
-    /// The same feed for as long as this pass is good, which lets the follower see the share. Nothing is told after a host
+    /// This feed for as long as this pass is good, which lets the follower see the share. Nothing is told after a host
     /// knows that it is over, also not the rest of what was begun; the next event is then why.
     #[must_use]
     pub fn within(mut self, pass: Pass) -> Self {
@@ -71,7 +71,7 @@ impl Feed {
         self
     }
 
-    /// The same feed, for a follower that has read this and was not told it:
+    /// This feed, for a follower that has read this and was not told it:
     /// [`Mutation::ReadBeforeSubscribe`](crate::store::Mutation::ReadBeforeSubscribe).
     pub(super) fn having_read(mut self, read: After) -> Self {
         if let After::Events(events) = read {

@@ -1,7 +1,7 @@
 //! Grants: capabilities on a share that are saved as tokens, restored, listed and revoked.
 //!
 //! A grant is an entry in its share's log, so every host that has the share knows its grants, and they go with it. A
-//! capability is a room and a [`Pass`]; whoever serves one asks [`Rooms::check`] at each call, and ends what goes on by itself
+//! capability is a room and a [`Pass`]; the object that serves one asks [`Rooms::check`] at each call, and ends what goes on by itself
 //! (a watch) with [`Rooms::until_over`]; a feed that was given the pass ends by itself. A revocation is in the bucket before
 //! anybody hears of it. Then it holds on this host at once, and on others when they next look, which a pass that the log can
 //! end makes them do ([`Rooms::check_pass`]).
@@ -33,7 +33,7 @@ impl Rooms {
     /// Saves a capability as a token that gives it again until `expires_at`, or for as long as the pass has it if that ends
     /// earlier. Only the hash of the token is kept.
     ///
-    /// The share's id is in the token, and whoever knows that may read: a token that expires takes its capability with it,
+    /// The share's id is in the token, and knowing the id is enough to read: a token that expires takes its capability with it,
     /// not the link.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Rooms {
         Ok(restored)
     }
 
-    /// What was saved as this token, whoever shows it.
+    /// The capability that was saved as this token, whatever principal shows it.
     pub(super) async fn redeem(&self, token: &GrantToken) -> Result<Restored, Refusal> {
         let shown = access::hash(token.secret());
         let room = self.room(token.share().as_str()).await?;
@@ -104,7 +104,7 @@ impl Rooms {
     /// # Errors
     /// The share is gone, or the bucket failed.
     pub async fn grants(&self, room: &Arc<Room>) -> Result<Vec<GrantInfo>, Refusal> {
-        // Whoever asks is about to decide which to revoke: also those that another host has just made.
+        // The caller is about to decide which to revoke: also those that another host has just made.
         room.catch_up(Duration::ZERO).await?;
         let now = self.ambient.clock.now();
         let good = |info: &&GrantInfo| info.expires_at.is_none_or(|at| at > now);
@@ -130,8 +130,8 @@ impl Rooms {
         room.read(|state| pass.holds(state, self.ambient.clock.as_ref()))?
     }
 
-    /// The same as far as the bucket knew not long ago: if the log can end the capability, a host that has not looked for as
-    /// long as followers are content with does so. What came by the secret does not wait.
+    /// Passes if a capability is good, as far as the bucket knew not long ago: if the log can end the capability, a host that has
+    /// not looked for as long as followers are content with does so. What came by the secret does not wait.
     ///
     /// # Errors
     /// As [`Rooms::check`], or the bucket failed.

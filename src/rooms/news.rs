@@ -1,4 +1,4 @@
-//! News of a room: what wakes whoever follows it, be it by this host's syncs or by what other hosts wrote.
+//! News of a room: what wakes its followers, be it by this host's syncs or by what other hosts wrote.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -40,13 +40,13 @@ enum By {
 }
 
 impl Pass {
-    /// For whoever has the share's secret: everything.
+    /// The pass of a caller who has the share's secret: everything.
     pub const OWNER: Self = Self { right: Right::Full, until: None, by: By::Secret };
 
-    /// For whoever knows the share's id: reading, for as long as that is enough.
+    /// The pass of a caller who knows the share's id: reading, for as long as that is enough.
     pub const VIEWER: Self = Self { right: Right::Read, until: None, by: By::Id };
 
-    /// For an account that knows the share's id: reading, for as long as its visibility lets this account see it.
+    /// The pass of an account that knows the share's id: reading, for as long as its visibility lets this account see it.
     pub(super) fn of_account(account: AccountId) -> Self {
         Self { right: Right::Read, until: None, by: By::Account(account) }
     }

@@ -94,7 +94,7 @@ struct Live {
 }
 
 /// Bytes that were taken from an allowance for a batch. Dropping it gives them back, so a batch that was not
-/// committed costs nothing, whoever waited for it; that of a committed one is [spent](Charge::spend).
+/// committed costs nothing, also if its caller is gone; that of a committed one is [spent](Charge::spend).
 #[derive(Debug)]
 #[must_use = "dropping it gives the bytes back"]
 pub(super) struct Charge {

@@ -2,7 +2,7 @@
 //!
 //! Requests queue up; one task at a time, the *committer*, takes all that wait, appends them to the log as one segment,
 //! folds them and answers (natural group commit: while one PUT is in flight, the next batch gathers). It is spawned when
-//! there is work and ends when there is none, on the runtime of whoever brought the work. A caller that goes away takes
+//! there is work and ends when there is none, on the runtime of the caller that brought the work. A caller that goes away takes
 //! nothing with it: what was queued is committed all the same.
 //!
 //! The lock is never held across an await. While the committer runs it owns the log; if it is dropped half way (its runtime
@@ -266,7 +266,7 @@ impl Room {
         if cursor == state.revision() && (begun || cursor > 0) {
             return After::Nothing;
         }
-        // Who comes back is told what it missed in one, whoever is merging as well; who keeps up, each event. Nobody who begins
+        // Who comes back is told what it missed in one, and so is a follower that merges; who keeps up, each event. Nobody who begins
         // at 0 holds the empty state: it is told that first.
         if (begun || cursor > 0)
             && let Some(event) = inner.recent.after(cursor)

@@ -74,8 +74,8 @@ impl Rooms {
         Ok(Page { shares: found.into_iter().flatten().collect(), damaged, next_cursor })
     }
 
-    /// Hides a share from whoever has no more than its link or an account: as its owner's [`Visibility::Grant`]. Its own account,
-    /// and whoever has a token that reads it, still see it, and its owner may show it again.
+    /// Hides a share from those who have no more than its link or an account: as its owner's [`Visibility::Grant`]. Its own account,
+    /// and those who have a token that reads it, still see it, and its owner may show it again.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], or the bucket failed.

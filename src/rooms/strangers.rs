@@ -1,7 +1,7 @@
 //! What a create without a credential gets: a share of its own.
 //!
-//! A share shows which session it is of, and whoever has its link can read that. So a caller who shows no credential joins no
-//! share by naming its session, and whoever shows a credential never joins a share that such a caller made: the one would be
+//! A share shows which session it is of, and everybody who has its link can read that. So a caller who shows no credential joins no
+//! share by naming its session, and a caller who shows a credential never joins a share that such a caller made: the one would be
 //! given a secret of somebody else's share, the other would write into a share that a stranger has a secret of. The index
 //! keeps the shares of such callers apart, under names that the host makes and that no caller may ask for:
 //!

@@ -1,7 +1,7 @@
 //! Who may see a share: coming in to look, and saying who may.
 //!
 //! Every door that shows a share to somebody goes through [`Rooms::enter`], which gives a [`Viewing`]: the share's room, and the
-//! [`Pass`] that whoever came may look with. A viewer's feed is given the pass ([`Feed::within`](crate::rooms::feed::Feed::within))
+//! [`Pass`] that the caller may look with. A viewer's feed is given the pass ([`Feed::within`](crate::rooms::feed::Feed::within))
 //! and ends when that is over; what else is answered to the viewer asks [`Rooms::check_pass`] first. So a share that becomes visible
 //! to fewer is closed to the others on this host at once, and on other hosts within one look.
 //!
@@ -22,7 +22,7 @@ use crate::share::secret::Secret;
 use crate::share::state::Outcome;
 use crate::share::visibility::Visibility;
 
-/// A share, for whoever may see it.
+/// A share, for a caller who may see it.
 #[derive(Debug, Clone)]
 pub struct Viewing {
     /// The share.
@@ -33,7 +33,7 @@ pub struct Viewing {
 
 impl Rooms {
     /// Lets somebody in who comes to look at a share: by the id, with the principal of the connection if it has one.
-    /// `token` is the text of a saved capability (see [`GrantToken`]); whoever shows one comes by that alone, and goes when
+    /// `token` is the text of a saved capability (see [`GrantToken`]); a caller who shows one comes by that alone, and goes when
     /// it is revoked.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Rooms {
         Ok(Viewing { room, pass: pass.narrowed(Right::Read, None) })
     }
 
-    /// The room of a share, for reading by whoever knows its id.
+    /// The room of a share, for reading by a caller who knows its id.
     ///
     /// # Errors
     /// As [`Rooms::enter`] for somebody who shows nothing.

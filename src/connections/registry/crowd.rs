@@ -5,8 +5,8 @@
 //! - An account has a number of connections by its credentials; past it, its oldest is closed with 4004.
 //! - An address (see [`AddressKey`]) has a number of connections without a credential, at whatever door; past it, its oldest is
 //!   closed with 4004.
-//! - When the host is full, whoever has shown a credential is given the place of the oldest that has not, which is closed with
-//!   1013 and may come back. So is whoever is going to show one in-band, because nobody can tell before; of those a tenth of all
+//! - When the host is full, a newcomer who has shown a credential is given the place of the oldest that has not, which is closed with
+//!   1013 and may come back. So is a newcomer who is going to show one in-band, because nobody can tell before; of those a tenth of all
 //!   places may wait, and past that they displace one another. Each of them has to authenticate within seconds. Who has nothing
 //!   to show displaces nobody.
 
@@ -55,7 +55,7 @@ impl Registry {
     }
 
     /// Takes the oldest connections of an account out until it has as many as it may; never the newcomer. Those without a
-    /// credential are nobody's in particular: whoever comes to a host that needs none closes no stranger's connection.
+    /// credential are nobody's in particular: a newcomer on a host that needs none closes no stranger's connection.
     ///
     /// It looks at all connections: some 100 µs with 10,000 of them, which is what their upgrade took.
     pub(super) fn take_surplus_of_account(

@@ -89,7 +89,7 @@ impl Committer {
                 self.room.lock().fresh_at = begun;
             }
             for answer in catch_ups {
-                // Whoever asked may be gone.
+                // The caller that asked may be gone.
                 let _ = answer.send(result);
             }
             if let Some(log) = &mut self.log {
@@ -187,7 +187,7 @@ impl Committer {
                 return Err(failed);
             }
         };
-        // Whoever deletes is answered when the content is gone, also if an earlier attempt got only half way.
+        // A deletion is answered when the content is gone, also if an earlier attempt got only half way.
         let deletes = entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
         let erased = if deletes { Box::pin(self.erase()).await } else { Ok(false) };
         let finished_earlier = erased.is_ok_and(|erased| erased) && !outcomes.contains(&Outcome::Deleted);
@@ -239,7 +239,7 @@ impl Committer {
 
     /// Clears away the content of a share whose deletion is in the log, if that was not done: the content before the
     /// answer, its empty keys later and in the background. Says whether there was anything to do. A host that stops in
-    /// between leaves what whoever opens the share next mends, or empty objects, which are harmless.
+    /// between leaves what the next host that opens the share mends, or empty objects, which are harmless.
     async fn erase(&self) -> Result<bool, NotCommitted> {
         let (opened, erased) = {
             let inner = self.room.lock();
@@ -278,7 +278,7 @@ impl Drop for Committer {
         if let Some(log) = self.log.take() {
             let mut inner = self.room.lock();
             let Inner { jobs, queued_bytes, .. } = &mut *inner;
-            // Dropping the jobs drops their answers, and whoever waits for one learns that none will come.
+            // Dropping the jobs drops their answers, and a caller that waits for one learns that none will come.
             let left = std::mem::take(jobs);
             *queued_bytes = 0;
             inner.log = Some(log);

@@ -13,19 +13,19 @@ use crate::rooms::quota::Quotas;
 use crate::rooms::settings::RoomsSettings;
 use crate::store::Store;
 
-/// Folds of a hub that are written at once: each holds a packed state in memory.
+/// Folds of a host that are written at once: each holds a packed state in memory.
 const FOLDS_MAX: usize = 8;
 
-/// What all rooms of a hub share.
+/// What all rooms of a host share.
 #[derive(Debug)]
 pub(in crate::rooms) struct RoomContext {
     pub(in crate::rooms) store: Store,
     pub(in crate::rooms) metrics: Arc<Metrics>,
-    /// By which shares expire.
+    /// The clock by which shares expire.
     pub(in crate::rooms) clock: Arc<dyn Clock>,
     pub(in crate::rooms) tasks: TaskTracker,
     pub(in crate::rooms) quotas: Arc<Quotas>,
-    /// Pieces of steps for followers.
+    /// Bytes of a piece of a step for followers.
     pub(in crate::rooms) chunk_bytes_max: usize,
     /// How often a room with followers looks for what other hosts wrote; `None`: there are no other hosts.
     pub(in crate::rooms) poll: Option<Duration>,

@@ -24,7 +24,7 @@ use crate::store::{Fold, Folded, Log, Occasion, StoreError, Summary};
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// How long a share is left alone before it is folded if that costs next to nothing: longer than a producer that is at work
-/// leaves between two syncs, and not so long that whoever is sent the link finds it as it was. A longer one than
+/// leaves between two syncs, and not so long that somebody who is sent the link finds it as it was. A longer one than
 /// [`fold_after`](crate::hub::HubSettings::fold_after) says nothing.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -135,8 +135,8 @@ impl Inner {
 }
 
 impl Room {
-    /// Sees to what is due; called between two appends, by whoever has the log. `looked`: the room was found idle, and this
-    /// is what became of a look whether it still is.
+    /// Does the upkeep that is due; called between two appends, by the committer, which has the log. `looked`: the room was found
+    /// idle, and this is what became of a look whether it still is.
     pub(super) fn do_upkeep(self: &Arc<Self>, log: &mut Log, looked: Option<Result<(), NotCommitted>>) {
         let mut inner = self.lock();
         let Inner { state, upkeep, .. } = &mut *inner;
@@ -205,7 +205,7 @@ impl Room {
             }
             return;
         }
-        // Without a runtime, as when one ends, whoever comes next sees to it.
+        // Without a runtime, as when one ends, the next caller sees to it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let sooner = Arc::<Notify>::default();
             let task = runtime.spawn(wait(Arc::downgrade(self), Arc::clone(&sooner))).abort_handle();
@@ -271,7 +271,7 @@ impl Drop for Ends {
             None => upkeep.not_before = Instant::now() + AFTER_FAILURE,
             described => upkeep.described = described,
         }
-        // Whoever has the log takes note of it, if it is not here.
+        // The committer takes note of it, if the log is with it.
         if let Some(folded) = self.folded.take() {
             upkeep.folded = Some(folded);
         }
