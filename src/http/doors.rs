@@ -1,7 +1,7 @@
 //! The doors of one host: what all of them share, and how each says no.
 //!
 //! A door is a group of routes that lets callers of one kind in: RPC, viewers, documents of shares, OpenCode's API. What a door
-//! asks of a request before it does anything for it is in [`knock`](super::knock).
+//! asks of a request before it does anything for it is in `http/knock.rs`.
 
 use std::sync::Arc;
 

@@ -20,7 +20,7 @@
 //!   the other; whichever does not fit says what was applied before it (`intake`).
 //! - It forgets what it has sent before it is answered and never sends it again. So a request whose body is here is carried
 //!   out whether or not somebody waits for the answer, a shutdown waits for it, and what the bucket or the queue refuses for
-//!   the moment is tried again here, for up to [`TRY_WITHIN`](intake::TRY_WITHIN).
+//!   the moment is tried again here, for up to 30 s (`intake`).
 //! - It sends the next request without waiting for the last: those of one address for one share are applied in the order in which
 //!   they showed the share's secret (`turns`), which stands first in this client's bodies; else an older value could come to stand
 //!   over a newer one. Who has not shown it holds nobody up.

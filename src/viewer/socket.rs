@@ -1,6 +1,6 @@
 //! What a viewer's frames travel on: a WebSocket, or the body of an HTTP/1 answer whose socket is ours from its first event on.
 //!
-//! What goes down is put into its transport's own [form](crate::viewer::form) once, for all viewers of that kind, and written to the socket as it is:
+//! What goes down is put into its transport's own form (`viewer/form.rs`) once, for all viewers of that kind, and written to the socket as it is:
 //! no transport has a buffer in which it would lie a second time. What a viewer sends up is read by the WebSocket library,
 //! which also answers pings and Close frames; its own output is flushed before ours begins, so that no frame gets into another.
 
