@@ -222,6 +222,6 @@ async fn an_enum_value_of_tomorrow_is_refused() {
     let results: share_rpc::create_share_results::Reader<'_> = results.unwrap().get_content().get_as().unwrap();
     let refused = refusal_in!(create_result, results.get_result().unwrap());
     assert!(matches!(refused, Refusal::InvalidInput { .. }), "{refused}");
-    assert!(refused.to_string().contains("visibility that this version does not know"), "{refused}");
+    assert!(refused.to_string().contains("invalid visibility"), "{refused}");
     bare.goes_on(2).await;
 }

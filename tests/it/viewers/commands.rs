@@ -89,15 +89,15 @@ async fn whatever_is_wrong_with_a_frame_is_an_answer_and_the_socket_lives_on() {
     let mut viewer = viewer(&served, &format!("/ws/{}", share.id())).await;
     let path = format!("/events/{}", share.id());
     for (frame, id, says) in [
-        (r#"{"id":1,"procedure":"other.ping"}"#, json!(1), "begin with share."),
+        (r#"{"id":1,"procedure":"other.ping"}"#, json!(1), "not a command of this channel"),
         (r#"{"id":2,"procedure":"share.events"}"#, json!(2), "this stream itself"),
         (r#"{"id":3,"procedure":"share.pong"}"#, json!(3), "there is no command share.pong"),
-        (r#"{"procedure":"share.ping"}"#, Value::Null, "needs an id"),
-        (r#"{"id":{},"procedure":"share.ping"}"#, Value::Null, "needs an id"),
+        (r#"{"procedure":"share.ping"}"#, Value::Null, "no valid id"),
+        (r#"{"id":{},"procedure":"share.ping"}"#, Value::Null, "no valid id"),
         (r#"{"id":4}"#, json!(4), "names no procedure"),
         (r#"{"id":5,"procedure":7}"#, json!(5), "names no procedure"),
         (r#"{"id":6,"procedure":"share.ping","input":[]}"#, json!(6), "invalid input"),
-        (r#"{"id":7,"procedure":"share.history","input":{"limit":"x"}}"#, json!(7), "the input of share.history"),
+        (r#"{"id":7,"procedure":"share.history","input":{"limit":"x"}}"#, json!(7), "invalid input of share.history"),
         (r#"{"id":8,"procedure":"share.history","input":{"limit":0}}"#, json!(8), "from 1 to 1,000"),
         (r#"{"id":9,"procedure":"share.answer","input":{"ask":"x","choice":"y"}}"#, json!(9), ""),
         ("no json", Value::Null, "in JSON"),
