@@ -48,12 +48,25 @@ pub(super) struct Reader<'a> {
     /// Up to here, plain data is read into the tree at every level: a special value lies at this byte, so that looking for
     /// plain data around it again and again would cost as much as the frame is deep.
     tree_until: usize,
+    /// Bytes in which plain data was looked for, all looks together.
+    #[cfg(test)]
+    looked_through: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(frame: &'a Text, bytes: &'a [u8], limits: &'a Limits) -> Self {
         let cursor = Cursor::new(bytes);
-        Self { cursor, frame, limits, references: Vec::new(), fault: None, values: 0, tree_until: 0 }
+        Self {
+            cursor,
+            frame,
+            limits,
+            references: Vec::new(),
+            fault: None,
+            values: 0,
+            tree_until: 0,
+            #[cfg(test)]
+            looked_through: 0,
+        }
     }
 
     /// Takes one expression.
@@ -98,7 +111,12 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let mut seen = Seen::default();
-        match self.cursor.skip(self.limits.depth - level, Arrays::Wrapped, &mut seen) {
+        let skipped = self.cursor.skip(self.limits.depth - level, Arrays::Wrapped, &mut seen);
+        #[cfg(test)]
+        {
+            self.looked_through += self.cursor.at - start;
+        }
+        match skipped {
             Ok(depth) => {
                 let wire = self.frame.part(start, self.cursor.at);
                 Ok(Some(Value::Json(super::json::Json::of_wire(wire, seen, depth))))

@@ -80,6 +80,7 @@ fn imports_are_bounded() {
     let sent = app.frame(r#"["push",["pipeline",0,["hello"],[["export",-3],{"a":["export",-4]}]]]"#);
     assert_eq!(sent.len(), 2, "{sent:?}");
     is_limited(&mut app, 2, "imports");
+    assert_eq!(app.log, ["wait "], "what is refused is not called");
     assert_eq!(app.session.stats().imports, 3);
     works(&mut app, 3);
 }
@@ -194,14 +195,17 @@ fn bytes_that_are_held_are_bounded() {
         assert!(app.session.stats().held_bytes <= 10_000);
     }
     assert_eq!(app.session.stats().exports, 4);
+    // A short frame may have a long result.
+    app.frame(r#"["push",{"a":["pipeline",20],"b":["pipeline",20],"c":["pipeline",20]}]"#);
+    assert_eq!(app.session.stats().exports, 2, "the result takes the places of the three before");
     for _ in 0..3 {
         app.frame(&format!(r#"["push",["pipeline",0,["wait"],["{text}"]]]"#));
     }
     assert_eq!(app.session.stats().exports, 4, "the results are gone, the calls are not");
     app.frame(&format!(r#"["push",["pipeline",0,["hello"],["{text}"]]]"#));
-    is_limited(&mut app, 24, "heldBytes");
+    is_limited(&mut app, 25, "heldBytes");
     app.go(&Value::Null);
-    works(&mut app, 25);
+    works(&mut app, 26);
 }
 
 /// S96: a peer that does not read ends its session.
