@@ -238,10 +238,19 @@ fn check(saved: &Saved) -> Result<(), String> {
         if *order <= before || *order > saved.last_order {
             return Err(format!("the item {key} is at place {order}, after {before} and of {}", saved.last_order));
         }
-        if first > revision || *revision > saved.revision {
-            return Err(format!("the item {key} is of revision {revision}, and the share of {}", saved.revision));
+        // Revisions begin at 1: what is of 0 would be told to nobody, and left out of the next run.
+        if *first == 0 || first > revision || *revision > saved.revision {
+            let of = saved.revision;
+            return Err(format!("the item {key} came with revision {first}, is of {revision}, and the share of {of}"));
         }
         before = *order;
+    }
+    let is_later = |revision: &Revision| *revision > saved.revision;
+    if saved.removed.iter().any(|(revision, _)| *revision == 0 || is_later(revision)) || is_later(&saved.removed_from) {
+        return Err("it removes with a revision that the share has not".to_owned());
+    }
+    if saved.producers.iter().any(|last| last.sync_count > saved.sync_count || is_later(&last.revision)) {
+        return Err("it has a producer's batch that the share has not".to_owned());
     }
     Ok(())
 }
@@ -362,6 +371,9 @@ mod tests {
             ("\"order\":1,\"revision\":1,\"value\"", "\"order\":0,\"revision\":1,\"value\""),
             ("\"order\":2,\"revision\":1,\"value\"", "\"order\":3,\"revision\":1,\"value\""),
             ("\"order\":2,\"revision\":1,\"value\"", "\"order\":2,\"revision\":2,\"value\""),
+            ("\"order\":2,\"revision\":1,\"value\"", "\"order\":2,\"revision\":0,\"value\""),
+            ("\"removedFrom\":0", "\"removedFrom\":2"),
+            ("\"syncs\":1,\"revision\":1}", "\"syncs\":3,\"revision\":1}"),
             ("\"order\":2,\"revision\":1,\"value\"", "\"order\":2,\"revision\":1,\"first\":2,\"value\""),
             ("\"syncs\":2,\"revision\":1", "\"syncs\":2,\"revision\":18446744073709551615"),
             ("\"syncs\":2,\"revision\":1", "\"syncs\":18446744073709551615,\"revision\":1"),
