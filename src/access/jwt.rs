@@ -121,10 +121,14 @@ impl JwtAccess {
     pub fn new(keys: JwtKeys, settings: JwtSettings, clock: Arc<dyn Clock>) -> Result<Self, JwtKeysError> {
         let one = |algorithm, key| Keys::One(VerifyingKey { id: None, algorithm, key });
         let keys = match keys {
-            JwtKeys::Secret(secret) if secret.len() < SECRET_BYTES_MIN => {
-                return Err(JwtKeysError::ShortSecret { got: secret.len() });
+            JwtKeys::Secret(secret) => {
+                let too_short = JwtKeysError::ShortSecret { got: secret.len() };
+                // The library refuses an empty one by itself.
+                match DecodingKey::from_secret(&secret) {
+                    Ok(key) if secret.len() >= SECRET_BYTES_MIN => one(Algorithm::HS256, key),
+                    Ok(_) | Err(_) => return Err(too_short),
+                }
             }
-            JwtKeys::Secret(secret) => one(Algorithm::HS256, DecodingKey::from_secret(&secret)),
             JwtKeys::Pem(text) => {
                 let (algorithm, key) = public_key(&text).ok_or(JwtKeysError::BadPem)?;
                 one(algorithm, key)
@@ -137,9 +141,12 @@ impl JwtAccess {
 
     async fn check(&self, token: &str) -> Result<Principal, Refusal> {
         // The header says which key, and nothing else that is believed.
-        let header = decode_header(token).map_err(|_| wrong("this is no signed token that can be checked here"))?;
-        if header.crit.is_some_and(|critical| !critical.is_empty()) {
-            return Err(wrong("this token asks for extensions that are not known here"));
+        let unknown =
+            "this is no signed token that can be checked here, or it asks for extensions that are not known here";
+        let header = decode_header(token).map_err(|_| wrong(unknown))?;
+        // The library passes one extension that changes nothing.
+        if header.crit.is_some() {
+            return Err(wrong(unknown));
         }
         let claims = match &self.keys {
             Keys::One(key) => self.claims(token, key)?,
@@ -172,6 +179,9 @@ impl JwtAccess {
                 ErrorKind::MissingRequiredClaim(claim) => {
                     Refusal::Unauthorized { reason: format!("this token does not say {claim}").into() }
                 }
+                ErrorKind::InvalidClaimFormat(claim) => Refusal::Unauthorized {
+                    reason: format!("the claim {claim} of this token is of the wrong type").into(),
+                },
                 ErrorKind::InvalidAlgorithm => wrong("this token is not signed by the algorithm of the key"),
                 _ => wrong("the signature of this token is not right"),
             })?;

@@ -87,7 +87,7 @@ async fn whoever_is_signed_for_comes_in() {
     let clock = Hand::at(NOW * 1_000);
     let pem = |text: &str| JwtKeys::Pem(text.to_owned());
     for (keys, algorithm, key) in [
-        (JwtKeys::Secret(SECRET.into()), Algorithm::HS256, EncodingKey::from_secret(SECRET.as_bytes())),
+        (JwtKeys::Secret(SECRET.into()), Algorithm::HS256, EncodingKey::from_secret(SECRET.as_bytes()).unwrap()),
         (pem(RSA_PUBLIC), Algorithm::RS256, EncodingKey::from_rsa_pem(RSA.as_bytes()).unwrap()),
         (pem(P256_PUBLIC), Algorithm::ES256, EncodingKey::from_ec_pem(P256.as_bytes()).unwrap()),
         (pem(ED25519_PUBLIC), Algorithm::EdDSA, EncodingKey::from_ed_pem(ED25519.as_bytes()).unwrap()),
@@ -166,7 +166,7 @@ async fn every_wrong_token_is_refused() {
     let none = part(r#"{"alg":"none","typ":"JWT"}"#);
     let public_der: Vec<u8> = pem_bytes(RSA_PUBLIC);
     let with_public =
-        |bytes: &[u8]| signed(&Header::new(Algorithm::HS256), &claims(NOW), &EncodingKey::from_secret(bytes));
+        |bytes: &[u8]| signed(&Header::new(Algorithm::HS256), &claims(NOW), &EncodingKey::from_secret(bytes).unwrap());
     let forged = part(&but(NOW, json!({ "sub": "root" })).to_string());
     let by_another =
         signed(&Header::new(Algorithm::ES256), &claims(NOW), &EncodingKey::from_ec_pem(P256.as_bytes()).unwrap());
@@ -313,14 +313,14 @@ async fn a_set_of_keys_is_read_again_and_outlives_its_source() {
     tokio::time::advance(Duration::from_secs(30)).await;
     ask(&first).await.unwrap();
     assert_eq!(access.readiness(), Readiness::Ready);
-    let by_oct = named(Some("oct"), Algorithm::HS256, NOW, &EncodingKey::from_secret(SECRET.as_bytes()));
+    let by_oct = named(Some("oct"), Algorithm::HS256, NOW, &EncodingKey::from_secret(SECRET.as_bytes()).unwrap());
     for wrong in [&by_oct, &named(Some("enc"), Algorithm::RS256, NOW, &rsa()), &second] {
         assert!(reason(&access, wrong).await.contains("not known here"));
     }
     // A key's name does not make another's signature right, nor its algorithm another.
     reason(&access, &named(Some("first"), Algorithm::ES256, NOW, &p256())).await;
     reason(&access, &named(Some("first"), Algorithm::PS256, NOW, &rsa())).await;
-    let public = EncodingKey::from_secret(RSA_PUBLIC.as_bytes());
+    let public = EncodingKey::from_secret(RSA_PUBLIC.as_bytes()).unwrap();
     reason(&access, &named(Some("first"), Algorithm::HS256, NOW, &public)).await;
     // Without a name it is the only one.
     ask(&named(None, Algorithm::RS256, NOW, &rsa())).await.unwrap();
