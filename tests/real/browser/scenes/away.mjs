@@ -99,7 +99,7 @@ export default async function () {
   await other.getByLabel("1 watching").click()
   await other.getByLabel(/Your name/).fill("Ann")
   await other.getByRole("button", { name: "Show", exact: true }).click()
-  await other.getByRole("alert").filter({ hasText: "open it under the host's public URL" }).waitFor()
+  await other.getByRole("alert").filter({ hasText: "open the page under the host's public URL" }).waitFor()
   assert.equal(sockets, 0)
   isWell(other)
 }
