@@ -4,7 +4,7 @@
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
 //! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
-//! database ([`OpenCodeRows`]). [`recognise`] says which agent a file is of, from its beginning.
+//! database ([`OpenCodeRows`]). [`recognise()`] says which agent a file is of, from its beginning.
 //!
 //! The module is pure: it opens no file, waits for nothing, and reads no clock. Who uses it reads the bytes, follows a file that
 //! grows, and sends the changes. The `capshare push` command is one such user.

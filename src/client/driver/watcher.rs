@@ -1,12 +1,12 @@
 //! The driver's end of a watch: it gives whole steps, one after the other, over as many connections as it takes.
 //!
-//! A [`Watch`] is the consumer's end. Its other end is a [`Watcher`], a task of the driver, which subscribes at the host
+//! A [`Watch`](crate::client::Watch) is the consumer's end. Its other end is a [`Watcher`], a task of the driver, which subscribes at the host
 //! with an [`Observer`] and, when the connection or the host ended that, subscribes again from the revision after which it
 //! has handed nothing on: no gap, no repeat. Pieces of a step are gathered until the step is whole; the memory for that is
 //! what the step holds, at most the share. The observer's return, which is the host's leave to send more, waits until the
 //! consumer took the step, so a slow consumer gets later and larger steps, never more than one at a time.
 //!
-//! Dropping the [`Watch`] ends the subscription on the host.
+//! Dropping the `Watch` ends the subscription on the host.
 
 mod observer;
 
