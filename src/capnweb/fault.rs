@@ -41,7 +41,7 @@ impl Fault {
 
     /// A call that would pass a bound of [`Limits`](super::Limits).
     pub(super) fn limit(limit: &'static str, max: usize, advice: &str) -> Self {
-        Self::new(format!("LimitExceeded: this session may have {limit} {max}: {advice}"))
+        Self::new(format!("LimitExceeded: {limit} of this session is at most {max}: {advice}"))
             .with("code", Text::from_static("LimitExceeded"))
             .with("limit", Text::from_static(limit))
             .with("max", i64::try_from(max).unwrap_or(i64::MAX))

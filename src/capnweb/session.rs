@@ -277,7 +277,7 @@ impl Session {
             }
         }
         let queued = self.counts.queued;
-        if queued > self.limits.queue_bytes {
+        if self.ended.is_none() && queued > self.limits.queue_bytes {
             self.frames.clear();
             self.counts.queued = 0;
             self.end(End::Overrun { queued });

@@ -55,10 +55,11 @@ impl Session {
             return Ok(());
         };
         self.forget_import(id);
-        self.counts.peer_promises -= usize::from(id < 0);
+        // A promise of the peer is counted already, and a call of this side is from here on.
+        self.counts.peer_promises += usize::from(id > 0);
         let mut is_wanted = true;
         if let Some(node) = self.nodes.get_mut(&node) {
-            node.origin = Origin::Local;
+            node.origin = Origin::Resolving;
             is_wanted = id < 0 || node.waiters.iter().any(|waiter| matches!(waiter, Waiter::Embedder(_)));
         }
         match result {

@@ -179,11 +179,9 @@ impl Session {
         for id in made {
             if let Some(Export::Result { node: key, .. }) = self.exports.get(&id) {
                 let key = *key;
-                if let Some(node) = self.nodes.get_mut(&key) {
-                    node.waiters.push(Waiter::Peer(id));
-                    if matches!(node.state, State::Done(_)) {
-                        self.settled.push_back(key);
-                    }
+                self.await_node(key, Waiter::Peer(id));
+                if self.result(key).is_some() {
+                    self.settled.push_back(key);
                 }
             }
         }

@@ -41,6 +41,9 @@ pub(super) enum Origin {
     Import(i64),
     /// The embedder.
     Local,
+    /// What its value is made of: it was resolved to a value that has promises itself. Counted as a promise of the peer until
+    /// it is settled, so that a chain of such promises is bounded.
+    Resolving,
 }
 
 /// What waits for a node.
@@ -121,6 +124,7 @@ impl Session {
             return self.discard(result);
         };
         self.counts.calls -= usize::from(node.origin == Origin::Peers);
+        self.counts.peer_promises -= usize::from(node.origin == Origin::Resolving);
         let cost = match &result {
             Ok(value) | Err(value) => value.weigh().bytes,
         };
@@ -134,6 +138,21 @@ impl Session {
             self.results.extend(entry);
             self.settled.push_back(key);
         }
+    }
+
+    /// Has a node do something when it is settled. Waiters that have given up meanwhile go before the list grows, so that it does
+    /// not grow by them.
+    pub(super) fn await_node(&mut self, key: u64, waiter: Waiter) {
+        let Some(node) = self.nodes.get_mut(&key) else { return };
+        if node.waiters.len() == node.waiters.capacity() {
+            let (tasks, exports) = (&self.tasks, &self.exports);
+            node.waiters.retain(|waiter| match waiter {
+                Waiter::Task(task) => tasks.contains_key(task),
+                Waiter::Peer(export) => exports.contains_key(export),
+                Waiter::Rooted(_) | Waiter::Embedder(_) => true,
+            });
+        }
+        node.waiters.push(waiter);
     }
 
     /// Counts one reference less, and removes what has none.
@@ -150,7 +169,7 @@ impl Session {
                 self.remove_node(key);
                 self.forget_import(id);
             }
-            (_, Origin::Peers | Origin::Local) => {}
+            (_, Origin::Peers | Origin::Local | Origin::Resolving) => {}
         }
     }
 

@@ -137,6 +137,10 @@ impl Session {
         let result = self.admit(result);
         if is_open {
             self.counts.own_promises -= 1;
+            self.counts.peer_promises += 1;
+            if let Some(node) = self.nodes.get_mut(&key) {
+                node.origin = Origin::Resolving;
+            }
             self.conclude(key, result);
             self.unreference(key);
         } else {

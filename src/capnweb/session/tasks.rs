@@ -184,10 +184,8 @@ impl Session {
     fn wait(&mut self, key: u64, pending: &[u64]) {
         let mut needs_peer = false;
         for node in pending {
-            if let Some(node) = self.nodes.get_mut(node) {
-                node.waiters.push(Waiter::Task(key));
-                needs_peer |= node.needs_peer;
-            }
+            needs_peer |= self.nodes.get(node).is_some_and(|node| node.needs_peer);
+            self.await_node(*node, Waiter::Task(key));
         }
         let Some(task) = self.tasks.get_mut(&key) else { return };
         task.missing = pending.len();

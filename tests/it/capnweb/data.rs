@@ -32,7 +32,7 @@ fn meant(text: &str) -> serde_json::Value {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// S96: plain data of any shape comes back as it was sent, and half a surrogate pair harms nobody.
+    /// Plain data of any shape comes back as it was sent, and half a surrogate pair harms nobody.
     #[test]
     fn plain_data_comes_back_as_it_was_sent(text in json()) {
         let data = Json::from_json(text.as_str(), 100).unwrap();

@@ -32,7 +32,7 @@ fn ends(frames: &[&str]) -> (End, String) {
     (end, said)
 }
 
-/// S94: a chain, a read on the way and a result as an argument are answered without another round trip.
+/// A chain, a read on the way and a result as an argument are answered without another round trip.
 #[test]
 fn calls_on_promises_are_made_when_these_are_there() {
     play(&[
@@ -48,7 +48,7 @@ fn calls_on_promises_are_made_when_these_are_there() {
     ]);
 }
 
-/// S94: a call that waits for an answer which needs the peer holds up no other, not even if it stood in line before that
+/// A call that waits for an answer which needs the peer holds up no other, not even if it stood in line before that
 /// was known.
 #[test]
 fn a_call_that_waits_for_a_callback_does_not_hold_up_what_the_callback_does() {
@@ -66,7 +66,7 @@ fn a_call_that_waits_for_a_callback_does_not_hold_up_what_the_callback_does() {
     assert_eq!(app.log, ["make ", "call ", "increment ", "square ", "increment "]);
 }
 
-/// S94: a call keeps its turn while it waits for a result of this side.
+/// A call keeps its turn while it waits for a result of this side.
 #[test]
 fn calls_of_one_object_are_delivered_in_the_order_of_their_pushes() {
     let mut app = play(&[
@@ -83,7 +83,7 @@ fn calls_of_one_object_are_delivered_in_the_order_of_their_pushes() {
     assert_eq!(app.frame(r#"["pull",3]"#), [r#"["resolve",3,10]"#]);
 }
 
-/// S94: a call that comes to know its object late does not wait for one that waits for it.
+/// A call that comes to know its object late does not wait for one that waits for it.
 #[test]
 fn calls_of_one_object_by_two_ways_do_not_wait_for_each_other() {
     play(&[
@@ -97,7 +97,7 @@ fn calls_of_one_object_by_two_ways_do_not_wait_for_each_other() {
     ]);
 }
 
-/// S94: a promise that only the peer can keep does not hold up what the peer sends behind it.
+/// A promise that only the peer can keep does not hold up what the peer sends behind it.
 #[test]
 fn a_call_that_needs_a_promise_of_the_peer_is_overtaken() {
     let app = play(&[
@@ -111,7 +111,7 @@ fn a_call_that_needs_a_promise_of_the_peer_is_overtaken() {
     assert_eq!(app.log, ["hello second", "hello first", "echo hi first"]);
 }
 
-/// S94: promises in promises are waited for, and one that is rejected rejects the call.
+/// Promises in promises are waited for, and one that is rejected rejects the call.
 #[test]
 fn promises_of_the_peer_are_resolved_before_a_call_is_delivered() {
     play(&[
@@ -130,7 +130,7 @@ fn promises_of_the_peer_are_resolved_before_a_call_is_delivered() {
     ]);
 }
 
-/// S96: a promise that was awaited before, or a part of it, fails the call that it is an argument of, and no other.
+/// A promise that was awaited before, or a part of it, fails the call that it is an argument of, and no other.
 #[test]
 fn a_released_id_fails_its_call_alone() {
     let mut app = play(&[
@@ -149,7 +149,7 @@ fn a_released_id_fails_its_call_alone() {
     assert_eq!(app.log, ["wrap ", "hello x"]);
 }
 
-/// S96: what the caller's program did wrong fails its call, and what it gave is released.
+/// What the caller's program did wrong fails its call, and what it gave is released.
 #[test]
 fn a_wrong_call_fails_alone() {
     for (call, error) in [
@@ -173,7 +173,7 @@ fn a_wrong_call_fails_alone() {
     }
 }
 
-/// S96: a stream that was refused costs its writes, not the session.
+/// A stream that was refused costs its writes, not the session.
 #[test]
 fn streams_are_refused_by_name() {
     let mut app = play(&[(r#"["pipe"]"#, &[]), (r#"["push",["pipeline",0,["echo"],[["readable",1]]]]"#, &[])]);
@@ -190,7 +190,7 @@ fn streams_are_refused_by_name() {
     assert_eq!(app.session.stats().exports, 2, "the main object and the push");
 }
 
-/// S96: white space, further elements, answers for what is not there, and half surrogates are taken.
+/// White space, further elements, answers for what is not there, and half surrogates are taken.
 #[test]
 fn what_official_peers_tolerate_is_taken() {
     play(&[
@@ -208,7 +208,7 @@ fn what_official_peers_tolerate_is_taken() {
     ]);
 }
 
-/// S97: what a call was given is released once it is answered, each as often as it was given.
+/// What a call was given is released once it is answered, each as often as it was given.
 #[test]
 fn objects_of_the_peer_are_released_as_often_as_they_were_given() {
     let app = play(&[
@@ -225,7 +225,7 @@ fn objects_of_the_peer_are_released_as_often_as_they_were_given() {
     assert_eq!(app.session.stats().imports, 1);
 }
 
-/// S97: an object that was handed out is dropped when the peer has released every id and every result that names it.
+/// An object that was handed out is dropped when the peer has released every id and every result that names it.
 #[test]
 fn an_object_is_dropped_when_nothing_of_the_peer_names_it() {
     let mut app = play(&[
@@ -243,7 +243,7 @@ fn an_object_is_dropped_when_nothing_of_the_peer_names_it() {
     assert_eq!((app.session.stats().exports, app.session.stats().nodes, app.session.stats().held_bytes), (1, 0, 0));
 }
 
-/// S96: a call that was asked for and given up is told to the embedder; a notification is not.
+/// A call that was asked for and given up is told to the embedder; a notification is not.
 #[test]
 fn who_gives_up_an_answer_is_told_apart_from_who_wants_none() {
     let mut app = play(&[(r#"["push",["pipeline",0,["wait"],[]]]"#, &[]), (r#"["release",1,1]"#, &[])]);
@@ -257,7 +257,7 @@ fn who_gives_up_an_answer_is_told_apart_from_who_wants_none() {
     assert_eq!((app.session.stats().nodes, app.session.stats().calls), (0, 0));
 }
 
-/// S96: a frame that breaks the protocol ends the session, and the abort says why.
+/// A frame that breaks the protocol ends the session, and the abort says why.
 #[test]
 fn a_wrong_frame_ends_the_session_with_its_reason() {
     for (frame, reason) in [
@@ -288,7 +288,7 @@ fn a_wrong_frame_ends_the_session_with_its_reason() {
     assert_eq!(twice.0, End::BadRelease { id: 1, count: 1 });
 }
 
-/// S96: a peer that ends the session is not answered.
+/// A peer that ends the session is not answered.
 #[test]
 fn an_abort_of_the_peer_ends_the_session_silently() {
     let (end, said) =
@@ -298,7 +298,7 @@ fn an_abort_of_the_peer_ends_the_session_silently() {
     assert!(!end.to_string().contains("bye"), "what the peer sent reaches no log");
 }
 
-/// S96: a peer that releases the main object has nothing to call any more.
+/// A peer that releases the main object has nothing to call any more.
 #[test]
 fn the_main_object_can_be_released() {
     let mut app = play(&[(r#"["release",0,1]"#, &[]), (r#"["push",["pipeline",0,["hello"],["x"]]]"#, &[])]);

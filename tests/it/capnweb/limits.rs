@@ -24,7 +24,7 @@ fn works(app: &mut App, push: i64) {
     assert_eq!(app.frame(&format!(r#"["pull",{push}]"#)), [format!(r#"["resolve",{push},"hi x"]"#)]);
 }
 
-/// S96: a call past the calls in progress fails alone, whether those run or wait.
+/// A call past the calls in progress fails alone, whether those run or wait.
 #[test]
 fn calls_in_progress_are_bounded() {
     let mut app = app(|limits| limits.calls = 2);
@@ -39,7 +39,7 @@ fn calls_in_progress_are_bounded() {
     works(&mut app, 5);
 }
 
-/// S96: a client that never awaits loses its oldest results, and nothing else.
+/// A client that never awaits loses its oldest results, and nothing else.
 #[test]
 fn results_that_nobody_fetches_are_dropped_from_the_oldest() {
     let mut app = app(|limits| limits.results = 3);
@@ -55,7 +55,7 @@ fn results_that_nobody_fetches_are_dropped_from_the_oldest() {
     assert_eq!(app.session.ended(), None);
 }
 
-/// S96: a result with more objects than the peer may hold is an error, and its objects are dropped.
+/// A result with more objects than the peer may hold is an error, and its objects are dropped.
 #[test]
 fn exports_are_bounded() {
     let mut app = app(|limits| limits.exports = 3);
@@ -72,7 +72,7 @@ fn exports_are_bounded() {
     works(&mut app, 3);
 }
 
-/// S96: a call that gives more objects than may be held fails alone, and they are released.
+/// A call that gives more objects than may be held fails alone, and they are released.
 #[test]
 fn imports_are_bounded() {
     let mut app = app(|limits| limits.imports = 2);
@@ -85,7 +85,7 @@ fn imports_are_bounded() {
     works(&mut app, 3);
 }
 
-/// S96: unresolved promises of the peer are bounded, and what is past it is released at once.
+/// Unresolved promises of the peer are bounded, and what is past it is released at once.
 #[test]
 fn promises_are_bounded() {
     let mut app = app(|limits| limits.promises = 1);
@@ -98,7 +98,7 @@ fn promises_are_bounded() {
     assert_eq!(app.frame(r#"["resolve",-3,"y"]"#), [r#"["release",-3,1]"#, r#"["resolve",3,"hi y"]"#]);
 }
 
-/// S96: promises of this side, and its calls, are bounded as well.
+/// Promises of this side, and its calls, are bounded as well.
 #[test]
 fn what_this_side_asks_of_the_peer_is_bounded() {
     let mut limits = Limits::default();
@@ -118,7 +118,7 @@ fn what_this_side_asks_of_the_peer_is_bounded() {
     assert!(session.call(Import::MAIN, &[], None).is_ok());
 }
 
-/// S96: a frame that is too long, or nested too deeply, ends the session by its name.
+/// A frame that is too long, or nested too deeply, ends the session by its name.
 #[test]
 fn frames_are_bounded() {
     let mut app = app(|limits| limits.frame_bytes = 100);
@@ -136,7 +136,7 @@ fn frames_are_bounded() {
     }
 }
 
-/// S96: an answer that is too long is an error instead.
+/// An answer that is too long is an error instead.
 #[test]
 fn answers_are_bounded() {
     let mut app = app(|limits| limits.frame_bytes = 200);
@@ -147,7 +147,7 @@ fn answers_are_bounded() {
     works(&mut app, 4);
 }
 
-/// S96: a value that is put together of results cannot grow without end, in width or in depth.
+/// A value that is put together of results cannot grow without end, in width or in depth.
 #[test]
 fn values_made_of_results_are_bounded() {
     let mut app = app(|_| {});
@@ -166,7 +166,7 @@ fn values_made_of_results_are_bounded() {
     is_limited(&mut app, 599, "depth");
 }
 
-/// S96: the tree of a frame is bounded; plain data below counts as one value, and what is passed over is released.
+/// The tree of a frame is bounded; plain data below counts as one value, and what is passed over is released.
 #[test]
 fn values_of_a_frame_are_bounded() {
     let mut app = app(|limits| limits.values = 50);
@@ -185,7 +185,7 @@ fn values_of_a_frame_are_bounded() {
     works(&mut app, 5);
 }
 
-/// S96: what calls in progress hold is bounded in bytes; results that are kept give way to them.
+/// What calls in progress hold is bounded in bytes; results that are kept give way to them.
 #[test]
 fn bytes_that_are_held_are_bounded() {
     let mut app = app(|limits| limits.held_bytes = 10_000);
@@ -208,7 +208,7 @@ fn bytes_that_are_held_are_bounded() {
     works(&mut app, 26);
 }
 
-/// S96: a peer that does not read ends its session.
+/// A peer that does not read ends its session.
 #[test]
 fn frames_that_wait_are_bounded() {
     let mut app = app(|limits| limits.queue_bytes = 1_000);
@@ -222,7 +222,7 @@ fn frames_that_wait_are_bounded() {
     assert!(sent.len() == 1 && sent[0].starts_with(r#"["abort""#), "{sent:?}");
 }
 
-/// S96: an embedder that closes a session tells the peer why, once.
+/// An embedder that closes a session tells the peer why, once.
 #[test]
 fn a_session_that_is_closed_says_so_and_is_over() {
     let mut app = app(|_| {});
@@ -234,4 +234,17 @@ fn a_session_that_is_closed_says_so_and_is_over() {
     app.session.close(Fault::new("again"));
     assert_eq!(app.session.receive(Text::from(r#"["push",1]"#)), Err(End::Closed));
     assert_eq!(app.sent(), [""; 0]);
+}
+
+/// A promise that the peer resolves to another promise, again and again, leaves no more than so many promises behind.
+#[test]
+fn a_chain_of_promises_is_bounded() {
+    let mut app = app(|limits| limits.promises = 8);
+    app.frame(r#"["push",["pipeline",0,["hello"],[["promise",-1]]]]"#);
+    for n in 1..1_000 {
+        app.frame(&format!(r#"["resolve",-{n},["promise",-{}]]"#, n + 1));
+    }
+    assert!(app.session.stats().nodes < 20, "{:?}", app.session.stats());
+    is_limited(&mut app, 1, "promises");
+    works(&mut app, 2);
 }

@@ -301,7 +301,7 @@ fn chosen(from: &BTreeSet<i64>, pick: u8) -> Option<i64> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
-    /// S96, S97: whatever a peer does in whatever order, every account is exact, and nothing is left.
+    /// Whatever a peer does in whatever order, every account is exact, and nothing is left.
     #[test]
     fn every_account_is_exact_whatever_the_peer_does(steps in prop::collection::vec(any::<Step>(), 1..80)) {
         let mut peer = Peer::new();
@@ -311,7 +311,7 @@ proptest! {
         peer.finish();
     }
 
-    /// S96: no frames at all make a session panic, or keep more than it may.
+    /// No frames at all make a session panic, or keep more than it may.
     #[test]
     fn no_frames_make_a_session_panic(frames in prop::collection::vec((any::<Step>(), any::<(u8, u8, u8)>()), 1..40)) {
         let mut peer = Peer::new();

@@ -63,7 +63,7 @@ impl Pair {
     }
 }
 
-/// S97: calls, errors and objects go from session to session, and nothing is left.
+/// Calls, errors and objects go from session to session, and nothing is left.
 #[test]
 fn a_session_calls_another_and_nothing_is_left() {
     let mut pair = Pair::new();
@@ -81,7 +81,7 @@ fn a_session_calls_another_and_nothing_is_left() {
     assert_eq!(pair.client.call(counter, &[], Some(&[])), Err(NotSent::Gone));
 }
 
-/// S94: a client's calls on calls that are not answered, and with them as arguments, need no answer in between.
+/// A client's calls on calls that are not answered, and with them as arguments, need no answer in between.
 #[test]
 fn a_session_calls_what_is_not_there_yet() {
     let mut pair = Pair::new();
@@ -95,7 +95,7 @@ fn a_session_calls_what_is_not_there_yet() {
     assert!(pair.is_at_rest());
 }
 
-/// S97: a client's object is called back, kept, and dropped when it is let go.
+/// A client's object is called back, kept, and dropped when it is let go.
 #[test]
 fn a_session_is_called_back() {
     let mut pair = Pair::new();
@@ -116,7 +116,7 @@ fn a_session_is_called_back() {
     assert!(pair.is_at_rest());
 }
 
-/// S94: promises of the client in arguments, and of the server in results, are resolved before they are told.
+/// Promises of the client in arguments, and of the server in results, are resolved before they are told.
 #[test]
 fn promises_go_both_ways() {
     let mut pair = Pair::new();
@@ -142,7 +142,7 @@ fn promises_go_both_ways() {
     assert!(pair.is_at_rest());
 }
 
-/// S97: what the peer ends or the connection loses is told to who waits, and nothing is left at either end.
+/// What the peer ends or the connection loses is told to who waits, and nothing is left at either end.
 #[test]
 fn who_waits_when_the_session_ends_is_told() {
     let mut pair = Pair::new();
@@ -166,7 +166,7 @@ fn who_waits_when_the_session_ends_is_told() {
     assert_eq!((pair.client.poll_event(), pair.client.poll_frame()), (None, None));
 }
 
-/// S97: ten thousand sessions that create, call back and vanish leave no entry and no object.
+/// Ten thousand sessions that create, call back and vanish leave no entry and no object.
 #[test]
 fn many_sessions_leave_nothing() {
     for _ in 0..10_000 {
