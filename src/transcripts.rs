@@ -33,7 +33,7 @@
 //! A line above [`TRANSCRIPT_LINE_BYTES_MAX`](crate::share::limits::TRANSCRIPT_LINE_BYTES_MAX), or a document above
 //! [`TRANSCRIPT_DOCUMENT_BYTES_MAX`](crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX), is left out. A text is cut at 512 KiB, and
 //! the number of bytes that are missing is appended to it. Between two records a reader holds at most 64 calls without a result, a
-//! hash of each item that a share can hold, and the message that is being written.
+//! hash of each item that a share can hold, the ids of a Gemini session's messages, and the last 16 messages that are being written.
 //!
 //! # Example
 //!

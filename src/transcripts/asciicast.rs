@@ -114,8 +114,11 @@ impl Asciicast {
     }
 
     fn show(&mut self, said: &str, out: &mut Out) {
+        let now = self.now();
         for c in said.chars() {
             if let Some(c) = self.escape.next(c) {
+                // A text may fill several calls: each has a beginning, or it would not be given out.
+                self.chunk.began.get_or_insert(now);
                 self.chunk.output.push(c);
             }
             let length = self.chunk.output.len();

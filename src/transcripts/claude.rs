@@ -18,7 +18,7 @@ use crate::transcripts::items::{
     Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn, data_url, file, user,
 };
 use crate::transcripts::out::Out;
-use crate::transcripts::values::{count, renamed, text, time};
+use crate::transcripts::values::{bounded, count, renamed, text, time};
 
 /// Most answers that may still get a block: the records of one answer stand close together.
 const TURNS_MAX: usize = 16;
@@ -211,7 +211,7 @@ fn outcome(block: &Value, of_tool: Option<&Value>, call: &Call, end: Option<i64>
     }
     outcome.output = texts.join("\n");
     if let Some(patch) = of_tool.and_then(|said| said.get("structuredPatch")).and_then(Value::as_array) {
-        outcome.metadata.insert("diff".to_owned(), json!(diff(text(&call.input, "filePath"), patch)));
+        outcome.metadata.insert("diff".to_owned(), json!(bounded(&diff(text(&call.input, "filePath"), patch))));
     }
     if call.tool == "bash" {
         let exit =

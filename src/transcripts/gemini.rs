@@ -181,14 +181,14 @@ impl Gemini {
         }
     }
 
-    /// Remembers a message and its tokens; returns the session's id. A message past [`SHARE_ITEMS_MAX`] is not remembered: no share
-    /// holds it.
+    /// Remembers a message and its tokens; returns the session's id. A message past [`SHARE_ITEMS_MAX`], or whose id no item can
+    /// have, is not remembered: no share holds it.
     fn know(&mut self, id: &str, tokens: Tokens) -> String {
         let known = self.places.get(id).and_then(|place| self.messages.get_mut(*place));
         if let Some((_, before)) = known {
             self.session.tokens.grow(&tokens, before);
             *before = tokens;
-        } else if self.messages.len() < SHARE_ITEMS_MAX {
+        } else if self.messages.len() < SHARE_ITEMS_MAX && ItemKey::message(id).is_ok() {
             self.session.tokens.grow(&tokens, &Tokens::default());
             self.places.insert(id.to_owned(), self.messages.len());
             self.messages.push((id.to_owned(), tokens));

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
 
+use crate::share::limits::ITEM_BYTES_MAX;
 use crate::transcripts::out::Out;
 use crate::transcripts::values::{bounded, object, text};
 
@@ -211,10 +212,17 @@ impl Call {
         )
     }
 
+    /// The call with its result. Where both are too large for an item, the result's texts are shown without the arguments and the
+    /// files.
     pub(super) fn done(&self, outcome: &Outcome) -> Value {
+        let whole = self.settled(outcome, &self.input, &outcome.attachments);
+        if whole.to_string().len() <= ITEM_BYTES_MAX { whole } else { self.settled(outcome, &json!({}), &[]) }
+    }
+
+    fn settled(&self, outcome: &Outcome, input: &Value, attachments: &[Value]) -> Value {
         let time = object([("start", json!(self.start)), ("end", json!(outcome.end.or(self.start)))]);
         let mut state = json!({
-            "input": self.input, "title": self.title(), "metadata": outcome.metadata, "time": time,
+            "input": input, "title": self.title(), "metadata": outcome.metadata, "time": time,
         });
         let output = bounded(&outcome.output);
         if outcome.is_error {
@@ -224,8 +232,8 @@ impl Call {
             state["status"] = json!("completed");
             state["output"] = json!(output);
         }
-        if !outcome.attachments.is_empty() {
-            state["attachments"] = json!(outcome.attachments);
+        if !attachments.is_empty() {
+            state["attachments"] = json!(attachments);
         }
         self.part(state)
     }
@@ -246,8 +254,13 @@ impl Call {
 pub(super) struct Calls(VecDeque<Call>);
 
 impl Calls {
-    pub(super) fn open(&mut self, call: Call, out: &mut Out) {
-        out.put("part", &call.running());
+    pub(super) fn open(&mut self, mut call: Call, out: &mut Out) {
+        let running = call.running();
+        out.put("part", &running);
+        // Arguments that no item can hold are not kept, so that the result can still be shown.
+        if running.to_string().len() > ITEM_BYTES_MAX {
+            call.input = json!({});
+        }
         if self.0.len() == CALLS_OPEN_MAX {
             self.0.pop_front();
         }

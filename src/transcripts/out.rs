@@ -107,15 +107,14 @@ impl Out {
         if self.said.get(&key) == Some(&said) {
             return false;
         }
+        // What is forgotten is sent once more, and dropped by the host. What is refused is remembered too: read again, it is not
+        // counted again.
+        if self.said.len() >= SHARE_ITEMS_MAX {
+            self.said.clear();
+        }
+        self.said.insert(key, said);
         match self.piece.put(kind, json) {
-            Ok(()) => {
-                // What is forgotten is sent once more, and dropped by the host.
-                if self.said.len() >= SHARE_ITEMS_MAX {
-                    self.said.clear();
-                }
-                self.said.insert(key, said);
-                true
-            }
+            Ok(()) => true,
             Err(Refusal::LimitExceeded { .. }) => {
                 self.report.leave_out(LeftOut::TooLarge);
                 false

@@ -92,6 +92,17 @@ fn a_long_line_of_a_terminal_is_cut_at_a_blank_of_any_width() {
     }
 }
 
+/// A text that fills several calls is shown whole: at each line break, and where a line is too long for a call.
+#[test]
+fn a_text_of_a_terminal_that_fills_several_calls_is_shown_whole() {
+    for said in ["x\n".repeat(100 << 10), "x ".repeat(150 << 10)] {
+        let text = format!("{{\"version\": 2, \"width\": 80, \"height\": 24}}\n{}\n", json!([0.1, "o", said]));
+        let (items, _) = read(&mut Reader::new(Agent::Asciicast, "/a"), text.as_bytes());
+        let outputs: Vec<_> = items.iter().filter_map(|(_, item)| item["state"]["output"].as_str()).collect();
+        assert!(outputs.len() > 2 && outputs.concat() == said, "{} of {}", outputs.concat().len(), said.len());
+    }
+}
+
 /// Numbers at the end of what a number can be are read as others are.
 #[test]
 fn numbers_of_any_size_are_read() {

@@ -107,15 +107,17 @@ impl Lines {
                 Err(error) => return Err(error),
             };
             // A file that is held open keeps its number, so another number is another file.
-            let change = if !is_same(&here, &there) {
-                Change::Rotated(self.take_rest())
-            } else if here.len() < self.offset {
-                Change::Truncated
-            } else {
+            let is_other = !is_same(&here, &there);
+            if !is_other && here.len() >= self.offset {
                 continue;
+            }
+            let new = match Self::open(&self.path).await {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                opened => opened?,
             };
-            *self = Self::open(&self.path).await?;
-            return Ok(change);
+            // Nothing is waited for from here on, so the last line is not lost when this is dropped.
+            let mut old = std::mem::replace(self, new);
+            return Ok(if is_other { Change::Rotated(old.take_rest()) } else { Change::Truncated });
         }
     }
 }
