@@ -223,9 +223,17 @@ impl Host {
         self.tending.call_once(|| {
             let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
             self.tasks.spawn(async move {
+                let tending = async {
+                    tokio::join!(
+                        hub.access().tend(),
+                        hub.connections().tend_tokens(),
+                        hub.health().tend_store(hub.settings().probe_every),
+                        hub.health().tend_clock(),
+                    )
+                };
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), ()) = async { tokio::join!(hub.connections().tend_access(), hub.health().tend_store(hub.settings().probe_every), hub.health().tend_clock()) } => {}
+                    ((), (), (), ()) = tending => {}
                 }
             });
         });

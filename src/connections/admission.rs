@@ -132,6 +132,7 @@ impl Connections {
                 return std::future::pending().await;
             }
             tokio::select! {
+                // Either way it looks again; in a fixed order, so that a seed gives one history.
                 biased;
                 () = joined => {}
                 () = &mut late => break,
@@ -158,6 +159,7 @@ impl Connections {
                 return;
             }
             tokio::select! {
+                // Either way it looks again; in a fixed order, so that a seed gives one history.
                 biased;
                 () = joined => {}
                 () = sleep(left) => {}

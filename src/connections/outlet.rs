@@ -52,7 +52,7 @@ pub enum PushError {
         /// What it answered.
         got: u64,
     },
-    /// The answer is of another kind than the action asks for, or what it carries is no JSON, or too large.
+    /// The answer is of another kind than the action asks for, or what it carries is not JSON, or is too large.
     #[error("the client's answer has the wrong shape: {reason}")]
     InvalidAnswer {
         /// What is wrong with it.

@@ -164,7 +164,7 @@ fn fitting(action: &Action, answer: Answer) -> Result<Answer, PushError> {
 /// Passes an action that can be sent.
 ///
 /// # Errors
-/// It is past a limit, has no name, or what it carries is no JSON.
+/// It is past a limit, has no name, or what it carries is not JSON.
 pub fn check(action: &Action) -> Result<(), Refusal> {
     action.check_size()?;
     let Some(json) = action.json() else { return Ok(()) };

@@ -58,15 +58,12 @@ impl Connections {
         if gone.is_empty() { 0 } else { self.close_tokens(&gone) }
     }
 
-    /// What goes on in the background for access, for as long as the host runs.
-    pub async fn tend_access(&self) {
-        let looking = async {
-            loop {
-                tokio::time::sleep(TOKENS_LOOKED_AT_EVERY).await;
-                self.look_at_tokens().await;
-            }
-        };
-        tokio::join!(self.access.tend(), looking);
+    /// Looks at the tokens in use every so often, for as long as the host runs.
+    pub async fn tend_tokens(&self) {
+        loop {
+            tokio::time::sleep(TOKENS_LOOKED_AT_EVERY).await;
+            self.look_at_tokens().await;
+        }
     }
 
     fn close_tokens(&self, ids: &HashSet<TokenId>) -> usize {

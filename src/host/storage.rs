@@ -62,7 +62,7 @@ pub struct S3Options {
     pub secret_access_key: Option<String>,
     /// The token of temporary credentials.
     pub session_token: Option<String>,
-    /// Whether an endpoint may be `http://`, over which whoever listens reads the shares. Default false.
+    /// Whether an endpoint may be `http://`, over which everybody on the way can read the shares. Default false.
     pub allow_http: bool,
 }
 
@@ -212,7 +212,7 @@ pub async fn open(location: &StoreLocation, s3: &S3Options) -> Result<Arc<dyn Ob
 }
 
 /// Whether a bucket keeps older versions of what is deleted and written over. A deleted share's text can then still be read by
-/// whoever may read versions, until a lifecycle rule of the bucket ends them.
+/// everybody who may read versions, until a lifecycle rule of the bucket ends them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Versions {
     /// It keeps none.

@@ -51,7 +51,7 @@ impl Directory {
 }
 
 impl ClockFile {
-    /// Lets whoever is about to read know what time it is.
+    /// Lets the next reader know what time it is.
     async fn tell(&self) {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.filter(|(asked, _)| asked.elapsed() < ASK_EVERY).map(|(_, time)| time);
@@ -64,7 +64,7 @@ impl ClockFile {
         }
     }
 
-    /// `None`: nothing can be written there, which whoever writes a share will be told.
+    /// `None`: nothing can be written there, which a caller that writes a share will be told.
     async fn ask(&self) -> Option<Timestamp> {
         let (asked, path) = (Instant::now(), self.path.clone());
         let writing = move || {
