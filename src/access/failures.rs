@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(failures.guard(address(u32::MAX), true, right()).await, Ok(()));
     }
 
-    /// While many others fail once, whoever goes on failing stays refused.
+    /// While many others fail once, a caller that goes on failing stays refused.
     #[tokio::test(start_paused = true)]
     async fn who_goes_on_failing_is_not_forgotten_among_many() {
         let failures = Failures::new(NonZeroU32::new(2).unwrap());

@@ -6,7 +6,7 @@
 //! must be there, `nbf` is kept to; both by the host's clock, give or take [`LEEWAY`]. A token that names an audience or an
 //! issuer is refused by a host that was not told the same.
 //!
-//! Nothing is stored of these tokens, so none can be revoked before it expires: whoever signs them makes them short-lived.
+//! Nothing is stored of these tokens, so none can be revoked before it expires: their issuer makes them short-lived.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ pub enum JwtKeysError {
         "this is no public key in PEM: give one of RSA, P-256, P-384 or Ed25519, as `openssl pkey -pubout` writes it"
     )]
     BadPem,
-    /// The URL is none, or whoever is between could change the keys.
+    /// The URL is invalid, or is a plain one of another machine, on the way to which the keys could be changed.
     #[error("{url:?} is no place for keys: use an https:// URL")]
     BadUrl {
         /// What was given.
@@ -141,12 +141,11 @@ impl JwtAccess {
 
     async fn check(&self, token: &str) -> Result<Principal, Refusal> {
         // The header says which key, and nothing else that is believed.
-        let unknown =
-            "this is no signed token that can be checked here, or it asks for extensions that are not known here";
-        let header = decode_header(token).map_err(|_| wrong(unknown))?;
+        let header = decode_header(token)
+            .map_err(|_| wrong("this is no signed token that can be checked here, or one with an extension"))?;
         // The library passes one extension that changes nothing.
         if header.crit.is_some() {
-            return Err(wrong(unknown));
+            return Err(wrong("this token asks for extensions that are not known here"));
         }
         let claims = match &self.keys {
             Keys::One(key) => self.claims(token, key)?,
@@ -224,7 +223,7 @@ impl JwtAccess {
     }
 }
 
-/// A time of JWTs, seconds since 1970, as ours; `None` if it is none.
+/// A time of JWTs, seconds since 1970, as ours; `None` if the value is no such time.
 fn milliseconds(value: &Value) -> Option<i64> {
     value.as_f64().filter(|seconds| (0.0..1e12).contains(seconds)).map(|seconds| (seconds * 1_000.0) as i64)
 }
@@ -245,7 +244,7 @@ fn wrong(reason: &'static str) -> Refusal {
 /// A public key by its text, and the algorithm that it is for.
 fn public_key(pem: &str) -> Option<(Algorithm, DecodingKey)> {
     if pem.contains("PRIVATE KEY") {
-        // Whoever could sign with it should not hand it around.
+        // Somebody who has a private key could sign with it: it must not be handed around.
         return None;
     }
     let pem = pem.as_bytes();

@@ -2,8 +2,8 @@
 //!
 //! The id is public and says which record to read; the secret is 43 characters of base64url from 256 random bits, and only
 //! the hash of the whole text is stored. What was read of a token is remembered for [`REMEMBERED_FOR`], so that a
-//! client that comes again costs no request; that there is none as well, so that a guesser who tries the same id again and again costs
-//! none either. A token that is made elsewhere is known here at once, because nothing is remembered of it. One that is
+//! client that comes again costs no request. That an id has no record is remembered as well, so that a guesser who tries one id
+//! again and again costs no request either. A token that is made elsewhere is known here at once, because nothing is remembered of it. One that is
 //! revoked elsewhere may be shown for as long as it is remembered here, but comes in no more: [`Access::recheck`] always
 //! asks the bucket.
 

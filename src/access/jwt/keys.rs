@@ -1,7 +1,7 @@
 //! A set of keys (JWKS, RFC 7517) from a file or a URL, kept fresh.
 //!
 //! It is read when its host starts, every [`READ_EVERY`], and when a token names a key that is not in it, but never twice
-//! in [`READ_AGAIN_AFTER`], whoever asks. A reading that fails changes nothing: the keys that were read last are in force
+//! in [`READ_AGAIN_AFTER`], however many ask. A reading that fails changes nothing: the keys that were read last are in force
 //! until the next that succeeds. Keys that could sign as well as check (`oct`), that are for encryption, or that are of a
 //! kind that is not known are passed over: a set is public.
 
@@ -81,7 +81,7 @@ impl KeySet {
         Self::of(Source::File(path))
     }
 
-    /// `None` if the URL is none, or is a plain one of another machine.
+    /// `None` if the URL is invalid, or is a plain one of another machine.
     pub(super) fn of_url(url: &str) -> Option<Self> {
         let parsed: http::Uri = url.parse().ok()?;
         let host = parsed.host()?.trim_matches(['[', ']']);
