@@ -23,7 +23,7 @@ const COUNTED: usize = 256;
 
 /// Bytes of each, on whatever transport: counted 1,426 by events and 1,427 on a WebSocket. That is what the registry
 /// knows of it (416), the viewer itself (448), what tokio knows of its socket (256), what a posted command finds it by (120),
-/// its node in the gallery (88), its name (16), and its parts of tables.
+/// its node among the parked viewers (88), its name (16), and its parts of tables.
 const BYTES_MAX: usize = 1_440;
 /// Allocations of each, besides those of tables: counted 6.
 const ALLOCATIONS_MAX: usize = 6;
@@ -82,7 +82,7 @@ fn come(runtime: &Runtime, tasks: usize, count: usize, address: SocketAddr, requ
         while !coming.is_finished() {
             yield_now().await;
         }
-        // The gallery has one.
+        // One task looks after the parked viewers of the share.
         while runtime.metrics().num_alive_tasks() > tasks + 1 {
             yield_now().await;
         }

@@ -128,7 +128,7 @@ impl<'a> Scene<'a> {
                 attempts += 1;
                 match client(&route.way.url).create(&session.parse().unwrap(), None).await {
                     Ok(share) => break share,
-                    Err(_) if attempts < 4 => {}
+                    Err(error) if error.is_transient() && attempts < 4 => {}
                     Err(error) => panic!("{error}"),
                 }
             };

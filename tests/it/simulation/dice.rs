@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// `splitmix64`, shared by whoever throws: in one thread the order of the throws is that of the history.
+/// `splitmix64`, shared by all who throw: in one thread the order of the throws is that of the history.
 #[derive(Debug)]
 pub(super) struct Dice(Mutex<u64>);
 

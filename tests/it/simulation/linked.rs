@@ -33,7 +33,7 @@ use tokio::task::LocalSet;
 
 use super::dice::Dice;
 use super::hosts::{self, SimHost};
-use super::seeds::{number, say};
+use super::seeds::{found_by, number, say, shows_again};
 use super::world::World;
 use super::{PATIENCE, weather};
 
@@ -326,19 +326,14 @@ weathers! {
     3 clients_in_every_weather_lose_and_double_nothing ["cut", "closed by the peer", "too large for the peer"];
 }
 
-/// The simulation can be relied on: what a seed shows once it shows again.
+/// The simulation can be relied on, with clients in it as well.
 #[test]
 fn a_seed_gives_the_same_history_twice_with_clients_in_it() {
-    for seed in 1..=2 * WEATHERS {
-        assert_eq!(history_of(seed, None, false), history_of(seed, None, false), "seed {seed}");
-    }
+    shows_again(2 * WEATHERS, |seed| history_of(seed, None, false));
 }
 
-/// The first seed that finds a planted bug, and how.
 fn finds(mutation: Mutation) {
-    let found = (1..=SEEDS).find_map(|seed| history_of(seed, Some(mutation), false).err().map(|error| (seed, error)));
-    let (seed, error) = found.unwrap_or_else(|| panic!("no seed up to {SEEDS} finds {mutation:?}"));
-    say(&format!("{mutation:?} is found by seed {seed}: {error}"));
+    found_by(mutation, SEEDS, |seed, mutation| history_of(seed, Some(mutation), false));
 }
 
 #[test]

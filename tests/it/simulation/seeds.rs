@@ -1,5 +1,6 @@
 //! Playing seeds: all of one weather, one that failed, and as many as it takes to find a planted bug.
 
+use std::fmt::Debug;
 use std::io::Write as _;
 
 use capshare::store::Mutation;
@@ -22,7 +23,7 @@ fn history_of(seed: u64, mutation: Option<Mutation>, told: bool) -> Result<Repor
     })
 }
 
-/// For whoever runs the test by hand.
+/// For a person who runs the test by hand.
 pub(super) fn say(what: &str) {
     std::io::stderr().write_all(format!("{what}\n").as_bytes()).unwrap();
 }
@@ -137,16 +138,25 @@ fn a_history_with_many_open_operations_is_left_to_the_complete_check() {
 /// The simulation can be relied on: what a seed shows once it shows again.
 #[test]
 fn a_seed_gives_the_same_history_twice() {
-    for seed in 1..=40 {
-        assert_eq!(history_of(seed, None, false), history_of(seed, None, false), "seed {seed}");
+    shows_again(40, |seed| history_of(seed, None, false));
+}
+
+/// Each of so many seeds gives one history, whenever it is played.
+pub(super) fn shows_again<R: PartialEq + Debug>(seeds: u64, history: impl Fn(u64) -> R) {
+    for seed in 1..=seeds {
+        assert_eq!(history(seed), history(seed), "seed {seed}");
     }
 }
 
-/// The first seed that finds a planted bug, and how.
-fn finds(mutation: Mutation) {
-    let found = (1..=SEEDS).find_map(|seed| history_of(seed, Some(mutation), false).err().map(|error| (seed, error)));
-    let (seed, error) = found.unwrap_or_else(|| panic!("no seed up to {SEEDS} finds {mutation:?}"));
+/// One of so many seeds finds a planted bug; the first is said, with how it was found.
+pub(super) fn found_by<M: Copy + Debug, R>(mutation: M, seeds: u64, history: impl Fn(u64, M) -> Result<R, String>) {
+    let found = (1..=seeds).find_map(|seed| history(seed, mutation).err().map(|error| (seed, error)));
+    let (seed, error) = found.unwrap_or_else(|| panic!("no seed up to {seeds} finds {mutation:?}"));
     say(&format!("{mutation:?} is found by seed {seed}: {error}"));
+}
+
+fn finds(mutation: Mutation) {
+    found_by(mutation, SEEDS, |seed, mutation| history_of(seed, Some(mutation), false));
 }
 
 #[test]

@@ -143,7 +143,7 @@ async fn an_answer_is_written_out_before_a_vat_is_dropped_that_waited_for_room()
             () = async { while meter.peak_bytes() < 100_000 { tokio::task::yield_now().await } } => {}
         }
         assert!(meter.queued_bytes() > 0, "the pipe holds only 1 KiB, so the answer is still on its way");
-        tokio::select! { ended = &mut host => panic!("{ended:?}"), () = meter.until_below(0) => {} }
+        tokio::select! { ended = &mut host => panic!("{ended:?}"), () = meter.until_at_most(0) => {} }
         drop(host);
         assert_eq!(call.await.unwrap().unwrap().len(), 100_000);
     })

@@ -15,7 +15,7 @@ use super::{Desk, Stage};
 use crate::simulation::dice::Dice;
 use crate::simulation::hosts;
 
-/// Whether a client may tell this to whoever has done nothing wrong: the bucket is away or the client has ended, and the call
+/// Whether a client may tell this to a caller that has done nothing wrong: the bucket is away or the client has ended, and the call
 /// may be made again.
 fn may_be_told(error: &ClientError) -> bool {
     match error {
