@@ -17,15 +17,16 @@ chmod 755 "$folder"
 trap 'kill $(jobs -p) 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
 apt-get download -qq squid=5.7-2+deb12u6 squid-common=5.7-2+deb12u6 squid-langpack libecap3 libltdl7 libnetfilter-conntrack3 \
-    libnfnetlink0 libtdb1 2>/dev/null
-for package in *.deb; do dpkg-deb -x "$package" root; done
-export LD_LIBRARY_PATH=$folder/root/usr/lib/$(uname -m)-linux-gnu
+    libnfnetlink0 libtdb1 ||
+    { echo "these packages cannot be had: run apt-get update, or change the versions" >&2; exit 2; }
+for package in *.deb; do dpkg-deb -x "$package" unpacked; done
+export LD_LIBRARY_PATH=$folder/unpacked/usr/lib/$(uname -m)-linux-gnu
 mkdir -p state && chmod 777 state
 
 cat > scene.py <<'PYTHON'
 import os, socket, subprocess, sys, threading, time
 
-folder, squid = sys.argv[1], sys.argv[1] + "/root/usr/sbin/squid"
+folder, squid = sys.argv[1], sys.argv[1] + "/unpacked/usr/sbin/squid"
 seen = []
 
 
@@ -88,9 +89,9 @@ pid_filename none
 access_log none
 cache_log {folder}/state/{rule}.log
 netdb_filename none
-mime_table {folder}/root/usr/share/squid/mime.conf
-icon_directory {folder}/root/usr/share/squid/icons
-error_directory {folder}/root/usr/share/squid-langpack/en
+mime_table {folder}/unpacked/usr/share/squid/mime.conf
+icon_directory {folder}/unpacked/usr/share/squid/icons
+error_directory {folder}/unpacked/usr/share/squid-langpack/en
 unlinkd_program /bin/true
 pinger_enable off
 coredump_dir {folder}/state

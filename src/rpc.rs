@@ -175,7 +175,7 @@ where
             vat.settle();
             tokio::select! {
                 biased;
-                () = queue.until_below(0) => {}
+                () = queue.until_at_most(0) => {}
                 _ended = &mut vat => {}
                 () = sleep(settings.close_within) => {}
             }

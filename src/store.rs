@@ -98,7 +98,8 @@ pub struct Store {
     last_batch: Arc<AtomicU64>,
 }
 
-/// How long a store waits and how it writes. All hosts of one bucket should have equal settings.
+/// How long a store waits and how it writes. All hosts of one bucket should have equal settings, but for
+/// `offload_bytes`, which each may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreSettings {

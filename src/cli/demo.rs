@@ -35,8 +35,8 @@ pub(crate) async fn run(args: args::Demo, environment: &Environment, output: &mu
     let stop = stop::on_signal()?;
     let recording = Recording::read()?;
     let takes = recording.duration().div_f64(args.speed);
-    let faster = if takes > Duration::from_secs(10) {
-        format!(" (with --speed 10: {:.0} s)", takes.as_secs_f64().ceil() / 10.0)
+    let faster = if args.speed < 10.0 && takes > Duration::from_secs(10) {
+        format!(" (with --speed 10: {:.0} s)", (recording.duration().as_secs_f64() / 10.0).ceil())
     } else {
         String::new()
     };

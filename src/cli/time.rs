@@ -13,6 +13,6 @@ pub(crate) fn time(at: Timestamp) -> String {
 /// The time that is so far from now by this machine's clock.
 #[expect(clippy::disallowed_methods, reason = "the command line is where the time of day comes in")]
 pub(crate) fn from_now(within: Duration) -> Timestamp {
-    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + within;
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(within);
     Timestamp(i64::try_from(until.as_millis()).unwrap_or(i64::MAX))
 }

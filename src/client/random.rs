@@ -11,7 +11,7 @@ use crate::share::id::ProducerId;
 pub(crate) struct Random(Option<u64>);
 
 impl Random {
-    /// Random numbers from a seed, or from the system if there is none.
+    /// Random numbers from a seed; without a seed they are the system's.
     pub(crate) fn new(seed: Option<u64>) -> Self {
         Self(seed)
     }

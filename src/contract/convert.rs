@@ -212,7 +212,7 @@ pub fn read_damaged(from: damaged_listing::Reader<'_>) -> Result<DamagedListing,
     Ok(DamagedListing { account: name(from.get_account()?)?, session: name(from.get_session_id()?)? })
 }
 
-/// A time in a listing, where 0 means that there is none.
+/// A time in a listing: `None` for 0, which stands for an unknown time.
 fn known(at: i64) -> Option<Timestamp> {
     (at != 0).then_some(Timestamp(at))
 }

@@ -2,7 +2,7 @@
 //!
 //! | question | no |
 //! |---|---|
-//! | may pages of its origin do this? | 403 |
+//! | may pages of its origin do this? (documents and reads of OpenCode's API are for pages of any origin) | 403 |
 //! | does its address come too often? | 429 |
 //! | is there a credential in its URL, where none belongs? | 401 |
 //! | who is it? | 401 |
@@ -89,7 +89,7 @@ impl Knock<'_> {
         self.token.is_some()
     }
 
-    /// Whose what it holds is, for a bound.
+    /// The [`Holder`] of what this request takes of a bound: the account of its credential, or its address.
     pub(super) fn holder(&self, who: Option<&Principal>) -> Holder {
         Holder::of(who, self.address)
     }
@@ -119,8 +119,8 @@ impl Knock<'_> {
         Ok(who)
     }
 
-    /// The share of this id, for whoever may see it, and who that is. Whether a viewer needs a credential, its share says; a
-    /// viewer that shows one is known by it, and goes when it is revoked. A share's token makes nobody a principal.
+    /// The share of this id, if the request may see it, and the principal of its credential. The share's visibility says whether a
+    /// credential is needed; a viewer that shows one is closed when it is revoked. A share's token makes nobody a principal.
     ///
     /// # Errors
     /// The credential is wrong, its account comes too often, the share is not there, or it may not be seen.

@@ -28,7 +28,7 @@ pub(super) struct Rates {
 /// Which count a request belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rate {
-    /// Upgrades, streams of events and documents of shares.
+    /// Upgrades, streams of events with the commands posted to them, and documents of shares.
     Upgrades,
     /// Requests to OpenCode's API.
     Api,
@@ -61,7 +61,7 @@ impl Rates {
         limiter.check_key(&address.into()).map_err(|_| too_often(limit, max))
     }
 
-    /// Counts an upgrade, a stream or a document that an account asks for.
+    /// Counts a request that shows a credential of an account, at any door.
     ///
     /// # Errors
     /// The account comes too often.
@@ -70,7 +70,8 @@ impl Rates {
         often.map_err(|_| too_often(Limit::AccountUpgradesPerMinute, self.account_upgrades_max))
     }
 
-    /// Seconds after which one more may come, for whoever was refused for coming too often.
+    /// Seconds after which a request that was refused with 429 may be sent again. For a limit that is no rate, such as the connections
+    /// of the host, they are those of upgrades of an address.
     pub(super) fn retry_after(&self, refusal: &Refusal) -> u64 {
         let per_minute = if let Refusal::LimitExceeded { limit, max, .. } = refusal
             && matches!(

@@ -72,8 +72,8 @@ fn status_and_facts(refusal: &Refusal) -> (StatusCode, Value) {
     }
 }
 
-/// The status for something past this limit: 429 where the next request may be taken though it asks for as much, 413 where it must
-/// ask for less.
+/// The status for something past this limit: 429 for a rate of requests and for a bound on what is open at once over HTTP, where the
+/// answer has a Retry-After; 408 and 431 for a body that is too slow and a head that is too long; 413 for every other limit.
 fn status_of(limit: &Limit) -> StatusCode {
     match limit {
         Limit::UpgradesPerMinute

@@ -12,11 +12,12 @@ pub struct DoorSettings {
     /// Origins of web pages that may connect, such as `https://example.org`, besides the host's own. A request without an
     /// `Origin` header comes from no web page and is not asked for one. Default: no further origins.
     pub origins: Vec<String>,
-    /// WebSocket upgrades, streams of events and documents of shares that one address may ask for in a minute; so many may also
-    /// come at once. Default 6,000.
+    /// WebSocket upgrades, streams of events, commands that are posted to `/events/{id}`, and documents of shares that one address
+    /// may ask for in a minute; so many may also come at once. Default 6,000.
     pub upgrades_per_minute: NonZeroU32,
-    /// WebSocket upgrades, streams of events and documents of shares that one account may ask for in a minute, from all its
-    /// addresses together. Requests without a credential are not counted here. Default 6,000.
+    /// Requests with a credential of one account that may come in a minute, from all its addresses together; so many may also come
+    /// at once. They are WebSocket upgrades, streams of events, posted commands, documents of shares, and calls of OpenCode's API.
+    /// Default 6,000.
     pub account_upgrades_per_minute: NonZeroU32,
     /// How long the body of a request may take, from its first byte to its last; a slower one is answered 408. Default 60 s:
     /// 64 MiB at 10 Mbit/s.
@@ -53,7 +54,7 @@ impl Default for DoorSettings {
 #[non_exhaustive]
 pub struct OpenCodeSettings {
     /// The account that shares belong to which are created at `/api/share` without a credential, on a host that needs one:
-    /// OpenCode sends none to its `enterprise.url`. Whoever reaches the port may then create new shares of this account, and write
+    /// OpenCode sends none to its `enterprise.url`. Everybody who reaches the port may then create new shares of this account, and write
     /// to and delete those whose secret they have. Default `None`: such requests are answered 401.
     pub account: Option<AccountId>,
     /// Bytes that the body of one request may have, as sent and when unpacked. Default 64 MiB: OpenCode sends a whole session in

@@ -1,7 +1,7 @@
 //! The viewers' doors: `/ws/{id}` for WebSockets, `/events/{id}` for server-sent events and for the commands of those who take
 //! them, and `/manifest.json`, which says what is spoken there.
 //!
-//! The questions are those of `http/knock.rs`, in its order, and the same on both paths. A web page of
+//! The questions are those of `http/knock.rs`, in its order, and are equal on both paths. A web page of
 //! another origin that may connect is told so in the headers of every answer that it reads.
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
 
-/// Cache come in between two checks of those that are idle.
+/// Number of rooms that come in between two checks of those that are idle.
 const IDLE_CHECK_EVERY: usize = 64;
 
 type Cell = Arc<OnceCell<Arc<Room>>>;
@@ -21,7 +21,7 @@ type Cell = Arc<OnceCell<Arc<Room>>>;
 /// A caller who loads a room, waits for another that does, or puts one there. Dropping it takes the cell out of the map if it is still
 /// empty and nobody else is at it: so a load that failed or was given up leaves nothing.
 struct Visit<'a> {
-    rooms: &'a Cache,
+    cache: &'a Cache,
     id: ShareId,
     /// A clone of the map's. It is made under the map's lock, and counted under it below.
     cell: Cell,
@@ -32,7 +32,7 @@ pub(super) struct Cache {
     cells: Mutex<HashMap<ShareId, Cell>>,
     idle_rooms_max: usize,
     idle_bytes_max: usize,
-    /// Cache that were loaded or created.
+    /// Number of rooms that were loaded or created.
     come: AtomicUsize,
 }
 
@@ -75,7 +75,7 @@ impl Cache {
     /// Enters the cell of a share, empty if the share is not here.
     fn visit(&self, id: &ShareId) -> Visit<'_> {
         let cell = Arc::clone(self.cells().entry(id.clone()).or_default());
-        Visit { rooms: self, id: id.clone(), cell }
+        Visit { cache: self, id: id.clone(), cell }
     }
 
     /// Drops the rooms used longest ago, of those that nobody holds and that have nothing to do, until the rest is within
@@ -117,7 +117,7 @@ impl Cache {
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        let mut cells = self.rooms.cells();
+        let mut cells = self.cache.cells();
         // Let go of under the lock, so that of two who leave at once the second sees that it is the last.
         self.cell = Cell::default();
         if cells.get(&self.id).is_some_and(|cell| cell.get().is_none() && Arc::strong_count(cell) == 1) {

@@ -41,20 +41,20 @@ impl Rooms {
     }
 
     pub(super) fn listed(&self, claim: ClaimListing) -> ShareListing {
-        let ClaimListing { account, session, share, at, summary: about } = claim;
-        let about = about.as_ref();
+        let ClaimListing { account, session, share, at, summary } = claim;
+        let summary = summary.as_ref();
         ShareListing {
             url: self.url(&share),
             id: share,
             session,
             account,
             created_at: at,
-            expires_at: about.and_then(|about| about.expires_at),
-            title: about.and_then(|about| about.title.clone()),
-            updated_at: about.map(|about| about.updated_at),
-            sync_count: about.map_or(0, |about| about.sync_count),
-            item_count: about.map_or(0, |about| about.item_count),
-            byte_count: about.map_or(0, |about| about.byte_count),
+            expires_at: summary.and_then(|summary| summary.expires_at),
+            title: summary.and_then(|summary| summary.title.clone()),
+            updated_at: summary.map(|summary| summary.updated_at),
+            sync_count: summary.map_or(0, |summary| summary.sync_count),
+            item_count: summary.map_or(0, |summary| summary.item_count),
+            byte_count: summary.map_or(0, |summary| summary.byte_count),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::rooms::quota::QuotaSettings;
 use crate::share::visibility::Visibility;
 
-/// How the rooms of a host behave; each field but the last two is that of [`HubSettings`](crate::hub::HubSettings).
+/// How the rooms of a host behave; each field but the last two is that of [`HubSettings`](crate::hub::HubSettings),
+/// or of its `limits`.
 #[derive(Debug)]
 pub(crate) struct RoomsSettings {
     pub(crate) chunk_bytes_max: usize,

@@ -126,19 +126,19 @@ impl Caller {
         }
     }
 
-    /// As [`Caller::until_below_chunk`], for one call after the other. What makes large answers calls this first, and keeps what it
+    /// As [`Caller::until_at_most_a_chunk`], for one call after the other. What makes large answers calls this first, and keeps what it
     /// gives until it has answered: so a peer that asks for many and reads none makes the host hold a chunk or two, and not one
     /// for each call.
     pub(super) async fn until_a_chunk_fits(&self) -> Option<SemaphorePermit<'_>> {
         let turn = self.large_answers.acquire().await.ok();
-        self.until_below_chunk().await;
+        self.until_at_most_a_chunk().await;
         turn
     }
 
     /// Waits until no more than a chunk waits to be written to the peer.
-    pub(super) async fn until_below_chunk(&self) {
+    pub(super) async fn until_at_most_a_chunk(&self) {
         if let Some(queue) = self.queue.get() {
-            queue.until_below(self.hub.settings().limits.chunk_bytes_max as u64).await;
+            queue.until_at_most(self.hub.settings().limits.chunk_bytes_max as u64).await;
         }
     }
 

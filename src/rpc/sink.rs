@@ -67,7 +67,7 @@ async fn deliver(caller: Rc<Caller>, mut deliveries: mpsc::Receiver<Delivery>) {
             delivery = deliveries.recv() => delivery,
         };
         let Some(delivery) = delivery else { return };
-        caller.until_below_chunk().await;
+        caller.until_at_most_a_chunk().await;
         if delivery.is_given_up() || caller.entry.is_closing() {
             continue;
         }

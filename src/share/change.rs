@@ -36,7 +36,7 @@ impl Batch {
 pub struct Stamp {
     /// The producer that sent the batch.
     pub producer: ProducerId,
-    /// Number of this life of the producer: whoever takes over under a producer's id takes a higher one, and batches of a
+    /// Number of this life of the producer: who takes over under a producer's id takes a higher one, and batches of a
     /// lower one are refused from then on.
     pub epoch: u64,
     /// Number of the batch within its epoch, counted from 1. A producer sends one batch at a time.

@@ -108,7 +108,7 @@ impl std::str::FromStr for Label {
 /// A saved capability: `capgr_`, the share's id, the grant's id, and 43 characters of base64url from 256 random bits, with `_`
 /// between them. `Debug` and `Display` print none of the last; [`GrantToken::reveal`] is the only way to it.
 ///
-/// The ids in it are no secret, and one of them is the share's: whoever has a token knows the link.
+/// The ids in it are no secret, and one of them is the share's: everybody who has a token knows the link.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GrantToken {
     share: ShareId,

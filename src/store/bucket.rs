@@ -155,7 +155,7 @@ impl Bucket {
         }
     }
 
-    /// When the object was written; `None` if there is none.
+    /// When the object was written; `None` if there is no such object.
     pub(super) async fn written_at(&self, key: &Path) -> Result<Option<Timestamp>, StoreError> {
         match self.bounded(BucketRequest::Read, key, self.objects.head(key)).await? {
             Ok(meta) => Ok(Some(modified(&meta))),

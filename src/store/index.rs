@@ -68,7 +68,7 @@ impl Claims {
         found
     }
 
-    /// Number of the newest claim; `None` if it is released, or if there is none.
+    /// Number of the newest claim; `None` if it is released, or if the session never had a claim.
     pub(super) fn held(&self) -> Option<Number> {
         self.claims.last().filter(|(_, listed)| listed.size > 0).map(|(number, _)| *number)
     }

@@ -1,5 +1,5 @@
 //! One viewer that takes server-sent events where HTTP keeps the socket, as HTTP/2 does, whose connections have other requests
-//! too: the same as elsewhere, as the body of an answer. On HTTP/1 a stream has a socket of its own, as a WebSocket has (see [`life`](super::life)).
+//! too: its events are the body of an answer. On HTTP/1 a stream has a socket of its own, as a WebSocket has (see [`life`](super::life)).
 //!
 //! A [`Stream`] is what the answer's body is made of, and holds all that the viewer has: its place in the registry, in the
 //! audience and among the [`streams`](crate::viewer::streams) of whoever it is. HTTP asks it for the next bytes when there is

@@ -124,7 +124,7 @@ impl Vat {
     }
 
     /// Runs what is ready, without waiting for the peer. After it, the answers of all methods that have returned are in the
-    /// queue; [`VatMeter::until_below`] with 0 then waits until they are out.
+    /// queue; [`VatMeter::until_at_most`] with 0 then waits until they are out.
     pub fn settle(&mut self) {
         let Some(rpc) = &mut self.rpc else { return };
         if catch_unwind(AssertUnwindSafe(|| wind_down(rpc))).is_err() {

@@ -93,7 +93,8 @@ impl Client {
         let (mut reply, answer) = oneshot::channel();
         let command: Command = Box::new(move |link| {
             Box::pin(async move {
-                // The call holds its place, and not its caller: a stream that is not polled for a while keeps none.
+                // From here on the call holds its place, and not its caller. A stream that waits for a place, and is then left
+                // alone, may keep one.
                 let _turn = turn;
                 tokio::select! {
                     biased;

@@ -14,7 +14,7 @@ use crate::client::state::Hello;
 use crate::share::error::Refusal;
 
 impl Client {
-    /// Waits for a connection, and connects if there is none. Gives what the host said about itself and this connection.
+    /// Connects, unless the client is connected, and waits for the connection. Gives what the host said about itself and this connection.
     ///
     /// # Errors
     /// [`ClientError::Unreachable`] after the call timeout, or [`ClientError::Closed`].

@@ -3,7 +3,6 @@
 //! It is what tokio's `watch` of a number is, but for the order: `watch` wakes its receivers by chance, and then one seed of the
 //! simulation would not always give one history.
 
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
@@ -30,14 +29,36 @@ impl Bell {
     /// Waits until it has rung more often than `seen`, and says how often it rang then. Dropping the future loses nothing.
     pub(crate) async fn after(&self, seen: u64) -> u64 {
         loop {
-            let mut rings = pin!(self.waiting.notified());
             // From here on no ring is missed.
-            rings.as_mut().enable();
+            let rings = self.waiting.notified();
             let rung = self.rung();
             if rung != seen {
                 return rung;
             }
             rings.await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use futures::stream::{FuturesUnordered, StreamExt as _};
+
+    use super::Bell;
+
+    #[test]
+    fn nobody_misses_a_ring_and_the_longest_waiting_hears_it_first() {
+        let bell = &Bell::default();
+        bell.ring();
+        assert_eq!(bell.after(0).now_or_never(), Some(1), "it rang before the wait");
+        let mut given_up = Box::pin(bell.after(1));
+        assert!(given_up.as_mut().now_or_never().is_none());
+        let mut waits: FuturesUnordered<_> = (0..64).map(|n| bell.after(1).map(move |rung| (n, rung))).collect();
+        assert!(waits.next().now_or_never().is_none());
+        drop(given_up);
+        bell.ring();
+        let heard: Vec<_> = waits.collect().now_or_never().unwrap();
+        assert_eq!(heard, (0..64).map(|n| (n, 2)).collect::<Vec<_>>());
     }
 }

@@ -129,6 +129,7 @@ async fn wait(room: Weak<Room>, mut expiry: watch::Receiver<Option<Timestamp>>, 
         let left = expires_at.map_or(STRETCH_MAX, |at| left(clock.now(), at).min(STRETCH_MAX));
         if !left.is_zero() {
             tokio::select! {
+                // Either way it looks again; in a fixed order, so that a seed gives one history.
                 biased;
                 () = tokio::time::sleep(left) => {}
                 moved = expiry.changed() => if moved.is_err() { return },

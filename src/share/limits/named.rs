@@ -48,7 +48,7 @@ limits! {
     AccountBytesPerDayMax = "accountBytesPerDayMax",
     /// Shares of an account, by the host's quota.
     AccountSharesMax = "accountSharesMax",
-    /// Connections that one account may begin in a minute, by the host's settings.
+    /// Requests with a credential of one account in a minute, by the host's settings.
     AccountUpgradesPerMinute = "accountUpgradesPerMinute",
     /// Large HTTP answers that are on their way to one address or account at once.
     AnswersMax = "answersMax",
@@ -116,7 +116,7 @@ limits! {
     SyncItemsMax = "syncItemsMax",
     /// Bytes of the text to look for in titles: [`TITLE_TEXT_BYTES_MAX`](super::TITLE_TEXT_BYTES_MAX).
     TitleTextBytesMax = "titleTextBytesMax",
-    /// Connections that one address may begin in a minute, by the host's settings.
+    /// Upgrades, streams, posted commands and documents that one address may ask for in a minute, by the host's settings.
     UpgradesPerMinute = "upgradesPerMinute",
     /// Bytes of a viewer's command.
     UplinkBytesMax = "uplinkBytesMax",

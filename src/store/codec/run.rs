@@ -217,11 +217,11 @@ pub(in crate::store) fn decode_run(
     Ok((header, saved))
 }
 
-/// Passes what a state can have come to. No host writes anything else, and the state that it is put onto would count wrong.
+/// Checks that a share can have this state. Restoring any other state would make its counts wrong.
 fn check(saved: &Saved) -> Result<(), String> {
     let counts = [saved.sync_count, saved.revision, saved.last_order, saved.removed_from];
     if let Some(count) = counts.into_iter().find(|count| *count > COUNT_MAX) {
-        return Err(format!("it counts up to {count}, which no share comes to"));
+        return Err(format!("its count {count} is higher than any share reaches"));
     }
     for (what, count, max) in [
         ("secrets", saved.secrets.len(), SHARE_SECRETS_MAX),
@@ -236,21 +236,26 @@ fn check(saved: &Saved) -> Result<(), String> {
     let mut before = 0;
     for SavedItem { key, order, revision, first, .. } in &saved.items {
         if *order <= before || *order > saved.last_order {
-            return Err(format!("the item {key} is at place {order}, after {before} and of {}", saved.last_order));
+            return Err(format!(
+                "the places of its items do not rise: {key} has {order}, the item before it {before}, and the last place is {}",
+                saved.last_order
+            ));
         }
         // Revisions begin at 1: what is of 0 would be told to nobody, and left out of the next run.
         if *first == 0 || first > revision || *revision > saved.revision {
             let of = saved.revision;
-            return Err(format!("the item {key} came with revision {first}, is of {revision}, and the share of {of}"));
+            return Err(format!(
+                "the item {key} has revisions that cannot be: first {first}, value {revision}, share {of}"
+            ));
         }
         before = *order;
     }
     let is_later = |revision: &Revision| *revision > saved.revision;
     if saved.removed.iter().any(|(revision, _)| *revision == 0 || is_later(revision)) || is_later(&saved.removed_from) {
-        return Err("it removes with a revision that the share has not".to_owned());
+        return Err("it has a removal of revision 0, or of one after the share's".to_owned());
     }
     if saved.producers.iter().any(|last| last.sync_count > saved.sync_count || is_later(&last.revision)) {
-        return Err("it has a producer's batch that the share has not".to_owned());
+        return Err("it has a producer's batch with a number after the share's".to_owned());
     }
     Ok(())
 }

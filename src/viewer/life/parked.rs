@@ -23,7 +23,7 @@ use crate::rooms::news::News;
 use crate::rooms::room::Room;
 use crate::viewer::life::viewer::Viewer;
 
-/// So many viewers are written to before others of the runtime have their turn: some 0.4 ms.
+/// Number of viewers that are written to before other tasks of the runtime have their turn: some 0.4 ms.
 const TURN: usize = 64;
 
 /// Heartbeats and other times are looked at in this rhythm at most: to look at 10,000 viewers takes some 0.2 ms.

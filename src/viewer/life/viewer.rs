@@ -15,6 +15,20 @@ use crate::viewer::socket::Transport;
 use crate::viewer::streams::Place;
 use crate::viewer::uplink::Defaults;
 
+/// Why a viewer is closed that sent a binary frame.
+pub(in crate::viewer) const BINARY: CloseReason =
+    CloseReason { code: 1003, reason: "ProtocolMismatch: Cap'n Proto is spoken on /rpc/share" };
+
+/// Why a viewer is closed that sent a longer frame than it may.
+pub(in crate::viewer) const TOO_LONG: CloseReason =
+    CloseReason { code: 1009, reason: "LimitExceeded: a frame has more than 64 KiB" };
+
+/// Why a viewer is closed that sent what is no frame.
+pub(in crate::viewer) const GARBAGE: CloseReason = CloseReason { code: 1002, reason: "not the WebSocket protocol" };
+
+/// Why a viewer is closed whose text is not UTF-8.
+pub(in crate::viewer) const NOT_UTF8: CloseReason = CloseReason { code: 1007, reason: "a text frame is not UTF-8" };
+
 /// A viewer, and all that it has. Boxed wherever it goes.
 #[derive(Debug)]
 pub(in crate::viewer) struct Viewer {

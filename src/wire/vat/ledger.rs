@@ -11,7 +11,7 @@
 //! - It never begins a tail call (a call whose results are to stay here, for the peer to name as the answer to a call of this
 //!   side). So such a call is not taken: it is answered as done elsewhere, and the call of this side fails as unimplemented.
 //! - It ends the connection at a capability that is offered by way of a third party. Here the capability's vine is put in its
-//!   place, an object of the peer that passes calls on; whoever knows no third parties is meant to do that.
+//!   place, an object of the peer that passes calls on; an implementation that knows no third parties is meant to do that.
 //! - A peer's Abort is the end of the connection. It is taken for a fault of the peer there, here for its goodbye.
 
 mod messages;

@@ -94,10 +94,10 @@ impl VatMeter {
 
     /// Waits until at most `bytes` are queued, or until nothing more will be written. With 0 it waits until everything that was
     /// queued is written, as before a close.
-    pub async fn until_below(&self, bytes: u64) {
+    pub async fn until_at_most(&self, bytes: u64) {
         loop {
             let changed = self.0.changed.notified();
-            if self.is_below(bytes) {
+            if self.is_at_most(bytes) {
                 return;
             }
             changed.await;
@@ -105,7 +105,7 @@ impl VatMeter {
     }
 
     /// Whether at most `bytes` are queued, or nothing more will be written.
-    pub(super) fn is_below(&self, bytes: u64) -> bool {
+    pub(super) fn is_at_most(&self, bytes: u64) -> bool {
         self.queued_bytes() <= bytes || self.is_broken() || self.is_closed()
     }
 
@@ -158,7 +158,7 @@ impl VatMeter {
         }
         drop(messages);
         self.0.bytes.store(self.queued_bytes() - bytes, Ordering::Relaxed);
-        if self.0.reader_wants.get().is_some_and(|bytes| self.is_below(bytes)) {
+        if self.0.reader_wants.get().is_some_and(|bytes| self.is_at_most(bytes)) {
             wake(&self.0.reader);
         }
         self.0.changed.notify_waiters();

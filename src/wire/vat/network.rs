@@ -123,7 +123,7 @@ impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
             if let Some(finish) = ledger.due() {
                 return Poll::Ready(Ok(Some(Box::new(finish) as Box<dyn IncomingMessage>)));
             }
-            let wants = peer.queued_bytes_max.filter(|bytes_max| !meter.is_below(*bytes_max));
+            let wants = peer.queued_bytes_max.filter(|bytes_max| !meter.is_at_most(*bytes_max));
             if wants.is_none() {
                 // capnp-rpc learns from its reader alone that a connection has ended. The reader's own reason goes first.
                 let polled = peer.incoming.borrow_mut().poll_message(cx);

@@ -68,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PipeControl<S> {
             }
             if now >= next_ping {
                 next_ping = now + settings.interval;
-                // Whoever reads may have paused: what lies in the socket counts as heard.
+                // The reader may have paused: what lies in the socket counts as heard.
                 if shared.poll_receive().is_ready() {
                     shared.wakers.reader.wake();
                 }

@@ -158,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         if self.unsent >= BATCH_BYTES || self.unsent_messages >= BATCH_MESSAGES {
             ready!(self.poll_drain_for(cx));
         } else if self.unsent > 0 {
-            // Let whoever has more to say say it first: the reader, when it finds nothing to read, sends it all.
+            // Other tasks that have more to send go first: the reader, when it finds nothing to read, sends it all.
             self.wakers.reader.wake();
         }
         Poll::Ready(self.still_open())

@@ -1,4 +1,4 @@
-//! A transcript as an agent leaves it on disk. Read again it makes the same items, and whoever lets the reader pause after each line
+//! A transcript as an agent leaves it on disk. Read again it makes the same items, and who lets the reader pause after each line
 //! ends with them too.
 #![no_main]
 
@@ -10,7 +10,7 @@ use capshare::transcripts::{Agent, Piece, Reader, read_export, read_item_line, r
 libfuzzer_sys::fuzz_target!(|file: &[u8]| {
     let agent = match (recognise(file), file.first()) {
         (Some((agent, _)), _) => agent,
-        // As whoever says what it is wants it read.
+        // As a caller who names the agent wants it read.
         (None, Some(b'0')) => Agent::Claude,
         (None, Some(b'1')) => Agent::Codex,
         (None, Some(b'2')) => Agent::Gemini,
