@@ -36,10 +36,10 @@
 mod base64;
 mod end;
 mod event;
-mod fault;
 mod json;
 mod limits;
 mod message;
+mod open;
 mod read;
 mod scan;
 mod session;
@@ -47,11 +47,13 @@ mod text;
 mod value;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::end::End;
 pub use self::event::{Call, CallId, Event};
-pub use self::fault::Fault;
 pub use self::json::{Json, NotJson};
 pub use self::limits::Limits;
 pub use self::session::{NotSent, Session, Stats};
 pub use self::text::Text;
-pub use self::value::{Container, Import, NonFinite, Number, PathPart, Promise, Stub, Target, Value};
+pub use self::value::{Container, Fault, Import, NonFinite, Number, PathPart, Promise, Stub, Target, Value};

@@ -2,10 +2,8 @@
 
 use memchr::{memchr2, memchr3};
 
-use super::read;
 use super::scan::{Arrays, Cursor, Seen, Stop};
 use super::text::Text;
-use super::value::Value;
 
 /// Plain data: null, booleans, finite numbers, strings, and arrays and objects of them, kept as text.
 ///
@@ -76,12 +74,6 @@ impl Json {
     #[must_use]
     pub fn to_json(&self) -> Text {
         if self.seen.arrays || self.seen.half { Rewrite::Unwrap.apply(&self.wire) } else { self.wire.clone() }
-    }
-
-    /// One level as a tree: an array of scalars and further `Json`, or an object, each key once with the last value.
-    #[must_use]
-    pub fn open(&self) -> Value {
-        read::open(&self.wire)
     }
 }
 

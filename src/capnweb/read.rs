@@ -7,11 +7,10 @@
 
 mod special;
 
-use super::fault::Fault;
 use super::limits::Limits;
 use super::scan::{Arrays, BARE, Cursor, Malformed, Seen, Stop, TOO_DEEP};
 use super::text::Text;
-use super::value::{Future, Number, PathPart, Promise, Value};
+use super::value::{Fault, Future, Number, PathPart, Promise, Value};
 
 /// An expression that is not evaluated yet.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ pub(super) struct Reader<'a> {
     tree_until: usize,
     /// Bytes in which plain data was looked for, all looks together.
     #[cfg(test)]
-    looked_through: usize,
+    pub(super) looked_through: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -76,7 +75,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes one value that is inside `level` others.
-    fn value(&mut self, level: usize) -> Result<Value, Malformed> {
+    pub(super) fn value(&mut self, level: usize) -> Result<Value, Malformed> {
         if level >= self.limits.depth {
             return self.cursor.fail(TOO_DEEP);
         }
@@ -235,13 +234,3 @@ fn last_wins(members: Vec<(Text, Value)>) -> Vec<(Text, Value)> {
     }
     members.into_iter().flatten().collect()
 }
-
-/// One level of plain data of the wire, as a tree.
-pub(super) fn open(wire: &Text) -> Value {
-    let limits = Limits { tree_levels: 1, depth: usize::MAX, values: usize::MAX, ..Limits::default() };
-    let mut reader = Reader::new(wire, wire.bytes(), &limits);
-    reader.value(0).unwrap_or(Value::Undefined)
-}
-
-#[cfg(test)]
-mod tests;

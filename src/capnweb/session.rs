@@ -14,6 +14,7 @@ mod evaluate;
 mod exports;
 mod follow;
 mod holds;
+mod node;
 mod nodes;
 mod outgoing;
 mod tasks;
@@ -22,17 +23,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use self::exports::Export;
 use self::holds::Imported;
-use self::nodes::{Node, Origin, State};
+use self::node::{Node, Origin, State};
 pub use self::outgoing::NotSent;
 use self::tasks::Task;
 use super::end::End;
 use super::event::{CallId, Event};
-use super::fault::Fault;
 use super::limits::Limits;
 use super::message::{self, Message};
 use super::read::Expression;
 use super::text::Text;
-use super::value::{Stub, Target, Value};
+use super::value::{Fault, Stub, Target, Value};
 use super::write;
 
 /// One end of a Cap'n Web session. Both ends are alike: either may export a main object and call the other's.

@@ -2,9 +2,18 @@
 
 use bytes::Bytes;
 
-use super::fault::Fault;
 use super::json::Json;
 use super::text::Text;
+
+mod container;
+mod convert;
+mod fault;
+mod number;
+mod weight;
+
+pub use self::container::Container;
+pub use self::fault::Fault;
+pub use self::number::{NonFinite, Number};
 
 /// A value of the wire, as an owned tree.
 ///
@@ -43,21 +52,6 @@ pub enum Value {
     Stub(Stub),
     /// A value that is not there yet. Never in what a session delivers.
     Promise(Promise),
-}
-
-/// A finite number, as its JSON text: `12`, `-0.5`, `1e3`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Number(pub(super) Text);
-
-/// A number that JSON does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NonFinite {
-    /// `Infinity`.
-    Infinity,
-    /// `-Infinity`.
-    NegativeInfinity,
-    /// `NaN`.
-    NaN,
 }
 
 /// An object of the embedder, under a number that the embedder gives it. The session never interprets the number.
@@ -122,81 +116,6 @@ pub enum PathPart {
     Index(u64),
 }
 
-/// JavaScript's containers of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the names are JavaScript's")]
-pub enum Container {
-    /// `Uint8Array` or `Buffer`, the only one that clients before 0.11 have.
-    #[default]
-    Plain,
-    ArrayBuffer,
-    DataView,
-    Int8Array,
-    Uint8Array,
-    Uint8ClampedArray,
-    Int16Array,
-    Uint16Array,
-    Int32Array,
-    Uint32Array,
-    BigInt64Array,
-    BigUint64Array,
-    Float32Array,
-    Float64Array,
-}
-
-/// The named containers, with the bytes of one element.
-const CONTAINERS: [(&str, Container, usize); 13] = [
-    ("ArrayBuffer", Container::ArrayBuffer, 1),
-    ("DataView", Container::DataView, 1),
-    ("Int8Array", Container::Int8Array, 1),
-    ("Uint8Array", Container::Uint8Array, 1),
-    ("Uint8ClampedArray", Container::Uint8ClampedArray, 1),
-    ("Int16Array", Container::Int16Array, 2),
-    ("Uint16Array", Container::Uint16Array, 2),
-    ("Int32Array", Container::Int32Array, 4),
-    ("Uint32Array", Container::Uint32Array, 4),
-    ("BigInt64Array", Container::BigInt64Array, 8),
-    ("BigUint64Array", Container::BigUint64Array, 8),
-    ("Float32Array", Container::Float32Array, 4),
-    ("Float64Array", Container::Float64Array, 8),
-];
-
-impl Container {
-    /// The container of this name on the wire, and the bytes of one element.
-    pub(super) fn named(name: &str) -> Option<(Self, usize)> {
-        CONTAINERS.iter().find(|one| one.0 == name).map(|one| (one.1, one.2))
-    }
-
-    /// The name on the wire; `None` for the plain one.
-    pub(super) fn name(self) -> Option<&'static str> {
-        CONTAINERS.iter().find(|one| one.1 == self).map(|one| one.0)
-    }
-}
-
-impl Number {
-    /// The number, rounded as JavaScript does.
-    #[must_use]
-    pub fn as_f64(&self) -> f64 {
-        self.0.as_str().parse().unwrap_or(f64::NAN)
-    }
-
-    /// The number, if it is an integer that fits, whether it is written as `3` or as `3.0`.
-    #[must_use]
-    pub fn as_i64(&self) -> Option<i64> {
-        let integer = self.0.as_str().parse().ok();
-        integer.or_else(|| Some(self.as_f64()).filter(|n| n.fract() == 0.0 && n.abs() <= SAFE).map(|n| n as i64))
-    }
-
-    /// The JSON text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-/// The largest integer up to which a float holds every integer: 2^53 - 1.
-const SAFE: f64 = 9_007_199_254_740_991.0;
-
 impl Value {
     /// An object of these members.
     pub fn object<K: Into<Text>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {
@@ -246,12 +165,6 @@ impl Value {
         members.iter().find(|(key, _)| *key == *name).map(|(_, value)| value)
     }
 
-    /// The value with one more level of its tree: a [`Json`] becomes an array or an object, anything else stays.
-    #[must_use]
-    pub fn opened(self) -> Self {
-        if let Self::Json(json) = self { json.open() } else { self }
-    }
-
     /// Calls `visit` for the value and all in it, with its level from 0. Not into a [`Json`].
     pub(super) fn walk<'v>(&'v self, level: usize, visit: &mut dyn FnMut(&'v Self, usize)) {
         visit(self, level);
@@ -275,116 +188,5 @@ impl Value {
         } else if let Self::Error(fault) = self {
             fault.members.iter_mut().for_each(|(_, value)| value.walk_references(change));
         }
-    }
-
-    /// What the value weighs.
-    pub(super) fn weigh(&self) -> Weight {
-        let mut weight = Weight::default();
-        self.walk(0, &mut |value, level| {
-            weight.values += 1;
-            weight.bytes += size_of::<(Text, Self)>();
-            weight.depth = weight.depth.max(level + 1);
-            match value {
-                Self::Text(text) | Self::BigInt(text) => weight.bytes += text.bytes().len(),
-                Self::Number(number) => weight.bytes += number.0.bytes().len(),
-                Self::Bytes(bytes, _) => weight.bytes += bytes.len(),
-                Self::Error(fault) => weight.bytes += fault.message.bytes().len() + fault.name.bytes().len(),
-                Self::Json(json) => {
-                    weight.bytes += json.wire().bytes().len();
-                    weight.depth = weight.depth.max(level + json.depth());
-                }
-                Self::Object(members) => {
-                    weight.bytes += members.iter().map(|(key, _)| key.bytes().len()).sum::<usize>();
-                }
-                Self::Stub(_) | Self::Promise(_) => weight.references += 1,
-                Self::Undefined | Self::Null | Self::Bool(_) | Self::NonFinite(_) | Self::Date(_) | Self::Array(_) => {}
-            }
-        });
-        weight
-    }
-}
-
-/// What a value costs.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Weight {
-    /// Values in the tree.
-    pub(super) values: usize,
-    /// Estimated bytes in memory, and about those on the wire.
-    pub(super) bytes: usize,
-    /// Levels, from 1 for a value that has none inside.
-    pub(super) depth: usize,
-    /// Stubs and promises.
-    pub(super) references: usize,
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Number(Number(value.to_string().into()))
-    }
-}
-
-impl From<f64> for Value {
-    fn from(value: f64) -> Self {
-        if value.is_nan() {
-            Self::NonFinite(NonFinite::NaN)
-        } else if value.is_infinite() {
-            Self::NonFinite(if value > 0.0 { NonFinite::Infinity } else { NonFinite::NegativeInfinity })
-        } else {
-            Self::Number(Number(value.to_string().into()))
-        }
-    }
-}
-
-impl From<Text> for Value {
-    fn from(value: Text) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<String> for Value {
-    fn from(value: String) -> Self {
-        Self::Text(value.into())
-    }
-}
-
-impl From<&str> for Value {
-    fn from(value: &str) -> Self {
-        Self::Text(value.into())
-    }
-}
-
-impl From<Stub> for Value {
-    fn from(value: Stub) -> Self {
-        Self::Stub(value)
-    }
-}
-
-impl From<Vec<Self>> for Value {
-    fn from(value: Vec<Self>) -> Self {
-        Self::Array(value)
-    }
-}
-
-impl From<&str> for PathPart {
-    fn from(name: &str) -> Self {
-        Self::Name(name.into())
-    }
-}
-
-impl From<u64> for PathPart {
-    fn from(index: u64) -> Self {
-        Self::Index(index)
-    }
-}
-
-impl From<Promise> for Value {
-    fn from(promise: Promise) -> Self {
-        Self::Promise(promise)
     }
 }

@@ -1,10 +1,9 @@
 //! Special values: arrays that begin with the name of what they are.
 
 use super::super::base64;
-use super::super::fault::Fault;
 use super::super::scan::{Cursor, Malformed};
 use super::super::text::Text;
-use super::super::value::{Container, NonFinite, PathPart, Value};
+use super::super::value::{Container, Fault, NonFinite, PathPart, Value};
 use super::{Reader, Reference};
 
 const SHAPE: &str = "a special value has the wrong shape";

@@ -1,13 +1,12 @@
 //! Expressions of the peer, evaluated against the tables.
 
 use super::super::end::End;
-use super::super::fault::Fault;
 use super::super::read::{Expression, Reference};
-use super::super::value::{Future, Import, Promise, Stub, Value};
+use super::super::value::{Fault, Future, Import, Promise, Stub, Value};
 use super::Session;
 use super::exports::Export;
 use super::holds::{Imported, without_references};
-use super::nodes::{Origin, Waiter};
+use super::node::{Origin, Waiter};
 use super::tasks::Root;
 
 impl Session {

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use super::super::end::End;
 use super::super::event::{CallId, Event};
-use super::super::fault::Fault;
-use super::super::value::{Future, Promise, Stub, Target, Value};
+use super::super::value::{Fault, Future, Promise, Stub, Target, Value};
 use super::super::write;
 use super::Session;
-use super::nodes::{State, Waiter};
+use super::node::{State, Waiter};
 
 /// What an id of this side names.
 #[derive(Debug)]

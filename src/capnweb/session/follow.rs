@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::fault::Fault;
-use super::super::value::{Future, PathPart, Promise, Stub, Target, Value};
+use super::super::value::{Fault, Future, PathPart, Promise, Stub, Target, Value};
 
 /// Where a path leads.
 #[derive(Debug)]

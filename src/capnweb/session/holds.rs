@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::fault::Fault;
-use super::super::value::{Future, Import, Promise, Stub, Value};
+use super::super::value::{Fault, Future, Import, Promise, Stub, Value};
 use super::Session;
 
 /// Something of the peer's, or a call of this side.

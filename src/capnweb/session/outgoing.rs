@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::super::fault::Fault;
-use super::super::value::{Future, Import, PathPart, Promise, Stub, Value};
+use super::super::value::{Fault, Future, Import, PathPart, Promise, Stub, Value};
 use super::Session;
 use super::holds::{Imported, stubs};
-use super::nodes::{Origin, State, Waiter};
+use super::node::{Origin, State, Waiter};
 
 /// Why a call of this side was not sent. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -10,11 +10,10 @@
 use std::collections::BTreeMap;
 
 use super::super::event::{Call, CallId, Event};
-use super::super::fault::Fault;
-use super::super::value::{Future, PathPart, Promise, Stub, Target, Value};
+use super::super::value::{Fault, Future, PathPart, Promise, Stub, Target, Value};
 use super::Session;
 use super::follow::{Followed, follow, joined};
-use super::nodes::{Origin, Rooted, State, Waiter};
+use super::node::{Origin, Rooted, State, Waiter};
 
 /// A value with promises in it.
 #[derive(Debug)]

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sources::{Module, sources, sources_below, uses};
 
 /// Circles that there still are, or smaller ones of the same parts: a module, and its parts that use each other.
-const CIRCLES: [(&str, &str); 7] = [
-    ("capnweb", "fault json message read value write"),
-    ("capnweb::session", "nodes tasks"),
+const CIRCLES: [(&str, &str); 5] = [
     ("contract", "convert visibility"),
     ("http", "assets cors doors knock opencode page"),
     ("store", "bucket codec probe summary tokens"),

@@ -1,11 +1,12 @@
-use super::super::fault::Fault;
-use super::super::limits::Limits;
-use super::super::message;
-use super::super::scan::Malformed;
-use super::super::text::Text;
-use super::super::value::Value;
-use super::super::write;
-use super::{Expression, Reader};
+//! Reading and writing, put to each other.
+
+use super::limits::Limits;
+use super::message;
+use super::read::{Expression, Reader};
+use super::scan::Malformed;
+use super::text::Text;
+use super::value::{Fault, Value};
+use super::write;
 
 fn expression(text: &str) -> Result<Expression, Malformed> {
     let frame = Text::from(text);
@@ -165,8 +166,7 @@ fn what_is_no_frame_is_malformed() {
 
 #[test]
 fn members_of_errors_lose_their_stubs() {
-    let fault =
-        Fault::new("m").with("n", 1_i64).with("stub", Value::Stub(super::super::Stub::Local(super::super::Target(1))));
+    let fault = Fault::new("m").with("n", 1_i64).with("stub", Value::Stub(super::Stub::Local(super::Target(1))));
     assert_eq!(written(&fault.into()), r#"["error","Error","m",null,{"n":1,"stub":["undefined"]}]"#);
 }
 

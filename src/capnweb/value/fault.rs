@@ -1,7 +1,7 @@
 //! Errors as values: those that travel, and those that a session makes itself.
 
-use super::text::Text;
-use super::value::Value;
+use super::super::text::Text;
+use super::Value;
 
 /// An error that travels: what JavaScript calls an `Error`.
 ///
@@ -39,8 +39,8 @@ impl Fault {
         self
     }
 
-    /// A call that would pass a bound of [`Limits`](super::Limits).
-    pub(super) fn limit(limit: &'static str, max: usize, advice: &str) -> Self {
+    /// A call that would pass a bound of [`Limits`](super::super::Limits).
+    pub(in super::super) fn limit(limit: &'static str, max: usize, advice: &str) -> Self {
         Self::new(format!("LimitExceeded: {limit} of this session is at most {max}: {advice}"))
             .with("code", Text::from_static("LimitExceeded"))
             .with("limit", Text::from_static(limit))
@@ -48,7 +48,7 @@ impl Fault {
     }
 
     /// A reference to a result or an object that the peer has released, or that was dropped.
-    pub(super) fn released(id: i64) -> Self {
+    pub(in super::super) fn released(id: i64) -> Self {
         Self::new(format!(
             "Released: there is no result or object {id} any more. A promise that was awaited or disposed cannot be used as an \
              argument: pass the awaited value, or pass the promise before you await it. Of calls that are never awaited only \
@@ -58,7 +58,7 @@ impl Fault {
     }
 
     /// A value of a kind that is not read here.
-    pub(super) fn unsupported(what: &str, advice: &str) -> Self {
+    pub(in super::super) fn unsupported(what: &str, advice: &str) -> Self {
         Self::type_error(format!("Unsupported: {what} cannot be sent to this peer: {advice}"))
             .with("code", Text::from_static("Unsupported"))
     }
