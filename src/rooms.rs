@@ -19,9 +19,10 @@ use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::ShareId;
+use crate::share::revision::Revision;
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
-use crate::share::view::{Changed, Chunk, Revision, ShareInfo, Synced};
+use crate::share::view::{Changed, Chunk, ShareInfo, Synced};
 use crate::store::{Opened, Store};
 
 pub mod asks;
@@ -255,7 +256,7 @@ impl Rooms {
         })
     }
 
-    /// Follows a share from a revision; 0: from the whole state.
+    /// Follows a share from a revision on; from [`Revision::EMPTY`] on: from the whole state.
     ///
     /// # Errors
     /// The share was deleted, or the bucket failed.

@@ -15,6 +15,7 @@ pub mod id;
 pub mod item;
 pub mod limits;
 pub mod push;
+pub mod revision;
 pub mod secret;
 pub mod state;
 pub mod time;

@@ -14,6 +14,7 @@ use capshare::ambient::Ambient;
 use capshare::client::{Client, Progress, Replica, Share, WatchFrom};
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::host::{Host, HostSettings};
+use capshare::share::revision::Revision;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -147,7 +148,7 @@ async fn play(recording: &Recording, url: &str, speed: f64, output: &mut Output)
     let (sync_count, revision) = (last.sync_count, last.revision);
     output.result(
         format_args!("the follower holds what was sent: {items} items, all equal, at revision {revision}"),
-        &json!({ "event": "same", "items": items, "sync_count": sync_count, "revision": revision }),
+        &json!({ "event": "same", "items": items, "sync_count": sync_count, "revision": revision.0 }),
     )
 }
 
@@ -189,7 +190,7 @@ async fn follow(mut watch: capshare::client::Watch, at: watch::Sender<Arc<Replic
     }
 }
 
-fn tell(mut output: Output, started: Instant, at: Progress, follower: u64) -> Result<(), Failure> {
+fn tell(mut output: Output, started: Instant, at: Progress, follower: Revision) -> Result<(), Failure> {
     let seconds = started.elapsed().as_secs_f64();
     let Progress { sync_count, revision, .. } = at;
     output.result(
@@ -198,8 +199,8 @@ fn tell(mut output: Output, started: Instant, at: Progress, follower: u64) -> Re
             "event": "progress",
             "seconds": seconds,
             "sync_count": sync_count,
-            "revision": revision,
-            "follower_revision": follower,
+            "revision": revision.0,
+            "follower_revision": follower.0,
         }),
     )
 }

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
                     "id": id.as_str(),
                     "file": path.display().to_string(),
                     "items": items,
-                    "revision": revision,
+                    "revision": revision.0,
                 }),
             )?;
         }

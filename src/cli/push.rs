@@ -109,7 +109,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "id": share.id().as_str(),
             "items": items,
             "sync_count": reached.sync_count,
-            "revision": reached.revision,
+            "revision": reached.revision.0,
             "masked": masked.by_rule,
             "other": report.map(|report| &report.other),
             "left_out": report.map(left_out),

@@ -108,7 +108,7 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
             "expires_at": expires,
             "visibility": info.visibility.as_str(),
             "sync_count": info.sync_count,
-            "revision": info.revision,
+            "revision": info.revision.0,
             "item_count": info.item_count,
             "byte_count": info.byte_count,
         }),

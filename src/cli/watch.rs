@@ -6,6 +6,7 @@
 use capshare::client::WatchFrom;
 use capshare::rooms::event::Resync;
 use capshare::share::error::Refusal;
+use capshare::share::revision::Revision;
 use capshare::viewer::frame;
 
 use crate::cli::args;
@@ -44,7 +45,8 @@ pub(crate) async fn run(args: args::Watch, environment: &Environment, output: &m
                 break Err(target.failure(&error));
             }
             Some(Ok(step)) => {
-                let resync = Some(Resync::of(stands_at, step.revision)).filter(|_| step.reset && stands_at > 0);
+                let resync =
+                    Some(Resync::of(stands_at, step.revision)).filter(|_| step.reset && stands_at > Revision::EMPTY);
                 stands_at = step.revision;
                 frame_line(&String::from_utf8_lossy(&frame::step(&step, resync, &[])), output)?;
                 if !is_ready {

@@ -23,10 +23,11 @@ use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::limits::{ITEM_BYTES_MAX, Limit};
+use crate::share::revision::Revision;
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::share::view::Synced;
-use crate::share::view::{Chunk, Revision, ShareInfo};
+use crate::share::view::{Chunk, ShareInfo};
 use crate::share::visibility::Visibility;
 use crate::share_capnp::{
     batch_stamp, call_result, client_sink, create_result, delete_result, list_result, offer_result, probe_callback,
@@ -67,7 +68,7 @@ pub(crate) async fn create_share(
             url: text(created.get_url()?)?,
             secret: created.get_secret()?.to_str().map_err(capnp::Error::from)?.into(),
             sync_count: created.get_sync_count(),
-            revision: created.get_revision(),
+            revision: Revision(created.get_revision()),
             existed: created.get_existed(),
         }),
         create_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
@@ -178,7 +179,7 @@ pub(crate) async fn read(
     cursor: u64,
 ) -> Result<Chunk, ClientError> {
     let mut request = access.view(&session)?.read_request();
-    request.get().set_since(since);
+    request.get().set_since(since.0);
     request.get().set_cursor(cursor);
     let response = session.ask(request).await?;
     Ok(read_chunk(response.get()?.get_result()?)?)

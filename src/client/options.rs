@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::share::visibility::Visibility;
 
 /// Options of a share that is to be created. They are set one after the other:
@@ -54,10 +54,10 @@ pub enum WatchFrom {
 }
 
 impl WatchFrom {
-    /// The revision as the contract has it: 0 asks for the whole state.
+    /// The revision as the contract has it: [`Revision::EMPTY`] asks for the whole state.
     pub(crate) fn revision(self) -> Revision {
         match self {
-            Self::WholeState => 0,
+            Self::WholeState => Revision::EMPTY,
             Self::After(revision) => revision,
         }
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::share::item::{ItemKey, Payload};
-use crate::share::view::{Changed, Revision, Step};
+use crate::share::revision::Revision;
+use crate::share::view::{Changed, Step};
 
 /// A copy of a share's items as of one revision, in the order in which the items first came.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +31,7 @@ pub struct Gap {
 }
 
 impl Replica {
-    /// An empty replica, at revision 0.
+    /// An empty replica, at [`Revision::EMPTY`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()

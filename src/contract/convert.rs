@@ -12,6 +12,7 @@ use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload};
 use crate::share::limits::{Limit, Limits};
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::view::{Changed, Chunk, DamagedListing, ShareInfo, ShareListing, Step, Synced};
 use crate::share_capnp::{
@@ -72,7 +73,7 @@ pub fn write_synced(result: &Result<Synced, Refusal>, mut to: sync_result::Build
         Ok(synced) => {
             let mut facts = to.init_synced();
             facts.set_sync_count(synced.sync_count);
-            facts.set_revision(synced.revision);
+            facts.set_revision(synced.revision.0);
             facts.set_duplicate(synced.duplicate);
         }
         Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
@@ -87,7 +88,7 @@ pub fn read_synced(from: sync_result::Reader<'_>) -> Result<Synced, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         sync_result::Which::Synced(facts) => Ok(Synced {
             sync_count: facts.get_sync_count(),
-            revision: facts.get_revision(),
+            revision: Revision(facts.get_revision()),
             duplicate: facts.get_duplicate(),
         }),
         sync_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
@@ -102,7 +103,7 @@ pub fn write_info(info: &ShareInfo, mut to: share_info::Builder<'_>) {
     to.set_created_at(info.created_at.0);
     to.set_updated_at(info.updated_at.0);
     to.set_sync_count(info.sync_count);
-    to.set_revision(info.revision);
+    to.set_revision(info.revision.0);
     to.set_item_count(info.item_count);
     to.set_byte_count(info.byte_count);
     to.set_expires_at(never_is_0(info.expires_at));
@@ -138,7 +139,7 @@ fn read_info(from: share_info::Reader<'_>) -> Result<ShareInfo, ReadError> {
         visibility: read_visibility(from.get_visibility())?.unwrap_or_default(),
         updated_at: Timestamp(from.get_updated_at()),
         sync_count: from.get_sync_count(),
-        revision: from.get_revision(),
+        revision: Revision(from.get_revision()),
         item_count: from.get_item_count(),
         byte_count: from.get_byte_count(),
     })
@@ -219,8 +220,8 @@ fn known(at: i64) -> Option<Timestamp> {
 
 /// Writes a step for an observer.
 pub fn write_step(step: &Step, mut to: event::Builder<'_>) {
-    to.set_base(step.base);
-    to.set_revision(step.revision);
+    to.set_base(step.base.0);
+    to.set_revision(step.revision.0);
     to.set_sync_count(step.sync_count);
     to.set_reset(step.reset);
     to.set_more(step.more);
@@ -233,8 +234,8 @@ pub fn write_step(step: &Step, mut to: event::Builder<'_>) {
 /// The message is malformed, or an item in it is invalid.
 pub fn read_step(from: event::Reader<'_>) -> Result<Step, ReadError> {
     Ok(Step {
-        base: from.get_base(),
-        revision: from.get_revision(),
+        base: Revision(from.get_base()),
+        revision: Revision(from.get_revision()),
         sync_count: from.get_sync_count(),
         reset: from.get_reset(),
         more: from.get_more(),
@@ -245,7 +246,7 @@ pub fn read_step(from: event::Reader<'_>) -> Result<Step, ReadError> {
 /// Writes a chunk of a read.
 pub fn write_chunk(chunk: &Chunk, to: read_result::Builder<'_>) {
     let mut to = to.init_chunk();
-    to.set_revision(chunk.revision);
+    to.set_revision(chunk.revision.0);
     to.set_sync_count(chunk.sync_count);
     to.set_reset(chunk.reset);
     to.set_next_cursor(chunk.next_cursor);
@@ -259,7 +260,7 @@ pub fn write_chunk(chunk: &Chunk, to: read_result::Builder<'_>) {
 pub fn read_chunk(from: read_result::Reader<'_>) -> Result<Chunk, ReadError> {
     match from.which().map_err(capnp::Error::from)? {
         read_result::Which::Chunk(chunk) => Ok(Chunk {
-            revision: chunk.get_revision(),
+            revision: Revision(chunk.get_revision()),
             sync_count: chunk.get_sync_count(),
             reset: chunk.get_reset(),
             changes: read_changes(chunk.get_changes()?)?,
@@ -313,8 +314,8 @@ fn write_changes(changes: &[Changed], mut to: struct_list::Builder<'_, change::O
     for (at, changed) in (0..).zip(changes) {
         let mut to = to.reborrow().get(at);
         to.set_key(changed.key.as_str());
-        to.set_revision(changed.revision);
-        to.set_first(changed.first.unwrap_or_default());
+        to.set_revision(changed.revision.0);
+        to.set_first(changed.first.unwrap_or_default().0);
         match &changed.value {
             Some(value) => write_sync_item(&changed.key, Some(value), to.init_put()),
             None => to.set_removed(()),
@@ -327,8 +328,8 @@ fn read_changes(from: struct_list::Reader<'_, change::Owned>) -> Result<Vec<Chan
         .map(|change| {
             Ok(Changed {
                 key: utf8(change.get_key()?)?.parse()?,
-                revision: change.get_revision(),
-                first: Some(change.get_first()).filter(|first| *first != 0),
+                revision: Revision(change.get_revision()),
+                first: Some(Revision(change.get_first())).filter(|first| *first != Revision::EMPTY),
                 value: match change.which().map_err(capnp::Error::from)? {
                     change::Which::Put(item) => Some(Payload::from_checked_json(utf8(value_text(item?)?)?)),
                     change::Which::Removed(()) => None,

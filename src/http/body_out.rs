@@ -27,7 +27,7 @@ use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, Payload};
 use crate::share::limits::Limit;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 
 /// Bytes above which an answer needs a place, and of each piece in which it then goes out: as many as a socket takes at once.
 pub(super) const PIECE_BYTES: usize = 64 << 10;

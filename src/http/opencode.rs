@@ -112,7 +112,7 @@ async fn sync(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: 
         let (received, turn) = intake::receive(&doors.hub, &doors.opencode, &sender, arriving).await?;
         let applying = intake::apply(&doors.hub, &doors.opencode, &sender, received, turn);
         let synced = doors.tasks.track_future(applying).await?;
-        Ok(json!({ "success": true, "syncCount": synced.sync_count, "revision": synced.revision }))
+        Ok(json!({ "success": true, "syncCount": synced.sync_count, "revision": synced.revision.0 }))
     })
     .await
 }

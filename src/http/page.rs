@@ -39,7 +39,7 @@ use crate::http::page::making::Made;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::share::visibility::Visibility;
 use crate::viewer::render::Document;
 

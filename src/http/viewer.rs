@@ -29,7 +29,7 @@ use crate::rooms::event::Values;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::viewer::command::Caller;
 use crate::viewer::frame;
 use crate::viewer::manifest::manifest;
@@ -48,7 +48,7 @@ const UPLINK: BodyLimit = BodyLimit { name: Limit::UplinkBytesMax, bytes_max: UP
 #[derive(Deserialize)]
 struct Params {
     #[serde(default)]
-    cursor: Option<Revision>,
+    cursor: Option<u64>,
     #[serde(default)]
     input: Option<String>,
     /// `inband`: a WebSocket that cannot set headers shows its credential in its first frame.
@@ -107,7 +107,7 @@ async fn socket_admission(
         return Err(Refusal::RouteMismatch { route: "/ws/{id}".into() });
     }
     let Params { cursor, input, auth, values } = params(&request.uri)?;
-    let (cursor, defaults) = (cursor.unwrap_or_default(), defaults(input)?);
+    let (cursor, defaults) = (cursor.map_or(Revision::EMPTY, Revision), defaults(input)?);
     // A page cannot set headers, and one that has a credential shows it in its first frame.
     let is_page = request.headers.contains_key(header::ORIGIN);
     let is_in_band = (is_page || auth.as_deref() == Some("inband")) && !knock.shows_credential();
@@ -163,8 +163,13 @@ async fn begin_stream(doors: &Arc<Doors>, id: &str, request: &Parts) -> Result<A
     // One that is no number is another server's.
     let last = request.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.trim().parse().ok());
     let (Viewing { room, pass }, principal) = knock.enter(id).await?;
-    let feed =
-        doors.hub.rooms().follow(&room, last.or(cursor).unwrap_or_default()).await?.within(pass).telling(values.into());
+    let feed = doors
+        .hub
+        .rooms()
+        .follow(&room, last.or(cursor).map_or(Revision::EMPTY, Revision))
+        .await?
+        .within(pass)
+        .telling(values.into());
     let pending = knock.register(Door::Sse, principal, false)?;
     let connection = doors.hub.connections().admit(pending).await.map_err(|turned_away| turned_away.into_refusal())?;
     let place = doors.streams.enter(doors.hub.connections().registry(), connection.entry(), &doors.viewer);

@@ -14,9 +14,9 @@ use crate::share::change::Batch;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{SessionId, ShareId};
+use crate::share::revision::Revision;
 use crate::share::secret::Secret;
 use crate::share::state::{Outcome, State};
-use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
 use crate::store::{Claim, Created as LogCreated, StoreError};
 

@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use bytes::Bytes;
 
 use crate::share::error::Refusal;
+use crate::share::revision::Revision;
 use crate::share::state::Replaced;
-use crate::share::view::{Changed, Revision, Step};
+use crate::share::view::{Changed, Step};
 
 /// How many events a room remembers for its followers.
 const RECENT_MAX: usize = 256;
@@ -131,7 +132,7 @@ impl Recent {
     pub(super) fn after(&self, cursor: Revision) -> Option<Arc<Event>> {
         let first = self.events.front()?.step.base;
         // Each event raises the revision by one, so the position is the distance.
-        let event = self.events.get(usize::try_from(cursor.checked_sub(first)?).ok()?)?;
+        let event = self.events.get(usize::try_from(cursor.0.checked_sub(first.0)?).ok()?)?;
         (event.step.base == cursor).then(|| Arc::clone(event))
     }
 
@@ -160,7 +161,7 @@ pub enum Resync {
 }
 
 impl Resync {
-    /// Why a follower at `cursor`, which is not 0, is told the whole state of `revision`.
+    /// Why a follower at `cursor`, which is not [`Revision::EMPTY`], is told the whole state of `revision`.
     #[must_use]
     pub fn of(cursor: Revision, revision: Revision) -> Self {
         if cursor > revision { Self::Ahead } else { Self::RemovalsForgotten }
@@ -220,10 +221,10 @@ mod tests {
     fn event(revision: Revision, before: usize, after: usize) -> Arc<Event> {
         let value = |bytes| Payload::from_checked_json(&format!("\"{}\"", "x".repeat(bytes - 2)));
         let key = ItemKey::part("m", "p").unwrap();
-        let changed = Changed { key, revision, first: Some(1), value: Some(value(after)) };
-        let replaced = Replaced { at: 0, revision: revision - 1, value: value(before) };
-        let base = revision - 1;
-        let step = Step { base, revision, sync_count: revision, reset: false, more: false, changes: vec![changed] };
+        let changed = Changed { key, revision, first: Some(Revision(1)), value: Some(value(after)) };
+        let replaced = Replaced { at: 0, revision: revision.before(), value: value(before) };
+        let base = revision.before();
+        let step = Step { base, revision, sync_count: revision.0, reset: false, more: false, changes: vec![changed] };
         Arc::new(Event::live(step, vec![replaced]))
     }
 
@@ -240,11 +241,11 @@ mod tests {
             (10, 10, RECENT_MAX),
         ] {
             let mut recent = Recent::default();
-            (1..=300).for_each(|revision| recent.push(event(revision, before, after)));
+            (1..=300).for_each(|revision| recent.push(event(Revision(revision), before, after)));
             assert_eq!(recent.events.len(), count, "{before} and {after}");
             let oldest = 300 - count as u64;
-            assert_eq!(recent.after(oldest).is_some(), count > 0);
-            assert!(recent.after(oldest - 1).is_none() && recent.after(300).is_none());
+            assert_eq!(recent.after(Revision(oldest)).is_some(), count > 0);
+            assert!(recent.after(Revision(oldest - 1)).is_none() && recent.after(Revision(300)).is_none());
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::rooms::news::News;
 use crate::rooms::pass::Pass;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 
 /// One follower of one share. Dropping it ends the following.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Follows a share from a revision; 0: from the whole state.
+    /// Follows a share from a revision on; from [`Revision::EMPTY`] on: from the whole state.
     #[must_use]
     pub fn of(room: &Arc<Room>, since: Revision) -> Self {
         room.subscribe();

@@ -26,10 +26,11 @@ use crate::rooms::pass::Pass;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::id::{AccountId, ShareId};
+use crate::share::revision::Revision;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
 use crate::share::time::Timestamp;
-use crate::share::view::{Revision, Step};
+use crate::share::view::Step;
 use crate::store::{Log, News};
 
 mod bell;
@@ -263,25 +264,25 @@ impl Room {
         if let Some(Err(refusal)) = pass.map(|pass| pass.holds(state, self.clock())) {
             return After::Ended(refusal);
         }
-        if cursor == state.revision() && (begun || cursor > 0) {
+        if cursor == state.revision() && (begun || cursor > Revision::EMPTY) {
             return After::Nothing;
         }
         // Who comes back is told what it missed in one, and so is a follower that merges; who keeps up, each event. Nobody who begins
         // at 0 holds the empty state: it is told that first.
-        if (begun || cursor > 0)
+        if (begun || cursor > Revision::EMPTY)
             && let Some(event) = inner.recent.after(cursor)
             && (event.step().revision == state.revision() || (begun && !merging))
         {
             return After::Events(VecDeque::from([event]));
         }
         let revision = state.revision();
-        let from_nothing = cursor == 0;
+        let from_nothing = cursor == Revision::EMPTY;
         if from_nothing && let Some(whole) = inner.recent.whole(revision) {
             return After::Events(whole);
         }
         let (reset, changes) = state.changes_since(cursor);
         let resync = (reset && !from_nothing).then(|| Resync::of(cursor, revision));
-        let base = if reset { 0 } else { cursor };
+        let base = if reset { Revision::EMPTY } else { cursor };
         let step = Step { base, revision, sync_count: state.sync_count(), reset, more: false, changes };
         let pieces = pieces(step, resync, self.context.chunk_bytes_max);
         if from_nothing {
@@ -326,7 +327,7 @@ impl Room {
                 && followed
             {
                 let step = Step {
-                    base: revision - 1,
+                    base: revision.before(),
                     revision: *revision,
                     sync_count: *sync_count,
                     reset: false,

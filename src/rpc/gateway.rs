@@ -128,7 +128,7 @@ impl share_rpc::Server for Gateway {
                 facts.set_url(created.url.as_str());
                 facts.set_secret(created.secret.reveal());
                 facts.set_sync_count(created.sync_count);
-                facts.set_revision(created.revision);
+                facts.set_revision(created.revision.0);
                 facts.set_existed(created.existed);
             }
             Err(refusal) => write_refusal(&refusal, result.init_refused()),

@@ -28,6 +28,7 @@ use crate::rpc::write::{write_deleted, write_settled};
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantToken, Right};
 use crate::share::limits::{ASK_CHOICES_MAX, Limit};
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::view::ShareInfo;
 use crate::share::visibility::Visibility;
@@ -262,7 +263,7 @@ impl share_view::Server for ShareObject {
         params: share_view::ReadParams,
         mut results: share_view::ReadResults,
     ) -> Result<(), Error> {
-        let (since, cursor) = (params.get()?.get_since(), params.get()?.get_cursor());
+        let (since, cursor) = (Revision(params.get()?.get_since()), params.get()?.get_cursor());
         let chunk = async {
             self.syncs.before().await;
             let turn = self.caller.until_a_chunk_fits().await;
@@ -282,7 +283,7 @@ impl share_view::Server for ShareObject {
         mut results: share_view::WatchResults,
     ) -> Result<(), Error> {
         let params = params.get()?;
-        let (observer, since) = (params.get_observer()?, params.get_since());
+        let (observer, since) = (params.get_observer()?, Revision(params.get_since()));
         let watching = async {
             self.syncs.before().await;
             self.admit().await?;
@@ -294,7 +295,7 @@ impl share_view::Server for ShareObject {
         let mut results = results.get();
         let mut result = results.reborrow().init_result();
         match watching {
-            Ok(revision) => result.set_watching(revision),
+            Ok(revision) => result.set_watching(revision.0),
             Err(refusal) => write_refusal(&refusal, result.init_refused()),
         }
         results.set_watch(watch);

@@ -16,9 +16,10 @@ use crate::share::error::Refusal;
 use crate::share::id::{AccountId, SessionId};
 use crate::share::item::{ItemKey, Payload};
 use crate::share::limits::SHARE_SECRETS_MAX;
+use crate::share::revision::Revision;
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
-use crate::share::view::{Changed, Chunk, Revision};
+use crate::share::view::{Changed, Chunk};
 use crate::share::visibility::Visibility;
 
 mod grants;
@@ -285,7 +286,7 @@ impl State {
         self.updated_at = self.updated_at.max(at);
         let (changed, replaced) = self.change(&batch.changes);
         if !changed.is_empty() {
-            self.revision += 1;
+            self.revision = self.revision.next();
         }
         if let Some(stamp) = &batch.stamp {
             self.producers.remember(stamp, self.sync_count, self.revision);
@@ -294,7 +295,7 @@ impl State {
     }
 
     fn change(&mut self, changes: &[Change]) -> (Vec<Changed>, Vec<Replaced>) {
-        let revision = self.revision + 1;
+        let revision = self.revision.next();
         let (mut changed, mut replaced) = (Vec::with_capacity(changes.len()), Vec::new());
         for Change { key, value } in changes {
             match value {
@@ -320,12 +321,17 @@ impl State {
 
     /// Whether a follower at `since` must start over, and the revision after which changes are told to it.
     fn base_for(&self, since: Revision) -> (bool, Revision) {
-        if since == 0 || since < self.removed.known_from || since > self.revision { (true, 0) } else { (false, since) }
+        if since == Revision::EMPTY || since < self.removed.known_from || since > self.revision {
+            (true, Revision::EMPTY)
+        } else {
+            (false, since)
+        }
     }
 
-    /// The keys that were removed after `since` and did not come again. A follower at 0 holds nothing to remove.
+    /// The keys that were removed after `since` and did not come again. A follower at [`Revision::EMPTY`] holds nothing to
+    /// remove.
     fn removed_since(&self, since: Revision) -> impl Iterator<Item = Changed> {
-        let known = if since == 0 { 0 } else { self.removed.keys.len() };
+        let known = if since == Revision::EMPTY { 0 } else { self.removed.keys.len() };
         self.removed
             .keys
             .iter()

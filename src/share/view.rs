@@ -7,11 +7,9 @@ use crate::share::id::{SessionId, ShareId};
 use crate::share::item::{ItemKey, Payload};
 #[cfg(feature = "server")]
 use crate::share::limits::{LIST_PAGE_DEFAULT, LIST_PAGE_MAX, Limit};
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
-
-/// The number of a share's state: raised by one by each sync that changed anything. 0 is the empty state.
-pub type Revision = u64;
 
 /// What is known about a share, without its items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +80,7 @@ impl Changed {
 /// The changes that lead from one revision to a later one, or a piece of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// The revision that the follower must be at; 0 with `reset`.
+    /// The revision that the follower must be at; [`Revision::EMPTY`] with `reset`.
     pub base: Revision,
     /// The revision that the follower is at when it has applied the whole step.
     pub revision: Revision,

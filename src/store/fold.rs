@@ -27,8 +27,8 @@ use super::log::Log;
 use super::superseded::Superseded;
 use super::{Mutation, Store};
 use crate::share::id::ShareId;
+use crate::share::revision::Revision;
 use crate::share::state::{Saved, State};
-use crate::share::view::Revision;
 
 /// Bytes that runs may take however small the log is: 32 KiB, the state of a short session.
 const ALLOWANCE_BYTES: u64 = 32 << 10;
@@ -182,12 +182,12 @@ impl Log {
             return None;
         }
         let first = self.first_to_fold(occasion, state)?;
-        let before = first.checked_sub(1).map(|n| extent.runs[n]).filter(|before| before.revision > 0);
+        let before = first.checked_sub(1).map(|n| extent.runs[n]).filter(|before| before.revision > Revision::EMPTY);
         let (from, mut saved) = match before.and_then(|before| Some((before.stretch.to, state.save(before.revision)?)))
         {
             Some(stretch) => stretch,
             // Nothing had changed by then, or what was removed since is no longer known.
-            None => (0, state.save(0)?),
+            None => (0, state.save(Revision::EMPTY)?),
         };
         if store.settings.is_wrong(Mutation::DropProducers) {
             saved.producers.clear();

@@ -17,6 +17,7 @@ use crate::share::change::{Batch, Change};
 use crate::share::entry::Entry;
 use crate::share::id::{ShareId, TokenId};
 use crate::share::item::ItemKey;
+use crate::share::revision::Revision;
 use crate::share::state::{Outcome, State};
 use crate::share::time::Timestamp;
 
@@ -89,10 +90,10 @@ pub fn record(bytes: &[u8]) {
 
 /// A state of stored bytes can be saved and put together again, and takes a further sync and a removal of all that it holds.
 fn check(state: &State) {
-    if let Some(saved) = state.save(0) {
+    if let Some(saved) = state.save(Revision::EMPTY) {
         let mut again = State::default();
         again.restore(saved.clone());
-        assert_eq!(again.save(0).as_ref(), Some(&saved));
+        assert_eq!(again.save(Revision::EMPTY).as_ref(), Some(&saved));
         assert_eq!((again.item_count(), again.byte_count()), (state.item_count(), state.byte_count()));
     }
     let mut state = state.clone();

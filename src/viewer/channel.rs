@@ -16,7 +16,7 @@ use crate::rooms::audience::Told;
 use crate::rooms::event::Event;
 use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::viewer::form::{self, Form};
 use crate::viewer::frame;
 use crate::viewer::member::Member;
@@ -159,6 +159,6 @@ fn stands_at(event: &Event) -> Option<Revision> {
     let step = event.step();
     match step.more {
         false => Some(step.revision),
-        true => step.reset.then_some(0),
+        true => step.reset.then_some(Revision::EMPTY),
     }
 }

@@ -18,6 +18,7 @@ use crate::rooms::room::Room;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
+use crate::share::revision::Revision;
 use crate::share::secret::Secret;
 use crate::viewer::code::json;
 use crate::viewer::frame;
@@ -322,7 +323,7 @@ impl HistoryInput {
                 cursor.parse().ok().filter(|cursor| *cursor > 0).ok_or_else(wrong)?
             }
         };
-        let within = self.from.unwrap_or(1)..=self.to.unwrap_or(u64::MAX);
+        let within = Revision(self.from.unwrap_or(1))..=self.to.map_or(Revision::MAX, Revision);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let (revision, changes, next) = hub.rooms().history(room, &within, cursor, limit).await?;
         Ok(frame::history(revision, &changes, next))

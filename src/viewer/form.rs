@@ -3,6 +3,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
+use crate::share::revision::Revision;
 use crate::viewer::frame;
 
 /// The form in which a frame travels on a transport.
@@ -24,7 +25,7 @@ const HEARTBEAT_CHUNK: &[u8] = b"d\r\n: heartbeat\n\n\r\n";
 
 impl Form {
     /// A frame in this form; `id`: the revision that the viewer stands at with it.
-    pub(super) fn of(self, text: &str, id: Option<u64>) -> Bytes {
+    pub(super) fn of(self, text: &str, id: Option<Revision>) -> Bytes {
         match self {
             Self::Message => message(text.as_bytes()),
             Self::Chunk => chunk(&frame::server_sent(text.as_bytes(), id)),

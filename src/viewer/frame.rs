@@ -9,8 +9,9 @@ use crate::rooms::audience::Notice;
 use crate::rooms::event::Resync;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
+use crate::share::revision::Revision;
 use crate::share::state::Replaced;
-use crate::share::view::{Changed, Revision, Step};
+use crate::share::view::{Changed, Step};
 use crate::viewer::code::json;
 use crate::viewer::patch::patch;
 use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape};
@@ -222,8 +223,9 @@ mod tests {
         std::fs::read_to_string(&path).expect(&path).trim_end().to_owned()
     }
 
-    fn put(key: ItemKey, revision: Revision, first: Revision, json: &str) -> Changed {
-        Changed { key, revision, first: Some(first), value: Some(Payload::from_checked_json(json)) }
+    fn put(key: ItemKey, revision: u64, first: u64, json: &str) -> Changed {
+        let value = Some(Payload::from_checked_json(json));
+        Changed { key, revision: Revision(revision), first: Some(Revision(first)), value }
     }
 
     fn snapshot() -> Step {
@@ -232,33 +234,33 @@ mod tests {
             put(ItemKey::model("p", "a/b").unwrap(), 2, 2, r#"{"id":"a/b","providerID":"p"}"#),
             put(ItemKey::other("note", None).unwrap(), 3, 3, "17"),
         ];
-        Step { base: 0, revision: 3, sync_count: 4, reset: true, more: false, changes }
+        Step { base: Revision::EMPTY, revision: Revision(3), sync_count: 4, reset: true, more: false, changes }
     }
 
     #[test]
     fn frames_are_those_of_the_golden_files() {
         let changes = Step {
-            base: 3,
-            revision: 4,
+            base: Revision(3),
+            revision: Revision(4),
             sync_count: 5,
             reset: false,
             more: false,
             changes: vec![
                 put(ItemKey::part("msg_1", "prt_1").unwrap(), 4, 4, r#"{"id":"prt_1","messageID":"msg_1"}"#),
-                Changed { key: ItemKey::message("msg_0").unwrap(), revision: 4, first: None, value: None },
+                Changed { key: ItemKey::message("msg_0").unwrap(), revision: Revision(4), first: None, value: None },
             ],
         };
         let text = |text: &str, end: &str| format!(r#"{{"id":"prt_1","messageID":"msg_1","text":"{text}"{end}}}"#);
         let (before, more) = ("All work and no play. ".repeat(12), r#"It is \"done\"."#);
         let replaced = Replaced {
             at: 0,
-            revision: 3,
+            revision: Revision(3),
             value: Payload::from_checked_json(&text(&before, r#","time":{"start":1}"#)),
         };
         let grown = text(&format!("{before}{more}"), r#","time":{"start":1,"end":2}"#);
         let patched = Step {
-            base: 4,
-            revision: 5,
+            base: Revision(4),
+            revision: Revision(5),
             sync_count: 6,
             changes: vec![put(ItemKey::part("msg_1", "prt_1").unwrap(), 5, 3, &grown)],
             ..changes.clone()
@@ -281,7 +283,7 @@ mod tests {
             ("resync", text(step(&snapshot(), Some(Resync::RemovalsForgotten), &[]))),
             ("changes", text(step(&changes, None, &[]))),
             ("patched", text(step(&patched, None, &replaced))),
-            ("ready", ready(4, Some("3c9ad1f2"))),
+            ("ready", ready(Revision(4), Some("3c9ad1f2"))),
             ("presence", notice(Notice::Watching(watching))),
             ("ask", notice(Notice::Asked(asked))),
             ("settled", notice(settled(Verdict::Agreed("approve".into())))),
@@ -290,7 +292,7 @@ mod tests {
             ("error", ended(&Refusal::not_found("abc"))),
             ("answered", answered(&7.into(), r#"{"at":1796000000000}"#)),
             ("refused", refused(&"a".into(), &Refusal::invalid(0, "share.pong is no command"))),
-            ("history", answered(&8.into(), &history(3, &snapshot().changes[..2], 3))),
+            ("history", answered(&8.into(), &history(Revision(3), &snapshot().changes[..2], 3))),
         ];
         for (name, frame) in frames {
             serde_json::from_str::<serde_json::Value>(&frame).expect(name);
@@ -303,7 +305,7 @@ mod tests {
         let text = |bytes: Bytes| String::from_utf8(bytes.into()).unwrap();
         assert_eq!(text(server_sent(br#"{"event":"a","payload":{"x":1}}"#, None)), "event: a\ndata: {\"x\":1}\n\n");
         assert_eq!(
-            text(server_sent(b"{\"event\":\"b\",\"payload\":{\"x\":\r\n1}}", Some(7))),
+            text(server_sent(b"{\"event\":\"b\",\"payload\":{\"x\":\r\n1}}", Some(Revision(7)))),
             "id: 7\nevent: b\ndata: {\"x\":\ndata: \ndata: 1}\n\n"
         );
     }

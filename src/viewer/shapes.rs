@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::rooms::audience::Watching;
 use crate::rooms::ballot::{Asked, Counts, Settled, Verdict};
 use crate::share::error::Refusal;
-use crate::share::view::{Revision, ShareInfo};
+use crate::share::revision::Revision;
+use crate::share::view::ShareInfo;
 use crate::viewer::code::code;
 
 /// The way from revision `base` to `revision`: changes to be folded in order.
@@ -241,7 +242,7 @@ pub struct HistoryShape {
 
 impl Ready {
     pub(super) fn new(revision: Revision, channel: Option<&str>) -> Self {
-        Self { revision, channel: channel.map(str::to_owned) }
+        Self { revision: revision.0, channel: channel.map(str::to_owned) }
     }
 }
 
@@ -290,7 +291,7 @@ impl From<ShareInfo> for Info {
             updated_at: info.updated_at.0,
             expires_at: info.expires_at.map(|at| at.0),
             sync_count: info.sync_count,
-            revision: info.revision,
+            revision: info.revision.0,
             item_count: info.item_count,
             byte_count: info.byte_count,
         }

@@ -20,7 +20,7 @@ use crate::rooms::event::Values;
 use crate::rooms::feed::Feed;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::viewer::channel::Channel;
 use crate::viewer::code;
 use crate::viewer::command::{AuthenticateInput, Command, introduce};

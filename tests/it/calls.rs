@@ -66,7 +66,7 @@ fn authenticate_create_sync_and_read_take_one_round_trip() {
         let read = read.promise.await.unwrap();
         assert_eq!(begun.elapsed(), 2 * way);
         let chunk = read_chunk(read.get().unwrap().get_result().unwrap()).unwrap();
-        assert_eq!((chunk.revision, chunk.changes.len()), (1, 1));
+        assert_eq!((chunk.revision.0, chunk.changes.len()), (1, 1));
         let authenticated = authenticated.promise.await.unwrap();
         let result = authenticated.get().unwrap().get_result().unwrap();
         assert!(

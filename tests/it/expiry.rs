@@ -14,6 +14,7 @@ use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::id::SessionId;
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::limits::Limit;
+use capshare::share::revision::Revision;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
 use object_store::memory::InMemory;
@@ -64,8 +65,8 @@ async fn every_verb_is_not_found(hub: &Hub, share: &Created) {
     not_found(hub.rooms().delete(&who, id, &share.secret).await);
     // And by capabilities, which hold the room.
     not_found(hub.rooms().info(&share.room));
-    not_found(hub.rooms().read(&share.room, 0, 0).await);
-    not_found(hub.rooms().follow(&share.room, 0).await.map(drop));
+    not_found(hub.rooms().read(&share.room, Revision::EMPTY, 0).await);
+    not_found(hub.rooms().follow(&share.room, Revision::EMPTY).await.map(drop));
     not_found(hub.rooms().sync_room(&share.room, Batch::default()).await);
     not_found(hub.rooms().set_expiry(&share.room, None).await);
     not_found(hub.rooms().delete_room(&share.room).await);

@@ -87,7 +87,7 @@ fn each_accepted_sync_counts_one_and_moves_the_time() {
                 share.sync(part("p", if n == 4 { "3" } else { ["", "1", "2", "3", "", "5"][n] })).await.unwrap();
             let after = share.info().await.unwrap();
             assert_eq!((synced.sync_count, after.sync_count), (n as u64, n as u64));
-            assert_eq!(after.revision, before.revision + u64::from(n != 4));
+            assert_eq!(after.revision.0, before.revision.0 + u64::from(n != 4));
             assert!(after.updated_at.0 >= before.updated_at.0 + 3_000);
             before = after;
         }
@@ -403,7 +403,7 @@ async fn a_follower_over_a_real_websocket_holds_what_was_sent() {
     for n in 1..=20 {
         share.sync(part(&format!("p{n}"), &"x".repeat(n * 1_000))).await.unwrap();
     }
-    while replica.revision() < 21 {
+    while replica.revision().0 < 21 {
         replica.apply(&watch.next().await.unwrap().unwrap()).unwrap();
     }
     assert_eq!(held(&replica), held(&served.client(None).snapshot(share.id()).await.unwrap()));

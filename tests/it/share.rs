@@ -7,6 +7,7 @@ use capshare::share::entry::Entry;
 use capshare::share::id::ProducerId;
 use capshare::share::item::{ItemKey, ItemKind, Payload};
 use capshare::share::limits;
+use capshare::share::revision::Revision;
 use capshare::share::secret::SecretHash;
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
@@ -105,7 +106,7 @@ proptest! {
     #[test]
     fn a_follower_at_any_revision_can_be_brought_to_the_state(batches in batches(), chunk_bytes in 1..200_usize) {
         let mut state = opened();
-        let mut copies = vec![(0, BTreeMap::new())];
+        let mut copies = vec![(Revision::EMPTY, BTreeMap::new())];
         for changes in batches {
             state.apply(&sync(changes, None));
             let copy = held(&state).into_iter().collect::<BTreeMap<_, _>>();
@@ -116,7 +117,7 @@ proptest! {
         for (since, mut copy) in copies {
             let mut read = copy.clone();
             let (reset, changes) = state.changes_since(since);
-            prop_assert_eq!(reset, since == 0);
+            prop_assert_eq!(reset, since == Revision::EMPTY);
             follow(&mut copy, reset, &changes);
             prop_assert_eq!(&copy, &now);
             let mut cursor = 0;
@@ -134,7 +135,7 @@ proptest! {
     /// followers are told the same.
     #[test]
     fn a_state_saved_in_stretches_is_restored_whole(batches in batches(), cuts in vec(0..30_usize, 0..6)) {
-        let (mut state, mut restored, mut since) = (opened(), State::default(), 0);
+        let (mut state, mut restored, mut since) = (opened(), State::default(), Revision::EMPTY);
         for (n, changes) in batches.into_iter().enumerate() {
             if cuts.contains(&n) {
                 restored.restore(state.save(since).unwrap());
@@ -160,7 +161,7 @@ proptest! {
             states.push(next);
         }
         let last = states.last().unwrap();
-        for (n, begin) in states.iter().enumerate().filter(|(_, begin)| begin.revision() > 0) {
+        for (n, begin) in states.iter().enumerate().filter(|(_, begin)| begin.revision() > Revision::EMPTY) {
             let stretch = last.save(begin.revision()).unwrap();
             for within in &states[n..] {
                 let mut restored = within.clone();
@@ -201,7 +202,7 @@ fn a_value_that_is_there_already_changes_nothing_and_counts() {
     let mut state = opened();
     state.apply(&sync(vec![put(message("m"), "1")], None));
     let outcome = state.apply(&sync(vec![put(message("m"), "1")], None));
-    assert_eq!(outcome, Outcome::Synced { sync_count: 2, revision: 1, changed: vec![], replaced: vec![] });
+    assert_eq!(outcome, Outcome::Synced { sync_count: 2, revision: Revision(1), changed: vec![], replaced: vec![] });
 }
 
 #[test]
@@ -346,11 +347,11 @@ fn the_last_word_on_the_visibility_counts_and_at_first_the_id_is_enough() {
         assert_eq!(state.apply(&says(visibility)), Outcome::Opened);
         assert_eq!(state.visibility(), visibility);
         let mut restored = State::default();
-        restored.restore(state.save(0).unwrap());
+        restored.restore(state.save(Revision::EMPTY).unwrap());
         assert_eq!(restored, state);
     }
     let (revision, syncs) = (state.revision(), state.sync_count());
-    assert_eq!((revision, syncs), (0, 0), "it counts as no sync");
+    assert_eq!((revision, syncs), (Revision::EMPTY, 0), "it counts as no sync");
     assert_eq!(state.apply(&Entry::Delete { at: Timestamp(4) }), Outcome::Deleted);
     assert_eq!(state.apply(&says(Visibility::Link)), Outcome::Void);
 }
@@ -364,12 +365,29 @@ fn a_follower_older_than_the_removals_that_are_remembered_starts_over() {
     for n in 0..many {
         state.apply(&sync(vec![Change { key: id(n), value: None }], None));
     }
-    assert!(state.changes_since(1).0);
-    assert!(state.save(1).is_none(), "a stretch would not know what was removed in it");
+    assert!(state.changes_since(Revision(1)).0);
+    assert!(state.save(Revision(1)).is_none(), "a stretch would not know what was removed in it");
     let mut restored = State::default();
-    restored.restore(state.save(0).unwrap());
+    restored.restore(state.save(Revision::EMPTY).unwrap());
     assert_eq!(restored, state);
-    let (reset, changes) = state.changes_since(state.revision() - 3);
+    let (reset, changes) = state.changes_since(Revision(state.revision().0 - 3));
     assert!(!reset && changes.len() == 3);
-    assert!(state.changes_since(state.revision() + 1).0, "a follower that is ahead starts over");
+    assert!(state.changes_since(state.revision().next()).0, "a follower that is ahead starts over");
+}
+
+#[test]
+fn a_revision_is_shown_and_parsed_as_its_number() {
+    for number in [0, 7, u64::MAX] {
+        let revision: Revision = number.to_string().parse().unwrap();
+        assert_eq!(
+            (revision, revision.to_string(), u64::from(revision)),
+            (Revision(number), number.to_string(), number)
+        );
+    }
+    assert_eq!((Revision(7).before(), Revision(7).next()), (Revision(6), Revision(8)));
+    assert_eq!(Revision::EMPTY.before(), Revision::EMPTY, "there is none before");
+    for text in ["", "-1", "seven", " 7", "7.0", "18446744073709551616"] {
+        let refused = text.parse::<Revision>().unwrap_err().to_string();
+        assert!(refused.starts_with("invalid revision: write a whole number"), "{text}: {refused}");
+    }
 }

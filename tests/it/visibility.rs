@@ -21,9 +21,9 @@ use capshare::share::error::Refusal;
 use capshare::share::grant::{Label, Right};
 use capshare::share::id::SessionId;
 use capshare::share::item::{ItemKey, Payload};
+use capshare::share::revision::Revision;
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
-use capshare::share::view::Revision;
 use capshare::share::visibility::Visibility;
 use capshare::testing::{BEGINNING, Scene, SceneBuilder, run};
 use object_store::ObjectStore;
@@ -170,7 +170,7 @@ async fn each_visibility_lets_in_whom_it_says_and_nobody_else() {
 
 /// The revisions that a watch tells, until it ends.
 async fn told(mut watch: capshare::client::Watch) -> (Revision, Refusal) {
-    let mut revision = 0;
+    let mut revision = Revision::EMPTY;
     loop {
         match watch.next().await {
             Some(Ok(step)) => revision = step.revision,
@@ -209,14 +209,14 @@ async fn those_who_may_not_see_it_any_more_are_told_so_and_nothing_else() {
         assert_eq!(next_json(viewer).await["payload"]["changes"][0]["value"]["text"], "for accounts");
     }
 
-    while !bob.info(share.id()).await.is_ok_and(|info| info.revision == 2) {}
+    while !bob.info(share.id()).await.is_ok_and(|info| info.revision == Revision(2)) {}
     share.set_visibility(Visibility::Grant).await.unwrap();
     share.sync(part("p", "for few")).await.unwrap();
     let error = next_json(&mut bobs).await;
     assert_eq!((&error["event"], &error["payload"]["code"]), (&"__error".into(), &"Unauthorized".into()), "{error}");
     assert_eq!(next_json(&mut granted).await["payload"]["changes"][0]["value"]["text"], "for few");
     let (revision, refusal) = bobs_watch.await.unwrap();
-    assert!(revision <= 2 && matches!(refusal, Refusal::Unauthorized { .. }), "{revision} {refusal}");
+    assert!(revision <= Revision(2) && matches!(refusal, Refusal::Unauthorized { .. }), "{revision} {refusal}");
     unauthorized(bob.info(share.id()).await.map_err(|error| error.refusal().cloned().unwrap()));
 
     // And back: what was closed may be opened again.
@@ -226,7 +226,7 @@ async fn those_who_may_not_see_it_any_more_are_told_so_and_nothing_else() {
     share.delete().await.unwrap();
     let (revision, refusal) = anns_watch.await.unwrap();
     assert!(
-        revision == 3 && matches!(refusal, Refusal::NotFound { .. }),
+        revision == Revision(3) && matches!(refusal, Refusal::NotFound { .. }),
         "its owner saw all of it: {revision} {refusal}"
     );
 }
@@ -241,10 +241,10 @@ fn another_host_knows_it_within_one_look_and_whoever_is_let_in_is_so_at_once() {
         let created = here.rooms().create(&ann, &session(), None, Terms::default()).await.unwrap();
         let id = created.id.as_str();
         let Viewing { room, pass } = there.rooms().enter(id, None, None).await.unwrap();
-        let mut feed = there.rooms().follow(&room, 0).await.unwrap().within(pass.clone());
+        let mut feed = there.rooms().follow(&room, Revision::EMPTY).await.unwrap().within(pass.clone());
         feed.next().await.unwrap();
         let owner = there.rooms().enter(id, Some(&ann), None).await.unwrap();
-        let mut owners = there.rooms().follow(&owner.room, 0).await.unwrap().within(owner.pass.clone());
+        let mut owners = there.rooms().follow(&owner.room, Revision::EMPTY).await.unwrap().within(owner.pass.clone());
         owners.next().await.unwrap();
 
         here.rooms().set_visibility(&created.room, Visibility::Grant).await.unwrap();
@@ -258,7 +258,7 @@ fn another_host_knows_it_within_one_look_and_whoever_is_let_in_is_so_at_once() {
         let change = Change { key: ItemKey::session(), value: Some(Payload::from_checked_json("{}")) };
         let batch = Batch { stamp: None, changes: vec![change] };
         here.rooms().sync_room(&created.room, batch).await.unwrap();
-        assert_eq!(owners.next().await.unwrap().step().revision, 1);
+        assert_eq!(owners.next().await.unwrap().step().revision, Revision(1));
 
         // Wider: nobody waits for the next look.
         here.rooms().set_visibility(&created.room, Visibility::Link).await.unwrap();
@@ -289,7 +289,7 @@ fn a_viewer_by_a_token_sees_it_until_that_expires_or_is_revoked() {
             let token = Secret::from(token(hub, &created.room, Right::Full, expires_at).await.as_str());
             let Viewing { room, pass } = hub.rooms().enter(created.id.as_str(), None, Some(&token)).await.unwrap();
             assert_eq!(pass.right(), Right::Read, "also of a token for everything");
-            let mut feed = hub.rooms().follow(&room, 0).await.unwrap().within(pass);
+            let mut feed = hub.rooms().follow(&room, Revision::EMPTY).await.unwrap().within(pass);
             feed.next().await.unwrap();
             feeds.push(feed);
         }
@@ -315,7 +315,7 @@ fn what_was_begun_to_be_told_is_not_told_to_its_end() {
         }
         let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let Viewing { room: viewed, pass } = hub.rooms().enter(share.id().as_str(), None, None).await.unwrap();
-        let mut feed = hub.rooms().follow(&viewed, 0).await.unwrap().within(pass);
+        let mut feed = hub.rooms().follow(&viewed, Revision::EMPTY).await.unwrap().within(pass);
         assert!(feed.next().await.unwrap().step().more, "it comes in pieces");
         hub.rooms().set_visibility(&room, Visibility::Account).await.unwrap();
         unauthorized(feed.next().await.map(drop));

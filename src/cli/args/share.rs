@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use capshare::share::revision::Revision;
 use clap::Args;
 
 use crate::cli::args::host::Host;
@@ -15,8 +16,8 @@ pub(crate) struct Watch {
     #[command(flatten)]
     pub(crate) host: Host,
     /// Print only what came after this revision; 0 begins with the whole state
-    #[arg(long, value_name = "REVISION", default_value_t = 0)]
-    pub(crate) since: u64,
+    #[arg(long, value_name = "REVISION", default_value_t = Revision::EMPTY)]
+    pub(crate) since: Revision,
 }
 
 /// Writes a share.

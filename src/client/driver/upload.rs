@@ -25,7 +25,8 @@ use crate::client::mutation::Mutation;
 use crate::client::queue::{BatchLimits, Next, Queue, QueueBounds, SyncJob};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::id::ProducerId;
-use crate::share::view::{Revision, Synced};
+use crate::share::revision::Revision;
+use crate::share::view::Synced;
 
 /// State that the handles of a share and its upload share.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::client::driver::link::{Link, Policy};
 use crate::client::error::ClientError;
 use crate::client::session::Session;
 use crate::contract::error::read_refusal;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::share_capnp::{observer as observer_capability, watch, watch_result};
 use crate::wire::guard::{Budget, guard};
 
@@ -101,7 +101,7 @@ impl Watcher {
     /// Subscribes once. The view and the watch on it go out together, in one round trip.
     async fn subscribe(&self, session: Rc<Session>, position: Rc<Position>) -> Result<Subscription, ClientError> {
         let mut request = self.access.view(&session)?.watch_request();
-        request.get().set_since(position.revision.get());
+        request.get().set_since(position.revision.get().0);
         let (observer, over) = Observer::new(self.steps.clone(), position);
         let observer: observer_capability::Client = capnp_rpc::new_client(observer);
         request.get().set_observer(guard(observer, &Budget::new(OBSERVER_CALLS_MAX, 0)));

@@ -10,7 +10,8 @@ use crate::client::mutation::Mutation;
 use crate::client::options::{ListScope, PageRequest};
 use crate::client::replica::Replica;
 use crate::share::id::ShareId;
-use crate::share::view::{Chunk, Revision, ShareInfo};
+use crate::share::revision::Revision;
+use crate::share::view::{Chunk, ShareInfo};
 
 impl Client {
     /// Asks the host for a share's facts: its title, counts, revision and times.
@@ -45,14 +46,14 @@ impl Client {
             let first = self.read(access, since, 0).await?;
             let (revision, mut cursor) = (first.revision, first.next_cursor);
             let was_one = cursor == 0;
-            replica.fold(first.reset || since == 0, &first.changes);
+            replica.fold(first.reset || since == Revision::EMPTY, &first.changes);
             while cursor != 0 {
                 let chunk = self.read(access, since, cursor).await?;
                 cursor = chunk.next_cursor;
                 replica.fold(false, &chunk.changes);
                 // The host no longer knows what was removed meanwhile; or the connection now leads to a host that is behind the one
                 // that gave the first chunk, so this chunk is older than what the next pass begins with.
-                let is_of_no_use = (chunk.reset && since != 0) || chunk.revision < revision;
+                let is_of_no_use = (chunk.reset && since != Revision::EMPTY) || chunk.revision < revision;
                 if is_of_no_use {
                     replica = Replica::new();
                     if cursor == 0 && self.planted.is(Mutation::ForgetReset) {

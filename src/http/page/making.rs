@@ -20,8 +20,8 @@ use crate::http::page::shell;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
+use crate::share::revision::Revision;
 use crate::share::state::State;
-use crate::share::view::Revision;
 use crate::viewer::render::Document;
 
 /// Bytes of all pages and pictures that are kept: 32 MiB, fifty of the largest pages or some thousand usual ones.

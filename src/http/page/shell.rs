@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use crate::share::error::{Refusal, StorageTrouble};
 use crate::share::id::ShareId;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 use crate::viewer::page::{Entry, entry};
 use crate::viewer::render::html::escape;
 use crate::viewer::render::{About, Document};

@@ -15,9 +15,9 @@ use tokio::time::Instant;
 use super::job::{Job, NotCommitted};
 use super::{Inner, Room};
 use crate::share::error::chain;
+use crate::share::revision::Revision;
 use crate::share::state::State;
 use crate::share::time::Timestamp;
-use crate::share::view::Revision;
 use crate::store::{Fold, Folded, Log, Occasion, StoreError, Summary};
 
 /// How long a fold that failed is not tried again.

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 
 use super::State;
 use super::items::Item;
-use crate::share::view::{Changed, Revision};
+use crate::share::revision::Revision;
+use crate::share::view::Changed;
 
 impl State {
     /// The items whose present value came at a revision `within`, in the order in which they first came: at most `count_max`
@@ -20,7 +21,7 @@ impl State {
         bytes_max: usize,
     ) -> (Vec<Changed>, u64) {
         let begins = cursor == 0;
-        let removed = self.removed_since(within.start().saturating_sub(1));
+        let removed = self.removed_since(within.start().before());
         let mut changes: Vec<_> = removed.filter(|changed| begins && within.contains(&changed.revision)).collect();
         let (mut count, mut byte_count) = (0, 0);
         let items = self.items.by_order.range(cursor..).filter(|(_, item)| within.contains(&item.revision));

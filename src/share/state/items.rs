@@ -6,7 +6,8 @@ use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, Payload};
 use crate::share::limits::{Limit, REMOVED_BYTES_MAX, SHARE_BYTES_MAX, SHARE_ITEMS_MAX};
-use crate::share::view::{Changed, Revision};
+use crate::share::revision::Revision;
+use crate::share::view::Changed;
 
 /// The items, in order of first arrival and by key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

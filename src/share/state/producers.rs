@@ -6,7 +6,7 @@ use crate::share::change::Stamp;
 use crate::share::error::Refusal;
 use crate::share::id::ProducerId;
 use crate::share::limits::SHARE_PRODUCERS_MAX;
-use crate::share::view::Revision;
+use crate::share::revision::Revision;
 
 /// The last batch of each producer. Past [`SHARE_PRODUCERS_MAX`] producers, the one not heard from for longest is forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -10,9 +10,9 @@ use super::{Opened, State};
 use crate::share::grant::Grant;
 use crate::share::id::ProducerId;
 use crate::share::item::{ItemKey, Payload};
+use crate::share::revision::Revision;
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
-use crate::share::view::Revision;
 
 /// What a stretch of a share's log changed, as it is stored in a run. The items share their texts with the state; the rest is
 /// small.
@@ -73,11 +73,11 @@ pub struct SavedItem {
 }
 
 impl State {
-    /// What changed after the revision `since`; the whole state for 0. `None` if the share is not open, or if removals since
+    /// What changed after the revision `since`; the whole state for [`Revision::EMPTY`]. `None` if the share is not open, or if removals since
     /// then are no longer known: then save the whole state.
     #[must_use]
     pub fn save(&self, since: Revision) -> Option<Saved> {
-        if self.deleted || (since > 0 && since < self.removed.known_from) {
+        if self.deleted || (since > Revision::EMPTY && since < self.removed.known_from) {
             return None;
         }
         let items = self.items.by_order.iter().filter(|(_, item)| item.revision > since).map(|(order, item)| {

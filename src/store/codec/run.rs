@@ -21,10 +21,10 @@ use crate::share::error::Refusal;
 use crate::share::id::{BadName, ShareId};
 use crate::share::item::{ItemKey, Payload};
 use crate::share::limits::{COUNT_MAX, SHARE_GRANTS_MAX, SHARE_ITEMS_MAX, SHARE_PRODUCERS_MAX, SHARE_SECRETS_MAX};
+use crate::share::revision::Revision;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Opened, Saved, SavedItem, SavedProducer};
 use crate::share::time::Timestamp;
-use crate::share::view::Revision;
 use crate::share::visibility::Visibility;
 use crate::store::error::StoreError;
 use crate::store::key::{Number, Stretch};
@@ -85,9 +85,9 @@ struct FactsLine<'a> {
     visibility: Option<Cow<'a, str>>,
     updated: i64,
     syncs: u64,
-    revision: Revision,
+    revision: u64,
     order: u64,
-    removed_from: Revision,
+    removed_from: u64,
     secrets: Vec<String>,
     #[serde(borrow)]
     producers: Vec<ProducerLine<'a>>,
@@ -100,14 +100,14 @@ struct ProducerLine<'a> {
     epoch: u64,
     sequence: u64,
     syncs: u64,
-    revision: Revision,
+    revision: u64,
 }
 
 #[derive(Serialize, Deserialize)]
 struct RemovedLine<'a> {
     #[serde(borrow)]
     removed: Cow<'a, str>,
-    revision: Revision,
+    revision: u64,
 }
 
 #[derive(Deserialize)]
@@ -115,10 +115,10 @@ struct ItemLine<'a> {
     #[serde(borrow)]
     key: Cow<'a, str>,
     order: u64,
-    revision: Revision,
+    revision: u64,
     /// The revision with which the item first came; `None` if it is `revision`.
     #[serde(default)]
-    first: Option<Revision>,
+    first: Option<u64>,
     #[serde(borrow)]
     value: &'a RawValue,
 }
@@ -155,16 +155,16 @@ pub(in crate::store) fn encode_run(log: &ShareId, header: &RunHeader, saved: &Sa
         end_line(&mut line);
     }
     for (revision, key) in &saved.removed {
-        put_json(&mut line, &RemovedLine { removed: key.as_str().into(), revision: *revision });
+        put_json(&mut line, &RemovedLine { removed: key.as_str().into(), revision: revision.0 });
         end_line(&mut line);
     }
     for SavedItem { key, order, revision, first, value } in &saved.items {
         line.extend_from_slice(b"{\"key\":");
         put_json(&mut line, key.as_str());
         super::put_field(&mut line, "order", order);
-        super::put_field(&mut line, "revision", revision);
+        super::put_field(&mut line, "revision", &revision.0);
         if first != revision {
-            super::put_field(&mut line, "first", first);
+            super::put_field(&mut line, "first", &first.0);
         }
         line.extend_from_slice(b",\"value\":");
         line.extend_from_slice(value.as_str().as_bytes());
@@ -203,13 +203,14 @@ pub(in crate::store) fn decode_run(
     }
     for _ in 0..removed_count {
         let line: RemovedLine<'_> = parse(key, "a removal", lines.next()?)?;
-        saved.removed.push((line.revision, line.removed.parse().map_err(bad_key)?));
+        saved.removed.push((Revision(line.revision), line.removed.parse().map_err(bad_key)?));
     }
     for _ in 0..item_count {
         let line: ItemLine<'_> = parse(key, "an item", lines.next()?)?;
         let key: ItemKey = line.key.parse().map_err(bad_key)?;
         let value = Payload::from_checked_json(line.value.get());
-        let (order, revision, first) = (line.order, line.revision, line.first.unwrap_or(line.revision));
+        let (order, revision) = (line.order, Revision(line.revision));
+        let first = line.first.map_or(revision, Revision);
         saved.items.push(SavedItem { key, order, revision, first, value });
     }
     lines.end()?;
@@ -219,7 +220,7 @@ pub(in crate::store) fn decode_run(
 
 /// Checks that a share can have this state. Restoring any other state would make its counts wrong.
 fn check(saved: &Saved) -> Result<(), String> {
-    let counts = [saved.sync_count, saved.revision, saved.last_order, saved.removed_from];
+    let counts = [saved.sync_count, saved.revision.0, saved.last_order, saved.removed_from.0];
     if let Some(count) = counts.into_iter().find(|count| *count > COUNT_MAX) {
         return Err(format!("its count {count} is higher than any share reaches"));
     }
@@ -242,7 +243,7 @@ fn check(saved: &Saved) -> Result<(), String> {
             ));
         }
         // Revisions begin at 1: what is of 0 would be told to nobody, and left out of the next run.
-        if *first == 0 || first > revision || *revision > saved.revision {
+        if *first == Revision::EMPTY || first > revision || *revision > saved.revision {
             let of = saved.revision;
             return Err(format!(
                 "the item {key} has revisions that cannot be: first {first}, value {revision}, share {of}"
@@ -251,7 +252,9 @@ fn check(saved: &Saved) -> Result<(), String> {
         before = *order;
     }
     let is_later = |revision: &Revision| *revision > saved.revision;
-    if saved.removed.iter().any(|(revision, _)| *revision == 0 || is_later(revision)) || is_later(&saved.removed_from) {
+    if saved.removed.iter().any(|(revision, _)| *revision == Revision::EMPTY || is_later(revision))
+        || is_later(&saved.removed_from)
+    {
         return Err("it has a removal of revision 0, or of one after the share's".to_owned());
     }
     if saved.producers.iter().any(|last| last.sync_count > saved.sync_count || is_later(&last.revision)) {
@@ -266,7 +269,7 @@ fn facts<'a>(share: &'a ShareId, saved: &'a Saved) -> FactsLine<'a> {
         epoch: saved.epoch,
         sequence: saved.sequence,
         syncs: saved.sync_count,
-        revision: saved.revision,
+        revision: saved.revision.0,
     };
     let visibility = saved.opened.visibility;
     FactsLine {
@@ -278,9 +281,9 @@ fn facts<'a>(share: &'a ShareId, saved: &'a Saved) -> FactsLine<'a> {
         visibility: (visibility != Visibility::Link).then(|| visibility.as_str().into()),
         updated: saved.updated_at.0,
         syncs: saved.sync_count,
-        revision: saved.revision,
+        revision: saved.revision.0,
         order: saved.last_order,
-        removed_from: saved.removed_from,
+        removed_from: saved.removed_from.0,
         secrets: saved.secrets.iter().map(SecretHash::to_hex).collect(),
         producers: saved.producers.iter().map(producer).collect(),
     }
@@ -295,7 +298,7 @@ fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
             epoch: line.epoch,
             sequence: line.sequence,
             sync_count: line.syncs,
-            revision: line.revision,
+            revision: Revision(line.revision),
         })
     };
     Ok(Saved {
@@ -308,9 +311,9 @@ fn read_facts(line: FactsLine<'_>) -> Result<Saved, String> {
         },
         updated_at: Timestamp(line.updated),
         sync_count: line.syncs,
-        revision: line.revision,
+        revision: Revision(line.revision),
         last_order: line.order,
-        removed_from: line.removed_from,
+        removed_from: Revision(line.removed_from),
         secrets: line.secrets.iter().map(secret).collect::<Result<_, _>>()?,
         grants: Vec::new(),
         producers: line.producers.into_iter().map(producer).collect::<Result<_, String>>()?,

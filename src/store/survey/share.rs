@@ -18,6 +18,7 @@ use super::finding::{Finding, Problem};
 use super::strays::Strays;
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
+use crate::share::revision::Revision;
 use crate::share::state::{Opened, Saved, State};
 
 /// What reading a share that has no tombstone came to.
@@ -200,7 +201,7 @@ impl Walk {
             return true;
         }
         let way: Vec<_> = before.into_iter().filter(|_| from > 0).chain([stretch]).collect();
-        restored(&way, runs).save(0) == walked.save(0)
+        restored(&way, runs).save(Revision::EMPTY) == walked.save(Revision::EMPTY)
     }
 
     /// Goes on from what runs come to.

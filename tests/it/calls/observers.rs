@@ -17,7 +17,7 @@ fn an_observer_outlives_the_call_that_passed_it_and_is_released_at_the_end() {
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let room = scene.host().hub().rooms().view(share.id().as_str()).await.unwrap();
         for end_by_dropping in [true, false] {
-            let before = share.info().await.unwrap().revision;
+            let before = share.info().await.unwrap().revision.0;
             let raw = Raw::connect(scene.host(), None).await;
             let mut request = raw.root.view_share_request();
             request.get().set_share_id(share.id().as_str());
@@ -33,7 +33,7 @@ fn an_observer_outlives_the_call_that_passed_it_and_is_released_at_the_end() {
             for n in 1..=3 {
                 share.sync(part("p", &format!("{end_by_dropping} {n}"))).await.unwrap();
             }
-            while told.steps.borrow().last().map_or(before, |step| step.revision) < before + 3 {
+            while told.steps.borrow().last().map_or(before, |step| step.revision.0) < before + 3 {
                 tokio::task::yield_now().await;
             }
             assert!(!told.released.get());
@@ -46,7 +46,7 @@ fn an_observer_outlives_the_call_that_passed_it_and_is_released_at_the_end() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             share.sync(part("p", "nobody is told")).await.unwrap();
-            assert!(told.steps.borrow().iter().all(|step| step.revision <= before + 3));
+            assert!(told.steps.borrow().iter().all(|step| step.revision.0 <= before + 3));
             assert!(!told.ended.get());
         }
     });
@@ -75,10 +75,10 @@ fn a_slow_observer_is_told_what_it_missed_in_one_and_a_stuck_one_is_dropped() {
             share.sync(part("p", &n.to_string())).await.unwrap();
             share.sync(part(&format!("q{n}"), "x")).await.unwrap();
         }
-        while slow.steps.borrow().last().is_none_or(|step| step.revision < 20) {
+        while slow.steps.borrow().last().is_none_or(|step| step.revision.0 < 20) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let steps: Vec<_> = slow.steps.borrow().iter().map(|s| (s.base, s.revision, s.changes.len())).collect();
+        let steps: Vec<_> = slow.steps.borrow().iter().map(|s| (s.base.0, s.revision.0, s.changes.len())).collect();
         assert_eq!(steps, [(0, 0, 0), (0, 20, 11)]);
         let begun = Instant::now();
         while !stuck.released.get() {

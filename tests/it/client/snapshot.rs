@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use capshare::client::Items;
+use capshare::share::revision::Revision;
 use capshare::testing::{Scene, run};
 use tokio::task::spawn_local;
 
@@ -16,7 +17,7 @@ fn a_snapshot_is_whole_whatever_is_removed_while_it_is_read() {
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let (id, reader) = (share.id().clone(), scene.client());
         let changing = spawn_local(async move {
-            let (mut states, mut state, mut revision) = (BTreeMap::new(), BTreeMap::new(), 0);
+            let (mut states, mut state, mut revision) = (BTreeMap::new(), BTreeMap::new(), Revision::EMPTY);
             for round in 0..60 {
                 let mut first = Items::new();
                 for n in 0..12 {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use capshare::client::{Builder, ConnectionState, WatchFrom};
+use capshare::share::revision::Revision;
 
 use super::queue::items;
 use super::relay::{Pipe, Relay};
@@ -46,7 +47,7 @@ fn a_client_serves_two_runtimes_and_outlives_the_one_that_made_it() {
     two.block_on(share.sync(items(&["b 1"]))).unwrap();
     assert_eq!(two.block_on(client.snapshot(share.id())).unwrap().len(), 2);
     let mut watch = client.watch(share.id(), WatchFrom::WholeState);
-    assert_eq!(two.block_on(watch.next()).unwrap().unwrap().revision, 2);
+    assert_eq!(two.block_on(watch.next()).unwrap().unwrap().revision, Revision(2));
     two.block_on(client.close());
     drop(two);
     let three = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -21,7 +21,7 @@ fn in_pieces(items: usize) -> Arc<Relay> {
 }
 
 fn revisions(step: &Step) -> (u64, u64) {
-    (step.base, step.revision)
+    (step.base.0, step.revision.0)
 }
 
 /// S76: the client subscribes again; what it missed comes once, as one step.

@@ -8,6 +8,7 @@ use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::{ProducerId, SessionId};
 use capshare::share::item::{ItemKey, Payload};
+use capshare::share::revision::Revision;
 
 use super::Stage;
 use super::dice::Dice;
@@ -197,12 +198,12 @@ pub(super) async fn reader(stage: &Stage, client: usize) -> Result<(), String> {
             let due = stage.acknowledged_before(host.clock.before(POLL));
             let asked = async {
                 let room = host.hub.rooms().view(id.as_str()).await?;
-                host.hub.rooms().read(&room, 0, 0).await
+                host.hub.rooms().read(&room, Revision::EMPTY, 0).await
             };
             match call(&host, patience(&dice), asked).await {
                 Answer::Got(chunk) => {
-                    stage.order.seen(&stage.history, chunk.revision, &seen(&chunk.changes))?;
-                    if chunk.sync_count < due || chunk.sync_count != chunk.revision {
+                    stage.order.seen(&stage.history, chunk.revision.0, &seen(&chunk.changes))?;
+                    if chunk.sync_count < due || chunk.sync_count != chunk.revision.0 {
                         return Err(format!(
                             "read {} syncs, revision {}, where {due} were acknowledged before the last poll",
                             chunk.sync_count, chunk.revision
@@ -229,14 +230,14 @@ pub(super) async fn read(stage: &Stage, client: usize, host: &Incarnation, patie
     let asked = async {
         let room = host.hub.rooms().view(id.as_str()).await?;
         room.catch_up(Duration::ZERO).await?;
-        room.read(|state| (state.read(0, 0, usize::MAX), state.sync_count()))
+        room.read(|state| (state.read(Revision::EMPTY, 0, usize::MAX), state.sync_count()))
     };
     match call(host, patience, asked).await {
         Answer::Got((chunk, sync_count)) => {
             stage.world.tell(format_args!("client {client} reads {sync_count} syncs"));
             stage.history.answered(operation, Ret::State(sync_count));
             stage.order.seen(&stage.history, sync_count, &seen(&chunk.changes))?;
-            if chunk.revision == sync_count {
+            if chunk.revision.0 == sync_count {
                 Ok(true)
             } else {
                 Err(format!("{sync_count} syncs came to revision {}", chunk.revision))
@@ -279,7 +280,7 @@ pub(super) async fn deleter(stage: &Stage, client: usize) -> Result<(), String> 
             Answer::Got(created) if created.id == id => return Err(format!("the deleted share {id} came back")),
             Answer::Got(created) => {
                 stage.world.tell(format_args!("client {client} shares anew: {}", created.id));
-                let items = created.room.read(|state| seen(&state.read(0, 0, usize::MAX).changes));
+                let items = created.room.read(|state| seen(&state.read(Revision::EMPTY, 0, usize::MAX).changes));
                 let items = items.map_err(|refusal| format!("the new share: {refusal}"))?;
                 if items.values().any(|(_, text)| !text.contains("anew")) {
                     return Err(format!("a share created anew shows {items:?}"));

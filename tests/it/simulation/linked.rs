@@ -21,6 +21,7 @@ use capshare::ambient::TokioClock;
 use capshare::client::{Answer, Builder, ConnectionState, Mutation, Push};
 use capshare::hub::HubSettings;
 use capshare::share::id::ShareId;
+use capshare::share::revision::Revision;
 use capshare::share::secret::Secret;
 use capshare::store::{Opened, Store, StoreSettings, WriterId};
 use capshare::testing::BEGINNING;
@@ -256,7 +257,7 @@ impl Stage {
 
     /// Holds everything against the log as it came about: all segments that were ever written, and none of what they were folded
     /// into. Gives the last revision.
-    async fn audit(&self) -> Result<u64, String> {
+    async fn audit(&self) -> Result<Revision, String> {
         let (id, _) = self.known_share().await;
         let log = Arc::new(InMemory::new());
         for (key, payload) in self.world.first_written(&format!("share/{id}/log/")) {

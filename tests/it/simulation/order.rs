@@ -111,7 +111,7 @@ pub(super) fn seen(items: &[Changed]) -> Seen {
 pub(super) fn fold(seen: &mut Seen, changes: &[Changed]) {
     for changed in changes {
         match &changed.value {
-            Some(value) => drop(seen.insert(changed.key.to_string(), (changed.revision, value.as_str().to_owned()))),
+            Some(value) => drop(seen.insert(changed.key.to_string(), (changed.revision.0, value.as_str().to_owned()))),
             None => drop(seen.remove(changed.key.as_str())),
         }
     }

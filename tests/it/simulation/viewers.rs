@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use capshare::share::error::Refusal;
+use capshare::share::revision::Revision;
 use capshare::share::view::Step;
 use tokio::sync::watch;
 
@@ -24,7 +25,7 @@ pub(super) async fn viewer(stage: &Stage, client: usize, mut goal: watch::Receiv
         let host = hosts::any(&stage.hosts, &dice).await;
         let following = async {
             let room = host.hub.rooms().view(id.as_str()).await?;
-            host.hub.rooms().follow(&room, at).await
+            host.hub.rooms().follow(&room, Revision(at)).await
         };
         let mut feed = match call(&host, Duration::from_secs(20), following).await {
             Answer::Got(feed) => {
@@ -79,11 +80,11 @@ pub(super) async fn viewer(stage: &Stage, client: usize, mut goal: watch::Receiv
 fn take(stage: &Stage, client: usize, held: &mut Seen, at: u64, pieces: &[Step]) -> Result<u64, String> {
     let hole = |what: &str| Err(format!("viewer {client} stands at {at} and is told {what}: {pieces:?}"));
     let (Some(first), Some(last)) = (pieces.first(), pieces.last()) else { return Ok(at) };
-    let to = last.revision;
+    let to = last.revision.0;
     stage.world.tell(format_args!("viewer {client} goes from {at} to {to}, reset {}", first.reset));
     if first.reset {
         held.clear();
-    } else if first.base != at {
+    } else if first.base.0 != at {
         return hole("what came after another revision");
     }
     if to < at {

@@ -7,6 +7,7 @@ use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::entry::Entry;
 use capshare::share::id::ProducerId;
 use capshare::share::item::{ItemKey, Payload};
+use capshare::share::revision::Revision;
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
 use capshare::store::{Appended, Log, News, Occasion, Opened, Store, StoreSettings};
@@ -122,7 +123,7 @@ fn a_batch_sent_again_after_folds_and_restarts_counts_once() {
             if n % 7 == 0 {
                 held = Held::open(&host_with(&bucket, n.into(), settings())).await;
                 let again = held.append(stamped(n)).await;
-                assert_eq!(again, Outcome::Duplicate { sync_count: n, revision: n });
+                assert_eq!(again, Outcome::Duplicate { sync_count: n, revision: Revision(n) });
             }
         }
     });

@@ -8,6 +8,7 @@ use capshare::share::entry::Entry;
 use capshare::share::grant::{Grant, GrantInfo, Right};
 use capshare::share::id::{GrantId, TokenId};
 use capshare::share::item::{ItemKey, Payload};
+use capshare::share::revision::Revision;
 use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
@@ -261,7 +262,12 @@ async fn format_1_has_the_revision_with_which_an_item_came() {
     };
     assert_eq!(read().await, state);
     let came = |state: &State| -> Vec<_> {
-        state.changes_since(0).1.iter().map(|changed| (changed.revision, changed.first)).collect()
+        state
+            .changes_since(Revision::EMPTY)
+            .1
+            .iter()
+            .map(|changed| (changed.revision.0, changed.first.map(u64::from)))
+            .collect()
     };
     assert_eq!(came(&state), [(3, Some(1)), (2, Some(2))]);
 

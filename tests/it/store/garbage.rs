@@ -80,7 +80,7 @@ async fn reopened(host: &Store, id: ShareId) -> (Log, State) {
 }
 
 async fn state(host: &Store, id: ShareId) -> Option<capshare::share::state::Saved> {
-    reopened(host, id).await.1.save(0)
+    reopened(host, id).await.1.save(capshare::share::revision::Revision::EMPTY)
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use capshare::client::Items;
 use capshare::rooms::event::Values;
+use capshare::share::revision::Revision;
 use capshare::viewer::frame;
 use serde_json::{Value, json};
 
@@ -180,7 +181,7 @@ async fn a_session_told_in_patches_is_the_session() {
         let revision = client.info(&share.id.parse().unwrap()).await.unwrap().revision;
         let [whole, patched, streamed] = &mut viewers;
         for (viewer, held) in [&mut *whole, &mut *patched, &mut *streamed] {
-            viewer.until(revision, held).await;
+            viewer.until(revision.0, held).await;
         }
         assert_eq!((whole.1.patches, &whole.1.items), (0, &patched.1.items));
         assert_eq!(patched.1, streamed.1);
@@ -211,7 +212,7 @@ async fn who_may_not_hold_the_value_before_is_told_the_value() {
     let mut stays = Viewer::socket(&served, id, "").await;
     stays.ready(&mut Held::default()).await;
     let room = served.host.hub().rooms().view(id).await.unwrap();
-    let mut slow = served.host.hub().rooms().follow(&room, 0).await.unwrap();
+    let mut slow = served.host.hub().rooms().follow(&room, Revision::EMPTY).await.unwrap();
     assert!(slow.next().await.unwrap().step().reset);
     for end in [". More", ". More and more"] {
         share.sync(long("p", end)).await.unwrap();
@@ -247,7 +248,7 @@ async fn who_may_not_hold_the_value_before_is_told_the_value() {
         share.sync(long("p", &format!(". More and more {n}"))).await.unwrap();
     }
     let event = slow.next().await.unwrap();
-    assert_eq!((event.step().base, event.step().revision, event.resync()), (1, 263, None));
+    assert_eq!((event.step().base.0, event.step().revision.0, event.resync()), (1, 263, None));
     assert!(event.replaced(Values::Patched).is_empty());
     let frame: Value =
         serde_json::from_slice(&frame::step(event.step(), None, event.replaced(Values::Patched))).unwrap();
@@ -283,7 +284,7 @@ async fn what_one_sync_does_twice_is_told_right() {
     ] {
         let batch = capshare::share::change::Batch { stamp: None, changes };
         let revision = api.rooms().sync_room(&room, batch).await.unwrap().revision;
-        viewer.until(revision, &mut held).await;
+        viewer.until(revision.0, &mut held).await;
         assert_eq!(held.items["other/note/n"].0, serde_json::from_str::<Value>(&long(end)).unwrap());
         assert_eq!(held.patches, patches, "{end}");
     }

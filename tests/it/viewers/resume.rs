@@ -67,7 +67,7 @@ fn gone(key: &str) -> Items {
 
 async fn whole(served: &Served, share: &Share) -> Held {
     let mut held = Held::default();
-    let revision = served.client(None).info(share.id()).await.unwrap().revision;
+    let revision = served.client(None).info(share.id()).await.unwrap().revision.0;
     held.follow(&mut Sse::open(served, share.id().as_str(), &[]).await, revision).await;
     held
 }

@@ -9,7 +9,8 @@ use crate::client::error::ClientError;
 use crate::contract::convert::read_step;
 use crate::contract::error::read_refusal;
 use crate::share::error::Refusal;
-use crate::share::view::{Revision, Step};
+use crate::share::revision::Revision;
+use crate::share::view::Step;
 use crate::share_capnp::observer;
 
 /// The position of a watch, over all its subscriptions.
@@ -57,7 +58,7 @@ impl Observer {
             Some(mut step) => {
                 if piece.reset {
                     step.changes.clear();
-                    (step.reset, step.base) = (true, 0);
+                    (step.reset, step.base) = (true, Revision::EMPTY);
                 }
                 step.changes.extend(piece.changes);
                 (step.revision, step.sync_count, step.more) = (piece.revision, piece.sync_count, piece.more);
@@ -67,7 +68,7 @@ impl Observer {
         };
         let stands_at = self.position.revision.get();
         if step.reset {
-            step.base = 0;
+            step.base = Revision::EMPTY;
         } else if step.base != stands_at {
             return Err(format!(
                 "the host sent changes from revision {} on, but the watch is at revision {stands_at}",

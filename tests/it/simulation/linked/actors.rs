@@ -7,6 +7,7 @@ use capshare::connections::outlet::PushError;
 use capshare::connections::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::Limit;
+use capshare::share::revision::Revision;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -282,7 +283,7 @@ pub(super) async fn follower(
     stage: &Stage,
     desk: &Desk,
     number: u64,
-    mut goal: watch::Receiver<Option<u64>>,
+    mut goal: watch::Receiver<Option<Revision>>,
 ) -> Result<(), String> {
     let dice = Dice::new(stage.seed, 400 + number);
     let (id, _) = stage.known_share().await;

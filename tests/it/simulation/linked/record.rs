@@ -7,7 +7,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use capshare::client::Replica;
 use capshare::share::entry::Entry;
 use capshare::share::id::ProducerId;
-use capshare::share::view::{Revision, Synced};
+use capshare::share::revision::Revision;
+use capshare::share::view::Synced;
 use tokio::time::Instant;
 
 /// One value, or one removal.
@@ -211,7 +212,7 @@ impl Log {
     fn of(entries: &[Entry]) -> Self {
         let mut log = Self::default();
         let mut last: HashMap<ProducerId, u64> = HashMap::new();
-        log.states.insert(0, (Digest::default(), 0));
+        log.states.insert(Revision::EMPTY, (Digest::default(), 0));
         for entry in entries {
             let Entry::Sync { batch, .. } = entry else { continue };
             if let Some(stamp) = &batch.stamp {
@@ -244,7 +245,7 @@ impl Log {
                     changed = true;
                 }
             }
-            log.revision += u64::from(changed);
+            log.revision = if changed { log.revision.next() } else { log.revision };
             log.revision_at.insert(log.count, log.revision);
             log.states.insert(log.revision, (log.digest, log.items.len()));
         }
