@@ -20,7 +20,13 @@ pub struct Json {
 struct Facts {
     arrays: bool,
     half: bool,
-    depth: usize,
+    depth: u32,
+}
+
+impl Facts {
+    fn new(seen: Seen, depth: usize) -> Self {
+        Self { arrays: seen.arrays, half: seen.half, depth: u32::try_from(depth).unwrap_or(u32::MAX) }
+    }
 }
 
 /// A text that is not JSON.
@@ -48,13 +54,13 @@ impl Json {
             Err(Stop::Malformed(malformed)) => return Err(NotJson { at: malformed.at, what: malformed.what }),
             Err(Stop::Special(at)) => return Err(NotJson { at, what: "an array is not expected" }),
         };
-        let facts = Facts { arrays: seen.arrays, half: seen.half, depth };
+        let facts = Facts::new(seen, depth);
         let wire = if seen.arrays { Rewrite::Wrap.apply(&text) } else { text };
         Ok(Self { wire, seen: facts })
     }
 
-    pub(super) const fn of_wire(wire: Text, seen: Seen, depth: usize) -> Self {
-        Self { wire, seen: Facts { arrays: seen.arrays, half: seen.half, depth } }
+    pub(super) fn of_wire(wire: Text, seen: Seen, depth: usize) -> Self {
+        Self { wire, seen: Facts::new(seen, depth) }
     }
 
     /// The form of the wire: each array in an array of its own.
@@ -63,10 +69,15 @@ impl Json {
         &self.wire
     }
 
+    /// The text itself, to be replaced by an equal one.
+    pub(super) const fn wire_mut(&mut self) -> &mut Text {
+        &mut self.wire
+    }
+
     /// Levels of arrays and objects, from 1 for a scalar, as an array of scalars has 2.
     #[must_use]
     pub const fn depth(&self) -> usize {
-        self.seen.depth
+        self.seen.depth as usize
     }
 
     /// Ordinary JSON text: shared if it has no array and no half of a surrogate pair, which becomes U+FFFD. White space,
@@ -108,6 +119,7 @@ impl Rewrite {
             }
         }
         out.extend_from_slice(&bytes[at..]);
+        out.shrink_to_fit();
         Text::from_utf8(out.into()).unwrap_or_default()
     }
 }

@@ -35,8 +35,9 @@ pub struct Limits {
     pub promises: usize,
     /// Calls of this side to the peer that are not released yet. Default: 512.
     pub calls_out: usize,
-    /// Estimated bytes that calls in progress and kept results hold, frames included. Kept results are dropped first; then
-    /// calls are rejected. Default: 32 MiB, eight of the longest frames.
+    /// Bytes of memory that calls in progress and kept results hold: trees, the texts in them, and the frames that these are
+    /// slices of, where they are not copied because they are a small part of it. Kept results are dropped first; then calls
+    /// are rejected. Default: 32 MiB, eight of the longest frames.
     pub held_bytes: usize,
     /// Bytes of frames that wait to be taken by [`poll_frame`](super::Session::poll_frame). Past it the session ends: the
     /// peer does not read. Default: 32 MiB.

@@ -145,7 +145,9 @@ impl<'a> Reader<'a> {
                 members.push((key, value));
             }
             if !self.cursor.more(b'}')? {
-                return Ok(last_wins(members));
+                let mut members = last_wins(members);
+                members.shrink_to_fit();
+                return Ok(members);
             }
         }
     }
@@ -179,6 +181,7 @@ impl<'a> Reader<'a> {
                 elements.push(value);
             }
             if !self.cursor.more(b']')? {
+                elements.shrink_to_fit();
                 return Ok(elements);
             }
         }

@@ -181,6 +181,7 @@ impl<'a> Cursor<'a> {
                 bytes.extend_from_slice(meant.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
+        bytes.shrink_to_fit();
         Text::from_utf8(bytes.into()).unwrap_or_default()
     }
 

@@ -20,6 +20,7 @@ mod outgoing;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::Hash;
 
 use self::exports::Export;
 use self::holds::Imported;
@@ -169,8 +170,8 @@ impl Session {
         }
         let message = message::read(frame, &self.limits);
         match message.map_err(|malformed| End::Malformed { at: malformed.at, what: malformed.what })? {
-            Message::Push(expression) => self.push(expression, got, false),
-            Message::Stream(expression) => self.push(expression, got, true),
+            Message::Push(expression) => self.push(expression, false),
+            Message::Stream(expression) => self.push(expression, true),
             Message::Pipe => {
                 let fault = Fault::unsupported("a stream", "send its chunks as bytes");
                 let node = self.settled_node(Err(fault.into()));
@@ -187,13 +188,20 @@ impl Session {
 
     /// The next thing for the embedder to do, if there is one.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front().or_else(|| self.dropped.pop_first().map(Event::Dropped))
+        let event = self.events.pop_front();
+        if event.is_none() {
+            self.events.shrink_to(TABLE_SPARE);
+        }
+        event.or_else(|| self.dropped.pop_first().map(Event::Dropped))
     }
 
     /// The next frame to send, if there is one: the text of one WebSocket message.
     pub fn poll_frame(&mut self) -> Option<String> {
         let frame = self.frames.pop_front()?;
-        self.counts.queued -= frame.len();
+        self.counts.queued -= frame.capacity();
+        if self.frames.is_empty() {
+            self.frames.shrink_to(TABLE_SPARE);
+        }
         Some(frame)
     }
 
@@ -261,7 +269,7 @@ impl Session {
 
     fn send(&mut self, frame: String) {
         if self.ended.is_none() {
-            self.counts.queued += frame.len();
+            self.counts.queued += frame.capacity();
             self.frames.push_back(frame);
         }
     }
@@ -276,12 +284,23 @@ impl Session {
                 break;
             }
         }
+        self.trim();
         let queued = self.counts.queued;
         if self.ended.is_none() && queued > self.limits.queue_bytes {
             self.frames.clear();
             self.counts.queued = 0;
             self.end(End::Overrun { queued });
         }
+    }
+
+    /// Gives back what tables take that one frame has filled for a moment.
+    fn trim(&mut self) {
+        trim(&mut self.nodes);
+        trim(&mut self.tasks);
+        trim(&mut self.imports);
+        trim(&mut self.targets);
+        self.settled.shrink_to(TABLE_SPARE);
+        self.garbage.shrink_to(TABLE_SPARE);
     }
 
     /// Ends the session for a reason that lies with the peer.
@@ -324,5 +343,15 @@ impl Session {
         let node = self.new_node(Origin::Local, false);
         self.settle(node, result);
         node
+    }
+}
+
+/// Places that a table may keep free.
+const TABLE_SPARE: usize = 64;
+
+/// Makes a table smaller that has four times as many places as are taken, and some.
+fn trim<K: Eq + Hash, V>(table: &mut HashMap<K, V>) {
+    if table.capacity() > TABLE_SPARE + 4 * table.len() {
+        table.shrink_to(2 * table.len());
     }
 }

@@ -14,10 +14,12 @@ mod weight;
 pub use self::container::Container;
 pub use self::fault::Fault;
 pub use self::number::{NonFinite, Number};
+pub(super) use self::weight::{Weight, weigh_apart};
 
 /// A value of the wire, as an owned tree.
 ///
-/// Texts and plain data deep inside ([`Json`]) are slices of the frame in which they came. A value is data only: it does not
+/// Texts and plain data deep inside ([`Json`]) are slices of the frame in which they came, and keep it in memory:
+/// [detach](Self::detach) what is kept for longer than its call. A value is data only: it does not
 /// keep the objects alive that it names. The session does so, for as long as it says at the call or event in question.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

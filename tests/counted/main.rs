@@ -29,6 +29,7 @@ use tokio::runtime::Runtime;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
+mod capnweb;
 mod waiting;
 
 const MESSAGE_BYTES_MAX: usize = 1 << 20;

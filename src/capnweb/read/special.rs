@@ -193,6 +193,7 @@ impl Reader<'_> {
                 path.push(part);
             }
             if !self.cursor.more(b']')? {
+                path.shrink_to_fit();
                 return Ok(path);
             }
         }

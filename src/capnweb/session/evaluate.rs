@@ -7,21 +7,21 @@ use super::Session;
 use super::exports::Export;
 use super::holds::{Imported, without_references};
 use super::node::{Origin, Waiter};
+use super::nodes::NODE_BYTES;
 use super::tasks::Root;
 
 impl Session {
     /// Takes a push or a stream: evaluates it, and enters its result into the table.
-    pub(super) fn push(&mut self, expression: Expression, frame_bytes: usize, is_stream: bool) -> Result<(), End> {
-        let node = match self.evaluate(expression, frame_bytes)? {
+    pub(super) fn push(&mut self, expression: Expression, is_stream: bool) -> Result<(), End> {
+        let node = match self.evaluate(expression)? {
             Err(fault) => self.settled_node(Err(fault.into())),
             Ok(Value::Promise(Promise(Future::Node(node)))) if self.is_new(node) => node,
             Ok(value) => {
-                if let Some(fault) = self.no_place_for_a_call().or_else(|| self.make_room(frame_bytes)) {
+                if let Some(fault) = self.no_place_for_a_call().or_else(|| self.make_room(NODE_BYTES)) {
                     self.unhold(value);
                     self.settled_node(Err(fault.into()))
                 } else {
                     let node = self.new_node(Origin::Peers, false);
-                    self.charge(node, frame_bytes);
                     self.wait_for(node, value);
                     node
                 }
@@ -39,7 +39,7 @@ impl Session {
 
     /// Takes the result or the error of a promise of the peer, or of a call of this side.
     pub(super) fn resolved(&mut self, id: i64, expression: Expression, is_error: bool) -> Result<(), End> {
-        let result = match self.evaluate(expression, 0)? {
+        let result = match self.evaluate(expression)? {
             Ok(value) if is_error => {
                 self.unhold(value.clone());
                 Err(without_references(value))
@@ -74,12 +74,10 @@ impl Session {
 
     /// Evaluates an expression: objects and promises of the peer are entered into the table, calls begin. In the value
     /// everything is held, and promises are nodes. If the expression is at fault, its objects are released.
-    fn evaluate(&mut self, expression: Expression, frame_bytes: usize) -> Result<Result<Value, Fault>, End> {
+    fn evaluate(&mut self, expression: Expression) -> Result<Result<Value, Fault>, End> {
         let Expression { mut value, references, mut fault } = expression;
-        let last = references.len().wrapping_sub(1);
-        let is_one_call = matches!(&value, Value::Promise(Promise(Future::Slot(slot))) if *slot == last);
         let mut places: Vec<Value> = Vec::with_capacity(references.len());
-        for (at, reference) in references.into_iter().enumerate() {
+        for reference in references {
             if !matches!(reference, Reference::Export(_) | Reference::Promise(_)) {
                 fault = fault.or_else(|| self.too_many_imports());
             }
@@ -97,15 +95,14 @@ impl Session {
                         self.hold(&promise);
                         Ok(promise)
                     }
-                    Some(root) => Ok(node(self.begin(root, path, None, 0))),
+                    Some(root) => self.begin(root, path, None).map(node),
                     None => Err(Fault::released(id)),
                 },
                 Reference::Call { id, path, args } => {
                     let mut args = Value::Array(args);
                     fill(&mut args, &mut places);
-                    let cost = if is_one_call && at == last { frame_bytes } else { 0 };
                     match self.look_up(id)? {
-                        Some(root) => Ok(node(self.begin(root, path, Some(args), cost))),
+                        Some(root) => self.begin(root, path, Some(args)).map(node),
                         None => {
                             self.unhold(args);
                             Err(Fault::released(id))

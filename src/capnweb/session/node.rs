@@ -1,6 +1,6 @@
 //! Nodes, as they lie in their table: values that are there, or will be.
 
-use super::super::value::{Import, PathPart, Stub, Value};
+use super::super::value::{Import, PathPart, Stub, Value, Weight};
 
 /// A value that is there or will be.
 #[derive(Debug)]
@@ -13,7 +13,9 @@ pub(super) struct Node {
     pub(super) waiters: Vec<Waiter>,
     /// The positive export whose result it is.
     pub(super) entry: Option<i64>,
-    /// Estimated bytes that it holds.
+    /// What its result weighs, or while it is not settled, the call or the value that it is to come of.
+    pub(super) weight: Weight,
+    /// Bytes that are counted for it.
     pub(super) cost: usize,
     /// It waits, itself or by what it waits for, for a promise that only the peer can keep.
     pub(super) needs_peer: bool,

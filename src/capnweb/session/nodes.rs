@@ -1,10 +1,14 @@
 //! The life of nodes: made, settled, dropped.
 
 use super::super::event::Event;
-use super::super::value::{Fault, Future, Import, Promise, Stub, Value};
+use super::super::value::{Fault, Future, Import, Promise, Stub, Value, Weight};
 use super::Session;
+use super::exports::Export;
 use super::node::{Node, Origin, Rooted, State, Waiter};
 use super::tasks::{Then, has_nodes};
+
+/// Bytes of a node beside what it holds: in its table and in the table of exports, either of which may be half empty.
+pub(super) const NODE_BYTES: usize = 2 * (size_of::<Node>() + size_of::<Export>() + 64);
 
 impl Session {
     /// A node that waits, with one reference.
@@ -17,10 +21,12 @@ impl Session {
             references: 1,
             waiters: Vec::new(),
             entry: None,
-            cost: 0,
+            weight: Weight::default(),
+            cost: NODE_BYTES,
             needs_peer,
         };
         self.nodes.insert(key, node);
+        self.counts.held += NODE_BYTES;
         key
     }
 
@@ -32,11 +38,12 @@ impl Session {
         self.nodes.get(&node).is_some_and(|node| !matches!(node.state, State::Done(_)))
     }
 
-    /// Sets what a node costs while it is not settled.
-    pub(super) fn charge(&mut self, key: u64, cost: usize) {
+    /// Sets what a node weighs, and counts it with so many bytes beside.
+    pub(super) fn charge(&mut self, key: u64, weight: Weight, beside: usize) {
         if let Some(node) = self.nodes.get_mut(&key) {
+            let cost = weight.bytes() + beside;
             self.counts.held = self.counts.held - node.cost + cost;
-            node.cost = cost;
+            (node.weight, node.cost) = (weight, cost);
         }
     }
 
@@ -53,24 +60,40 @@ impl Session {
         if has_nodes(&value) {
             self.start_task(value, Then::Settle(node));
         } else {
-            self.settle(node, Ok(value));
+            self.settle_within(node, value);
+        }
+    }
+
+    /// Settles a node with a value, or with an error if there is no room for the value.
+    pub(super) fn settle_within(&mut self, node: u64, mut value: Value) {
+        let weight = value.settled_weight();
+        match self.make_room(weight.bytes()) {
+            None => self.settle_as(node, Ok(value), weight),
+            Some(fault) => {
+                self.unhold(value);
+                self.settle(node, Err(fault.into()));
+            }
         }
     }
 
     /// Gives a node its result for good. What the value names is held already.
-    pub(super) fn settle(&mut self, key: u64, result: Result<Value, Value>) {
+    pub(super) fn settle(&mut self, key: u64, mut result: Result<Value, Value>) {
+        let weight = match &mut result {
+            Ok(value) | Err(value) => value.settled_weight(),
+        };
+        self.settle_as(key, result, weight);
+    }
+
+    fn settle_as(&mut self, key: u64, result: Result<Value, Value>, weight: Weight) {
         let Some(node) = self.nodes.get_mut(&key).filter(|node| !matches!(node.state, State::Done(_))) else {
             return self.discard(result);
         };
         self.counts.calls -= usize::from(node.origin == Origin::Peers);
         self.counts.peer_promises -= usize::from(node.origin == Origin::Resolving);
-        let cost = match &result {
-            Ok(value) | Err(value) => value.weigh().bytes,
-        };
         node.state = State::Done(result);
         node.needs_peer = false;
         let (entry, unused) = (node.entry, node.references == 0);
-        self.charge(key, cost);
+        self.charge(key, weight, NODE_BYTES);
         if unused {
             self.remove_node(key);
         } else {
@@ -90,6 +113,8 @@ impl Session {
                 Waiter::Peer(export) => exports.contains_key(export),
                 Waiter::Rooted(_) | Waiter::Embedder(_) => true,
             });
+            // As many again before the list is looked through once more.
+            node.waiters.reserve(node.waiters.len().max(1));
         }
         node.waiters.push(waiter);
     }
@@ -153,6 +178,17 @@ impl Session {
         }
         self.events.push_back(Event::Settled(call, result));
         self.unreference(key);
+    }
+
+    /// The error of a node, for one more that fails by it; or why there is no room for one more.
+    pub(super) fn copy_error(&mut self, key: u64) -> Value {
+        let bytes = self.nodes.get(&key).map_or(0, |node| node.weight.bytes());
+        let full = self.make_room(bytes);
+        match (full, self.result(key)) {
+            (None, Some(Err(error))) => error.clone(),
+            (Some(fault), _) => fault.into(),
+            (None, _) => Fault::released(0).into(),
+        }
     }
 
     /// Drops the oldest result if there are more than there may be. Gives whether it did.

@@ -10,10 +10,11 @@
 use std::collections::BTreeMap;
 
 use super::super::event::{Call, CallId, Event};
-use super::super::value::{Fault, Future, PathPart, Promise, Stub, Target, Value};
+use super::super::value::{Fault, Future, PathPart, Promise, Stub, Target, Value, Weight, weigh_apart};
 use super::Session;
 use super::follow::{Followed, follow, joined};
 use super::node::{Origin, Rooted, State, Waiter};
+use super::nodes::NODE_BYTES;
 
 /// A value with promises in it.
 #[derive(Debug)]
@@ -35,6 +36,17 @@ pub(super) enum Then {
     Settle(u64),
 }
 
+impl Then {
+    /// The node that is settled in the end.
+    const fn answer(&self) -> u64 {
+        let (Self::Deliver { answer, .. } | Self::Settle(answer)) = self;
+        *answer
+    }
+}
+
+/// Bytes of a task beside its value: in its table, which may be half empty, and on the lists of what it waits for.
+const TASK_BYTES: usize = 2 * (size_of::<Task>() + 64);
+
 /// Where a call goes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Root {
@@ -51,20 +63,19 @@ enum Progress {
 }
 
 impl Session {
-    /// Begins a call, or the reading of a member if there are no arguments, and gives the node of its answer.
-    pub(super) fn begin(&mut self, root: Root, path: Vec<PathPart>, args: Option<Value>, cost: usize) -> u64 {
-        let full = self.no_place_for_a_call().or_else(|| self.make_room(cost));
-        if let Some(fault) = full {
+    /// Begins a call, or the reading of a member if there are no arguments, and gives the node of its answer; or says why
+    /// there is no place for one more.
+    pub(super) fn begin(&mut self, root: Root, path: Vec<PathPart>, args: Option<Value>) -> Result<u64, Fault> {
+        if let Some(fault) = self.no_place_for_a_call().or_else(|| self.make_room(NODE_BYTES)) {
             self.garbage.extend(args);
-            return self.settled_node(Err(fault.into()));
+            return Err(fault);
         }
         let answer = self.new_node(Origin::Peers, false);
-        self.charge(answer, cost);
         match root {
             Root::Target(target) => self.enter(answer, target, path, args),
             Root::Node(node) => self.route(answer, node, path, args),
         }
-        answer
+        Ok(answer)
     }
 
     pub(super) fn no_place_for_a_call(&self) -> Option<Fault> {
@@ -75,19 +86,11 @@ impl Session {
     /// Brings a call to where the value of a node says, or has it wait for the node.
     pub(super) fn route(&mut self, answer: u64, mut root: u64, mut path: Vec<PathPart>, args: Option<Value>) {
         let failed = loop {
-            let Some(node) = self.nodes.get_mut(&root) else { break Fault::released(0).into() };
+            let Some(node) = self.nodes.get(&root) else { break Fault::released(0).into() };
             let value = match &node.state {
                 State::Done(Ok(value)) => value,
-                State::Done(Err(error)) => break error.clone(),
-                State::Waiting | State::Running(_) => {
-                    node.references += 1;
-                    let needs_peer = node.needs_peer;
-                    node.waiters.push(Waiter::Rooted(Box::new(Rooted { answer, path, args })));
-                    if let Some(answer) = self.nodes.get_mut(&answer) {
-                        answer.needs_peer |= needs_peer;
-                    }
-                    return;
-                }
+                State::Done(Err(_)) => break self.copy_error(root),
+                State::Waiting | State::Running(_) => return self.wait_at(root, answer, path, args),
             };
             match follow(value, &path) {
                 Followed::Target(target, rest) => return self.enter(answer, target, rest, args),
@@ -103,18 +106,39 @@ impl Session {
                 Followed::Value(value) => {
                     let value = value.into_owned();
                     self.hold(&value);
-                    return match self.make_room(value.weigh().bytes) {
-                        None => self.settle(answer, Ok(value)),
-                        Some(fault) => {
-                            self.unhold(value);
-                            self.settle(answer, Err(fault.into()));
-                        }
-                    };
+                    return self.settle_within(answer, value);
                 }
             }
         };
         self.garbage.extend(args);
         self.settle(answer, Err(failed));
+    }
+
+    /// Has a call wait for the node of what it calls.
+    fn wait_at(&mut self, root: u64, answer: u64, mut path: Vec<PathPart>, mut args: Option<Value>) {
+        let weight = weigh_apart(args.as_mut().unwrap_or(&mut Value::Undefined), &mut path);
+        if let Some(fault) = self.load(answer, weight) {
+            self.garbage.extend(args);
+            return self.settle(answer, Err(fault.into()));
+        }
+        let Some(node) = self.nodes.get_mut(&root) else { return };
+        node.references += 1;
+        let needs_peer = node.needs_peer;
+        node.waiters.push(Waiter::Rooted(Box::new(Rooted { answer, path, args })));
+        if let Some(answer) = self.nodes.get_mut(&answer) {
+            answer.needs_peer |= needs_peer;
+        }
+    }
+
+    /// Counts what a node holds that waits, or says why there is no room for it.
+    fn load(&mut self, key: u64, weight: Weight) -> Option<Fault> {
+        let before = self.nodes.get(&key).map_or(0, |node| node.cost);
+        let beside = NODE_BYTES + TASK_BYTES;
+        let full = self.make_room((weight.bytes() + beside).saturating_sub(before));
+        if full.is_none() {
+            self.charge(key, weight, beside);
+        }
+        full
     }
 
     /// Brings a call to an object of this side.
@@ -129,10 +153,16 @@ impl Session {
         self.start_task(value, Then::Deliver { answer, target, path, reads });
     }
 
-    pub(super) fn start_task(&mut self, value: Value, then: Then) {
+    pub(super) fn start_task(&mut self, mut value: Value, mut then: Then) {
+        let path: &mut [PathPart] = if let Then::Deliver { path, .. } = &mut then { path } else { &mut [] };
+        let weight = weigh_apart(&mut value, path);
+        let full = self.load(then.answer(), weight);
         let key = self.key();
         let called = if let Then::Deliver { target, answer, .. } = &then { Some((*target, *answer)) } else { None };
         self.tasks.insert(key, Task { value, missing: 0, then, laned: false });
+        if let Some(fault) = full {
+            return self.fail(key, fault.into());
+        }
         let progress = self.advance(key);
         let Some((target, answer)) = called else {
             if progress == Progress::Ready {
@@ -162,8 +192,8 @@ impl Session {
             if needed.is_empty() {
                 return Progress::Ready;
             }
-            if let Some(error) = needed.keys().find_map(|node| self.result(*node)?.as_ref().err()) {
-                let error = error.clone();
+            if let Some(failed) = needed.keys().copied().find(|node| matches!(self.result(*node), Some(Err(_)))) {
+                let error = self.copy_error(failed);
                 self.fail(key, error);
                 return Progress::Failed;
             }
@@ -188,32 +218,34 @@ impl Session {
         }
         let Some(task) = self.tasks.get_mut(&key) else { return };
         task.missing = pending.len();
-        let (Then::Deliver { answer, .. } | Then::Settle(answer)) = task.then;
+        let answer = task.then.answer();
         if let Some(answer) = self.nodes.get_mut(&answer) {
             answer.needs_peer |= needs_peer;
         }
     }
 
     /// Why the value would be too much with the promises put in, if it would be.
-    fn too_much(&self, key: u64, needed: &BTreeMap<u64, usize>) -> Option<Fault> {
-        let mut whole = self.tasks.get(&key)?.value.weigh();
-        let mut deepest = 0;
+    fn too_much(&mut self, key: u64, needed: &BTreeMap<u64, usize>) -> Option<Fault> {
+        let answer = self.tasks.get(&key)?.then.answer();
+        let before = self.nodes.get(&answer)?.weight;
+        let (mut whole, mut deepest) = (before, 0);
         for (node, times) in needed {
-            let Some(Ok(value)) = self.result(*node) else { continue };
-            let weight = value.weigh();
+            let Some(weight) = self.nodes.get(node).map(|node| node.weight) else { continue };
             whole.values = whole.values.saturating_add(weight.values.saturating_mul(*times));
-            whole.bytes = whole.bytes.saturating_add(weight.bytes.saturating_mul(*times));
+            whole.tree = whole.tree.saturating_add(weight.tree.saturating_mul(*times));
+            whole.texts = whole.texts.saturating_add(weight.texts.saturating_mul(*times));
+            whole.kept += weight.kept;
             deepest = deepest.max(weight.depth);
         }
         let advice = "use fewer results in one call";
         if whole.values > self.limits.values {
             Some(Fault::limit("values", self.limits.values, advice))
-        } else if whole.bytes > self.limits.held_bytes {
+        } else if whole.tree.saturating_add(whole.texts.max(whole.kept)) > self.limits.held_bytes {
             Some(Fault::limit("heldBytes", self.limits.held_bytes, advice))
         } else if whole.depth + deepest > self.limits.depth {
             Some(Fault::limit("depth", self.limits.depth, "nest less"))
         } else {
-            None
+            self.make_room(whole.bytes() - before.bytes())
         }
     }
 
@@ -229,9 +261,12 @@ impl Session {
             let promise = std::mem::replace(place, whole);
             self.garbage.push(promise);
         });
-        if let Some(task) = self.tasks.get_mut(&key) {
-            task.value = value;
-        }
+        let Some(task) = self.tasks.get_mut(&key) else { return };
+        let path: &mut [PathPart] = if let Then::Deliver { path, .. } = &mut task.then { path } else { &mut [] };
+        let weight = weigh_apart(&mut value, path);
+        task.value = value;
+        let answer = task.then.answer();
+        self.charge(answer, weight, NODE_BYTES + TASK_BYTES);
     }
 
     /// One of the promises that a task waits for is settled.
@@ -239,8 +274,8 @@ impl Session {
         let Some(task) = self.tasks.get_mut(&key) else { return };
         task.missing -= 1;
         let (missing, laned) = (task.missing, task.laned);
-        if let Some(Err(error)) = self.result(node) {
-            let error = error.clone();
+        if let Some(Err(_)) = self.result(node) {
+            let error = self.copy_error(node);
             self.fail(key, error);
         } else if missing == 0 && self.advance(key) == Progress::Ready {
             if laned { self.serve_lane_of(key) } else { self.complete(key) }
@@ -266,7 +301,7 @@ impl Session {
             }
             for key in unlaned {
                 let Some(task) = self.tasks.get_mut(&key) else { continue };
-                let (Then::Deliver { answer, .. } | Then::Settle(answer)) = task.then;
+                let answer = task.then.answer();
                 nodes.push(answer);
                 let was_laned = std::mem::take(&mut task.laned);
                 if let Then::Deliver { target, .. } = task.then
@@ -330,15 +365,8 @@ impl Session {
             Then::Settle(node) => return self.settle(node, Ok(value)),
             Then::Deliver { answer, target, path, reads } => (answer, target, path, reads),
         };
-        let before = self.nodes.get(&answer).map_or(0, |node| node.cost);
-        let cost = value.weigh().bytes.max(before);
         let mut held: Vec<Stub> = super::holds::stubs(&value).collect();
         held.push(Stub::Local(target));
-        if let Some(fault) = self.make_room(cost - before) {
-            held.into_iter().for_each(|stub| self.unhold(Value::Stub(stub)));
-            return self.settle(answer, Err(fault.into()));
-        }
-        self.charge(answer, cost);
         let Some(node) = self.nodes.get_mut(&answer) else { return };
         node.state = State::Running(held);
         node.needs_peer = false;
