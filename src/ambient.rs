@@ -17,8 +17,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time of day")]
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        // A machine whose clock stands before 1970 is told that it is 1970.
+        Timestamp::try_from(std::time::SystemTime::now()).map_or(Timestamp(i64::MAX), |now| now.max(Timestamp(0)))
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
