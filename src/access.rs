@@ -20,6 +20,7 @@ use crate::share::time::Timestamp;
 pub mod address;
 mod any;
 mod credentials;
+mod delegated;
 pub mod failures;
 #[cfg(feature = "jwt")]
 pub mod jwt;

@@ -1,9 +1,13 @@
 //! The host: all parts put together, in front of a port or inside a process.
 //!
-//! An embedder (the binary, a service, a test) makes a [`Host`] from a store, an [`Access`], an [`Ambient`] and
-//! [`HostSettings`]; then it [listens](Host::listen), or [connects](Host::connect) in process, or both.
+//! An embedder (the binary, a service, a test) makes a [`Host`] by its [builder](Host::builder), from where shares are kept, who may
+//! come in, and settings; then it [listens](Host::listen), or [connects](Host::connect) in process, or both.
 //! [`Host::shutdown`] ends it: no new connections, a Close frame to those there are, and what was begun is committed.
 //! Dropping the host without it cuts the connections; what was acknowledged is in the bucket all the same.
+//!
+//! All that an embedder names is in this module, in [`share`](crate::share) and, for the other end, in `client`: who may come in
+//! ([`access`]), who is connected ([`connections`]), where shares are kept ([`storage`]), how the host behaves ([`settings`]), and
+//! clock and randomness ([`ambient`]).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Once};
@@ -21,50 +25,36 @@ use crate::audit::{self, By};
 use crate::connections::calls::Handler;
 use crate::connections::close::CloseReason;
 use crate::connections::comer::{Comer, Door};
-use crate::connections::entry::ConnectionId;
+use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::outlet::PushError;
 use crate::connections::push::{Action, Answer, PushOptions};
 use crate::connections::sockets::Sockets;
+use crate::host::storage::OpenStoreError;
 use crate::http::accept;
 use crate::http::doors::Doors;
 use crate::http::serve::Serving;
-use crate::hub::{Hub, HubSettings};
-use crate::rpc::RpcSettings;
+use crate::hub::Hub;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::share::id::AccountId;
 use crate::share::limits::BadLimit;
 use crate::share::secret::Secret;
-use crate::viewer::ViewerSettings;
+use crate::store::StoreError;
 use crate::wire::duplex;
 
+pub mod access;
+pub mod ambient;
+mod builder;
+pub mod connections;
 pub mod descriptors;
+pub mod settings;
 pub mod storage;
 
-pub use crate::http::forwarded::{BadProxyNet, ProxyNet, is_loopback_name};
-pub use crate::http::settings::{DoorSettings, OpenCodeSettings, SocketSettings};
+#[doc(hidden)]
+pub use crate::http::forwarded::is_loopback_name;
 
-/// How a host behaves.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct HostSettings {
-    /// What the URLs of shares begin with: see [`is_public_url`]. Default: `http://` and the address it listens on; of a host
-    /// that listens on every address, the one by which this machine reaches itself.
-    pub public_url: Option<String>,
-    /// Threads that RPC connections live on. Default (0): one for each core.
-    pub workers: usize,
-    /// Shares.
-    pub hub: HubSettings,
-    /// RPC connections.
-    pub rpc: RpcSettings,
-    /// Viewers.
-    pub viewer: ViewerSettings,
-    /// Who may knock.
-    pub doors: DoorSettings,
-    /// Sockets, before and besides connections.
-    pub sockets: SocketSettings,
-    /// Proxies whose `X-Forwarded-For` is believed, so that limits by address count the clients behind them. Default: none.
-    pub trusted_proxies: Vec<ProxyNet>,
-}
+pub use self::builder::HostBuilder;
+pub use self::settings::HostSettings;
 
 /// How long shutdown waits for connections to close and for commits to be answered by the bucket: its retries end by then.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(15);
@@ -76,6 +66,15 @@ const PIPE_BYTES: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
+    /// The builder was not told where shares are kept.
+    #[error("a host needs a storage: give the builder a location by storage(), or an object store by objects()")]
+    NoStorage,
+    /// The storage could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenStoreError),
+    /// The storage was opened, and does not work as a host needs it.
+    #[error(transparent)]
+    Storage(#[from] StoreError),
     /// A limit is higher than the contract's, or 0.
     #[error(transparent)]
     BadLimit(#[from] BadLimit),
@@ -113,10 +112,11 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host over these objects. Nothing is read or written yet.
+    /// A host over these objects, as the builder makes it in the end. Nothing is read or written yet.
     ///
     /// # Errors
     /// A setting that cannot be right, or the machine has no randomness to give.
+    #[doc(hidden)]
     pub fn new(
         objects: Arc<dyn ObjectStore>,
         access: Arc<dyn Access>,
@@ -134,24 +134,55 @@ impl Host {
         Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new(), tending: Once::new() })
     }
 
-    /// Its shares, for services that embed it.
+    /// What the host is made of.
+    #[doc(hidden)]
     #[must_use]
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// Serves the calls of this name (the client's `Client::call`) from now on; see
-    /// [`calls`](crate::connections::calls).
+    /// What the URLs of shares begin with. Until the host listens or its URL was set, it is `http://localhost`.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        self.hub.rooms().public_url().to_owned()
+    }
+
+    /// How the host lets people in, in words for an operator: the mode, never a credential.
+    #[must_use]
+    pub fn access(&self) -> String {
+        self.hub.access().describe()
+    }
+
+    /// Who is connected to this host now, the oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Arc<Entry>> {
+        self.hub.connections().registry().connections()
+    }
+
+    /// Serves the calls of this name (the client's `Client::call`) from now on; a second handler of a name takes the place of the
+    /// first. See [`Handler`].
     pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
         self.hub.connections().on_call(name, handler);
     }
 
-    /// Pushes to one connection, and waits for the client's answer; as [`Connections::push`](crate::connections::Connections::push).
+    /// Pushes to one connection, and waits for the client's answer, for as long as the options say; where they say nothing, for
+    /// [`HubSettings::push_within`](settings::HubSettings::push_within).
     ///
     /// # Errors
     /// See [`PushError`].
     pub async fn push(&self, to: &ConnectionId, action: Action, options: PushOptions) -> Result<Answer, PushError> {
         self.hub.connections().push(to, action, options).await
+    }
+
+    /// Sends to every connection that the filter lets through, and waits for none. Gives the number of connections whose queue took it;
+    /// a connection without a way to its client, or whose queue is full, is left out.
+    pub fn broadcast(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> usize {
+        self.hub.connections().broadcast(action, &[], filter)
+    }
+
+    /// Sends to every connection of an account on this host, as [`broadcast`](Self::broadcast).
+    pub fn send_to_account(&self, account: &AccountId, action: &Action) -> usize {
+        self.hub.connections().send_to_account(account, action)
     }
 
     /// Listens, and serves in the background until shutdown. Gives the address, which tells the port if 0 was asked for.

@@ -6,15 +6,13 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use capshare::access::{Access, AnyOf, SharedKeys, SingleAccount};
-use capshare::ambient::Ambient;
 use capshare::contract::AGENT;
+use capshare::host::access::{Access, AnyOf, SharedKeys, SingleAccount};
+use capshare::host::ambient::Ambient;
 use capshare::host::storage::{self, StoreLocation, Versions};
-use capshare::host::{Host, HostSettings, descriptors, is_loopback_name};
+use capshare::host::{Host, HostError, HostSettings, descriptors, is_loopback_name};
 use capshare::share::id::AccountId;
-use capshare::store::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::cli::exit::{Exit, Failure};
@@ -40,8 +38,8 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         started = start(&settings, access) => started?,
     };
     warn_of_what_is_open(&settings, address);
-    let described = host.hub().access().describe();
-    let (store, url) = (settings.store.value.to_string(), host.hub().rooms().public_url().to_owned());
+    let described = host.access();
+    let (store, url) = (settings.store.value.to_string(), host.public_url());
     output.result(
         format_args!("{AGENT} listens on {address}; URL {url}; store {store}; access: {described}"),
         &json!({ "event": "listening", "address": address, "url": url, "store": store, "access": described }),
@@ -78,39 +76,19 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     listen(host, settings.listen.value).await
 }
 
-/// Opens a store, checks that it is usable, and makes a host over it.
+/// Makes a host over a store, which is opened and found to be usable.
 pub(crate) async fn open(
     location: &StoreLocation,
     s3: &storage::S3Options,
     access: Arc<dyn Access>,
-    mut settings: HostSettings,
+    settings: HostSettings,
 ) -> Result<Host, Failure> {
-    let in_memory = *location == StoreLocation::Memory;
-    settings.hub.store.sorted_listings = location.lists_sorted();
-    let single_writer = settings.hub.store.single_writer;
-    if in_memory || single_writer {
-        // Nobody else writes to it.
-        (settings.hub.poll, settings.hub.probe_every) = (None, None);
-    }
-    if in_memory {
-        // No request to it is ever on its way, so what was superseded need not stay for a minute: with a thousand syncs of 64 KiB
-        // a second that would be 8 GB. And what comes next is put where that was: in memory that is at hand.
-        let store = &mut settings.hub.store;
-        (store.lease, store.request_time, store.free_after) =
-            (Duration::from_millis(200), Duration::from_millis(50), Duration::from_millis(250));
-    }
-    let objects = storage::open(location, s3).await.map_err(|error| Failure::of(Exit::Store, &error))?;
-    let ambient = Ambient::system();
-    let host = Host::new(objects, access, ambient, settings).map_err(|error| Failure::of(Exit::Failed, &error))?;
-    if !in_memory {
-        let probed = host.hub().rooms().store().probe_conditional_writes().await;
-        match probed {
-            Err(StoreError::Unconditional) if single_writer => tracing::warn!(
-                store = %location,
-                "the bucket ignores conditional writes: a second host over it would lose acknowledged data"
-            ),
-            probed => probed.map_err(|error| Failure::of(Exit::Store, &error))?,
-        }
+    let host = Host::builder().storage(location.clone()).s3(s3.clone()).access(access);
+    let host = host.settings(|all| *all = settings).build().await.map_err(|error| {
+        let exit = if matches!(error, HostError::Open(_) | HostError::Storage(_)) { Exit::Store } else { Exit::Failed };
+        Failure::of(exit, &error)
+    })?;
+    if *location != StoreLocation::Memory {
         // Nobody waits for these.
         let (of, options) = (location.clone(), s3.clone());
         drop(tokio::spawn(async move { tell_of_versions(&of, &options).await }));

@@ -18,7 +18,7 @@ use crate::access::Principal;
 use crate::connections::Connections;
 use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::outlet::PushError;
-use crate::connections::push::{self, Action, Answer};
+use crate::connections::push::{self, Action, Answer, PushOptions};
 use crate::connections::states::States;
 
 /// Serves the calls of one name. Closures of a context and JSON that give a future are handlers.
@@ -86,7 +86,16 @@ impl CallContext {
         &self.entry.states
     }
 
-    /// The connections of the host, for pushes to others.
+    /// Pushes to another connection of the host, as [`push_back`](Self::push_back) to the caller; the caller's deadline does not hold.
+    ///
+    /// # Errors
+    /// See [`PushError`].
+    pub async fn push(&self, to: &ConnectionId, action: Action, options: PushOptions) -> Result<Answer, PushError> {
+        self.connections.push(to, action, options).await
+    }
+
+    /// The connections of the host.
+    #[doc(hidden)]
     #[must_use]
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
@@ -108,12 +117,13 @@ impl CallContext {
         push::push_to(&self.entry, action, self.connections.settings.push_within.min(left)).await
     }
 
-    /// Sends to everybody whom the filter lets through; see [`Connections::broadcast`].
+    /// Sends to every connection that the filter lets through, and waits for no answer. Gives the number of connections whose queue took
+    /// it.
     pub fn broadcast(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> usize {
         self.connections.broadcast(action, &[], filter)
     }
 
-    /// Sends to everybody whom the filter lets through but the caller; see [`Connections::broadcast`].
+    /// As [`broadcast`](Self::broadcast), to all but the caller.
     pub fn broadcast_except_self(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> usize {
         self.connections.broadcast(action, std::slice::from_ref(self.connection()), filter)
     }
@@ -138,7 +148,12 @@ impl fmt::Debug for Calls {
 impl Connections {
     /// Serves the calls of this name from now on; a second handler of a name takes the place of the first.
     pub fn on_call(&self, name: impl Into<String>, handler: impl Handler + 'static) {
-        self.calls.0.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(handler));
+        self.serve_calls(name.into(), Arc::new(handler));
+    }
+
+    /// As [`Connections::on_call`], of a handler that is shared already.
+    pub(crate) fn serve_calls(&self, name: String, handler: Arc<dyn Handler>) {
+        self.calls.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, handler);
     }
 
     /// Serves one call of a connection; `None` if nothing is served under this name. `within` is what the caller asked for,

@@ -56,10 +56,12 @@ pub struct Entry {
     /// How it came.
     pub way: Way,
     /// The way to its client, if that offered one.
+    #[doc(hidden)]
     pub outlet: Outlet,
     /// What the service around the host remembers of it.
     pub states: States,
     /// What goes over it.
+    #[doc(hidden)]
     pub traffic: Traffic,
     /// The task that waits with this connection, and not for it: woken when it is closed, or is to be looked at.
     attendant: AtomicWaker,
@@ -148,12 +150,14 @@ impl Entry {
     }
 
     /// Whether its door was told to close it.
+    #[doc(hidden)]
     #[must_use]
     pub fn is_closing(&self) -> bool {
         self.is_told.load(Ordering::Acquire)
     }
 
     /// Resolves when its door is to close it. Dropping the future loses nothing.
+    #[doc(hidden)]
     pub async fn closing(&self) {
         loop {
             // Whatever stirs after this wakes it.
@@ -167,11 +171,13 @@ impl Entry {
 
     /// Has this woken when the connection is closed or [nudged](Entry::nudge): the last one that was given. For who waits
     /// with ten thousand connections at once; anybody else awaits [`closing`](Entry::closing).
+    #[doc(hidden)]
     pub fn attend(&self, waker: &Waker) {
         self.attendant.register(waker);
     }
 
     /// Wakes the task that [attends](Entry::attend) it.
+    #[doc(hidden)]
     pub fn nudge(&self) {
         self.attendant.wake();
     }
@@ -201,6 +207,7 @@ impl Entry {
     }
 
     /// This connection, for a line of the audit log, with the rights of a principal; `None`: of nobody in particular.
+    #[doc(hidden)]
     #[must_use]
     pub fn by<'a>(&'a self, who: Option<&'a Principal>) -> By<'a> {
         By::Connection { id: self.id.as_str(), address: self.address, who }

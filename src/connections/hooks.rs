@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use crate::connections::entry::Entry;
 
 /// Hears of connections. Implement it to keep something of your own for each; give it to
-/// [`Connections::set_connection_hooks`](crate::connections::Connections::set_connection_hooks).
+/// [`HostBuilder::hooks`](crate::host::HostBuilder::hooks).
 pub trait ConnectionHooks: fmt::Debug + Send + Sync {
     /// A connection was admitted. Nothing of it is dispatched until this is done. It is dropped if the connection is closed
     /// meanwhile.

@@ -23,6 +23,8 @@ mod half_written;
 #[cfg(feature = "s3")]
 mod s3;
 
+pub use crate::store::{BucketRequest, StoreError};
+
 pub use half_written::remove_half_written;
 
 use directory::Directory;

@@ -4,8 +4,7 @@
 use std::error::Error;
 
 use capshare::client::{Answer, CallError, Push};
-use capshare::connections::calls::{CallContext, CallFailure};
-use capshare::connections::push::Action;
+use capshare::host::connections::{Action, CallContext, CallFailure};
 use capshare::testing::Scene;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -2,13 +2,11 @@
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::error::Error;
-use std::sync::Arc;
 
-use capshare::access::{Access, Credential, Principal, Scopes};
-use capshare::ambient::Ambient;
 use capshare::client::Client;
-use capshare::host::storage::{S3Options, StoreLocation, open};
-use capshare::host::{Host, HostSettings};
+use capshare::host::Host;
+use capshare::host::access::{Access, Credential, Principal, Scopes};
+use capshare::host::storage::StoreLocation;
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use futures::future::BoxFuture;
@@ -42,8 +40,8 @@ impl Access for Accounts {
 async fn main() -> Result<(), Box<dyn Error>> {
     // Shares are kept in a directory; `StoreLocation` also names memory and, with the feature `s3`, a bucket.
     let folder = tempfile::tempdir()?;
-    let store = open(&StoreLocation::Directory(folder.path().to_owned()), &S3Options::default()).await?;
-    let host = Host::new(store, Arc::new(Accounts), Ambient::system(), HostSettings::default())?;
+    let storage = StoreLocation::Directory(folder.path().to_owned());
+    let host = Host::builder().storage(storage).access(Accounts).build().await?;
     // One port for clients, viewers and the web page. A port of 0 is any that is free.
     let address = host.listen("127.0.0.1:0".parse()?).await?;
 

@@ -15,6 +15,7 @@ mod crash;
 mod damage;
 mod documents;
 mod doors;
+mod embed;
 mod expiry;
 mod grants;
 mod growth;

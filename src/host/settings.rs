@@ -1,0 +1,33 @@
+//! How a host behaves, as data: [`HostSettings`] and what it is made of. Each setting says its default.
+
+pub use crate::http::forwarded::{BadProxyNet, ProxyNet};
+pub use crate::http::settings::{DoorSettings, OpenCodeSettings, SocketSettings};
+pub use crate::hub::HubSettings;
+pub use crate::rooms::quota::{Quota, QuotaSettings};
+pub use crate::rpc::RpcSettings;
+pub use crate::share::limits::{BadLimit, Limits};
+pub use crate::store::StoreSettings;
+pub use crate::viewer::ViewerSettings;
+
+/// How a host behaves.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct HostSettings {
+    /// What the URLs of shares begin with: see [`is_public_url`]. Default: `http://` and the address it listens on; of a host
+    /// that listens on every address, the one by which this machine reaches itself.
+    pub public_url: Option<String>,
+    /// Threads that RPC connections live on. Default (0): one for each core.
+    pub workers: usize,
+    /// Shares.
+    pub hub: HubSettings,
+    /// RPC connections.
+    pub rpc: RpcSettings,
+    /// Viewers.
+    pub viewer: ViewerSettings,
+    /// Who may knock.
+    pub doors: DoorSettings,
+    /// Sockets, before and besides connections.
+    pub sockets: SocketSettings,
+    /// Proxies whose `X-Forwarded-For` is believed, so that limits by address count the clients behind them. Default: none.
+    pub trusted_proxies: Vec<ProxyNet>,
+}
