@@ -39,10 +39,21 @@ pub struct Limits {
     /// slices of, where they are not copied because they are a small part of it. Kept results are dropped first; then calls
     /// are rejected. Default: 32 MiB, eight of the longest frames.
     pub held_bytes: usize,
+    /// Work for the peer beyond reading its frames: a unit for each byte of plain data that is looked through for a part of
+    /// it, 64 for each value that is copied from a result into a call or into another result, 8 for each member whose
+    /// name is compared. Each frame earns 65,536 units and 16 for each of its bytes, up to this bound; a call that finds none
+    /// left is rejected. Default: 67,108,864, some tenth of a second.
+    pub work: usize,
     /// Bytes of frames that wait to be taken by [`poll_frame`](super::Session::poll_frame). Past it the session ends: the
     /// peer does not read. Default: 32 MiB.
     pub queue_bytes: usize,
 }
+
+/// Units of [`Limits::work`] that each frame of the peer earns: some fifty microseconds, as long as a small frame takes anyway.
+pub(super) const WORK_OF_A_FRAME: usize = 64 << 10;
+/// Units that each byte of a frame earns: a longest frame earns all that there may be, and a reference in it, of some fourteen bytes,
+/// a copy of three values.
+pub(super) const WORK_OF_A_BYTE: usize = 16;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -59,6 +70,7 @@ impl Default for Limits {
             promises: 256,
             calls_out: 512,
             held_bytes: 32 << 20,
+            work: 64 << 20,
             queue_bytes: 32 << 20,
         }
     }

@@ -18,6 +18,7 @@ mod node;
 mod nodes;
 mod outgoing;
 mod tasks;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
@@ -27,6 +28,7 @@ use self::holds::Imported;
 use self::node::{Node, Origin, State};
 pub use self::outgoing::NotSent;
 use self::tasks::Task;
+use self::work::Work;
 use super::end::End;
 use super::event::{CallId, Event};
 use super::limits::Limits;
@@ -70,6 +72,7 @@ pub struct Session {
     /// Values that nothing keeps any more, whose stubs and promises are still to be let go.
     garbage: Vec<Value>,
     counts: Counts,
+    work: Work,
     events: VecDeque<Event>,
     frames: VecDeque<String>,
     ended: Option<End>,
@@ -118,6 +121,7 @@ impl Session {
     #[must_use]
     pub fn new(limits: Limits, main: Option<Target>) -> Self {
         let mut session = Self {
+            work: Work::new(limits.work),
             limits,
             exports: BTreeMap::new(),
             next_push: 1,
@@ -168,6 +172,7 @@ impl Session {
         if got > max {
             return Err(End::FrameTooLarge { got, max });
         }
+        self.work.earn(got);
         let message = message::read(frame, &self.limits);
         match message.map_err(|malformed| End::Malformed { at: malformed.at, what: malformed.what })? {
             Message::Push(expression) => self.push(expression, false),
@@ -268,10 +273,15 @@ impl Session {
     }
 
     fn send(&mut self, frame: String) {
-        if self.ended.is_none() {
+        if self.ended.is_none() && !self.is_overrun() {
             self.counts.queued += frame.capacity();
             self.frames.push_back(frame);
         }
+    }
+
+    /// Whether more waits to be sent than may: then the session ends with this step, and nothing more is made to be sent.
+    const fn is_overrun(&self) -> bool {
+        self.counts.queued > self.limits.queue_bytes
     }
 
     /// Does what is due at the end of each step: waiters are woken, what nothing keeps is let go, room is made.
@@ -286,7 +296,7 @@ impl Session {
         }
         self.trim();
         let queued = self.counts.queued;
-        if self.ended.is_none() && queued > self.limits.queue_bytes {
+        if self.ended.is_none() && self.is_overrun() {
             self.frames.clear();
             self.counts.queued = 0;
             self.end(End::Overrun { queued });
@@ -312,7 +322,7 @@ impl Session {
     fn abort(&mut self, end: End, told: Option<Value>) {
         if let Some(value) = told {
             let mut frame = String::from(r#"["abort","#);
-            write::value(&mut frame, &value, &mut |_| None);
+            write::value(&mut frame, &value, self.limits.frame_bytes, &mut |_| None);
             frame.push(']');
             self.send(frame);
         }

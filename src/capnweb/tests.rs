@@ -1,11 +1,12 @@
 //! Reading and writing, put to each other.
 
+use super::json::Json;
 use super::limits::Limits;
 use super::message;
 use super::read::{Expression, Reader};
 use super::scan::Malformed;
 use super::text::Text;
-use super::value::{Fault, Value};
+use super::value::{Container, Fault, Value};
 use super::write;
 
 fn expression(text: &str) -> Result<Expression, Malformed> {
@@ -22,7 +23,7 @@ fn read(text: &str) -> Value {
 
 fn written(value: &Value) -> String {
     let mut out = String::new();
-    write::value(&mut out, value, &mut |_| None);
+    write::value(&mut out, value, usize::MAX, &mut |_| None);
     out
 }
 
@@ -179,4 +180,25 @@ fn plain_data_is_looked_for_once_however_deep_the_special_values_lie() {
     let mut reader = Reader::new(&frame, frame.bytes(), &limits);
     assert_eq!(written(&reader.expression().expect("deep").value), text);
     assert!(reader.looked_through <= text.len(), "{} of {}", reader.looked_through, text.len());
+}
+
+#[test]
+fn what_is_too_long_is_not_written_to_its_end() {
+    let long = "\u{1}".repeat(100);
+    for value in [
+        long.as_str().into(),
+        Value::Bytes(vec![0; 100].into(), Container::Plain),
+        Value::Array(vec!["12345".into(); 100]),
+        Value::object((0..100).map(|n| (n.to_string(), Value::Null))),
+        Fault::new(long.as_str()).with("more", long.as_str()).into(),
+        Value::Json(Json::from_json(format!(r#"{{"ä":"{}"}}"#, "ä".repeat(100)), 9).expect("JSON")),
+    ] {
+        let whole = written(&value);
+        for max in [20, 50, whole.len() - 1, whole.len()] {
+            let mut out = String::new();
+            write::value(&mut out, &value, max, &mut |_| None);
+            let is_short = whole.len() <= max;
+            assert!(if is_short { out == whole } else { out.len() > max && out.len() <= max + 40 }, "{max}: {out}");
+        }
+    }
 }

@@ -118,6 +118,17 @@ pub enum PathPart {
     Index(u64),
 }
 
+impl PathPart {
+    /// The element of an array that the step leads to.
+    pub(super) fn index(&self) -> Option<usize> {
+        match self {
+            Self::Name(name) if name.bytes().iter().all(u8::is_ascii_digit) => name.parse().ok(),
+            Self::Name(_) => None,
+            Self::Index(index) => usize::try_from(*index).ok(),
+        }
+    }
+}
+
 impl Value {
     /// An object of these members.
     pub fn object<K: Into<Text>>(members: impl IntoIterator<Item = (K, Self)>) -> Self {

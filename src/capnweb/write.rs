@@ -6,8 +6,15 @@ use super::base64;
 use super::text::Text;
 use super::value::{Future, NonFinite, PathPart, Promise, Stub, Value};
 
-/// Appends a value. `name` says what a stub or promise of this side is called on the wire; it is asked in the order of the text.
-pub(super) fn value(out: &mut String, value: &Value, name: &mut dyn FnMut(&Value) -> Option<(&'static str, i64)>) {
+/// Says what a stub or promise of this side is called on the wire.
+pub(super) type Name<'n> = dyn FnMut(&Value) -> Option<(&'static str, i64)> + 'n;
+
+/// Appends a value. `name` is asked in the order of the text. What would make the text longer than `max` bytes by far is left
+/// out, for a text that is too long is not sent; it is longer than `max` all the same.
+pub(super) fn value(out: &mut String, value: &Value, max: usize, name: &mut Name<'_>) {
+    if out.len() > max {
+        return;
+    }
     match value {
         Value::Undefined => out.push_str(r#"["undefined"]"#),
         Value::Null => out.push_str("null"),
@@ -16,10 +23,10 @@ pub(super) fn value(out: &mut String, value: &Value, name: &mut dyn FnMut(&Value
         Value::NonFinite(NonFinite::Infinity) => out.push_str(r#"["inf"]"#),
         Value::NonFinite(NonFinite::NegativeInfinity) => out.push_str(r#"["-inf"]"#),
         Value::NonFinite(NonFinite::NaN) => out.push_str(r#"["nan"]"#),
-        Value::Text(content) => text(out, content),
+        Value::Text(content) => text(out, content, max),
         Value::BigInt(digits) => {
             out.push_str(r#"["bigint","#);
-            text(out, digits);
+            text(out, digits, max);
             out.push(']');
         }
         Value::Date(time) if time.is_finite() => {
@@ -28,7 +35,8 @@ pub(super) fn value(out: &mut String, value: &Value, name: &mut dyn FnMut(&Value
         Value::Date(_) => out.push_str(r#"["date",null]"#),
         Value::Bytes(bytes, container) => {
             out.push_str(r#"["bytes",""#);
-            base64::write(out, bytes);
+            let room = max.saturating_sub(out.len()).saturating_add(1);
+            base64::write(out, &bytes[..bytes.len().min(room / 4 * 3 + 3)]);
             out.push('"');
             if let Some(container) = container.name() {
                 let _ = write!(out, r#","{container}""#);
@@ -37,28 +45,28 @@ pub(super) fn value(out: &mut String, value: &Value, name: &mut dyn FnMut(&Value
         }
         Value::Error(fault) => {
             out.push_str(r#"["error","#);
-            text(out, &fault.name);
+            text(out, &fault.name, max);
             out.push(',');
-            text(out, &fault.message);
+            text(out, &fault.message, max);
             if let Some(stack) = &fault.stack {
                 out.push(',');
-                text(out, stack);
+                text(out, stack, max);
             } else if !fault.members.is_empty() {
                 out.push_str(",null");
             }
             if !fault.members.is_empty() {
                 out.push(',');
-                members(out, &fault.members, &mut |_| None);
+                members(out, &fault.members, max, &mut |_| None);
             }
             out.push(']');
         }
         Value::Array(elements) => {
             out.push('[');
-            list(out, elements, name);
+            list(out, elements, max, name);
             out.push(']');
         }
-        Value::Object(inside) => members(out, inside, name),
-        Value::Json(json) => out.push_str(json.wire()),
+        Value::Object(inside) => members(out, inside, max, name),
+        Value::Json(json) => raw(out, json.wire(), max),
         Value::Stub(Stub::Remote(import)) => {
             let _ = write!(out, r#"["import",{}]"#, import.id());
         }
@@ -66,7 +74,7 @@ pub(super) fn value(out: &mut String, value: &Value, name: &mut dyn FnMut(&Value
             let _ = write!(out, r#"["pipeline",{}"#, import.id());
             if !path.is_empty() {
                 out.push(',');
-                steps(out, path);
+                steps(out, path, max);
             }
             out.push(']');
         }
@@ -81,39 +89,45 @@ pub(super) fn value(out: &mut String, value: &Value, name: &mut dyn FnMut(&Value
 }
 
 /// Appends values as a bare array.
-pub(super) fn list(out: &mut String, values: &[Value], name: &mut dyn FnMut(&Value) -> Option<(&'static str, i64)>) {
+pub(super) fn list(out: &mut String, values: &[Value], max: usize, name: &mut Name<'_>) {
     out.push('[');
     for (at, element) in values.iter().enumerate() {
+        if out.len() > max {
+            return;
+        }
         if at > 0 {
             out.push(',');
         }
-        value(out, element, name);
+        value(out, element, max, name);
     }
     out.push(']');
 }
 
-fn members(out: &mut String, members: &[(Text, Value)], name: &mut dyn FnMut(&Value) -> Option<(&'static str, i64)>) {
+fn members(out: &mut String, members: &[(Text, Value)], max: usize, name: &mut Name<'_>) {
     out.push('{');
     for (at, (key, inside)) in members.iter().enumerate() {
+        if out.len() > max {
+            return;
+        }
         if at > 0 {
             out.push(',');
         }
-        text(out, key);
+        text(out, key, max);
         out.push(':');
-        value(out, inside, name);
+        value(out, inside, max, name);
     }
     out.push('}');
 }
 
 /// Appends a path.
-pub(super) fn steps(out: &mut String, path: &[PathPart]) {
+pub(super) fn steps(out: &mut String, path: &[PathPart], max: usize) {
     out.push('[');
     for (at, part) in path.iter().enumerate() {
         if at > 0 {
             out.push(',');
         }
         match part {
-            PathPart::Name(name) => text(out, name),
+            PathPart::Name(name) => text(out, name, max),
             PathPart::Index(index) => {
                 let _ = write!(out, "{index}");
             }
@@ -122,8 +136,16 @@ pub(super) fn steps(out: &mut String, path: &[PathPart]) {
     out.push(']');
 }
 
+/// Appends text that is of the wire already.
+fn raw(out: &mut String, text: &str, max: usize) {
+    let room = max.saturating_sub(out.len()).saturating_add(1);
+    out.push_str(&text[..text.ceil_char_boundary(room)]);
+}
+
 /// Appends a string with its quotes.
-pub(super) fn text(out: &mut String, text: &str) {
+fn text(out: &mut String, text: &str, max: usize) {
+    let room = max.saturating_sub(out.len()).saturating_add(1);
+    let text = &text[..text.ceil_char_boundary(room)];
     out.reserve(text.len() + 2);
     out.push('"');
     let mut from = 0;
@@ -142,6 +164,9 @@ pub(super) fn text(out: &mut String, text: &str) {
             _ => {
                 let _ = write!(out, "\\u{byte:04x}");
             }
+        }
+        if out.len() > max {
+            return;
         }
     }
     out.push_str(&text[from..]);

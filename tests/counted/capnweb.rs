@@ -160,3 +160,28 @@ fn what_a_frame_needs_for_a_moment_is_given_back() {
     });
     assert!(real <= 2 * TABLES_BYTES && counted == 0, "{real} bytes are held, and {counted} are counted");
 }
+
+/// What is too long to be sent is not made to its end, and no more is made than may wait to be sent.
+#[test]
+fn what_is_not_sent_takes_no_memory() {
+    let text = "x".repeat(FRAME_BYTES);
+    let mut peer = Peer::new();
+    peer.push(&format!(r#""{text}""#));
+    peer.push(&many(r#"["pipeline",1]"#, 12));
+    let AllocationInfo { bytes_max, .. } = measure(|| peer.say(r#"["pull",2]"#.to_owned()));
+    assert!(bytes_max < 9 << 20, "{bytes_max} bytes for a frame of at most 4 MiB");
+    assert!(peer.session.stats().held_bytes > 0 && peer.session.ended().is_none());
+
+    let mut peer = Peer::new();
+    peer.push(r#"["pipeline",0,["slow"],[]]"#);
+    for push in 2..200 {
+        peer.push(r#"["pipeline",1]"#);
+        peer.say(format!(r#"["pull",{push}]"#));
+    }
+    let call = peer.calls[0];
+    let AllocationInfo { bytes_max, .. } = measure(|| {
+        peer.session.respond(call, Ok(text.as_str().into()));
+    });
+    assert!(peer.session.ended().is_some());
+    assert!(bytes_max < 48 << 20, "{bytes_max} bytes for a queue of at most 32 MiB");
+}

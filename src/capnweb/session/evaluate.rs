@@ -95,6 +95,9 @@ impl Session {
                         self.hold(&promise);
                         Ok(promise)
                     }
+                    Some(Root::Node(of)) => {
+                        self.work.may().and_then(|()| self.begin(Root::Node(of), path, None)).map(node)
+                    }
                     Some(root) => self.begin(root, path, None).map(node),
                     None => Err(Fault::released(id)),
                 },

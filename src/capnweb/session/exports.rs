@@ -112,6 +112,9 @@ impl Session {
 
     /// Sends the peer the result of an export that it asked for.
     pub(super) fn answer(&mut self, id: i64) {
+        if self.is_overrun() {
+            return;
+        }
         let Some(Export::Result { node: key, is_stream, .. }) = self.exports.get(&id) else { return };
         let (key, is_stream) = (*key, *is_stream);
         let Some(node) = self.nodes.get_mut(&key) else { return };
@@ -137,12 +140,13 @@ impl Session {
     /// Sends an error as the result of an export.
     fn reject(&mut self, id: i64, error: &Value) {
         let mut frame = format!(r#"["reject",{id},"#);
-        let start = frame.len();
-        write::value(&mut frame, error, &mut |_| None);
-        if frame.len() >= self.limits.frame_bytes {
+        let (start, max) = (frame.len(), self.limits.frame_bytes);
+        write::value(&mut frame, error, max, &mut |_| None);
+        if frame.len() >= max {
             frame.truncate(start);
-            let fault = Fault::limit("frameBytes", self.limits.frame_bytes, "the error itself is larger").into();
-            write::value(&mut frame, &fault, &mut |_| None);
+            frame.shrink_to_fit();
+            let fault = Fault::limit("frameBytes", max, "the error itself is larger").into();
+            write::value(&mut frame, &fault, usize::MAX, &mut |_| None);
         }
         frame.push(']');
         self.send(frame);
@@ -153,16 +157,15 @@ impl Session {
     ///
     /// If it would pass a bound nothing is sent or entered.
     pub(super) fn send_values(&mut self, before: &str, values: &[Value], after: &str) -> Result<(), Fault> {
-        let mut frame = String::from(before);
+        let (mut frame, max) = (String::from(before), self.limits.frame_bytes);
         let mut made = Vec::new();
         for (at, value) in values.iter().enumerate() {
             if at > 0 {
                 frame.push(',');
             }
-            write::value(&mut frame, value, &mut |reference| self.export(reference, &mut made));
+            write::value(&mut frame, value, max, &mut |reference| self.export(reference, &mut made));
         }
         frame.push_str(after);
-        let max = self.limits.frame_bytes;
         let fault = if frame.len() > max {
             Some(Fault::limit("frameBytes", max, "ask for less at once"))
         } else if self.counts.exported > self.limits.exports {
@@ -210,7 +213,7 @@ impl Session {
     pub(super) fn call_head(callee: i64, path: &[super::super::value::PathPart], has_args: bool) -> String {
         let mut head = String::from(r#"["push",["pipeline","#);
         let _ = write!(head, "{callee},");
-        write::steps(&mut head, path);
+        write::steps(&mut head, path, usize::MAX);
         if has_args {
             head.push_str(",[");
         }

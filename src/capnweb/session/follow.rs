@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::super::json::Json;
 use super::super::value::{Fault, Future, PathPart, Promise, Stub, Target, Value};
+use super::work::Work;
 
 /// Where a path leads.
 #[derive(Debug)]
@@ -20,62 +22,76 @@ pub(super) enum Followed<'v> {
 }
 
 /// Follows a path through members and elements. What is not there is undefined; a way through undefined is an error.
-pub(super) fn follow<'v>(mut value: &'v Value, path: &[PathPart]) -> Followed<'v> {
+pub(super) fn follow<'v>(mut value: Cow<'v, Value>, path: &[PathPart], work: &mut Work) -> Followed<'v> {
     for (at, part) in path.iter().enumerate() {
         let rest = &path[at..];
+        if let Some(followed) = reference(&value, rest, work) {
+            return followed;
+        }
+        if let Err(fault) = work.may() {
+            return Followed::Fault(fault);
+        }
+        if *value == Value::Undefined {
+            return Followed::Fault(Fault::type_error(format!("'{}' is read of undefined.", joined(rest))));
+        }
         value = match value {
-            Value::Stub(_) | Value::Promise(_) => return reference(value, rest),
-            Value::Json(json) => {
-                let opened = json.open();
-                return match follow(&opened, rest) {
-                    Followed::Value(value) => Followed::Value(Cow::Owned(value.into_owned())),
-                    Followed::Fault(fault) => Followed::Fault(fault),
-                    Followed::Target(..) | Followed::Node(..) | Followed::Remote => Followed::Remote,
-                };
-            }
-            Value::Object(members) => {
-                let name = match part {
-                    PathPart::Name(name) => Cow::Borrowed(name.as_str()),
-                    PathPart::Index(index) => Cow::Owned(index.to_string()),
-                };
-                members.iter().find(|(key, _)| *key == *name).map_or(&Value::Undefined, |(_, value)| value)
-            }
-            Value::Array(elements) => {
-                let index = match part {
-                    PathPart::Name(name) => name.as_str().parse().ok(),
-                    PathPart::Index(index) => usize::try_from(*index).ok(),
-                };
-                index.and_then(|index: usize| elements.get(index)).unwrap_or(&Value::Undefined)
-            }
-            Value::Undefined => {
-                return Followed::Fault(Fault::type_error(format!("'{}' is read of undefined.", joined(rest))));
-            }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::NonFinite(_)
-            | Value::Text(_)
-            | Value::BigInt(_)
-            | Value::Date(_)
-            | Value::Bytes(..)
-            | Value::Error(_) => &Value::Undefined,
+            Cow::Borrowed(value) => member(value, part, work),
+            // A part of plain data is plain data.
+            Cow::Owned(Value::Json(json)) => Cow::Owned(look_into(&json, part, work)),
+            Cow::Owned(_) => Cow::Owned(Value::Undefined),
         };
     }
-    if matches!(value, Value::Stub(_) | Value::Promise(_)) {
-        reference(value, &[])
-    } else {
-        Followed::Value(Cow::Borrowed(value))
-    }
+    reference(&value, &[], work).unwrap_or(Followed::Value(value))
 }
 
-fn reference(value: &Value, rest: &[PathPart]) -> Followed<'static> {
-    if let Value::Stub(Stub::Local(target)) = value {
+/// What is one step below a value that has parts; undefined below one that has none.
+fn member<'v>(value: &'v Value, part: &PathPart, work: &mut Work) -> Cow<'v, Value> {
+    let found = match value {
+        Value::Json(json) => return Cow::Owned(look_into(json, part, work)),
+        Value::Object(members) => {
+            work.compared(members.len());
+            let name = match part {
+                PathPart::Name(name) => name.clone(),
+                PathPart::Index(index) => index.to_string().into(),
+            };
+            members.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+        }
+        Value::Array(elements) => part.index().and_then(|index| elements.get(index)),
+        Value::Undefined
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::NonFinite(_)
+        | Value::Text(_)
+        | Value::BigInt(_)
+        | Value::Date(_)
+        | Value::Bytes(..)
+        | Value::Error(_)
+        | Value::Stub(_)
+        | Value::Promise(_) => None,
+    };
+    Cow::Borrowed(found.unwrap_or(&Value::Undefined))
+}
+
+fn look_into(json: &Json, part: &PathPart, work: &mut Work) -> Value {
+    let (value, looked) = json.step(part);
+    work.looked(looked);
+    value
+}
+
+/// Where a stub or a promise leads; `None` if the value is neither.
+fn reference(value: &Value, rest: &[PathPart], work: &mut Work) -> Option<Followed<'static>> {
+    let followed = if let Value::Stub(Stub::Local(target)) = value {
         Followed::Target(*target, rest.to_vec())
     } else if let Value::Promise(Promise(Future::Node(node))) = value {
         Followed::Node(*node, rest.to_vec())
-    } else {
+    } else if matches!(value, Value::Stub(_) | Value::Promise(_)) {
         Followed::Remote
-    }
+    } else {
+        return None;
+    };
+    work.compared(rest.len());
+    Some(followed)
 }
 
 /// A path for people, cut at 100 bytes.

@@ -182,8 +182,11 @@ impl Session {
 
     /// The error of a node, for one more that fails by it; or why there is no room for one more.
     pub(super) fn copy_error(&mut self, key: u64) -> Value {
-        let bytes = self.nodes.get(&key).map_or(0, |node| node.weight.bytes());
-        let full = self.make_room(bytes);
+        let weight = self.nodes.get(&key).map_or_else(Weight::default, |node| node.weight);
+        let full = self.work.may().err().or_else(|| self.make_room(weight.bytes()));
+        if full.is_none() {
+            self.work.copied(weight.values);
+        }
         match (full, self.result(key)) {
             (None, Some(Err(error))) => error.clone(),
             (Some(fault), _) => fault.into(),

@@ -7,6 +7,7 @@
 //! Nothing that keeps its turn waits for something later: the answers of calls have rising numbers, a call waits for lower ones
 //! only, and stands in its lane by its number, also if it came to know its object late.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::event::{Call, CallId, Event};
@@ -92,7 +93,7 @@ impl Session {
                 State::Done(Err(_)) => break self.copy_error(root),
                 State::Waiting | State::Running(_) => return self.wait_at(root, answer, path, args),
             };
-            match follow(value, &path) {
+            match follow(Cow::Borrowed(value), &path, &mut self.work) {
                 Followed::Target(target, rest) => return self.enter(answer, target, rest, args),
                 Followed::Node(node, rest) => (root, path) = (node, rest),
                 Followed::Remote => {
@@ -104,7 +105,10 @@ impl Session {
                     break Fault::type_error(format!("'{}' is not a function.", joined(&path))).into();
                 }
                 Followed::Value(value) => {
-                    let value = value.into_owned();
+                    let value = match self.work.copy(&value) {
+                        Ok(value) => value,
+                        Err(fault) => break fault.into(),
+                    };
                     self.hold(&value);
                     return self.settle_within(answer, value);
                 }
@@ -244,7 +248,10 @@ impl Session {
             Some(Fault::limit("heldBytes", self.limits.held_bytes, advice))
         } else if whole.depth + deepest > self.limits.depth {
             Some(Fault::limit("depth", self.limits.depth, "nest less"))
+        } else if let Err(fault) = self.work.may() {
+            Some(fault)
         } else {
+            self.work.copied(whole.values);
             self.make_room(whole.bytes() - before.bytes())
         }
     }

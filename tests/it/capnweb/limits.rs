@@ -210,6 +210,77 @@ fn bytes_that_are_held_are_bounded() {
     works(&mut app, 27);
 }
 
+/// A frame that names a long result again and again, to read a part of it, is refused, and a short call is not.
+#[test]
+fn looks_into_long_results_are_bounded() {
+    let mut app = app(|limits| limits.work = 4 << 20);
+    let filler = "x".repeat(1 << 20);
+    app.frame(&format!(r#"["push",{{"a":{{"b":{{"c":{{"text":"{filler}","last":[[7]]}}}}}}}}]"#));
+    let part = r#"["pipeline",1,["a","b","c","last",0]]"#;
+    app.frame(&format!(r#"["push",[[{part},{part}]]]"#));
+    assert_eq!(app.frame(r#"["pull",2]"#), [r#"["resolve",2,[[7,7]]]"#]);
+    app.frame(&format!(r#"["push",[[{}]]]"#, vec![part; 5_000].join(",")));
+    is_limited(&mut app, 3, "work");
+    works(&mut app, 4);
+    // One call after the other is refused as well, and made again when others have paid for it.
+    let refused = (5..100).find(|push| {
+        app.frame(&format!(r#"["push",{part}]"#));
+        app.frame(&format!(r#"["pull",{push}]"#))[0].starts_with(r#"["reject""#)
+    });
+    let refused = refused.expect("the account is empty");
+    is_limited_again(&mut app, refused, part);
+    for push in refused + 2..refused + 100 {
+        works(&mut app, push);
+    }
+    app.frame(&format!(r#"["push",{part}]"#));
+    assert_eq!(app.frame(&format!(r#"["pull",{}]"#, refused + 100)), [format!(r#"["resolve",{},7]"#, refused + 100)]);
+}
+
+fn is_limited_again(app: &mut App, last: i64, expression: &str) {
+    app.frame(&format!(r#"["push",{expression}]"#));
+    is_limited(app, last + 1, "work");
+}
+
+/// Copies of a result with many values are bounded: as parts, in calls that waited together, and of errors.
+#[test]
+fn copies_of_long_results_are_bounded() {
+    let many = vec![r#"["date",1]"#; 10_000].join(",");
+    let long = format!("[[{many}]]");
+    let mut app = app(|limits| limits.work = 4 << 20);
+    app.frame(&format!(r#"["push",{{"a":{long}}}]"#));
+    app.frame(&format!(r#"["push",[[{}]]]"#, vec![r#"["pipeline",1,["a"]]"#; 100].join(",")));
+    is_limited(&mut app, 2, "work");
+    for (argument, frame) in
+        [(r#"["pipeline",1]"#, "go"), (r#"["promise",-1]"#, "resolve"), (r#"["promise",-1]"#, "reject")]
+    {
+        let mut app = self::app(|limits| limits.work = 4 << 20);
+        app.frame(&format!(r#"["push",{}]"#, if frame == "go" { r#"["pipeline",0,["wait"],[]]"# } else { argument }));
+        for _ in 2..100 {
+            app.frame(r#"["push",["pipeline",0,["wrap"],[["pipeline",1]]]]"#);
+        }
+        app.frame(&match frame {
+            "go" => format!(r#"["push",["pipeline",0,["go"],[{long}]]]"#),
+            verb => format!(r#"["{verb}",-1,{long}]"#),
+        });
+        assert!(app.session.stats().held_bytes < 16 << 20, "{frame}: {:?}", app.session.stats());
+        is_limited(&mut app, 99, "work");
+        if frame != "reject" {
+            assert!(app.log.len() < 50, "{frame}: calls were made before");
+        }
+        assert_eq!(app.session.ended(), None);
+    }
+}
+
+/// Members whose names are compared are work as well.
+#[test]
+fn looks_at_many_members_are_bounded() {
+    let mut app = app(|limits| limits.work = 4 << 20);
+    let members = (0..10_000).map(|n| format!(r#""{n}":["date",1]"#)).collect::<Vec<_>>().join(",");
+    app.frame(&format!(r#"["push",{{{members}}}]"#));
+    app.frame(&format!(r#"["push",[[{}]]]"#, vec![r#"["pipeline",1,["x"]]"#; 1_000].join(",")));
+    is_limited(&mut app, 2, "work");
+}
+
 /// A peer that does not read ends its session.
 #[test]
 fn frames_that_wait_are_bounded() {
