@@ -1,4 +1,4 @@
-//! The shares of one host, as rooms: loaded when they are needed, written by one committer each, followed by any number.
+//! The shares of one host, as rooms: loaded when they are needed, written by one driver each, followed by any number.
 //!
 //! A door brings a [`Principal`] and domain values to [`Rooms`] and gets domain values or a [`Refusal`]; it knows nothing of a
 //! room's log, and a room knows nothing of wires. What [`Rooms`] promises: success means durable; followers are told only what is

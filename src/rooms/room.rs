@@ -1,11 +1,12 @@
 //! A room: one live share on this host, its state, its log and those who follow it.
 //!
-//! Requests queue up; one task at a time, the *committer*, takes all that wait, appends them to the log as one segment,
+//! Requests queue up; one task at a time, the *driver*, takes all that wait, appends them to the log as one segment,
 //! folds them and answers (natural group commit: while one PUT is in flight, the next batch gathers). It is spawned when
 //! there is work and ends when there is none, on the runtime of the caller that brought the work. A caller that goes away takes
-//! nothing with it: what was queued is committed all the same.
+//! nothing with it: what was queued is committed all the same. What is to be done, and when, is decided by the *agenda*; for what
+//! is to be done later, the *alarm* starts a driver.
 //!
-//! The lock is never held across an await. While the committer runs it owns the log; if it is dropped half way (its runtime
+//! The lock is never held across an await. While the driver runs it owns the log; if it is dropped half way (its runtime
 //! is shutting down) it puts the log back, which knows that it must look before it appends again, and everybody who waits
 //! gets an error instead of a hang.
 
@@ -14,8 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::ambient::{Clock, Moment};
@@ -29,22 +29,24 @@ use crate::share::id::{AccountId, ShareId};
 use crate::share::revision::Revision;
 use crate::share::secret::SecretHash;
 use crate::share::state::{Outcome, State};
-use crate::share::time::Timestamp;
 use crate::share::view::Step;
-use crate::store::{Log, News};
+use crate::store::{Folded, Log, News};
 
+mod agenda;
+mod alarm;
 mod bell;
-mod committer;
 mod context;
+mod driver;
 mod expiry;
 mod job;
 mod queue;
-mod upkeep;
+mod rounds;
+mod writing;
 
+use agenda::{Agenda, Rules};
+use alarm::Alarm;
 use bell::Bell;
-use committer::Batching;
 use job::{Job, NotCommitted};
-use upkeep::Upkeep;
 
 pub(super) use context::RoomContext;
 pub use queue::QUEUE_BYTES_MAX;
@@ -66,35 +68,28 @@ pub struct Room {
     followers: AtomicUsize,
     /// Who watches, and what they are asked.
     audience: Audience,
-    /// Wakes a committer that waits for more jobs: an urgent job came, a full segment, or as many jobs as it waits for.
-    wake_committer: Notify,
-    /// For the task that waits for it.
-    expiry: watch::Sender<Option<Timestamp>>,
+    /// Wakes a driver that waits for more jobs: something is to be done sooner.
+    wake_driver: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     state: State,
-    /// `None` while the committer has it.
+    /// `None` while the driver has it.
     log: Option<Log>,
     /// Bound: [`QUEUE_BYTES_MAX`] of entries, past which a caller is refused; and one look for each caller or follower that
     /// waits for one, all of which are answered by a single request.
     jobs: VecDeque<Job>,
-    queued_bytes: usize,
     recent: Recent,
     /// The share was deleted by this host, and its content is gone.
     erased: bool,
-    /// The task that waits for the expiry, if there was one to wait for.
-    expirer: Option<AbortHandle>,
     /// When the state was last known to be all that the log holds.
     fresh_at: Moment,
     used_at: Instant,
-    /// When the last write was begun.
-    written_at: Option<Instant>,
-    batching: Batching,
-    /// Number of queued jobs at which the committer stops waiting; see [`Batching`].
-    awaited: Option<usize>,
-    upkeep: Upkeep,
+    agenda: Agenda,
+    /// A fold was written, and the log does not know it yet.
+    folded: Option<Folded>,
+    alarm: Option<Alarm>,
 }
 
 impl Room {
@@ -106,20 +101,18 @@ impl Room {
         // A share that is one object already was described by the host that made it one.
         let described = news.state.is_some() && news.entries.is_empty();
         let state = news.into_state();
+        let rules = Rules { linger: context.linger, fold_after: context.fold_after };
         let inner = Inner {
-            upkeep: Upkeep::new(&log, described.then_some(&state), now),
+            agenda: Agenda::new(rules, driver::facts(&log, &state), described, now),
             state,
             log: Some(log),
             jobs: VecDeque::new(),
-            queued_bytes: 0,
             recent: Recent::default(),
             erased: false,
-            expirer: None,
             fresh_at: asked,
             used_at: now,
-            written_at: None,
-            batching: Batching::default(),
-            awaited: None,
+            folded: None,
+            alarm: None,
         };
         let room = Arc::new_cyclic(|this| Self {
             id,
@@ -130,13 +123,12 @@ impl Room {
             losses: Bell::default(),
             followers: AtomicUsize::new(0),
             audience: Audience::default(),
-            wake_committer: Notify::new(),
-            expiry: watch::Sender::new(None),
+            wake_driver: Notify::new(),
         });
         {
             let mut inner = room.lock();
-            room.watch_expiry(&mut inner);
-            room.plan_upkeep(&mut inner);
+            room.note_expiry(&mut inner, now);
+            room.plan(&mut inner);
             room.count_bytes(&inner.state, false);
         }
         if let Some(leftovers) = leftovers {
@@ -306,7 +298,7 @@ impl Room {
             let mut inner = self.lock();
             inner.state = *state;
             inner.recent.clear();
-            inner.upkeep.touched(Instant::now());
+            inner.agenda.grew(Instant::now());
             self.losses.ring();
         }
         self.fold(&entries);
@@ -341,12 +333,12 @@ impl Room {
         if entries.iter().any(may_take) {
             self.losses.ring();
         }
-        self.watch_expiry(&mut inner);
         self.count_bytes(&inner.state, true);
         let now = Instant::now();
+        self.note_expiry(&mut inner, now);
         inner.used_at = now;
         if !entries.is_empty() {
-            inner.upkeep.touched(now);
+            inner.agenda.grew(now);
         }
         drop(inner);
         if !entries.is_empty() {

@@ -11,7 +11,7 @@ use super::StoreSettings;
 pub enum Mutation {
     /// A create writes over what is there.
     SkipConditional,
-    /// The committer answers before it appends.
+    /// A room answers before it appends.
     AcknowledgeBeforePut,
     /// A fold forgets the producers' last batches.
     DropProducers,

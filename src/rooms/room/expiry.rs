@@ -1,8 +1,8 @@
 //! A room's expiry: past it the share is answered as deleted, and then it is.
 //!
 //! The clock alone decides what is answered; whether the deletion gets through is another matter, and it is tried until it
-//! does. A room that has an expiry keeps one task that sleeps until then. It holds no room, so that an idle one may leave
-//! memory, and the task with it: a share that nobody loads again is left to `store gc`.
+//! does. When that is to be done is the [agenda](super::agenda)'s matter. Waiting for it keeps no room in memory: a share that
+//! nobody loads again is left to `store gc`.
 //!
 //! An expiry may be moved, here or by another host. So before it deletes, a room looks what the log says by now. What
 //! another host moves in the very moment of the expiry may come too late.
@@ -10,28 +10,19 @@
 //! A host whose machine's clock is wrong deletes nothing because of it: before each deletion it compares the clock with the
 //! bucket's. Such a share is answered as expired, by the bucket's time, and left to a host that is right.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, MutexGuard};
 
-use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::agenda::{DELETE_AGAIN, Deletion};
 use super::job::{Job, NotCommitted, Reply};
 use super::{Inner, Room};
-use crate::ambient::Clock;
 use crate::audit::{self, By, Through};
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation, chain};
 use crate::share::state::Outcome;
-use crate::share::time::Timestamp;
 use crate::store::CLOCK_WRONG_MS;
-
-/// How long the task sleeps at a stretch: clocks jump, and timers have an end.
-const STRETCH_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long it waits before it tries a deletion again that the bucket did not carry out, or that is left to a host with a
-/// right clock.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 impl Room {
     /// Whether the share is there and its time is over.
@@ -50,7 +41,7 @@ impl Room {
         }
         self.delete_if_past().await.map_err(|NotCommitted(trouble)| match self.context.store.clock_ahead_ms() {
             Some(ahead_ms) if ahead_ms.abs() > CLOCK_WRONG_MS => {
-                Refusal::Unavailable { retry_after_ms: RETRY_AFTER.as_millis() as u32 }
+                Refusal::Unavailable { retry_after_ms: DELETE_AGAIN.as_millis() as u32 }
             }
             _ => Refusal::StorageFailure { operation, trouble },
         })
@@ -94,63 +85,52 @@ impl Room {
         })
     }
 
-    /// Whether the share is there and its time is over; if so, makes sure that somebody is about to delete it.
+    /// Whether the share is there and its time is over; if so, makes sure that it is about to be deleted.
     pub(super) fn is_past(&self, inner: &mut Inner) -> bool {
         let is_past = inner.state.expires_at().is_some_and(|at| at <= self.context.clock.now());
         if is_past {
-            self.watch_expiry(inner);
-            // It may be asleep for longer than the clock has it by now.
-            self.expiry.send_modify(|_| ());
+            // The room may be waiting for longer than the clock has it by now.
+            let upkeep = inner.agenda.is_past(Instant::now());
+            self.heed(inner, upkeep);
         }
         is_past
     }
 
-    /// Lets the task know when the share expires, and starts it if it is needed and does not run: its runtime may have
-    /// ended.
-    pub(super) fn watch_expiry(&self, inner: &mut Inner) {
-        let expires_at = inner.state.expires_at();
-        self.expiry.send_if_modified(|known| std::mem::replace(known, expires_at) != expires_at);
-        let runs = inner.expirer.as_ref().is_some_and(|task| !task.is_finished());
-        if expires_at.is_some()
-            && !runs
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let clock = Arc::clone(&self.context.clock);
-            let task = runtime.spawn(wait(Weak::clone(&self.this), self.expiry.subscribe(), clock));
-            inner.expirer = Some(task.abort_handle());
+    /// Lets the agenda know when the share expires.
+    pub(super) fn note_expiry(&self, inner: &mut Inner, now: Instant) {
+        inner.agenda.expires(inner.state.expires_at(), self.context.clock.now(), now);
+    }
+
+    /// Has the share deleted, which its agenda says is next, unless its time is not over by the clock.
+    pub(super) fn delete(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+        if inner.agenda.deletes(self.context.clock.now(), Instant::now()) {
+            drop(inner);
+            // It ends, whatever becomes of the task, and so not under the lock. Shutdown does not wait for it.
+            let ends = Ends { room: Arc::clone(self), deletion: Deletion::Failed };
+            drop(tokio::spawn(delete(ends)));
         }
     }
 }
 
-/// Waits for the expiry of a room, and has it deleted. Ends when the room has left memory, or its share the bucket.
-async fn wait(room: Weak<Room>, mut expiry: watch::Receiver<Option<Timestamp>>, clock: Arc<dyn Clock>) {
-    loop {
-        let expires_at = *expiry.borrow_and_update();
-        let left = expires_at.map_or(STRETCH_MAX, |at| left(clock.now(), at).min(STRETCH_MAX));
-        if !left.is_zero() {
-            tokio::select! {
-                // Either way it looks again; in a fixed order, so that a seed gives one history.
-                biased;
-                () = tokio::time::sleep(left) => {}
-                moved = expiry.changed() => if moved.is_err() { return },
-            }
-            continue;
-        }
-        loop {
-            let Some(room) = room.upgrade() else { return };
-            match room.delete_if_past().await {
-                Ok(()) if room.lock().state.is_deleted() => return,
-                // It was moved.
-                Ok(()) => break,
-                // Why is in the log.
-                Err(NotCommitted(_)) => {}
-            }
-            drop(room);
-            tokio::time::sleep(RETRY_AFTER).await;
-        }
+async fn delete(mut ends: Ends) {
+    // Why it failed is in the log.
+    if let Ok(()) = ends.room.delete_if_past().await {
+        let is_deleted = ends.room.lock().state.is_deleted();
+        ends.deletion = if is_deleted { Deletion::Done } else { Deletion::Moved };
     }
 }
 
-fn left(now: Timestamp, at: Timestamp) -> Duration {
-    Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or_default())
+/// However it ends, the deletion is not on its way any more.
+struct Ends {
+    room: Arc<Room>,
+    deletion: Deletion,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let mut inner = self.room.lock();
+        let clock = self.room.context.clock.now();
+        let upkeep = inner.agenda.deleted(self.deletion, clock, Instant::now());
+        self.room.heed(&mut inner, upkeep);
+    }
 }

@@ -2,6 +2,7 @@
 
 use tokio::sync::oneshot;
 
+use super::agenda::Queued;
 use crate::rooms::quota::Charge;
 use crate::share::entry::Entry;
 use crate::share::error::StorageTrouble;
@@ -14,8 +15,6 @@ pub(super) enum Job {
     Append { entry: Entry, byte_count: usize, reply: Reply },
     /// A look at what other hosts appended.
     CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
-    /// The room has been idle: see to what is left to do.
-    Upkeep,
 }
 
 /// What becomes of an entry is told here. Dropping it tells that the entry was not committed.
@@ -46,9 +45,16 @@ impl Reply {
 }
 
 impl Job {
-    /// Whether what it takes away must not linger.
-    pub(super) fn is_urgent(&self) -> bool {
-        matches!(self, Self::Append { entry: Entry::Delete { .. } | Entry::Revoke { .. }, .. })
+    /// What it adds to what waits.
+    pub(super) fn weight(&self) -> Queued {
+        match self {
+            Self::Append { entry, byte_count, .. } => {
+                // What these take away must not linger.
+                let urgent = matches!(entry, Entry::Delete { .. } | Entry::Revoke { .. });
+                Queued { appends: 1, looks: 0, bytes: *byte_count, urgent }
+            }
+            Self::CatchUp { .. } => Queued { looks: 1, ..Queued::default() },
+        }
     }
 }
 
@@ -57,6 +63,6 @@ impl Job {
 pub(super) struct NotCommitted(pub(super) StorageTrouble);
 
 impl NotCommitted {
-    /// The committer was dropped, or does not get on: another time it may.
+    /// The driver was dropped, or does not get on: another time it may.
     pub(super) const NOW: Self = Self(StorageTrouble::Passing);
 }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, MutexGuard};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use super::committer::Committer;
 use super::job::{Job, NotCommitted, Reply};
-use super::{Inner, Room, SEGMENT_BYTES_MAX};
+use super::{Inner, Room};
 use crate::rooms::quota::Charge;
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
@@ -56,10 +56,9 @@ impl Room {
         if self.is_past(&mut inner) {
             return Err(Refusal::not_found(self.id.as_str()));
         }
-        if inner.queued_bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
+        if inner.agenda.in_queue().bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
-        inner.queued_bytes += byte_count;
         self.queue(inner, Job::Append { entry, byte_count, reply: Reply::new(charge, answer) });
         Ok(answered)
     }
@@ -71,21 +70,14 @@ impl Room {
         answered.await.unwrap_or(Err(NotCommitted::NOW))
     }
 
-    /// Queues a job, and starts the committer if none is running: then the log is here. The lock is let go before that: on a
-    /// runtime that is ending the committer is dropped at once, and puts the log back.
+    /// Queues a job, and starts the driver if none is running.
     pub(super) fn queue(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, job: Job) {
-        let is_urgent = job.is_urgent();
+        let upkeep = inner.agenda.queued(job.weight(), Instant::now());
         inner.jobs.push_back(job);
-        let wakes = is_urgent
-            || inner.queued_bytes >= SEGMENT_BYTES_MAX
-            || inner.awaited.is_some_and(|awaited| inner.jobs.len() >= awaited);
-        let log = inner.log.take();
-        drop(inner);
-        if wakes {
-            self.wake_committer.notify_waiters();
-        }
-        if let Some(log) = log {
-            self.context.tasks.spawn(Committer::new(Arc::clone(self), log).run());
+        if inner.log.is_some() {
+            self.start(inner);
+        } else {
+            self.heed(&mut inner, upkeep);
         }
     }
 }
