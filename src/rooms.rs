@@ -44,6 +44,7 @@ pub mod room;
 mod settings;
 mod shares;
 mod strangers;
+pub mod syncs;
 pub mod visibility;
 
 pub use self::create::{Created, Terms};

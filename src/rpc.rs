@@ -34,7 +34,6 @@ mod gateway;
 mod refused;
 mod share;
 mod sink;
-mod syncs;
 mod watch;
 pub mod worker;
 mod write;

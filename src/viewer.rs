@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 mod channel;
-pub mod code;
+mod code;
 pub mod command;
 mod form;
 pub mod frame;

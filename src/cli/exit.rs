@@ -4,7 +4,6 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use capshare::share::error::Refusal;
-use capshare::viewer::code;
 
 /// The program's exit codes. The table in `--help` is [`HELP`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +86,7 @@ impl Failure {
 
     /// Gives the failure the code of the refusal that it comes from.
     pub(crate) fn refused(mut self, refusal: &Refusal) -> Self {
-        self.code = code::code(refusal);
+        self.code = refusal.code();
         self
     }
 

@@ -29,7 +29,7 @@ use crate::share::error::Refusal;
 use crate::viewer::life::Viewers;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Streams;
-use crate::viewer::{ViewerSettings, code};
+use crate::viewer::ViewerSettings;
 
 /// Commands that are posted without a stream and not answered yet: a page of history of 256 KiB each is 16 MiB.
 const POSTS_MAX: usize = 64;
@@ -115,7 +115,7 @@ impl Doors {
     /// As [`Doors::refuse`], of a door by its name in logs, with further facts for the answer: members of an object.
     pub(super) fn refuse_with(&self, door: &str, request: &Parts, refusal: &Refusal, facts: Value) -> Response {
         audit::refused(By::Request(address(request), None), door, refusal);
-        let reason = code::code(refusal);
+        let reason = refusal.code();
         self.hub.metrics().requests_refused.get_or_create(&ReasonLabel { reason }).inc();
         let mut response = reply::refused_with(refusal, facts);
         if response.status() == StatusCode::TOO_MANY_REQUESTS {

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
-use crate::viewer::code;
 
 /// The HTTP answer for a refusal.
 #[must_use]
@@ -18,7 +17,7 @@ pub fn refused(refusal: &Refusal) -> Response {
 #[must_use]
 pub fn refused_with(refusal: &Refusal, further: Value) -> Response {
     let mut error = json!({
-        "code": code::code(refusal),
+        "code": refusal.code(),
         "message": refusal.to_string(),
         "transient": refusal.is_transient(),
     });

@@ -235,6 +235,26 @@ impl Refusal {
         if let Self::InvalidInput { reason, .. } = self { Self::InvalidInput { index: at, reason } } else { self }
     }
 
+    /// The refusal's name in every JSON answer, in Cap'n Web's errors and in logs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized { .. } => "Unauthorized",
+            Self::NotFound { .. } => "NotFound",
+            Self::InvalidSecret { .. } => "InvalidSecret",
+            Self::RouteMismatch { .. } => "RouteMismatch",
+            Self::ProtocolMismatch { .. } => "ProtocolMismatch",
+            Self::StorageFailure { .. } => "StorageFailure",
+            Self::UpgradeFailed { .. } => "UpgradeFailed",
+            Self::LimitExceeded { .. } => "LimitExceeded",
+            Self::InvalidInput { .. } => "InvalidInput",
+            Self::StaleProducer { .. } => "StaleProducer",
+            Self::NotYet { .. } => "NotYet",
+            Self::Unavailable { .. } => "Unavailable",
+            Self::Unspecified { .. } => "Unspecified",
+        }
+    }
+
     /// Whether the request may succeed later as it is; if not, change it or give up.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -10,7 +10,6 @@ use crate::rooms::ballot::{Asked, Counts, Settled, Verdict};
 use crate::share::error::Refusal;
 use crate::share::revision::Revision;
 use crate::share::view::ShareInfo;
-use crate::viewer::code::code;
 
 /// The way from revision `base` to `revision`: changes to be folded in order.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -277,7 +276,7 @@ impl From<&Refusal> for ErrorShape {
         } else {
             refusal.to_string()
         };
-        Self { code: code(refusal), message, transient: refusal.is_transient() }
+        Self { code: refusal.code(), message, transient: refusal.is_transient() }
     }
 }
 
