@@ -207,7 +207,7 @@ impl Host {
         let workers = if self.settings.workers == 0 { cores() } else { self.settings.workers };
         let workers = Workers::new(workers, self.settings.rpc);
         let (doors, viewer) = (self.settings.doors.clone(), self.settings.viewer);
-        let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.tasks.clone());
+        let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.settings.web, self.tasks.clone());
         self.tend();
         self.tasks.spawn(tend_doors(Arc::clone(&doors), self.stopping.clone()));
         let serving = Serving {

@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
+//! | `/rpc/share/web` | upgrade to Cap'n Web; `/rpc/share/web.d.ts` has its types |
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/api/share...`, `/api/shares...`, `/api/doc` | OpenCode's own share API, by [`opencode`] |
 //! | `/assets/{name}`, `/client.js`, `/client.d.ts`, `/favicon.svg` | the files of the web page, and the client module |
@@ -53,11 +54,14 @@ pub mod settings;
 pub mod stall;
 mod upgrade;
 pub mod viewer;
+mod web;
 
 /// All routes of a host's port.
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(rpc::serve))
+        .route(web::PATH, any(web::serve))
+        .route(web::TYPES_PATH, get(web::types))
         .merge(opencode::routes())
         .route("/assets/{name}", get(assets::serve))
         .route("/client.js", get(assets::serve))

@@ -150,7 +150,7 @@ impl Hub {
         let accounts: HashSet<_> =
             registry.connections().iter().filter_map(|e| e.identity()).map(|w| w.account).collect();
         HostStats {
-            rpc_connections: registry.count_of(Door::Rpc) as u64,
+            rpc_connections: (registry.count_of(Door::Rpc) + registry.count_of(Door::Web)) as u64,
             viewers: (registry.count_of(Door::Viewer) + registry.count_of(Door::Sse)) as u64,
             pending: registry.count_pending() as u64,
             accounts: accounts.len() as u64,

@@ -62,6 +62,8 @@ pub mod testing;
 pub mod transcripts;
 #[cfg(feature = "server")]
 pub mod viewer;
+#[cfg(feature = "server")]
+pub mod web;
 pub mod wire;
 
 #[cfg(all(doc, feature = "testing"))]

@@ -9,6 +9,8 @@ use crate::access::{Principal, Way};
 pub enum Door {
     /// `/rpc/share`, or an in-process pipe.
     Rpc,
+    /// `/rpc/share/web`.
+    Web,
     /// `/ws/{id}`.
     Viewer,
     /// `/events/{id}`.
@@ -17,13 +19,14 @@ pub enum Door {
 
 impl Door {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rpc, Self::Viewer, Self::Sse];
+    pub const ALL: [Self; 4] = [Self::Rpc, Self::Web, Self::Viewer, Self::Sse];
 
     /// Its name in logs, listings and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rpc => "rpc",
+            Self::Web => "web",
             Self::Viewer => "viewer",
             Self::Sse => "sse",
         }
@@ -57,12 +60,12 @@ pub enum Shown {
 }
 
 impl Comer {
-    /// A connection of this principal. At the RPC door one without a principal is going to authenticate in-band.
+    /// A connection of this principal. At the doors of RPC one without a principal is going to authenticate in-band.
     #[must_use]
     pub fn new(door: Door, principal: Option<Principal>, address: Option<IpAddr>, way: Way) -> Self {
         let shown = match &principal {
             Some(who) if who.is_somebody() => Shown::Credential,
-            None if door == Door::Rpc => Shown::Later,
+            None if matches!(door, Door::Rpc | Door::Web) => Shown::Later,
             Some(_) | None => Shown::Nothing,
         };
         Self { door, principal, shown, address, way }

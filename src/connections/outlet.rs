@@ -115,6 +115,12 @@ impl Delivery {
         self.reply.as_ref().is_some_and(oneshot::Sender::is_closed)
     }
 
+    /// Whether somebody asked for the answer; if not, it was sent to many.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.reply.is_some()
+    }
+
     /// Says what it came to. If nobody waits for that any more, it changes nothing.
     pub fn settle(self, answer: Result<Answer, PushError>) {
         if let Some(reply) = self.reply {

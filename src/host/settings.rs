@@ -8,6 +8,7 @@ pub use crate::rpc::RpcSettings;
 pub use crate::share::limits::{BadLimit, Limits};
 pub use crate::store::StoreSettings;
 pub use crate::viewer::ViewerSettings;
+pub use crate::web::WebSettings;
 
 /// How a host behaves.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,8 @@ pub struct HostSettings {
     pub hub: HubSettings,
     /// RPC connections.
     pub rpc: RpcSettings,
+    /// Cap'n Web connections.
+    pub web: WebSettings,
     /// Viewers.
     pub viewer: ViewerSettings,
     /// Who may knock.

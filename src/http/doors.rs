@@ -30,6 +30,7 @@ use crate::viewer::life::Viewers;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Streams;
 use crate::viewer::ViewerSettings;
+use crate::web::WebSettings;
 
 /// Commands that are posted without a stream and not answered yet: a page of history of 256 KiB each is 16 MiB.
 const POSTS_MAX: usize = 64;
@@ -50,6 +51,7 @@ pub struct Doors {
     pub(super) posts: Arc<Semaphore>,
     pub(super) workers: Workers,
     pub(super) settings: DoorSettings,
+    pub(super) web: WebSettings,
     pub(super) rates: Rates,
     /// Bodies that come in.
     pub(super) bodies: Bodies,
@@ -70,6 +72,7 @@ impl Doors {
         workers: Workers,
         settings: DoorSettings,
         viewer: ViewerSettings,
+        web: WebSettings,
         tasks: TaskTracker,
     ) -> Arc<Self> {
         let (members, streams, posts) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(POSTS_MAX)));
@@ -87,6 +90,7 @@ impl Doors {
             posts,
             workers,
             settings,
+            web,
             rates,
             bodies,
             answers,

@@ -5,6 +5,7 @@
 //! every other host can hold.
 
 mod named;
+pub mod web;
 
 pub use named::Limit;
 

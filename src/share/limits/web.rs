@@ -1,0 +1,37 @@
+//! The limits of the Cap'n Web door, beside those that it shares with the RPC door.
+//!
+//! At that door one text frame carries one message, of at most [`MESSAGE_BYTES_MAX`](super::MESSAGE_BYTES_MAX) bytes; calls in
+//! flight and objects that a connection holds are bounded as at the RPC door.
+
+use super::MESSAGE_BYTES_MAX;
+
+/// Arrays and objects inside one another in a frame, the frame included: what the official package takes. An item may have 100
+/// of them, and stands inside four others.
+pub const WEB_NESTING_MAX: usize = 256;
+
+/// Values that one frame is taken apart into; what is inside an item's data counts as one. A sync of 2,000 items has 8,000.
+pub const WEB_VALUES_MAX: usize = 65_536;
+
+/// Digits of a bigint: those of the largest 64-bit number, and some more.
+pub const WEB_BIGINT_DIGITS_MAX: usize = 64;
+
+/// Results that a client has neither fetched nor released: each call that is never awaited leaves one. Past this number the
+/// oldest is dropped.
+pub const WEB_RESULTS_MAX: usize = 512;
+
+/// Functions and objects of the client that the host holds at once: the observers of watches, and the arguments of calls.
+pub const WEB_IMPORTS_MAX: usize = 1_024;
+
+/// Promises of the client in its arguments that it has not resolved yet.
+pub const WEB_PROMISES_MAX: usize = 256;
+
+/// Calls of one connection's client by the host that have no answer: 64 pushes, and one for each of the watches that a
+/// connection can hold.
+pub const WEB_CALLS_OUT_MAX: usize = 1_152;
+
+/// Bytes that the calls in progress and the kept results of one connection hold: four of the largest frames.
+pub const WEB_HELD_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
+
+/// Bytes that wait for one client to read: four of the largest frames. The door leaves requests unread long before, so only a
+/// client that has many calls answered at once while it reads nothing comes here, and is closed.
+pub const WEB_QUEUED_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;

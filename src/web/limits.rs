@@ -1,0 +1,23 @@
+//! The limits of a session, from those of the host.
+
+use crate::capnweb;
+use crate::share::limits::{self, web};
+
+/// What a session takes from its client on a host with these limits.
+pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
+    capnweb::Limits {
+        frame_bytes: limits.message_bytes_max,
+        depth: web::WEB_NESTING_MAX,
+        values: web::WEB_VALUES_MAX,
+        bigint_digits: web::WEB_BIGINT_DIGITS_MAX,
+        calls: limits.calls_in_flight_max,
+        results: web::WEB_RESULTS_MAX,
+        exports: limits.capabilities_held_max,
+        imports: web::WEB_IMPORTS_MAX,
+        promises: web::WEB_PROMISES_MAX,
+        calls_out: web::WEB_CALLS_OUT_MAX,
+        held_bytes: web::WEB_HELD_BYTES_MAX,
+        queue_bytes: web::WEB_QUEUED_BYTES_MAX,
+        ..capnweb::Limits::default()
+    }
+}
