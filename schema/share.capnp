@@ -10,6 +10,9 @@
 # receiver concatenates binary payloads and reads them as a byte stream, so that bridges may cut them anywhere. A text
 # frame is refused with close code 1003.
 #
+# The same calls are served in Cap'n Web, JSON RPC for TypeScript and browsers, on `/rpc/share/web`: with values in place of structs,
+# errors in place of `refused`, and the capability itself in place of a result with one. Its types are at `/rpc/share/web.d.ts`.
+#
 # Shares. A share is a set of *items*, each under a *key*, each a JSON text that the host keeps as it came (but for white
 # space around it, which is dropped, and line breaks between tokens, which become spaces). A sync upserts and removes items; the
 # newest value of a key wins, in order of arrival at the share's log. Every accepted sync raises `syncCount` by one. Every
@@ -828,7 +831,7 @@ struct ConnectionInfo {
   # The kind of credential that the connection showed: "session", "token" or "key"; "machine" if it showed none, on a host for its
   # own machine; "none" if it showed none on any other host.
   door @3 :Text;
-  # "rpc", "viewer" or "sse".
+  # "rpc", "web", "viewer" or "sse".
   since @4 :Milliseconds;
   bytesIn @5 :UInt64;
   bytesOut @6 :UInt64;
@@ -851,7 +854,7 @@ struct StatsResult {
 }
 
 struct HostStats {
-  # Connections, calls, accounts, rooms and followers are current figures; the others are totals since the host started.
+  # Connections, calls, accounts, rooms and followers are current figures, and those of RPC are of both its doors; the others are totals since the host started.
   rpcConnections @0 :UInt64;
   viewers @1 :UInt64;
   pending @2 :UInt64;

@@ -26,10 +26,10 @@ use crate::hub::Hub;
 use crate::metrics::ReasonLabel;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
+use crate::viewer::ViewerSettings;
 use crate::viewer::life::Viewers;
 use crate::viewer::member::Members;
 use crate::viewer::streams::Streams;
-use crate::viewer::ViewerSettings;
 use crate::web::WebSettings;
 
 /// Commands that are posted without a stream and not answered yet: a page of history of 256 KiB each is 16 MiB.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::capnweb::{Container, Fault, Text, Value};
 use crate::share::error::Refusal;
 use crate::share::grant::Right;
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 use crate::web::caller::{Caller, Served};
@@ -96,6 +97,12 @@ impl Given for u64 {
     fn give(self, _: &Caller) -> Value {
         // What we count stays below 2^53.
         i64::try_from(self).unwrap_or(i64::MAX).into()
+    }
+}
+
+impl Given for Revision {
+    fn give(self, caller: &Caller) -> Value {
+        self.0.give(caller)
     }
 }
 

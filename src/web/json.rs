@@ -77,7 +77,9 @@ fn put(out: &mut String, value: &Value) -> Result<(), Wrong> {
         Value::Undefined => return Err(Wrong::wanted("plain JSON, and not undefined: leave it out, or send null")),
         Value::NonFinite(_) => return Err(Wrong::wanted("plain JSON, and not NaN or Infinity: send null or a string")),
         Value::BigInt(_) => return Err(Wrong::wanted("plain JSON, and not a bigint: send a number or a string")),
-        Value::Date(_) => return Err(Wrong::wanted("plain JSON, and not a Date: send its number or its toISOString()")),
+        Value::Date(_) => {
+            return Err(Wrong::wanted("plain JSON, and not a Date: send its number or its toISOString()"));
+        }
         Value::Bytes(..) => return Err(Wrong::wanted("plain JSON, and not bytes: send a string of base64")),
         Value::Error(_) => return Err(Wrong::wanted("plain JSON, and not an Error: send its message")),
         Value::Stub(_) => return Err(Wrong::wanted("plain JSON, and not a function or an object with methods")),

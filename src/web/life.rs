@@ -108,7 +108,7 @@ impl<'a> Life<'a> {
                     if let Some(ended) = tend(socket, listens, settings) {
                         return ended;
                     }
-                    next_ping = next_ping.max(Instant::now() + settings.ping_interval / 2);
+                    next_ping = Instant::now() + settings.ping_interval;
                     socket.ping();
                 }
             }
@@ -191,7 +191,9 @@ impl<'a> Life<'a> {
         let running = guarded.map(move |ended| {
             let answer = match ended {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_given_up)) => Err(Fault::new("Canceled: the caller gave this call up").with("code", "Canceled")),
+                Ok(Err(_given_up)) => {
+                    Err(Fault::new("Canceled: the caller gave this call up").with("code", "Canceled"))
+                }
                 Err(_panic) => Err(in_flight.panicked(&name)),
             };
             Done::Call(id, answer, in_flight)
@@ -222,19 +224,25 @@ impl<'a> Life<'a> {
     fn hear(&self, heard: Heard) -> Option<Ended> {
         match heard {
             Heard::Text(text) => self.receive(text),
+            // The alarm is set anew.
+            Heard::Stuck => None,
             Heard::Gone => Some(Ended::Left),
             Heard::Binary => {
-                let reason = "ProtocolMismatch: this door takes text messages of Cap'n Web; Cap'n Proto RPC is at /rpc/share";
+                let reason =
+                    "ProtocolMismatch: this door takes text messages of Cap'n Web; Cap'n Proto RPC is at /rpc/share";
                 Some(Ended::Foreign(1003, reason.to_owned()))
             }
             Heard::TooLong(got) => {
                 let max = self.caller.hub.settings().limits.message_bytes_max;
-                let reason = format!("LimitExceeded: past the limit messageBytesMax of {max}: there were {got}; send less at once");
+                let reason = format!(
+                    "LimitExceeded: past the limit messageBytesMax of {max}: there were {got}; send less at once"
+                );
                 Some(Ended::Foreign(1009, reason))
             }
-            Heard::Garbage => {
-                Some(Ended::Foreign(1002, "ProtocolMismatch: the bytes are no WebSocket frames of UTF-8 text".to_owned()))
-            }
+            Heard::Garbage => Some(Ended::Foreign(
+                1002,
+                "ProtocolMismatch: the bytes are no WebSocket frames of UTF-8 text".to_owned(),
+            )),
         }
     }
 

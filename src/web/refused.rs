@@ -57,7 +57,10 @@ pub(super) fn failed(failure: CallFailure) -> Fault {
 
 /// The error of a call to a procedure that nobody serves.
 pub(super) fn unknown_procedure() -> Fault {
-    named("UnknownProcedure", "the service serves no procedure of this name: compare it with the service's documentation")
+    named(
+        "UnknownProcedure",
+        "the service serves no procedure of this name: compare it with the service's documentation",
+    )
 }
 
 /// The error of a call that broke. It tells nothing of how.
@@ -74,7 +77,9 @@ pub(super) fn not_a_function(path: &str) -> Fault {
 pub(super) fn not_sent(error: &NotSent) -> Fault {
     match error {
         NotSent::Ended => named("Unavailable", "the session has ended: connect again"),
-        NotSent::Gone => named("Released", "the function was disposed of before it was called: keep it until the call returns"),
+        NotSent::Gone => {
+            named("Released", "the function was disposed of before it was called: keep it until the call returns")
+        }
         NotSent::Limit(limit) => {
             named("LimitExceeded", &format!("past the limit {limit}: answer the calls that are on their way first"))
                 .with("limit", *limit)

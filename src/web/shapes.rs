@@ -7,6 +7,7 @@ use crate::rooms::ballot::{self, Verdict};
 use crate::share::change::Stamp;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantInfo, Right};
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::view::{self, Changed, Chunk, Step};
 use crate::share::visibility::Visibility;
@@ -40,7 +41,7 @@ shape! { given
         /// Number of syncs that the share has accepted.
         sync_count "syncCount": u64,
         /// The number of the share's state.
-        revision "revision": u64,
+        revision "revision": Revision,
         /// Whether the account had shared this session already.
         existed "existed": bool,
         /// The share as an object. It needs no secret.
@@ -56,7 +57,7 @@ shape! { given
         /// The number of this sync, which no other sync of the share has.
         sync_count "syncCount": u64,
         /// The share's revision after it.
-        revision "revision": u64,
+        revision "revision": Revision,
         /// Whether the batch had been applied before, by its stamp; the numbers are then those of that time.
         duplicate "duplicate": bool,
     }
@@ -127,7 +128,7 @@ shape! { given
         /// Number of syncs that were accepted.
         sync_count "syncCount": u64,
         /// The number of the share's state.
-        revision "revision": u64,
+        revision "revision": Revision,
         /// Number of items.
         item_count "itemCount": u64,
         /// Bytes of the items' keys and JSON texts.
@@ -223,10 +224,9 @@ shape! { given
 
 impl From<Page> for SharePage {
     fn from(Page { shares, damaged, next_cursor }: Page) -> Self {
-        let damaged = damaged.into_iter().map(|one| DamagedListing {
-            account: one.account.to_string(),
-            session_id: one.session.to_string(),
-        });
+        let damaged = damaged
+            .into_iter()
+            .map(|one| DamagedListing { account: one.account.to_string(), session_id: one.session.to_string() });
         Self { shares: shares.into_iter().map(Into::into).collect(), damaged: damaged.collect(), next_cursor }
     }
 }
@@ -235,7 +235,7 @@ shape! { given
     /// A piece of a share's state.
     ShareChunk {
         /// The share's revision when this chunk was read.
-        revision "revision": u64,
+        revision "revision": Revision,
         /// Number of syncs that were accepted by then.
         sync_count "syncCount": u64,
         /// Whether to forget all items that you hold: the chunks are then the whole state.
@@ -257,9 +257,9 @@ shape! { given
     /// The changes that lead from revision `base` to `revision`, to be applied in order.
     ShareEvent {
         /// The revision that you are at; 0 with `reset`.
-        base "base": u64,
+        base "base": Revision,
         /// The revision that you are at when `more` is false.
-        revision "revision": u64,
+        revision "revision": Revision,
         /// Number of syncs that were accepted by then.
         sync_count "syncCount": u64,
         /// Whether to forget all items that you hold: what follows is the whole state.

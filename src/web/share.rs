@@ -20,6 +20,7 @@ use crate::share::change::Batch;
 use crate::share::error::Refusal;
 use crate::share::grant::Right;
 use crate::share::limits::{ASK_CHOICES_MAX, Limit};
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 use crate::web::caller::{Answer, Caller, Context, Held, Running, Served};
@@ -28,9 +29,7 @@ use crate::web::give::{New, Success};
 use crate::web::interface::{Methods, methods};
 use crate::web::items::Items;
 use crate::web::names::{Full, View, Watching, Writer};
-use crate::web::shapes::{
-    AskOutcome, BatchStamp, Deleted, Grant, SavedToken, ShareChunk, ShareInfo, Synced,
-};
+use crate::web::shapes::{AskOutcome, BatchStamp, Deleted, Grant, SavedToken, ShareChunk, ShareInfo, Synced};
 use crate::web::watch;
 
 /// A share, for somebody who may do something with it.
@@ -69,9 +68,9 @@ methods! {
         "info" () -> ShareInfo = info, stops;
         /// Reads the items whose revision is above `since`, in chunks: begin without a cursor and go on with `nextCursor` until that is 0.
         /// After more than one chunk, read again with `since` set to the `revision` of the first one, until a read fits into one chunk.
-        "read" (since "since": Option<u64>, cursor "cursor": Option<u64>) -> ShareChunk = read, stops;
+        "read" (since "since": Option<Revision>, cursor "cursor": Option<u64>) -> ShareChunk = read, stops;
         /// Follows the share from revision `since`; without it, from the whole state. Dispose of what it gives to end the watch.
-        "watch" (observer "observer": Observer, since "since": Option<u64>) -> New<Watching> = watch;
+        "watch" (observer "observer": Observer, since "since": Option<Revision>) -> New<Watching> = watch;
         /// Saves this object as a token, which restores it on any connection by `restore`, until it expires or is revoked. A view
         /// that was opened by the id alone cannot be saved.
         "save" (label "label": Option<String>, expires_at "expiresAt": Option<Timestamp>) -> SavedToken = save;
@@ -227,7 +226,7 @@ async fn info(share: Arc<Share>, context: Context) -> Answer<ShareInfo> {
     Ok(caller.hub.rooms().info(&share.room)?.into())
 }
 
-async fn read(share: Arc<Share>, context: Context, since: Option<u64>, cursor: Option<u64>) -> Answer<ShareChunk> {
+async fn read(share: Arc<Share>, context: Context, since: Option<Revision>, cursor: Option<u64>) -> Answer<ShareChunk> {
     let caller = &context.caller;
     share.syncs.before().await;
     let _turn = caller.until_a_chunk_fits().await;
@@ -240,7 +239,7 @@ async fn watch(
     share: Arc<Share>,
     context: Context,
     observer: Observer,
-    since: Option<u64>,
+    since: Option<Revision>,
 ) -> Answer<New<Watching>> {
     let caller = &context.caller;
     share.syncs.before().await;

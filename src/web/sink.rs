@@ -147,4 +147,3 @@ fn words(error: &Value) -> String {
     }
     error.as_text().map_or_else(|| "the client's function threw what is no Error".to_owned(), |text| text.to_string())
 }
-

@@ -50,6 +50,8 @@ pub(super) enum Heard {
     TooLong(usize),
     /// Bytes that are not the WebSocket protocol, or a text that is not UTF-8.
     Garbage,
+    /// Nothing, but the peer has stopped taking what it is sent.
+    Stuck,
     /// Nobody is there any more, or somebody who has said goodbye.
     Gone,
 }
@@ -68,15 +70,7 @@ impl<F: FnMut() -> Option<String>> Outgoing for F {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(stream: WebSocketStream<S>) -> Self {
-        Self {
-            stream,
-            next: None,
-            unsent: 0,
-            reads: 0,
-            is_deaf: false,
-            heard_at: Instant::now(),
-            stuck_since: None,
-        }
+        Self { stream, next: None, unsent: 0, reads: 0, is_deaf: false, heard_at: Instant::now(), stuck_since: None }
     }
 
     /// Bytes that wait here to be sent.
@@ -102,6 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         listens: bool,
         sent: &mut impl FnMut(usize),
     ) -> Poll<Heard> {
+        let was_stuck = self.stuck_since.is_some();
         loop {
             let is_blocked = match self.poll_gather(cx, outgoing, sent) {
                 Ok(is_blocked) => is_blocked,
@@ -128,7 +123,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_failed)) => return Poll::Ready(self.last_words(cx)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if was_stuck => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Heard::Stuck),
             }
         }
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::capnweb::{Import, Stub, Text, Value};
 use crate::share::error::Refusal;
+use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
 use crate::share::visibility::Visibility;
 use crate::web::json;
@@ -64,7 +65,11 @@ impl Members {
             None => Ok(()),
             Some((name, _)) => {
                 let name: String = name.chars().take(64).collect();
-                Err(Refusal::invalid(0, format!("there is no member {name} here: see the types at /rpc/share/web.d.ts")).into())
+                Err(Refusal::invalid(
+                    0,
+                    format!("there is no member {name} here: see the types at /rpc/share/web.d.ts"),
+                )
+                .into())
             }
         }
     }
@@ -152,6 +157,18 @@ impl Taken for u64 {
     }
 }
 
+impl Typed for Revision {
+    fn name() -> String {
+        u64::name()
+    }
+}
+
+impl Taken for Revision {
+    fn take(value: Value) -> Result<Self, Wrong> {
+        u64::take(value).map(Self)
+    }
+}
+
 impl Typed for f64 {
     fn name() -> String {
         "number".to_owned()
@@ -185,7 +202,13 @@ impl Typed for Timestamp {
 impl Taken for Timestamp {
     fn take(value: Value) -> Result<Self, Wrong> {
         // Dates are within 8.64e15 or invalid.
-        if let Value::Date(at) = value && at.is_finite() { Ok(Self(at as i64)) } else { Err(Wrong::wanted("a valid Date")) }
+        if let Value::Date(at) = value
+            && at.is_finite()
+        {
+            Ok(Self(at as i64))
+        } else {
+            Err(Wrong::wanted("a valid Date"))
+        }
     }
 }
 

@@ -41,13 +41,7 @@ impl Drop for Watch {
 }
 
 /// Starts a watch, which the client ends by disposing of what this gives. When the pass is over nothing more is told.
-pub(super) fn begin(
-    caller: &Arc<Caller>,
-    held: Held,
-    feed: Feed,
-    observer: KeptObserver,
-    pass: Pass,
-) -> New<Watching> {
+pub(super) fn begin(caller: &Arc<Caller>, held: Held, feed: Feed, observer: KeptObserver, pass: Pass) -> New<Watching> {
     let (task, handle) = abortable(follow(Arc::clone(caller), feed, observer, pass));
     caller.link.spawn(task.map(drop).boxed());
     New::of(Watch { task: handle, _held: held })

@@ -5,12 +5,12 @@
 
 mod assets;
 mod build;
-mod npm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::install::{self, debian};
+use crate::support::npm;
 
 /// The folder of this package.
 const PACKAGE: &str = env!("CARGO_MANIFEST_DIR");

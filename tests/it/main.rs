@@ -45,5 +45,6 @@ mod support;
 mod transcripts;
 mod viewers;
 mod visibility;
+mod web;
 mod wire;
 mod wrong_clock;

@@ -7,7 +7,7 @@ use crate::support::install;
 
 /// Copies the sources of a Node package, as they are now, into `folder`, which the caller has [locked](install::folder), and installs
 /// there what its lockfile names. A file that is there already is not touched: another process may be running it.
-pub(super) fn install(sources: &Path, folder: &Path) {
+pub(crate) fn install(sources: &Path, folder: &Path) {
     copy(sources, folder);
     let lockfile = std::fs::read(sources.join("package-lock.json")).expect("there is a lockfile");
     let done = folder.join("installed");

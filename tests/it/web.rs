@@ -1,0 +1,13 @@
+//! The Cap'n Web door, frame by frame, and with real clients.
+
+mod doors;
+mod leaves;
+mod limits;
+mod objects;
+mod peer;
+mod plain;
+mod pushes;
+mod real;
+mod revocation;
+mod times;
+mod typescript;

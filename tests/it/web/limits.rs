@@ -1,0 +1,127 @@
+//! Every bound of the door, each by its name.
+
+use capshare::share::limits::Limits;
+use capshare::share::limits::web::{WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_RESULTS_MAX};
+use capshare::testing::{Scene, run};
+use serde_json::{Value, json};
+
+use super::peer::{Peer, part};
+
+fn limited(change: impl FnOnce(&mut Limits)) -> Scene {
+    Scene::builder().settings(|settings| change(&mut settings.hub.limits)).build()
+}
+
+#[track_caller]
+fn past(answer: Result<Value, Value>, limit: &str) {
+    let refused = answer.unwrap_err();
+    assert_eq!((&refused["code"], &refused["limit"]), (&json!("LimitExceeded"), &json!(limit)), "{refused}");
+}
+
+/// S74: calls in flight, objects held and items of a sync are bounded, by name; the session goes on.
+#[test]
+fn calls_objects_and_items_are_bounded() {
+    run(async {
+        let scene = limited(|limits| {
+            limits.calls_in_flight_max = 3;
+            limits.capabilities_held_max = 4;
+            limits.sync_items_max = 2;
+        });
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let three = json!([[[part("p", "1"), part("q", "1"), part("r", "1")]]]);
+        past(peer.ask_of(made.share, "sync", three).await, "syncItemsMax");
+        let mut views = vec![made.share];
+        for _ in 1..4 {
+            let view = peer.begin(0, "viewShare", json!([made.id])).await;
+            peer.pull(view).await;
+            views.push(peer.answer(view).await.unwrap()[1].as_i64().unwrap());
+        }
+        past(peer.ask("viewShare", json!([made.id])).await, "capabilitiesHeldMax");
+        past(peer.ask("createShare", json!(["ses_2"])).await, "capabilitiesHeldMax");
+        past(peer.ask_of(made.share, "watch", json!([{"changed": ["export", -1]}])).await, "capabilitiesHeldMax");
+        // What was refused is not there, and a place that is given back can be taken.
+        assert_eq!(peer.ask("listShares", json!([])).await.unwrap()["shares"][0].as_array().unwrap().len(), 1);
+        peer.say(&json!(["release", views[3], 1])).await;
+        assert!(peer.ask("viewShare", json!([made.id])).await.is_ok());
+        let mut open = Vec::new();
+        for n in 2..5 {
+            let id = peer.begin(0, "probeCallback", json!([["export", -n]])).await;
+            peer.pull(id).await;
+            open.push((id, peer.asked().await.1));
+        }
+        past(peer.ask("hello", json!([])).await, "calls");
+        let (id, callback) = &open[0];
+        peer.say(&json!(["resolve", callback, "yes"])).await;
+        assert_eq!(peer.answer(*id).await, Ok(json!("yes")));
+        peer.goes_on().await;
+    });
+}
+
+/// S96: calls that nobody awaits are not the end, however many; nesting and bigints have bounds.
+#[test]
+fn calls_that_nobody_awaits_are_not_the_end() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let first = peer.begin(made.share, "sync", json!([[[part("p", "0")]]])).await;
+        for n in 0..2 * WEB_RESULTS_MAX {
+            peer.begin(made.share, "sync", json!([[[part("p", &n.to_string())]]])).await;
+            if n % 256 == 0 {
+                // So many may be in flight, and not many more.
+                peer.ask_of(made.share, "info", json!([])).await.unwrap();
+            }
+        }
+        let info = peer.ask_of(made.share, "info", json!([])).await.unwrap();
+        assert_eq!(info["syncCount"], 2 * WEB_RESULTS_MAX + 1);
+        peer.pull(first).await;
+        assert_eq!(peer.answer(first).await.unwrap_err()["code"], "Released");
+        let digits = "9".repeat(WEB_BIGINT_DIGITS_MAX + 1);
+        past(peer.ask("listShares", json!(["", ["bigint", digits]])).await, "bigintDigits");
+        let deep = "[[".repeat(WEB_NESTING_MAX) + &"]]".repeat(WEB_NESTING_MAX);
+        peer.say_text(&format!(r#"["push",["pipeline",0,["hello"],[{deep}]]]"#)).await;
+        let (error, code, _) = peer.ended().await;
+        assert_eq!(code, 1002, "{error}");
+    });
+}
+
+/// A client that reads nothing makes the host hold some chunks, however much it asks for.
+#[test]
+fn a_client_that_reads_nothing_makes_the_host_hold_little() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let text = "x".repeat(1 << 20);
+        peer.ask_of(made.share, "sync", json!([[[part("p", &text)]]])).await.unwrap();
+        let mut reads = Vec::new();
+        for _ in 0..100 {
+            let id = peer.begin(made.share, "read", json!([])).await;
+            peer.pull(id).await;
+            reads.push(id);
+        }
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        let entry = scene.host().hub().connections().registry().connections().remove(0);
+        let queued = entry.traffic.queued_bytes();
+        assert!((1 << 19..4 << 20).contains(&queued), "{queued}");
+        assert!(entry.traffic.calls_in_flight() > 90);
+        for id in reads {
+            assert_eq!(peer.answer(id).await.unwrap()["changes"][0][0]["data"]["text"], text);
+        }
+        peer.goes_on().await;
+        assert_eq!(entry.traffic.calls_in_flight(), 0);
+    });
+}
+
+/// A quota of the account is refused as at every door.
+#[test]
+fn a_quota_is_refused_by_name() {
+    run(async {
+        let scene = Scene::builder().settings(|settings| settings.hub.quotas.default.shares_max = Some(1)).build();
+        let mut peer = Peer::within(scene.host(), None).await;
+        peer.create("ses_1").await;
+        past(peer.ask("createShare", json!(["ses_2"])).await, "accountSharesMax");
+    });
+}
