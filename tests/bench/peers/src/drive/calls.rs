@@ -6,7 +6,8 @@
 //! flight* is for all connections together. The callback is `probeCallback`: the client hands over a capability, and the host
 //! calls it before it answers. `capshare` is called by the code that the schema's compiler makes, over a WebSocket, and the floor
 //! `capnp-rpc TCP` by the same code with the same messages; `capshare, linked` is the client that services link, where a
-//! share has one batch in flight, so that many in flight are many shares.
+//! share has one batch in flight, so that many in flight are many shares; `capshare, Cap'n Web` is the door for TypeScript, called by the
+//! client that calls the other servers of Cap'n Web.
 //!
 //! **Noise.** Driver, system and kernel share the cores, and the driver is most of the work for the fastest systems: compare
 //! systems within a line. `cpu us/call` is the kernel's account of the system's processes alone; it bears a busy machine.
@@ -85,6 +86,9 @@ pub(crate) fn scene(_context: &Context) -> Scene {
         }),
         Contender::new(Capshare::new("capshare, linked"), |context, running| {
             cells(context, running, true, async |connection| linked::Linked::connect(running.address, connection).await)
+        }),
+        Contender::new(Capshare::new("capshare, Cap'n Web"), |context, running| {
+            cells(context, running, true, async |_| capnweb::CapnWeb::capshare(running.address).await)
         }),
         Contender::new(Own(capnp_tcp::NAME), |context, running| {
             cells(context, running, true, async |_| capnp::Bare::tcp(running.address).await)

@@ -3,7 +3,8 @@
 //! The part of the protocol that a call needs: texts of JSON over a WebSocket. `["push", ["pipeline", 0, [method], [arguments]]]`
 //! makes a call on the other side's root, whose answer has the next number from 1 on; `["pull", n]` asks for it, `["resolve",
 //! n, value]` brings it, and `["release", n, 1]` lets it go. A callback is exported as `["export", -n]`; the other side then
-//! pushes a call on it, which is answered in the same way.
+//! pushes a call on it, which is answered in the same way. The official package's server only counts; a capshare host is called for a
+//! share that was created first, with the part as an item.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -24,7 +25,11 @@ use crate::drive::caller::Caller;
 type Socket = TokioAdapter<TcpStream>;
 
 /// A connection: one task reads, one writes what has gathered and flushes once.
-pub(crate) struct CapnWeb(Rc<Session>);
+pub(crate) struct CapnWeb {
+    session: Rc<Session>,
+    /// The id and the secret of the share that is synced to; `None`: the system only counts.
+    share: Option<(Value, Value)>,
+}
 
 #[derive(Default)]
 struct Session {
@@ -43,38 +48,65 @@ impl CapnWeb {
     ///
     /// There is no connection.
     pub(crate) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::open(address, "/").await
+    }
+
+    /// Connects to a capshare host, and creates a share.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or no share.
+    pub(crate) async fn capshare(address: SocketAddr) -> anyhow::Result<Self> {
+        let mut connection = Self::open(address, "/rpc/share/web").await?;
+        let created = connection.call("createShare", json!(["ses_1"])).await?;
+        connection.share = Some((created["id"].clone(), created["secret"].clone()));
+        Ok(connection)
+    }
+
+    async fn open(address: SocketAddr, path: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let (socket, _) = client_async(format!("ws://{address}/"), stream).await?;
+        let (socket, _) = client_async(format!("ws://{address}{path}"), stream).await?;
         let (sender, receiver) = socket.split();
         let session = Rc::new(Session::default());
         tokio::task::spawn_local(session.clone().write(sender));
         tokio::task::spawn_local(session.clone().read(receiver));
-        Ok(Self(session))
+        Ok(Self { session, share: None })
     }
 
     async fn call(&self, method: &str, arguments: Value) -> anyhow::Result<Value> {
-        let number = self.0.pushed.get() + 1;
-        self.0.pushed.set(number);
+        self.call_text(method, &arguments.to_string()).await
+    }
+
+    async fn call_text(&self, method: &str, arguments: &str) -> anyhow::Result<Value> {
+        let session = &self.session;
+        let number = session.pushed.get() + 1;
+        session.pushed.set(number);
         let (answer, answered) = oneshot::channel();
-        self.0.open.borrow_mut().insert(number, answer);
-        self.0.send(&json!(["push", ["pipeline", 0, [method], arguments]]));
-        self.0.send(&json!(["pull", number]));
+        session.open.borrow_mut().insert(number, answer);
+        session.send_text(format!(r#"["push",["pipeline",0,["{method}"],{arguments}]]"#));
+        session.send(&json!(["pull", number]));
         let value = answered.await.context("the connection ended")?;
-        self.0.send(&json!(["release", number, 1]));
+        session.send(&json!(["release", number, 1]));
         Ok(value)
     }
 }
 
 impl Caller for CapnWeb {
     async fn sync(&self, _lane: usize, part: String) -> anyhow::Result<u64> {
+        if let Some((id, secret)) = &self.share {
+            // A part has no array, which would have to be wrapped.
+            let arguments = format!(r#"[{id},{secret},[[{{"type":"part","data":{part}}}]]]"#);
+            let value = self.call_text("syncShare", &arguments).await?;
+            return value["syncCount"].as_u64().with_context(|| format!("no count: {value}"));
+        }
         let value = self.call("syncShare", json!(["share", "secret", part])).await?;
         value.as_u64().with_context(|| format!("no count: {value}"))
     }
 
     async fn callback(&self) -> anyhow::Result<()> {
-        let export = self.0.exported.get() - 1;
-        self.0.exported.set(export);
+        let export = self.session.exported.get() - 1;
+        self.session.exported.set(export);
         let reply = self.call("probeCallback", json!([["export", export]])).await?;
         anyhow::ensure!(reply == "done", "the reply is {reply}");
         Ok(())
@@ -83,7 +115,11 @@ impl Caller for CapnWeb {
 
 impl Session {
     fn send(&self, message: &Value) {
-        self.queue.borrow_mut().push(message.to_string());
+        self.send_text(message.to_string());
+    }
+
+    fn send_text(&self, text: String) {
+        self.queue.borrow_mut().push(text);
         self.news.notify_one();
     }
 
