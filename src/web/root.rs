@@ -221,6 +221,7 @@ async fn list_shares(
     let (who, rooms) = (root.principal()?, context.caller.hub.rooms());
     let limit = usize::try_from(limit.unwrap_or_default()).unwrap_or(usize::MAX);
     let cursor = cursor.unwrap_or_default();
+    let _turn = context.caller.until_a_chunk_fits().await;
     Ok(rooms.list(who, every_account.unwrap_or_default(), &cursor, limit).await?.into())
 }
 
