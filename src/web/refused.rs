@@ -16,10 +16,11 @@ impl From<Refusal> for Fault {
 
 impl From<&Refusal> for Fault {
     fn from(refusal: &Refusal) -> Self {
-        let message = match refusal {
-            // Most invalid arguments are in no list that they could be an item of.
-            Refusal::InvalidInput { index: 0, reason } => reason.clone().into_owned(),
-            other => other.to_string(),
+        // Most invalid arguments are in no list that they could be an item of.
+        let message = if let Refusal::InvalidInput { index: 0, reason } = refusal {
+            reason.clone().into_owned()
+        } else {
+            refusal.to_string()
         };
         let fault = named(refusal.code(), &message).with("transient", refusal.is_transient());
         match refusal {
