@@ -35,8 +35,8 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use capshare::viewer::manifest::manifest;
-use capshare::viewer::typescript;
+use capshare::__internal::viewer::manifest::manifest;
+use capshare::__internal::viewer::typescript;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command, Common};

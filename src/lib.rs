@@ -4,7 +4,9 @@
 //! three things: the `Client` that other services link (feature `client`, the default), a `host` that serves shares
 //! and can be embedded (`server`, with `s3` for S3-compatible buckets), and the `capshare` program (`bin`). `testing`
 //! joins host and client in one process; `transcripts` reads what coding agents leave on disk into changes for a share. The
-//! contract between them is `schema/share.capnp`, compiled into [`share_capnp`]; how the parts fit is in `ARCHITECTURE.md`.
+//! contract between them is `schema/share.capnp`; how the parts fit is in `ARCHITECTURE.md`.
+//!
+//! What is documented here is what is promised. Everything else of the crate is internal: it may change with every version.
 //!
 //! ```no_run
 //! # async fn scene() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,49 +28,114 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "server")]
-pub mod access;
+mod access;
 #[cfg(feature = "server")]
-pub mod ambient;
+mod ambient;
 #[cfg(feature = "server")]
-pub mod audit;
+mod audit;
 #[cfg(feature = "server")]
 #[doc(hidden)]
 pub mod capnweb;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "server")]
-pub mod connections;
-pub mod contract;
+mod connections;
+mod contract;
 #[cfg(feature = "server")]
-pub mod health;
+mod health;
 #[cfg(feature = "server")]
 pub mod host;
 #[cfg(feature = "server")]
-pub mod http;
+mod http;
 #[cfg(feature = "server")]
-pub mod hub;
+mod hub;
 #[cfg(feature = "server")]
-pub mod metrics;
+mod metrics;
 #[cfg(feature = "server")]
-pub mod rooms;
+mod rooms;
 #[cfg(feature = "server")]
-pub mod rpc;
+mod rpc;
 pub mod share;
 #[cfg(feature = "server")]
-pub mod store;
+mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "transcripts")]
 pub mod transcripts;
 #[cfg(feature = "server")]
-pub mod viewer;
+mod viewer;
 #[cfg(feature = "server")]
-pub mod web;
-pub mod wire;
+mod web;
+mod wire;
+
+/// What the program, the tests and the benches of this package reach besides. It is no part of what is promised: every version may
+/// change it.
+#[doc(hidden)]
+pub mod __internal {
+    #[cfg(feature = "server")]
+    pub mod access {
+        pub use crate::access::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod ambient {
+        pub use crate::ambient::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod audit {
+        pub use crate::audit::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod connections {
+        pub use crate::connections::*;
+    }
+    pub mod contract {
+        pub use crate::contract::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod health {
+        pub use crate::health::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod http {
+        pub use crate::http::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod hub {
+        pub use crate::hub::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod metrics {
+        pub use crate::metrics::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod rooms {
+        pub use crate::rooms::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod rpc {
+        pub use crate::rpc::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod store {
+        pub use crate::store::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod viewer {
+        pub use crate::viewer::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod web {
+        pub use crate::web::*;
+    }
+    pub mod wire {
+        pub use crate::wire::*;
+    }
+    pub use crate::generated::share_capnp;
+}
 
 #[cfg(all(doc, feature = "testing"))]
 #[doc = include_str!("ARCHITECTURE.md")]
-pub mod _architecture {}
+mod _architecture {}
 
 // Mounted at the crate root, where generated code looks for itself.
 mod generated {
@@ -86,7 +153,7 @@ mod generated {
     )]
     capnp::generated_code!(pub mod share_capnp);
 }
-pub use generated::share_capnp;
+use generated::share_capnp;
 
 #[cfg(feature = "client")]
 pub use client::Client;

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use capshare::__internal::contract::RPC_PATH;
 use capshare::client::redact::Redactor;
 use capshare::client::{Client, ClientError, Closed, ConnectionState, Lost};
-use capshare::contract::RPC_PATH;
 use capshare::share::error::Refusal;
 use capshare::share::grant::GrantToken;
 use capshare::share::id::ShareId;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::ambient::Ambient;
 use capshare::client::{Client, Progress, Replica, Share, WatchFrom};
+use capshare::host::ambient::Ambient;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::host::{Host, HostSettings};
 use capshare::share::revision::Revision;

@@ -6,11 +6,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use capshare::__internal::contract::sync_data::write_sync_data;
+use capshare::__internal::viewer::render::Document;
 use capshare::client::WatchFrom;
-use capshare::contract::sync_data::write_sync_data;
 use capshare::share::error::Refusal;
 use capshare::share::view::{Changed, Step};
-use capshare::viewer::render::Document;
 use serde_json::json;
 
 use crate::cli::args;

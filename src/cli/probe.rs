@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capshare::__internal::contract::CONTRACT_VERSION;
 use capshare::client::{ClientError, Measured, ProbeValue};
-use capshare::contract::CONTRACT_VERSION;
 use capshare::share::time::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use capshare::contract::AGENT;
+use capshare::__internal::contract::AGENT;
 use capshare::host::access::{Access, AnyOf, SharedKeys, SingleAccount};
 use capshare::host::ambient::Ambient;
 use capshare::host::storage::{self, StoreLocation, Versions};

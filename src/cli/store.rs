@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use capshare::ambient::{Ambient, NoEntropy};
-use capshare::host::storage::{self, StoreLocation, Versions};
-use capshare::store::{
+use capshare::__internal::store::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, ShareSize, Stats, Store, StoreError, StoreSettings,
     Tally, WriterId,
 };
+use capshare::host::ambient::{Ambient, NoEntropy};
+use capshare::host::storage::{self, StoreLocation, Versions};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 

@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use capshare::access::mint;
-use capshare::ambient::{Ambient, NoEntropy};
+use capshare::__internal::access::mint;
+use capshare::__internal::store::{StoreError, TokenListing, TokenRecord, WriterId};
+use capshare::host::ambient::{Ambient, NoEntropy};
 use capshare::share::time::Timestamp;
-use capshare::store::{StoreError, TokenListing, TokenRecord, WriterId};
 use serde_json::{Value, json};
 
 use crate::cli::args::{self, TokenCommand};

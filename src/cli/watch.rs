@@ -3,11 +3,11 @@
 //! It follows over RPC, where the client resumes by revision after each connection that is lost; a step that begins anew
 //! says why, as there. It has no stream that a command could be sent to, so its `ready` names no channel.
 
+use capshare::__internal::rooms::event::Resync;
+use capshare::__internal::viewer::frame;
 use capshare::client::WatchFrom;
-use capshare::rooms::event::Resync;
 use capshare::share::error::Refusal;
 use capshare::share::revision::Revision;
-use capshare::viewer::frame;
 
 use crate::cli::args;
 use crate::cli::connect::Target;

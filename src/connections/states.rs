@@ -71,6 +71,7 @@ impl States {
     }
 
     /// Drops them all, for good: the connection is over.
+    #[doc(hidden)]
     pub fn end(&self) {
         let _all = {
             let mut held = self.lock();

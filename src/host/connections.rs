@@ -9,3 +9,4 @@ pub use crate::connections::hooks::{ConnectionHooks, HookError};
 pub use crate::connections::outlet::PushError;
 pub use crate::connections::push::{Action, Answer, PushOptions};
 pub use crate::connections::states::States;
+pub use crate::wire::duplex::{End as Pipe, Reader as PipeReader, Writer as PipeWriter};

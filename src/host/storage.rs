@@ -23,7 +23,7 @@ mod half_written;
 #[cfg(feature = "s3")]
 mod s3;
 
-pub use crate::store::{BucketRequest, StoreError};
+pub use crate::store::{BucketRequest, StoreError, Tally};
 
 pub use half_written::remove_half_written;
 

@@ -32,11 +32,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use capshare::__internal::access::{Scopes, SharedKeys};
+use capshare::__internal::ambient::Ambient;
+use capshare::__internal::connections::push::Action;
 use capshare::Client;
-use capshare::access::{Scopes, SharedKeys};
-use capshare::ambient::Ambient;
 use capshare::client::{Answer, ConnectionState, Push};
-use capshare::connections::push::Action;
 use capshare::host::{Host, HostSettings};
 use capshare::share::secret::Secret;
 use futures::future::join_all;

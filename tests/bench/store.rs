@@ -29,13 +29,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::{Access as _, SingleAccount};
-use capshare::ambient::Ambient;
-use capshare::contract::sync_data::read_item;
+use capshare::__internal::access::{Access as _, SingleAccount};
+use capshare::__internal::ambient::Ambient;
+use capshare::__internal::contract::sync_data::read_item;
+use capshare::__internal::hub::{Hub, HubSettings};
+use capshare::__internal::rooms::room::Room;
+use capshare::__internal::rooms::{Created, Terms};
 use capshare::host::storage::{self, S3Options};
-use capshare::hub::{Hub, HubSettings};
-use capshare::rooms::room::Room;
-use capshare::rooms::{Created, Terms};
 use capshare::share::change::Batch;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

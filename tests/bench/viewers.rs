@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::ambient::Ambient;
 use capshare::Client;
-use capshare::access::SingleAccount;
-use capshare::ambient::Ambient;
 use capshare::client::{Items, Share};
 use capshare::host::{Host, HostSettings};
 use object_store::memory::InMemory;

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::thread;
 
 use allocation_counter::{AllocationInfo, measure};
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::ambient::Ambient;
 use capshare::Client;
-use capshare::access::SingleAccount;
-use capshare::ambient::Ambient;
 use capshare::host::{Host, HostSettings};
 use object_store::memory::InMemory;
 use tokio::runtime::{Builder, Runtime};

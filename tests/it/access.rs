@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use capshare::access::{Credential, Principal, Scopes};
-use capshare::ambient::Clock;
+use capshare::__internal::access::{Credential, Principal, Scopes};
+use capshare::__internal::ambient::Clock;
 use capshare::share::time::Timestamp;
 
 mod guesses;

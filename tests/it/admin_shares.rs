@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::Scopes;
+use capshare::__internal::access::Scopes;
 use capshare::client::{Client, ClientError, CreateOptions, Items, PageRequest, Share};
 use capshare::share::admin::{Erased, ShareFilter};
 use capshare::share::error::Refusal;

@@ -90,11 +90,11 @@ fn shares_and_connections_do_not_name_each_other() {
 #[test]
 fn the_hub_is_send_and_sync() {
     const fn is<T: Send + Sync>() {}
-    const { is::<capshare::hub::Hub>() };
-    const { is::<capshare::rooms::Rooms>() };
-    const { is::<capshare::connections::Connections>() };
+    const { is::<capshare::__internal::hub::Hub>() };
+    const { is::<capshare::__internal::rooms::Rooms>() };
+    const { is::<capshare::__internal::connections::Connections>() };
     const { is::<capshare::host::Host>() };
-    const { is::<capshare::rooms::feed::Feed>() };
+    const { is::<capshare::__internal::rooms::feed::Feed>() };
 }
 
 #[test]

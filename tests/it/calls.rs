@@ -4,12 +4,12 @@ mod observers;
 
 use std::time::Duration;
 
-use capshare::client::{ListScope, PageRequest};
-use capshare::contract::convert::{read_chunk, read_synced};
-use capshare::share::error::Refusal;
-use capshare::share_capnp::{
+use capshare::__internal::contract::convert::{read_chunk, read_synced};
+use capshare::__internal::share_capnp::{
     authenticate_result, create_result, hello_result, list_result, open_result, read_result, sync_result,
 };
+use capshare::client::{ListScope, PageRequest};
+use capshare::share::error::Refusal;
 use capshare::testing::{Scene, run};
 use tokio::time::Instant;
 
@@ -97,7 +97,7 @@ fn calls_are_applied_in_the_order_in_which_they_were_made() {
                     request.get().set_share_id(share.id().as_str());
                     request.get().set_secret(share.secret().unwrap().reveal());
                     let changes = change("p", &format!("{seed} {n}"));
-                    capshare::contract::convert::write_items(&changes, request.get().init_data(1));
+                    capshare::__internal::contract::convert::write_items(&changes, request.get().init_data(1));
                     request.send().promise
                 })
                 .collect();
@@ -208,7 +208,10 @@ fn without_authenticate_no_protected_method_can_be_reached() {
         request.get().set_share_id(share.id().as_str());
         request.get().set_secret(share.secret().unwrap().reveal());
         let response = request.send().promise.await.unwrap();
-        unauthorized(refusal_in!(capshare::share_capnp::delete_result, response.get().unwrap().get_result().unwrap()));
+        unauthorized(refusal_in!(
+            capshare::__internal::share_capnp::delete_result,
+            response.get().unwrap().get_result().unwrap()
+        ));
 
         // With the wrong secret as well, the shape is not looked at.
         let mut authenticate = raw.root.authenticate_request();
@@ -295,7 +298,7 @@ fn a_narrowed_capability_does_less() {
         let share = request.send().pipeline.get_share();
 
         let writer = share.narrow_to_write_request().send().pipeline.get_writer();
-        let as_share: capshare::share_capnp::share::Client = writer.clone().cast_to();
+        let as_share: capshare::__internal::share_capnp::share::Client = writer.clone().cast_to();
         sync_request(&as_share, &change("p", "written")).send().promise.await.unwrap();
         let error = view(&as_share).info_request().send().promise.await.err().unwrap();
         assert_eq!(error.kind, capnp::ErrorKind::Unimplemented);
@@ -306,7 +309,7 @@ fn a_narrowed_capability_does_less() {
         let mut request = share.narrow_to_read_request();
         request.get().set_until(now + 60_000);
         let reader = request.send().pipeline.get_view();
-        let as_share: capshare::share_capnp::share::Client = reader.clone().cast_to();
+        let as_share: capshare::__internal::share_capnp::share::Client = reader.clone().cast_to();
         let error = sync_request(&as_share, &change("p", "x")).send().promise.await.err().unwrap();
         assert_eq!(error.kind, capnp::ErrorKind::Unimplemented);
         let response = reader.info_request().send().promise.await.unwrap();

@@ -4,11 +4,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use async_tungstenite::tungstenite::Message;
+use capshare::__internal::access::{SingleAccount, Way};
+use capshare::__internal::connections::comer::{Comer, Door};
+use capshare::__internal::contract::SUBPROTOCOL;
 use capshare::Client;
-use capshare::access::{SingleAccount, Way};
 use capshare::client::{ClientError, Closed};
-use capshare::connections::comer::{Comer, Door};
-use capshare::contract::SUBPROTOCOL;
 use capshare::share::error::Refusal;
 use object_store::memory::InMemory;
 

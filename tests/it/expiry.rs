@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use capshare::ambient::Clock;
+use capshare::__internal::ambient::Clock;
+use capshare::__internal::hub::Hub;
+use capshare::__internal::rooms::room::Room;
+use capshare::__internal::rooms::{Created, Terms};
 use capshare::client::{ClientError, CreateOptions, WatchFrom};
-use capshare::hub::Hub;
-use capshare::rooms::room::Room;
-use capshare::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::id::SessionId;
@@ -114,13 +114,15 @@ fn a_share_that_is_loaded_after_its_expiry_is_not_found_and_goes() {
         drop((share, first));
         tokio::time::sleep(2 * HOUR).await;
         assert!(dump(bucket.as_ref()).await.iter().any(|(_, text)| text.contains("the content")), "nobody has it");
-        let later = over(&bucket, 2).clock(capshare::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 7_200_000)));
+        let later =
+            over(&bucket, 2).clock(capshare::__internal::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 7_200_000)));
         let later = later.build();
         not_found(later.host().hub().rooms().view(id.as_str()).await.map(drop));
         content_is_gone(&bucket).await;
         // One who shares the session again before anybody looked gets a new share as well.
         let share = create(later.host().hub(), Some(HOUR)).await.unwrap();
-        let third = over(&bucket, 3).clock(capshare::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 14_400_000)));
+        let third = over(&bucket, 3)
+            .clock(capshare::__internal::ambient::TokioClock::from(Timestamp(BEGINNING.0 + 14_400_000)));
         let third = third.build();
         let anew = create(third.host().hub(), None).await.unwrap();
         assert!(anew.id != share.id && anew.id != id && !anew.existed);

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capnp::capability::FromClientHook;
-use capshare::contract::convert::{ReadError, read_chunk, read_opened, read_synced};
-use capshare::contract::error::read_refusal;
-use capshare::contract::grants::{read_grants, read_saved};
+use capshare::__internal::contract::convert::{ReadError, read_chunk, read_opened, read_synced};
+use capshare::__internal::contract::error::read_refusal;
+use capshare::__internal::contract::grants::{read_grants, read_saved};
+use capshare::__internal::share_capnp::{
+    delete_result, restore_result, saved, share, share_view, share_writer, watch, watch_result,
+};
 use capshare::share::error::Refusal;
 use capshare::share::grant::{GrantInfo, GrantToken, Right};
 use capshare::share::id::{GrantId, ShareId};
 use capshare::share::secret::Secret;
 use capshare::share::view::Chunk;
-use capshare::share_capnp::{
-    delete_result, restore_result, saved, share, share_view, share_writer, watch, watch_result,
-};
 use capshare::testing::{BEGINNING, Scene, SceneBuilder};
 use object_store::memory::InMemory;
 
@@ -62,7 +62,8 @@ async fn create(raw: &Raw) -> (share::Client, ShareId, Secret) {
     request.get().set_session_id("ses_1");
     let response = request.send().promise.await.unwrap();
     let results = response.get().unwrap();
-    let capshare::share_capnp::create_result::Which::Created(created) = results.get_result().unwrap().which().unwrap()
+    let capshare::__internal::share_capnp::create_result::Which::Created(created) =
+        results.get_result().unwrap().which().unwrap()
     else {
         panic!("refused")
     };
@@ -142,7 +143,7 @@ async fn read(of: &impl FromClientHookClone) -> Answer<Chunk> {
 
 async fn follow(
     of: &impl FromClientHookClone,
-    observer: capshare::share_capnp::observer::Client,
+    observer: capshare::__internal::share_capnp::observer::Client,
 ) -> Answer<watch::Client> {
     let mut request = of.to::<share_view::Client>().watch_request();
     request.get().set_observer(observer);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use capshare::__internal::rooms::Terms;
+use capshare::__internal::rooms::room::QUEUE_BYTES_MAX;
 use capshare::client::{ClientError, Replica, WatchFrom};
-use capshare::rooms::Terms;
-use capshare::rooms::room::QUEUE_BYTES_MAX;
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::item::{ItemKey, Payload};
@@ -268,9 +268,9 @@ async fn one_history(seed: u64) {
     let bucket = TestBucket::over(Arc::new(InMemory::new()));
     let hosts = [1, 2].map(|n| over(&bucket).seed(seed * 10 + n).build());
     let share = hosts[0].client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
-    let dice = capshare::ambient::SeededEntropy::new(seed);
+    let dice = capshare::__internal::ambient::SeededEntropy::new(seed);
     bucket.roll(move || {
-        use capshare::ambient::Entropy as _;
+        use capshare::__internal::ambient::Entropy as _;
         let mut bytes = [0; 2];
         dice.fill(&mut bytes).unwrap();
         let delay = Duration::from_millis(u64::from(bytes[1]) * 8);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capshare::ambient::Clock;
+use capshare::__internal::ambient::Clock;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, run};
 use object_store::local::LocalFileSystem;

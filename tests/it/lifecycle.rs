@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use capshare::access::{Scopes, SharedKeys};
+use capshare::__internal::access::{Scopes, SharedKeys};
+use capshare::__internal::store::Summary;
 use capshare::client::{ClientError, ListScope, PageRequest, Replica, WatchFrom};
 use capshare::share::error::Refusal;
 use capshare::share::id::{SessionId, ShareId};
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
-use capshare::store::Summary;
 use capshare::testing::{Scene, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

@@ -1,10 +1,10 @@
 //! Every limit is hit once, and names itself.
 
 use async_tungstenite::tungstenite::Message;
+use capshare::__internal::share_capnp::{create_result, list_result, open_result, sync_result};
 use capshare::share::error::Refusal;
 use capshare::share::limits;
 use capshare::share::limits::Limit;
-use capshare::share_capnp::{create_result, list_result, open_result, sync_result};
 use capshare::testing::{Scene, run};
 
 use crate::support::door::{Served, close_frame};
@@ -59,7 +59,7 @@ fn what_is_past_a_limit_of_items_is_refused_by_its_name() {
         request.get().set_session_id("ses_1");
         let share = request.send().pipeline.get_share();
         let refused = async |json: &str| {
-            let writer: capshare::share_capnp::share_writer::Client = {
+            let writer: capshare::__internal::share_capnp::share_writer::Client = {
                 use capnp::capability::FromClientHook as _;
                 share.clone().cast_to()
             };
@@ -121,7 +121,7 @@ fn too_much_at_once_is_refused_by_its_name_and_goes_on_when_there_is_room() {
         let error = raw.root.probe_value_request().send().promise.await.err().unwrap();
         assert_eq!(error.kind, capnp::ErrorKind::Overloaded);
         assert_eq!(
-            capshare::contract::error::read_limit(&error.to_string()),
+            capshare::__internal::contract::error::read_limit(&error.to_string()),
             Refusal::limit(Limit::CallsInFlightMax, 8, 0)
         );
         drop(calls);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use capnp::message::Builder;
 use capnp::traits::HasTypeId as _;
 use capnp_rpc::rpc_capnp::{exception, message, return_};
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::share_capnp::{Visibility, create_result, probe_callback, share_rpc, share_view};
 use capshare::share::error::Refusal;
-use capshare::share_capnp::{Visibility, create_result, probe_callback, share_rpc, share_view};
 use object_store::memory::InMemory;
 
 use crate::cli::program::Home;

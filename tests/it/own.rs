@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::{AnyOf, Credential, Principal, Scopes, SingleAccount};
+use capshare::__internal::access::{AnyOf, Credential, Principal, Scopes, SingleAccount};
 use capshare::client::{ClientError, Closed, CreateOptions, ListScope, Share, WatchFrom};
 use capshare::host::HostSettings;
 use capshare::share::error::Refusal;

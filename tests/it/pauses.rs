@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::hub::Hub;
-use capshare::rooms::room::Room;
+use capshare::__internal::hub::Hub;
+use capshare::__internal::rooms::room::Room;
 use capshare::share::change::{Batch, Change};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::testing::{Scene, run};

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::Principal;
-use capshare::hub::Hub;
-use capshare::rooms::quota::Quota;
-use capshare::rooms::{Created, Terms};
+use capshare::__internal::access::Principal;
+use capshare::__internal::hub::Hub;
+use capshare::__internal::rooms::quota::Quota;
+use capshare::__internal::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::ProducerId;

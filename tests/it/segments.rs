@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::contract::convert::read_synced;
-use capshare::share_capnp::share;
+use capshare::__internal::contract::convert::read_synced;
+use capshare::__internal::share_capnp::share;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
 use tokio::time::Instant;

@@ -13,9 +13,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::store::{GcOptions, Mutation};
 use capshare::share::id::ShareId;
 use capshare::share::secret::Secret;
-use capshare::store::{GcOptions, Mutation};
 use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, try_join_all};
 use tokio::sync::watch;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::ambient::TokioClock;
+use capshare::__internal::ambient::TokioClock;
+use capshare::__internal::hub::Hub;
 use capshare::client::{Replica, WatchFrom};
-use capshare::hub::Hub;
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
-use capshare::ambient::Ambient;
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::ambient::Ambient;
 use capshare::host::{Host, HostError, HostSettings};
 use object_store::memory::InMemory;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

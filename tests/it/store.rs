@@ -8,14 +8,14 @@
 
 use std::sync::Arc;
 
-use capshare::ambient::TokioClock;
+use capshare::__internal::ambient::TokioClock;
+use capshare::__internal::store::{Appended, Created, Log, News, Opened, Store, StoreSettings, Summary, WriterId};
 use capshare::share::change::{Batch, Change};
 use capshare::share::entry::Entry;
 use capshare::share::id::{AccountId, SessionId, ShareId};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Created, Log, News, Opened, Store, StoreSettings, Summary, WriterId};
 use capshare::testing::BEGINNING;
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use capshare::ambient::{Clock, SystemClock, TokioClock};
-use capshare::hub::Hub;
-use capshare::rooms::{Created, Terms};
+use capshare::__internal::ambient::{Clock, SystemClock, TokioClock};
+use capshare::__internal::hub::Hub;
+use capshare::__internal::rooms::{Created, Terms};
+use capshare::__internal::store::GcOptions;
 use capshare::share::change::{Batch, Change};
 use capshare::share::error::Refusal;
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::time::Timestamp;
-use capshare::store::GcOptions;
 use capshare::testing::{BEGINNING, Scene, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capshare::access::{BadScopes, Scopes};
+use capshare::host::access::{BadScopes, Scopes};
 use capshare::share::id::{AccountId, BadName, TokenId};
 use clap::{Args, Subcommand};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use capshare::hub::HubSettings;
-use capshare::rooms::quota::{Quota, QuotaSettings};
+use capshare::host::settings::HubSettings;
+use capshare::host::settings::{Quota, QuotaSettings};
 use capshare::share::id::{AccountId, BadName};
 use capshare::share::visibility::Visibility;
 use serde_json::{Value, json};

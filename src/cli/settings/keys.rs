@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use capshare::access::{BadScopes, Scopes, SharedKeys};
+use capshare::host::access::{BadScopes, Scopes, SharedKeys};
 use capshare::share::id::AccountId;
 use capshare::share::secret::Secret;
 

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use capshare::access::Scopes;
+use capshare::host::access::Scopes;
 use capshare::host::is_public_url;
+use capshare::host::settings::HubSettings;
 use capshare::host::settings::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
-use capshare::hub::HubSettings;
 use capshare::share::id::AccountId;
 use serde_json::{Value, json};
 

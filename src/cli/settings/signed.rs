@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use capshare::access::JwtAccess;
-use capshare::access::jwt::{JwtKeys, JwtSettings};
-use capshare::ambient::{Clock, SystemClock};
+use capshare::host::access::JwtAccess;
+use capshare::host::access::{JwtKeys, JwtSettings};
+use capshare::host::ambient::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::cli::args;

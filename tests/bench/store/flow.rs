@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::rooms::room::Room;
+use capshare::__internal::rooms::room::Room;
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _};
 use object_store::path::Path;

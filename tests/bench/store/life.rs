@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capshare::hub::HubSettings;
+use capshare::__internal::hub::HubSettings;
 use capshare::share::change::Batch;
 use capshare::share::id::ShareId;
 use capshare::share::item::{ItemKey, Payload};
@@ -105,7 +105,8 @@ pub(crate) fn recording() {
         let line: Line<'_> = serde_json::from_str(line).unwrap();
         let mut changes = Vec::new();
         for item in line.body.data {
-            capshare::contract::sync_data::read_sync_data(item.get(), &Default::default(), &mut changes).unwrap();
+            capshare::__internal::contract::sync_data::read_sync_data(item.get(), &Default::default(), &mut changes)
+                .unwrap();
         }
         if !changes.is_empty() {
             batches.push(Batch { stamp: None, changes });

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use capnp::capability::FromClientHook as _;
+use capshare::__internal::contract::convert::read_synced;
+use capshare::__internal::share_capnp::{probe_callback, share_rpc, share_writer};
 use capshare::client::{Items, Share};
-use capshare::contract::convert::read_synced;
-use capshare::share_capnp::{probe_callback, share_rpc, share_writer};
 use futures::StreamExt as _;
 use futures::future::join_all;
 use tokio::runtime::Runtime;

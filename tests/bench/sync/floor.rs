@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::mpsc;
 
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty};
-use capshare::share_capnp::share_rpc;
+use capshare::__internal::share_capnp::share_rpc;
 use futures::io::{AsyncReadExt as _, BufReader, BufWriter};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;

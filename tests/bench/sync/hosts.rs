@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use async_tungstenite::client_async_with_config;
-use capshare::access::SingleAccount;
-use capshare::ambient::Ambient;
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::ambient::Ambient;
+use capshare::__internal::share_capnp::{create_result, share, share_rpc};
+use capshare::__internal::wire::vat::{self, VatLimits};
+use capshare::__internal::wire::websocket::{PipeOptions, ReadAhead, pipe, socket_config};
 use capshare::host::{Host, HostSettings};
-use capshare::share_capnp::{create_result, share, share_rpc};
-use capshare::wire::vat::{self, VatLimits};
-use capshare::wire::websocket::{PipeOptions, ReadAhead, pipe, socket_config};
 use object_store::memory::InMemory;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;

@@ -2,7 +2,7 @@
 //! the one before, and the event that is sent to a browser carries the frame's payload. Values are parted by a byte 0.
 #![no_main]
 
-use capshare::contract::sync_data::read_item;
+use capshare::__internal::contract::sync_data::read_item;
 use capshare::share::change::Batch;
 use capshare::share::entry::Entry;
 use capshare::share::limits::Limits;
@@ -10,7 +10,7 @@ use capshare::share::secret::SecretHash;
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
 use capshare::share::view::Step;
-use capshare::viewer::frame;
+use capshare::__internal::viewer::frame;
 use serde_json::Value;
 
 #[path = "../../it/support/patch.rs"]

@@ -1,14 +1,14 @@
 //! What an RPC peer sends: the size of the pieces in which it arrives, then messages, read as what the contract carries.
 #![no_main]
 
-use capshare::contract::{admin, convert, error, grants, push};
+use capshare::__internal::contract::{admin, convert, error, grants, push};
 use capshare::share::limits::Limits;
-use capshare::share_capnp as schema;
+use capshare::__internal::share_capnp as schema;
 
 libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     let (piece, bytes) = input;
     let limits = Limits::default();
-    for message in capshare::wire::fuzzing::incoming(bytes, piece.into()) {
+    for message in capshare::__internal::wire::fuzzing::incoming(bytes, piece.into()) {
         if let Ok(call) = message.get_root::<schema::share_writer::sync_params::Reader<'_>>()
             && let (Ok(data), Ok(stamp)) = (call.get_data(), call.get_stamp())
         {

@@ -1,7 +1,7 @@
 //! An item as a producer sends it, `{"type": ..., "data": ...}`: what is read is written and read again.
 #![no_main]
 
-use capshare::contract::sync_data::{read_sync_data, write_sync_data};
+use capshare::__internal::contract::sync_data::{read_sync_data, write_sync_data};
 use capshare::share::item::ItemKey;
 use capshare::share::limits::Limits;
 

@@ -1,8 +1,8 @@
 //! What a viewer sends up: a frame, and the defaults of its URL. A line of defaults, then the frame.
 #![no_main]
 
-use capshare::viewer::frame;
-use capshare::viewer::uplink::{Uplink, read_defaults};
+use capshare::__internal::viewer::frame;
+use capshare::__internal::viewer::uplink::{Uplink, read_defaults};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or_default();

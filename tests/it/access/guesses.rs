@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
-use capshare::access::{Access as _, Scopes, SharedKeys};
+use capshare::__internal::access::{Access as _, Scopes, SharedKeys};
 use capshare::client::CreateOptions;
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
-use capshare::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
+use capshare::__internal::access::{Access, Credential, Principal, Scopes, SingleAccount, Way};
+use capshare::__internal::connections::comer::{Comer, Door};
+use capshare::__internal::share_capnp::{authenticate_result, share_rpc};
+use capshare::__internal::wire::vat::{self, VatLimits};
+use capshare::__internal::wire::websocket::{PipeOptions, pipe};
 use capshare::client::{ClientError, CreateOptions, ListScope};
-use capshare::connections::comer::{Comer, Door};
 use capshare::share::admin::{BroadcastFilter, CloseWhich};
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;
 use capshare::share::secret::Secret;
 use capshare::share::visibility::Visibility;
-use capshare::share_capnp::{authenticate_result, share_rpc};
-use capshare::wire::vat::{self, VatLimits};
-use capshare::wire::websocket::{PipeOptions, pipe};
 use futures::future::BoxFuture;
 use object_store::memory::InMemory;
 use serde_json::json;
@@ -117,7 +117,7 @@ async fn what_is_shown_inside_a_connection_does_not_change_where_it_comes_from()
             if is_let_in {
                 assert!(matches!(result.which().unwrap(), authenticate_result::Which::Account(_)));
             } else {
-                let refusal = refusal_in!(capshare::share_capnp::authenticate_result, result);
+                let refusal = refusal_in!(capshare::__internal::share_capnp::authenticate_result, result);
                 assert!(matches!(refusal, Refusal::Unauthorized { .. }), "{refusal:?}");
             }
             vat.abort();

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capshare::access::jwt::{JwtKeys, JwtKeysError, JwtSettings};
-use capshare::access::{Access, AnyOf, Credential, JwtAccess, Readiness, Scopes};
-use capshare::ambient::{Clock as _, SystemClock};
+use capshare::__internal::access::jwt::{JwtKeys, JwtKeysError, JwtSettings};
+use capshare::__internal::access::{Access, AnyOf, Credential, JwtAccess, Readiness, Scopes};
+use capshare::__internal::ambient::{Clock as _, SystemClock};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use jsonwebtoken::jwk::Jwk;

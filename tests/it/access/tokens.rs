@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::access::{AnyOf, Scopes};
-use capshare::ambient::{Ambient, SeededEntropy};
+use capshare::__internal::access::{AnyOf, Scopes};
+use capshare::__internal::ambient::{Ambient, SeededEntropy};
+use capshare::__internal::hub::{Hub, HubSettings};
 use capshare::client::{ClientError, Closed, ListScope, PageRequest};
-use capshare::hub::{Hub, HubSettings};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use capshare::testing::{Scene, run};
@@ -114,7 +114,7 @@ fn a_client_without_headers_shows_its_token_in_band() {
         hello.get().set_contract_version(1);
         let response = hello.send().promise.await.unwrap();
         let result = response.get().unwrap().get_result().unwrap();
-        let capshare::share_capnp::hello_result::Which::Welcome(welcome) = result.which().unwrap() else {
+        let capshare::__internal::share_capnp::hello_result::Which::Welcome(welcome) = result.which().unwrap() else {
             panic!("refused")
         };
         assert_eq!(welcome.get_account().unwrap(), "ann");

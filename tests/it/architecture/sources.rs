@@ -1,7 +1,7 @@
 //! The Rust sources below `src`, and which of them uses which.
 //!
 //! A use is a path that code names: in a `use` statement, trees of them taken apart, or in the middle of a line. Paths begin at `crate`
-//! (in the program also at `capshare`), `self`, `super`, or the name of a module within. What is made public again by a module
+//! (in the program also at `capshare` and `capshare::__internal`), `self`, `super`, or the name of a module within. What is made public again by a module
 //! (`pub use`) counts as the module that it comes from, and is no use by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +123,7 @@ fn statements(code: &str) -> (Vec<Statement>, String) {
     let (mut statements, mut rest, mut open) = (Vec::new(), String::new(), None::<Statement>);
     for line in code.lines() {
         let trimmed = line.trim_start();
-        let begins = ["use ", "pub use ", "pub(crate) use ", "pub(super) use ", "pub(in "];
+        let begins = ["use ", "pub use ", "pub(super) use ", "pub(super) use ", "pub(in "];
         if open.is_none() && begins.iter().any(|begin| trimmed.starts_with(begin)) && trimmed.contains("use ") {
             let (before, tree) = trimmed.split_once("use ").unwrap();
             open = Some(Statement { is_public: before.starts_with("pub"), tree: tree.to_owned() });
@@ -181,7 +181,9 @@ fn absolute(path: &str, module: &Module, modules: &BTreeSet<&Module>) -> Option<
             return modules.contains(&part).then(|| module.iter().cloned().chain(names).collect());
         }
     };
-    while let Some(name) = names.next_if(|name| ["crate", "capshare", "self", "super"].contains(&name.as_str())) {
+    while let Some(name) =
+        names.next_if(|name| ["crate", "capshare", "__internal", "self", "super"].contains(&name.as_str()))
+    {
         if name == "super" {
             base.pop();
         }

@@ -1,6 +1,6 @@
 //! The page's files over HTTP.
 
-use capshare::viewer::page::{self, Entry};
+use capshare::__internal::viewer::page::{self, Entry};
 
 use crate::support::door::Served;
 

@@ -5,10 +5,10 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use capshare::ambient::SystemClock;
+use capshare::__internal::ambient::SystemClock;
+use capshare::__internal::store::{Store, StoreSettings, Summary, WriterId};
 use capshare::host::storage::{self, S3Options, StoreLocation};
 use capshare::share::time::Timestamp;
-use capshare::store::{Store, StoreSettings, Summary, WriterId};
 use serde_json::{Value, json};
 
 use super::program::{EXPORT, Home, RECORDING, files};

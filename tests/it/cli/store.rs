@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::ambient::SystemClock;
+use capshare::__internal::ambient::SystemClock;
+use capshare::__internal::store::{Occasion, Opened, Store, StoreSettings, WriterId};
 use capshare::host::storage;
 use capshare::share::entry::Entry;
 use capshare::share::time::Timestamp;
-use capshare::store::{Occasion, Opened, Store, StoreSettings, WriterId};
 use serde_json::{Value, json};
 
 use super::program::{EXPORT, Home, RECORDING, files};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capshare::__internal::connections::calls::CallContext;
 use capshare::client::{CallError, CreateOptions, ListScope, Replica, WatchFrom};
-use capshare::connections::calls::CallContext;
 use capshare::share::error::Refusal;
 use capshare::share::limits::CALLS_IN_FLIGHT_MAX;
 use capshare::share::visibility::Visibility;

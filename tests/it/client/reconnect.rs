@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::{Scopes, SharedKeys};
+use capshare::__internal::access::{Scopes, SharedKeys};
 use capshare::client::{Backoff, Builder, ClientError, Closed, ConnectionState, DialError, WatchFrom};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;

@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use capshare::__internal::hub::Hub;
+use capshare::__internal::wire::duplex;
 use capshare::client::{Connection, Dial, DialError, DialRequest, Replica, Share};
-use capshare::hub::Hub;
 use capshare::share::change::Batch;
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
 use capshare::share::secret::Secret;
 use capshare::testing::Scene;
-use capshare::wire::duplex;
 use futures::AsyncWriteExt as _;
 use futures::future::LocalBoxFuture;
 use futures::stream::{self, StreamExt as _};

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::connections::calls::{CallContext, CallFailure};
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, PushOptions};
 use capshare::Client;
 use capshare::client::{
     Answer, Builder, CallError, ClientError, Closed, Items, ListScope, Lost, PageRequest, ProbeValue, Push, Replica,
     Share, WatchFrom,
 };
-use capshare::connections::calls::{CallContext, CallFailure};
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, PushOptions};
 use capshare::host::Host;
 use capshare::share::error::Refusal;
 use capshare::share::limits::{ID_BYTES_MAX, ITEM_BYTES_MAX, Limit, MESSAGE_BYTES_MAX, PUSH_BYTES_MAX};

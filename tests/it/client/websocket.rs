@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::handshake::server::{Request, Response};
+use capshare::__internal::access::{Scopes, SharedKeys};
+use capshare::__internal::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use capshare::Client;
-use capshare::access::{Scopes, SharedKeys};
 use capshare::client::{ClientError, Closed, ConnectionState, Share};
 use capshare::share::error::Refusal;
 use capshare::share::limits::Limit;
 use capshare::share::secret::Secret;
 use capshare::testing::Scene;
-use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::ambient::{Entropy as _, SeededEntropy};
 use capshare::Client;
-use capshare::ambient::{Entropy as _, SeededEntropy};
 use capshare::client::{ClientError, Replica, Share};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;

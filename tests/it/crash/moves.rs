@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::ambient::SeededEntropy;
+use capshare::__internal::ambient::SeededEntropy;
 use capshare::client::{Replica, Share, Watch, WatchFrom};
 use capshare::share::id::ShareId;
 use capshare::share::view::Synced;

@@ -1,10 +1,10 @@
 //! Documents of shares that are large: what a page leaves out, and what a document costs while it is on its way.
 
+use capshare::__internal::viewer::render::html::{BLOCK_BYTES_MAX, BYTES_MAX, PARTS_MAX, TEXT_BYTES_MAX};
+use capshare::__internal::viewer::render::{Document, PIECE_BYTES};
 use capshare::client::Items;
 use capshare::share::change::Change;
 use capshare::share::item::{ItemKey, Payload};
-use capshare::viewer::render::html::{BLOCK_BYTES_MAX, BYTES_MAX, PARTS_MAX, TEXT_BYTES_MAX};
-use capshare::viewer::render::{Document, PIECE_BYTES};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 

@@ -1,6 +1,6 @@
 //! Who may have the documents of a share, and how often.
 
-use capshare::rooms::pass::Pass;
+use capshare::__internal::rooms::pass::Pass;
 use capshare::share::grant::{GrantToken, Label, Right};
 use capshare::share::visibility::Visibility;
 use serde_json::json;
@@ -96,7 +96,7 @@ async fn a_private_share_shows_nothing_but_to_those_whom_it_is_for() {
 
 #[tokio::test]
 async fn documents_count_to_what_an_address_may_ask_for() {
-    let access = capshare::access::SingleAccount::new("local".parse().unwrap());
+    let access = capshare::__internal::access::SingleAccount::new("local".parse().unwrap());
     let store = std::sync::Arc::new(object_store::memory::InMemory::new());
     let served = Served::over(store, std::sync::Arc::new(access), |settings| {
         settings.doors.upgrades_per_minute = 3.try_into().unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capshare::__internal::ambient::Ambient;
 use capshare::Client;
-use capshare::ambient::Ambient;
 use capshare::client::{ClientError, Items, Restored, Share, View, Watch, WatchFrom, Writer};
 use capshare::share::error::Refusal;
 use capshare::share::grant::{GrantToken, Label, Right};

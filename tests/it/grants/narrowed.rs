@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use capnp::any_pointer;
 use capnp::traits::HasTypeId;
-use capshare::contract::convert::read_opened;
+use capshare::__internal::contract::convert::read_opened;
+use capshare::__internal::share_capnp::{admin, saved, share, share_rpc, share_view, share_writer};
 use capshare::share::error::Refusal;
 use capshare::share::grant::Right;
-use capshare::share_capnp::{admin, saved, share, share_rpc, share_view, share_writer};
 use capshare::testing::{Scene, run};
 
 use super::{

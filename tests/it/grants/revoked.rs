@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::contract::convert::{read_expiry, read_opened};
+use capshare::__internal::contract::convert::{read_expiry, read_opened};
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
 use capshare::share::grant::Right;
 use capshare::share::limits;

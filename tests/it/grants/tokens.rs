@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use capshare::access::{Scopes, SharedKeys};
-use capshare::ambient::TokioClock;
-use capshare::contract::convert::{read_chunk, read_synced};
+use capshare::__internal::access::{Scopes, SharedKeys};
+use capshare::__internal::ambient::TokioClock;
+use capshare::__internal::contract::convert::{read_chunk, read_synced};
+use capshare::__internal::share_capnp::share_writer;
 use capshare::share::grant::{GrantToken, Right};
 use capshare::share::id::{GrantId, ShareId};
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
-use capshare::share_capnp::share_writer;
 use capshare::testing::{Scene, run};
 
 use super::{
@@ -228,7 +228,7 @@ fn a_token_is_nowhere_but_with_whom_it_was_given_to() {
         assert!(stored.iter().any(|(_, text)| text.contains("a label of note")));
         assert!(stored.iter().all(|(_, text)| !text.contains(secret)), "the bucket has the token");
         let view = scene.host().hub().rooms().view(id.as_str()).await.unwrap();
-        let hash = capshare::access::hash(token.secret()).to_hex();
+        let hash = capshare::__internal::access::hash(token.secret()).to_hex();
         let seen = format!("{:?} {:?}", read(&share).await, scene.host().hub().rooms().info(&view));
         for hidden in [secret, hash.as_str(), "of note", token.grant().as_str()] {
             assert!(!seen.contains(hidden), "{seen}");

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 

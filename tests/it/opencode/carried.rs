@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use capshare::host::HostSettings;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capshare::access::{Access, SingleAccount};
+use capshare::__internal::access::{Access, SingleAccount};
 use capshare::client::ClientError;
 use capshare::host::HostSettings;
 use capshare::share::error::Refusal;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::access::SingleAccount;
 use capshare::Client;
-use capshare::access::SingleAccount;
 use capshare::client::{Replica, Watch, WatchFrom};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore as _;

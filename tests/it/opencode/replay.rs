@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use futures::stream::{self, StreamExt as _};
 use object_store::memory::InMemory;
 use serde_json::Value;

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
+use capshare::__internal::access::{Access, Credential, Principal, Scopes};
+use capshare::__internal::ambient::{Clock as _, SystemClock};
+use capshare::__internal::connections::comer::Door;
+use capshare::__internal::connections::entry::Entry;
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, BroadcastFilter, PushOptions};
+use capshare::__internal::share_capnp::authenticate_result;
+use capshare::__internal::wire::vat::{self, VatLimits};
+use capshare::__internal::wire::websocket::{PipeOptions, pipe};
 use capshare::Client;
-use capshare::access::{Access, Credential, Principal, Scopes};
-use capshare::ambient::{Clock as _, SystemClock};
 use capshare::client::{Answer, Push};
-use capshare::connections::comer::Door;
-use capshare::connections::entry::Entry;
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, BroadcastFilter, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::CASTS_IN_FLIGHT_MAX;
 use capshare::share::secret::Secret;
-use capshare::share_capnp::authenticate_result;
 use capshare::testing::{Scene, run};
-use capshare::wire::vat::{self, VatLimits};
-use capshare::wire::websocket::{PipeOptions, pipe};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -354,7 +354,8 @@ async fn deaf_websocket(served: &Served) -> impl Sized {
     let (reader, writer, control) = pipe(socket, options);
     let limits =
         VatLimits { message_bytes_max: 4 << 20, nesting_max: 64, queued_bytes_max: None, calls_kept_max: 10_000 };
-    let (vat, root) = vat::connect::<_, _, capshare::share_capnp::share_rpc::Client>(reader, writer, limits);
+    let (vat, root) =
+        vat::connect::<_, _, capshare::__internal::share_capnp::share_rpc::Client>(reader, writer, limits);
     let script = Script::new(Does::Answers);
     let mut request = root.offer_sink_request();
     request.get().set_sink(script.client());

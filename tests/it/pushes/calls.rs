@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use capshare::__internal::connections::calls::{CallContext, CallFailure};
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::Action;
+use capshare::__internal::share_capnp::call_result;
 use capshare::client::{Answer, CallError, ClientError, Push};
-use capshare::connections::calls::{CallContext, CallFailure};
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::Action;
 use capshare::share::error::Refusal;
-use capshare::share_capnp::call_result;
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -214,7 +214,8 @@ fn a_stranger_learns_nothing_of_calls_and_offers_no_sink() {
         let refusal = refusal_in!(call_result, response.get().unwrap().get_result().unwrap());
         assert!(matches!(refusal, Refusal::Unauthorized { .. }), "{refusal:?}");
         let response = raw.root.offer_sink_request().send().promise.await.unwrap();
-        let refusal = refusal_in!(capshare::share_capnp::offer_result, response.get().unwrap().get_result().unwrap());
+        let refusal =
+            refusal_in!(capshare::__internal::share_capnp::offer_result, response.get().unwrap().get_result().unwrap());
         assert!(matches!(refusal, Refusal::Unauthorized { .. }), "{refusal:?}");
     });
 }

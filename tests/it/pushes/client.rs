@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, PushOptions};
+use capshare::__internal::wire::duplex;
 use capshare::client::{Answer, Connection, ConnectionState, Dial, DialError, DialRequest, Push};
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, PushOptions};
 use capshare::host::Host;
 use capshare::testing::{Scene, run};
-use capshare::wire::duplex;
 use futures::future::LocalBoxFuture;
 use tokio_util::sync::CancellationToken;
 

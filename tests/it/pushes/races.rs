@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use capshare::ambient::{Entropy as _, SeededEntropy};
+use capshare::__internal::ambient::{Entropy as _, SeededEntropy};
+use capshare::__internal::connections::close::CloseReason;
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, PushOptions};
 use capshare::client::Answer;
-use capshare::connections::close::CloseReason;
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, PushOptions};
 use capshare::testing::{Scene, run};
 use futures::future::join_all;
 use tokio::task::{spawn_local, yield_now};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, Answer, PushOptions};
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::PUSHES_IN_FLIGHT_MAX;
 use capshare::testing::{Scene, run};

@@ -1,6 +1,6 @@
 //! Administration over the wire.
 
-use capshare::access::Scopes;
+use capshare::__internal::access::Scopes;
 use capshare::client::{ClientError, ConnectionState, PageRequest, Push};
 use capshare::share::admin::BroadcastFilter;
 use capshare::share::error::Refusal;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use capshare::access::{Scopes, Way};
-use capshare::connections::close::CloseReason;
-use capshare::connections::comer::{Comer, Door};
+use capshare::__internal::access::{Scopes, Way};
+use capshare::__internal::connections::close::CloseReason;
+use capshare::__internal::connections::comer::{Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::share::error::Refusal;
 use capshare::testing::{Scene, run};
@@ -78,8 +78,8 @@ async fn the_second_look_decides() {
     assert_eq!(served.host.hub().metrics().connections_admitted.get_or_create(&door("rpc")).get(), 0);
 }
 
-fn door(door: &'static str) -> capshare::metrics::DoorLabel {
-    capshare::metrics::DoorLabel { door }
+fn door(door: &'static str) -> capshare::__internal::metrics::DoorLabel {
+    capshare::__internal::metrics::DoorLabel { door }
 }
 
 /// S49: the open hook runs before anything is dispatched; the close hook still sees id and identity after a revocation.

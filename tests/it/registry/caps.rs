@@ -3,11 +3,11 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
-use capshare::access::{Scopes, Way};
+use capshare::__internal::access::{Scopes, Way};
+use capshare::__internal::connections::close::CloseReason;
+use capshare::__internal::connections::comer::{Comer, Door};
+use capshare::__internal::connections::registry::{Caps, Registry};
 use capshare::client::{Client, ClientError, Closed};
-use capshare::connections::close::CloseReason;
-use capshare::connections::comer::{Comer, Door};
-use capshare::connections::registry::{Caps, Registry};
 use capshare::share::time::Timestamp;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;

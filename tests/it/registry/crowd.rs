@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::access::Way;
+use capshare::__internal::connections::close::CloseReason;
+use capshare::__internal::connections::comer::{Comer, Door};
+use capshare::__internal::connections::registry::{Caps, Registry};
 use capshare::Client;
-use capshare::access::Way;
-use capshare::connections::close::CloseReason;
-use capshare::connections::comer::{Comer, Door};
-use capshare::connections::registry::{Caps, Registry};
 use capshare::host::HostSettings;
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::Scopes;
+use capshare::__internal::access::Scopes;
 use futures::future::join_all;
 use object_store::memory::InMemory;
 use tokio::time::Instant;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use capshare::access::{Scopes, Way};
-use capshare::connections::close::CloseReason;
-use capshare::connections::comer::{Comer, Door};
+use capshare::__internal::access::{Scopes, Way};
+use capshare::__internal::connections::close::CloseReason;
+use capshare::__internal::connections::comer::{Comer, Door};
 use capshare::share::admin::CloseWhich;
 use capshare::testing::{Scene, run};
 use tokio::task::yield_now;

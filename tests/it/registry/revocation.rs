@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use capshare::access::Scopes;
-use capshare::ambient::Ambient;
+use capshare::__internal::access::Scopes;
+use capshare::__internal::ambient::Ambient;
 use capshare::client::{ClientError, Closed};
 use capshare::share::admin::CloseWhich;
 use capshare::share::time::Timestamp;
@@ -159,7 +159,7 @@ fn a_caller_that_closes_itself_gets_its_answer_and_no_other() {
         let late: Vec<_> = (0..20).map(|_| raw.root.probe_value_request().send().promise).collect();
         let answer = close.await.unwrap();
         let answer = answer.get().unwrap().get_result().unwrap().which().unwrap();
-        assert!(matches!(answer, capshare::share_capnp::count_result::Which::Count(2)));
+        assert!(matches!(answer, capshare::__internal::share_capnp::count_result::Which::Count(2)));
         for late in late {
             let error = late.await.map(|_| ()).unwrap_err();
             assert_eq!(error.kind, capnp::ErrorKind::Disconnected, "{error}");
@@ -207,7 +207,7 @@ fn what_authenticated_in_band_is_reached_by_its_token() {
             request.get().set_token(token);
             let response = request.send().promise.await.unwrap();
             let result = response.get().unwrap().get_result().unwrap();
-            matches!(result.which().unwrap(), capshare::share_capnp::authenticate_result::Which::Account(_))
+            matches!(result.which().unwrap(), capshare::__internal::share_capnp::authenticate_result::Which::Account(_))
         };
         assert!(authenticate("s1").await && authenticate("bob").await && !authenticate("wrong").await);
         desk.hold();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use capshare::access::{Credential, Principal, Scopes};
-use capshare::rooms::Terms;
+use capshare::__internal::access::{Credential, Principal, Scopes};
+use capshare::__internal::rooms::Terms;
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::id::{ProducerId, SessionId};

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
-use capshare::ambient::{Ambient, Clock, SeededEntropy};
-use capshare::hub::{Hub, HubSettings};
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::ambient::{Ambient, Clock, SeededEntropy};
+use capshare::__internal::hub::{Hub, HubSettings};
+use capshare::__internal::store::Mutation;
 use capshare::share::time::Timestamp;
-use capshare::store::Mutation;
 use capshare::testing::BEGINNING;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

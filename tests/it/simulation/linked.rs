@@ -16,14 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use capshare::__internal::ambient::TokioClock;
+use capshare::__internal::hub::HubSettings;
+use capshare::__internal::store::{Opened, Store, StoreSettings, WriterId};
 use capshare::Client;
-use capshare::ambient::TokioClock;
 use capshare::client::{Answer, Builder, ConnectionState, Mutation, Push};
-use capshare::hub::HubSettings;
 use capshare::share::id::ShareId;
 use capshare::share::revision::Revision;
 use capshare::share::secret::Secret;
-use capshare::store::{Opened, Store, StoreSettings, WriterId};
 use capshare::testing::BEGINNING;
 use futures::FutureExt as _;
 use futures::future::{LocalBoxFuture, try_join_all};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io::Write as _;
 
-use capshare::store::Mutation;
+use capshare::__internal::store::Mutation;
 use futures::FutureExt as _;
 
 use super::history::{self, History, Op, Ret};

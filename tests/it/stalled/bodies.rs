@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use capshare::host::HostSettings;
 use object_store::memory::InMemory;
 use serde_json::json;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use capshare::share::id::ShareId;
 use object_store::memory::InMemory;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use capshare::client::{Items, Share};
 use capshare::host::HostSettings;
 use capshare::share::change::Change;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capshare::connections::comer::Door;
+use capshare::__internal::connections::comer::Door;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
 use tokio::net::TcpStream;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capshare::__internal::store::Tally;
 use capshare::host::storage::{self, S3Options, StoreLocation};
-use capshare::store::Tally;
 
 use super::suite;
 use crate::support::moto::Moto;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, Claim, Store, StoreError, StoreSettings};
 use capshare::host::storage::{self, OpenStoreError, S3Options, StoreLocation, Versions};
 use capshare::share::item::{ItemKey, Payload};
-use capshare::store::{Appended, Claim, Store, StoreError, StoreSettings};
 use object_store::memory::InMemory;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;

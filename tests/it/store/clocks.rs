@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, Log, Occasion, Opened, Store, StoreSettings, WriterId};
 use capshare::host::storage::{self, S3Options, StoreLocation};
 use capshare::share::state::State;
-use capshare::store::{Appended, Log, Occasion, Opened, Store, StoreSettings, WriterId};
 use object_store::ObjectStore;
 
 use super::{created, open_entry, share, sync};

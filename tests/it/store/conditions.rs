@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, Claim, Log, Store, StoreError};
 use capshare::client::ClientError;
 use capshare::share::error::{Refusal, StorageTrouble, StoreOperation};
-use capshare::store::{Appended, Claim, Log, Store, StoreError};
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
 
@@ -139,7 +139,7 @@ async fn what_was_created_is_looked_at_again() {
 #[tokio::test(start_paused = true)]
 async fn a_single_writer_minds_no_careless_bucket() {
     let bucket = memory();
-    let mut settings = capshare::store::StoreSettings::default();
+    let mut settings = capshare::__internal::store::StoreSettings::default();
     settings.single_writer = true;
     let store = super::host_with(&bucket, 1, settings);
     let (mut log, _) = shared(&store, 1, 1).await;

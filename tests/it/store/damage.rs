@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::store::{Appended, Claim, Log, Occasion, Opened, Problem, StoreError, Summary};
+use capshare::__internal::store::{Appended, Claim, Log, Occasion, Opened, Problem, StoreError, Summary};
 use capshare::testing::run;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
@@ -192,7 +192,8 @@ async fn a_lost_run_is_told_as_the_segments_that_it_stood_for() {
     let bucket = memory();
     let store = surveyor(&bucket, 1, true);
     let (log, state) = shared(&store, 1, 6).await;
-    let (_folded, frees) = log.fold(capshare::store::Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
+    let (_folded, frees) =
+        log.fold(capshare::__internal::store::Occasion::Still, &state).unwrap().run().await.unwrap().unwrap();
     frees.run().await.unwrap();
     let run = keys(&bucket, &format!("share/{}/fold/", share(1))).await;
     remove(&bucket, &run[0]).await;

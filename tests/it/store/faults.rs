@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, Log, StoreError, StoreSettings};
 use capshare::share::entry::Entry;
-use capshare::store::{Appended, Log, StoreError, StoreSettings};
 use object_store::memory::InMemory;
 use tokio::time::Instant;
 

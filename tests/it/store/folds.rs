@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, Log, News, Occasion, Opened, Store, StoreSettings};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::entry::Entry;
 use capshare::share::id::ProducerId;
@@ -10,7 +11,6 @@ use capshare::share::item::{ItemKey, Payload};
 use capshare::share::revision::Revision;
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Log, News, Occasion, Opened, Store, StoreSettings};
 use capshare::testing::run;
 use object_store::memory::InMemory;
 

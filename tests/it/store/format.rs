@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use capshare::__internal::store::{Appended, Claim, News, Occasion, Opened, StoreError, Summary, TokenRecord};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::entry::Entry;
 use capshare::share::grant::{Grant, GrantInfo, Right};
@@ -13,7 +14,6 @@ use capshare::share::secret::SecretHash;
 use capshare::share::state::State;
 use capshare::share::time::Timestamp;
 use capshare::share::visibility::Visibility;
-use capshare::store::{Appended, Claim, News, Occasion, Opened, StoreError, Summary, TokenRecord};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use object_store::memory::InMemory;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capshare::__internal::store::{Freed, FreedKind, GcOptions, Log, Opened, Problem, Summary};
 use capshare::share::state::State;
-use capshare::store::{Freed, FreedKind, GcOptions, Log, Opened, Problem, Summary};
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use capshare::store::{Occasion, Store, StoreSettings};
+use capshare::__internal::store::{Occasion, Store, StoreSettings};
 use capshare::testing::run;
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;

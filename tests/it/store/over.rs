@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, FreedKind, Log, Summary};
 use capshare::share::entry::Entry;
-use capshare::store::{Appended, FreedKind, Log, Summary};
 
 use super::garbage::{gc, objects};
 use super::survey::{LATER, check, codes, fold, memory, segment, shared, surveyor};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use capshare::__internal::store::{Appended, News, Occasion, Opened, StoreSettings};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::entry::Entry;
 use capshare::share::grant::{Grant, GrantInfo, Right};
@@ -10,7 +11,6 @@ use capshare::share::item::{ItemKey, Payload};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
 use capshare::share::visibility::Visibility;
-use capshare::store::{Appended, News, Occasion, Opened, StoreSettings};
 use object_store::memory::InMemory;
 use proptest::prelude::*;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use capshare::__internal::store::{Appended, Claim, Created, Log, Opened, Store, StoreError, StoreSettings};
 use capshare::share::entry::Entry;
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Claim, Created, Log, Opened, Store, StoreError, StoreSettings};
 use futures::future::join_all;
 use object_store::memory::InMemory;
 use tokio::time::Instant;

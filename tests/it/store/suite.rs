@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use capshare::__internal::store::{Appended, Claim, Created, ListCursor, Opened, StoreSettings};
 use capshare::share::entry::Entry;
 use capshare::share::time::Timestamp;
-use capshare::store::{Appended, Claim, Created, ListCursor, Opened, StoreSettings};
 use futures::future::join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::__internal::store::{Claim, Summary};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::share::state::State;
-use capshare::store::{Claim, Summary};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt as _, PutPayload};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use capshare::__internal::store::{CheckOptions, Checked, Log, Occasion, Problem, StoreSettings, Summary};
 use capshare::share::state::State;
-use capshare::store::{CheckOptions, Checked, Log, Occasion, Problem, StoreSettings, Summary};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;

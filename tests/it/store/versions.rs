@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::{Access as _, Principal, SingleAccount};
-use capshare::ambient::{Ambient, SeededEntropy, TokioClock};
+use capshare::__internal::access::{Access as _, Principal, SingleAccount};
+use capshare::__internal::ambient::{Ambient, SeededEntropy, TokioClock};
+use capshare::__internal::hub::{Hub, HubSettings};
+use capshare::__internal::rooms::{Created, Terms};
 use capshare::host::storage::{self, S3Options, StoreLocation};
-use capshare::hub::{Hub, HubSettings};
-use capshare::rooms::{Created, Terms};
 use capshare::share::change::{Batch, Change, Stamp};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
@@ -137,7 +137,7 @@ fn part(n: u64) -> (String, String) {
     (key.to_string(), value.unwrap().as_str().to_owned())
 }
 
-fn items(room: &capshare::rooms::room::Room) -> Vec<(String, String)> {
+fn items(room: &capshare::__internal::rooms::room::Room) -> Vec<(String, String)> {
     let read = |state: &capshare::share::state::State| {
         state.items().map(|(key, value)| (key.to_string(), value.as_str().to_owned())).collect::<Vec<_>>()
     };
@@ -150,7 +150,7 @@ async fn create(hub: &Hub, session: &str) -> Created {
     hub.rooms().create(&who(), &session.parse().unwrap(), None, Terms::default()).await.unwrap()
 }
 
-async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::rooms::room::Room>, Refusal> {
+async fn open(hub: &Hub, share: &Value) -> Result<Arc<capshare::__internal::rooms::room::Room>, Refusal> {
     hub.rooms().open(share["id"].as_str().unwrap(), &Secret::from(share["secret"].as_str().unwrap())).await
 }
 

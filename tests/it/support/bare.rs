@@ -122,7 +122,7 @@ pub(crate) fn root_call(message: message::Builder<'_>, question: u32, method: u1
     use capnp::traits::HasTypeId as _;
     let mut call = message.init_call();
     call.set_question_id(question);
-    call.set_interface_id(capshare::share_capnp::share_rpc::Client::TYPE_ID);
+    call.set_interface_id(capshare::__internal::share_capnp::share_rpc::Client::TYPE_ID);
     call.set_method_id(method);
     call.reborrow().init_target().set_imported_cap(0);
     call.init_params()
@@ -134,7 +134,8 @@ pub(crate) fn callback_params(mut params: payload::Builder<'_>) -> cap_descripto
     let mut capabilities = vec![None];
     let mut content = params.reborrow().init_content();
     content.imbue_mut(&mut capabilities);
-    let mut callback: capshare::share_capnp::share_rpc::probe_callback_params::Builder<'_> = content.init_as();
+    let mut callback: capshare::__internal::share_capnp::share_rpc::probe_callback_params::Builder<'_> =
+        content.init_as();
     callback.set_callback(capnp_rpc::new_client(Nobody));
     params.init_cap_table(2).get(1)
 }
@@ -142,7 +143,7 @@ pub(crate) fn callback_params(mut params: payload::Builder<'_>) -> cap_descripto
 /// Its place in a table of capabilities is all that is wanted of it.
 struct Nobody;
 
-impl capshare::share_capnp::probe_callback::Server for Nobody {}
+impl capshare::__internal::share_capnp::probe_callback::Server for Nobody {}
 
 impl Said {
     pub(crate) fn which(&self) -> message::WhichReader<'_> {

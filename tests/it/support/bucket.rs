@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use capshare::ambient::Clock;
+use capshare::__internal::ambient::Clock;
+use capshare::__internal::store::answered_at;
 use capshare::share::time::Timestamp;
-use capshare::store::answered_at;
 use futures::TryFutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;

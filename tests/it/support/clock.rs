@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use capshare::ambient::Clock;
+use capshare::__internal::ambient::Clock;
 use capshare::share::time::Timestamp;
 use capshare::testing::BEGINNING;
 use tokio::time::Instant;

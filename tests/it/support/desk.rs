@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use capshare::access::{Access, Credential, Principal, Scopes};
-use capshare::connections::entry::Entry;
-use capshare::connections::hooks::{ConnectionHooks, HookError};
+use capshare::__internal::access::{Access, Credential, Principal, Scopes};
+use capshare::__internal::connections::entry::Entry;
+use capshare::__internal::connections::hooks::{ConnectionHooks, HookError};
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::Role;
-use capshare::access::Way;
+use capshare::__internal::access::Way;
+use capshare::__internal::connections::comer::{Comer, Door};
+use capshare::__internal::hub::Hub;
+use capshare::__internal::rpc::{RpcSettings, serve_websocket};
+use capshare::__internal::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use capshare::client::{Connection, Control, Dial, DialError, DialRequest, Ended};
-use capshare::connections::comer::{Comer, Door};
-use capshare::hub::Hub;
-use capshare::rpc::{RpcSettings, serve_websocket};
-use capshare::wire::websocket::{KeepAlive, PipeControl, PipeEnd, PipeOptions, pipe, socket_config};
 use futures::future::LocalBoxFuture;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex, split};
 use tokio::task::spawn_local;

@@ -5,16 +5,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use capnp::capability::FromClientHook as _;
-use capshare::contract::convert::{read_step, write_items};
-use capshare::contract::error::read_refusal;
+use capshare::__internal::contract::convert::{read_step, write_items};
+use capshare::__internal::contract::error::read_refusal;
+use capshare::__internal::share_capnp::{observer, probe_callback, share, share_rpc, share_view};
+use capshare::__internal::wire::duplex;
+use capshare::__internal::wire::vat::{self, VatLimits};
 use capshare::host::Host;
 use capshare::share::change::Change;
 use capshare::share::error::Refusal;
 use capshare::share::secret::Secret;
 use capshare::share::view::Step;
-use capshare::share_capnp::{observer, probe_callback, share, share_rpc, share_view};
-use capshare::wire::duplex;
-use capshare::wire::vat::{self, VatLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -184,10 +184,10 @@ pub(crate) fn sync_request(
     share: &share::Client,
     changes: &[Change],
 ) -> capnp::capability::Request<
-    capshare::share_capnp::share_writer::sync_params::Owned,
-    capshare::share_capnp::share_writer::sync_results::Owned,
+    capshare::__internal::share_capnp::share_writer::sync_params::Owned,
+    capshare::__internal::share_capnp::share_writer::sync_results::Owned,
 > {
-    let writer: capshare::share_capnp::share_writer::Client = share.clone().cast_to();
+    let writer: capshare::__internal::share_capnp::share_writer::Client = share.clone().cast_to();
     let mut request = writer.sync_request();
     write_items(changes, request.get().init_data(changes.len() as u32));
     request
@@ -199,7 +199,9 @@ macro_rules! refusal_in {
     ($result:path, $reader:expr) => {{
         use $result as result;
         match $reader.which().unwrap() {
-            result::Which::Refused(refusal) => capshare::contract::error::read_refusal(refusal.unwrap()).unwrap(),
+            result::Which::Refused(refusal) => {
+                capshare::__internal::contract::error::read_refusal(refusal.unwrap()).unwrap()
+            }
             _ => panic!("not refused"),
         }
     }};
@@ -211,6 +213,6 @@ pub(crate) use refusal_in;
 pub(crate) fn change(id: &str, text: &str) -> Vec<Change> {
     let json = serde_json::json!({ "id": id, "messageID": "m", "text": text }).to_string();
     let mut changes = Vec::new();
-    capshare::contract::sync_data::read_item("part", &json, &Default::default(), &mut changes).unwrap();
+    capshare::__internal::contract::sync_data::read_item("part", &json, &Default::default(), &mut changes).unwrap();
     changes
 }

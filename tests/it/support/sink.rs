@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use capshare::connections::entry::ConnectionId;
-use capshare::contract::push::{read_action, write_answer};
+use capshare::__internal::connections::entry::ConnectionId;
+use capshare::__internal::contract::push::{read_action, write_answer};
+use capshare::__internal::share_capnp::{client_sink, hello_result, offer_result, registration};
 use capshare::share::push::{Action, Answer};
-use capshare::share_capnp::{client_sink, hello_result, offer_result, registration};
 use capshare::testing::Scene;
 use tokio::sync::Notify;
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
-use capshare::access::{Credential, Principal, Scopes};
-use capshare::rooms::audience::{Notice, Told};
-use capshare::rooms::ballot::{Question, Verdict};
-use capshare::share_capnp::{AskOutcome, ask_result};
+use capshare::__internal::access::{Credential, Principal, Scopes};
+use capshare::__internal::rooms::audience::{Notice, Told};
+use capshare::__internal::rooms::ballot::{Question, Verdict};
+use capshare::__internal::share_capnp::{AskOutcome, ask_result};
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
-use capshare::access::Scopes;
+use capshare::__internal::access::Scopes;
 use object_store::memory::InMemory;
 use serde_json::{Value, json};
 
@@ -180,7 +180,7 @@ async fn a_page_shows_its_credential_in_its_first_frame() {
     let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
     hub.rooms().set_visibility(&room, capshare::share::visibility::Visibility::Grant).await.unwrap();
     let label = capshare::share::grant::Label::default();
-    let pass = capshare::rooms::pass::Pass::OWNER.narrowed(capshare::share::grant::Right::Read, None);
+    let pass = capshare::__internal::rooms::pass::Pass::OWNER.narrowed(capshare::share::grant::Right::Read, None);
     let grant = hub.rooms().grant(&room, &pass, label, None).await.unwrap();
     let path = format!("/ws/{}?auth=inband", share.id());
     assert_eq!(served.refused(&format!("/ws/{}", share.id()), &[]).await.0, 401);

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::{Scopes, SingleAccount};
-use capshare::connections::comer::Door;
+use capshare::__internal::access::{Scopes, SingleAccount};
+use capshare::__internal::connections::comer::Door;
 use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,8 +1,8 @@
 //! The host's last words to a viewer are heard, whatever the viewer is doing at that moment; and one that does not want to go
 //! is gone all the same.
 
-use capshare::connections::close::CloseReason;
-use capshare::connections::comer::Door;
+use capshare::__internal::connections::close::CloseReason;
+use capshare::__internal::connections::comer::Door;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 

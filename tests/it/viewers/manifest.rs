@@ -1,9 +1,9 @@
 //! The manifest says what is accepted and what is sent.
 
 use async_tungstenite::tungstenite::Message;
-use capshare::viewer::command::Command;
-use capshare::viewer::manifest::manifest;
-use capshare::viewer::typescript;
+use capshare::__internal::viewer::command::Command;
+use capshare::__internal::viewer::manifest::manifest;
+use capshare::__internal::viewer::typescript;
 use serde_json::{Value, json};
 
 use crate::support::door::{Served, next_frame};

@@ -1,6 +1,6 @@
 //! The operations of a patch: applied to the old value they give the new one, whatever the two are, and they are few and small.
 
-use capshare::viewer::patch::{OPERATIONS_MAX, PATCHED_BYTES_MIN, patch};
+use capshare::__internal::viewer::patch::{OPERATIONS_MAX, PATCHED_BYTES_MIN, patch};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use capshare::__internal::rooms::event::Values;
+use capshare::__internal::viewer::frame;
 use capshare::client::Items;
-use capshare::rooms::event::Values;
 use capshare::share::revision::Revision;
-use capshare::viewer::frame;
 use serde_json::{Value, json};
 
 use crate::cli::program::RECORDING;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use capshare::access::SingleAccount;
+use capshare::__internal::access::SingleAccount;
 use capshare::client::{Items, Share};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;

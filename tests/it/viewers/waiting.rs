@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
-use capshare::connections::comer::Door;
+use capshare::__internal::connections::comer::Door;
 use futures::StreamExt as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use capshare::__internal::contract::convert::ReadError;
+use capshare::__internal::contract::visibility::{read_visibility_set, write_visibility};
+use capshare::__internal::share_capnp::share_writer;
 use capshare::client::CreateOptions;
-use capshare::contract::convert::ReadError;
-use capshare::contract::visibility::{read_visibility_set, write_visibility};
 use capshare::share::error::Refusal;
 use capshare::share::id::ShareId;
 use capshare::share::visibility::Visibility;
-use capshare::share_capnp::share_writer;
 use capshare::testing::{Scene, run};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_tungstenite::tungstenite::Message;
-use capshare::access::SingleAccount;
-use capshare::contract::SUBPROTOCOL;
+use capshare::__internal::access::SingleAccount;
+use capshare::__internal::contract::SUBPROTOCOL;
 use futures::StreamExt as _;
 use object_store::memory::InMemory;
 use serde_json::json;
@@ -73,7 +73,7 @@ async fn who_shows_nothing_authenticates_inside() {
 
 /// The methods of the main object, as the declarations have them.
 fn methods() -> Vec<String> {
-    let text = capshare::web::typescript::declarations();
+    let text = capshare::__internal::web::typescript::declarations();
     let root = text.split("export interface ShareRpc").nth(1).unwrap().split("\n}").next().unwrap();
     let names = root.lines().filter_map(|line| line.strip_prefix("  ")?.split_once('(')).map(|(name, _)| name);
     names.filter(|name| name.chars().all(char::is_alphanumeric)).map(str::to_owned).collect()

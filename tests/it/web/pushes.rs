@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use capshare::connections::calls::{CallContext, CallFailure};
-use capshare::connections::entry::ConnectionId;
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, Answer, PushOptions};
+use capshare::__internal::connections::calls::{CallContext, CallFailure};
+use capshare::__internal::connections::entry::ConnectionId;
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, Answer, PushOptions};
 use capshare::host::Host;
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};

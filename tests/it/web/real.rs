@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use capshare::connections::calls::{CallContext, CallFailure};
-use capshare::connections::push::Action;
+use capshare::__internal::connections::calls::{CallContext, CallFailure};
+use capshare::__internal::connections::push::Action;
 use serde_json::{Value, json};
 
 use super::peer::PATH;

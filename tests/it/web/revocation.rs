@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use capshare::access::Scopes;
-use capshare::connections::comer::Door;
+use capshare::__internal::access::Scopes;
+use capshare::__internal::connections::comer::Door;
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, run};
 use serde_json::json;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use capshare::__internal::web::WebSettings;
 use capshare::testing::{Scene, run};
-use capshare::web::WebSettings;
 use futures::StreamExt as _;
 use serde_json::json;
 use tokio::time::Instant;

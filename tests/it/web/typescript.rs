@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use capshare::__internal::web::typescript::declarations;
 use capshare::testing::{Scene, run};
-use capshare::web::typescript::declarations;
 use serde_json::json;
 
 use super::peer::Peer;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use capnp::ErrorKind;
-use capshare::wire::websocket::{KeepAlive, PipeEnd};
+use capshare::__internal::wire::websocket::{KeepAlive, PipeEnd};
 use futures::StreamExt as _;
 use tokio::net::{TcpListener, TcpStream};
 

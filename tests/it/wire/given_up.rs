@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use capshare::share_capnp::share_rpc;
-use capshare::wire::duplex;
-use capshare::wire::vat::{self, VatLimits};
+use capshare::__internal::share_capnp::share_rpc;
+use capshare::__internal::wire::duplex;
+use capshare::__internal::wire::vat::{self, VatLimits};
 use tokio::task::spawn_local;
 
 use super::scene::{Facts, LIMITS, connect_end, disconnected, hang, hello, local, probe, roomy, root, serve_end};

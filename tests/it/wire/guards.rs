@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use capnp::ErrorKind;
-use capshare::share_capnp::share_rpc;
-use capshare::wire::guard::{Budget, CallObserver, CallOutcome, guard};
+use capshare::__internal::share_capnp::share_rpc;
+use capshare::__internal::wire::guard::{Budget, CallObserver, CallOutcome, guard};
 
 use super::scene::{Echo, Facts, disconnected, hang, hello, local, over_duplex, probe, roomy, root};
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use capshare::share_capnp::share_rpc;
+use capshare::__internal::share_capnp::share_rpc;
 use tokio::task::spawn_local;
 
 use super::scene::{Echo, Facts, hello, local, over_duplex, roomy, root};

@@ -8,11 +8,11 @@ use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::tungstenite::protocol::Role;
 use capnp::capability::Client;
-use capshare::share_capnp::{probe_callback, share_rpc, share_view};
-use capshare::wire::duplex::{self, End};
-use capshare::wire::guard::{Budget, HeldGuard, guard};
-use capshare::wire::vat::{self, Vat, VatLimits};
-use capshare::wire::websocket::{PipeControl, PipeOptions, pipe, socket_config};
+use capshare::__internal::share_capnp::{probe_callback, share_rpc, share_view};
+use capshare::__internal::wire::duplex::{self, End};
+use capshare::__internal::wire::guard::{Budget, HeldGuard, guard};
+use capshare::__internal::wire::vat::{self, Vat, VatLimits};
+use capshare::__internal::wire::websocket::{PipeControl, PipeOptions, pipe, socket_config};
 use futures::{AsyncRead, AsyncWrite, StreamExt as _};
 use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc};
@@ -168,7 +168,7 @@ struct View {
     _live: Live,
 }
 
-impl capshare::share_capnp::saved::Server for View {}
+impl capshare::__internal::share_capnp::saved::Server for View {}
 impl share_view::Server for View {}
 
 pub(crate) struct Echo;

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use capshare::wire::vat::{self, VatLimits};
-use capshare::wire::websocket::{KeepAlive, PipeEnd, pipe};
+use capshare::__internal::wire::vat::{self, VatLimits};
+use capshare::__internal::wire::websocket::{KeepAlive, PipeEnd, pipe};
 use tokio::task::spawn_local;
 
 use super::scene::{Facts, LIMITS, PIPE, client, local, probe, roomy, root, sockets};
@@ -30,7 +30,8 @@ async fn a_peer_that_never_reads_stays_under_a_bound_and_is_ended_as_stalled() {
 
         // The peer writes its calls and never reads an answer: a client whose reading half is kept from its vat.
         let (_unread, writer, _peer) = pipe(far, PIPE);
-        let (vat, rpc) = vat::connect::<_, _, capshare::share_capnp::share_rpc::Client>(Unread, writer, LIMITS);
+        let (vat, rpc) =
+            vat::connect::<_, _, capshare::__internal::share_capnp::share_rpc::Client>(Unread, writer, LIMITS);
         let peer_ended = spawn_local(vat);
         let calls: Vec<_> = (0..CALLS)
             .map(|_| {

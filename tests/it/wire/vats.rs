@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use capnp::ErrorKind;
-use capshare::share_capnp::share_rpc;
-use capshare::wire::duplex;
-use capshare::wire::vat::{self, VatLimits};
+use capshare::__internal::share_capnp::share_rpc;
+use capshare::__internal::wire::duplex;
+use capshare::__internal::wire::vat::{self, VatLimits};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::scene::{

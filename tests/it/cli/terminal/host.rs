@@ -5,11 +5,11 @@ use std::rc::Rc;
 use async_tungstenite::accept_hdr_async_with_config;
 use async_tungstenite::tungstenite::handshake::server::{Request, Response};
 use capnp::Error;
-use capshare::contract::error::write_refusal;
+use capshare::__internal::contract::error::write_refusal;
+use capshare::__internal::share_capnp::{admin, share_rpc};
+use capshare::__internal::wire::vat::{VatLimits, serve};
+use capshare::__internal::wire::websocket::{PipeOptions, pipe, socket_config};
 use capshare::share::error::Refusal;
-use capshare::share_capnp::{admin, share_rpc};
-use capshare::wire::vat::{VatLimits, serve};
-use capshare::wire::websocket::{PipeOptions, pipe, socket_config};
 use tokio::net::TcpListener;
 use tokio::task::{LocalSet, spawn_local};
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
@@ -73,7 +73,7 @@ impl share_rpc::Server for Root {
         mut results: share_rpc::HelloResults,
     ) -> Result<(), Error> {
         let mut welcome = results.get().init_result().init_welcome();
-        welcome.set_contract_version(capshare::contract::CONTRACT_VERSION);
+        welcome.set_contract_version(capshare::__internal::contract::CONTRACT_VERSION);
         welcome.set_agent(self.0);
         welcome.set_connection_id(self.0);
         welcome.set_account(self.0);

@@ -4,12 +4,12 @@ use capnp::message::{Builder, ReaderOptions};
 use capnp::serialize;
 use capnp::traits::HasTypeId as _;
 use capnp_rpc::rpc_capnp::{call, exception, message, return_};
-use capshare::contract::convert::read_batch;
-use capshare::contract::error::write_refusal;
+use capshare::__internal::contract::convert::read_batch;
+use capshare::__internal::contract::error::write_refusal;
+use capshare::__internal::share_capnp::{share_rpc, share_view};
 use capshare::share::change::Batch;
 use capshare::share::error::Refusal;
 use capshare::share::limits::Limits;
-use capshare::share_capnp::{share_rpc, share_view};
 use futures::{AsyncRead, AsyncReadExt as _};
 
 use super::Kind;

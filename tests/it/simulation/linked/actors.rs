@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use capshare::__internal::connections::outlet::PushError;
+use capshare::__internal::connections::push::{Action, Answer, PushOptions};
 use capshare::client::{CallError, ClientError, Closed, Items, Lost, Replica, Share, WatchFrom};
-use capshare::connections::outlet::PushError;
-use capshare::connections::push::{Action, Answer, PushOptions};
 use capshare::share::error::Refusal;
 use capshare::share::limits::Limit;
 use capshare::share::revision::Revision;

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use capshare::__internal::connections::calls::{CallContext, CallFailure};
+use capshare::__internal::hub::Hub;
+use capshare::__internal::wire::websocket::PipeEnd;
 use capshare::client::{Connection, Dial, DialError, DialRequest};
-use capshare::connections::calls::{CallContext, CallFailure};
-use capshare::hub::Hub;
-use capshare::wire::websocket::PipeEnd;
 use futures::future::LocalBoxFuture;
 use serde_json::Value;
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use async_tungstenite::tokio::client_async_with_config;
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side};
-use capshare::contract::convert::read_synced;
-use capshare::share_capnp::{create_result, probe_callback, share_rpc};
-use capshare::wire::vat::{self, VatLimits};
-use capshare::wire::websocket::{PipeOptions, pipe, socket_config};
+use capshare::__internal::contract::convert::read_synced;
+use capshare::__internal::share_capnp::{create_result, probe_callback, share_rpc};
+use capshare::__internal::wire::vat::{self, VatLimits};
+use capshare::__internal::wire::websocket::{PipeOptions, pipe, socket_config};
 use tokio::net::TcpStream;
 
 use crate::drive::caller::Caller;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use capshare::share_capnp::read_result;
+use capshare::__internal::share_capnp::read_result;
 use futures::StreamExt as _;
 
 use crate::aims::{Aim, Bound, Pick};

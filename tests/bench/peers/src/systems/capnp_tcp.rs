@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use capnp_rpc::{RpcSystem, rpc_twoparty_capnp::Side, twoparty};
-use capshare::share_capnp::{share_rpc, sync_item};
+use capshare::__internal::share_capnp::{share_rpc, sync_item};
 use futures::io::{AsyncReadExt as _, BufReader, BufWriter};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;

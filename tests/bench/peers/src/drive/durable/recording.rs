@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use capshare::Client;
 use capshare::client::Items;
-use capshare::contract::sync_data::read_sync_data;
+use capshare::__internal::contract::sync_data::read_sync_data;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
