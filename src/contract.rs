@@ -2,10 +2,11 @@
 //!
 //! Host and client both use it: what one writes, the other reads with the code beside it. [`sync_data`] checks the JSON texts
 //! of items and reads their keys, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`admin`] what administrators see and
+//! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`ask`] how a question ended, [`admin`] what administrators see and
 //! ask; [`error`] is the one map of refusals and faults.
 
 pub mod admin;
+pub mod ask;
 pub mod convert;
 pub mod error;
 pub mod grants;

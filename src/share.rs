@@ -7,6 +7,7 @@
 //! Ids, secrets and keys are types whose only constructor is parsing; a text that is invalid never becomes one.
 
 pub mod admin;
+pub mod ask;
 pub mod change;
 pub mod entry;
 pub mod error;

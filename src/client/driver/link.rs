@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -69,7 +70,19 @@ impl Link {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        let after = self.settings.call_timeout;
+        self.call_within(policy, self.settings.call_timeout, call).await
+    }
+
+    /// Makes a call as [`Link::call`] does, within a time of its own.
+    pub(crate) async fn call_within<T, F>(
+        &self,
+        policy: Policy,
+        after: Duration,
+        call: impl Fn(Rc<Session>) -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, ClientError>>,
+    {
         let deadline = Instant::now() + after;
         loop {
             let session = match timeout_at(deadline, self.session()).await {

@@ -11,6 +11,7 @@ use crate::client::error::ClientError;
 use crate::client::handles::view::View;
 use crate::client::handles::writer::Writer;
 use crate::client::items::Items;
+use crate::share::ask::{Question, Settled};
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantInfo, GrantToken, Label};
 use crate::share::id::{GrantId, ShareId};
@@ -150,6 +151,18 @@ impl Share {
     /// As [`Client::set_visibility`](crate::client::Client::set_visibility).
     pub async fn set_visibility(&self, visibility: Visibility) -> Result<(), ClientError> {
         self.writer.client().set_visibility_by(self.owner(), visibility).await
+    }
+
+    /// Puts a question to those who watch the share on the host that this client is connected to, and waits until it is settled or
+    /// its time is over. Dropping the future withdraws the question. At most 8 questions of a share are open at once.
+    ///
+    /// The question is put once: if the connection is lost, the host withdraws it.
+    ///
+    /// # Errors
+    /// [`ClientError`], as for every call; [`Refusal::LimitExceeded`] if a text is too long, there are too many choices or open
+    /// questions, or its time is too long; [`Refusal::InvalidInput`] if there is nothing to choose from.
+    pub async fn ask(&self, question: Question) -> Result<Settled, ClientError> {
+        self.writer.client().ask_by(self.owner(), question).await
     }
 
     /// Deletes the share for good. Queued items are given up, and the queue takes no more.

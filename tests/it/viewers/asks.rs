@@ -7,6 +7,9 @@ use capshare::__internal::access::{Credential, Principal, Scopes};
 use capshare::__internal::rooms::audience::{Notice, Told};
 use capshare::__internal::rooms::ballot::{Question, Verdict};
 use capshare::__internal::share_capnp::{AskOutcome, ask_result};
+use capshare::client::ClientError;
+use capshare::share::ask::{self, Outcome};
+use capshare::share::error::Refusal;
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
 
@@ -101,6 +104,38 @@ async fn two_of_those_who_watch_settle_a_question() {
     let (_, refused) =
         post(&served, &events, &[], &json!({ "id": 3, "procedure": "share.ask", "input": wrong }).to_string()).await;
     assert_eq!(refused["error"]["code"], "InvalidSecret");
+}
+
+/// A producer asks by its own handle, and is answered by whoever watches.
+#[tokio::test]
+async fn a_linked_client_asks_and_is_told_how_it_ended() {
+    let served = Served::with_keys().await;
+    let share = served.client(Some(ANNS_KEY)).create(&"ses_1".parse().unwrap(), None).await.unwrap();
+    let mut viewer = served.knock(&format!("/ws/{}", share.id()), &[]).await.unwrap();
+    let deploy = || ask::Question::new("Deploy?", ["approve", "deny"]);
+    let answering = async {
+        let asked = until(&mut viewer, |frame| frame["event"] == "ask").await["payload"].clone();
+        assert_eq!((&asked["question"], &asked["choices"]), (&json!("Deploy?"), &json!(["approve", "deny"])));
+        call(&mut viewer, "share.answer", json!({ "ask": asked["ask"], "choice": "deny" })).await
+    };
+    let (settled, _) = tokio::join!(share.ask(deploy()), answering);
+    let settled = settled.unwrap();
+    assert_eq!(settled.outcome, Outcome::Agreed("deny".into()));
+    assert_eq!(settled.counts, [("approve".to_owned(), 0), ("deny".to_owned(), 1)].into());
+
+    let settled = share.ask(deploy().within(Duration::from_millis(50))).await.unwrap();
+    assert_eq!(settled.outcome, Outcome::Expired);
+    until(&mut viewer, |frame| frame["payload"]["outcome"] == "expired").await;
+    let refused = share.ask(ask::Question::new("Deploy?", [""; 0])).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused(Refusal::InvalidInput { .. })), "{refused}");
+
+    // Whoever stops waiting takes the question back.
+    tokio::select! {
+        settled = share.ask(deploy()) => panic!("{settled:?}"),
+        _ = until(&mut viewer, |frame| frame["event"] == "ask") => {}
+    }
+    let over = until(&mut viewer, |frame| frame["payload"]["outcome"] == "withdrawn").await;
+    assert_eq!(over["payload"]["counts"], json!({ "approve": 0, "deny": 0 }));
 }
 
 fn ann() -> Principal {

@@ -1,0 +1,36 @@
+//! Questions to those who watch a share.
+
+use std::rc::Rc;
+
+use crate::client::access::Owner;
+use crate::client::driver::handle::Client;
+use crate::client::driver::link::Policy;
+use crate::client::error::ClientError;
+use crate::client::session::Session;
+use crate::contract::ask::read_settled;
+use crate::share::ask::{Question, Settled};
+
+impl Client {
+    /// Asks those who watch a share. The call lasts as long as the question is open, so that this is added to the call timeout.
+    pub(crate) async fn ask_by(&self, owner: Owner, question: Question) -> Result<Settled, ClientError> {
+        let after = self.call_timeout().saturating_add(question.within);
+        let ask = move |session: Rc<Session>| {
+            let (share, question) = (owner.share(&session), question.clone());
+            async move {
+                let mut request = share?.ask_request();
+                let mut params = request.get();
+                params.set_question(question.text.as_str());
+                let mut choices =
+                    params.reborrow().init_choices(u32::try_from(question.choices.len()).unwrap_or(u32::MAX));
+                for (at, choice) in (0..).zip(&question.choices) {
+                    choices.set(at, choice.as_str());
+                }
+                params.set_needed(question.needed);
+                params.set_within_ms(u64::try_from(question.within.as_millis()).unwrap_or(u64::MAX));
+                let response = session.ask(request).await?;
+                Ok(read_settled(response.get()?.get_result()?)?)
+            }
+        };
+        self.run(move |link| Box::pin(async move { link.call_within(Policy::Once, after, ask).await })).await
+    }
+}
