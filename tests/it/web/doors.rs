@@ -137,7 +137,7 @@ async fn a_frame_that_breaks_the_protocol_ends_the_session() {
     assert_eq!(served.host.hub().metrics().capabilities_held.get(), 0);
 }
 
-/// S83: a client that goes without a word, or says goodbye, leaves nothing.
+/// S97: a client that goes without a word, or says goodbye, leaves nothing.
 #[tokio::test]
 async fn a_client_that_leaves_is_gone() {
     let served = Served::open().await;

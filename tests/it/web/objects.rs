@@ -74,6 +74,26 @@ fn syncs_of_one_object_are_applied_in_their_order() {
     });
 }
 
+/// S94: a sync with a promise in its items keeps its turn before a later one that waits for nothing.
+#[test]
+fn a_sync_with_a_promise_in_it_keeps_its_turn() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let listed = peer.begin(0, "listShares", json!([])).await;
+        let item = json!({"id": "p", "messageID": "m", "text": ["pipeline", listed, ["nextCursor"]]});
+        let first = peer.begin(made.share, "sync", json!([[[{"type": "part", "data": item}]]])).await;
+        let second = peer.begin(made.share, "sync", json!([[[part("p", "second")]]])).await;
+        for (id, count) in [(second, 2), (first, 1)] {
+            peer.pull(id).await;
+            assert_eq!(peer.answer(id).await.unwrap()["syncCount"], count);
+        }
+        let read = peer.ask_of(made.share, "read", json!([])).await.unwrap();
+        assert_eq!(read["changes"][0][0]["data"]["text"], "second");
+    });
+}
+
 /// S27, S93: an observer, be it an object of functions or an object with methods, is told the state and each change until the watch is
 /// disposed of, and is then released.
 #[test]
