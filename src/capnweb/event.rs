@@ -30,7 +30,7 @@ pub enum Event {
     /// method with effects should. Capnweb's own server never stops one.
     Unwanted(CallId),
     /// A call of this side that was [pulled](super::Session::pull) has its result, or its error. The call is released. Each
-    /// stub in the result belongs to the embedder, who [releases](super::Session::release) it.
+    /// object of the peer in the result belongs to the embedder, who [releases](super::Session::release) it.
     Settled(Import, Result<Value, Value>),
     /// Nothing that the peer holds, and no call in progress, reaches this object any more. Told once, and again if the object
     /// was given again and dropped again. Told of every object when the session ends.

@@ -1,7 +1,9 @@
 //! Sessions of Cap'n Web, frame by frame: no socket, no clock.
 
 mod app;
+mod both;
 mod data;
+mod ends;
 mod frames;
 mod limits;
 mod machine;

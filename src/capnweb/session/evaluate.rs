@@ -6,8 +6,7 @@ use super::super::value::{Fault, Future, Import, Promise, Stub, Value};
 use super::Session;
 use super::exports::Export;
 use super::holds::{Imported, without_references};
-use super::node::{Origin, Waiter};
-use super::nodes::NODE_BYTES;
+use super::node::{NODE_BYTES, Origin, Waiter};
 use super::tasks::Root;
 
 impl Session {

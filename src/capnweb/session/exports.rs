@@ -41,7 +41,9 @@ impl Session {
             node.waiters.push(Waiter::Peer(id));
         }
         if matches!(node.state, State::Done(_)) {
-            self.results.insert(id);
+            if !is_stream {
+                self.results.insert(id);
+            }
             self.settled.push_back(key);
         }
     }
@@ -53,6 +55,7 @@ impl Session {
             Some(Export::Result { is_asked_for: true, .. }) => {}
             Some(Export::Result { node, is_asked_for, .. }) => {
                 *is_asked_for = true;
+                self.results.remove(&id);
                 let key = *node;
                 let Some(node) = self.nodes.get_mut(&key) else { return Ok(()) };
                 node.waiters.push(Waiter::Peer(id));
@@ -134,6 +137,8 @@ impl Session {
         }
         if is_stream {
             self.remove_entry(id);
+        } else if id > 0 {
+            self.results.insert(id);
         }
     }
 

@@ -2,6 +2,10 @@
 
 use super::super::value::{Import, PathPart, Stub, Value, Weight};
 
+/// Bytes of a node beside what it holds: in its table, and some 88 in the table of exports and on lists; either table may be
+/// half empty.
+pub(super) const NODE_BYTES: usize = 2 * (size_of::<Node>() + 88);
+
 /// A value that is there or will be.
 #[derive(Debug)]
 pub(super) struct Node {

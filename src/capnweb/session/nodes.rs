@@ -4,11 +4,8 @@ use super::super::event::Event;
 use super::super::value::{Fault, Future, Import, Promise, Stub, Value, Weight};
 use super::Session;
 use super::exports::Export;
-use super::node::{Node, Origin, Rooted, State, Waiter};
+use super::node::{NODE_BYTES, Node, Origin, Rooted, State, Waiter};
 use super::tasks::{Then, has_nodes};
-
-/// Bytes of a node beside what it holds: in its table and in the table of exports, either of which may be half empty.
-pub(super) const NODE_BYTES: usize = 2 * (size_of::<Node>() + size_of::<Export>() + 64);
 
 impl Session {
     /// A node that waits, with one reference.
@@ -97,7 +94,10 @@ impl Session {
         if unused {
             self.remove_node(key);
         } else {
-            self.results.extend(entry);
+            // What was asked for goes out first; until then it is not among the results that may be dropped.
+            let is_asked_for =
+                |id: &i64| matches!(self.exports.get(id), Some(Export::Result { is_asked_for: true, .. }));
+            self.results.extend(entry.filter(|id| !is_asked_for(id)));
             self.settled.push_back(key);
         }
     }
@@ -167,11 +167,12 @@ impl Session {
     fn tell_embedder(&mut self, call: Import, key: u64) {
         let Some(result) = self.result(key).cloned() else { return };
         if let Ok(value) = &result {
-            self.hold(value);
+            // Objects of this side are the embedder's own, and need nobody to hold them for it.
             for stub in super::holds::stubs(value) {
                 if let Stub::Remote(import) = stub
                     && let Some(imported) = self.imports.get_mut(&import.0)
                 {
+                    imported.holds += 1;
                     imported.retained += 1;
                 }
             }

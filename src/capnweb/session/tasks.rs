@@ -14,8 +14,7 @@ use super::super::event::{Call, CallId, Event};
 use super::super::value::{Fault, Future, PathPart, Promise, Stub, Target, Value, Weight, weigh_apart};
 use super::Session;
 use super::follow::{Followed, follow, joined};
-use super::node::{Origin, Rooted, State, Waiter};
-use super::nodes::NODE_BYTES;
+use super::node::{NODE_BYTES, Origin, Rooted, State, Waiter};
 
 /// A value with promises in it.
 #[derive(Debug)]

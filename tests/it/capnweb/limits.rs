@@ -281,6 +281,19 @@ fn looks_at_many_members_are_bounded() {
     is_limited(&mut app, 2, "work");
 }
 
+/// A result that was asked for is sent, also if others that were made of it take all the room first.
+#[test]
+fn a_result_that_was_asked_for_is_not_dropped_before_it_is_sent() {
+    let mut app = app(|limits| limits.held_bytes = 5_000);
+    app.frame(r#"["push",["pipeline",0,["wait"],[]]]"#);
+    app.frame(r#"["push",["pipeline",1,["a"]]]"#);
+    app.frame(r#"["pull",1]"#);
+    app.go(&Value::object([("a", "x".repeat(3_000).into())]));
+    let sent = app.sent();
+    assert!(sent.iter().any(|frame| frame.starts_with(r#"["resolve",1,{"a":"#)), "{sent:?}");
+    assert!(app.session.stats().held_bytes <= 5_000);
+}
+
 /// A peer that does not read ends its session.
 #[test]
 fn frames_that_wait_are_bounded() {

@@ -166,6 +166,16 @@ fn who_waits_when_the_session_ends_is_told() {
     assert_eq!((pair.client.poll_event(), pair.client.poll_frame()), (None, None));
 }
 
+/// An object that was given as an argument and came back in the result is dropped when the peer lets it go.
+#[test]
+fn an_object_that_comes_back_is_dropped() {
+    let mut pair = Pair::new();
+    let wrapped = pair.call("wrap", &[Stub::Local(CALLBACK).into()]);
+    let whole = Value::object([("value", Stub::Local(CALLBACK).into())]);
+    assert_eq!(pair.carry(), [Event::Settled(wrapped, Ok(whole)), Event::Dropped(CALLBACK)]);
+    assert!(pair.is_at_rest());
+}
+
 /// Ten thousand sessions that create, call back and vanish leave no entry and no object.
 #[test]
 fn many_sessions_leave_nothing() {
