@@ -2,8 +2,8 @@
 //!
 //! Host and client both use it: what one writes, the other reads with the code beside it. [`sync_data`] checks the JSON texts
 //! of items and reads their keys, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
-//! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`ask`] how a question ended, [`admin`] what administrators see and
-//! ask; [`error`] is the one map of refusals and faults.
+//! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`ask`] how a question ended, [`admin`]
+//! what administrators see and ask; [`error`] is the one map of refusals and faults, and [`unread`] what reading fails with.
 
 pub mod admin;
 pub mod ask;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod grants;
 pub mod push;
 pub mod sync_data;
+pub mod unread;
 pub mod visibility;
 
 /// The contract's version, which host and client compare in `hello`.

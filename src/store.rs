@@ -41,6 +41,7 @@ mod conditions;
 mod dates;
 mod erase;
 mod error;
+mod extent;
 mod fold;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -51,6 +52,8 @@ mod log;
 mod mutation;
 mod open;
 mod probe;
+mod probes;
+mod records;
 mod single_writer;
 mod summary;
 mod superseded;
@@ -59,7 +62,7 @@ mod tokens;
 
 use bucket::Bucket;
 use codec::Identity;
-use probe::Probes;
+use probes::Probes;
 
 #[cfg(feature = "s3")]
 pub(crate) use error::s3_refusal;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::contract::convert::ReadError;
 use crate::contract::error::{Fault, read_fault};
+use crate::contract::unread::ReadError;
 use crate::share::error::Refusal;
 
 /// Why a call failed.

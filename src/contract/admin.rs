@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::contract::convert::ReadError;
 use crate::contract::error::{read_refusal, write_refusal};
+use crate::contract::unread::ReadError;
 use crate::share::admin::{
     BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
 };

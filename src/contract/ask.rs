@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::contract::convert::{ReadError, utf8};
+use crate::contract::convert::utf8;
 use crate::contract::error::read_refusal;
+use crate::contract::unread::ReadError;
 use crate::share::ask::{Outcome, Settled};
 use crate::share_capnp::{AskOutcome, ask_result};
 

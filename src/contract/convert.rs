@@ -7,6 +7,7 @@ use capnp::{struct_list, text};
 
 use crate::contract::error::{read_refusal, write_refusal};
 use crate::contract::sync_data::read_item;
+use crate::contract::unread::ReadError;
 use crate::contract::visibility::{read_visibility, write_visibility};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;
@@ -19,17 +20,6 @@ use crate::share_capnp::{
     batch_stamp, change, damaged_listing, event, expiry_result, open_result, read_result, share_info, share_listing,
     sync_item, sync_result,
 };
-
-/// Why a message of a peer could not be read.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum ReadError {
-    /// A value in the message is invalid, or the message is a refusal. It is answered as data.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The message is malformed. It is answered as an exception.
-    #[error(transparent)]
-    Fault(#[from] capnp::Error),
-}
 
 /// Reads a batch: its items, and its stamp if it has one.
 ///

@@ -50,19 +50,16 @@ use crate::http::doors::Doors;
 use crate::http::forwarded::address;
 use crate::http::knock::{Asks, knock};
 use crate::http::opencode::intake::Stopped;
-use crate::http::opencode::state::Sender;
+use crate::http::recall::Sender;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::limits::Limit;
 use crate::share::secret::Secret;
 
 mod caller;
-mod creates;
 mod data;
 mod intake;
 pub mod openapi;
-pub(super) mod state;
-mod turns;
 
 /// The name of this door in logs.
 const DOOR: &str = "opencode";

@@ -16,10 +16,6 @@
 //! opens a page, so it gets an empty one of a private share, whose script asks the viewer channel. Any other refusal is a page
 //! for a browser, and JSON for everybody else. A credential in the query is refused, though it be right.
 
-mod form;
-pub(super) mod making;
-mod shell;
-
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -34,8 +30,9 @@ use crate::http::body_out::Items;
 use crate::http::bound::Holder;
 use crate::http::doors::Doors;
 use crate::http::knock::{Asks, check_query, knock};
-use crate::http::page::form::Form;
-use crate::http::page::making::Made;
+use crate::http::making::Made;
+use crate::http::making::form::Form;
+use crate::http::making::shell;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;

@@ -16,9 +16,9 @@ use tokio::time::timeout;
 
 use crate::connections::outlet::{Delivery, PushError, SinkNumber};
 use crate::connections::push::Answer;
-use crate::contract::convert::ReadError;
 use crate::contract::error::peers_words;
 use crate::contract::push::{read_answer, write_action};
+use crate::contract::unread::ReadError;
 use crate::rpc::caller::{Caller, Held};
 use crate::share::error::Refusal;
 use crate::share_capnp::{client_sink, registration};

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::conditions::{Conditions, Doubt, Written};
 use super::dates;
 use super::error::{BucketRequest, StoreError};
-use super::probe::Probes;
+use super::probes::Probes;
 use super::single_writer::SingleWriter;
 use crate::share::time::Timestamp;
 

@@ -22,7 +22,8 @@ use super::bucket::Created;
 use super::codec::{self, RunHeader};
 use super::dates::Heard;
 use super::error::{BucketRequest, StoreError};
-use super::key::{self, Number, Stretch};
+use super::extent::{Extent, Run};
+use super::key::{self, Stretch};
 use super::log::Log;
 use super::superseded::Superseded;
 use super::{Mutation, Store};
@@ -57,28 +58,6 @@ pub enum Occasion {
     Still,
 }
 
-/// What is in the bucket of a log.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Extent {
-    /// The runs that hold the log's beginning; each begins where the one before ends, or within it.
-    pub(super) runs: Vec<Run>,
-    /// Bytes of all segments that were ever written.
-    pub(super) log_bytes: u64,
-    /// Bytes of all runs that were ever written.
-    pub(super) run_bytes: u64,
-}
-
-/// A run that is in the bucket.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Run {
-    pub(super) stretch: Stretch,
-    pub(super) bytes: u64,
-    /// The share's revision at the run's end.
-    pub(super) revision: Revision,
-    /// Bytes of all segments up to the run's end.
-    pub(super) log_bytes: u64,
-}
-
 /// A fold that is to be written. It owns everything that it needs.
 #[derive(Debug)]
 pub struct Fold {
@@ -96,11 +75,6 @@ pub struct Fold {
 pub struct Folded(Run);
 
 impl Extent {
-    /// Number of the last segment that a run covers.
-    pub(super) fn covered(&self) -> Number {
-        self.runs.last().map_or(0, |run| run.stretch.to)
-    }
-
     /// Bytes of the segments that no run covers.
     fn unfolded_bytes(&self) -> u64 {
         self.log_bytes - self.runs.last().map_or(0, |run| run.log_bytes).min(self.log_bytes)

@@ -16,7 +16,7 @@ use super::bucket::Created;
 use super::codec::{self, Identity};
 use super::dates::{self, Heard};
 use super::error::{BucketRequest, StoreError};
-use super::fold::Extent;
+use super::extent::Extent;
 use super::key::{self, Number};
 use super::lease::Lease;
 use super::superseded::Superseded;

@@ -1,14 +1,11 @@
 //! Questions to the bucket: whether it honours conditional writes, whether it answers, and whether it takes a write.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::future::join_all;
 
 use super::Store;
 use super::bucket::{Bucket, Created};
-use super::codec::WriterId;
 use super::error::StoreError;
 use super::key;
 
@@ -17,23 +14,6 @@ const WRITERS: usize = 8;
 
 /// Bytes that are written to see whether there is space: more than a file system keeps outside its blocks.
 const SPACE_BYTES: usize = 64 << 10;
-
-/// Names the objects of probes; no other host makes the same names, because no other has this writer's 128 random bits.
-#[derive(Debug)]
-pub(super) struct Probes {
-    writer: WriterId,
-    count: AtomicU64,
-}
-
-impl Probes {
-    pub(super) fn of(writer: WriterId) -> Self {
-        Self { writer, count: AtomicU64::new(0) }
-    }
-
-    pub(super) fn nonce(&self) -> u128 {
-        self.writer.0 ^ (u128::from(self.count.fetch_add(1, Ordering::Relaxed)) << 64)
-    }
-}
 
 impl Bucket {
     /// Asks the bucket whether it honours conditions, and notes the answer. One caller asks at a time, and the others wait. With

@@ -7,85 +7,12 @@
 //! deletion removes what still slips through, such as a write that lands after its host is gone
 //! ([`Freeing`](super::Freeing)).
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::Store;
 use super::codec;
 use super::error::StoreError;
 use super::key;
+pub use super::records::Summary;
 use crate::share::id::{AccountId, SessionId, ShareId};
-use crate::share::item::ItemKey;
-use crate::share::state::State;
-use crate::share::time::Timestamp;
-
-/// Characters of a title that are kept; a longer title is cut. At 4 bytes each, and with names and URL, a page of
-/// [`LIST_PAGE_MAX`](crate::share::limits::LIST_PAGE_MAX) lines stays below 2 MB, half a message.
-const TITLE_CHARS_MAX: usize = 256;
-
-/// What a listing tells of a share, as of the share's last fold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
-    /// The account that owns the share.
-    pub account: AccountId,
-    /// The session that is shared.
-    pub session: SessionId,
-    /// When the share was created.
-    pub created_at: Timestamp,
-    /// When the newest sync was accepted; before the first sync, when the share was created.
-    pub updated_at: Timestamp,
-    /// The session's title, cut at 256 characters; `None` if it has none.
-    pub title: Option<String>,
-    /// Number of syncs that were accepted.
-    pub sync_count: u64,
-    /// Number of items that the share holds.
-    pub item_count: u64,
-    /// Bytes of the items' keys and JSON texts.
-    pub byte_count: u64,
-    /// Bytes of all segments that the share's log has had.
-    pub log_bytes: u64,
-    /// Number of the segment up to which the summary is right; 0 if an early host wrote it, which did not tell.
-    pub segments: u64,
-    /// When the share expires; `None` if it stays until it is deleted.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// The member of a session's record that is read here.
-#[derive(Deserialize)]
-struct Titled<'a> {
-    #[serde(borrow, default)]
-    title: Option<&'a RawValue>,
-}
-
-impl Summary {
-    /// The summary of a share in this state, whose log has `log_bytes` bytes in `segments` segments; `None` if the share is not
-    /// open.
-    #[must_use]
-    pub fn of(state: &State, log_bytes: u64, segments: u64) -> Option<Self> {
-        let opened = state.opened().filter(|_| state.is_live())?;
-        Some(Self {
-            account: opened.account.clone(),
-            session: opened.session.clone(),
-            created_at: opened.at,
-            updated_at: state.updated_at(),
-            title: title(state),
-            sync_count: state.sync_count(),
-            item_count: state.item_count() as u64,
-            byte_count: state.byte_count() as u64,
-            log_bytes,
-            segments,
-            expires_at: opened.expires_at,
-        })
-    }
-}
-
-/// The title in the session's own record; `None` if the record, which is what its producer sent, has no title that is a string.
-fn title(state: &State) -> Option<String> {
-    let record: Titled<'_> = serde_json::from_str(state.get(&ItemKey::session())?.as_str()).ok()?;
-    let title: String = serde_json::from_str(record.title?.get()).ok()?;
-    let title: String = title.trim().chars().take(TITLE_CHARS_MAX).collect();
-    Some(title).filter(|title| !title.is_empty())
-}
 
 impl Store {
     /// Writes the summary of a share, if the share holds its session's claim and is not deleted. A summary that is stored already

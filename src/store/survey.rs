@@ -13,6 +13,7 @@ mod check;
 mod expire;
 mod finding;
 mod gc;
+mod judged;
 mod share;
 mod stats;
 mod strays;

@@ -12,8 +12,8 @@ use super::bucket::{Created, REQUESTS_AT_ONCE};
 use super::codec;
 use super::error::{BucketRequest, StoreError};
 use super::key;
+pub use super::records::TokenRecord;
 use crate::share::id::{AccountId, TokenId};
-use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 
 /// Characters of a token's label that are kept; a longer label is cut.
@@ -29,27 +29,6 @@ pub struct TokenListing {
     pub tokens: Vec<TokenRecord>,
     /// Why other records could not be read, with their keys; whose they are is not known.
     pub unreadable: Vec<StoreError>,
-}
-
-/// The stored record of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenRecord {
-    /// The token's public name.
-    pub id: TokenId,
-    /// The account whose rights the token gives.
-    pub account: AccountId,
-    /// SHA-256 of the token's whole text.
-    pub hash: SecretHash,
-    /// The names of the rights that the token gives. A name that a reader does not know gives no right.
-    pub scopes: Vec<String>,
-    /// What the token is for, in the words of the person who made it; may be empty.
-    pub label: String,
-    /// When the token was made.
-    pub created_at: Timestamp,
-    /// When the token expires; `None` if it is valid until it is revoked.
-    pub expires_at: Option<Timestamp>,
-    /// When the token was revoked; `None` if it was not.
-    pub revoked_at: Option<Timestamp>,
 }
 
 impl Store {

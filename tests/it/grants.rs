@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capnp::capability::FromClientHook;
-use capshare::__internal::contract::convert::{ReadError, read_chunk, read_opened, read_synced};
+use capshare::__internal::contract::convert::{read_chunk, read_opened, read_synced};
 use capshare::__internal::contract::error::read_refusal;
 use capshare::__internal::contract::grants::{read_grants, read_saved};
+use capshare::__internal::contract::unread::ReadError;
 use capshare::__internal::share_capnp::{
     delete_result, restore_result, saved, share, share_view, share_writer, watch, watch_result,
 };

@@ -11,8 +11,7 @@ use crate::share::id::{AccountId, BadName, SessionId, ShareId, TokenId};
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::store::error::StoreError;
-use crate::store::summary::Summary;
-use crate::store::tokens::TokenRecord;
+use crate::store::records::{Summary, TokenRecord};
 
 /// A claim: which share a session is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::super::codec::{self, Identity, Segment};
 use super::super::conditions::Doubt;
 use super::super::dates;
 use super::super::error::{BucketRequest, StoreError};
-use super::super::fold::{Extent, Run};
+use super::super::extent::{Extent, Run};
 use super::super::key::{self, Number, Stretch};
 use super::super::lease::Lease;
 use super::super::superseded::Superseded;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt as _};
-use object_store::path::Path;
 
 use super::super::Store;
 use super::super::bucket::{Listed, REQUESTS_AT_ONCE};
@@ -14,26 +13,13 @@ use super::super::codec::{self, Identity, RunHeader, Segment};
 use super::super::error::StoreError;
 use super::super::key::{self, Number, Stretch};
 use super::super::log::chain;
-use super::finding::{Finding, Problem};
+use super::finding::Problem;
+use super::judged::Judged;
 use super::strays::Strays;
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::revision::Revision;
 use crate::share::state::{Opened, Saved, State};
-
-/// What reading a share that has no tombstone came to.
-#[derive(Default)]
-pub(super) struct Judged {
-    pub(super) findings: Vec<Finding>,
-    /// The facts that the share was opened with, by its state or else by what can be read; `None` if nothing tells them.
-    pub(super) opened: Option<Opened>,
-    /// Number of the share's last segment, which is there or in a run.
-    pub(super) last: Number,
-    /// Whether the log says that the share was deleted.
-    pub(super) ending: bool,
-    /// Whether an object went away while the share was read, so that it should be listed again.
-    pub(super) moved: bool,
-}
 
 type Runs = BTreeMap<Stretch, (RunHeader, Saved)>;
 
@@ -47,23 +33,6 @@ struct Walk {
     /// Number of the segment after which the state comes from segments alone, and from no run.
     since: Number,
     covered: Number,
-}
-
-impl Judged {
-    pub(super) fn find(&mut self, problem: Problem, key: &Path, detail: Option<String>) {
-        self.findings.push(Finding { problem, key: key.to_string(), detail, mended: false });
-    }
-
-    fn unreadable(&mut self, key: &Path, error: &StoreError) {
-        let reason = match error {
-            StoreError::Corrupt { reason, .. } => reason.clone(),
-            StoreError::Unavailable { .. }
-            | StoreError::Full { .. }
-            | StoreError::Denied { .. }
-            | StoreError::Unconditional => error.to_string(),
-        };
-        self.find(Problem::Unreadable, key, Some(reason));
-    }
 }
 
 impl Store {

@@ -11,7 +11,7 @@ use super::super::bucket::Listed;
 use super::super::codec::{Identity, Segment};
 use super::super::key::{self, Number, Stretch};
 use super::finding::Problem;
-use super::share::Judged;
+use super::judged::Judged;
 use crate::share::id::ShareId;
 
 /// Milliseconds of the bucket's clock by which a segment must be younger than a run so that the run cannot cover it: some buckets

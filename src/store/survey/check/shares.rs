@@ -7,7 +7,7 @@ use super::super::super::Store;
 use super::super::super::bucket::Listed;
 use super::super::super::error::StoreError;
 use super::super::super::key;
-use super::super::share::Judged;
+use super::super::judged::Judged;
 use super::super::walk::Group;
 use super::super::{Finding, Problem, newest};
 use super::{CheckOptions, Found, found, mended, unknown};

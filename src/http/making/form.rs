@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, header};
 
 /// A form in which a share is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Form {
+pub(in crate::http) enum Form {
     /// The web page.
     Html,
     /// The shape of an OpenCode export.
@@ -17,7 +17,7 @@ pub(super) enum Form {
 
 impl Form {
     /// Its media type.
-    pub(super) fn content_type(self) -> &'static str {
+    pub(in crate::http) fn content_type(self) -> &'static str {
         match self {
             Self::Html => "text/html; charset=utf-8",
             Self::Json => "application/json",
@@ -27,7 +27,7 @@ impl Form {
     }
 
     /// What a document of this form may do in a browser: its `Content-Security-Policy`.
-    pub(super) fn policy(self) -> &'static str {
+    pub(in crate::http) fn policy(self) -> &'static str {
         match self {
             Self::Html => {
                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -38,7 +38,7 @@ impl Form {
     }
 
     /// The form that fits a request for the share itself: HTML, unless something else is asked for and HTML is not.
-    pub(super) fn asked_for(headers: &HeaderMap) -> Self {
+    pub(in crate::http) fn asked_for(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
         let types =
             values.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default().trim());

@@ -33,7 +33,7 @@ use crate::share::id::{AccountId, SessionId, ShareId};
 use crate::share::secret::Secret;
 
 /// How long the answer to a create is given again: the two creates of a slow start are a second or two apart.
-pub(super) const WINDOW: Duration = Duration::from_secs(10);
+pub(in crate::http) const WINDOW: Duration = Duration::from_secs(10);
 
 /// Sessions whose answers are remembered: at about 500 bytes each, 5 MB. Past it a create is answered as it comes, and two of
 /// one session get two secrets, of which either opens the share.
@@ -41,7 +41,7 @@ const SESSIONS_MAX: usize = 10_000;
 
 /// Recent answers to creates, by session.
 #[derive(Debug, Default)]
-pub(super) struct Creates {
+pub(in crate::http) struct Creates {
     sessions: Mutex<HashMap<Key, Arc<Slot>>>,
 }
 
@@ -53,10 +53,10 @@ type Slot = tokio::sync::Mutex<Option<(Instant, Given)>>;
 
 /// The answer to a create.
 #[derive(Debug, Clone)]
-pub(super) struct Given {
-    pub(super) id: ShareId,
-    pub(super) url: String,
-    pub(super) secret: Secret,
+pub(in crate::http) struct Given {
+    pub(in crate::http) id: ShareId,
+    pub(in crate::http) url: String,
+    pub(in crate::http) secret: Secret,
     /// Whether a twin without a credential may be given this answer too.
     first_of_strangers: bool,
 }
@@ -67,7 +67,7 @@ impl Creates {
     ///
     /// # Errors
     /// As [`Rooms::create`](crate::rooms::Rooms::create), and what was created just now cannot be looked at.
-    pub(super) async fn create(
+    pub(in crate::http) async fn create(
         &self,
         hub: &Hub,
         who: &Principal,
@@ -89,7 +89,7 @@ impl Creates {
     }
 
     /// Forgets answers that are not given again any more.
-    pub(super) fn forget(&self) {
+    pub(in crate::http) fn forget(&self) {
         forget(&mut self.lock());
     }
 

@@ -4,6 +4,9 @@
 //! while it is made waits for it. What is kept is asked for only after the share was found to be there, and is dropped when
 //! it was found to be gone.
 
+pub(super) mod form;
+pub(super) mod shell;
+
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -15,8 +18,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::http::body_out::items;
-use crate::http::page::form::Form;
-use crate::http::page::shell;
+use crate::http::making::form::Form;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
@@ -44,12 +46,12 @@ pub(in crate::http) struct Pages {
 
 /// A page or a picture that was made.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(in crate::http) struct Made {
     /// The revision that it was made of, which may be later than the one that was asked for.
-    pub(super) revision: Revision,
-    pub(super) bytes: Bytes,
+    pub(in crate::http) revision: Revision,
+    pub(in crate::http) bytes: Bytes,
     /// The bytes packed with gzip; `None` for pictures, which are packed already.
-    pub(super) gzip: Option<Bytes>,
+    pub(in crate::http) gzip: Option<Bytes>,
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +80,7 @@ impl Pages {
     ///
     /// # Errors
     /// The share was deleted.
-    pub(super) async fn page(&self, public_url: &str, room: &Arc<Room>) -> Result<Made, Refusal> {
+    pub(in crate::http) async fn page(&self, public_url: &str, room: &Arc<Room>) -> Result<Made, Refusal> {
         let (public_url, id) = (public_url.to_owned(), room.id().clone());
         self.make(room, Form::Html, move |revision, document| {
             Some(shell::page(&public_url, &id, revision, &document).into())
@@ -91,7 +93,7 @@ impl Pages {
     /// # Errors
     /// The share was deleted, or it could not be drawn.
     #[cfg(feature = "card")]
-    pub(super) async fn picture(&self, room: &Arc<Room>) -> Result<Made, Refusal> {
+    pub(in crate::http) async fn picture(&self, room: &Arc<Room>) -> Result<Made, Refusal> {
         let card = self.card.clone();
         self.make(room, Form::Picture, move |_, document| {
             let drawn = card?.draw(&crate::viewer::render::About::of(&document));
@@ -105,12 +107,12 @@ impl Pages {
 
     /// Refuses: pictures are made with the feature `card`, and nobody asks for one without it.
     #[cfg(not(feature = "card"))]
-    pub(super) async fn picture(&self, room: &Arc<Room>) -> Result<Made, Refusal> {
+    pub(in crate::http) async fn picture(&self, room: &Arc<Room>) -> Result<Made, Refusal> {
         Err(Refusal::not_found(room.id().as_str()))
     }
 
     /// Drops the page and the picture that are kept of a share.
-    pub(super) fn forget(&self, id: &ShareId) {
+    pub(in crate::http) fn forget(&self, id: &ShareId) {
         for form in [Form::Html, Form::Picture] {
             self.kept.remove(&(id.clone(), form));
         }

@@ -14,7 +14,7 @@ use crate::viewer::render::html::escape;
 use crate::viewer::render::{About, Document};
 
 /// The part of entity tags that is not the revision: a page changes with the program, and with the script that it names.
-pub(super) fn version() -> &'static str {
+pub(in crate::http) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let Entry { style, script } = entry();
         let mut names = DefaultHasher::new();
@@ -25,7 +25,7 @@ pub(super) fn version() -> &'static str {
 }
 
 /// The page of a share.
-pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document: &Document) -> String {
+pub(in crate::http) fn page(public_url: &str, id: &ShareId, revision: Revision, document: &Document) -> String {
     let about = About::of(document);
     let url = format!("{public_url}/share/{id}");
     let (title, description) = (escape(&about.title), about.description());
@@ -63,7 +63,7 @@ pub(super) fn page(public_url: &str, id: &ShareId, revision: Revision, document:
 }
 
 /// The empty page of a share that is not for everybody: its script shows the share to those who may see it.
-pub(super) fn private(public_url: &str, id: &str) -> String {
+pub(in crate::http) fn private(public_url: &str, id: &str) -> String {
     let content = "<header class=\"share private\">\n<h1>A private share</h1>\n<p>Open it with the whole link that you were \
                    given, in a browser with JavaScript. Programs ask for it with <code>Authorization: Bearer TOKEN</code>.</p>\n\
                    </header>\n";
@@ -76,7 +76,7 @@ fn data(public_url: &str, id: &str) -> String {
 }
 
 /// A page that tells a refusal to a person. It has no script: there is nothing to follow.
-pub(super) fn refused(status: StatusCode, refusal: &Refusal) -> String {
+pub(in crate::http) fn refused(status: StatusCode, refusal: &Refusal) -> String {
     let title = match refusal {
         Refusal::NotFound { .. } => "This share is gone",
         Refusal::Unauthorized { .. } | Refusal::InvalidSecret { .. } => "This share is not for everybody",

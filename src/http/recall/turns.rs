@@ -11,17 +11,17 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long [`Turns::soon`] waits. A client's own request that is slower than this is overtaken.
-pub(super) const SOON: Duration = Duration::from_secs(10);
+pub(in crate::http) const SOON: Duration = Duration::from_secs(10);
 
 /// Gives turns: one at a time for each key, in the order in which they were asked for.
 #[derive(Debug)]
-pub(super) struct Turns<K> {
+pub(in crate::http) struct Turns<K> {
     keys: Arc<Mutex<HashMap<K, Arc<Semaphore>>>>,
 }
 
 /// The turn of one caller for a key. Dropping it gives the turn to the next caller.
 #[derive(Debug)]
-pub(super) struct Turn<K: Eq + Hash> {
+pub(in crate::http) struct Turn<K: Eq + Hash> {
     permit: Option<OwnedSemaphorePermit>,
     _waiter: Waiter<K>,
 }
@@ -42,7 +42,7 @@ impl<K> Default for Turns<K> {
 
 impl<K: Eq + Hash + Clone> Turns<K> {
     /// Waits for the turn of `key`.
-    pub(super) async fn wait(&self, key: K) -> Turn<K> {
+    pub(in crate::http) async fn wait(&self, key: K) -> Turn<K> {
         let waiter = self.waiter(key);
         // It is never closed.
         let permit = match waiter.semaphore.clone() {
@@ -53,7 +53,7 @@ impl<K: Eq + Hash + Clone> Turns<K> {
     }
 
     /// As [`Turns::wait`], for [`SOON`] at most; `None` if the turn did not come by then, and the caller goes on without it.
-    pub(super) async fn soon(&self, key: K) -> Option<Turn<K>> {
+    pub(in crate::http) async fn soon(&self, key: K) -> Option<Turn<K>> {
         tokio::time::timeout(SOON, self.wait(key)).await.ok()
     }
 
