@@ -15,7 +15,7 @@ fn sessions() -> usize {
 }
 
 /// S97: sessions that create, call back, watch, offer a sink and vanish, each in another way, leave no entry, no object, no follower and no
-/// memory.
+/// memory but what they wrote to the bucket.
 #[tokio::test]
 async fn sessions_that_vanish_leave_nothing() {
     let served = Served::open().await;
@@ -57,5 +57,6 @@ async fn sessions_that_vanish_leave_nothing() {
     );
     assert!(descriptors() < 100, "{}", descriptors());
     let grown = resident_bytes().saturating_sub(resident);
-    assert!(grown < 16 << 20, "{grown} bytes");
+    // The bucket is in memory, and what these sessions write stays there: some 10 kB for each.
+    assert!(grown < (16 << 20) + count as u64 * (16 << 10), "{grown} bytes");
 }
