@@ -14,7 +14,7 @@ pub use crate::web::WebSettings;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct HostSettings {
-    /// What the URLs of shares begin with: see [`is_public_url`]. Default: `http://` and the address it listens on; of a host
+    /// What the URLs of shares begin with: see [`is_public_url`](crate::host::is_public_url). Default: `http://` and the address it listens on; of a host
     /// that listens on every address, the one by which this machine reaches itself.
     pub public_url: Option<String>,
     /// Threads that RPC connections live on. Default (0): one for each core.

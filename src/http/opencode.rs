@@ -8,8 +8,8 @@
 //! | `GET /api/share/{id}/data` | the state, as a list of `SyncData` |
 //! | `GET /api/doc` | all of this as an OpenAPI document ([`openapi`]) |
 //!
-//! These operations are also served under `/api/shares`, for clients that share with the token of an account. Called by the routes of
-//! [`http`](crate::http). It calls the verbs of the [`Hub`](crate::hub::Hub) that every door calls and knows no rule of its own
+//! These operations are also served under `/api/shares`, for clients that share with the token of an account. Called by the routes
+//! of HTTP. It calls the verbs of the hub that every door calls and knows no rule of its own
 //! of what a share is; what it adds is what this client needs:
 //!
 //! - It sends its first create twice at once: both get one answer (`creates`).

@@ -1,6 +1,6 @@
 //! The limits of the Cap'n Web door, beside those that it shares with the RPC door.
 //!
-//! At that door one text frame carries one message, of at most [`MESSAGE_BYTES_MAX`](super::MESSAGE_BYTES_MAX) bytes; calls in
+//! At that door one text frame carries one message, of at most [`MESSAGE_BYTES_MAX`] bytes; calls in
 //! flight and objects that a connection holds are bounded as at the RPC door.
 
 use super::MESSAGE_BYTES_MAX;

@@ -125,7 +125,7 @@ impl Followed {
 }
 
 /// A host that may have more viewers than by default, as whoever expects so many would start it, and that believes who
-/// many clients of one address say that they are.
+/// many clients of one address say that they are. Behind a proxy nobody is of the host's own machine, so it has to be open.
 pub(crate) fn host(name: &str) -> Capshare {
-    Capshare::new(name).flags(["--connections-max", "20000", "--trusted-proxy", "127.0.0.1"])
+    Capshare::new(name).flags(["--connections-max", "20000", "--trusted-proxy", "127.0.0.1", "--open"])
 }
