@@ -1,7 +1,7 @@
 //! The contract: its names, and the maps between the domain's types and Cap'n Proto.
 //!
 //! Host and client both use it: what one writes, the other reads with the code beside it. [`sync_data`] checks the JSON texts
-//! of items and reads their keys, once; [`convert`] maps items, batches and views to Cap'n Proto and back;
+//! of items and reads their keys, once, after [`repair`] made each readable; [`convert`] maps items, batches and views to Cap'n Proto and back;
 //! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`ask`] how a question ended, [`admin`]
 //! what administrators see and ask; [`error`] is the one map of refusals and faults, and [`unread`] what reading fails with.
 
@@ -11,6 +11,7 @@ pub mod convert;
 pub mod error;
 pub mod grants;
 pub mod push;
+pub mod repair;
 pub mod sync_data;
 pub mod unread;
 pub mod visibility;

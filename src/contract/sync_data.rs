@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::contract::repair::repaired;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind, Payload, nesting};
@@ -18,12 +19,13 @@ use crate::share::limits::{Limit, Limits};
 /// Reads one item of the type `kind`, which is named as in `SyncData`, and appends its change; an array of models gives several.
 ///
 /// The types `session`, `message`, `part`, `session_diff` and `model` are read as the schema says; `remove` takes a key
-/// as a JSON text; any other type becomes an item under `other/`.
+/// as a JSON text; any other type becomes an item under `other/`. Half a surrogate pair in a string is replaced by U+FFFD.
 ///
 /// # Errors
 /// The text is not JSON, does not have the shape that its type asks for, or is too long or too deeply nested.
 pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Refusal> {
     check_size(json, limits)?;
+    let json = &*repaired(json);
     let put = |key, json| Change { key, value: Some(Payload::from_checked_json(json)) };
     match kind {
         "session" => {
