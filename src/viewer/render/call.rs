@@ -50,13 +50,13 @@ impl Tool {
         Some(if line.chars().count() > 120 { line.chars().take(119).chain(['…']).collect() } else { line })
     }
 
-    /// The state of the call and how long it took.
+    /// The state of the call, the exit code of a command that failed, and how long it took.
     pub(super) fn outcome(&self) -> String {
         let status = self.state.status.as_deref().unwrap_or("pending");
-        match duration(&self.state.time) {
-            Some(duration) => format!("{status}, {duration}"),
-            None => status.to_owned(),
-        }
+        let exit = self.state.metadata.get("exit").and_then(Value::as_i64).filter(|exit| *exit != 0);
+        let exit = exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
+        let duration = duration(&self.state.time).map(|duration| format!(", {duration}")).unwrap_or_default();
+        format!("{status}{exit}{duration}")
     }
 
     /// The pieces of the call: its arguments and its results.
@@ -159,6 +159,8 @@ mod tests {
             r#"{"type":"tool","tool":"todowrite","state":{"input":{"todos":[{"content":"x","status":"completed"}]}}}"#,
         );
         assert_eq!(todos.blocks(), [Block::Todos(vec![(Todo::Done, "x".to_owned())])]);
+        let exited = tool(r#"{"type":"tool","tool":"bash","state":{"status":"completed","metadata":{"exit":3}}}"#);
+        assert_eq!(exited.outcome(), "completed, exit 3");
         let failed =
             tool(r#"{"type":"tool","tool":"web","state":{"status":"error","input":{"url":"u"},"error":"no"}}"#);
         assert_eq!(failed.blocks(), [code("json", "{\n  \"url\": \"u\"\n}"), Block::Error("no".to_owned())]);

@@ -1,9 +1,14 @@
 //! A share's items at one revision, grouped as a session is read.
+//!
+//! A share may hold the sessions of subagents beside its own: their messages have another `sessionID`, which is the
+//! `state.metadata.sessionId` of the call that began them. They stand behind the message with that call, whatever their times.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
 
 use crate::share::item::{ItemKey, ItemKind, Payload};
-use crate::viewer::render::read::{self, Head};
+use crate::viewer::render::read::{self, Head, Part, Session};
 
 /// A share's items, grouped. Cheap to make and to hold: it shares its texts with the state that they came from.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +26,8 @@ pub struct Document {
 pub(super) struct Turn {
     pub(super) message: Payload,
     pub(super) parts: Vec<Payload>,
+    /// Whether it is a subagent's, and stands below the call that began that one.
+    pub(super) is_below: bool,
 }
 
 impl Document {
@@ -41,7 +48,7 @@ impl Document {
                 ItemKind::Other { .. } => document.other.push((key, value)),
                 ItemKind::Message { id } => {
                     turn_of.insert(id, turns.len());
-                    turns.push((0, Turn { message: value, parts: Vec::new() }));
+                    turns.push((0, Turn { message: value, parts: Vec::new(), is_below: false }));
                 }
                 ItemKind::Part { message, .. } => parts.push((message, key, value)),
             }
@@ -54,12 +61,18 @@ impl Document {
             }
         }
         let mut before = i64::MIN;
+        let mut sessions = HashMap::new();
         for (created, turn) in &mut turns {
-            *created = read::item::<Head>(turn.message.as_str()).time.created.map_or(before, |at| at as i64);
+            let head = read::item::<Head>(turn.message.as_str());
+            *created = head.time.created.map_or(before, |at| at as i64);
             before = *created;
+            if let (Some(id), Some(session)) = (head.id, head.session_id) {
+                sessions.insert(id, session);
+            }
         }
         turns.sort_by_key(|(created, _)| *created);
-        document.messages = turns.into_iter().map(|(_, turn)| turn).collect();
+        let turns = turns.into_iter().map(|(_, turn)| turn).collect();
+        document.messages = below_their_calls(turns, document.session.as_ref(), &sessions);
         document
     }
 
@@ -83,4 +96,53 @@ impl Document {
         let rest = self.session.iter().chain(&self.session_diff).chain(&self.models).map(size);
         turns.chain(rest).chain(self.other.iter().map(|(_, value)| size(value))).sum()
     }
+}
+
+/// Puts the messages of subagents behind the messages with the calls that began them. `sessions`: of each message its session.
+fn below_their_calls(turns: Vec<Turn>, session: Option<&Payload>, sessions: &HashMap<String, String>) -> Vec<Turn> {
+    let own = session.and_then(|session| read::item::<Session>(session.as_str()).id);
+    let others: HashSet<&str> =
+        sessions.values().map(String::as_str).filter(|session| own.as_deref() != Some(*session)).collect();
+    if own.is_none() || others.is_empty() {
+        return turns;
+    }
+    let session_of = |turn: &Turn| {
+        let id = read::item::<Head>(turn.message.as_str()).id.unwrap_or_default();
+        sessions.get(&id).filter(|session| others.contains(session.as_str()))
+    };
+    // The sessions that each message began.
+    let begun: Vec<Vec<String>> = turns.iter().map(|turn| begun(turn, &others)).collect();
+    let has_call: HashSet<&str> = begun.iter().flatten().map(String::as_str).collect();
+    let mut below: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut order = Vec::new();
+    for (place, turn) in turns.iter().enumerate() {
+        match session_of(turn).filter(|session| has_call.contains(session.as_str())) {
+            Some(session) => below.entry(session.clone()).or_default().push(place),
+            None => order.push((place, false)),
+        }
+    }
+    let mut places = Vec::with_capacity(turns.len());
+    // The last is the next: what is put on it stands behind what was taken from it.
+    order.reverse();
+    while let Some((place, is_below)) = order.pop() {
+        places.push((place, is_below));
+        for session in begun[place].iter().rev() {
+            order.extend(below.remove(session).unwrap_or_default().into_iter().rev().map(|place| (place, true)));
+        }
+    }
+    // Sessions that began each other stand below no message; they stand at the end.
+    places.extend(below.into_values().flatten().map(|place| (place, true)));
+    let mut turns: Vec<Option<Turn>> = turns.into_iter().map(Some).collect();
+    let turn = |(place, is_below): (usize, bool)| Some(Turn { is_below, ..turns.get_mut(place)?.take()? });
+    places.into_iter().filter_map(turn).collect()
+}
+
+/// The sessions that calls of a message began.
+fn begun(turn: &Turn, others: &HashSet<&str>) -> Vec<String> {
+    let says_one = |part: &&Payload| memchr::memmem::find(part.as_str().as_bytes(), b"\"sessionId\"").is_some();
+    let session = |part: &Payload| {
+        let Part::Tool(tool) = Part::of(part.as_str()).1 else { return None };
+        tool.state.metadata.get("sessionId").and_then(Value::as_str).map(str::to_owned)
+    };
+    turn.parts.iter().filter(says_one).filter_map(session).filter(|session| others.contains(session.as_str())).collect()
 }

@@ -115,7 +115,10 @@ fn message(turn: &Turn, budget: &mut Budget) -> Shown {
         Some(_) | None => "other",
     };
     let id = anchor(message.id.as_deref(), "msg_");
-    let mut html = format!("<article class=\"message {role}\"{id}>\n<h2>{}", escape(&line(message.speaker(), 64)));
+    let (class, below) = if turn.is_below { (" below", "Subagent · ") } else { ("", "") };
+    let speaker = line(message.speaker(), 64);
+    let speaker = escape(&speaker);
+    let mut html = format!("<article class=\"message {role}{class}\"{id}>\n<h2>{below}{speaker}");
     if role == "assistant"
         && let Some(model) = message.model_label()
     {

@@ -21,8 +21,8 @@ impl Document {
         let head = head(&About::of(&self));
         let Self { messages, session_diff, other, .. } = self;
         let turns = messages.into_iter().flat_map(|turn| {
-            let Turn { message, parts } = turn.opened().into_owned();
-            let heading = Bit::Made(heading(&message));
+            let Turn { message, parts, is_below } = turn.opened().into_owned();
+            let heading = Bit::Made(heading(&message, is_below));
             std::iter::once(heading).chain(parts.into_iter().map(|part| Bit::Made(part_text(&part))))
         });
         let changes = session_diff.map(|diff| Bit::Made(changes(&diff)));
@@ -49,9 +49,11 @@ fn head(about: &About) -> String {
     head
 }
 
-fn heading(message: &Payload) -> String {
+/// `is_below`: it is a subagent's message.
+fn heading(message: &Payload, is_below: bool) -> String {
     let message: Message = read::item(message.as_str());
-    let mut heading = format!("\n## {}", escaped(&line(message.speaker(), 64)));
+    let below = if is_below { "Subagent · " } else { "" };
+    let mut heading = format!("\n## {below}{}", escaped(&line(message.speaker(), 64)));
     if message.role.as_deref() == Some("assistant")
         && let Some(model) = message.model_label()
     {

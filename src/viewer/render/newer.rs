@@ -21,7 +21,7 @@ impl Turn {
             && let Some(kind) = kind()
             && let Ok(Value::Object(message)) = serde_json::from_str(message)
         {
-            return Cow::Owned(open(&kind, message));
+            return Cow::Owned(Self { is_below: self.is_below, ..open(&kind, message) });
         }
         Cow::Borrowed(self)
     }
@@ -57,7 +57,8 @@ fn open(kind: &str, mut message: Map<String, Value>) -> Turn {
     };
     message.insert("role".to_owned(), json!(kind));
     let payload = |value: Value| Payload::from_checked_json(&value.to_string());
-    Turn { message: payload(Value::Object(message)), parts: parts.into_iter().map(payload).collect() }
+    let (message, parts) = (payload(Value::Object(message)), parts.into_iter().map(payload).collect());
+    Turn { message, parts, is_below: false }
 }
 
 /// What an assistant's message has of `content`: texts and thoughts are as parts have them.

@@ -42,6 +42,9 @@ readable! {
 
     /// The members of a message by which messages are ordered.
     Head {
+        id: Option<String>,
+        #[serde(rename = "sessionID")]
+        session_id: Option<String>,
         time: Time,
     }
 

@@ -12,6 +12,8 @@ export interface Head {
   readonly message: Fields
   readonly role: Role
   readonly undone: boolean
+  /** A subagent's, below the call that began it. */
+  readonly below: boolean
   readonly bare: boolean
 }
 
@@ -22,6 +24,7 @@ export interface PartRow {
   readonly message: Fields
   readonly role: Role
   readonly undone: boolean
+  readonly below: boolean
   /** How much of it is there, 0 to 1, while a replay passes through it. */
   readonly grown: number
   readonly last: boolean
@@ -46,20 +49,20 @@ export class Rows {
     }
     let speaker = ""
     for (const message of view.messages) {
-      const { value, undone } = message
+      const { value, undone, below } = message
       const role: Role = text(value, "role") === "user" ? "user" : "assistant"
       const parts = message.parts.filter(isShown)
-      const named = `${role}/${who(value)}/${undone}`
+      const named = `${role}/${who(value)}/${undone}/${below && text(value, "sessionID")}`
       const error = at(value, "error") !== undefined
       // One turn of the model is many messages, one for each step: they are told as one.
       if (role === "user" || named !== speaker || error) {
-        push({ kind: "head", id: message.id, message: value, role, undone, bare: parts.length === 0 })
+        push({ kind: "head", id: message.id, message: value, role, undone, below, bare: parts.length === 0 })
       }
       speaker = named
       parts.forEach((item, place) => {
         const id = decoded(item.key.split("/")[2])
         const grown = view.growing.get(item.key) ?? 1
-        push({ kind: "part", id, item, message: value, role, undone, grown, last: place === parts.length - 1 })
+        push({ kind: "part", id, item, message: value, role, undone, below, grown, last: place === parts.length - 1 })
       })
     }
     this.#before = now
@@ -97,7 +100,7 @@ function isShown(part: Item): boolean {
 }
 
 function same(a: Row, b: Row): boolean {
-  if (a.kind !== b.kind || a.undone !== b.undone || a.message !== b.message) return false
+  if (a.kind !== b.kind || a.undone !== b.undone || a.below !== b.below || a.message !== b.message) return false
   if (a.kind === "head") return a.bare === (b as Head).bare
   const { item, grown, last } = b as PartRow
   return a.item.value === item.value && a.grown === grown && a.last === last

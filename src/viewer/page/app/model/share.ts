@@ -11,6 +11,8 @@ export interface Message {
   readonly parts: readonly Item[]
   /** Taken back by the session's user. */
   readonly undone: boolean
+  /** A subagent's, below the call that began it. */
+  readonly below: boolean
 }
 
 /** What the page shows of a share, or of what it was at a place of its recording. */
@@ -61,9 +63,9 @@ export function view(replica: Replica, place?: { recording: Recording; at: numbe
   const revert = at(session, "revert")
   const undoneFrom = revert ? text(revert, "messageID") : ""
   let undone = false
-  const messages = arranged(all).map(({ id, item, parts }) => {
+  const messages = arranged(all).map(({ id, item, parts, below }) => {
     undone ||= undoneFrom !== "" && id === undoneFrom
-    return { id, ...((parts.length === 0 && item && opened(id, item)) || { value: fields(item?.value), parts }), undone }
+    return { id, ...((parts.length === 0 && item && opened(id, item)) || { value: fields(item?.value), parts }), undone, below }
   })
   const of = (prefix: string) => all.filter(item => item.key.startsWith(prefix))
   return {
@@ -82,10 +84,18 @@ function share(moment: Moment, at: number): number {
   return (at - moment.at) / Math.max(1, moment.end - moment.at)
 }
 
-function arranged(items: Iterable<Item>): { id: string; item: Item | undefined; parts: Item[] }[] {
-  const groups = new Map<string, { id: string; item: Item | undefined; parts: Item[] }>()
+interface Group {
+  readonly id: string
+  item: Item | undefined
+  readonly parts: Item[]
+  below: boolean
+}
+
+function arranged(items: Iterable<Item>): Group[] {
+  const groups = new Map<string, Group>()
+  let own = ""
   const group = (id: string) => {
-    const found = groups.get(id) ?? { id, item: undefined, parts: [] }
+    const found = groups.get(id) ?? { id, item: undefined, parts: [], below: false }
     groups.set(id, found)
     return found
   }
@@ -93,10 +103,42 @@ function arranged(items: Iterable<Item>): { id: string; item: Item | undefined; 
     const [lane, id] = item.key.split("/")
     if (lane === "message") group(decoded(id)).item = item
     else if (lane === "part") group(decoded(id)).parts.push(item)
+    else if (lane === "session") own = text(item.value, "id")
   }
   const sorted = [...groups.values()]
   for (const { parts } of sorted) parts.sort(byId)
-  return sorted.sort((a, b) => byTime(a.item ?? a.parts[0]!, b.item ?? b.parts[0]!))
+  sorted.sort((a, b) => byTime(a.item ?? a.parts[0]!, b.item ?? b.parts[0]!))
+  return belowTheirCalls(sorted, own)
+}
+
+/** Puts the messages of subagents, which are of other sessions, behind the messages with the calls that began them. */
+function belowTheirCalls(sorted: Group[], own: string): Group[] {
+  const sessionOf = (group: Group) => text(group.item?.value, "sessionID")
+  const others = new Set(sorted.map(sessionOf).filter(session => session !== "" && session !== own))
+  if (own === "" || others.size === 0) return sorted
+  const begun = (group: Group) =>
+    group.parts.map(part => text(part.value, "state", "metadata", "sessionId")).filter(session => others.has(session))
+  const called = new Set(sorted.flatMap(begun))
+  const below = new Map<string, Group[]>()
+  const order: Group[] = []
+  for (const group of sorted) {
+    const session = sessionOf(group)
+    group.below = called.has(session) && session !== own
+    if (!group.below) order.push(group)
+    else below.set(session, [...(below.get(session) ?? []), group])
+  }
+  const placed: Group[] = []
+  const place = (group: Group) => {
+    placed.push(group)
+    for (const session of begun(group)) {
+      const groups = below.get(session) ?? []
+      below.delete(session)
+      groups.forEach(place)
+    }
+  }
+  order.forEach(place)
+  // Sessions that began each other stand below no message; they stand at the end.
+  return [...placed, ...[...below.values()].flat()]
 }
 
 function totals(session: Fields, messages: readonly Message[], whole: boolean): Totals {

@@ -33,7 +33,7 @@ export class Row extends Component<Props, { failed: boolean }> {
   }
 
   override render({ row, place, total, folder, focused, onLink }: Props): ComponentChildren {
-    const classes = ["row", `from-${row.role}`, row.kind, row.undone ? "undone" : "", focused ? "focused" : ""]
+    const classes = ["row", `from-${row.role}`, row.kind, row.undone ? "undone" : "", row.below ? "below" : "", focused ? "focused" : ""]
     if (row.kind === "part" && row.last) classes.push("last")
     if (row.kind === "head" && row.bare) classes.push("bare")
     const icon = row.kind === "part" && row.role === "assistant" ? partIcon(row) : undefined
@@ -77,7 +77,7 @@ function HeadOf({ row }: { row: Head }): JSX.Element {
       <h2 class="head-line">
         <span class={`face face-${role}`} aria-hidden="true" />
         <span class="speaker">{role === "user" ? "User" : who(message) || "Assistant"}</span>
-        {role === "assistant" && agent && <span class="chip">{agent}</span>}
+        {agent && (role === "assistant" || row.below) && <span class="chip">{agent}</span>}
         {row.undone && <span class="chip">undone</span>}
         {created !== undefined && <time class="when" dateTime={stamp(created)}>{time(created)}</time>}
       </h2>
