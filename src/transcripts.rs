@@ -1,6 +1,6 @@
 //! Transcripts that coding agents leave on disk, read into changes for a share.
 //!
-//! Claude Code, Codex CLI, Gemini CLI and asciinema each write a record of a session into a file of their own. A [`Reader`] is
+//! Claude Code, Codex CLI, Gemini CLI, Qwen Code and asciinema each write a record of a session into a file of their own. A [`Reader`] is
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
 //! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
@@ -11,17 +11,28 @@
 //!
 //! # What is fed
 //!
-//! One line at a time, without its line break, in the order of the file, blank lines too: records without an id are named by the
-//! numbers of their lines, so that a file that is read again makes the items of the first time. Or one whole document, for an
-//! agent that writes one ([`Form::Document`]). After what is at hand, [`Reader::pause`] gives out what a reader was still
-//! gathering; after the last byte, [`Reader::end`].
+//! One line at a time, without its line break, in the order of the file. Or one whole document, for an agent that writes one
+//! ([`Form::Document`]). After what is at hand, [`Reader::pause`] gives out what a reader was still gathering; after the last byte,
+//! [`Reader::end`]. The lines of subagents, which some agents write into files of their own, are fed to the same reader
+//! ([`Reader::begin_subagent`]), and so are those of the file that a session goes on from ([`base_of`]).
 //!
 //! # What comes out
 //!
 //! A [`Piece`] holds [`Change`](crate::share::change::Change)s that the contract's edge has checked, in order; with the feature
 //! `client`, `Items::from(piece.changes)` queues them. A value that was given out before is not given out again while it stays
-//! the same. A record that has no place in a conversation becomes an item of the `other` lane, under the agent's name and the
-//! record's type. The [`Report`] counts these, and what was left out, with the reason.
+//! the same. Ids are those of the records, so files of one session, read one after the other or again, make the same items; what
+//! the user took back is removed, and so is what the share [held](Reader::held) from before and the files do not say any more.
+//!
+//! The conversation comes out as the user saw it. What the program said to its model (instructions, reminders, notices, tools) and
+//! what a reader does not know is counted in the [`Report`] by the agent's own names, and left out, unless
+//! [`Reader::with_context`] asks for it.
+//!
+//! A subagent's messages have the id of its own session, which is [`Tool::session`] of the call that began it: pages and documents
+//! show them below that call.
+//!
+//! # Writing another source
+//!
+//! [`Talk`] writes any conversation in these shapes, from [`Turn`]s and [`Tool`]s.
 //!
 //! # Errors
 //!
@@ -32,8 +43,9 @@
 //!
 //! A line above [`TRANSCRIPT_LINE_BYTES_MAX`](crate::share::limits::TRANSCRIPT_LINE_BYTES_MAX), or a document above
 //! [`TRANSCRIPT_DOCUMENT_BYTES_MAX`](crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX), is left out. A text is cut at 512 KiB, and
-//! the number of bytes that are missing is appended to it. Between two records a reader holds at most 64 calls without a result, a
-//! hash of each item that a share can hold, the ids of a Gemini session's messages, and the last 16 messages that are being written.
+//! the number of bytes that are missing is appended to it; a file that no share can hold becomes a text with its name and size.
+//! Between two records a reader holds at most 64 calls that wait for something, the key of each item that a share can hold, the ids
+//! of as many messages and some more records, and the last 16 messages that are being written.
 //!
 //! # Example
 //!
@@ -43,7 +55,7 @@
 //! let file = concat!(
 //!     r#"{"type": "user", "uuid": "u1", "sessionId": "s1", "message": {"role": "user", "content": "Mend the parser"}}"#,
 //!     "\n",
-//!     r#"{"type": "system", "uuid": "u2", "sessionId": "s1"}"#,
+//!     r#"{"type": "system", "subtype": "turn_duration", "uuid": "u2", "sessionId": "s1"}"#,
 //! );
 //! let (agent, form) = recognise(file.as_bytes()).ok_or("not a transcript")?;
 //! assert_eq!(form, Form::Lines);
@@ -59,33 +71,46 @@
 //! take(reader.end());
 //!
 //! assert_eq!(reader.session(), Some("s1"));
-//! assert_eq!(keys, ["message/u1", "part/u1/u1-0", "other/claude.system/u2", "session"]);
-//! assert_eq!(reader.report().other["claude.system"], 1);
+//! assert_eq!(keys, ["message/u1", "part/u1/u1-0", "session"]);
+//! assert_eq!(reader.report().context["system.turn_duration"], 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod agent;
 mod asciicast;
+mod calls;
 mod claude;
 mod codex;
 mod dialect;
 mod export;
+mod fit;
 mod gemini;
 mod item_lines;
-mod items;
+mod notice;
 mod opencode;
 mod out;
 mod piece;
+mod qwen;
 mod reader;
 mod recognise;
 mod report;
+mod session;
+mod table;
+mod talk;
+mod tool;
+mod tree;
+mod turn;
 mod values;
 
 pub use self::agent::{Agent, Form};
-pub use self::export::{ExportError, read_export};
+pub use self::codex::base::{Base, base_of};
+pub use self::export::{ExportError, ReadExport, read_export, read_export_leniently};
 pub use self::item_lines::read_item_line;
 pub use self::opencode::OpenCodeRows;
 pub use self::piece::Piece;
 pub use self::reader::Reader;
 pub use self::recognise::recognise;
-pub use self::report::{LeftOut, Report};
+pub use self::report::{LeftOut, Newer, Report};
+pub use self::talk::Talk;
+pub use self::tool::{File, Tool, ToolState};
+pub use self::turn::{Fault, Role, Tokens, Turn};

@@ -11,6 +11,8 @@ pub(crate) enum Agent {
     Codex,
     /// Gemini CLI: ~/.gemini/tmp/*/chats
     Gemini,
+    /// Qwen Code: ~/.qwen/projects
+    Qwen,
     /// A terminal that asciinema recorded: *.cast in the current folder
     Asciicast,
     /// OpenCode itself: ~/.local/share/opencode/opencode.db
@@ -21,13 +23,7 @@ pub(crate) enum Agent {
 impl Agent {
     /// The agent's name for people.
     pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Claude => "Claude Code",
-            Self::Codex => "Codex CLI",
-            Self::Gemini => "Gemini CLI",
-            Self::Asciicast => "asciinema",
-            Self::OpenCode => "OpenCode",
-        }
+        self.reader().map_or("OpenCode", transcripts::Agent::title)
     }
 
     /// Which reader reads its transcripts. OpenCode writes none: it keeps a database.
@@ -36,6 +32,7 @@ impl Agent {
             Self::Claude => transcripts::Agent::Claude,
             Self::Codex => transcripts::Agent::Codex,
             Self::Gemini => transcripts::Agent::Gemini,
+            Self::Qwen => transcripts::Agent::Qwen,
             Self::Asciicast => transcripts::Agent::Asciicast,
             Self::OpenCode => return None,
         })

@@ -3,17 +3,21 @@
 //! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
 //! anything is printed, so that a user who has the share's id can delete it. Credentials with a known form are masked before they
 //! leave this machine, unless `--no-redact` is given. At the end the program says how many it masked, by kind, and how many records
-//! of a transcript have no place in a conversation.
+//! of a transcript are not shown, and why. A session that was pushed before is made what its files say now: what they do not say
+//! any more is removed from the share.
 
 mod database;
 mod document;
 mod export;
 mod find;
+mod input;
+mod items_file;
 mod lines;
-mod lines_file;
 mod open;
 mod sniff;
 mod source;
+mod thread;
+mod transcript_file;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,7 +61,13 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let (path, latest) = path(&args, environment, output)?;
     session = session
         .map_or_else(|| latest.map(|latest| session_id(&latest, "the newest")).transpose(), |one| Ok(Some(one)))?;
-    let mut source = open::open(&path, args.agent, session.as_ref(), args.follow).await?;
+    let wish = open::Wish {
+        agent: args.agent,
+        session: session.as_ref(),
+        follow: args.follow,
+        include_context: args.include_context,
+    };
+    let mut source = open::open(&path, &wish).await?;
     let Some((session, first)) = begin(source.as_mut(), session, &path, &stop, *output).await? else { return Ok(()) };
 
     let telling = tokio::spawn(target.tell_of_losses(*output));
@@ -81,10 +91,18 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "session": session.as_str(),
             "url": url,
             "existed": share.existed(),
-            "agent": source.report().map(|(agent, _)| agent),
+            "agent": source.agent(),
             "file": path,
         }),
     )?;
+    if share.existed() && source.is_whole() {
+        let view = share.narrow_to_read(None);
+        let held = tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            held = view.snapshot() => held.map_err(|error| target.failure(&error))?,
+        };
+        source.held(held.iter().map(|(key, _)| key.clone()).collect());
+    }
     let pushed = push(source.as_mut(), first, &share, &target, &stop, &args, *output).await;
     let items = match pushed {
         Ok(items) => items,
@@ -101,7 +119,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let (reached, masked) = (*share.progress().borrow(), redactor.masked());
     tell_of_masked(&masked, output);
     tell_of_transcript(source.as_ref(), output);
-    let report = source.report().map(|(_, report)| report);
+    let report = source.report();
     output.result(
         format_args!("synced {items} items: syncCount {}, revision {}", reached.sync_count, reached.revision),
         &json!({
@@ -112,7 +130,10 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "revision": reached.revision.0,
             "masked": masked.by_rule,
             "other": report.map(|report| &report.other),
+            "context": report.map(|report| &report.context),
+            "unknown": report.map(|report| &report.unknown),
             "left_out": report.map(left_out),
+            "made_smaller": report.map(|report| report.made_smaller),
         }),
     )?;
     drop(share);
@@ -123,7 +144,7 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
             "stopped before the end of the file: push the file again to share the rest",
         ));
     }
-    Ok(())
+    source.missing().map_or(Ok(()), Err)
 }
 
 /// The share of the session: the one that this user pushed it to before, if its secret is kept and still opens it, else what
@@ -167,7 +188,7 @@ fn tell_of_masked(masked: &Masked, output: &mut Output) {
 
 /// Says what of a transcript is not shown.
 fn tell_of_transcript(source: &dyn Source, output: &mut Output) {
-    if let Some((_, report)) = source.report().filter(|(_, report)| !report.is_empty()) {
+    if let Some(report) = source.report().filter(|report| !report.is_empty()) {
         output.note(&report.to_string());
     }
 }
@@ -187,7 +208,7 @@ fn path(
         (Some(file), _) => Ok((file.clone(), None)),
         (None, Some(Agent::OpenCode)) if args.session.is_some() => Ok((find::database(environment)?, None)),
         (None, Some(agent)) if args.latest => {
-            let found = find::latest(agent, environment)?;
+            let found = find::latest(agent, environment, args.any_folder)?;
             let shown = found.path.display();
             let which = found.session.as_ref().map(|session| format!("{session} in ")).unwrap_or_default();
             let elsewhere =

@@ -122,6 +122,9 @@ pub const ASK_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// Bytes of one line of a transcript: a recorded sync holds many items, but no more than sixteen full messages of them.
 pub const TRANSCRIPT_LINE_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 
+/// Subagents whose transcripts are read with that of their caller: more than a day's work begins.
+pub const TRANSCRIPT_SUBAGENTS_MAX: usize = 256;
+
 /// Bytes of a transcript or an export that is one JSON document: a full share, and as much again for white space.
 pub const TRANSCRIPT_DOCUMENT_BYTES_MAX: usize = 2 * SHARE_BYTES_MAX;
 

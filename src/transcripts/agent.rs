@@ -10,21 +10,10 @@ pub enum Agent {
     Codex,
     /// Gemini CLI.
     Gemini,
+    /// Qwen Code.
+    Qwen,
     /// asciinema: a recording of a terminal.
     Asciicast,
-}
-
-impl Agent {
-    /// The agent's short name, which begins the types of its items in the `other` lane, such as `claude`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Claude => "claude",
-            Self::Codex => "codex",
-            Self::Gemini => "gemini",
-            Self::Asciicast => "asciicast",
-        }
-    }
 }
 
 /// How a transcript stands in its file.

@@ -1,271 +1,318 @@
 //! Claude Code: `~/.claude/projects/<folder>/<session>.jsonl`, one record a line, appended as the session goes on.
 //!
-//! The format is written down nowhere by its makers; this follows public descriptions of files of the versions 1.0 to 2.1 (read
-//! in November 2026: jeremedia/claude-code-log-format, alicoding/claude-parser, jwhenry28/claude-code-visualizer). What
-//! matters here: a record has `type`, `uuid`, `sessionId`, `timestamp`, `cwd`, `version`; `user` and `assistant` have a `message` as
-//! the Messages API has it. An answer is written as several records, one for each block, under one `message.id`. The result of
-//! a call comes as a `tool_result` in a record of the user's, with what the tool itself said in `toolUseResult`. Titles
-//! come as `summary`, `ai-title` and `custom-title`. Everything else (`system`, `progress`, `file-history-snapshot`,
-//! `queue-operation`, ...) is no part of the conversation.
+//! The format is written down nowhere by its makers. This follows recordings of version 2.1.332 and public descriptions of files
+//! of the versions 1.0 to 2.1 (read in November 2026: jeremedia/claude-code-log-format, alicoding/claude-parser,
+//! jwhenry28/claude-code-visualizer). A record has `type`, `uuid`, `parentUuid`, `sessionId`, `timestamp`, `cwd`, `version`; `user` and
+//! `assistant` have a `message` as the Messages API has it. An answer is written as several records, one for each block, under one
+//! `message.id`. The result of a call comes as a `tool_result` in a record of the user's, with what the tool itself said in
+//! `toolUseResult`.
+//!
+//! What the user said is a record of the user's that the program did not mark as its own, or an attachment of type `queued_command`:
+//! that was typed while the model worked. Who went back to an earlier prompt is seen by the next prompt's parent (`tree.rs`).
+//! A subagent writes a file of its own, of records with `isSidechain`, which before version 2.1 stood in the caller's file.
 
-use std::collections::VecDeque;
-use std::fmt::Write as _;
+mod aside;
+mod said;
+mod tools;
 
 use serde_json::{Value, json};
 
-use crate::transcripts::dialect::{Dialect, Record};
-use crate::transcripts::items::{
-    Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn, data_url, file, user,
-};
-use crate::transcripts::out::Out;
-use crate::transcripts::values::{bounded, count, renamed, text, time};
-
-/// Most answers that may still get a block: the records of one answer stand close together.
-const TURNS_MAX: usize = 16;
+use crate::transcripts::agent::Form;
+use crate::transcripts::claude::aside::Asides;
+use crate::transcripts::claude::said::{Said, said};
+use crate::transcripts::claude::tools::{blocks, file, settled, tool};
+use crate::transcripts::dialect::{Dialect, Origin, Record};
+use crate::transcripts::session::Title;
+use crate::transcripts::talk::Talk;
+use crate::transcripts::tool::{Tool, ToolState};
+use crate::transcripts::tree::Tree;
+use crate::transcripts::turn::{Fault, Tokens, Turn};
+use crate::transcripts::values::{count, filled, text, time};
 
 const PROVIDER: &str = "anthropic";
 
-#[derive(Default)]
+/// Records that the program writes for itself or for its model.
+const HARNESS: [&str; 16] = [
+    "agent-name",
+    "api-request",
+    "api-request-blob",
+    "api-request-shape",
+    "atis-latch",
+    "file-history-delta",
+    "file-history-snapshot",
+    "last-prompt",
+    "mode",
+    "permission-mode",
+    "pr-link",
+    "progress",
+    "queue-operation",
+    "saved_hook_context",
+    "tag",
+    "tools-used",
+];
+
 pub(super) struct Claude {
-    session: Session,
-    turns: VecDeque<Turn>,
-    calls: Calls,
-    models: Models,
-    /// The id of the user's last message.
-    asked: Option<String>,
+    /// The transcript is a subagent's: all of its records are asides, and they are the conversation.
+    is_subagent: bool,
+    /// A record of the conversation was read.
+    is_begun: bool,
+    tree: Tree,
+    asides: Asides,
+    /// The call that shows the user's `!` command, until its output comes.
+    shell: Option<(String, Tool)>,
+    /// The text of a prompt that was typed while the model worked, until the model says something.
+    queued: Option<String>,
+}
+
+/// Whether a record is of a transcript of Claude Code.
+pub(super) fn knows(record: &Value) -> Option<Form> {
+    let is = |name: &str| record.get(name).is_some_and(Value::is_string);
+    let is_claude = is("sessionId") || is("leafUuid") || (is("messageId") && record["snapshot"].is_object());
+    let message = &record["message"];
+    // Others write records of these names, too, with parts in the place of content.
+    let is_other = message.is_object() && message.get("parts").is_some();
+    (is("type") && is_claude && !is_other).then_some(Form::Lines)
+}
+
+impl Claude {
+    pub(super) fn of(origin: &Origin<'_>) -> Self {
+        Self {
+            is_subagent: origin.is_child,
+            is_begun: false,
+            tree: Tree::default(),
+            asides: Asides::default(),
+            shell: None,
+            queued: None,
+        }
+    }
 }
 
 impl Dialect for Claude {
-    fn record(&mut self, record: &Record<'_>, out: &mut Out) {
+    fn record(&mut self, record: &Record<'_>, talk: &mut Talk) {
         let value = &record.value;
-        let session = &mut self.session;
-        let said = |name: &str| Some(text(value, name)).filter(|said| !said.is_empty()).map(str::to_owned);
-        session.id = session.id.take().or_else(|| said("sessionId"));
-        session.directory = session.directory.take().or_else(|| said("cwd"));
-        session.version = said("version").or_else(|| session.version.take());
-        let id = said("uuid").unwrap_or_else(|| format!("line-{}", record.line));
         let kind = text(value, "type");
+        let is_aside = value["isSidechain"] == json!(true) && !self.is_subagent;
+        if is_aside && !self.is_begun && matches!(kind, "user" | "assistant" | "attachment") {
+            self.begin_subagent(value, talk);
+        }
+        talk.session.named(text(value, "sessionId"));
+        let facts = &mut talk.session;
+        facts.directory = facts.directory.take().or_else(|| filled(value, "cwd").map(str::to_owned));
+        if let Some(version) = filled(value, "version") {
+            facts.version = Some(version.to_owned());
+        }
+        let id = filled(value, "uuid").map_or_else(|| record.name(), str::to_owned);
+        // A record that stands in the file once more was said once.
+        if !self.tree.meet(value, talk.place()) {
+            return;
+        }
         match kind {
-            "user" if value["message"].is_object() => self.user(record, &id, out),
-            "assistant" if value["message"].is_object() => self.assistant(record, &id, out),
-            "summary" => session.title(Title::Summary, text(value, "summary")),
-            "ai-title" => session.title(Title::Summary, text(value, "aiTitle")),
-            "custom-title" => session.title(Title::Given, text(value, "customTitle")),
-            other => out.other(other, &id, record.raw),
+            "user" if value["message"].is_object() => self.user(record, &id, talk),
+            "assistant" if value["message"].is_object() => self.assistant(record, &id, talk),
+            "attachment" => self.attachment(record, &id, talk),
+            "system" => self.system(record, &id, talk),
+            "summary" => talk.session.title(Title::Summary, text(value, "summary")),
+            "ai-title" => talk.session.title(Title::Summary, text(value, "aiTitle")),
+            "custom-title" => talk.session.title(Title::Given, text(value, "customTitle")),
+            "cost-state" => talk.session.cost = value["totalCostUSD"].as_f64().or(talk.session.cost),
+            kind if HARNESS.contains(&kind) => talk.out.context(kind, &id, record.raw),
+            kind => talk.out.unknown(kind, &id, record.raw),
         }
-    }
-
-    fn settle(&mut self, _is_over: bool, out: &mut Out) {
-        let Some(id) = self.session.id.clone() else { return };
-        for turn in &self.turns {
-            out.put("message", &turn.item(&id));
-        }
-        if let Some(session) = self.session.item("claude") {
-            out.put("session", &session);
-        }
-    }
-
-    fn session(&self) -> Option<&str> {
-        self.session.id.as_deref()
+        self.tree.told(value, talk.place());
     }
 }
 
 impl Claude {
-    fn user(&mut self, record: &Record<'_>, id: &str, out: &mut Out) {
-        let at = time(&record.value["timestamp"]);
-        self.session.at(at);
-        let blocks = blocks(&record.value["message"]["content"]);
+    /// The transcript is a subagent's that was given by itself: a session of its own.
+    fn begin_subagent(&mut self, value: &Value, talk: &mut Talk) {
+        self.is_subagent = true;
+        let (caller, name) = (text(value, "sessionId"), filled(value, "agentId").unwrap_or("sidechain"));
+        talk.session.named(&crate::transcripts::session::subagent(caller, name));
+        talk.session.parent = filled(value, "sessionId").map(str::to_owned);
+    }
+
+    fn is_aside(&self, value: &Value) -> bool {
+        value["isSidechain"] == json!(true) && !self.is_subagent
+    }
+
+    fn user(&mut self, record: &Record<'_>, id: &str, talk: &mut Talk) {
+        let value = &record.value;
+        let at = time(&value["timestamp"]);
+        let blocks = blocks(&value["message"]["content"]);
         let results = blocks.iter().filter(|block| text(block, "type") == "tool_result").count();
         // What the tool itself said is of the one result.
-        let of_tool = if results == 1 { record.value.get("toolUseResult") } else { None };
-        if blocks.len() > results {
-            self.asked = Some(id.to_owned());
-            out.put("message", &user(id, self.session.id.as_deref().unwrap_or_default(), at));
+        let of_tool = if results == 1 { value.get("toolUseResult") } else { None };
+        for block in blocks.iter().filter(|block| text(block, "type") == "tool_result") {
+            match talk.calls.get(text(block, "tool_use_id")) {
+                Some((message, call)) => talk.tool(&message, &settled(call, block, of_tool, at, talk)),
+                None => talk.out.unknown("user.tool_result", id, &block.to_string()),
+            }
         }
-        let flag = |name: &str| record.value[name] == json!(true);
-        let compacted = flag("isCompactSummary");
-        let synthetic = flag("isMeta") || compacted;
-        if compacted {
-            out.put("part", &self.place(id, &format!("{id}-compaction")).compaction(true));
+        let blocks: Vec<_> = blocks.into_iter().filter(|block| text(block, "type") != "tool_result").collect();
+        if blocks.is_empty() {
+            return;
+        }
+        self.is_begun = true;
+        match said(value, &blocks) {
+            Said::Prompt(texts) => self.prompt(value, id, &blocks, &texts, talk),
+            Said::Report { call, state } => {
+                if !talk.reported(&call, state, at) {
+                    talk.out.context("user.notification", id, record.raw);
+                }
+            }
+            Said::Interrupt(words) => talk.interrupted(words, at),
+            Said::Command(command) => {
+                self.go_back(value, talk);
+                talk.turn(Turn::user(id).at(at));
+                let mut tool = Tool::new(&format!("{id}-command"), "bash", json!({ "command": command }));
+                tool.start = at;
+                talk.tool(id, &tool);
+                self.shell = Some((id.to_owned(), tool));
+            }
+            Said::CommandOutput { output, is_error } => match self.shell.take() {
+                Some((message, mut tool)) => {
+                    tool.end = at;
+                    tool.state = if is_error { ToolState::Failed(output) } else { ToolState::Done(output) };
+                    talk.tool(&message, &tool);
+                }
+                None => talk.out.context("user.command", id, record.raw),
+            },
+            Said::Summary => {
+                if !self.tree.take_boundary() {
+                    talk.turn(Turn::assistant(id).at(at));
+                    talk.compacted(id, &format!("{id}-compaction"), false);
+                }
+                talk.out.context("user.summary", id, record.raw);
+            }
+            Said::Harness(kind) => talk.out.context(&format!("user.{kind}"), id, record.raw),
+        }
+    }
+
+    fn prompt(&mut self, value: &Value, id: &str, blocks: &[Value], texts: &[Option<String>], talk: &mut Talk) {
+        let at = time(&value["timestamp"]);
+        let all = texts.iter().flatten().cloned().collect::<Vec<_>>().join("\n");
+        if self.queued.take().is_some_and(|queued| queued == all) {
+            return;
+        }
+        let session = self.is_aside(value).then(|| self.asides.session(value, &all, talk));
+        if session.is_none() {
+            self.go_back(value, talk);
+        }
+        let is_aside = session.is_some();
+        talk.turn(Turn { session, ..Turn::user(id).at(at) });
+        for (n, (block, said)) in blocks.iter().zip(texts).enumerate() {
+            let part = format!("{id}-{n}");
+            match (said, file(block)) {
+                (Some(said), _) if is_aside => talk.text(id, &part, said, None),
+                (Some(said), _) => talk.prompt(id, &part, said),
+                (None, Some(file)) => talk.file(id, &part, &file),
+                (None, None) if text(block, "type") == "text" => {}
+                (None, None) => {
+                    talk.out.unknown(&format!("user.{}", text(block, "type")), &part, &block.to_string());
+                }
+            }
+        }
+    }
+
+    /// If a prompt goes on from before the last ones, what was said in between is taken back.
+    fn go_back(&mut self, value: &Value, talk: &mut Talk) {
+        if let Some((from, is_kept)) = self.tree.prompt(value) {
+            talk.take_back_where(from, |place| !is_kept(place));
+        }
+    }
+
+    fn assistant(&mut self, record: &Record<'_>, id: &str, talk: &mut Talk) {
+        let value = &record.value;
+        let message = &value["message"];
+        let at = time(&value["timestamp"]);
+        let model = text(message, "model");
+        let is_error = value["isApiErrorMessage"] == json!(true);
+        if model == "<synthetic>" && !is_error {
+            return talk.out.context("assistant.synthetic", id, record.raw);
+        }
+        self.is_begun = true;
+        self.queued = None;
+        let turn = filled(message, "id").unwrap_or(id).to_owned();
+        let session = self.is_aside(value).then(|| self.asides.session(value, "", talk));
+        let blocks = blocks(&message["content"]);
+        let failed = || blocks.iter().map(|block| text(block, "text")).collect::<Vec<_>>().join("\n");
+        talk.turn(Turn {
+            model: if model.starts_with('<') { String::new() } else { model.to_owned() },
+            provider: PROVIDER.to_owned(),
+            tokens: tokens(&message["usage"]),
+            fault: is_error.then(|| Fault::Failed(failed())),
+            session,
+            ..Turn::assistant(&turn).at(at)
+        });
+        if is_error {
+            return;
         }
         for (n, block) in blocks.iter().enumerate() {
-            let place = self.place(id, &format!("{id}-{n}"));
+            let part = format!("{id}-{n}");
             match text(block, "type") {
-                "text" => {
-                    let said = text(block, "text");
-                    if !synthetic && !said.trim_start().starts_with('<') {
-                        self.session.title(Title::Prompt, said);
-                    }
-                    out.put("part", &place.text("text", said, synthetic, None));
+                "text" => talk.text(&turn, &part, text(block, "text"), at),
+                // Of some models only a signature is kept.
+                "thinking" => talk.thought(&turn, &part, text(block, "thinking"), at),
+                "redacted_thinking" => talk.out.context("assistant.redacted_thinking", &part, &block.to_string()),
+                "tool_use" | "server_tool_use" => {
+                    let call = filled(block, "id").unwrap_or(&part);
+                    talk.tool(&turn, &Tool { start: at, ..tool(call, text(block, "name"), &block["input"]) });
                 }
-                "image" | "document" => match attachment(block) {
-                    Some((mime, url)) => out.put("part", &place.file(&mime, &url)),
-                    None => out.other("user.file", &place.id, &block.to_string()),
+                kind if kind.ends_with("_tool_result") => match talk.calls.get(text(block, "tool_use_id")) {
+                    Some((message, call)) => talk.tool(&message, &settled(call, block, None, at, talk)),
+                    None => talk.out.unknown(&format!("assistant.{kind}"), &part, &block.to_string()),
                 },
-                "tool_result" => match self.calls.close(text(block, "tool_use_id")) {
-                    Some(call) => out.put("part", &call.done(&outcome(block, of_tool, &call, at))),
-                    None => out.other("user.tool_result", &place.id, &block.to_string()),
-                },
-                other => out.other(&format!("user.{other}"), &place.id, &block.to_string()),
+                kind => talk.out.unknown(&format!("assistant.{kind}"), &part, &block.to_string()),
             }
         }
     }
 
-    fn assistant(&mut self, record: &Record<'_>, id: &str, out: &mut Out) {
-        let message = &record.value["message"];
-        let at = time(&record.value["timestamp"]);
-        self.session.at(at);
-        let model = text(message, "model");
-        if !model.starts_with('<') {
-            self.models.tell(PROVIDER, model, out);
+    fn attachment(&mut self, record: &Record<'_>, id: &str, talk: &mut Talk) {
+        let attachment = &record.value["attachment"];
+        let kind = text(attachment, "type");
+        let by = &attachment["origin"]["kind"];
+        let is_prompt = text(attachment, "commandMode") == "prompt" && (by.is_null() || by == "human");
+        if kind == "queued_command" && is_prompt {
+            let blocks = blocks(&attachment["prompt"]);
+            let texts: Vec<_> = blocks.iter().map(|block| filled(block, "text").map(str::to_owned)).collect();
+            self.queued = None;
+            self.is_begun = true;
+            self.prompt(&record.value, id, &blocks, &texts, talk);
+            self.queued = Some(texts.into_iter().flatten().collect::<Vec<_>>().join("\n"));
+            return;
         }
-        let turn = Some(text(message, "id")).filter(|id| !id.is_empty()).unwrap_or(id).to_owned();
-        let usage = &message["usage"];
-        let tokens = Tokens {
+        if kind == "queued_command"
+            && let Said::Report { call, state } = said(&json!({}), &blocks(&attachment["prompt"]))
+            && talk.reported(&call, state, time(&record.value["timestamp"]))
+        {
+            return;
+        }
+        talk.out.context(&format!("attachment.{kind}"), id, record.raw);
+    }
+
+    fn system(&mut self, record: &Record<'_>, id: &str, talk: &mut Talk) {
+        let value = &record.value;
+        let kind = text(value, "subtype");
+        if kind != "compact_boundary" {
+            return talk.out.context(&format!("system.{kind}"), id, record.raw);
+        }
+        let trigger = text(&value["compactMetadata"], "trigger");
+        let at = time(&value["timestamp"]);
+        talk.turn(if trigger == "manual" { Turn::user(id) } else { Turn::assistant(id) }.at(at));
+        talk.compacted(id, &format!("{id}-compaction"), trigger == "auto");
+        self.tree.boundary();
+    }
+}
+
+fn tokens(usage: &Value) -> Option<Tokens> {
+    usage.is_object().then(|| {
+        let thought = count(&usage["output_tokens_details"], "thinking_tokens");
+        Tokens {
             input: count(usage, "input_tokens"),
-            output: count(usage, "output_tokens"),
-            reasoning: 0,
+            output: count(usage, "output_tokens").saturating_sub(thought),
+            reasoning: thought,
             read: count(usage, "cache_read_input_tokens"),
             write: count(usage, "cache_creation_input_tokens"),
-        };
-        let session = self.session.id.clone().unwrap_or_default();
-        match self.turns.iter_mut().find(|known| known.id == turn) {
-            Some(known) => {
-                self.session.tokens.grow(&tokens, &known.tokens);
-                (known.tokens, known.completed) = (tokens, at.or(known.completed));
-            }
-            None => {
-                self.session.tokens.grow(&tokens, &Tokens::default());
-                let is_aside = record.value["isSidechain"] == json!(true);
-                let new = Turn {
-                    id: turn.clone(),
-                    parent: self.asked.clone(),
-                    model: model.to_owned(),
-                    provider: PROVIDER.to_owned(),
-                    agent: is_aside.then(|| "subagent".to_owned()),
-                    created: at,
-                    completed: at,
-                    tokens,
-                    error: None,
-                };
-                out.put("message", &new.item(&session));
-                if self.turns.len() == TURNS_MAX
-                    && let Some(old) = self.turns.pop_front()
-                {
-                    out.put("message", &old.item(&session));
-                }
-                self.turns.push_back(new);
-            }
         }
-        for (n, block) in blocks(&message["content"]).iter().enumerate() {
-            let place = self.place(&turn, &format!("{id}-{n}"));
-            match text(block, "type") {
-                "text" => out.put("part", &place.text("text", text(block, "text"), false, at)),
-                // Of some models only a signature is kept.
-                "thinking" if text(block, "thinking").is_empty() => {}
-                "thinking" => out.put("part", &place.text("reasoning", text(block, "thinking"), false, at)),
-                "tool_use" => {
-                    let (tool, input) = tool(text(block, "name"), &block["input"]);
-                    let id = text(block, "id").to_owned();
-                    self.calls.open(Call { place, id, tool, input, start: at }, out);
-                }
-                other => out.other(&format!("assistant.{other}"), &place.id, &block.to_string()),
-            }
-        }
-    }
-
-    fn place(&self, message: &str, id: &str) -> Place {
-        let session = self.session.id.clone().unwrap_or_default();
-        Place { session, message: message.to_owned(), id: id.to_owned() }
-    }
-}
-
-/// The blocks of a content, which may be a text.
-fn blocks(content: &Value) -> Vec<Value> {
-    match content {
-        Value::String(said) => vec![json!({ "type": "text", "text": said })],
-        Value::Array(blocks) => blocks.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-    }
-}
-
-/// A picture or a document: its type and its URL.
-fn attachment(block: &Value) -> Option<(String, String)> {
-    let source = &block["source"];
-    let mime = text(source, "media_type");
-    match text(source, "type") {
-        "base64" => Some((mime.to_owned(), data_url(mime, source["data"].as_str()?))),
-        "url" => Some((mime.to_owned(), source["url"].as_str()?.to_owned())),
-        _ => None,
-    }
-}
-
-fn outcome(block: &Value, of_tool: Option<&Value>, call: &Call, end: Option<i64>) -> Outcome {
-    let mut outcome = Outcome { is_error: block["is_error"] == json!(true), end, ..Outcome::default() };
-    let mut texts = Vec::new();
-    for piece in blocks(&block["content"]) {
-        match attachment(&piece) {
-            Some((mime, url)) => outcome.attachments.push(file(&mime, &url)),
-            None => texts.push(text(&piece, "text").to_owned()),
-        }
-    }
-    outcome.output = texts.join("\n");
-    if let Some(patch) = of_tool.and_then(|said| said.get("structuredPatch")).and_then(Value::as_array) {
-        outcome.metadata.insert("diff".to_owned(), json!(bounded(&diff(text(&call.input, "filePath"), patch))));
-    }
-    if call.tool == "bash" {
-        let exit =
-            outcome.output.strip_prefix("Exit code ").and_then(|rest| rest.lines().next()?.trim().parse::<i64>().ok());
-        if let Some(exit) = exit.or((!outcome.is_error).then_some(0)) {
-            outcome.metadata.insert("exit".to_owned(), json!(exit));
-        }
-    }
-    outcome
-}
-
-/// A patch from its pieces: `{oldStart, oldLines, newStart, newLines, lines}`.
-fn diff(file: &str, pieces: &[Value]) -> String {
-    if pieces.is_empty() {
-        return String::new();
-    }
-    let mut diff = format!("--- {file}\n+++ {file}\n");
-    for piece in pieces {
-        let n = |name: &str| count(piece, name);
-        let _ = writeln!(diff, "@@ -{},{} +{},{} @@", n("oldStart"), n("oldLines"), n("newStart"), n("newLines"));
-        for line in piece["lines"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-            diff.push_str(line);
-            diff.push('\n');
-        }
-    }
-    diff
-}
-
-/// A tool and its arguments, by the names that a page knows.
-fn tool(name: &str, input: &Value) -> (String, Value) {
-    let known = match name {
-        "Bash" => "bash",
-        "Read" => "read",
-        "Write" => "write",
-        "Edit" => "edit",
-        "MultiEdit" => "multiedit",
-        "Grep" => "grep",
-        "Glob" => "glob",
-        "LS" => "list",
-        "WebFetch" => "webfetch",
-        "WebSearch" => "websearch",
-        "Task" | "Agent" => "task",
-        "TodoWrite" => "todowrite",
-        other => return (other.to_owned(), input.clone()),
-    };
-    let names = [
-        ("file_path", "filePath"),
-        ("old_string", "oldString"),
-        ("new_string", "newString"),
-        ("replace_all", "replaceAll"),
-    ];
-    let mut input = renamed(input, &names);
-    if let Some(edits) = input.get_mut("edits").and_then(Value::as_array_mut) {
-        edits.iter_mut().for_each(|edit| *edit = renamed(edit, &names));
-    }
-    (known.to_owned(), input)
+    })
 }

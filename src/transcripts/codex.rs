@@ -1,213 +1,342 @@
 //! Codex CLI: `~/.codex/sessions/YYYY/MM/DD/rollout-<time>-<id>.jsonl`, one record a line, appended as the session goes on.
 //!
-//! After its source (openai/codex, `codex-rs/protocol/src/models.rs` and `codex-rs/core/src/rollout`, read in November 2026) and
-//! public samples of the versions 0.46 to 0.147. A record is `{timestamp, type, payload}`: `session_meta` says which session,
-//! `turn_context` which model, `response_item` is what went to and came from the model, `event_msg` what a screen shows. The
-//! conversation is read from the first three; of the events only what they do not say: tokens, where a turn begins and ends. The
-//! other events repeat it, so they make no items. Before 0.30 a record was the bare payload; that is read too.
+//! After its source (openai/codex, `codex-rs/protocol/src/models.rs` and `codex-rs/core/src/rollout`, read in November 2026), public
+//! samples of the versions 0.46 to 0.147, and recordings of 0.171.0. A record is `{timestamp, ordinal, type, payload}`:
+//! `session_meta` says which session, `turn_context` which model, `response_item` is what went to and came from the model,
+//! `event_msg` what a screen shows. The conversation is read from the first three; of the events only what they do not say: tokens,
+//! where a turn begins and ends, exit codes, diffs, and commands that the user ran. Before 0.30 a record was the bare payload; that is
+//! read too.
 //!
-//! Records have no ids that all versions write, so messages and parts are named by the numbers of their lines. What the program
-//! puts in for the model (the developer's messages, `<environment_context>`, the text of AGENTS.md) is not the user's word, and
-//! goes to the `other` lane.
+//! What the program puts into the user's messages (`<environment_context>`, the text of AGENTS.md, notices) is named by
+//! `content_item_kinds` where the version has it, and known by its tags where not.
+//!
+//! Who goes back or forks goes on in another file, which names the one before it: [`Base`](super::Base).
+
+pub(super) mod base;
+mod ended;
+mod tools;
+
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use crate::share::limits::SHARE_ITEMS_MAX;
+use crate::transcripts::agent::Form;
+use crate::transcripts::codex::ended::Ended;
+use crate::transcripts::codex::tools::{is_put_in, mime, settled, texts, tokens, tool};
 use crate::transcripts::dialect::{Dialect, Record};
-use crate::transcripts::items::{Call, Calls, Models, Outcome, Place, Session, Title, Tokens, Turn, file, user};
-use crate::transcripts::out::Out;
-use crate::transcripts::values::{count, renamed, text, time};
+use crate::transcripts::session::Title;
+use crate::transcripts::talk::Talk;
+use crate::transcripts::tool::{File, Tool, ToolState};
+use crate::transcripts::turn::{Fault, Tokens, Turn};
+use crate::transcripts::values::{filled, text, time};
 
 #[derive(Default)]
 pub(super) struct Codex {
-    session: Session,
     provider: String,
     model: String,
-    turn: Option<Turn>,
-    calls: Calls,
-    models: Models,
-    asked: Option<String>,
+    /// The id of the model's message that is being written.
+    turn: Option<String>,
+    /// The tokens of that message.
+    tokens: Tokens,
     /// The session's token counts, from the last record that had them.
     total: Tokens,
+    /// Whether the turn is the user's: a compaction within it was nobody's wish. `None`: the version does not say.
+    is_asked: Option<bool>,
+    ended: Ended,
+    /// The version writes the screen's items, which say when a command has really ended.
+    has_items: bool,
+    /// How often a record without an id and an ordinal came, by its name.
+    names: HashMap<String, u32>,
+}
+
+/// Whether a record is of a transcript of Codex.
+pub(super) fn knows(record: &Value) -> Option<Form> {
+    let is = |name: &str| record.get(name).is_some_and(Value::is_string);
+    let is_record = is("timestamp") && record["payload"].is_object() && is("type");
+    // Before there was an envelope.
+    let is_bare = is("id") && is("timestamp") && record.get("instructions").is_some();
+    (is_record || is_bare).then_some(Form::Lines)
 }
 
 impl Dialect for Codex {
-    fn record(&mut self, record: &Record<'_>, out: &mut Out) {
+    fn record(&mut self, record: &Record<'_>, talk: &mut Talk) {
         let value = &record.value;
         let at = time(&value["timestamp"]);
-        self.session.at(at);
-        let id = format!("line-{}", record.line);
+        talk.session.at(at);
         let payload = &value["payload"];
-        match (text(value, "type"), payload.is_object()) {
-            ("session_meta", true) => self.begin(payload),
-            ("turn_context", true) => self.context(payload, out),
-            ("response_item", true) => self.item(payload, record, at, out),
-            ("event_msg", true) => self.event(payload, record, at, out),
+        let kind = text(value, "type");
+        match (kind, payload.is_object()) {
+            ("session_meta", true) => self.begin(payload, talk),
+            ("turn_context", true) => self.context(payload, talk),
+            ("response_item", true) => self.item(payload, record, at, talk),
+            ("event_msg", true) => self.event(payload, record, at, talk),
             ("compacted", true) => {
-                let place = self.place(record.line, 0, at, out);
-                out.put("part", &place.compaction(true));
+                let id = self.id(record);
+                self.compacted(&id, at, talk);
             }
+            ("world_state" | "token_usage_record", true) => talk.out.context(kind, &record.name(), record.raw),
             // Before there was an envelope.
-            ("", false) if value["id"].is_string() && self.session.id.is_none() => self.begin(value),
-            (kind, false) if is_item(kind) => self.item(value, record, at, out),
-            (kind, _) => out.other(kind, &id, record.raw),
+            ("", false) if value["id"].is_string() && talk.session.id.is_none() => self.begin(value, talk),
+            (kind, false) if is_item(kind) => self.item(value, record, at, talk),
+            ("", false) if value.get("record_type").is_some() => {
+                talk.out.context(text(value, "record_type"), &record.name(), record.raw);
+            }
+            (kind, _) => talk.out.unknown(kind, &record.name(), record.raw),
         }
-    }
-
-    fn settle(&mut self, _is_over: bool, out: &mut Out) {
-        self.tell_turn(out);
-        if let Some(session) = self.session.item("codex") {
-            out.put("session", &session);
-        }
-    }
-
-    fn session(&self) -> Option<&str> {
-        self.session.id.as_deref()
     }
 }
 
 impl Codex {
-    /// Takes the first record of a session. A forked session has the record of its origin as well, after its own.
-    fn begin(&mut self, meta: &Value) {
-        if self.session.id.is_some() {
+    /// Takes the first record of a session. A session that goes on from another one has that one's record as well, after its own.
+    fn begin(&mut self, meta: &Value, talk: &mut Talk) {
+        if self.provider.is_empty() {
+            filled(meta, "model_provider").unwrap_or("openai").clone_into(&mut self.provider);
+        }
+        let is_own = filled(meta, "id") == talk.session.id.as_deref() || talk.session.id.is_none();
+        if !is_own || talk.session.version.is_some() {
             return;
         }
-        let said = |name: &str| Some(text(meta, name)).filter(|said| !said.is_empty()).map(str::to_owned);
-        self.session.id = said("id");
-        self.session.directory = said("cwd");
-        self.session.version = said("cli_version");
-        self.provider = said("model_provider").unwrap_or_else(|| "openai".to_owned());
-        self.session.at(time(&meta["timestamp"]));
+        talk.session.named(text(meta, "id"));
+        let said = |name: &str| filled(meta, name).map(str::to_owned);
+        talk.session.directory = said("cwd");
+        talk.session.version = said("cli_version");
+        talk.session.parent = said("parent_thread_id");
+        talk.session.at(time(&meta["timestamp"]));
     }
 
-    fn context(&mut self, context: &Value, out: &mut Out) {
-        let model = text(context, "model");
-        if !model.is_empty() {
+    fn context(&mut self, context: &Value, talk: &mut Talk) {
+        if let Some(model) = filled(context, "model") {
             model.clone_into(&mut self.model);
-            self.models.tell(&self.provider, model, out);
+            talk.model(&self.provider, model);
         }
     }
 
-    fn item(&mut self, item: &Value, record: &Record<'_>, at: Option<i64>, out: &mut Out) {
-        let line = record.line;
-        match (text(item, "type"), text(item, "role")) {
-            ("message", "user") if !is_put_in(&item["content"]) => self.user(item, line, at, out),
+    /// The id of what a record says: its own, that of its call, its ordinal; of an older one a name that stands for its text.
+    fn id(&mut self, record: &Record<'_>) -> String {
+        let value = &record.value;
+        let payload = if value["payload"].is_object() { &value["payload"] } else { value };
+        if let Some(own) = filled(payload, "id").or_else(|| filled(payload, "call_id")) {
+            return own.to_owned();
+        }
+        if let Some(ordinal) = value["ordinal"].as_u64() {
+            return format!("ordinal-{ordinal}");
+        }
+        let name = record.name();
+        if self.names.len() >= SHARE_ITEMS_MAX {
+            return name;
+        }
+        let times = self.names.entry(name.clone()).and_modify(|times| *times += 1).or_default();
+        if *times == 0 { name } else { format!("{name}-{times}") }
+    }
+
+    fn item(&mut self, item: &Value, record: &Record<'_>, at: Option<i64>, talk: &mut Talk) {
+        let kind = text(item, "type");
+        let metadata = &record.value["metadata"];
+        match (kind, text(item, "role")) {
+            ("message", "assistant") if metadata["compaction_output"] == json!(true) => {
+                talk.out.context("message.compaction", &record.name(), record.raw);
+            }
+            ("message", "user") => self.user(item, record, at, talk),
             ("message", "assistant") => {
+                let id = self.id(record);
                 for (n, said) in texts(&item["content"]).iter().enumerate() {
-                    let place = self.place(line, n, at, out);
-                    out.put("part", &place.text("text", said, false, at));
+                    let message = self.message(&id, at, talk);
+                    talk.text(&message, &if n == 0 { id.clone() } else { format!("{id}-{n}") }, said, at);
                 }
             }
+            ("message", role) => talk.out.context(&format!("message.{role}"), &record.name(), record.raw),
             ("reasoning", _) => {
                 let thoughts = [texts(&item["summary"]), texts(&item["content"])].concat().join("\n\n");
                 // Most are encrypted, for the model alone.
                 if thoughts.is_empty() {
-                    return out.other("response_item.reasoning", &format!("line-{line}"), record.raw);
+                    return talk.out.context("reasoning", &record.name(), record.raw);
                 }
-                let place = self.place(line, 0, at, out);
-                out.put("part", &place.text("reasoning", &thoughts, false, at));
+                let id = self.id(record);
+                let message = self.message(&id, at, talk);
+                talk.thought(&message, &id, &thoughts, at);
             }
             ("function_call" | "custom_tool_call" | "local_shell_call" | "web_search_call", _) => {
-                let place = self.place(line, 0, at, out);
-                let (tool, input) = tool(item);
-                let id = Some(text(item, "call_id")).filter(|id| !id.is_empty()).unwrap_or(&place.id).to_owned();
-                let call = Call { place, id, tool, input, start: at };
+                let id = filled(item, "call_id").map_or_else(|| self.id(record), str::to_owned);
+                let message = self.message(&id, at, talk);
+                let mut call = Tool { start: at, ..tool(&id, item) };
                 // A search has no result of its own.
-                if text(item, "type") == "web_search_call" {
-                    out.put("part", &call.done(&Outcome::default()));
-                } else {
-                    self.calls.open(call, out);
+                if kind == "web_search_call" {
+                    call.state = ToolState::Done(String::new());
                 }
+                talk.tool(&message, &call);
             }
-            ("function_call_output" | "custom_tool_call_output", _) => match self.calls.close(text(item, "call_id")) {
-                Some(call) => out.put("part", &call.done(&outcome(&item["output"], at))),
-                None => out.other("response_item.output", &format!("line-{line}"), record.raw),
-            },
-            (kind, _) => out.other(&format!("response_item.{kind}"), &format!("line-{line}"), record.raw),
+            ("function_call_output" | "custom_tool_call_output", _) => self.output(item, record, at, talk),
+            (kind, _) => talk.out.unknown(&format!("response_item.{kind}"), &record.name(), record.raw),
         }
     }
 
-    fn user(&mut self, item: &Value, line: u64, at: Option<i64>, out: &mut Out) {
-        self.end_turn(out);
-        let id = format!("msg_{line}");
-        let session = self.session.id.clone().unwrap_or_default();
-        out.put("message", &user(&id, &session, at));
-        for (n, piece) in item["content"].as_array().into_iter().flatten().enumerate() {
-            let place = Place { session: session.clone(), message: id.clone(), id: format!("prt_{line}_{n}") };
+    fn user(&mut self, item: &Value, record: &Record<'_>, at: Option<i64>, talk: &mut Talk) {
+        let about = &item["internal_chat_message_metadata_passthrough"];
+        let pieces: Vec<&Value> = item["content"].as_array().into_iter().flatten().collect();
+        let kind = |n: usize| about["content_item_kinds"][n].as_str();
+        let is_named = about["content_item_kinds"].as_array().is_some_and(|kinds| !kinds.is_empty());
+        let is_put_in = !is_named && is_put_in(&item["content"]);
+        let is_users = |n: usize| match kind(n) {
+            _ if !is_named => !is_put_in,
+            Some(kind) => kind.starts_with("user."),
+            None => text(&about["content_item_metadata"][n]["provenance"], "type") == "user",
+        };
+        let own: Vec<(usize, &Value)> =
+            pieces.iter().enumerate().filter(|(n, _)| is_users(*n)).map(|(n, piece)| (n, *piece)).collect();
+        if own.is_empty() {
+            let kind = kind(0).unwrap_or("user");
+            if kind == "multi_agent.subagent_notification"
+                && pieces.iter().any(|piece| ended::notified(text(piece, "text"), at, talk))
+            {
+                return;
+            }
+            return talk.out.context(&format!("message.{kind}"), &record.name(), record.raw);
+        }
+        self.turn = None;
+        let id = self.id(record);
+        talk.turn(Turn::user(&id).at(at));
+        for (n, piece) in own {
+            let part = format!("{id}-{n}");
             match text(piece, "type") {
                 "input_image" => {
                     let url = text(piece, "image_url");
-                    out.put("part", &place.file(mime(url), url));
+                    talk.file(&id, &part, &File::at(mime(url), url));
                 }
-                _ => {
-                    self.session.title(Title::Prompt, text(piece, "text"));
-                    out.put("part", &place.text("text", text(piece, "text"), false, None));
-                }
+                _ => talk.prompt(&id, &part, text(piece, "text")),
             }
         }
-        self.asked = Some(id);
     }
 
-    fn event(&mut self, event: &Value, record: &Record<'_>, at: Option<i64>, out: &mut Out) {
+    fn output(&mut self, item: &Value, record: &Record<'_>, at: Option<i64>, talk: &mut Talk) {
+        let id = text(item, "call_id");
+        if self.ended.take(id) {
+            return;
+        }
+        match talk.calls.get(id) {
+            // It goes on in the background, and its item comes when it has ended.
+            Some(_) if self.has_items && tools::is_still_running(&item["output"]) => {}
+            Some((message, call)) => {
+                let call = settled(call, &item["output"], at, talk);
+                talk.tool(&message, &call);
+                ended::reports(&item["output"], at, talk);
+            }
+            None => talk.out.unknown("response_item.output", &record.name(), record.raw),
+        }
+    }
+
+    fn event(&mut self, event: &Value, record: &Record<'_>, at: Option<i64>, talk: &mut Talk) {
         match text(event, "type") {
-            "task_started" | "turn_started" => self.end_turn(out),
+            "task_started" | "turn_started" => {
+                self.turn = None;
+                let attribution = event.get("turn_attribution");
+                // Of a version that attributes its turns, the one that only compacts has none.
+                let known = attribution.is_some() || event.get("root_turn_id").is_some();
+                self.is_asked = known.then(|| attribution.is_some_and(Value::is_object));
+            }
             "task_complete" | "turn_complete" => {
-                if let Some(turn) = &mut self.turn {
-                    turn.completed = at;
+                if let Some(turn) = self.turn.take() {
+                    talk.turn(Turn { ended: at, ..Turn::assistant(&turn) });
                 }
-                self.end_turn(out);
             }
             "turn_aborted" => {
-                if let Some(turn) = &mut self.turn {
-                    let why = json!({ "message": format!("the turn was ended: {}", text(event, "reason")) });
-                    turn.error = Some(json!({ "name": "MessageAbortedError", "data": why }));
-                }
-                self.end_turn(out);
+                let words = match text(event, "reason") {
+                    "interrupted" | "" => "the user interrupted it".to_owned(),
+                    reason => format!("it was stopped: {reason}"),
+                };
+                talk.interrupted(&words, at);
+                self.turn = None;
             }
-            "token_count" => {
-                let total = tokens(&event["info"]["total_token_usage"]);
-                // Said again whenever the limits of the account are told.
-                if let Some(total) = total.filter(|total| *total != self.total) {
-                    if let Some(turn) = &mut self.turn {
-                        turn.tokens.grow(&total, &self.total);
-                    }
-                    (self.total, self.session.tokens) = (total, total);
+            "error" => {
+                let id = self.id(record);
+                let message = self.message(&id, at, talk);
+                let fault = Some(Fault::Failed(text(event, "message").to_owned()));
+                talk.turn(Turn { fault, ..Turn::assistant(&message) });
+            }
+            "token_count" => self.count(&event["info"]["total_token_usage"], talk),
+            // Before a thread went on in another file, going back was a mark in its file.
+            "thread_rolled_back" => {
+                self.turn = None;
+                let turns = event["num_turns"].as_u64().unwrap_or_default();
+                if let Some(from) = usize::try_from(turns).ok().and_then(|turns| talk.prompt_before(turns)) {
+                    talk.take_back(&from);
                 }
             }
-            "thread_name_updated" => self.session.title(Title::Given, text(event, "thread_name")),
+            "thread_name_updated" => talk.session.title(Title::Given, text(event, "thread_name")),
+            "item_completed" => self.completed(event, record, at, talk),
             kind if is_repeated(kind) => {}
-            kind => out.other(&format!("event_msg.{kind}"), &format!("line-{}", record.line), record.raw),
+            kind if is_harness(kind) => talk.out.context(&format!("event_msg.{kind}"), &record.name(), record.raw),
+            kind => talk.out.unknown(&format!("event_msg.{kind}"), &record.name(), record.raw),
         }
     }
 
-    /// The place of the next part in the model's message. Begins a message if none is open.
-    fn place(&mut self, line: u64, n: usize, at: Option<i64>, out: &mut Out) -> Place {
-        let session = self.session.id.clone().unwrap_or_default();
-        let (model, provider, parent) = (&self.model, &self.provider, &self.asked);
-        let turn = self.turn.get_or_insert_with(|| {
-            let turn = Turn {
-                id: format!("msg_{line}"),
-                parent: parent.clone(),
-                model: model.clone(),
-                provider: provider.clone(),
-                created: at,
-                ..Turn::default()
-            };
-            out.put("message", &turn.item(&session));
-            turn
+    /// Takes the counts of the whole session. They are said again whenever the limits of the account are told.
+    fn count(&mut self, usage: &Value, talk: &mut Talk) {
+        let Some(total) = tokens(usage).filter(|total| *total != self.total) else { return };
+        if let Some(turn) = &self.turn {
+            self.tokens.grow(&total, &self.total);
+            talk.turn(Turn { tokens: Some(self.tokens), ..Turn::assistant(turn) });
+        }
+        self.total = total;
+        talk.session.tokens = total;
+    }
+
+    /// An item of the screen is whole: of a call it says more than what went to the model.
+    fn completed(&mut self, event: &Value, record: &Record<'_>, at: Option<i64>, talk: &mut Talk) {
+        self.has_items = true;
+        let item = &event["item"];
+        let ended = event["completed_at_ms"].as_i64().or(at);
+        match text(item, "type") {
+            "CommandExecution" if text(item, "source") == "user_shell" => {
+                self.turn = None;
+                let id = filled(item, "id").map_or_else(|| record.name(), str::to_owned);
+                let began = event["started_at_ms"].as_i64().or(at);
+                talk.turn(Turn::user(&id).at(began));
+                let command = json!({ "command": tools::command(&item["command"]) });
+                let call = Tool { start: began, ..Tool::new(&format!("{id}-command"), "bash", command) };
+                talk.tool(&id, &ended::ran(call, item, ended));
+            }
+            "CommandExecution" => self.ended.call(item, talk, |call| ended::ran(call, item, ended)),
+            "FileChange" => self.ended.call(item, talk, |call| ended::changed(call, item, ended)),
+            "CollabAgentToolCall" => ended::collaborated(item, ended, talk),
+            _ => {}
+        }
+    }
+
+    fn compacted(&mut self, id: &str, at: Option<i64>, talk: &mut Talk) {
+        let part = format!("{id}-compaction");
+        match self.is_asked {
+            // Nobody asked for it: it happened in the middle of an answer.
+            Some(true) => {
+                let message = self.message(&part, at, talk);
+                talk.compacted(&message, &part, true);
+            }
+            Some(false) => {
+                self.turn = None;
+                talk.turn(Turn::user(&part).at(at));
+                talk.compacted(&part, &part, false);
+            }
+            None => {
+                let message = self.message(&part, at, talk);
+                talk.compacted(&message, &part, false);
+            }
+        }
+    }
+
+    /// The id of the model's message that is being written. Begins one if none is open.
+    fn message(&mut self, id: &str, at: Option<i64>, talk: &mut Talk) -> String {
+        let open = self.turn.clone().filter(|turn| talk.has(turn));
+        let message = open.unwrap_or_else(|| {
+            self.tokens = Tokens::default();
+            format!("{id}-turn")
         });
-        turn.completed = at.or(turn.completed);
-        Place { session, message: turn.id.clone(), id: format!("prt_{line}_{n}") }
-    }
-
-    fn tell_turn(&self, out: &mut Out) {
-        if let (Some(turn), Some(session)) = (&self.turn, &self.session.id) {
-            out.put("message", &turn.item(session));
-        }
-    }
-
-    fn end_turn(&mut self, out: &mut Out) {
-        self.tell_turn(out);
-        self.turn = None;
+        self.turn = Some(message.clone());
+        talk.turn(Turn {
+            model: self.model.clone(),
+            provider: self.provider.clone(),
+            ..Turn::assistant(&message).at(at)
+        });
+        message
     }
 }
 
@@ -227,143 +356,23 @@ fn is_item(kind: &str) -> bool {
 
 /// Whether an event repeats what a response item says.
 fn is_repeated(kind: &str) -> bool {
+    let begin = ["user_message", "agent_message", "agent_reasoning", "context_compacted", "item_", "exec_command_"];
+    let more = ["patch_apply_", "mcp_tool_call_", "web_search_", "view_image_tool_call", "plan_update"];
+    begin.iter().chain(&more).any(|known| kind.starts_with(known))
+}
+
+/// Whether an event is one of the program's own: settings, notices, what is in progress.
+fn is_harness(kind: &str) -> bool {
     matches!(
         kind,
-        "user_message"
-            | "agent_message"
-            | "agent_reasoning"
-            | "agent_reasoning_raw_content"
-            | "agent_reasoning_section_break"
-            | "context_compacted"
-            | "item_started"
-            | "item_completed"
-            | "exec_command_begin"
-            | "exec_command_end"
-            | "patch_apply_begin"
-            | "patch_apply_end"
-            | "mcp_tool_call_begin"
-            | "mcp_tool_call_end"
-            | "web_search_begin"
-            | "web_search_end"
-            | "view_image_tool_call"
-            | "plan_update"
+        "thread_settings_applied"
+            | "session_configured"
+            | "turn_diff"
+            | "warning"
+            | "stream_error"
+            | "background_event"
+            | "entered_review_mode"
+            | "exited_review_mode"
+            | "thread_goal_updated"
     )
-}
-
-/// Whether a user's message was put in by the program.
-fn is_put_in(content: &Value) -> bool {
-    let texts = texts(content);
-    let put_in = |said: &String| {
-        let said = said.trim();
-        let tag = said.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(tag, _)| tag.to_owned());
-        said.starts_with("# AGENTS.md instructions") || tag.is_some_and(|tag| said.ends_with(&format!("</{tag}>")))
-    };
-    !texts.is_empty() && texts.iter().all(put_in)
-}
-
-/// The texts of a content: a text, or a list of `{type, text}`.
-fn texts(content: &Value) -> Vec<String> {
-    match content {
-        Value::String(said) => vec![said.clone()],
-        Value::Array(pieces) => {
-            let texts = pieces.iter().map(|piece| text(piece, "text")).filter(|said| !said.is_empty());
-            texts.map(str::to_owned).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-    }
-}
-
-fn mime(url: &str) -> &str {
-    url.strip_prefix("data:").and_then(|rest| rest.split_once(';')).map_or("image/png", |(mime, _)| mime)
-}
-
-fn tokens(usage: &Value) -> Option<Tokens> {
-    usage.is_object().then(|| {
-        let (cached, thought) = (count(usage, "cached_input_tokens"), count(usage, "reasoning_output_tokens"));
-        Tokens {
-            input: count(usage, "input_tokens").saturating_sub(cached),
-            output: count(usage, "output_tokens").saturating_sub(thought),
-            reasoning: thought,
-            read: cached,
-            write: 0,
-        }
-    })
-}
-
-/// A tool and its arguments, by the names that a page knows.
-fn tool(item: &Value) -> (String, Value) {
-    match text(item, "type") {
-        "local_shell_call" => return ("bash".to_owned(), json!({ "command": command(&item["action"]["command"]) })),
-        "web_search_call" => {
-            let action = &item["action"];
-            let tool = if text(action, "type") == "search" { "websearch" } else { "webfetch" };
-            return (tool.to_owned(), action.clone());
-        }
-        _ => {}
-    }
-    // Arguments come as a text of JSON, those of a custom tool as any text.
-    let arguments = item.get("arguments").or_else(|| item.get("input")).cloned().unwrap_or_default();
-    let input = arguments.as_str().and_then(|said| serde_json::from_str(said).ok()).filter(Value::is_object);
-    let input =
-        input.unwrap_or_else(|| if arguments.is_object() { arguments.clone() } else { json!({ "input": arguments }) });
-    let name = text(item, "name");
-    let (tool, input) = match name {
-        "shell" | "shell_command" | "container.exec" | "exec_command" => {
-            let said = input.get("command").or_else(|| input.get("cmd")).map(command).unwrap_or_default();
-            (
-                "bash",
-                json!({ "command": said, "description": text(&input, "justification"), "workdir": input["workdir"] }),
-            )
-        }
-        "apply_patch" => ("apply_patch", renamed(&input, &[("input", "patchText"), ("patch", "patchText")])),
-        "update_plan" => {
-            let steps = input["plan"].as_array().into_iter().flatten();
-            let todos: Vec<_> = steps.map(|step| renamed(step, &[("step", "content")])).collect();
-            ("todowrite", json!({ "todos": todos }))
-        }
-        "spawn_agent" => ("task", renamed(&input, &[("message", "prompt"), ("agent_type", "subagent_type")])),
-        "view_image" => ("read", renamed(&input, &[("path", "filePath")])),
-        "read_file" => ("read", renamed(&input, &[("file_path", "filePath")])),
-        "list_dir" => ("list", renamed(&input, &[("dir_path", "path")])),
-        "grep_files" => ("grep", input),
-        other => (other, input),
-    };
-    (tool.to_owned(), input)
-}
-
-/// A command line, from a text or a list of words; a shell's own words before its script are dropped.
-fn command(value: &Value) -> String {
-    let words: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    match &words[..] {
-        [_, "-c" | "-lc", script] => (*script).to_owned(),
-        [] => value.as_str().unwrap_or_default().to_owned(),
-        words => words.join(" "),
-    }
-}
-
-/// A result: a text, pieces, `{content, success}`, or a text that holds `{"output", "metadata": {"exit_code"}}`.
-fn outcome(output: &Value, end: Option<i64>) -> Outcome {
-    let content = output.get("content").unwrap_or(output);
-    let is_error = output.get("success") == Some(&json!(false));
-    let mut outcome = Outcome { output: texts(content).join("\n"), is_error, end, ..Outcome::default() };
-    let images = content.as_array().into_iter().flatten().map(|piece| text(piece, "image_url"));
-    outcome.attachments = images.filter(|url| !url.is_empty()).map(|url| file(mime(url), url)).collect();
-    let inner: Value = serde_json::from_str(&outcome.output).unwrap_or_default();
-    let mut exit = inner["metadata"]["exit_code"].as_i64();
-    if let Some(said) = inner["output"].as_str() {
-        outcome.output = said.to_owned();
-    } else if ["Chunk ID: ", "Exit code: ", "Wall time: "].iter().any(|begin| outcome.output.starts_with(begin))
-        && let Some((head, said)) = outcome.output.split_once("\nOutput:\n")
-    {
-        let of = |line: &str| {
-            let code = line.strip_prefix("Exit code: ").or_else(|| line.strip_prefix("Process exited with code "))?;
-            code.trim().parse::<i64>().ok()
-        };
-        exit = head.lines().find_map(of);
-        outcome.output = said.to_owned();
-    }
-    if let Some(exit) = exit {
-        outcome.metadata.insert("exit".to_owned(), json!(exit));
-    }
-    outcome
 }

@@ -2,261 +2,286 @@
 //! document, written anew each time.
 //!
 //! After its source (google-gemini/gemini-cli, `packages/core/src/services/chatRecordingService.ts` and `chatRecordingTypes.ts`,
-//! read in November 2026). The first record has `sessionId`, `projectHash` and times. A record with an `id` is a message, whole, and
-//! stands for the earlier one of this id. `{"$set": {...}}` changes what the first record said, and with `messages` all of them;
-//! `{"$rewindTo": id}` takes back this message and those after it, and all of them where it is not known. The document has the
-//! first record's members and `messages`. A call stands in its message with its result; what stands in a user's message of
-//! calls and results repeats that.
+//! read in November 2026) and recordings of version 0.61.0. The first record has `sessionId`, `projectHash` and times. A record with
+//! an `id` is a message, whole, and stands for the earlier one of this id. The document has the first record's members and `messages`.
+//!
+//! `{"$set": {"messages": [...]}}` says all messages anew, and takes none back: at a resume they come in another form, with less in them,
+//! and at a compression the old ones are replaced by a summary. `{"$rewindTo": id}` takes back this message and those after it, and all
+//! of them where it is not known.
+//!
+//! The first message of the user's is the program's, as are those of calls and results, which stand in the model's messages, too.
+
+pub(super) mod pieces;
+pub(super) mod tools;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::share::item::ItemKey;
 use crate::share::limits::SHARE_ITEMS_MAX;
+use crate::transcripts::agent::Form;
 use crate::transcripts::dialect::{Dialect, Record};
-use crate::transcripts::items::{Call, Models, Outcome, Place, Session, Title, Tokens, Turn, data_url, user};
-use crate::transcripts::out::Out;
-use crate::transcripts::values::{bounded, count, renamed, text, time};
+use crate::transcripts::gemini::pieces::{file, is_repeated, pieces, responses, words};
+use crate::transcripts::gemini::tools::{called, settled, tool};
+use crate::transcripts::session::Title;
+use crate::transcripts::talk::Talk;
+use crate::transcripts::tool::Tool;
+use crate::transcripts::turn::{Fault, Tokens, Turn};
+use crate::transcripts::values::{count, filled, text, time};
 
 const PROVIDER: &str = "google";
 
+/// What the program says to the model after it has summed up the conversation.
+const SUMMED_UP: &str = "Got it. Thanks for the additional context!";
+
+/// Beginnings of messages that the program writes in the user's name.
+const PUT_IN: [&str; 2] = ["<session_context>", "You have stopped calling tools without finishing."];
+
 #[derive(Default)]
 pub(super) struct Gemini {
-    session: Session,
-    models: Models,
-    /// The messages that there are, in order, with what each told of tokens; at most [`SHARE_ITEMS_MAX`].
-    messages: Vec<(String, Tokens)>,
-    /// The position of each id in `messages`.
-    places: HashMap<String, usize>,
-    asked: Option<String>,
+    /// The messages of calls, by the calls' ids; as many as a share has items.
+    calls: HashMap<String, String>,
+    /// Messages by what is said in them, so that one that is said again under another id is known.
+    said: HashMap<u64, String>,
+    /// The messages that are said again under other ids, by these.
+    again: HashMap<String, String>,
+    /// Messages that are no part of the conversation, and were counted.
+    put_in: HashSet<String>,
+}
+
+/// Whether a record, or a whole document, is a transcript of Gemini CLI.
+pub(super) fn knows(record: &Value) -> Option<Form> {
+    let is = |name: &str| record.get(name).is_some_and(Value::is_string);
+    if is("sessionId") && record["messages"].is_array() {
+        return Some(Form::Document);
+    }
+    (is("sessionId") && is("projectHash")).then_some(Form::Lines)
 }
 
 impl Dialect for Gemini {
-    fn record(&mut self, record: &Record<'_>, out: &mut Out) {
+    fn record(&mut self, record: &Record<'_>, talk: &mut Talk) {
         let value = &record.value;
-        let id = format!("line-{}", record.line);
         if let Some(from) = value.get("$rewindTo").and_then(Value::as_str) {
-            let at = self.places.get(from).copied().unwrap_or(0);
-            self.take_back(at, out);
-        } else if value["id"].is_string() {
-            self.message(value, &id, record.raw, out);
+            self.rewind(from, talk);
+        } else if value["id"].is_string() && value["type"].is_string() {
+            self.message(value, talk);
         } else if let Some(set) = value.get("$set") {
-            self.about(set, &id, out);
+            self.about(set, talk);
+            let messages = set["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+            match summary(messages) {
+                Some(at) => self.summed_up(messages, at, talk),
+                None => messages.iter().for_each(|message| self.message(message, talk)),
+            }
         } else if value["sessionId"].is_string() {
-            self.about(value, &id, out);
+            self.about(value, talk);
+            if let Some(messages) = value["messages"].as_array() {
+                // A document holds all that there is.
+                let kept: HashSet<&str> = messages.iter().map(|message| text(message, "id")).collect();
+                let gone: Vec<_> = talk.messages().filter(|id| !kept.contains(id)).map(str::to_owned).collect();
+                talk.take_back_each(gone.iter().map(String::as_str));
+                messages.iter().for_each(|message| self.message(message, talk));
+            }
         } else {
-            out.other(text(value, "type"), &id, record.raw);
+            talk.out.unknown(text(value, "type"), &record.name(), record.raw);
         }
-    }
-
-    fn settle(&mut self, _is_over: bool, out: &mut Out) {
-        if let Some(session) = self.session.item("gemini") {
-            out.put("session", &session);
-        }
-    }
-
-    fn session(&self) -> Option<&str> {
-        self.session.id.as_deref()
     }
 }
 
 impl Gemini {
-    fn about(&mut self, about: &Value, line: &str, out: &mut Out) {
-        let session = &mut self.session;
-        session.id = session.id.take().or_else(|| about["sessionId"].as_str().map(str::to_owned));
+    fn about(&self, about: &Value, talk: &mut Talk) {
+        let session = &mut talk.session;
+        session.named(text(about, "sessionId"));
         let directory = about["directories"][0].as_str().map(str::to_owned);
         session.directory = directory.or_else(|| session.directory.take());
         session.at(time(&about["startTime"]));
         session.at(time(&about["lastUpdated"]));
         session.title(Title::Summary, text(about, "summary"));
-        let Some(messages) = about["messages"].as_array() else { return };
-        // These are all that there are now.
-        let kept: HashSet<&str> = messages.iter().map(|message| text(message, "id")).collect();
-        if let Some(at) = self.messages.iter().position(|(id, _)| !kept.contains(id.as_str())) {
-            self.take_back(at, out);
-        }
-        for (n, message) in messages.iter().enumerate() {
-            self.message(message, &format!("{line}-{n}"), &message.to_string(), out);
+    }
+
+    fn rewind(&mut self, from: &str, talk: &mut Talk) {
+        let from = self.again.get(from).map_or(from, String::as_str);
+        if talk.has(from) {
+            talk.take_back(from);
+        } else if self.again.is_empty() && !self.put_in.contains(from) {
+            talk.take_back_where(0, |_| true);
         }
     }
 
-    /// Removes the messages from this position on.
-    fn take_back(&mut self, at: usize, out: &mut Out) {
-        for (id, tokens) in self.messages.drain(at..) {
-            self.session.tokens.grow(&Tokens::default(), &tokens);
-            self.places.remove(&id);
-            out.remove(ItemKey::message(&id));
+    /// The program summed up the conversation: nothing of it is taken back. The messages after the summary are old ones, said once
+    /// more under other ids.
+    fn summed_up(&mut self, messages: &[Value], at: usize, talk: &mut Talk) {
+        let summary = &messages[at];
+        let id = text(summary, "id");
+        if !talk.has(id) {
+            talk.turn(Turn::assistant(id).at(time(&summary["timestamp"])));
+            talk.compacted(id, &format!("{id}-compaction"), false);
         }
-    }
-
-    fn message(&mut self, message: &Value, line: &str, raw: &str, out: &mut Out) {
-        let at = time(&message["timestamp"]);
-        let id = text(message, "id");
-        match text(message, "type") {
-            "user" => self.user(message, id, at, out),
-            "gemini" => self.gemini(message, id, at, out),
-            other => return out.other(other, line, raw),
-        }
-        self.session.at(at);
-    }
-
-    fn user(&mut self, message: &Value, id: &str, at: Option<i64>, out: &mut Out) {
-        // What files were put in for the model is in `content` alone.
-        let content = message.get("displayContent").unwrap_or(&message["content"]);
-        let pieces = pieces(content);
-        if !pieces.is_empty() && pieces.iter().all(is_repeated) {
-            return;
-        }
-        let session = self.know(id, Tokens::default());
-        self.asked = Some(id.to_owned());
-        out.put("message", &user(id, &session, at));
-        for piece in &pieces {
-            self.session.title(Title::Prompt, text(piece, "text"));
-        }
-        self.content(&pieces, id, None, out);
-    }
-
-    fn gemini(&mut self, message: &Value, id: &str, at: Option<i64>, out: &mut Out) {
-        let told = &message["tokens"];
-        let tokens = Tokens {
-            input: count(told, "input").saturating_sub(count(told, "cached")),
-            output: count(told, "output"),
-            reasoning: count(told, "thoughts"),
-            read: count(told, "cached"),
-            write: 0,
-        };
-        let session = self.know(id, tokens);
-        let model = text(message, "model");
-        self.models.tell(PROVIDER, model, out);
-        let turn = Turn {
-            id: id.to_owned(),
-            parent: self.asked.clone(),
-            model: model.to_owned(),
-            provider: PROVIDER.to_owned(),
-            created: at,
-            completed: at,
-            tokens,
-            ..Turn::default()
-        };
-        out.put("message", &turn.item(&session));
-        for (n, thought) in message["thoughts"].as_array().into_iter().flatten().enumerate() {
-            let place = Place { session: session.clone(), message: id.to_owned(), id: format!("{id}-thought-{n}") };
-            let said = format!("**{}**\n\n{}", text(thought, "subject"), text(thought, "description"));
-            out.put("part", &place.text("reasoning", &said, false, time(&thought["timestamp"])));
-        }
-        self.content(&pieces(&message["content"]), id, at, out);
-        for (n, made) in message["toolCalls"].as_array().into_iter().flatten().enumerate() {
-            let place = Place { session: session.clone(), message: id.to_owned(), id: format!("{id}-call-{n}") };
-            let (tool, input) = tool(text(made, "name"), &made["args"]);
-            let start = at.or_else(|| time(&made["timestamp"]));
-            let call = Call { place, id: text(made, "id").to_owned(), tool, input, start };
-            let part = match text(made, "status") {
-                "success" | "error" | "cancelled" => call.done(&outcome(made)),
-                _ => call.running(),
-            };
-            out.put("part", &part);
-        }
-    }
-
-    /// The parts of a content.
-    fn content(&self, pieces: &[Value], message: &str, at: Option<i64>, out: &mut Out) {
-        let session = self.session.id.clone().unwrap_or_default();
-        for (n, piece) in pieces.iter().enumerate() {
-            let place = Place { session: session.clone(), message: message.to_owned(), id: format!("{message}-{n}") };
-            let (data, file) = (&piece["inlineData"], &piece["fileData"]);
-            if let Some(said) = piece["text"].as_str() {
-                let kind = if piece["thought"] == json!(true) { "reasoning" } else { "text" };
-                if !said.is_empty() {
-                    out.put("part", &place.text(kind, said, false, at));
+        self.leave_out("user.summary", summary, talk);
+        for message in &messages[at + 2..] {
+            match self.said.get(&hash(message)).filter(|known| talk.has(known)) {
+                Some(known) => {
+                    self.again.insert(text(message, "id").to_owned(), known.clone());
                 }
-            } else if let Some(held) = data["data"].as_str() {
-                let mime = text(data, "mimeType");
-                out.put("part", &place.file(mime, &data_url(mime, held)));
-            } else if let Some(url) = file["fileUri"].as_str() {
-                out.put("part", &place.file(text(file, "mimeType"), url));
-            } else if !is_repeated(piece) {
-                out.other("part", &place.id, &piece.to_string());
+                None => self.message(message, talk),
             }
         }
     }
 
-    /// Remembers a message and its tokens; returns the session's id. A message past [`SHARE_ITEMS_MAX`], or whose id no item can
-    /// have, is not remembered: no share holds it.
-    fn know(&mut self, id: &str, tokens: Tokens) -> String {
-        let known = self.places.get(id).and_then(|place| self.messages.get_mut(*place));
-        if let Some((_, before)) = known {
-            self.session.tokens.grow(&tokens, before);
-            *before = tokens;
-        } else if self.messages.len() < SHARE_ITEMS_MAX && ItemKey::message(id).is_ok() {
-            self.session.tokens.grow(&tokens, &Tokens::default());
-            self.places.insert(id.to_owned(), self.messages.len());
-            self.messages.push((id.to_owned(), tokens));
+    fn message(&mut self, message: &Value, talk: &mut Talk) {
+        let at = time(&message["timestamp"]);
+        let id = text(message, "id");
+        if self.again.contains_key(id) {
+            return;
         }
-        self.session.id.clone().unwrap_or_default()
-    }
-}
-
-/// The pieces of a content, which is a text, a piece, or a list of both.
-fn pieces(content: &Value) -> Vec<Value> {
-    match content {
-        Value::String(said) => vec![json!({ "text": said })],
-        Value::Array(list) => list.iter().flat_map(pieces).collect(),
-        Value::Object(_) => vec![content.clone()],
-        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
-    }
-}
-
-/// Whether a piece is a call or a result, which stand in the message of the model.
-fn is_repeated(piece: &Value) -> bool {
-    piece.get("functionCall").is_some() || piece.get("functionResponse").is_some()
-}
-
-fn outcome(made: &Value) -> Outcome {
-    let mut said = Vec::new();
-    for piece in pieces(&made["result"]) {
-        let response = &piece["functionResponse"]["response"];
-        let of = |name: &str| response[name].as_str().or_else(|| piece[name].as_str()).map(str::to_owned);
-        said.extend(of("output").or_else(|| of("error")).or_else(|| of("text")));
-    }
-    let shown = &made["resultDisplay"];
-    if said.is_empty() {
-        said.extend(shown.as_str().map(str::to_owned));
-    }
-    let mut outcome = Outcome { output: said.join("\n"), end: time(&made["timestamp"]), ..Outcome::default() };
-    outcome.is_error = text(made, "status") != "success";
-    if outcome.is_error && outcome.output.is_empty() {
-        text(made, "status").clone_into(&mut outcome.output);
-    }
-    if let Some(diff) = shown["fileDiff"].as_str() {
-        outcome.metadata.insert("diff".to_owned(), json!(bounded(diff)));
-    }
-    outcome
-}
-
-/// A tool and its arguments, by the names that a page knows.
-fn tool(name: &str, input: &Value) -> (String, Value) {
-    let paths = [("file_path", "filePath"), ("absolute_path", "filePath")];
-    let folders = [("dir_path", "path")];
-    let (tool, input) = match name {
-        "read_file" => ("read", renamed(input, &paths)),
-        "write_file" => ("write", renamed(input, &paths)),
-        "replace" => {
-            let names = [("old_string", "oldString"), ("new_string", "newString")];
-            ("edit", renamed(&renamed(input, &paths), &names))
+        if self.said.len() < SHARE_ITEMS_MAX {
+            self.said.insert(hash(message), id.to_owned());
         }
-        "run_shell_command" => ("bash", input.clone()),
-        "search_file_content" | "grep_search" => ("grep", renamed(input, &folders)),
-        "glob" => ("glob", renamed(input, &folders)),
-        "list_directory" => ("list", renamed(input, &folders)),
-        "web_fetch" => ("webfetch", renamed(input, &[("prompt", "url")])),
-        "google_web_search" => ("websearch", input.clone()),
-        "write_todos" => {
-            let todos = input["todos"].as_array().into_iter().flatten();
-            let todos: Vec<_> = todos.map(|todo| renamed(todo, &[("description", "content")])).collect();
-            ("todowrite", json!({ "todos": todos }))
+        match text(message, "type") {
+            "user" => self.user(message, id, at, talk),
+            "gemini" => self.gemini(message, id, at, talk),
+            "error" => {
+                let words = pieces(&message["content"]).iter().map(|piece| text(piece, "text")).collect::<String>();
+                talk.turn(Turn { fault: Some(Fault::Failed(words)), ..Turn::assistant(id).at(at) });
+            }
+            "info" | "warning" => self.leave_out(text(message, "type"), message, talk),
+            other => talk.out.unknown(other, id, &message.to_string()),
         }
-        other => (other, input.clone()),
+        talk.session.at(at);
+    }
+
+    /// A message that is no part of the conversation is counted, once.
+    fn leave_out(&mut self, kind: &str, message: &Value, talk: &mut Talk) {
+        let id = text(message, "id");
+        if self.put_in.len() < SHARE_ITEMS_MAX && self.put_in.insert(id.to_owned()) {
+            talk.out.context(kind, id, &message.to_string());
+        }
+    }
+
+    fn user(&mut self, message: &Value, id: &str, at: Option<i64>, talk: &mut Talk) {
+        // What files were put in for the model is in `content` alone.
+        let content = message.get("displayContent").unwrap_or(&message["content"]);
+        let pieces = pieces(content);
+        for (call, response) in responses(&pieces) {
+            let known = self.calls.contains_key(call).then(|| talk.calls.get(call)).flatten();
+            if let Some((message, call)) = known {
+                talk.tool(&message, &called(call, response, at));
+            }
+        }
+        if !pieces.is_empty() && pieces.iter().all(is_repeated) {
+            return;
+        }
+        let first = pieces.iter().map(|piece| text(piece, "text")).find(|said| !said.is_empty()).unwrap_or_default();
+        let own = match PUT_IN.iter().find(|begin| first.trim_start().starts_with(**begin)) {
+            // A person's words may follow.
+            Some(_) => first.split_once("</session_context>").map_or("", |(_, own)| own.trim()),
+            None => first,
+        };
+        if own.is_empty() && !first.is_empty() {
+            let kind = if first.trim_start().starts_with('<') { "user.session_context" } else { "user.reminder" };
+            return self.leave_out(kind, message, talk);
+        }
+        talk.turn(Turn::user(id).at(at));
+        for (n, piece) in pieces.iter().enumerate() {
+            let part = format!("{id}-{n}");
+            if let Some(said) = filled(piece, "text") {
+                talk.prompt(id, &part, if said == first { own } else { said });
+            } else if let Some(file) = file(piece) {
+                talk.file(id, &part, &file);
+            } else if !is_repeated(piece) && piece["text"].is_null() {
+                talk.out.unknown("part", &part, &piece.to_string());
+            }
+        }
+    }
+
+    fn gemini(&mut self, message: &Value, id: &str, at: Option<i64>, talk: &mut Talk) {
+        let is_known = talk.has(id);
+        let model = text(message, "model");
+        let tokens = tokens(&message["tokens"]);
+        // At a resume a message may come once more with less in it. What was known stays.
+        if !is_known || (!model.is_empty() && tokens.is_some()) {
+            let head = Turn { model: model.to_owned(), provider: PROVIDER.to_owned(), tokens, ..Turn::assistant(id) };
+            talk.turn(head.at(at));
+        }
+        let content = pieces(&message["content"]);
+        let thoughts: Vec<(String, Option<i64>)> = match message["thoughts"].as_array() {
+            Some(thoughts) => {
+                thoughts.iter().map(|thought| (self::thought(thought), time(&thought["timestamp"]))).collect()
+            }
+            None if is_known => Vec::new(),
+            None => words(&content, true).map(|said| (said.to_owned(), at)).collect(),
+        };
+        for (n, (said, at)) in thoughts.iter().enumerate() {
+            talk.thought(id, &format!("{id}-thought-{n}"), said, *at);
+        }
+        for (n, said) in words(&content, false).enumerate() {
+            talk.text(id, &format!("{id}-{n}"), said, at);
+        }
+        for (n, file) in content.iter().filter_map(file).enumerate() {
+            talk.file(id, &format!("{id}-file-{n}"), &file);
+        }
+        for piece in content.iter().filter(|piece| pieces::is_unknown(piece)) {
+            talk.out.unknown("part", id, &piece.to_string());
+        }
+        match message["toolCalls"].as_array() {
+            Some(calls) => calls.iter().for_each(|made| self.call(made, id, at, talk)),
+            None => {
+                for made in content.iter().map(|piece| &piece["functionCall"]).filter(|made| made.is_object()) {
+                    self.call(made, id, at, talk);
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, made: &Value, message: &str, at: Option<i64>, talk: &mut Talk) {
+        let id = text(made, "id");
+        let is_known = self.calls.get(id).is_some_and(|of| of == message);
+        let has_result = made.get("status").is_some();
+        // What is known of a call is more than the call.
+        if is_known && !has_result {
+            return;
+        }
+        let start = at.or_else(|| time(&made["timestamp"]));
+        let call = Tool { start, ..tool(id, text(made, "name"), &made["args"]) };
+        talk.tool(message, &if has_result { settled(call, made, talk) } else { call });
+        if self.calls.len() < SHARE_ITEMS_MAX {
+            self.calls.insert(id.to_owned(), message.to_owned());
+        }
+    }
+}
+
+/// The position of a summary among messages that are said anew: the program answers it with words that are always the same.
+fn summary(messages: &[Value]) -> Option<usize> {
+    let is_answer = |message: &Value| {
+        text(message, "type") == "gemini" && words(&pieces(&message["content"]), false).eq([SUMMED_UP])
     };
-    (tool.to_owned(), input)
+    let at = messages.iter().take(3).position(is_answer)?;
+    at.checked_sub(1).filter(|at| text(&messages[*at], "type") == "user")
+}
+
+fn thought(thought: &Value) -> String {
+    match (filled(thought, "subject"), text(thought, "description")) {
+        (Some(subject), description) => format!("**{subject}**\n\n{description}"),
+        (None, description) => description.to_owned(),
+    }
+}
+
+fn tokens(told: &Value) -> Option<Tokens> {
+    told.is_object().then(|| Tokens {
+        input: count(told, "input").saturating_sub(count(told, "cached")),
+        output: count(told, "output"),
+        reasoning: count(told, "thoughts"),
+        read: count(told, "cached"),
+        write: 0,
+    })
+}
+
+/// A hash of who speaks, and of what is said.
+fn hash(message: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text(message, "type").hash(&mut hasher);
+    for said in words(&pieces(&message["content"]), false) {
+        said.trim().hash(&mut hasher);
+    }
+    hasher.finish()
 }

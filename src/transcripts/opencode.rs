@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::share::error::Refusal;
 use crate::share::item::ItemKey;
 use crate::transcripts::out::Out;
 use crate::transcripts::piece::Piece;
@@ -38,23 +39,41 @@ impl OpenCodeRows {
     /// Takes a row of the table `message`: its id, and the JSON text of its column `data`.
     pub fn message(&mut self, id: &str, data: &str) {
         let item = Self::item(&[("id", id), ("sessionID", &self.session)], data);
-        self.out.put_text("message", "", id, &item);
+        self.out.put_text("message", ItemKey::message(id), &item);
     }
 
     /// Takes a row of the table `part`: the id of its message, its own, and the JSON text of its column `data`.
     pub fn part(&mut self, message: &str, id: &str, data: &str) {
         let item = Self::item(&[("id", id), ("sessionID", &self.session), ("messageID", message)], data);
-        self.out.put_text("part", message, id, &item);
+        self.out.put_text("part", ItemKey::part(message, id), &item);
     }
 
     /// Takes note that a message's row is gone: the message and its parts are removed from the share.
     pub fn remove_message(&mut self, id: &str) {
-        self.out.remove(ItemKey::message(id));
+        self.remove(ItemKey::message(id));
     }
 
     /// Takes note that a part's row is gone: the part is removed from the share.
     pub fn remove_part(&mut self, message: &str, id: &str) {
-        self.out.remove(ItemKey::part(message, id));
+        self.remove(ItemKey::part(message, id));
+    }
+
+    /// Says what the session's share holds from an earlier push. What of it has no row any more is removed by the next
+    /// [`sweep`](Self::sweep). To be called before the first row.
+    pub fn held(&mut self, keys: impl IntoIterator<Item = ItemKey>) {
+        keys.into_iter().for_each(|key| self.out.held(&key));
+    }
+
+    /// All rows that there are were taken: what the share [held](Self::held) and no row made is removed.
+    pub fn sweep(&mut self) {
+        self.out.sweep();
+    }
+
+    fn remove(&mut self, key: Result<ItemKey, Refusal>) {
+        match key {
+            Ok(key) => self.out.remove(key),
+            Err(_) => self.out.leave_out(LeftOut::NotAnItem),
+        }
     }
 
     /// Counts a message in the table `session_message`, which OpenCode's version 2 writes and which is not read.

@@ -1,6 +1,6 @@
-//! Where readers put items, and what of them is given out.
+//! Where items go, and what of them is given out: what is new, what is another now, and what is there no more.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use serde_json::{Value, json};
@@ -16,23 +16,52 @@ use crate::transcripts::values::text;
 /// shown. Further ones are left out and counted.
 const OTHERS_MAX: u64 = SHARE_ITEMS_MAX as u64 / 10;
 
-/// The items of a transcript that were made and not yet given out.
+/// The reading of which items are that the share held before.
+const HELD: u32 = 0;
+
+/// The items of a transcript that were made and not yet given out, and what the share holds of those that were.
+#[derive(Debug, Default)]
 pub(super) struct Out {
     /// The agent's name, which begins the types of the `other` lane.
     agent: &'static str,
+    /// Whether records that are no part of the conversation go to the `other` lane.
+    with_context: bool,
     piece: Piece,
-    /// Of each item that was given out, a hash of its key and one of its text: what did not change is not given out again.
-    said: HashMap<u64, u64>,
+    /// What was given out, by key.
+    said: BTreeMap<String, Said>,
+    /// The reading that is going on: a transcript is read anew when its file is another one.
+    reading: u32,
+    /// Whether items of an earlier reading may be there that this one does not make.
+    is_stale: bool,
+    /// Whether such items stay.
+    keeps_all: bool,
     report: Report,
+}
+
+/// An item that was given out.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    /// A hash of its text; `None` if only its key is known.
+    text: Option<u64>,
+    /// The reading that made it last.
+    reading: u32,
 }
 
 impl Out {
     pub(super) fn of(agent: &'static str) -> Self {
-        Self { agent, piece: Piece::default(), said: HashMap::new(), report: Report::default() }
+        Self { agent, reading: HELD + 1, ..Self::default() }
+    }
+
+    pub(super) fn with_context(&mut self, with_context: bool) {
+        self.with_context = with_context;
     }
 
     pub(super) fn report(&self) -> &Report {
         &self.report
+    }
+
+    pub(super) fn report_mut(&mut self) -> &mut Report {
+        &mut self.report
     }
 
     /// Whether nothing waits to be given out.
@@ -45,9 +74,42 @@ impl Out {
         std::mem::take(&mut self.piece)
     }
 
-    /// Forgets what was given out, so that it is given out once more when it comes again.
-    pub(super) fn forget(&mut self) {
-        self.said.clear();
+    /// The share holds an item of this key, from an earlier push of the session. It is removed at the next [`sweep`](Self::sweep), unless
+    /// it is made until then.
+    pub(super) fn held(&mut self, key: &ItemKey) {
+        if self.said.len() < SHARE_ITEMS_MAX {
+            self.said.entry(key.as_str().to_owned()).or_insert(Said { text: None, reading: HELD });
+            self.is_stale = true;
+        }
+    }
+
+    /// The transcript is read anew from here on.
+    pub(super) fn read_anew(&mut self) {
+        self.reading = self.reading.saturating_add(1);
+        self.is_stale = !self.said.is_empty();
+    }
+
+    /// Nothing is to be removed for not having been said again: the transcript is only a part of its session.
+    pub(super) fn keep_all(&mut self, keeps_all: bool) {
+        self.keeps_all = keeps_all;
+    }
+
+    /// Removes what an earlier reading made, or the share held, and this reading did not make.
+    pub(super) fn sweep(&mut self) {
+        if self.keeps_all || !std::mem::take(&mut self.is_stale) {
+            return;
+        }
+        let reading = self.reading;
+        let stale: Vec<String> =
+            self.said.iter().filter(|(_, said)| said.reading < reading).map(|(key, _)| key.clone()).collect();
+        for key in stale {
+            // Of a message that is removed its parts are gone by then.
+            if self.said.contains_key(&key)
+                && let Ok(key) = key.parse::<ItemKey>()
+            {
+                self.remove(key);
+            }
+        }
     }
 
     /// Counts a record that is not in the share.
@@ -57,33 +119,58 @@ impl Out {
 
     /// Adds an item of a type, made by a reader. A value that is not an item is left out and counted.
     pub(super) fn put(&mut self, kind: &str, value: &Value) {
-        let key = hash(&[kind, text(value, "providerID"), text(value, "messageID"), text(value, "id")]);
+        let id = text(value, "id");
+        let key = match kind {
+            "session" => Ok(ItemKey::session()),
+            "message" => ItemKey::message(id),
+            "part" => ItemKey::part(text(value, "messageID"), id),
+            "model" => ItemKey::model(text(value, "providerID"), id),
+            other => ItemKey::other(other, Some(id)),
+        };
         self.add(kind, &value.to_string(), key);
     }
 
-    /// Adds an item of a type and an id from its JSON text. `message`: the message of a part, else empty.
-    pub(super) fn put_text(&mut self, kind: &str, message: &str, id: &str, json: &str) {
-        self.add(kind, json, hash(&[kind, "", message, id]));
+    /// Adds an item of a type under its key from its JSON text.
+    pub(super) fn put_text(&mut self, kind: &str, key: Result<ItemKey, Refusal>, json: &str) {
+        self.add(kind, json, key);
     }
 
     /// Removes an item that was given out; with a message its parts are removed.
-    pub(super) fn remove(&mut self, key: Result<ItemKey, Refusal>) {
-        self.said.clear();
-        match key {
-            Ok(key) => self.piece.remove(key),
-            Err(_) => self.report.leave_out(LeftOut::NotAnItem),
+    pub(super) fn remove(&mut self, key: ItemKey) {
+        if let Some(id) = key.as_str().strip_prefix("message/") {
+            let parts = format!("part/{id}/");
+            // What follows a slash in the order of characters.
+            let after = format!("part/{id}0");
+            let gone: Vec<String> = self.said.range(parts..after).map(|(key, _)| key.clone()).collect();
+            for key in gone {
+                self.said.remove(&key);
+            }
+        }
+        if self.said.remove(key.as_str()).is_some() {
+            self.piece.remove(key);
         }
     }
 
-    /// Adds a record that has no place in a conversation to the `other` lane, as it came. `id`: what it is called where it has no
-    /// id of its own.
-    pub(super) fn other(&mut self, kind: &str, id: &str, raw: &str) {
-        let kind = if kind.is_empty() { "unknown" } else { kind };
-        let kind: String = format!("{}.{kind}", self.agent)
-            .chars()
-            .take(64)
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
-            .collect();
+    /// A record that is the program's talk to its model, or its own notes. It is counted by the agent's name for it.
+    pub(super) fn context(&mut self, kind: &str, id: &str, raw: &str) {
+        if self.with_context {
+            self.other(kind, id, raw);
+        } else {
+            self.report.context(name(kind));
+        }
+    }
+
+    /// A record that the reader does not know. It is counted by the agent's name for it.
+    pub(super) fn unknown(&mut self, kind: &str, id: &str, raw: &str) {
+        if self.with_context {
+            self.other(kind, id, raw);
+        }
+        self.report.unknown(name(kind));
+    }
+
+    /// Adds a record to the `other` lane, as it came. `id`: what it is called where it has no id of its own.
+    fn other(&mut self, kind: &str, id: &str, raw: &str) {
+        let kind: String = format!("{}.{}", self.agent, name(kind)).chars().take(64).collect();
         if self.report.others() >= OTHERS_MAX {
             return self.report.leave_out(LeftOut::OtherLaneFull);
         }
@@ -96,25 +183,39 @@ impl Out {
             (None, Some(inside)) => (id.to_owned(), format!("{{\"id\":{},{inside}", json!(id))),
             _ => (id.to_owned(), format!("{{\"id\":{},\"record\":{raw}}}", json!(id))),
         };
-        let key = hash(&[&kind, &id]);
-        if self.add(&kind, &item, key) {
+        if self.add(&kind, &item, ItemKey::other(&kind, Some(&id))) {
             self.report.other(kind);
         }
     }
 
-    fn add(&mut self, kind: &str, json: &str, key: u64) -> bool {
-        let said = hash(&[json]);
-        if self.said.get(&key) == Some(&said) {
+    fn add(&mut self, kind: &str, json: &str, key: Result<ItemKey, Refusal>) -> bool {
+        let Ok(key) = key else {
+            self.report.leave_out(LeftOut::NotAnItem);
             return false;
+        };
+        let now = Said { text: Some(hash(json)), reading: self.reading };
+        if let Some(said) = self.said.get_mut(key.as_str()) {
+            let is_same = said.text == now.text;
+            *said = now;
+            if is_same {
+                return false;
+            }
+        } else {
+            // What is forgotten is sent once more, and dropped by the host. What is refused is remembered too: read again, it
+            // is not counted again.
+            if self.said.len() >= SHARE_ITEMS_MAX {
+                self.said.clear();
+                self.is_stale = false;
+            }
+            self.said.insert(key.as_str().to_owned(), now);
         }
-        // What is forgotten is sent once more, and dropped by the host. What is refused is remembered too: read again, it is not
-        // counted again.
-        if self.said.len() >= SHARE_ITEMS_MAX {
-            self.said.clear();
-        }
-        self.said.insert(key, said);
         match self.piece.put(kind, json) {
-            Ok(()) => true,
+            Ok(is_smaller) => {
+                if is_smaller {
+                    self.report.made_smaller();
+                }
+                true
+            }
             Err(Refusal::LimitExceeded { .. }) => {
                 self.report.leave_out(LeftOut::TooLarge);
                 false
@@ -127,8 +228,15 @@ impl Out {
     }
 }
 
-fn hash(texts: &[&str]) -> u64 {
+/// A record's type, in the characters that a type in a share has.
+fn name(kind: &str) -> String {
+    let kind = if kind.is_empty() { "unknown" } else { kind };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
+    kind.chars().take(64).map(plain).collect()
+}
+
+fn hash(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    texts.hash(&mut hasher);
+    text.hash(&mut hasher);
     hasher.finish()
 }

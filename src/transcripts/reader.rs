@@ -2,30 +2,46 @@
 
 use std::fmt;
 
-use crate::share::limits::{TRANSCRIPT_DOCUMENT_BYTES_MAX, TRANSCRIPT_LINE_BYTES_MAX};
+use crate::contract::repair::repaired;
+use crate::share::item::ItemKey;
+use crate::share::limits::{TRANSCRIPT_DOCUMENT_BYTES_MAX, TRANSCRIPT_LINE_BYTES_MAX, TRANSCRIPT_SUBAGENTS_MAX};
 use crate::transcripts::agent::Agent;
-use crate::transcripts::asciicast::Asciicast;
-use crate::transcripts::claude::Claude;
-use crate::transcripts::codex::Codex;
-use crate::transcripts::dialect::{Dialect, Record};
-use crate::transcripts::gemini::Gemini;
+use crate::transcripts::dialect::{Dialect, Origin, Record};
 use crate::transcripts::out::Out;
 use crate::transcripts::piece::Piece;
 use crate::transcripts::report::{LeftOut, Report};
+use crate::transcripts::session::subagent;
+use crate::transcripts::table::entry;
+use crate::transcripts::talk::Talk;
 
-/// Reads one transcript, record by record.
+/// Reads one session, record by record: the transcript of its agent, and those of the subagents that it began.
 ///
 /// Each method gives out the [`Piece`] that is ready, or `None` if there is nothing new. Dropping a reader loses what it was
 /// still gathering, and nothing else. The [module's page](super) has an example.
 pub struct Reader {
     agent: Agent,
     origin: String,
-    dialect: Box<dyn Dialect>,
-    out: Out,
-    /// The number of the line that was taken last, counted from 1.
-    line: u64,
+    main: Thread,
+    /// The subagents' threads, by the names under which they were begun.
+    below: Vec<Below>,
     /// A piece with the session's id was given out.
     session_is_told: bool,
+}
+
+/// One transcript: its dialect, and the conversation that comes of it.
+struct Thread {
+    dialect: Box<dyn Dialect>,
+    talk: Talk,
+}
+
+/// A subagent's transcript.
+struct Below {
+    name: String,
+    /// The call that began it, until the call was seen.
+    call: Option<String>,
+    thread: Thread,
+    /// Its call was taken back.
+    is_gone: bool,
 }
 
 impl Reader {
@@ -35,8 +51,18 @@ impl Reader {
     /// session id from it. The absolute path of the file is a good origin. It does not appear in any item.
     #[must_use]
     pub fn new(agent: Agent, origin: &str) -> Self {
-        let (dialect, out) = (dialect(agent, origin), Out::of(agent.name()));
-        Self { agent, origin: origin.to_owned(), dialect, out, line: 0, session_is_told: false }
+        let talk = Talk::of(agent.name());
+        let main = Thread { dialect: (entry(agent).begin)(&Origin { name: origin, is_child: false }), talk };
+        Self { agent, origin: origin.to_owned(), main, below: Vec::new(), session_is_told: false }
+    }
+
+    /// Lets records that are no part of the conversation into the share's `other` lane: what the program wrote for its model and
+    /// for itself, and what is not known. Without this they are counted and left out, because they hold instructions, notes and
+    /// names of files that nobody said.
+    #[must_use]
+    pub fn with_context(mut self, with_context: bool) -> Self {
+        self.main.talk.out.with_context(with_context);
+        self
     }
 
     /// The agent that wrote the transcript.
@@ -48,18 +74,31 @@ impl Reader {
     /// The id of the transcript's session, once a record has said it.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
-        self.dialect.session()
+        self.main.talk.session.id.as_deref()
     }
 
     /// Counts of the records up to now that are not shown in the conversation.
     #[must_use]
     pub fn report(&self) -> &Report {
-        self.out.report()
+        self.main.talk.out.report()
     }
 
-    /// Takes the next line, without its line break. Blank lines are to be given too, because they count.
+    /// Says what the session's share holds from an earlier push. What of it the transcript does not say any more is removed by the
+    /// next [`pause`](Self::pause) or [`end`](Self::end), so that the share becomes what a new share would be. To be called before the first line.
+    pub fn held(&mut self, keys: impl IntoIterator<Item = ItemKey>) {
+        keys.into_iter().for_each(|key| self.main.talk.out.held(&key));
+    }
+
+    /// The lines are only the later part of the session, because a file with the earlier part is not there. Nothing that the share
+    /// holds is removed for not having been said again, until [`restart`](Self::restart).
+    pub fn is_a_part(&mut self) {
+        self.main.talk.out.keep_all(true);
+    }
+
+    /// Takes the next line, without its line break.
     pub fn line(&mut self, line: &[u8]) -> Option<Piece> {
-        self.take(line);
+        self.main.line(line);
+        self.drop_orphans();
         self.piece()
     }
 
@@ -67,79 +106,193 @@ impl Reader {
     /// changed.
     pub fn document(&mut self, document: &[u8]) -> Option<Piece> {
         if document.len() > TRANSCRIPT_DOCUMENT_BYTES_MAX {
-            self.out.leave_out(LeftOut::TooLarge);
+            self.leave_out(LeftOut::TooLarge);
         } else {
-            self.record(document, 1);
+            self.main.record(document);
         }
         self.pause()
     }
 
+    /// Begins the transcript of a subagent of this session, which stands below the call that began it. `name`: the subagent's name
+    /// among those of the session, as the agent names it. `call`: the id of the call, if it is known from elsewhere than the
+    /// transcripts. `false`: the session is not known yet, or it has as many subagents as are read.
+    pub fn begin_subagent(&mut self, name: &str, call: Option<&str>) -> bool {
+        if self.below.iter().any(|below| below.name == name) {
+            return true;
+        }
+        let Some(session) = self.session() else { return false };
+        if self.below.len() >= TRANSCRIPT_SUBAGENTS_MAX {
+            self.leave_out(LeftOut::Subagents);
+            return false;
+        }
+        let talk = Talk::child(self.agent.name(), &subagent(session, name));
+        let thread = Thread { dialect: (entry(self.agent).begin)(&Origin { name, is_child: true }), talk };
+        let call = call.map(str::to_owned);
+        self.below.push(Below { name: name.to_owned(), call, thread, is_gone: false });
+        true
+    }
+
+    /// Takes the next line of the transcript of a subagent that was [begun](Self::begin_subagent).
+    pub fn subagent_line(&mut self, name: &str, line: &[u8]) -> Option<Piece> {
+        if let Some(below) = self.below.iter_mut().find(|below| below.name == name && !below.is_gone) {
+            // There is one place where items go, and whoever is read has it.
+            std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+            below.thread.line(line);
+            std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+        }
+        self.piece()
+    }
+
+    /// Counts a line that is larger than a limit, and was not read because of that.
+    pub fn line_is_too_large(&mut self) {
+        self.leave_out(LeftOut::TooLarge);
+    }
+
     /// Gives out what the lines up to now make, when nothing more is at hand but more may come.
     pub fn pause(&mut self) -> Option<Piece> {
-        self.dialect.settle(false, &mut self.out);
+        self.settle(false);
         self.piece()
     }
 
     /// Gives out the rest, when nothing more comes.
     pub fn end(&mut self) -> Option<Piece> {
-        self.dialect.settle(true, &mut self.out);
+        self.settle(true);
         self.piece()
     }
 
-    /// Begins anew with the first line, after the file was cut or replaced. `rest`: what the old file held after its last line
-    /// break.
+    /// Begins anew with the first line, after the file was cut, replaced, or is another one now. `rest`: what the old file held
+    /// after its last line break. What the new lines do not say any more is removed by the next [`pause`](Self::pause) or [`end`](Self::end).
+    /// Subagents are to be begun anew, too.
     pub fn restart(&mut self, rest: Option<&[u8]>) -> Option<Piece> {
         if let Some(rest) = rest {
-            self.take(rest);
+            self.main.line(rest);
         }
-        self.dialect.settle(true, &mut self.out);
-        self.dialect = dialect(self.agent, &self.origin);
-        self.line = 0;
-        self.out.forget();
+        self.settle(true);
+        let fresh = Self::new(self.agent, &self.origin);
+        let mut out = std::mem::take(&mut self.main.talk.out);
+        out.read_anew();
+        out.keep_all(false);
+        self.main = fresh.main;
+        self.main.talk.out = out;
+        self.below.clear();
         self.piece()
     }
 
-    fn take(&mut self, line: &[u8]) {
-        self.line += 1;
-        // Version 3 of asciicast has comments.
-        if line.trim_ascii().is_empty() || (self.agent == Agent::Asciicast && line.starts_with(b"#")) {
-            return;
-        }
-        if line.len() > TRANSCRIPT_LINE_BYTES_MAX {
-            return self.out.leave_out(LeftOut::TooLarge);
-        }
-        self.record(line, self.line);
+    fn leave_out(&mut self, why: LeftOut) {
+        self.main.talk.out.leave_out(why);
     }
 
-    fn record(&mut self, bytes: &[u8], line: u64) {
-        let raw = str::from_utf8(bytes).ok().map(str::trim);
-        match raw.and_then(|raw| Some((raw, serde_json::from_str(raw).ok()?))) {
-            Some((raw, value)) => self.dialect.record(&Record { raw, value, line }, &mut self.out),
-            None => self.out.leave_out(LeftOut::NotJson),
+    fn settle(&mut self, is_over: bool) {
+        self.link();
+        self.main.settle(is_over);
+        for below in self.below.iter_mut().filter(|below| !below.is_gone) {
+            std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+            below.thread.settle(is_over);
+            std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+        }
+        // A file without a message is no newer state of the session: it was cut, or is about to be written.
+        if self.main.talk.messages().next().is_some() {
+            self.main.talk.out.sweep();
+        }
+        self.tell_version();
+    }
+
+    /// Ties subagents to the calls that began them, wherever these stand.
+    fn link(&mut self) {
+        for at in 0..self.below.len() {
+            let Some(call) = self.below.get(at).and_then(|below| below.call.clone()) else { continue };
+            let Some(session) = self.session().map(|session| subagent(session, &self.below[at].name)) else { continue };
+            let mut is_tied = self.main.talk.tie(&call, &session);
+            for below in &mut self.below {
+                if is_tied {
+                    break;
+                }
+                std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+                is_tied = below.thread.talk.tie(&call, &session);
+                std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+            }
+            if is_tied && let Some(below) = self.below.get_mut(at) {
+                below.call = None;
+            }
+        }
+    }
+
+    /// Takes back the subagents whose calls were taken back.
+    fn drop_orphans(&mut self) {
+        let gone = self.main.talk.calls.take_orphans();
+        if gone.is_empty() {
+            return;
+        }
+        for below in &mut self.below {
+            if below.thread.talk.session.id.as_ref().is_some_and(|session| gone.contains(session)) {
+                std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+                below.thread.talk.take_back_where(0, |_| true);
+                std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+                below.is_gone = true;
+            }
+        }
+    }
+
+    /// Says that the transcript is of a newer version, if that may be why records are not known.
+    fn tell_version(&mut self) {
+        let known = entry(self.agent).versions.1;
+        let talk = &mut self.main.talk;
+        let Some(version) = talk.session.version.as_ref().filter(|version| is_newer(version, known)) else { return };
+        if !talk.out.report().unknown.is_empty() {
+            talk.out.report_mut().newer(version, known);
         }
     }
 
     /// What is ready. It says the session if it has items, or if nobody was told it yet.
     fn piece(&mut self) -> Option<Piece> {
-        let is_empty = self.out.is_empty();
-        let session = self.dialect.session().filter(|_| !self.session_is_told || !is_empty).map(str::to_owned);
+        let out: &mut Out = &mut self.main.talk.out;
+        let is_empty = out.is_empty();
+        let session = self.main.talk.session.id.clone().filter(|_| !self.session_is_told || !is_empty);
         self.session_is_told |= session.is_some();
-        (session.is_some() || !is_empty).then(|| Piece { session, ..self.out.take() })
+        (session.is_some() || !is_empty).then(|| Piece { session, ..out.take() })
     }
+}
+
+impl Thread {
+    fn line(&mut self, line: &[u8]) {
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        if line.len() > TRANSCRIPT_LINE_BYTES_MAX {
+            return self.talk.out.leave_out(LeftOut::TooLarge);
+        }
+        self.record(line);
+    }
+
+    fn record(&mut self, bytes: &[u8]) {
+        let raw = String::from_utf8_lossy(bytes);
+        let raw = repaired(raw.trim_start_matches('\u{FEFF}').trim());
+        if self.dialect.is_comment(&raw) {
+            return;
+        }
+        match serde_json::from_str(&raw) {
+            Ok(value) => self.dialect.record(&Record { raw: &raw, value }, &mut self.talk),
+            Err(_) => self.talk.out.leave_out(LeftOut::NotJson),
+        }
+    }
+
+    fn settle(&mut self, is_over: bool) {
+        self.dialect.settle(is_over, &mut self.talk);
+        self.talk.settle();
+    }
+}
+
+/// Whether a version such as `2.1.332` comes after another one.
+fn is_newer(version: &str, known: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|number| number.parse().ok()).collect()
+    };
+    numbers(version) > numbers(known)
 }
 
 impl fmt::Debug for Reader {
     /// Shows no contents: they do not belong into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("agent", &self.agent).field("line", &self.line).finish_non_exhaustive()
-    }
-}
-
-fn dialect(agent: Agent, origin: &str) -> Box<dyn Dialect> {
-    match agent {
-        Agent::Claude => Box::new(Claude::default()),
-        Agent::Codex => Box::new(Codex::default()),
-        Agent::Gemini => Box::new(Gemini::default()),
-        Agent::Asciicast => Box::new(Asciicast::of(origin)),
+        f.debug_struct("Reader").field("agent", &self.agent).finish_non_exhaustive()
     }
 }

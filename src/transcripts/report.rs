@@ -6,16 +6,37 @@ use std::fmt;
 /// Types that are counted by name; further ones are counted together as `more`. Agents write a dozen or two.
 const KINDS_MAX: usize = 64;
 
-/// How many records of a transcript went to the `other` lane, by type, and how many went nowhere, by reason.
+/// How many records of a transcript are not shown in the conversation, and why.
 ///
-/// Its `Display` is a sentence for people, empty if everything is shown.
+/// Its `Display` is a sentence or some for people, empty if everything is shown.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
+    /// Number of records that the program wrote for its model or for itself, by the agent's own name of their type: instructions,
+    /// reminders, tools, snapshots. They are not in the share, unless [`Reader::with_context`](super::Reader::with_context) is set.
+    pub context: BTreeMap<String, u64>,
+    /// Number of records whose type the reader does not know, by the agent's own name of it. They are not in the share, unless
+    /// [`Reader::with_context`](super::Reader::with_context) is set.
+    pub unknown: BTreeMap<String, u64>,
     /// Number of records in the `other` lane, by the type that they have in the share, such as `claude.system`.
     pub other: BTreeMap<String, u64>,
-    /// Number of records that are not in the share, by reason.
+    /// Number of records that are not in the share for another reason.
     pub left_out: BTreeMap<LeftOut, u64>,
+    /// Number of items that were larger than a share takes. Each of them is in the share, and says what of it is missing.
+    pub made_smaller: u64,
+    /// The version of the agent that wrote the transcript, if it is newer than those that the reader was tried with and wrote
+    /// records that the reader does not know.
+    pub newer: Option<Newer>,
+}
+
+/// A version of an agent that the reader was not tried with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Newer {
+    /// The version that wrote the transcript.
+    pub version: String,
+    /// The newest version that the reader was tried with.
+    pub known: &'static str,
 }
 
 /// Why a record of a transcript is not in the share.
@@ -34,6 +55,8 @@ pub enum LeftOut {
     TypedInput,
     /// A message in the tables of OpenCode's version 2, which are not read.
     OpenCode2,
+    /// A subagent's transcript, after as many as are read of one session.
+    Subagents,
 }
 
 impl LeftOut {
@@ -47,6 +70,7 @@ impl LeftOut {
             Self::OtherLaneFull => "more than the other lane may have",
             Self::TypedInput => "typed input",
             Self::OpenCode2 => "of OpenCode's version 2",
+            Self::Subagents => "of more subagents than are read",
         }
     }
 }
@@ -59,12 +83,27 @@ impl fmt::Display for LeftOut {
 
 impl Report {
     pub(super) fn other(&mut self, kind: String) {
-        let is_known = self.other.contains_key(&kind) || self.other.len() < KINDS_MAX;
-        *self.other.entry(if is_known { kind } else { "more".to_owned() }).or_default() += 1;
+        count(&mut self.other, kind);
+    }
+
+    pub(super) fn context(&mut self, kind: String) {
+        count(&mut self.context, kind);
+    }
+
+    pub(super) fn unknown(&mut self, kind: String) {
+        count(&mut self.unknown, kind);
     }
 
     pub(super) fn leave_out(&mut self, why: LeftOut) {
         *self.left_out.entry(why).or_default() += 1;
+    }
+
+    pub(super) fn made_smaller(&mut self) {
+        self.made_smaller += 1;
+    }
+
+    pub(super) fn newer(&mut self, version: &str, known: &'static str) {
+        self.newer = Some(Newer { version: version.to_owned(), known });
     }
 
     /// Number of records in the `other` lane.
@@ -75,29 +114,44 @@ impl Report {
     /// Whether every record is shown in the conversation.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.other.is_empty() && self.left_out.is_empty()
+        *self == Self::default()
     }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, kind: String) {
+    let is_known = counts.contains_key(&kind) || counts.len() < KINDS_MAX;
+    *counts.entry(if is_known { kind } else { "more".to_owned() }).or_default() += 1;
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |counts: Vec<(&str, u64)>| {
-            counts.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+        let kinds = |counts: &BTreeMap<String, u64>| -> Vec<(String, u64)> {
+            counts.iter().map(|(kind, count)| (kind.clone(), *count)).collect()
         };
-        let mut said = Vec::new();
-        if !self.other.is_empty() {
-            let kinds = self.other.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
-            said.push(format!(
-                "{} records have no place in a conversation; they are in the share's other lane ({})",
-                self.others(),
-                list(kinds)
-            ));
-        }
-        if !self.left_out.is_empty() {
-            let whys = self.left_out.iter().map(|(why, count)| (why.as_str(), *count)).collect();
-            let count: u64 = self.left_out.values().sum();
-            said.push(format!("{count} records are not in the share ({})", list(whys)));
-        }
-        f.write_str(&said.join("; "))
+        let whys: Vec<_> = self.left_out.iter().map(|(why, count)| (why.to_string(), *count)).collect();
+        let said = [
+            sentence(&kinds(&self.context), "of the program's own, for its model or for itself, {is} not in the share"),
+            sentence(&kinds(&self.unknown), "{is} of a type that is not known here, and {is} not shown"),
+            sentence(&kinds(&self.other), "without a place in the conversation {is} in the share's other lane"),
+            sentence(&whys, "{is} not in the share"),
+            (self.made_smaller > 0).then(|| {
+                let (items, say) = if self.made_smaller == 1 { ("item was", "says") } else { ("items were", "say") };
+                format!("{} {items} larger than a share takes, and {say} what is missing", self.made_smaller)
+            }),
+            self.newer.as_ref().map(|Newer { version, known }| {
+                format!(
+                    "the transcript is of version {version}, and this program was tried with versions up to {known}"
+                )
+            }),
+        ];
+        f.write_str(&said.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
+}
+
+/// A sentence about so many records, with their kinds; `None` if there are none. `{is}` stands for the verb.
+fn sentence(counts: &[(String, u64)], words: &str) -> Option<String> {
+    let number: u64 = counts.iter().map(|(_, count)| count).sum();
+    let (records, is) = if number == 1 { ("record", "is") } else { ("records", "are") };
+    let list: Vec<_> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    (number > 0).then(|| format!("{number} {records} {} ({})", words.replace("{is}", is), list.join(", ")))
 }

@@ -15,10 +15,15 @@ pub(super) fn time(value: &Value) -> Option<i64> {
 
 /// At most [`TEXT_BYTES_MAX`] of a text.
 pub(super) fn bounded(text: &str) -> String {
-    if text.len() <= TEXT_BYTES_MAX {
+    cut(text, TEXT_BYTES_MAX)
+}
+
+/// At most so many bytes of a text, and the number of those that are missing.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let at = text.floor_char_boundary(TEXT_BYTES_MAX);
+    let at = text.floor_char_boundary(most);
     format!("{}\n… {} bytes more", &text[..at], text.len() - at)
 }
 
@@ -34,6 +39,11 @@ pub(super) fn renamed(value: &Value, names: &[(&str, &str)]) -> Value {
     let name =
         |name: &String| names.iter().find(|(from, _)| from == name).map_or(name.clone(), |(_, to)| (*to).to_owned());
     Value::Object(members.iter().map(|(from, value)| (name(from), value.clone())).collect::<Map<_, _>>())
+}
+
+/// A member that is a text and not empty.
+pub(super) fn filled<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// A member that counts something.

@@ -1,5 +1,10 @@
 //! The readers of transcripts as a library: what is fed, what comes out, what is refused, and that nothing makes them fail.
 
+mod claude;
+mod others;
+mod recordings;
+mod support;
+
 use capshare::client::Items;
 use capshare::transcripts::{
     Agent, ExportError, Form, LeftOut, OpenCodeRows, Piece, Reader, read_export, read_item_line, recognise,
@@ -12,10 +17,16 @@ const CODEX: &str = include_str!("../data/transcripts/codex.jsonl");
 const GEMINI: &str = include_str!("../data/transcripts/gemini.jsonl");
 const GEMINI_DOCUMENT: &str = include_str!("../data/transcripts/gemini.json");
 const TERMINAL: &str = include_str!("../data/transcripts/terminal.cast");
+const QWEN: &str = include_str!("../data/agents/qwen-code-0.24.4/rewind-interrupt.jsonl");
 
 /// Each agent's transcript, by lines.
-const TRANSCRIPTS: [(Agent, &str); 4] =
-    [(Agent::Claude, CLAUDE), (Agent::Codex, CODEX), (Agent::Gemini, GEMINI), (Agent::Asciicast, TERMINAL)];
+const TRANSCRIPTS: [(Agent, &str); 5] = [
+    (Agent::Claude, CLAUDE),
+    (Agent::Codex, CODEX),
+    (Agent::Gemini, GEMINI),
+    (Agent::Qwen, QWEN),
+    (Agent::Asciicast, TERMINAL),
+];
 
 /// What a whole transcript holds in the end, by key; and the session that its pieces name.
 fn read(reader: &mut Reader, text: &[u8]) -> (Vec<(String, Value)>, Option<String>) {

@@ -13,16 +13,19 @@ use crate::cli::args::own::visibility;
 /// Shares a file.
 #[derive(Args)]
 pub(crate) struct Push {
-    /// The file: an OpenCode export ({"info", "messages"}), JSON lines of {"type", "data"}, or an agent's transcript. Its form is
-    /// recognised
+    /// The file: an OpenCode export ({"info", "messages"}), JSON lines of {"type", "data"}, or an agent's transcript, also packed by
+    /// gzip; "-" is standard input. Its form is recognised
     #[arg(required_unless_present_any = ["latest", "session"], conflicts_with = "latest")]
     pub(crate) file: Option<PathBuf>,
     /// The agent that wrote the file [default: recognised by the file's beginning]
     #[arg(long)]
     pub(crate) agent: Option<Agent>,
-    /// Share the newest session of --agent: of the current folder first, if the agent keeps its sessions by folder
+    /// Share the newest session of --agent in the current folder
     #[arg(long, requires = "agent")]
     pub(crate) latest: bool,
+    /// With --latest: if the current folder has no session, share the newest of any other folder
+    #[arg(long, requires = "latest")]
+    pub(crate) any_folder: bool,
     #[command(flatten)]
     pub(crate) host: Host,
     /// The session's id [default: the one in the file]. With --agent opencode and no file: which session of its database
@@ -40,8 +43,12 @@ pub(crate) struct Push {
     /// they leave this machine, and counted by kind at the end
     #[arg(long)]
     pub(crate) no_redact: bool,
-    /// Keep sharing what is appended to the file, until Ctrl-C. A line that is not an item is reported and skipped. An export
-    /// cannot be followed
+    /// Share too what an agent's program wrote for its model and for itself: instructions, reminders, notices, tools, settings. It
+    /// goes to the share's other lane. Without this it is counted and left out
+    #[arg(long)]
+    pub(crate) include_context: bool,
+    /// Keep sharing what is appended to the file, until Ctrl-C, and what is written to the other files of its session: those of
+    /// subagents, and the one in which the session goes on. An export cannot be followed
     #[arg(long)]
     pub(crate) follow: bool,
 }

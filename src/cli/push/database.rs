@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use capshare::share::item::{ItemKey, ItemKind};
 use capshare::share::limits::SHARE_ITEMS_MAX;
 use capshare::transcripts::{OpenCodeRows, Piece, Report};
 use rusqlite::types::ValueRef;
@@ -193,8 +194,14 @@ impl Database {
     fn read(&mut self, row: &Row) -> rusqlite::Result<usize> {
         let (table, id) = row.part.as_ref().map_or(("message", &row.message), |part| ("part", part));
         let query = format!("SELECT data FROM {table} WHERE id = ?1");
-        let data: Option<String> = self.connection.query_row(&query, [id], |row| row.get(0)).optional()?;
-        let Some(data) = data else { return Ok(0) };
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(match row.get_ref(0)? {
+                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                // It is no item, and is counted as that.
+                ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => String::new(),
+            })
+        };
+        let Some(data) = self.connection.query_row(&query, [id], read).optional()? else { return Ok(0) };
         match &row.part {
             Some(part) => self.rows.part(&row.message, part, &data),
             None => self.rows.message(&row.message, &data),
@@ -214,7 +221,8 @@ impl Database {
                 ValueRef::Integer(number) => json!(number),
                 ValueRef::Real(number) => whole(number),
                 ValueRef::Text(text) => json!(String::from_utf8_lossy(text)),
-                ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+                ValueRef::Blob(bytes) => json!(String::from_utf8_lossy(bytes)),
+                ValueRef::Null => Value::Null,
             };
             columns.insert(name, value);
         }
@@ -237,6 +245,9 @@ impl Source for Database {
             rows += 1;
             bytes += self.read(&row).map_err(|error| cannot(&self.path, &error))?;
         }
+        if self.waiting.is_empty() {
+            self.rows.sweep();
+        }
         let piece = self.rows.take();
         Ok((rows > 0 || !piece.changes.is_empty()).then_some(piece))
     }
@@ -254,8 +265,23 @@ impl Source for Database {
         Progress::default()
     }
 
-    fn report(&self) -> Option<(&'static str, &Report)> {
-        Some(("opencode", self.rows.report()))
+    fn held(&mut self, keys: Vec<ItemKey>) {
+        // What a plugin or another program put beside the session is not in the database.
+        self.rows.held(
+            keys.into_iter().filter(|key| matches!(key.kind(), ItemKind::Message { .. } | ItemKind::Part { .. })),
+        );
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    fn agent(&self) -> Option<&'static str> {
+        Some("opencode")
+    }
+
+    fn report(&self) -> Option<&Report> {
+        Some(self.rows.report())
     }
 }
 

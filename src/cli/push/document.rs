@@ -5,21 +5,33 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use capshare::share::item::ItemKey;
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
 use capshare::transcripts::{Piece, Reader, Report};
+use tokio::time::Instant;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::push::lines::Lines;
 use crate::cli::push::source::{Progress, Source, Waited, cannot_read, too_large};
 
 /// Time between two looks at a file that may be written anew. If it was, a look reads all of it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long a file may be away until it is called gone: one that is written anew is away for a moment.
+const GONE_AFTER: Duration = Duration::from_secs(3);
+
 /// A document, and its state when it was read last.
 pub(super) struct DocumentFile {
     path: PathBuf,
+    /// What is read once, if nobody follows the file.
+    lines: Lines,
     reader: Reader,
     follow: bool,
+    /// It was read, and nobody follows it.
+    is_read: bool,
+    /// Since when the file is away.
+    away_since: Option<Instant>,
     /// Its size and time when it was read last.
     seen: Option<(u64, SystemTime)>,
     total: u64,
@@ -27,21 +39,48 @@ pub(super) struct DocumentFile {
 
 impl DocumentFile {
     /// A file of so many bytes, not yet read.
-    pub(super) fn new(path: &Path, reader: Reader, follow: bool, total: u64) -> Self {
-        Self { path: path.to_owned(), reader, follow, seen: None, total }
+    pub(super) fn new(path: &Path, lines: Lines, reader: Reader, follow: bool, total: u64) -> Self {
+        Self { path: path.to_owned(), lines, reader, follow, is_read: false, away_since: None, seen: None, total }
+    }
+
+    /// Reads the whole of it, once.
+    async fn read(&mut self) -> Result<Option<Piece>, Failure> {
+        if std::mem::replace(&mut self.is_read, true) {
+            return Ok(None);
+        }
+        let bytes = self.lines.rest(TRANSCRIPT_DOCUMENT_BYTES_MAX).await;
+        let bytes = bytes.map_err(|error| cannot_read(&self.path, &error))?.ok_or_else(|| too_large(&self.path))?;
+        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
+            let why = if error.is_eof() { "ends early: it was cut off" } else { "is not a JSON document" };
+            return Err(Failure::new(Exit::Failed, format!("{} {why}", self.path.display())));
+        }
+        let piece = self.reader.document(&bytes);
+        Ok(merged(piece, self.reader.end()))
     }
 }
 
 #[async_trait(?Send)]
 impl Source for DocumentFile {
     async fn next_at_hand(&mut self, _output: &mut Output) -> Result<Option<Piece>, Failure> {
+        if !self.follow {
+            return self.read().await;
+        }
         let cannot = |error: std::io::Error| cannot_read(&self.path, &error);
         let about = match tokio::fs::metadata(&self.path).await {
             Ok(about) => about,
-            // Between two of its writings.
-            Err(error) if self.follow && error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            // Between two of its writings it is away for a moment.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let since = *self.away_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < GONE_AFTER {
+                    return Ok(None);
+                }
+                let shown = self.path.display();
+                let message = format!("{shown} is gone: its session was deleted or moved; a share of it stays");
+                return Err(Failure::new(Exit::Failed, message));
+            }
             Err(error) => return Err(cannot(error)),
         };
+        self.away_since = None;
         let now = (about.len(), about.modified().map_err(cannot)?);
         if self.seen == Some(now) {
             return Ok(None);
@@ -51,15 +90,9 @@ impl Source for DocumentFile {
         }
         let bytes = tokio::fs::read(&self.path).await.map_err(cannot)?;
         self.seen = Some(now);
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err() {
-            // One that is being written is read when it is whole.
-            if self.follow {
-                return Ok(None);
-            }
-            return Err(Failure::new(Exit::Failed, format!("{} is not a JSON document", self.path.display())));
-        }
-        let piece = self.reader.document(&bytes);
-        if self.follow { Ok(piece) } else { Ok(merged(piece, self.reader.end())) }
+        // One that is being written is read when it is whole.
+        let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
+        Ok(if is_whole { self.reader.document(&bytes) } else { None })
     }
 
     async fn wait(&mut self, _output: &mut Output) -> Result<Waited, Failure> {
@@ -71,12 +104,24 @@ impl Source for DocumentFile {
     }
 
     fn progress(&self) -> Progress {
-        let read = if self.seen.is_some() { self.total } else { 0 };
+        let read = if self.seen.is_some() || self.is_read { self.total } else { 0 };
         Progress { read, total: self.total, lines: 0 }
     }
 
-    fn report(&self) -> Option<(&'static str, &Report)> {
-        Some((self.reader.agent().name(), self.reader.report()))
+    fn held(&mut self, keys: Vec<ItemKey>) {
+        self.reader.held(keys);
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    fn agent(&self) -> Option<&'static str> {
+        Some(self.reader.agent().name())
+    }
+
+    fn report(&self) -> Option<&Report> {
+        Some(self.reader.report())
     }
 }
 

@@ -1,13 +1,16 @@
 //! Where agents leave their transcripts, and which of them is the newest.
 //!
-//! The newest is the one that was written to last. Where an agent keeps them by folder, those of the folder that the
-//! program runs in come first, so that nobody shares another project by mistake without being told. OpenCode keeps all of them in
-//! one database, which knows.
+//! The newest is the one that was written to last and is of the folder that the program runs in, so that nobody shares another
+//! project by mistake: a session of another folder is shared only when `--any-folder` asks for it. What the transcript itself says of
+//! its folder counts more than the name of the folder that it lies in, which is cut where it is long, and the same for several
+//! folders. What subagents write is passed over. OpenCode keeps all sessions in one database, which knows.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::agent::Agent;
@@ -18,6 +21,18 @@ use crate::cli::push::database as database_of;
 /// Most entries of folders that are looked at: more than years of sessions have.
 const ENTRIES_MAX: usize = 100_000;
 
+/// Most transcripts into which is looked to know whose they are, the newest first.
+const LOOKED_INTO_MAX: usize = 4_096;
+
+/// Bytes at a transcript's beginning that say whose it is.
+const HEAD_BYTES: u64 = 256 << 10;
+
+/// Records at a transcript's beginning that are looked at.
+const RECORDS_MAX: usize = 20;
+
+/// Characters of the folder's name after which Claude Code cuts it, and adds a dash and six characters.
+const NAME_CHARS_MAX: usize = 200;
+
 /// A transcript that was found.
 pub(super) struct Found {
     pub(super) path: PathBuf,
@@ -27,29 +42,48 @@ pub(super) struct Found {
     pub(super) is_elsewhere: bool,
 }
 
-/// The transcript of an agent that was written to last.
-pub(super) fn latest(agent: Agent, environment: &Environment) -> Result<Found, Failure> {
+/// The transcript of an agent that was written to last. `any_folder`: if there is none of the current folder, one of any other.
+pub(super) fn latest(agent: Agent, environment: &Environment, any_folder: bool) -> Result<Found, Failure> {
     let here = environment.current_folder.as_deref();
-    if agent == Agent::OpenCode {
+    let found = if agent == Agent::OpenCode {
         let path = database(environment)?;
         let (session, is_elsewhere) = database_of::latest(&path, here)?;
-        return Ok(Found { path, session: Some(session), is_elsewhere });
+        Found { path, session: Some(session), is_elsewhere }
+    } else {
+        newest(agent, environment, here)?
+    };
+    if found.is_elsewhere && !any_folder {
+        let which = found.session.clone().unwrap_or_else(|| found.path.display().to_string());
+        let message = format!(
+            "there is no session of {} of this folder; the newest of another folder is {which}: --any-folder shares it",
+            agent.title()
+        );
+        return Err(Failure::new(Exit::Failed, message));
     }
+    Ok(found)
+}
+
+fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Result<Found, Failure> {
     let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "the home folder, which is not known"))?;
-    let mut looked = Looked { agent, left: ENTRIES_MAX, newest: None };
+    let mut left = ENTRIES_MAX;
     if let Some(here) = here {
-        for folder in of_project(agent, &root, here) {
-            looked.walk(&folder, 0);
+        let mut found = Vec::new();
+        for (folder, depth) in of_project(agent, &root, here, depth) {
+            walk(agent, &folder, depth, &mut left, &mut found);
+        }
+        let is_here = |about: &About| match &about.folder {
+            Some(folder) => is_same(Path::new(folder), here),
+            // It says nothing, and lies where those of this folder lie.
+            None => agent != Agent::Codex,
+        };
+        if let Some(path) = first(agent, found, is_here) {
+            return Ok(Found { path, session: None, is_elsewhere: false });
         }
     }
-    let is_elsewhere = looked.newest.is_none();
-    if is_elsewhere {
-        looked.walk(&root, depth);
-    }
-    // Codex keeps its sessions by day, asciinema where it is told to.
-    let is_by_folder = matches!(agent, Agent::Claude | Agent::Gemini);
-    let (_, path) = looked.newest.ok_or_else(|| none(agent, &root.display().to_string()))?;
-    Ok(Found { path, session: None, is_elsewhere: is_elsewhere && is_by_folder })
+    let mut found = Vec::new();
+    walk(agent, &root, depth, &mut left, &mut found);
+    let path = first(agent, found, |_| true).ok_or_else(|| none(agent, &root.display().to_string()))?;
+    Ok(Found { path, session: None, is_elsewhere: agent != Agent::Asciicast })
 }
 
 /// The path of OpenCode's database.
@@ -76,71 +110,125 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
         Agent::Claude => (home("CLAUDE_CONFIG_DIR", ".claude")?.join("projects"), 1),
         Agent::Codex => (home("CODEX_HOME", ".codex")?.join("sessions"), 3),
         Agent::Gemini => (home("GEMINI_CLI_HOME", "")?.join(".gemini").join("tmp"), 2),
+        Agent::Qwen => (home("QWEN_HOME", ".qwen")?.join("projects"), 2),
         Agent::Asciicast => (environment.current_folder.clone()?, 0),
         Agent::OpenCode => return None,
     })
 }
 
-/// The folders in which an agent keeps the transcripts of a project.
-fn of_project(agent: Agent, root: &Path, here: &Path) -> Vec<PathBuf> {
+/// The folders in which an agent keeps the transcripts of a project, and how many folders deep.
+fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(PathBuf, usize)> {
     let text = here.to_string_lossy();
-    match agent {
-        Agent::Claude => {
-            let name = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
-            vec![root.join(name.collect::<String>())]
+    let entries = || fs::read_dir(root).into_iter().flatten().take(ENTRIES_MAX).flatten().map(|entry| entry.path());
+    let named = || {
+        let name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let cut = name.get(..NAME_CHARS_MAX).filter(|_| name.len() > NAME_CHARS_MAX).map(|cut| format!("{cut}-"));
+        match cut {
+            None => vec![root.join(name)],
+            Some(cut) => {
+                let is_it = |path: &PathBuf| {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    name.starts_with(&cut) || *name == cut[..NAME_CHARS_MAX]
+                };
+                entries().filter(is_it).chain([root.join(&name)]).collect()
+            }
         }
+    };
+    match agent {
+        Agent::Claude => named().into_iter().map(|folder| (folder, 0)).collect(),
+        Agent::Qwen => named().into_iter().map(|folder| (folder.join("chats"), 0)).collect(),
         Agent::Gemini => {
             let digest = Sha256::digest(text.as_bytes());
             let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             // Newer versions name it after the project, and say inside which one that is.
-            let entries = fs::read_dir(root).into_iter().flatten().take(ENTRIES_MAX).flatten();
             let is_it = |folder: &PathBuf| {
                 let said = fs::read_to_string(folder.join(".project_root")).unwrap_or_default();
                 folder.ends_with(&hash) || said.trim() == text
             };
-            entries.map(|entry| entry.path()).filter(is_it).map(|folder| folder.join("chats")).collect()
+            entries().filter(is_it).map(|folder| (folder.join("chats"), 0)).collect()
         }
-        Agent::Codex | Agent::Asciicast | Agent::OpenCode => Vec::new(),
+        Agent::Codex | Agent::Asciicast => vec![(root.to_owned(), depth)],
+        Agent::OpenCode => Vec::new(),
     }
 }
 
-struct Looked {
-    agent: Agent,
-    left: usize,
-    newest: Option<(SystemTime, PathBuf)>,
+/// Finds the transcripts below a folder, with the times at which they were written to last.
+fn walk(agent: Agent, folder: &Path, depth: usize, left: &mut usize, found: &mut Vec<(SystemTime, PathBuf)>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        let path = entry.path();
+        let Ok(about) = fs::metadata(&path) else { continue };
+        if about.is_dir() && depth > 0 {
+            walk(agent, &path, depth - 1, left, found);
+        } else if about.is_file()
+            && is_transcript(agent, &path)
+            && let Ok(time) = about.modified()
+        {
+            found.push((time, path));
+        }
+    }
 }
 
-impl Looked {
-    fn walk(&mut self, folder: &Path, depth: usize) {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if self.left == 0 {
-                return;
-            }
-            self.left -= 1;
-            let path = entry.path();
-            let Ok(about) = fs::metadata(&path) else { continue };
-            if about.is_dir() && depth > 0 {
-                self.walk(&path, depth - 1);
-            } else if about.is_file()
-                && self.is_transcript(&path)
-                && let Ok(time) = about.modified()
-                // Of two of one time, always the same.
-                && self.newest.as_ref().is_none_or(|newest| (time, &path) > (newest.0, &newest.1))
-            {
-                self.newest = Some((time, path));
-            }
-        }
+/// Whether a file is the transcript of a whole session, by its name: subagents write files of their own beside it.
+fn is_transcript(agent: Agent, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match agent {
+        Agent::Claude | Agent::Qwen => name.ends_with(".jsonl") && !name.starts_with("agent-"),
+        Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
+        Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
+        Agent::Asciicast => name.ends_with(".cast"),
+        Agent::OpenCode => false,
     }
+}
 
-    /// Whether a file is the transcript of a whole session: sub-agents write files of their own beside it.
-    fn is_transcript(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        match self.agent {
-            Agent::Claude => name.ends_with(".jsonl") && !name.starts_with("agent-"),
-            Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
-            Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
-            Agent::Asciicast => name.ends_with(".cast"),
-            Agent::OpenCode => false,
+/// The newest of these that is a session, and is wanted.
+fn first(agent: Agent, mut found: Vec<(SystemTime, PathBuf)>, is_wanted: impl Fn(&About) -> bool) -> Option<PathBuf> {
+    // Of two of one time, always the same.
+    found.sort_by(|one, other| other.cmp(one));
+    let paths = found.into_iter().take(LOOKED_INTO_MAX).map(|(_, path)| path);
+    let is_session = |path: &PathBuf| {
+        let about = About::of(path);
+        // Gemini leaves files in which nobody says anything.
+        !about.is_subagent && (about.has_messages || agent != Agent::Gemini) && is_wanted(&about)
+    };
+    paths.into_iter().find(is_session)
+}
+
+/// What a transcript says of itself in its first records.
+#[derive(Default)]
+struct About {
+    folder: Option<String>,
+    is_subagent: bool,
+    has_messages: bool,
+}
+
+impl About {
+    fn of(path: &Path) -> Self {
+        let mut head = Vec::new();
+        let read = fs::File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+        let mut about = Self::default();
+        if read.is_err() {
+            return about;
         }
+        let records = head.split(|byte| *byte == b'\n').take(RECORDS_MAX);
+        for record in records.filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
+            let payload = &record["payload"];
+            about.folder =
+                about.folder.or_else(|| record["cwd"].as_str().or_else(|| payload["cwd"].as_str()).map(str::to_owned));
+            about.is_subagent |= payload["thread_source"] == "subagent" || record["kind"] == "subagent";
+            about.has_messages |= record["id"].is_string() && record["type"].is_string();
+        }
+        // A document is no line by itself, or it is the only one.
+        about.has_messages |= path.extension().is_some_and(|extension| extension == "json");
+        about
     }
+}
+
+/// Whether two paths are of one folder, also through links.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| Some(one) == real(other))
 }

@@ -10,32 +10,56 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::push::database::Database;
 use crate::cli::push::document::DocumentFile;
 use crate::cli::push::export::ExportFile;
-use crate::cli::push::lines_file::{Contents, LinesFile};
-use crate::cli::push::sniff::{Shape, sniff};
+use crate::cli::push::input;
+use crate::cli::push::items_file::ItemsFile;
+use crate::cli::push::lines::Lines;
+use crate::cli::push::sniff::{Beginning, Shape, sniff};
 use crate::cli::push::source::{Source, cannot_read};
+use crate::cli::push::transcript_file::TranscriptFile;
 
-/// Opens a file. `agent`: the agent that the command line names. `session`: which of a database's sessions to share.
-pub(super) async fn open(
-    path: &Path,
-    agent: Option<Agent>,
-    session: Option<&SessionId>,
-    follow: bool,
-) -> Result<Box<dyn Source>, Failure> {
+/// How a file is to be read.
+pub(super) struct Wish<'a> {
+    /// The agent that the command line names.
+    pub(super) agent: Option<Agent>,
+    /// Which of a database's sessions to share.
+    pub(super) session: Option<&'a SessionId>,
+    pub(super) follow: bool,
+    /// Whether what a program wrote for its model and for itself is shared, too.
+    pub(super) include_context: bool,
+}
+
+/// Opens a file; `-` is standard input.
+pub(super) async fn open(path: &Path, wish: &Wish<'_>) -> Result<Box<dyn Source>, Failure> {
     let cannot = |error: std::io::Error| cannot_read(path, &error);
-    let total = tokio::fs::metadata(path).await.map_err(cannot)?.len();
+    let stream = input::open(path).map_err(cannot)?;
+    // Of what comes through a pipe, or is packed, nothing is ever appended that would not come anyway.
+    let follow = wish.follow && stream.is_none();
+    let is_stream = stream.is_some();
+    let total = if is_stream { 0 } else { tokio::fs::metadata(path).await.map_err(cannot)?.len() };
+    let mut lines = match stream {
+        Some(stream) => Lines::stream(stream),
+        None => Lines::open(path).await.map_err(cannot)?,
+    };
+    let (head, is_all) = lines.head().await.map_err(cannot)?;
+    let is_named_json = path.extension().is_some_and(|extension| extension == "json");
+    let agent = wish.agent.and_then(Agent::reader);
+    let shape = sniff(&Beginning { head, is_all, agent, follow: wish.follow, is_named_json });
     let reader = |agent| {
         let origin = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Reader::new(agent, &origin.to_string_lossy())
+        Reader::new(agent, &origin.to_string_lossy()).with_context(wish.include_context)
     };
-    Ok(match sniff(path, agent, follow).await.map_err(cannot)? {
-        Shape::Items => Box::new(LinesFile::open(path, Contents::Items, follow, total).await?),
-        Shape::Transcript(agent) => {
-            Box::new(LinesFile::open(path, Contents::Transcript(Box::new(reader(agent))), follow, total).await?)
+    Ok(match shape {
+        Shape::Items => Box::new(ItemsFile::new(path, lines, follow, total)),
+        Shape::Transcript(agent) => Box::new(TranscriptFile::new(path, lines, reader(agent), follow, total)),
+        Shape::Document(agent) => Box::new(DocumentFile::new(path, lines, reader(agent), follow, total)),
+        Shape::Export => Box::new(ExportFile::read(path, &mut lines).await?),
+        Shape::Database if is_stream => {
+            let message =
+                format!("{} is a database, which can be read from a file only: name the file", path.display());
+            return Err(Failure::new(Exit::Usage, message));
         }
-        Shape::Document(agent) => Box::new(DocumentFile::new(path, reader(agent), follow, total)),
-        Shape::Export => Box::new(ExportFile::open(path, total).await?),
         Shape::Database => {
-            let session = session.ok_or_else(|| {
+            let session = wish.session.ok_or_else(|| {
                 let message = format!(
                     "{} holds many sessions: name one by --session ID, or the newest by --agent opencode --latest",
                     path.display()

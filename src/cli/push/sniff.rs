@@ -1,13 +1,7 @@
 //! Whose file it is, found out from its beginning.
 
-use std::path::Path;
-
 use capshare::transcripts::{Agent, Form, recognise};
 use serde_json::Value;
-use tokio::io::AsyncReadExt as _;
-
-use crate::cli::agent;
-use crate::cli::push::lines::Lines;
 
 /// Records that are looked at: agents begin with one that tells, or with a handful that do not.
 const RECORDS_LOOKED_AT: usize = 20;
@@ -17,7 +11,7 @@ const RECORDS_LOOKED_AT: usize = 20;
 pub(super) enum Shape {
     /// Lines of items, `{"type", "data"}`, or nothing yet.
     Items,
-    /// One JSON document that is no agent's: an export.
+    /// One JSON document that is no agent's: an export, or what is not known.
     Export,
     /// Lines of an agent's records.
     Transcript(Agent),
@@ -30,80 +24,72 @@ pub(super) enum Shape {
 /// The first bytes of every SQLite database.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
-/// Recognises what a file holds. `agent`: the agent that the command line names. `follow`: an unknown file may become lines of
-/// items.
-pub(super) async fn sniff(path: &Path, agent: Option<agent::Agent>, follow: bool) -> std::io::Result<Shape> {
-    let mut head = Vec::new();
-    tokio::fs::File::open(path).await?.take(SQLITE.len() as u64).read_to_end(&mut head).await?;
-    if head == SQLITE {
-        return Ok(Shape::Database);
+/// What is known of a file before it is read.
+pub(super) struct Beginning<'a> {
+    /// Its first bytes: a line at least, if it has one.
+    pub(super) head: &'a [u8],
+    /// Whether these are all.
+    pub(super) is_all: bool,
+    /// The reader of the agent that the command line names. What OpenCode itself writes out is an export.
+    pub(super) agent: Option<Agent>,
+    /// Whether more is awaited: a file that is still empty may become lines of items.
+    pub(super) follow: bool,
+    /// Whether its name says that it is one document.
+    pub(super) is_named_json: bool,
+}
+
+/// Recognises what a file holds.
+pub(super) fn sniff(beginning: &Beginning<'_>) -> Shape {
+    let Beginning { head, agent, follow, .. } = *beginning;
+    if head.starts_with(SQLITE) {
+        return Shape::Database;
     }
-    // What OpenCode itself writes out is an export.
-    let agent = agent.and_then(agent::Agent::reader);
-    let mut lines = Lines::open(path).await?;
-    let mut looked_at = 0;
-    let mut first = None;
-    while looked_at < RECORDS_LOOKED_AT {
-        let (line, is_whole) = match lines.next().await? {
-            Some(line) => (line, true),
-            None => match lines.take_rest() {
-                Some(rest) => (rest, false),
-                None => break,
-            },
-        };
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        looked_at += 1;
-        let Ok(record) = serde_json::from_slice::<Value>(&line) else {
-            if looked_at > 1 {
-                continue;
-            }
-            // The first line of a document is not JSON by itself. Nor is a line of a transcript that is broken, or not yet whole.
-            let is_document = line.trim_ascii().starts_with(b"{") && (is_whole || !follow);
-            return match agent {
-                Some(Agent::Gemini) if is_document => Ok(Shape::Document(Agent::Gemini)),
-                Some(agent) => Ok(Shape::Transcript(agent)),
-                None if is_document && is_gemini_document(path).await? => Ok(Shape::Document(Agent::Gemini)),
-                None if follow => Ok(Shape::Items),
-                None => Ok(Shape::Export),
-            };
-        };
-        let found = recognise(&line).map(|(agent, form)| {
-            if form == Form::Document { Shape::Document(agent) } else { Shape::Transcript(agent) }
-        });
-        let shape = found.or_else(|| is_item(&record).then_some(Shape::Items));
-        if agent.is_none_or(|agent| shape == Some(Shape::Document(agent))) && shape.is_some() {
-            return Ok(shape.unwrap_or(Shape::Items));
-        }
-        first.get_or_insert(record);
+    let mut lines: Vec<(&[u8], bool)> = head.split(|byte| *byte == b'\n').map(|line| (line, true)).collect();
+    if let Some(last) = lines.last_mut() {
+        last.1 = beginning.is_all;
     }
-    Ok(match (agent, first) {
-        (Some(Agent::Gemini), None) if path.extension().is_some_and(|extension| extension == "json") => {
-            Shape::Document(Agent::Gemini)
+    lines.retain(|(line, _)| !line.trim_ascii().is_empty());
+    let Some((first, is_whole)) = lines.first().copied() else {
+        return match agent {
+            Some(Agent::Gemini) if beginning.is_named_json => Shape::Document(Agent::Gemini),
+            Some(agent) => Shape::Transcript(agent),
+            None => Shape::Items,
+        };
+    };
+    let parsed = |line: &[u8]| serde_json::from_slice::<Value>(line).ok();
+    if parsed(first).is_none() && recognise(first).is_none() {
+        // The first line of a document is not JSON by itself. Nor is a line of a transcript that is broken, or not yet whole.
+        let is_document = first.trim_ascii().starts_with(b"{") && (is_whole || !follow);
+        let of_gemini = recognise(head) == Some((Agent::Gemini, Form::Document));
+        match agent {
+            Some(Agent::Gemini) if is_document => return Shape::Document(Agent::Gemini),
+            Some(agent) => return Shape::Transcript(agent),
+            None if is_document && of_gemini => return Shape::Document(Agent::Gemini),
+            None => {}
         }
-        (Some(agent), _) => Shape::Transcript(agent),
-        (None, None) => Shape::Items,
-        (None, Some(record)) if follow || record.get("type").is_some() || record.get("body").is_some() => Shape::Items,
-        (None, Some(_)) => Shape::Export,
-    })
+    }
+    for (line, _) in lines.iter().take(RECORDS_LOOKED_AT) {
+        let found =
+            recognise(line).map(
+                |(agent, form)| {
+                    if form == Form::Document { Shape::Document(agent) } else { Shape::Transcript(agent) }
+                },
+            );
+        let shape = found.or_else(|| parsed(line).is_some_and(|record| is_item(&record)).then_some(Shape::Items));
+        if let Some(shape) = shape.filter(|shape| agent.is_none_or(|agent| *shape == Shape::Document(agent))) {
+            return shape;
+        }
+    }
+    match agent {
+        Some(agent) => Shape::Transcript(agent),
+        // Its first line is not whole yet.
+        None if follow && !is_whole => Shape::Items,
+        None => Shape::Export,
+    }
 }
 
 /// Whether a record is an item by itself, or a recorded request.
 fn is_item(record: &Value) -> bool {
     let has_type = record["type"].as_str().is_some_and(|kind| !kind.is_empty());
     (record.get("data").is_some() && has_type) || record["body"].is_object()
-}
-
-/// Whether a document of several lines is Gemini's: an export has neither of the members by which it is known.
-async fn is_gemini_document(path: &Path) -> std::io::Result<bool> {
-    let mut lines = Lines::open(path).await?;
-    // Both stand before the messages.
-    let mut head = Vec::new();
-    while let Some(line) = lines.next().await?
-        && head.len() < 4_096
-    {
-        head.extend(line);
-    }
-    Ok(recognise(&head) == Some((Agent::Gemini, Form::Document)))
 }

@@ -1,10 +1,12 @@
 //! A file on its way into a share: what a push asks of it, whatever its form is.
 //!
-//! There are four forms, each a file beside this one: an export, lines, a document that is written anew, and OpenCode's database.
+//! There are five forms, each a file beside this one: an export, lines of items, an agent's transcript, a document that is written anew,
+//! and OpenCode's database.
 
 use std::path::Path;
 
 use async_trait::async_trait;
+use capshare::share::item::ItemKey;
 use capshare::transcripts::{Piece, Report};
 
 use crate::cli::exit::{Exit, Failure};
@@ -19,6 +21,14 @@ pub(super) trait Source {
     /// Waits, when nothing is at hand, until it is worth asking again. May be dropped and called again.
     async fn wait(&mut self, output: &mut Output) -> Result<Waited, Failure>;
 
+    /// Says what the share holds from an earlier push. What of it the file does not say any more is removed.
+    fn held(&mut self, _keys: Vec<ItemKey>) {}
+
+    /// Whether the file is the whole of its session, so that [`held`](Self::held) wants to know what the share holds.
+    fn is_whole(&self) -> bool {
+        false
+    }
+
     /// The piece that waited for more, when nothing more is to be read.
     fn end(&mut self) -> Option<Piece> {
         None
@@ -27,9 +37,18 @@ pub(super) trait Source {
     /// How far the file was read.
     fn progress(&self) -> Progress;
 
-    /// The name of the agent that wrote it, and what of it is not shown, up to now. `None` for a file that holds items as they
-    /// are.
-    fn report(&self) -> Option<(&'static str, &Report)> {
+    /// The name of the agent that wrote it; `None` for a file that holds items as they are.
+    fn agent(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What of it is not shown, up to now.
+    fn report(&self) -> Option<&Report> {
+        None
+    }
+
+    /// What is said at the end, after all else was shared, if a part of the file could not be.
+    fn missing(&self) -> Option<Failure> {
         None
     }
 }

@@ -15,6 +15,7 @@ libfuzzer_sys::fuzz_target!(|file: &[u8]| {
         (None, Some(b'1')) => Agent::Codex,
         (None, Some(b'2')) => Agent::Gemini,
         (None, Some(b'3')) => Agent::Asciicast,
+        (None, Some(b'4')) => Agent::Qwen,
         (None, _) => return other(file),
     };
     let read = items(agent, file, false);

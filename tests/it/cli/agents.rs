@@ -3,6 +3,9 @@
 mod follow;
 mod latest;
 mod opencode;
+mod recordings;
+mod threads;
+mod ways_in;
 
 use std::collections::BTreeMap;
 
@@ -140,13 +143,26 @@ fn claude_code_becomes_messages_thoughts_and_calls_with_their_results() {
 
     let seen: Vec<_> = shared.held.values().filter(|value| value["type"] == "file").collect();
     assert_eq!(seen[0]["url"], "data:image/png;base64,iVBORw0KGgo=");
-    let put_in: Vec<_> = shared.held.values().filter(|value| value["synthetic"] == true).collect();
-    assert_eq!(put_in[0]["text"], "[Image: source: /tmp/a.png]");
-    let other = json!({ "claude.file-history-snapshot": 1, "claude.progress": 1, "claude.system": 1 });
-    assert_eq!((&shared.synced["other"], &shared.synced["left_out"]), (&other, &json!({})));
-    let progress = &shared.held[shared.keys("other/claude.progress")[0]];
+    // What the program says to its model, and writes for itself, is counted and not shared.
+    let context = json!({ "file-history-snapshot": 1, "progress": 1, "system.turn_duration": 1, "user.meta": 1 });
+    assert_eq!((&shared.synced["context"], &shared.synced["left_out"]), (&context, &json!({})));
+    assert_eq!(shared.keys("other/"), [""; 0]);
+    assert!(
+        shared.stderr.contains("4 records of the program's own") && shared.stderr.contains("1 user.meta"),
+        "{}",
+        shared.stderr
+    );
+    // Unless it is asked for.
+    let file = scene.home.write("whatever.jsonl", CLAUDE);
+    let all = scene.push(&[&file, "--include-context"]);
+    let other = json!({
+        "claude.file-history-snapshot": 1, "claude.progress": 1, "claude.system.turn_duration": 1, "claude.user.meta": 1,
+    });
+    assert_eq!((&all.synced["other"], &all.synced["context"]), (&other, &json!({})));
+    let progress = &all.held[all.keys("other/claude.progress")[0]];
     assert_eq!((&progress["data"]["type"], &progress["toolUseID"]), (&json!("hook_progress"), &json!("toolu_01Bash")));
-    assert!(shared.stderr.contains("3 records have no place"), "{}", shared.stderr);
+    // And what an earlier push brought goes with the next one that does not say it.
+    assert_eq!(scene.file("whatever.jsonl", CLAUDE).held, shared.held);
 }
 
 #[test]
@@ -159,12 +175,16 @@ fn codex_becomes_turns_and_what_its_events_repeat_is_there_once() {
     assert_eq!(shared.keys("message/").len(), 4);
     let texts: Vec<_> = shared.held.values().filter(|value| value["type"] == "text").collect();
     assert_eq!(texts.len(), 5, "{texts:?}");
-    // The second turn's message was ended by its user.
-    let (turn, ended) = (&shared.held["message/msg_8"], &shared.held["message/msg_33"]);
-    assert_eq!(
-        (&turn["modelID"], &turn["parentID"], &turn["error"]),
-        (&json!("gpt-5.6"), &json!("msg_6"), &Value::Null)
-    );
+    // The second turn's message was ended by its user. Records without ids have names that stand for their texts.
+    let answers: Vec<_> = shared.held.values().filter(|value| value["role"] == "assistant").collect();
+    let (turn, ended) = match answers[..] {
+        [one, other] if one["error"].is_null() => (one, other),
+        [one, other] => (other, one),
+        _ => panic!("{answers:?}"),
+    };
+    assert_eq!((&turn["id"], &turn["modelID"], &turn["error"]), (&json!("rs_1-turn"), &json!("gpt-5.6"), &Value::Null));
+    let asked = &shared.held[&format!("message/{}", turn["parentID"].as_str().unwrap())];
+    assert_eq!(asked["role"], "user");
     assert_eq!(
         turn["tokens"],
         json!({ "input": 1_000, "output": 60, "reasoning": 30, "cache": { "read": 2_000, "write": 0 } })
@@ -189,9 +209,9 @@ fn codex_becomes_turns_and_what_its_events_repeat_is_there_once() {
     assert_eq!(shared.call("websearch")["input"]["query"], "rust trim");
     assert_eq!(shared.call("capy_search")["output"], "nothing found");
     let file = shared.held.values().find(|value| value["type"] == "file").unwrap();
-    assert_eq!((&file["mime"], &file["messageID"]), (&json!("image/png"), &json!("msg_32")));
-    let other = json!({ "codex.response_item.message": 2, "codex.response_item.reasoning": 1, "codex.world_state": 1 });
-    assert_eq!(shared.synced["other"], other);
+    assert_eq!((&file["mime"], &file["messageID"]), (&json!("image/png"), &ended["parentID"]));
+    let context = json!({ "message.developer": 1, "message.user": 1, "reasoning": 1, "world_state": 1 });
+    assert_eq!((&shared.synced["context"], &shared.synced["unknown"]), (&context, &json!({})));
 }
 
 #[test]
@@ -233,7 +253,7 @@ fn gemini_is_the_same_from_its_lines_and_from_its_document() {
     assert!(edit["metadata"]["diff"].as_str().unwrap().contains("\n-fn parse() {}\n"));
     assert_eq!((&lines.call("bash")["status"], &lines.call("bash")["error"]), (&json!("error"), &json!("exit 101")));
     assert_eq!(lines.call("todowrite")["input"]["todos"][0]["content"], "Test");
-    assert_eq!(lines.synced["other"], json!({ "gemini.info": 1 }));
+    assert_eq!(lines.synced["context"], json!({ "info": 1 }));
 
     let document = scene.home.write("session.json", GEMINI_DOCUMENT);
     let document = scene.push(&[&document, "--session", "the-document"]);
@@ -241,48 +261,9 @@ fn gemini_is_the_same_from_its_lines_and_from_its_document() {
     assert_eq!(document.held, lines.held);
 }
 
-#[test]
-fn a_recorded_terminal_is_calls_without_escapes_and_without_what_was_typed() {
-    let scene = Scene::new();
-    let shared = scene.file("terminal.cast", TERMINAL);
-    assert_eq!(shared.held["session"]["title"], "Empty lines (80×24)");
-    let parts = shared.parts("recording");
-    let outputs: Vec<_> = parts.iter().map(|part| part["state"]["output"].as_str().unwrap()).collect();
-    assert_eq!(outputs, ["ann@parser:~$ shh\none\ntwothree\n", "a minute later\n", "ok\n$ exit"]);
-    let titles: Vec<_> = parts.iter().map(|part| part["state"]["input"]["description"].as_str().unwrap()).collect();
-    assert_eq!(titles, ["from 0:00", "from 2:10", "the tests"]);
-    assert_eq!(shared.synced["other"], json!({ "asciicast.r": 1 }));
-    assert_eq!(shared.synced["left_out"], json!({ "typed input": 2 }));
-    assert_eq!(shared.held[shared.keys("other/")[0]]["record"], json!([2.0, "r", "100x30"]));
-    // Version 3: times since the event before, comments, an exit code.
-    let third = scene.file(
-        "third.cast",
-        "{\"version\":3,\"term\":{\"cols\":80,\"rows\":24}}\n# a comment\n[1.5,\"o\",\"a\\r\\n\"]\n[70,\"o\",\"b\\r\\n\"]\n[0.5,\"x\",\"3\"]\n",
-    );
-    let parts = third.parts("recording");
-    assert_eq!((parts.len(), &parts[1]["state"]["metadata"]["exit"]), (2, &json!(3)));
-    assert_eq!(parts[1]["state"]["time"], json!({ "start": 71_500, "end": 72_000 }));
-}
-
-#[test]
-fn a_long_recording_is_cut_at_line_ends_and_where_no_line_ends_at_a_blank() {
-    let scene = Scene::new();
-    let line = format!("{}\n", "x".repeat(99));
-    let events = format!("[1.0,\"o\",{}]\n", json!(line)).repeat(400);
-    let screen = format!("[2.0,\"o\",{}]\n", json!("word ".repeat(20_000)));
-    let shared = scene.file("long.cast", &format!("{{\"version\":2,\"width\":80,\"height\":24}}\n{events}{screen}"));
-    let parts = shared.parts("recording");
-    let outputs: Vec<_> = parts.iter().map(|part| part["state"]["output"].as_str().unwrap()).collect();
-    let sizes: Vec<_> = outputs.iter().map(|output| output.len()).collect();
-    assert_eq!(sizes.iter().sum::<usize>(), 40_000 + 100_000);
-    assert_eq!((sizes[0], sizes[1]), (16_400, 16_400));
-    assert!(sizes[2] > 60_000 && sizes[2] <= 64 << 10, "{sizes:?}");
-    assert!(outputs[2].ends_with("word "));
-}
-
 /// Records that no version has yet, lines that are none, items that are too large: none of them ends a push.
 #[test]
-fn what_is_not_known_is_kept_beside_and_what_is_no_record_is_counted() {
+fn what_is_not_known_is_counted_by_name_and_what_is_no_record_too() {
     let scene = Scene::new();
     let large = "x".repeat(5 << 20);
     let session = "\"sessionId\":\"s-1\",\"timestamp\":\"2026-11-20T09:00:00Z\"";
@@ -300,16 +281,24 @@ fn what_is_not_known_is_kept_beside_and_what_is_no_record_is_counted() {
         {{\"type\":\"user\",{session},\"uuid\":\"u5\",\"message\":{{\"content\":[{{\"type\":\"tool_result\",\"tool_use_id\":\"nobody\"}}]}}}}\n\
         {{\"type\":\"user\",{session},\"uuid\":\"u6\",\"mess"
     );
-    let shared = scene.file("odd.jsonl", &text);
+    let file = scene.home.write("odd.jsonl", &text);
+    let all = scene.push(&[&file, "--include-context"]);
     let other = json!({
         "claude.holo__2Jgram": 1, "claude.hologram": 1, "claude.unknown": 2, "claude.user.smell": 1, "claude.user.tool_result": 1,
     });
-    assert_eq!(shared.synced["other"], other);
-    assert_eq!(shared.synced["left_out"], json!({ "larger than a limit": 1, "not JSON": 2 }));
-    assert_eq!(shared.held["other/claude.holo__2Jgram/u2"]["rays"], json!([1, 2]));
-    assert_eq!(shared.held["other/claude.hologram/line-4"]["record"]["id"], 7);
+    assert_eq!(all.synced["other"], other);
+    assert_eq!(all.held["other/claude.holo__2Jgram/u2"]["rays"], json!([1, 2]));
+    assert!(all.keys("other/claude.hologram/").len() == 1);
+    let shared = scene.push(&[&file]);
+    let unknown = json!({ "holo__2Jgram": 1, "hologram": 1, "unknown": 2, "user.smell": 1, "user.tool_result": 1 });
+    assert_eq!((&shared.synced["unknown"], shared.keys("other/").len()), (&unknown, 0));
+    assert_eq!((&shared.synced["left_out"], &shared.synced["made_smaller"]), (&json!({ "not JSON": 2 }), &json!(1)));
+    // Arguments that no item can hold are cut, and the call is there.
+    let cut = shared.call("write")["input"]["content"].as_str().unwrap();
+    assert!(cut.len() < 1 << 20 && cut.ends_with("bytes more"), "{}", cut.len());
     // A text that is too long is cut, and says so.
-    let text = shared.parts("a1")[0]["text"].as_str().unwrap();
+    let parts = shared.parts("a1");
+    let text = parts.iter().find_map(|part| part["text"].as_str()).unwrap();
     assert!(text.len() < 600 << 10 && text.ends_with("bytes more"), "{}", text.len());
     assert!(!shared.stderr.contains('\u{1b}') && shared.stderr.contains("2 not JSON"), "{}", shared.stderr);
 }
@@ -319,7 +308,7 @@ fn what_has_no_place_does_not_fill_a_share() {
     let scene = Scene::new();
     let first = "{\"type\":\"user\",\"sessionId\":\"s-2\",\"uuid\":\"u\",\"message\":{\"content\":\"hi\"}}\n";
     let noise: String = (0..10_005).map(|n| format!("{{\"type\":\"progress\",\"uuid\":\"p{n}\"}}\n")).collect();
-    let shared = scene.push(&[&scene.home.write("noise.jsonl", &format!("{first}{noise}"))]);
+    let shared = scene.push(&[&scene.home.write("noise.jsonl", &format!("{first}{noise}")), "--include-context"]);
     assert_eq!(shared.synced["other"], json!({ "claude.progress": 10_000 }));
     assert_eq!(shared.synced["left_out"]["more than the other lane may have"], 5);
 }

@@ -66,8 +66,13 @@ impl Home {
     }
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_reading(arguments, Stdio::null())
+    }
+
+    /// Starts it with something on its standard input.
+    pub(crate) fn start_reading(&self, arguments: &[&str], input: impl Into<Stdio>) -> Running {
         let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = Said::of(child.stdout.take().unwrap());
         let stderr = Said::of(child.stderr.take().unwrap());

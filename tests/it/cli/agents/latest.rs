@@ -23,6 +23,11 @@ impl Scene {
         (file.strip_prefix(home).unwrap().to_str().unwrap().to_owned(), shared.stderr)
     }
 
+    /// A transcript that says that it is of this folder.
+    fn here(&self, text: &str) -> String {
+        text.replace("/home/ann/parser", fs::canonicalize(self.home.path("")).unwrap().to_str().unwrap())
+    }
+
     /// This folder, as Claude Code names it.
     fn project(&self) -> String {
         let here = fs::canonicalize(self.home.path("")).unwrap();
@@ -30,37 +35,72 @@ impl Scene {
     }
 }
 
+/// S110: a session of another folder is shared only when that is asked for.
 #[test]
-fn of_claude_code_it_is_the_newest_of_this_folder_else_of_any_and_says_so() {
+fn of_claude_code_it_is_the_newest_of_this_folder_and_of_another_only_when_asked() {
     let scene = Scene::new();
     scene.left(".claude/projects/-somewhere-else/a.jsonl", CLAUDE, 10);
     scene.left(".claude/projects/-somewhere-else/b.jsonl", CLAUDE, 20);
-    let (file, said) = scene.latest("claude");
-    assert_eq!(file, ".claude/projects/-somewhere-else/a.jsonl");
-    assert!(said.contains("a.jsonl is the newest session of Claude Code") && said.contains("another folder"), "{said}");
+    let refused = scene.home.run(&["push", "--agent", "claude", "--latest"]).ends_with(1).stderr;
+    assert!(refused.contains("a.jsonl: --any-folder shares it") && refused.contains("of this folder"), "{refused}");
+    let shared = scene.push(&["--agent", "claude", "--latest", "--any-folder"]);
+    assert!(shared.said["file"].as_str().unwrap().ends_with("-somewhere-else/a.jsonl"), "{}", shared.said);
+    assert!(
+        shared.stderr.contains("a.jsonl is the newest session of Claude Code")
+            && shared.stderr.contains("another folder")
+    );
     let here = format!(".claude/projects/{}", scene.project());
-    scene.left(&format!("{here}/old.jsonl"), CLAUDE, 90);
-    scene.left(&format!("{here}/new.jsonl"), CLAUDE, 50);
-    // What its own agents write is no session.
-    scene.left(&format!("{here}/agent-1.jsonl"), CLAUDE, 5);
-    scene.left(&format!("{here}/new/subagents/agent-2.jsonl"), CLAUDE, 5);
+    scene.left(&format!("{here}/old.jsonl"), &scene.here(CLAUDE), 90);
+    scene.left(&format!("{here}/new.jsonl"), &scene.here(CLAUDE), 50);
+    // What its own agents write is no session, nor is it one of this folder if it says another.
+    scene.left(&format!("{here}/agent-1.jsonl"), &scene.here(CLAUDE), 5);
+    scene.left(&format!("{here}/new/subagents/agent-2.jsonl"), &scene.here(CLAUDE), 5);
+    scene.left(&format!("{here}/of-a-folder-with-the-same-name.jsonl"), CLAUDE, 5);
     let (file, said) = scene.latest("claude");
     assert_eq!(file, format!("{here}/new.jsonl"));
     assert!(!said.contains("another folder"), "{said}");
 }
 
+/// Claude Code cuts a long name of a folder, and adds a dash and six characters.
 #[test]
-fn of_codex_gemini_and_asciinema_it_is_the_newest_where_they_leave_them() {
+fn of_claude_code_a_folder_with_a_long_name_is_found() {
     let scene = Scene::new();
-    scene.left(".codex/sessions/2026/11/19/rollout-b.jsonl", CODEX, 70);
-    scene.left(".codex/sessions/2026/11/20/rollout-a.jsonl", CODEX, 30);
-    scene.left(".codex/sessions/2026/11/20/notes.jsonl", CODEX, 1);
+    let long = "x".repeat(120);
+    let inside = format!("{long}/{long}");
+    fs::create_dir_all(scene.home.path(&inside)).unwrap();
+    let here = fs::canonicalize(scene.home.path(&inside)).unwrap();
+    let name: String =
+        here.to_str().unwrap().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let said = CLAUDE.replace("/home/ann/parser", here.to_str().unwrap());
+    scene.left(&format!(".claude/projects/{}-1a2b3c/s.jsonl", &name[..200]), &said, 9);
+    scene.left(&format!(".claude/projects/{}-4d5e6f/s.jsonl", &name[..200]), CLAUDE, 1);
+    let mut push = scene.home.command(&["push", "--json", "--agent", "claude", "--latest"]);
+    let ran = push.current_dir(&here).output().unwrap();
+    let stdout = String::from_utf8(ran.stdout).unwrap();
+    assert!(stdout.contains("-1a2b3c/s.jsonl"), "{stdout}{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
+fn of_the_others_it_is_the_newest_of_this_folder_where_they_leave_them() {
+    let scene = Scene::new();
+    let subagent = CODEX.replacen("\"cwd\"", "\"thread_source\":\"subagent\",\"cwd\"", 1);
+    scene.left(".codex/sessions/2026/11/19/rollout-b.jsonl", &scene.here(CODEX), 70);
+    scene.left(".codex/sessions/2026/11/20/rollout-a.jsonl", &scene.here(CODEX), 30);
+    scene.left(".codex/sessions/2026/11/20/rollout-of-another-folder.jsonl", CODEX, 2);
+    scene.left(".codex/sessions/2026/11/20/rollout-helper.jsonl", &scene.here(&subagent), 3);
+    scene.left(".codex/sessions/2026/11/20/notes.jsonl", &scene.here(CODEX), 1);
     assert_eq!(scene.latest("codex").0, ".codex/sessions/2026/11/20/rollout-a.jsonl");
     scene.left(".gemini/tmp/elsewhere/chats/session-2.jsonl", GEMINI, 5);
     scene.left(".gemini/tmp/parser/chats/session-1.jsonl", GEMINI, 60);
+    // A start of the program leaves a file in which nobody says anything.
+    scene.left(".gemini/tmp/parser/chats/session-3.jsonl", GEMINI.lines().next().unwrap(), 1);
     let here = fs::canonicalize(scene.home.path("")).unwrap();
     scene.left(".gemini/tmp/parser/.project_root", here.to_str().unwrap(), 60);
     assert_eq!(scene.latest("gemini").0, ".gemini/tmp/parser/chats/session-1.jsonl");
+    let qwen = include_str!("../../../data/agents/qwen-code-0.24.4/rewind-interrupt.jsonl");
+    let qwen = qwen.replace("/home/user/project", here.to_str().unwrap());
+    scene.left(&format!(".qwen/projects/{}/chats/s.jsonl", scene.project()), &qwen, 8);
+    assert_eq!(scene.latest("qwen").0, format!(".qwen/projects/{}/chats/s.jsonl", scene.project()));
     scene.left("one.cast", TERMINAL, 9);
     scene.left("two.cast", TERMINAL, 3);
     assert_eq!(scene.latest("asciicast").0, "two.cast");

@@ -83,10 +83,14 @@ fn the_newest_session_of_this_folder_is_shared_as_it_is_exported() {
         "message/msg_1": { "id": "msg_1", "sessionID": "ses_new", "role": "user", "cost": 0.300_000_000_000_000_04 },
         "part/msg_1/prt_1": { "id": "prt_1", "sessionID": "ses_new", "messageID": "msg_1" },
     });
-    assert_eq!(serde_json::to_value(&shared.held).unwrap(), expected);
+    // What is too large is cut, and says so.
+    let mut held = serde_json::to_value(&shared.held).unwrap();
+    let large = held.as_object_mut().unwrap().remove("part/msg_1/prt_large").unwrap();
+    assert!(large["text"].as_str().unwrap().ends_with("bytes more"));
+    assert_eq!((held, &shared.synced["made_smaller"]), (expected, &json!(1)));
     assert_eq!(
         shared.synced["left_out"],
-        json!({ "larger than a limit": 1, "not an item": 1, "of OpenCode's version 2": 1 }),
+        json!({ "not an item": 1, "of OpenCode's version 2": 1 }),
         "{}",
         shared.stderr
     );
@@ -99,7 +103,9 @@ fn the_newest_session_of_this_folder_is_shared_as_it_is_exported() {
     let child = scene.push(&[file.to_str().unwrap(), "--session", "ses_child"]);
     assert_eq!(child.held["session"]["parentID"], "ses_new");
     database.execute("UPDATE session SET directory = '/gone' WHERE directory != '/elsewhere'", []).unwrap();
-    let elsewhere = scene.push(&["--agent", "opencode", "--latest"]);
+    let refused = scene.home.run(&["push", "--agent", "opencode", "--latest"]).ends_with(1).stderr;
+    assert!(refused.contains("ses_elsewhere: --any-folder shares it"), "{refused}");
+    let elsewhere = scene.push(&["--agent", "opencode", "--latest", "--any-folder"]);
     assert_eq!(elsewhere.said["session"], "ses_elsewhere");
     assert!(elsewhere.stderr.contains("another folder"), "{}", elsewhere.stderr);
 }
@@ -119,7 +125,7 @@ fn what_is_no_session_of_a_database_that_is_known_is_refused_with_what_to_do() {
     push(&["--agent", "opencode"], 2);
     push(&["--session", "ses_1"], 2);
     database.execute_batch("DROP TABLE part").unwrap();
-    let unknown = push(&["--agent", "opencode", "--latest"], 1);
+    let unknown = push(&["--agent", "opencode", "--latest", "--any-folder"], 1);
     assert!(unknown.contains("no such table: part") && unknown.contains("opencode export"), "{unknown}");
     std::fs::write(scene.home.path("other.db"), "SQLite format 3\0 and then something else").unwrap();
     let broken = push(&["other.db", "--session", "ses_1"], 1);

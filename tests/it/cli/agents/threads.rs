@@ -1,0 +1,189 @@
+//! Sessions that have several files: segments of one thread, and transcripts of subagents.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{Scene, id_of};
+
+/// A session of Codex in two files: a question was taken back, and the second file goes on before it.
+const FIRST: &str = include_str!(
+    "../../../data/agents/codex-0.171.0/rollout-2026-11-30T05-03-28-01a22ad6-2a3e-7723-9116-f40f1ce2e888.jsonl"
+);
+const SECOND: &str = include_str!(
+    "../../../data/agents/codex-0.171.0/rollout-2026-11-30T05-03-46-01a22ad6-2a3e-7723-9116-f40f1ce2e888_01a22ad6-72cc-7051-b8d0-8b7d05a4519a.jsonl"
+);
+const FIRST_NAME: &str = "rollout-2026-11-30T05-03-28-01a22ad6-2a3e-7723-9116-f40f1ce2e888.jsonl";
+const SECOND_NAME: &str =
+    "rollout-2026-11-30T05-03-46-01a22ad6-2a3e-7723-9116-f40f1ce2e888_01a22ad6-72cc-7051-b8d0-8b7d05a4519a.jsonl";
+
+const CLAUDE_MAIN: &str = include_str!("../../../data/agents/claude-code-2.1.332/full.jsonl");
+const CLAUDE_BELOW: &str =
+    include_str!("../../../data/agents/claude-code-2.1.332/full/subagents/agent-a4f36a8c710e3f289.jsonl");
+const CLAUDE_ABOUT: &str =
+    include_str!("../../../data/agents/claude-code-2.1.332/full/subagents/agent-a4f36a8c710e3f289.meta.json");
+
+fn append(path: &str, text: &str) {
+    OpenOptions::new().append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// The texts that users and models said, by the times of their messages.
+fn texts(held: &std::collections::BTreeMap<String, Value>) -> Vec<String> {
+    let mut messages: Vec<_> = held.iter().filter(|(key, _)| key.starts_with("message/")).collect();
+    messages.sort_by_key(|(_, message)| message["time"]["created"].as_i64());
+    let said = |message: &Value| {
+        let of = |part: &&Value| part["messageID"] == message["id"] && part["type"] == "text";
+        held.values().filter(of).map(|part| part["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    messages.into_iter().flat_map(|(_, message)| said(message)).collect()
+}
+
+/// S107: the follower of a thread goes on with its next file, and its share ends up as a fresh push of the same files would.
+#[test]
+fn a_follower_of_codex_goes_on_with_the_next_file_of_its_thread() {
+    let scene = Scene::new();
+    let folder = ".codex/sessions/2026/11/30";
+    fs::create_dir_all(scene.home.path(folder)).unwrap();
+    let file = scene.home.write(&format!("{folder}/{FIRST_NAME}"), FIRST);
+    let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    let mut sees = |words: &str| watch.stdout.wait_for(|line| line.contains(words));
+    sees("to be abandoned");
+    let lines: Vec<_> = SECOND.split_inclusive('\n').collect();
+    let next = scene.home.write(&format!("{folder}/{SECOND_NAME}"), &lines[..20].concat());
+    push.stderr.wait_for(|line| line.contains("goes on in") && line.contains("72cc"));
+    sees("\"removed\":true");
+    append(&next, &lines[20..].concat());
+    sees("[[par]] and one more");
+    push.signal("-INT");
+    push.wait().ends_with(0);
+    let followed = scene.held(&id);
+    // The secret of another user opens nothing: a share of their own.
+    let fresh = scene.push(&[&next, "--session", "fresh"]).held;
+    assert_eq!(followed, fresh);
+    let told = texts(&fresh);
+    assert!(
+        told.contains(&"[[three]] the question that stays".to_owned())
+            && !told.iter().any(|text| text.contains("abandoned")),
+        "{told:?}"
+    );
+    assert!(told[0].contains("first question"), "{told:?}");
+}
+
+/// A segment whose base is not there is shared as what it is, and nothing that the share has is removed.
+#[test]
+fn a_segment_without_what_it_goes_on_from_removes_nothing() {
+    let scene = Scene::new();
+    let before = scene.file("first.jsonl", FIRST);
+    fs::remove_file(scene.home.path("first.jsonl")).unwrap();
+    let after = scene.file("second.jsonl", SECOND);
+    assert!(after.stderr.contains("goes on from a file that is not beside it"), "{}", after.stderr);
+    assert!(before.held.keys().all(|key| after.held.contains_key(key)));
+    // With it, under whatever name, what was taken back goes.
+    scene.home.write("a-copy.jsonl", FIRST);
+    let whole = scene.file("second.jsonl", SECOND);
+    assert!(!texts(&whole.held).iter().any(|text| text.contains("abandoned")), "{:?}", texts(&whole.held));
+}
+
+/// S108: a subagent's session is in its caller's share, below its call, live; and by itself it is a session of its own.
+#[test]
+fn a_subagent_of_claude_is_shared_with_its_caller_as_it_works() {
+    let scene = Scene::new();
+    let lines: Vec<_> = CLAUDE_MAIN.split_inclusive('\n').collect();
+    let at = lines.iter().position(|line| line.contains("\"id\":\"toolu_00050\"")).unwrap() + 1;
+    let file = scene.home.write("full.jsonl", &lines[..at].concat());
+    let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    let mut sees = |words: &str| watch.stdout.wait_for(|line| line.contains(words));
+    sees("toolu_00050");
+    fs::create_dir_all(scene.home.path("full/subagents")).unwrap();
+    scene.home.write("full/subagents/agent-a4f36a8c710e3f289.meta.json", CLAUDE_ABOUT);
+    let below = scene.home.write("full/subagents/agent-a4f36a8c710e3f289.jsonl", "");
+    let helped: Vec<_> = CLAUDE_BELOW.split_inclusive('\n').collect();
+    append(&below, &helped[..14].concat());
+    sees("[[sub]] Look at the notes and report");
+    append(&below, &helped[14..].concat());
+    sees("Helper report: the notes have three lines.");
+    append(&file, &lines[at..].concat());
+    sees("[[three]] Third time");
+    push.signal("-INT");
+    push.wait().ends_with(0);
+    let followed = scene.held(&id);
+    let fresh = scene.push(&[&file, "--session", "fresh"]);
+    assert_eq!(followed, fresh.held);
+    let call = fresh.call("task");
+    assert_eq!(call["output"], "Helper report: the notes have three lines.");
+    let session = call["metadata"]["sessionId"].as_str().unwrap();
+    let of_helper: Vec<_> =
+        fresh.held.values().filter(|item| item["sessionID"] == session && !item["role"].is_null()).collect();
+    assert_eq!((of_helper.len(), &of_helper[0]["agent"]), (3, &json!("subagent")));
+    // In a document its messages stand behind the call.
+    let markdown = scene.home.run(&["export", &id, "--format", "markdown"]).ends_with(0).stdout;
+    let place = |words: &str| markdown.find(words).unwrap_or_else(|| panic!("{words}: {markdown}"));
+    let places = [
+        place("A helper looks as well."),
+        place("## Subagent · User"),
+        place("The helper reads."),
+        place("All done: the notes"),
+    ];
+    assert!(places.is_sorted(), "{places:?}");
+    // By itself it is a session of its own, and its caller's share stays as it is.
+    let alone = scene.push(&[&below]);
+    assert_eq!(
+        (alone.said["id"] == fresh.said["id"], alone.held["session"]["title"].as_str()),
+        (false, Some("[[sub]] Look at the notes and report"))
+    );
+    assert_eq!(scene.held(&id), followed);
+}
+
+#[test]
+fn the_subagents_of_the_others_are_found_where_they_leave_them() {
+    let scene = Scene::new();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agents");
+    for (file, words) in [
+        ("codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl", "The helper reads."),
+        ("gemini-cli-0.61.0/full.jsonl", "The helper reads."),
+        ("qwen-code-0.24.4/full-continued-compressed.jsonl", "The helper reads."),
+    ] {
+        let shared = scene.push(&[&format!("{data}/{file}")]);
+        let said = shared.held.values().find(|item| item["text"] == words).unwrap_or_else(|| panic!("{file}"));
+        let call = shared.call("task");
+        assert_eq!(call["metadata"]["sessionId"], said["sessionID"], "{file}");
+        assert!(shared.held["session"]["id"] != said["sessionID"], "{file}");
+    }
+}
+
+#[test]
+fn a_session_that_is_deleted_is_called_gone_and_its_share_stays() {
+    let scene = Scene::new();
+    let file = scene.home.write("live.jsonl", CLAUDE_MAIN);
+    let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    watch.stdout.wait_for(|line| line.contains("[[three]] Third time"));
+    fs::remove_file(&file).unwrap();
+    let ended = push.wait().ends_with(1);
+    assert!(ended.stderr.contains("is gone: its session was deleted or moved"), "{}", ended.stderr);
+    assert!(scene.held(&id).len() > 10);
+}
+
+#[test]
+fn a_branch_of_a_session_that_is_followed_is_named() {
+    let scene = Scene::new();
+    let file = scene.home.write("live.jsonl", CLAUDE_MAIN);
+    let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    watch.stdout.wait_for(|line| line.contains("[[three]] Third time"));
+    let from = json!({ "sessionId": "be9d6cd7-bd22-42c2-9074-a02dfa67f112" });
+    scene.home.write("other.jsonl", &CLAUDE_MAIN.replace("be9d6cd7", "00000000"));
+    let first = CLAUDE_MAIN.lines().nth(5).unwrap();
+    scene.home.write("branch.jsonl", &format!("{{\"forkedFrom\":{from},{}\n", &first[1..]));
+    let named = push.stderr.wait_for(|line| line.contains("is a branch of this session"));
+    assert!(named.contains("branch.jsonl"), "{named}");
+    push.signal("-INT");
+    push.wait().ends_with(0);
+}
