@@ -80,7 +80,7 @@ impl Turn {
         let agent = (is_child || self.session.is_some()).then_some("subagent");
         let session = self.session.as_deref().unwrap_or(session);
         let is_answer = self.role == Role::Assistant;
-        let filled = |text: &str| (is_answer && !text.is_empty()).then(|| json!(text)).unwrap_or_default();
+        let filled = |text: &str| if is_answer && !text.is_empty() { json!(text) } else { Value::Null };
         let ended = self.ended.filter(|_| is_answer);
         object([
             ("id", json!(self.id)),

@@ -159,7 +159,7 @@ impl Narrowed {
         let unit = |pair: &[u8]| match (self.order, pair) {
             (Wide::Little, [low, high]) => u16::from_le_bytes([*low, *high]),
             (Wide::Big, [high, low]) => u16::from_be_bytes([*high, *low]),
-            _ => u16::from(char::REPLACEMENT_CHARACTER as u16),
+            _ => char::REPLACEMENT_CHARACTER as u16,
         };
         let mut units: Vec<u16> = self.bytes.chunks_exact(2).map(unit).collect();
         let mut used = units.len() * 2;

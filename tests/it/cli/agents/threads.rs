@@ -56,7 +56,7 @@ fn a_follower_of_codex_goes_on_with_the_next_file_of_its_thread() {
     push.stderr.wait_for(|line| line.contains("goes on in") && line.contains("72cc"));
     sees("\"removed\":true");
     append(&next, &lines[20..].concat());
-    sees("[[par]] and one more");
+    sees("Both came back.");
     push.signal("-INT");
     push.wait().ends_with(0);
     let followed = scene.held(&id);
