@@ -6,9 +6,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use capshare::__internal::viewer::render::Document;
 use capshare::share::item::Payload;
 use capshare::transcripts::{Reader, base_of};
-use capshare::viewer::render::Document;
 
 use super::support::{Held, agent_of};
 
