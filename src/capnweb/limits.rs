@@ -41,15 +41,15 @@ pub struct Limits {
     pub held_bytes: usize,
     /// Work for the peer beyond reading its frames: a unit for each byte of plain data that is looked through for a part of
     /// it, 64 for each value that is copied from a result into a call or into another result, 8 for each member whose
-    /// name is compared. Each frame earns 65,536 units and 16 for each of its bytes, up to this bound; a call that finds none
-    /// left is rejected. Default: 67,108,864, some tenth of a second.
+    /// name is compared. Each frame earns 65,536 units, and 16 for each of its bytes, up to this bound; a call that finds none
+    /// left is rejected. Default: 67,108,864.
     pub work: usize,
     /// Bytes of frames that wait to be taken by [`poll_frame`](super::Session::poll_frame). Past it the session ends: the
     /// peer does not read. Default: 32 MiB.
     pub queue_bytes: usize,
 }
 
-/// Units of [`Limits::work`] that each frame of the peer earns: some fifty microseconds, as long as a small frame takes anyway.
+/// Units of [`Limits::work`] that each frame of the peer earns: a session that says little earns what it needs by its frames alone.
 pub(super) const WORK_OF_A_FRAME: usize = 64 << 10;
 /// Units that each byte of a frame earns: a longest frame earns all that there may be, and a reference in it, of some fourteen bytes,
 /// a copy of three values.

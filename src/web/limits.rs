@@ -17,7 +17,7 @@ pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
         promises: web::WEB_PROMISES_MAX,
         calls_out: web::WEB_CALLS_OUT_MAX,
         held_bytes: web::WEB_HELD_BYTES_MAX,
+        work: web::WEB_WORK_MAX,
         queue_bytes: web::WEB_QUEUED_BYTES_MAX,
-        ..capnweb::Limits::default()
     }
 }

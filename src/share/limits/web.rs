@@ -32,6 +32,10 @@ pub const WEB_CALLS_OUT_MAX: usize = 1_152;
 /// Bytes that the calls in progress and the kept results of one connection hold: four of the largest frames.
 pub const WEB_HELD_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 
+/// Units of work for one client beyond reading its frames, as `capnweb::Limits` counts them, that may be asked for at once: sixteen for
+/// each byte of a longest frame.
+pub const WEB_WORK_MAX: usize = 16 * MESSAGE_BYTES_MAX;
+
 /// Bytes that wait for one client to read: four of the largest frames. The door leaves requests unread long before, so only a
 /// client that has many calls answered at once while it reads nothing comes here, and is closed.
 pub const WEB_QUEUED_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
