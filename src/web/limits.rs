@@ -8,6 +8,8 @@ pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
     capnweb::Limits {
         frame_bytes: limits.message_bytes_max,
         depth: web::WEB_NESTING_MAX,
+        // In `sync([{type, data}])` each `data` is a slice of its frame.
+        tree_levels: 3,
         values: web::WEB_VALUES_MAX,
         bigint_digits: web::WEB_BIGINT_DIGITS_MAX,
         calls: limits.calls_in_flight_max,
