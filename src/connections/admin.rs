@@ -43,7 +43,7 @@ impl Connections {
     /// Closes exactly the connections that match with 4001, of every door, admitted or about to be, and says how many they
     /// were. Their credentials are as good as before.
     pub fn close(&self, which: &CloseWhich) -> usize {
-        let closed = self.registry().close_matching(CloseReason::REVOKED, |entry| matches(entry, which));
+        let closed = self.registry().close_matching(CloseReason::CLOSED, |entry| matches(entry, which));
         self.tell_closed(By::Host, which, closed);
         closed
     }
@@ -72,7 +72,7 @@ impl Connections {
     /// [`Departure`] is dropped.
     pub fn close_from(&self, own: &Entry, who: &Principal, which: &CloseWhich) -> (usize, Option<Departure>) {
         let matching = |entry: &Entry| matches(entry, which);
-        let (closed, departure) = self.registry().close_matching_from(&own.id, CloseReason::REVOKED, matching);
+        let (closed, departure) = self.registry().close_matching_from(&own.id, CloseReason::CLOSED, matching);
         self.tell_closed(own.by(Some(who)), which, closed);
         (closed, departure)
     }

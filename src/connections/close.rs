@@ -19,7 +19,10 @@ impl CloseReason {
     /// A viewer may not see its share any more: do not come back by yourself.
     pub const HIDDEN: Self =
         Self { code: 4001, reason: "Unauthorized: the share is not visible to this viewer any more" };
-    /// The credential is not valid any more, or an administrator closed the connection: do not come back by yourself.
+    /// An administrator closed the connection, whose credential is as good as before: do not come back by yourself.
+    pub const CLOSED: Self =
+        Self { code: 4001, reason: "an administrator closed this connection: do not connect again by yourself" };
+    /// The credential is not valid any more: do not come back by yourself.
     pub const REVOKED: Self = Self { code: 4001, reason: "revoked: connect again with a credential that is valid" };
     /// The credential's time is over; as [`REVOKED`](Self::REVOKED).
     pub const EXPIRED: Self = Self { code: 4001, reason: "the credential has expired: connect again with a newer one" };

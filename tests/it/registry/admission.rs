@@ -171,7 +171,7 @@ fn a_connection_leaves_once_however_often_it_is_closed() {
         let connection = pending.admit().unwrap();
         assert_eq!(scene.host().hub().connections().close(&CloseWhich::Connection(id.to_string())), 1);
         assert_eq!(registry.close_matching(CloseReason::GOING_AWAY, |_| true), 0);
-        assert_eq!(connection.close_reason(), Some(&CloseReason::REVOKED), "the first reason counts");
+        assert_eq!(connection.close_reason(), Some(&CloseReason::CLOSED), "the first reason counts");
         assert_eq!((registry.count(), registry.taken()), (0, 1));
         drop(connection);
         assert_eq!((registry.count(), registry.taken()), (0, 0));

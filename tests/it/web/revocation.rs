@@ -40,7 +40,7 @@ fn a_revocation_ends_the_session() {
             peer.begin(0, "syncShare", json!([made.id, made.secret, [[part("p", "x")]]])).await;
             let (error, code, reason) = peer.ended().await;
             assert_eq!((&error["code"], &error["close"], code), (&json!("Unauthorized"), &json!(4001), 4001));
-            assert!(reason.contains("revoked"), "{reason}");
+            assert!(reason.contains("an administrator"), "{reason}");
             assert_eq!(peer.unheard().iter().filter(|frame| frame.contains("resolve")).count(), 0);
         }
         drop((shown, inside));

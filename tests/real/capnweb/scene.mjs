@@ -108,6 +108,7 @@ export async function scene({ capnweb, url, token, session, hasMembers }) {
   await share.sync([{ type: "remove", data: "part/m/r" }]);
   await until(() => events.length === 3, "a removal");
   same(plain.length, 1, "a disposed watch");
+  same(code(await error(share.watch(() => 1), "a function as observer")), "InvalidInput", "a function is no observer");
 
   // Narrowing, tokens.
   const writer = await share.narrowToWrite();
@@ -154,6 +155,6 @@ export async function scene({ capnweb, url, token, session, hasMembers }) {
   const broken = new Promise((resolve) => api.onRpcBroken(resolve));
   const closing = error(api.call("close me"), "a call that is cut off");
   const [reason, cut] = await Promise.all([broken, closing]);
-  for (const last of [reason, cut]) holds(/revoked/.test(words(last)), `the end is told: ${words(last)}`);
+  for (const last of [reason, cut]) holds(/an administrator/.test(words(last)), `the end is told: ${words(last)}`);
   same(code(cut), "Unauthorized", "the end has a name");
 }
