@@ -105,7 +105,7 @@ where
         }
         Err(turned_away) => {
             let reason = turned_away.reason.clone();
-            let farewell = (vec![refused::abort(&reason)], reason.code, reason.reason.to_owned());
+            let farewell = (vec![refused::abort(refused::closed(&reason))], reason.code, reason.reason.to_owned());
             (Ended::Closed(reason), farewell)
         }
     };

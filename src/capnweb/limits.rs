@@ -1,5 +1,8 @@
 //! The bounds of a session, with their arithmetic.
 
+use super::text::Text;
+use super::value::Value;
+
 /// What one [`Session`](super::Session) takes from its peer and keeps for it. The defaults suit a server with thousands of
 /// sessions; raise or lower them one by one.
 ///
@@ -47,6 +50,23 @@ pub struct Limits {
     /// Bytes of frames that wait to be taken by [`poll_frame`](super::Session::poll_frame). Past it the session ends: the
     /// peer does not read. Default: 32 MiB.
     pub queue_bytes: usize,
+    /// What bounds are called in the errors that the peer is sent: pairs of a name as this session has it, such as `heldBytes`, and of
+    /// the one that is said. Default: empty, each has its own name.
+    pub names: &'static [(&'static str, &'static str)],
+}
+
+impl Limits {
+    /// An error as the peer is to be told it, if a bound in it is called otherwise there.
+    pub(super) fn renamed(&self, error: &Value) -> Option<Value> {
+        let Value::Error(fault) = error else { return None };
+        let at = fault.members.iter().position(|(key, _)| *key == "limit")?;
+        let Value::Text(limit) = &fault.members[at].1 else { return None };
+        let (own, said) = self.names.iter().find(|(own, _)| *limit == *own)?;
+        let mut fault = fault.clone();
+        fault.members[at].1 = Text::from_static(said).into();
+        fault.message = fault.message.replacen(&format!(" {own} of this"), &format!(" {said} of this"), 1).into();
+        Some(Value::Error(fault))
+    }
 }
 
 /// Units of [`Limits::work`] that each frame of the peer earns: a session that says little earns what it needs by its frames alone.
@@ -72,6 +92,7 @@ impl Default for Limits {
             held_bytes: 32 << 20,
             work: 64 << 20,
             queue_bytes: 32 << 20,
+            names: &[],
         }
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Caller {
     turn: Semaphore,
     /// Lets calls make large answers one at a time.
     large_answers: Semaphore,
+    /// Lets watches tell their steps one at a time.
+    steps: Semaphore,
     /// The function through which the host pushes, if the client offered one.
     sink: Mutex<Option<Arc<Kept>>>,
 }
@@ -80,6 +82,7 @@ impl Caller {
             denials_left: AtomicU32::new(DENIALS_MAX),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
+            steps: Semaphore::new(1),
             sink: Mutex::default(),
         })
     }
@@ -156,6 +159,14 @@ impl Caller {
     /// calls this first, and keeps what it gives until it has answered.
     pub(super) async fn until_a_chunk_fits(&self) -> Option<SemaphorePermit<'_>> {
         let turn = self.large_answers.acquire().await.ok();
+        self.until_at_most_a_chunk().await;
+        turn
+    }
+
+    /// Waits until no more than a chunk waits to be written, and for the watches that wait for that already. A watch calls this before
+    /// each step, and keeps what it gives until the step is on its way: so a client that reads is never told more than it can take.
+    pub(super) async fn until_a_step_fits(&self) -> Option<SemaphorePermit<'_>> {
+        let turn = self.steps.acquire().await.ok();
         self.until_at_most_a_chunk().await;
         turn
     }

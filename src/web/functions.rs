@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::capnweb::{Fault, Import, Value};
-use crate::web::caller::{Answer, Caller};
-use crate::web::link::Kept;
+use crate::web::caller::{Answer, Caller, Context};
+use crate::web::link::{AskedOfPeer, Kept};
 use crate::web::refused;
 use crate::web::take::{Members, function};
 use crate::web::typed::{Declared, Taken, Typed, Wrong};
+
+const AN_OBSERVER: &str = "an object with the function changed, or an RpcTarget with that method";
 
 const A_FUNCTION: &str = "a function, or an object with methods, of your own";
 
@@ -74,10 +76,11 @@ impl Typed for Observer {
         let docs = [
             "Follows a share: a plain object of functions, or an RpcTarget. Returning from `changed` acknowledges the event: at most one call is",
             "open, and what changes meanwhile is merged by key into the next one. An observer that throws, or does not return within 30 s, is",
-            "dropped with its watch.",
+            "dropped with its watch, and told so.",
         ];
         let text = "export interface ShareObserver {\n  changed(event: ShareEvent): void | Promise<void>;\n  /** The last call: the \
-                    share was deleted, or may not be seen any more. */\n  ended?(reason: ShareError): void | Promise<void>;\n}";
+                    share was deleted or may not be seen any more, or `changed` threw (`ObserverFailed`) or took too long \
+                    (`Timeout`). */\n  ended?(reason: ShareError): void | Promise<void>;\n}";
         if to.put("ShareObserver", &docs, text) {
             crate::web::shapes::ShareEvent::declare(to);
             crate::web::give::Told::declare(to);
@@ -90,7 +93,7 @@ impl Taken for Observer {
         if let Some(target) = function(&value) {
             return Ok(Self::Target(target));
         }
-        let mut members = Members::of(value, "an object with the function changed, or an RpcTarget with that method")?;
+        let mut members = Members::of(value, AN_OBSERVER)?;
         let changed = members.take::<Sink>("changed")?.0;
         Ok(Self::Functions(changed, members.take::<Option<Sink>>("ended")?.map(|ended| ended.0)))
     }
@@ -122,10 +125,38 @@ impl KeptFunction {
         argument: Value,
         within: Duration,
     ) -> Answer<Option<Result<Value, Value>>> {
+        let asked = self.begin(caller, argument)?;
+        Ok(timeout(within, asked).await.ok().flatten())
+    }
+
+    /// Calls the function. What this gives resolves to its answer, or to `None` when the session has ended.
+    ///
+    /// # Errors
+    /// As [`KeptFunction::ask`].
+    pub(super) fn begin(&self, caller: &Caller, argument: Value) -> Answer<AskedOfPeer> {
         let path: Vec<_> = self.method.iter().map(|name| (*name).into()).collect();
         let asked = caller.link.ask(self.object.object(), &path, &[argument]);
-        let asked = asked.map_err(|error| refused::not_sent(&error))?;
-        Ok(timeout(within, asked).await.ok().flatten())
+        asked.map_err(|error| refused::not_sent(&error))
+    }
+
+    /// Asks whether this is a function: of a method it is not known before.
+    ///
+    /// # Errors
+    /// It is not, or the client did not say in time.
+    async fn check(&self, context: &Context, within: Duration) -> Answer<()> {
+        let Some(name) = self.method else { return Ok(()) };
+        let caller = &context.caller;
+        // The client answers this before its call is answered.
+        caller.link.awaits_peer(context.call);
+        let read = caller.link.read(self.object.object(), &[name.into()]);
+        let read = read.map_err(|error| refused::not_sent(&error))?;
+        match timeout(within, read).await.ok().flatten() {
+            Some(Ok(Value::Stub(_) | Value::Promise(_))) => Ok(()),
+            Some(_) => Err(Wrong::wanted(AN_OBSERVER).of("watch", "observer").into()),
+            None => {
+                Err(refused::late("the client did not say within 30 s whether the observer has the method changed"))
+            }
+        }
     }
 
     /// Calls the function and waits for nothing.
@@ -160,6 +191,17 @@ impl KeptObserver {
                 ended: ended.map(|ended| KeptFunction::of(caller, ended)).transpose()?,
             }),
         }
+    }
+}
+
+impl KeptObserver {
+    /// This observer, if it has what it needs.
+    ///
+    /// # Errors
+    /// It has no function `changed`, or the client did not say in so long.
+    pub(super) async fn checked(self, context: &Context, within: Duration) -> Answer<Self> {
+        self.changed.check(context, within).await?;
+        Ok(self)
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::capnweb::{Container, Fault, Text, Value};
-use crate::share::error::Refusal;
 use crate::share::grant::Right;
 use crate::share::revision::Revision;
 use crate::share::time::Timestamp;
@@ -173,8 +172,8 @@ impl Given for Right {
     }
 }
 
-/// A refusal that is told and not thrown.
-pub(super) struct Told(pub(super) Refusal);
+/// An error that is told and not thrown.
+pub(super) struct Told(pub(super) Fault);
 
 impl Typed for Told {
     fn name() -> String {
@@ -197,6 +196,6 @@ impl Typed for Told {
 
 impl Given for Told {
     fn give(self, _: &Caller) -> Value {
-        Fault::from(self.0).into()
+        self.0.into()
     }
 }

@@ -5,6 +5,7 @@ use crate::contract::sync_data::read_item;
 use crate::share::change::Change;
 use crate::share::error::Refusal;
 use crate::share::item::ItemKind;
+use crate::share::limits::web::WEB_ENVELOPE_BYTES;
 use crate::share::limits::{Limit, Limits};
 use crate::share::view::Changed;
 use crate::web::caller::Caller;
@@ -87,11 +88,14 @@ impl Typed for Changed {
     fn declare(to: &mut Declared) {
         to.put(
             "Change",
-            &["An item with its value, or the fact that it was removed."],
+            &["An item with its value, or the fact that it was removed, or that its value is too large for this door."],
             "export type Change =\n  | {\n      /** The item's key, such as `message/msg_1`. */\n      key: string;\n      /** The revision that gave \
              the item this value. */\n      revision: number;\n      /** The revision with which the item first came; null if that is not known. \
              */\n      first: number | null;\n      /** The item's type and value, as in `SyncData`. */\n      type: string;\n      data: \
-             unknown;\n      removed?: undefined;\n    }\n  | {\n      key: string;\n      /** The revision that removed the item. \
+             unknown;\n      removed?: undefined;\n      tooLarge?: undefined;\n    }\n  | {\n      key: string;\n      revision: number;\n      first: \
+             number | null;\n      type: string;\n      data?: undefined;\n      removed?: undefined;\n      /** The value has so many bytes on \
+             this wire, more than a frame may have, and is left out. The share's `.json` document has it. */\n      tooLarge: \
+             number;\n    }\n  | {\n      key: string;\n      /** The revision that removed the item. \
              */\n      revision: number;\n      removed: true;\n    };",
         );
     }
@@ -105,11 +109,15 @@ impl Given for Changed {
             (Text::from_static("revision"), revision.give(caller)),
         ];
         match value {
-            Some(payload) => members.extend([
-                (Text::from_static("first"), first.give(caller)),
-                (Text::from_static("type"), kind(&key.kind())),
-                (Text::from_static("data"), json::value(&payload)),
-            ]),
+            Some(payload) => {
+                let frame_max = caller.hub.settings().limits.message_bytes_max;
+                let data = match json::value_within(&payload, frame_max.saturating_sub(WEB_ENVELOPE_BYTES)) {
+                    Ok(data) => (Text::from_static("data"), data),
+                    Err(bytes) => (Text::from_static("tooLarge"), (bytes as u64).give(caller)),
+                };
+                let (first, kind) = (first.give(caller), kind(&key.kind()));
+                members.extend([(Text::from_static("first"), first), (Text::from_static("type"), kind), data]);
+            }
             None => members.push((Text::from_static("removed"), true.into())),
         }
         Value::Object(members)

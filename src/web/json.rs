@@ -30,6 +30,17 @@ pub(super) fn value(payload: &Payload) -> Value {
     of_text(text)
 }
 
+/// The value of a JSON text that was checked, or its bytes on this wire if they are more than `max`.
+///
+/// # Errors
+/// The number of bytes: on this wire a text has two brackets more for each array.
+pub(super) fn value_within(payload: &Payload, max: usize) -> Result<Value, usize> {
+    match value(payload) {
+        Value::Json(json) if json.wire().len() > max => Err(json.wire().len()),
+        value => Ok(value),
+    }
+}
+
 /// The bytes of an item's text, for whoever shares them.
 struct Shared(Payload);
 

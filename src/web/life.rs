@@ -36,8 +36,8 @@ pub(super) enum Ended {
     Closed(CloseReason),
     /// The peer broke the protocol, or ended the session.
     Broken(End),
-    /// The peer sent what no session reads: the code and the reason of the Close frame.
-    Foreign(u16, String),
+    /// The peer sent what no session reads: the error that ends the session.
+    Foreign(Fault),
 }
 
 /// What came of something that ran.
@@ -119,22 +119,23 @@ impl<'a> Life<'a> {
     pub(super) fn end(mut self, ended: &Ended) -> (Vec<String>, u16, String) {
         self.running.clear();
         self.caller.end();
-        let (code, reason) = match ended {
-            Ended::Left => (1000, String::new()),
-            Ended::Closed(close) => {
-                self.caller.link.step(|session| session.close(refused::closed(close)));
-                (close.code, close.reason.to_owned())
+        let (code, fault, reason) = match ended {
+            Ended::Left => (1000, None, String::new()),
+            Ended::Closed(close) => (close.code, Some(refused::closed(close)), close.reason.to_owned()),
+            Ended::Broken(end) => {
+                let (code, fault) = refused::broken_off(end);
+                let reason = fault.as_ref().map_or("this side has ended the session".into(), message);
+                (code, fault, reason)
             }
-            // The session has said why by itself.
-            Ended::Broken(end) => (code_of(end), format!("ProtocolMismatch: {end}")),
-            Ended::Foreign(code, reason) => {
-                let (name, message) = reason.split_once(": ").unwrap_or(("ProtocolMismatch", reason));
-                let name = if name == "LimitExceeded" { "LimitExceeded" } else { "ProtocolMismatch" };
-                self.caller.link.step(|session| session.close(refused::named(name, message)));
-                (*code, reason.clone())
-            }
+            Ended::Foreign(fault) => (refused::close_of(fault), Some(fault.clone()), message(fault)),
         };
-        let frames = self.caller.link.step(|session| std::iter::from_fn(|| session.poll_frame()).collect());
+        let mut frames: Vec<String> =
+            self.caller.link.step(|session| std::iter::from_fn(|| session.poll_frame()).collect());
+        if matches!(ended, Ended::Broken(_)) && fault.is_some() {
+            // The session's own last word, which names neither a code nor how the connection is closed.
+            frames.pop();
+        }
+        frames.extend(fault.map(refused::abort));
         self.caller.link.step(Session::disconnected);
         (frames, code, reason)
     }
@@ -224,25 +225,20 @@ impl<'a> Life<'a> {
     fn hear(&self, heard: Heard) -> Option<Ended> {
         match heard {
             Heard::Text(text) => self.receive(text),
-            // The alarm is set anew.
-            Heard::Stuck => None,
+            // The alarm is set anew, and who waits for the line is told.
+            Heard::Stuck | Heard::Sent => None,
             Heard::Gone => Some(Ended::Left),
             Heard::Binary => {
-                let reason =
-                    "ProtocolMismatch: this door takes text messages of Cap'n Web; Cap'n Proto RPC is at /rpc/share";
-                Some(Ended::Foreign(1003, reason.to_owned()))
+                let says = "this door takes text messages of Cap'n Web; Cap'n Proto RPC is at /rpc/share";
+                Some(Ended::Foreign(refused::foreign(says, 1003)))
             }
             Heard::TooLong(got) => {
                 let max = self.caller.hub.settings().limits.message_bytes_max;
-                let reason = format!(
-                    "LimitExceeded: past the limit messageBytesMax of {max}: there were {got}; send less at once"
-                );
-                Some(Ended::Foreign(1009, reason))
+                Some(Ended::Foreign(refused::frame_too_large(got, max)))
             }
-            Heard::Garbage => Some(Ended::Foreign(
-                1002,
-                "ProtocolMismatch: the bytes are no WebSocket frames of UTF-8 text".to_owned(),
-            )),
+            Heard::Garbage => {
+                Some(Ended::Foreign(refused::foreign("the bytes are no WebSocket frames of UTF-8 text", 1002)))
+            }
         }
     }
 
@@ -269,14 +265,9 @@ fn tend<S>(socket: &Socket<S>, listens: bool, settings: WebSettings) -> Option<E
     is_silent.then(|| Ended::Closed(CloseReason::SILENT))
 }
 
-/// The code of the Close frame for a session that ended by itself.
-fn code_of(end: &End) -> u16 {
-    match end {
-        End::Malformed { .. } | End::UnknownId { .. } | End::BadRelease { .. } => 1002,
-        End::FrameTooLarge { .. } => 1009,
-        End::Overrun { .. } => 1008,
-        End::Aborted(_) | End::Closed => 1000,
-    }
+/// The sentence of an error.
+fn message(fault: &Fault) -> String {
+    fault.message.to_string()
 }
 
 /// A path, for people.

@@ -21,5 +21,6 @@ pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
         held_bytes: web::WEB_HELD_BYTES_MAX,
         work: web::WEB_WORK_MAX,
         queue_bytes: web::WEB_QUEUED_BYTES_MAX,
+        names: &crate::web::refused::LIMITS,
     }
 }

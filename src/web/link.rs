@@ -81,8 +81,25 @@ impl Link {
         path: &[PathPart],
         args: &[Value],
     ) -> Result<AskedOfPeer, NotSent> {
+        self.begin(object, path, Some(args))
+    }
+
+    /// As [`Link::ask`], for a member that is only read.
+    ///
+    /// # Errors
+    /// As [`Link::ask`].
+    pub(super) fn read(self: &Arc<Self>, object: Import, path: &[PathPart]) -> Result<AskedOfPeer, NotSent> {
+        self.begin(object, path, None)
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        object: Import,
+        path: &[PathPart],
+        args: Option<&[Value]>,
+    ) -> Result<AskedOfPeer, NotSent> {
         let mut state = self.lock();
-        let import = state.session.call(object, path, Some(args))?;
+        let import = state.session.call(object, path, args)?;
         state.session.pull(import);
         let (tell, answer) = oneshot::channel();
         state.waiting.insert(import, tell);

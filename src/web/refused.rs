@@ -3,10 +3,27 @@
 //! An error has the refusal's name as its member `code` and its facts as further members; clients of capnweb before 0.8 see only
 //! the message, which begins with the name.
 
-use crate::capnweb::{Fault, NotSent};
+use crate::capnweb::{End, Fault, NotSent, Value};
 use crate::connections::calls::CallFailure;
 use crate::connections::close::CloseReason;
 use crate::share::error::Refusal;
+use crate::share::limits::Limit;
+use crate::share::limits::web::WEB_QUEUED_BYTES_MAX;
+
+/// What the bounds of a session are called at this door: as in the contract where that has them, else as in `share::limits::web`.
+pub(super) const LIMITS: [(&str, &str); 11] = [
+    ("calls", "callsInFlightMax"),
+    ("exports", "capabilitiesHeldMax"),
+    ("frameBytes", "messageBytesMax"),
+    ("depth", "webNestingMax"),
+    ("values", "webValuesMax"),
+    ("bigintDigits", "webBigintDigitsMax"),
+    ("results", "webResultsMax"),
+    ("imports", "webImportsMax"),
+    ("promises", "webPromisesMax"),
+    ("heldBytes", "webHeldBytesMax"),
+    ("work", "webWorkMax"),
+];
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
@@ -16,13 +33,14 @@ impl From<Refusal> for Fault {
 
 impl From<&Refusal> for Fault {
     fn from(refusal: &Refusal) -> Self {
-        // Most invalid arguments are in no list that they could be an item of.
-        let message = if let Refusal::InvalidInput { index: 0, reason } = refusal {
-            reason.clone().into_owned()
-        } else {
-            refusal.to_string()
+        let message = match refusal {
+            // Most invalid arguments are in no list that they could be an item of.
+            Refusal::InvalidInput { index: 0, reason } => reason.clone().into_owned(),
+            // The name stands before it.
+            Refusal::Unauthorized { reason } => reason.clone().into_owned(),
+            _ => refusal.to_string(),
         };
-        let fault = named(refusal.code(), &message).with("transient", refusal.is_transient());
+        let fault = named(refusal.code(), &message).with("transient", refusal.is_transient() || passes(refusal));
         match refusal {
             Refusal::Unauthorized { .. } | Refusal::Unspecified { .. } => fault,
             Refusal::NotFound { id } => fault.with("id", id.as_ref()),
@@ -71,31 +89,89 @@ pub(super) fn broken() -> Fault {
 
 /// The error of a call of a method that is not there.
 pub(super) fn not_a_function(path: &str) -> Fault {
-    Fault::type_error(format!("'{path}' is not a function."))
+    Fault::type_error(format!("'{path}' is not a function.")).with("code", "UnknownMethod").with("transient", false)
+}
+
+/// What an observer is told last whose function `changed` has thrown.
+pub(super) fn observer_failed() -> Fault {
+    named("ObserverFailed", "changed threw an error, and its watch is over: watch again when it can take events")
+        .with("transient", false)
+}
+
+/// The error of what the client did not do in time.
+pub(super) fn late(what: &str) -> Fault {
+    named("Timeout", &format!("{what}: return sooner")).with("transient", true)
 }
 
 /// The error of a call whose function of the client could not be called.
 pub(super) fn not_sent(error: &NotSent) -> Fault {
     match error {
-        NotSent::Ended => named("Unavailable", "the session has ended: connect again"),
+        NotSent::Ended => named("Unavailable", "the session has ended: connect again").with("transient", true),
         NotSent::Gone => {
             named("Released", "the function was disposed of before it was called: keep it until the call returns")
+                .with("transient", false)
         }
         NotSent::Limit(limit) => {
+            let limit = if *limit == "calls_out" { "webCallsOutMax" } else { "messageBytesMax" };
             named("LimitExceeded", &format!("past the limit {limit}: answer the calls that are on their way first"))
-                .with("limit", *limit)
+                .with("limit", limit)
+                .with("transient", true)
         }
     }
 }
 
-/// The error that a session is ended with when the host closes its connection.
+/// The error that a session is ended with when the host closes its connection: its `transient` says whether to come back.
 pub(super) fn closed(reason: &CloseReason) -> Fault {
-    let name = match reason.code {
-        4001 | 1008 => "Unauthorized",
-        4004 => "LimitExceeded",
-        _ => "Unavailable",
+    let (name, transient) = match reason.code {
+        4001 => ("Unauthorized", false),
+        4004 => ("LimitExceeded", false),
+        1008 | 4003 => ("Timeout", true),
+        _ => ("Unavailable", true),
     };
-    named(name, reason.reason).with("close", i64::from(reason.code))
+    last(name, reason.reason, transient, reason.code)
+}
+
+/// The code of the Close frame and the error of a session that ended by itself; no error where the client has ended it.
+pub(super) fn broken_off(end: &End) -> (u16, Option<Fault>) {
+    let message = end.to_string();
+    let fault = match end {
+        End::Malformed { .. } | End::UnknownId { .. } | End::BadRelease { .. } => {
+            last("ProtocolMismatch", &message, false, 1002)
+        }
+        End::FrameTooLarge { got, max } => frame_too_large(*got, *max),
+        End::Overrun { queued } => last("LimitExceeded", &message, true, 1008)
+            .with("limit", "webQueuedBytesMax")
+            .with("max", count(WEB_QUEUED_BYTES_MAX as u64))
+            .with("got", count(*queued as u64)),
+        End::Aborted(_) | End::Closed => return (1000, None),
+    };
+    (close_of(&fault), Some(fault))
+}
+
+/// The error of a session whose client sent a frame that is too large.
+pub(super) fn frame_too_large(got: usize, max: usize) -> Fault {
+    let message = format!("past the limit messageBytesMax of {max}: there were {got}; send less at once");
+    last("LimitExceeded", &message, false, 1009)
+        .with("limit", "messageBytesMax")
+        .with("max", count(max as u64))
+        .with("got", count(got as u64))
+}
+
+/// The error of a session whose client sent what no session reads.
+pub(super) fn foreign(message: &str, close: u16) -> Fault {
+    last("ProtocolMismatch", message, false, close)
+}
+
+/// The code of the Close frame that goes with an error that ends a session.
+pub(super) fn close_of(fault: &Fault) -> u16 {
+    let close = fault.members.iter().find(|(key, _)| *key == "close");
+    let number = close.and_then(|(_, value)| if let Value::Number(number) = value { Some(number) } else { None });
+    number.and_then(|number| number.as_str().parse().ok()).unwrap_or(1000)
+}
+
+/// An error that ends a session.
+fn last(name: &'static str, message: &str, transient: bool, close: u16) -> Fault {
+    named(name, message).with("transient", transient).with("close", i64::from(close))
 }
 
 /// An error with a name that programs tell it by.
@@ -103,14 +179,29 @@ pub(super) fn named(code: &'static str, message: &str) -> Fault {
     Fault::new(format!("{code}: {message}")).with("code", code)
 }
 
+/// Whether a limit is no longer passed after a while, with nothing done about it.
+fn passes(refusal: &Refusal) -> bool {
+    let Refusal::LimitExceeded { limit, .. } = refusal else { return false };
+    matches!(
+        limit,
+        Limit::FailedCredentialsPerMinute
+            | Limit::ApiRequestsPerMinute
+            | Limit::AccountUpgradesPerMinute
+            | Limit::UpgradesPerMinute
+            | Limit::AccountBytesPerDayMax
+            | Limit::CallsInFlightMax
+            | Limit::AsksOpenMax
+    )
+}
+
 /// A count, as a number of JavaScript: none of ours comes near 2^53.
 fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The frame that ends the session of a connection which is closed before its session begins.
-pub(super) fn abort(reason: &CloseReason) -> String {
+/// The frame that ends a session with an error.
+pub(super) fn abort(fault: Fault) -> String {
     let mut session = crate::capnweb::Session::new(crate::capnweb::Limits::default(), None);
-    session.close(closed(reason));
+    session.close(fault);
     session.poll_frame().unwrap_or_default()
 }

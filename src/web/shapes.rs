@@ -271,11 +271,13 @@ shape! { given
     }
 }
 
-impl From<&Step> for ShareEvent {
-    fn from(step: &Step) -> Self {
+impl ShareEvent {
+    /// A step, or a piece of it: the changes in this range.
+    pub(super) fn piece(step: &Step, range: std::ops::Range<usize>) -> Self {
         let Step { base, revision, sync_count, reset, more, changes } = step;
-        let changes = changes.clone();
-        Self { base: *base, revision: *revision, sync_count: *sync_count, reset: *reset, more: *more, changes }
+        let (reset, more) = (*reset && range.start == 0, *more || range.end < changes.len());
+        let changes = changes[range].to_vec();
+        Self { base: *base, revision: *revision, sync_count: *sync_count, reset, more, changes }
     }
 }
 

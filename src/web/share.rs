@@ -245,7 +245,7 @@ async fn watch(
     share.syncs.before().await;
     share.admit(caller).await?;
     let held = caller.hold()?;
-    let observer = KeptObserver::of(caller, &observer)?;
+    let observer = KeptObserver::of(caller, &observer)?.checked(&context, watch::ACKNOWLEDGE_WITHIN).await?;
     let feed = caller.hub.rooms().follow(&share.room, since.unwrap_or_default()).await?;
     let feed = feed.merging().within(share.pass.clone());
     Ok(watch::begin(caller, held, feed, observer, share.pass.clone()))

@@ -29,6 +29,8 @@ pub(super) struct Socket<S> {
     next: Option<String>,
     /// Bytes that the socket was given and has not sent.
     unsent: usize,
+    /// Whether it was given something since it was last told that all is sent.
+    has_news: bool,
     /// Frames that were read since it was last told to send.
     reads: usize,
     /// Whether the socket no longer parses what the peer sends.
@@ -52,6 +54,8 @@ pub(super) enum Heard {
     Garbage,
     /// Nothing, but the peer has stopped taking what it is sent.
     Stuck,
+    /// Nothing, but all that there was is sent.
+    Sent,
     /// Nobody is there any more, or somebody who has said goodbye.
     Gone,
 }
@@ -70,7 +74,17 @@ impl<F: FnMut() -> Option<String>> Outgoing for F {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     pub(super) fn new(stream: WebSocketStream<S>) -> Self {
-        Self { stream, next: None, unsent: 0, reads: 0, is_deaf: false, heard_at: Instant::now(), stuck_since: None }
+        let (unsent, reads) = (0, 0);
+        Self {
+            stream,
+            next: None,
+            unsent,
+            has_news: false,
+            reads,
+            is_deaf: false,
+            heard_at: Instant::now(),
+            stuck_since: None,
+        }
     }
 
     /// Bytes that wait here to be sent.
@@ -112,6 +126,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             self.reads = 0;
             match self.poll_send(cx) {
                 Poll::Ready(Ok(())) if self.next.is_none() => {
+                    // Somebody may wait for the line to be free.
+                    if std::mem::take(&mut self.has_news) {
+                        return Poll::Ready(Heard::Sent);
+                    }
                     if !listens {
                         return Poll::Pending;
                     }
@@ -146,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 continue;
             }
             self.unsent += frame.len();
+            self.has_news = true;
             sent(frame.len());
             Pin::new(&mut self.stream).start_send(Message::text(frame))?;
         }

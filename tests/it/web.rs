@@ -1,6 +1,7 @@
 //! The Cap'n Web door, frame by frame, and with real clients.
 
 mod doors;
+mod large;
 mod leaves;
 mod limits;
 mod objects;

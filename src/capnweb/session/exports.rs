@@ -146,12 +146,14 @@ impl Session {
     fn reject(&mut self, id: i64, error: &Value) {
         let mut frame = format!(r#"["reject",{id},"#);
         let (start, max) = (frame.len(), self.limits.frame_bytes);
-        write::value(&mut frame, error, max, &mut |_| None);
+        let renamed = self.limits.renamed(error);
+        write::value(&mut frame, renamed.as_ref().unwrap_or(error), max, &mut |_| None);
         if frame.len() >= max {
             frame.truncate(start);
             frame.shrink_to_fit();
             let fault = Fault::limit("frameBytes", max, "the error itself is larger").into();
-            write::value(&mut frame, &fault, usize::MAX, &mut |_| None);
+            let renamed = self.limits.renamed(&fault);
+            write::value(&mut frame, renamed.as_ref().unwrap_or(&fault), usize::MAX, &mut |_| None);
         }
         frame.push(']');
         self.send(frame);

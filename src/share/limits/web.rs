@@ -39,3 +39,11 @@ pub const WEB_WORK_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 /// Bytes that wait for one client to read: four of the largest frames. The door leaves requests unread long before, so only a
 /// client that has many calls answered at once while it reads nothing comes here, and is closed.
 pub const WEB_QUEUED_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
+
+/// Bytes of a frame that are kept for what stands around an item's data: its key, its revisions, the call. Half of what a largest
+/// item leaves of a message, so that such an item fits unless thousands of arrays in it have their brackets doubled.
+pub const WEB_ENVELOPE_BYTES: usize = 32 << 10;
+
+/// Bytes of a change beside its key and its data, at most: `{"key":"","revision":,"first":,"type":"","data":},` with two numbers of
+/// 16 digits, and a type that is as long as the key again.
+pub const WEB_CHANGE_BYTES: usize = 256;

@@ -87,12 +87,30 @@ async fn frames_of_the_other_kind_are_refused_by_name() {
     peer.goes_on().await;
     peer.socket.send(Message::binary(vec![0; 16])).await.unwrap();
     let (error, code, reason) = peer.ended().await;
-    assert_eq!((&error["code"], code), (&json!("ProtocolMismatch"), 1003));
+    assert_eq!((&error["code"], &error["close"], code), (&json!("ProtocolMismatch"), &json!(1003), 1003));
     assert!(reason.contains("/rpc/share") && reason.starts_with("ProtocolMismatch: "), "{reason}");
     let mut rpc = served.knock("/rpc/share", &[]).await.unwrap();
     rpc.send(Message::text(r#"["push",["pipeline",0,["hello"],[]]]"#)).await.unwrap();
     let (code, reason) = close_frame(&mut rpc).await;
     assert_eq!(code, 1003, "{reason}");
+}
+
+/// Wrong credentials are refused by a limit that passes by itself, and the refusal says so; its sentence names the code once.
+#[tokio::test]
+async fn too_many_wrong_credentials_pass_in_a_minute() {
+    let served = Served::with_keys().await;
+    let mut peer = Peer::connect(&served, &[]).await;
+    let first = peer.ask("authenticate", json!(["wrong"])).await.unwrap_err();
+    assert_eq!((&first["code"], &first["transient"]), (&json!("Unauthorized"), &json!(false)));
+    assert!(!first["message"].as_str().unwrap().contains("unauthorized: "), "{first}");
+    for _ in 0..1_000 {
+        let refused = peer.ask("authenticate", json!(["wrong"])).await.unwrap_err();
+        if refused["code"] == "LimitExceeded" {
+            assert_eq!(refused["limit"], "failedCredentialsPerMinute");
+            return assert_eq!(refused["transient"], true);
+        }
+    }
+    panic!("no limit");
 }
 
 /// S96: a frame that breaks the protocol ends its session with an abort that says why, and a Close frame with its code.
@@ -122,12 +140,16 @@ async fn a_frame_that_breaks_the_protocol_ends_the_session() {
         assert_eq!(got, code, "{reason}");
         assert!(error["message"].as_str().unwrap().contains(says), "{error}");
         assert!(reason.contains(": "), "{reason}");
+        let name = if code == 1009 { "LimitExceeded" } else { "ProtocolMismatch" };
+        let members = (&error["code"], &error["close"], &error["transient"]);
+        assert_eq!(members, (&json!(name), &json!(code), &json!(false)), "{frame}");
     }
     // The peer's own abort is answered by a Close frame.
     let mut peer = Peer::connect(&served, &[]).await;
     peer.goes_on().await;
     peer.say(&json!(["abort", ["error", "Error", "enough"]])).await;
-    assert_eq!(close_frame(&mut peer.socket).await.0, 1000);
+    let (code, reason) = close_frame(&mut peer.socket).await;
+    assert_eq!((code, reason.as_str()), (1000, "this side has ended the session"));
     let gone = async {
         while served.host.hub().connections().registry().taken() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;

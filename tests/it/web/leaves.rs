@@ -22,7 +22,8 @@ fn sessions() -> usize {
 #[tokio::test]
 async fn sessions_that_vanish_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let store = storage::open(&StoreLocation::Directory(folder.path().to_owned()), &S3Options::default()).await.unwrap();
+    let store =
+        storage::open(&StoreLocation::Directory(folder.path().to_owned()), &S3Options::default()).await.unwrap();
     let access = SingleAccount::new("local".parse().unwrap());
     let served = Served::over(store, Arc::new(access), |_| {}).await;
     let hub = served.host.hub();

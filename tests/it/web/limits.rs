@@ -1,9 +1,10 @@
 //! Every bound of the door, each by its name.
 
 use capshare::share::limits::Limits;
-use capshare::share::limits::web::{WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_RESULTS_MAX};
+use capshare::share::limits::web::{WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_QUEUED_BYTES_MAX, WEB_RESULTS_MAX};
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::peer::{Peer, part};
 
@@ -49,7 +50,7 @@ fn calls_objects_and_items_are_bounded() {
             peer.pull(id).await;
             open.push((id, peer.asked().await.1));
         }
-        past(peer.ask("hello", json!([])).await, "calls");
+        past(peer.ask("hello", json!([])).await, "callsInFlightMax");
         let (id, callback) = &open[0];
         peer.say(&json!(["resolve", callback, "yes"])).await;
         assert_eq!(peer.answer(*id).await, Ok(json!("yes")));
@@ -77,7 +78,7 @@ fn calls_that_nobody_awaits_are_not_the_end() {
         peer.pull(first).await;
         assert_eq!(peer.answer(first).await.unwrap_err()["code"], "Released");
         let digits = "9".repeat(WEB_BIGINT_DIGITS_MAX + 1);
-        past(peer.ask("listShares", json!(["", ["bigint", digits]])).await, "bigintDigits");
+        past(peer.ask("listShares", json!(["", ["bigint", digits]])).await, "webBigintDigitsMax");
         let deep = "[[".repeat(WEB_NESTING_MAX) + &"]]".repeat(WEB_NESTING_MAX);
         peer.say_text(&format!(r#"["push",["pipeline",0,["hello"],[{deep}]]]"#)).await;
         let (error, code, _) = peer.ended().await;
@@ -112,6 +113,30 @@ fn a_client_that_reads_nothing_makes_the_host_hold_little() {
         }
         peer.goes_on().await;
         assert_eq!(entry.traffic.calls_in_flight(), 0);
+    });
+}
+
+/// S90: watches of a large share wait for their client to read, and none is lost, though their states together are more than may wait; what
+/// is read makes room at once, also when nothing is answered.
+#[test]
+fn watches_wait_for_their_client_to_read() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let text = "x".repeat(500 << 10);
+        peer.ask_of(made.share, "sync", json!([[[part("p", &text)]]])).await.unwrap();
+        let count = i64::try_from(WEB_QUEUED_BYTES_MAX / text.len()).unwrap() + 8;
+        let began = Instant::now();
+        for n in 1..=count {
+            peer.begin(made.share, "watch", json!([{"changed": ["export", -n]}])).await;
+        }
+        for _ in 0..count {
+            let event = peer.called().await[3][0].clone();
+            assert_eq!(event["changes"][0][0]["data"]["text"].as_str().unwrap().len(), text.len());
+        }
+        assert_eq!(began.elapsed().as_secs(), 0);
+        peer.goes_on().await;
     });
 }
 

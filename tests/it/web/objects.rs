@@ -108,6 +108,13 @@ fn an_observer_is_told_until_its_watch_is_disposed_of() {
         ] {
             let watch = peer.begin(made.share, "watch", json!([observer])).await;
             peer.pull(watch).await;
+            if callee == -3 {
+                // Whether it has the method is asked first.
+                let (read, number) = peer.asked().await;
+                assert_eq!(read, json!(["pipeline", -3, ["changed"]]));
+                peer.say(&json!(["resolve", number, ["export", -4]])).await;
+                peer.wait(|frame| *frame == json!(["release", -4, 1])).await;
+            }
             let (called, number) = peer.asked().await;
             assert_eq!((&called[1], &called[2]), (&json!(callee), &path), "{called}");
             assert_eq!(called[3][0]["base"], 0);
@@ -125,6 +132,29 @@ fn an_observer_is_told_until_its_watch_is_disposed_of() {
         }
         // What the second watch began with was the first's state; the functions of the first were both let go.
         peer.wait(|frame| *frame == json!(["release", -2, 1])).await;
+        let metrics = scene.host().hub().metrics();
+        assert_eq!((metrics.followers.get(), metrics.capabilities_held.get()), (0, 1));
+    });
+}
+
+/// A function is no observer: the watch is refused, and the function released.
+#[test]
+fn a_function_is_no_observer() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        for answer in [json!(["undefined"]), json!(1)] {
+            let watch = peer.begin(made.share, "watch", json!([["export", -1]])).await;
+            peer.pull(watch).await;
+            let (_, number) = peer.asked().await;
+            peer.say(&json!(["resolve", number, answer])).await;
+            let refused = peer.answer(watch).await.unwrap_err();
+            assert_eq!(refused["code"], "InvalidInput");
+            let says = "watch: the argument observer must be an object with the function changed";
+            assert!(refused["message"].as_str().unwrap().contains(says), "{refused}");
+            peer.wait(|frame| *frame == json!(["release", -1, 1])).await;
+        }
         let metrics = scene.host().hub().metrics();
         assert_eq!((metrics.followers.get(), metrics.capabilities_held.get()), (0, 1));
     });

@@ -24,7 +24,8 @@ fn a_function_that_does_not_answer_is_given_up() {
         assert_eq!(peer.asked().await.0[1], -1);
         peer.wait(|frame| *frame == json!(["release", -1, 1])).await;
         for answers in [true, false] {
-            let watch = peer.begin(made.share, "watch", json!([{"changed": ["export", -2]}])).await;
+            let observer = json!({"changed": ["export", -2], "ended": ["export", -3]});
+            let watch = peer.begin(made.share, "watch", json!([observer])).await;
             peer.pull(watch).await;
             peer.answer(watch).await.unwrap();
             let (called, number) = peer.asked().await;
@@ -33,7 +34,11 @@ fn a_function_that_does_not_answer_is_given_up() {
             if answers {
                 peer.say(&json!(["reject", number, ["error", "Error", "no"]])).await;
             }
+            let last = peer.wait(|frame| frame[0] == "push" && frame[1][1] == -3).await[1][3][0].clone();
+            let code = if answers { "ObserverFailed" } else { "Timeout" };
+            assert_eq!((&last[0], &last[4]["code"]), (&json!("error"), &json!(code)), "{last}");
             peer.wait(|frame| *frame == json!(["release", -2, 1])).await;
+            peer.wait(|frame| *frame == json!(["release", -3, 1])).await;
             assert_eq!(began.elapsed().as_secs(), if answers { 0 } else { 30 });
             assert_eq!(scene.host().hub().metrics().followers.get(), 0);
         }
@@ -73,7 +78,8 @@ fn who_does_not_authenticate_is_closed() {
         assert!(known.ask("authenticate", json!([ANNS_KEY])).await.is_ok());
         let began = Instant::now();
         let (error, code, _) = late.ended().await;
-        assert_eq!((&error["code"], code, began.elapsed().as_secs()), (&json!("Unauthorized"), 1008, 10));
+        assert_eq!((&error["code"], code, began.elapsed().as_secs()), (&json!("Timeout"), 1008, 10));
+        assert_eq!((&error["close"], &error["transient"]), (&json!(1008), &json!(true)));
         known.goes_on().await;
     });
 }
