@@ -35,10 +35,9 @@ pub(super) fn value(payload: &Payload) -> Value {
 /// # Errors
 /// The number of bytes: on this wire a text has two brackets more for each array.
 pub(super) fn value_within(payload: &Payload, max: usize) -> Result<Value, usize> {
-    match value(payload) {
-        Value::Json(json) if json.wire().len() > max => Err(json.wire().len()),
-        value => Ok(value),
-    }
+    let value = value(payload);
+    let bytes = if let Value::Json(json) = &value { json.wire().len() } else { 0 };
+    if bytes > max { Err(bytes) } else { Ok(value) }
 }
 
 /// The bytes of an item's text, for whoever shares them.

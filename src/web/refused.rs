@@ -33,12 +33,11 @@ impl From<Refusal> for Fault {
 
 impl From<&Refusal> for Fault {
     fn from(refusal: &Refusal) -> Self {
-        let message = match refusal {
-            // Most invalid arguments are in no list that they could be an item of.
-            Refusal::InvalidInput { index: 0, reason } => reason.clone().into_owned(),
-            // The name stands before it.
-            Refusal::Unauthorized { reason } => reason.clone().into_owned(),
-            _ => refusal.to_string(),
+        // Most invalid arguments are in no list that they could be an item of; and the name Unauthorized stands before its reason.
+        let message = if let Refusal::InvalidInput { index: 0, reason } | Refusal::Unauthorized { reason } = refusal {
+            reason.clone().into_owned()
+        } else {
+            refusal.to_string()
         };
         let fault = named(refusal.code(), &message).with("transient", refusal.is_transient() || passes(refusal));
         match refusal {
