@@ -41,6 +41,7 @@ mod shapes;
 mod share;
 mod sink;
 mod socket;
+mod stranger;
 mod take;
 mod typed;
 pub mod typescript;
@@ -48,6 +49,7 @@ mod watch;
 
 use self::life::{Ended, Life};
 use self::socket::Socket;
+use self::stranger::{Gated, Stranger};
 
 /// How Cap'n Web connections are kept.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +84,10 @@ impl Default for WebSettings {
 /// already.
 pub async fn serve(hub: Arc<Hub>, pending: Pending, socket: TcpStream, received: Vec<u8>, settings: WebSettings) {
     let config = Some(socket_config(hub.settings().limits.message_bytes_max));
-    let socket = ReadAhead::new(socket.compat());
+    let stranger = Arc::<Stranger>::default();
+    let socket = Gated::new(ReadAhead::new(socket.compat()), Arc::clone(&stranger));
     let socket = WebSocketStream::from_partially_read(socket, received, Role::Server, config).await;
-    serve_websocket(hub, pending, socket, settings).await;
+    serve_until_it_ends(hub, pending, socket, stranger, settings).await;
 }
 
 /// Admits a connection and serves it over a WebSocket, of which messages are bounded as
@@ -93,12 +96,24 @@ pub async fn serve_websocket<S>(hub: Arc<Hub>, pending: Pending, socket: WebSock
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    serve_until_it_ends(hub, pending, socket, Arc::default(), settings).await;
+}
+
+async fn serve_until_it_ends<S>(
+    hub: Arc<Hub>,
+    pending: Pending,
+    socket: WebSocketStream<S>,
+    stranger: Arc<Stranger>,
+    settings: WebSettings,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut socket = Socket::new(socket);
     let id = pending.id.clone();
     let admitted = hub.connections().admit(pending).await;
     let (ended, (frames, code, reason)) = match &admitted {
         Ok(connection) => {
-            let mut life = Life::new(hub, connection, settings);
+            let mut life = Life::new(hub, connection, stranger, settings);
             let ended = life.run(&mut socket).await;
             let farewell = life.end(&ended);
             (ended, farewell)

@@ -26,8 +26,8 @@ pub struct Call {
 pub enum Event {
     /// The peer calls.
     Call(Call),
-    /// The peer had asked for the answer of this call and gave it up. The call may run on, and may be answered still; a
-    /// method with effects should. Capnweb's own server never stops one.
+    /// The peer gave the answer of this call up, whether or not it had asked for it. The call may run on, and may be answered
+    /// still; a method with effects should. Capnweb's own server never stops one.
     Unwanted(CallId),
     /// A call of this side that was [pulled](super::Session::pull) has its result, or its error. The call is released. Each
     /// object of the peer in the result belongs to the embedder, who [releases](super::Session::release) it.

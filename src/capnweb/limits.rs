@@ -1,5 +1,7 @@
 //! The bounds of a session, with their arithmetic.
 
+use std::time::Duration;
+
 use super::text::Text;
 use super::value::Value;
 
@@ -27,9 +29,13 @@ pub struct Limits {
     pub bigint_digits: usize,
     /// Calls of the peer that are not answered yet: those that wait for a promise, and those that run. Default: 512.
     pub calls: usize,
-    /// Answered calls whose results the peer has neither fetched nor released. Past it the oldest result is dropped, and
-    /// who asks for it later gets an error. Default: 512.
+    /// Calls that are not answered yet, and results that the peer has neither fetched nor released, together. Past it new
+    /// calls are rejected before they run, unless a result can be dropped that was fetched or is older than
+    /// [`kept_for`](Self::kept_for). Who asks for a dropped result later gets an error of its own code, `ResultDropped`. Default: 512.
     pub results: usize,
+    /// How long a result is kept for a peer that has not asked for it, while there is memory for it. The peer's requests for the
+    /// results of many calls may come after all of these calls. Default: 10 s.
+    pub kept_for: Duration,
     /// Objects and promises of this side that the peer holds. Default: 1,024.
     pub exports: usize,
     /// Objects of the peer that this side holds. Default: 1,024.
@@ -39,8 +45,8 @@ pub struct Limits {
     /// Calls of this side to the peer that are not released yet. Default: 512.
     pub calls_out: usize,
     /// Bytes of memory that calls in progress and kept results hold: trees, the texts in them, and the frames that these are
-    /// slices of, where they are not copied because they are a small part of it. Kept results are dropped first; then calls
-    /// are rejected. Default: 32 MiB, eight of the longest frames.
+    /// slices of, where they are not copied because they are a small part of it. Old results are dropped first;
+    /// then calls are rejected before they run. What answers hold beyond it is dropped from the oldest. Default: 32 MiB, eight of the longest frames.
     pub held_bytes: usize,
     /// Work for the peer beyond reading its frames: a unit for each byte of plain data that is looked through for a part of
     /// it, 64 for each value that is copied from a result into a call or into another result, 8 for each member whose
@@ -85,6 +91,7 @@ impl Default for Limits {
             bigint_digits: 16_384,
             calls: 512,
             results: 512,
+            kept_for: Duration::from_secs(10),
             exports: 1_024,
             imports: 1_024,
             promises: 256,

@@ -17,16 +17,19 @@ mod holds;
 mod node;
 mod nodes;
 mod outgoing;
+mod results;
 mod tasks;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
+use std::time::Duration;
 
 use self::exports::Export;
 use self::holds::Imported;
 use self::node::{Node, Origin, State};
 pub use self::outgoing::NotSent;
+use self::results::Results;
 use self::tasks::Task;
 use self::work::Work;
 use super::end::End;
@@ -48,10 +51,10 @@ pub struct Session {
     next_push: i64,
     /// The number of this side's next export, below 0.
     next_export: i64,
-    /// Results that were dropped to make room, and whose release is still to come.
-    dropped_results: u64,
-    /// Positive exports whose result is there.
-    results: BTreeSet<i64>,
+    /// Positive exports whose result is there, and what became of those that are not in the table.
+    results: Results,
+    /// Time since the session began, as the embedder told it last.
+    now: Duration,
     /// What the peer gave, and the calls of this side.
     imports: HashMap<i64, Imported>,
     /// The number of this side's next push.
@@ -126,8 +129,8 @@ impl Session {
             exports: BTreeMap::new(),
             next_push: 1,
             next_export: -1,
-            dropped_results: 0,
-            results: BTreeSet::new(),
+            results: Results::default(),
+            now: Duration::ZERO,
             imports: HashMap::from([(0, Imported::main())]),
             next_import: 1,
             nodes: HashMap::new(),
@@ -333,7 +336,7 @@ impl Session {
         self.events.extend(awaited.into_iter().map(|call| Event::Settled(call, Err(error.clone().into()))));
         self.dropped.extend(self.targets.drain().map(|(target, _)| target));
         self.exports.clear();
-        self.results.clear();
+        self.results = Results::default();
         self.imports.clear();
         self.nodes.clear();
         self.tasks.clear();

@@ -1,7 +1,7 @@
 //! Asks: the owner of a share puts a question to those who watch it, and so many of them decide.
 //!
-//! A question is open until one of its choices has as many answers as it needs, its time is over, or the asker takes
-//! it back. Each viewer has one answer, and may give another as long as the question is open. An account has one answer
+//! A question is open until one of its choices has as many answers as it needs, its time is over, the asker takes
+//! it back, or the right by which it was asked ends. Each viewer has one answer, and may give another as long as the question is open. An account has one answer
 //! however many connections it has; of those that nobody knows, each connection has one, and takes it along when it goes:
 //! so nobody is counted twice by coming again. A link that everybody has lets everybody answer: what is asked there is an
 //! opinion, and no approval.
@@ -16,6 +16,8 @@ use tokio::time::sleep;
 use crate::access::Principal;
 use crate::rooms::Rooms;
 use crate::rooms::ballot::{Asked, Counts, Question, Settled, Verdict, Voter};
+use crate::rooms::grants::until_over;
+use crate::rooms::pass::Pass;
 use crate::rooms::presence::Presence;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
@@ -33,22 +35,22 @@ pub struct Asking {
 }
 
 impl Rooms {
-    /// Passes if somebody may ask a share's audience: its owner's account, with a credential that may write; or a caller who shows
+    /// Gives the pass by which somebody may ask a share's audience: its owner's account, with a credential that may write; or a caller who shows
     /// a secret of the share, or the token of a grant on it that gives more than reading.
     ///
     /// # Errors
     /// [`Refusal::Unauthorized`], or the bucket failed.
-    pub async fn may_ask(&self, room: &Arc<Room>, who: &[Principal], shown: Option<&Secret>) -> Result<(), Refusal> {
+    pub async fn may_ask(&self, room: &Arc<Room>, who: &[Principal], shown: Option<&Secret>) -> Result<Pass, Refusal> {
         if let Some(shown) = shown {
             if GrantToken::parse(shown.reveal()).is_none() {
-                return self.open(room.id().as_str(), shown).await.map(drop);
+                return self.open(room.id().as_str(), shown).await.map(|_| Pass::OWNER);
             }
             let restored = match who.first() {
                 Some(who) => self.restore(who, shown.reveal()).await?,
                 None => self.restore(&self.access.authenticate(None).await?, shown.reveal()).await?,
             };
             if restored.room.id() == room.id() && restored.pass.right() != Right::Read {
-                return Ok(());
+                return Ok(restored.pass);
             }
         }
         let owner = room.read(|state| state.opened().map(|opened| opened.account.clone()))?;
@@ -56,17 +58,17 @@ impl Rooms {
             who.credential.is_shown() && Some(&who.account) == owner.as_ref() && who.may_write().is_ok()
         };
         if who.iter().any(is_owner) {
-            return Ok(());
+            return Ok(Pass::OWNER);
         }
         let reason = "only the owner of a share asks its viewers: show a token of its account, or the share's secret";
         Err(Refusal::Unauthorized { reason: reason.into() })
     }
 
-    /// Puts a question to those who watch a share on this host.
+    /// Puts a question to those who watch a share on this host. It is withdrawn when the pass of who asks is over.
     ///
     /// # Errors
     /// There are [`ASKS_OPEN_MAX`](crate::share::limits::ASKS_OPEN_MAX) open already, or the machine has no randomness to give.
-    pub fn ask(&self, room: &Arc<Room>, question: Question) -> Result<Asking, Refusal> {
+    pub fn ask(&self, room: &Arc<Room>, question: Question, pass: &Pass) -> Result<Asking, Refusal> {
         let within = question.within();
         let bits = self.ambient.bits().map_err(|error| {
             tracing::error!(%error, "no question can be asked");
@@ -79,12 +81,13 @@ impl Rooms {
         let (tell, settled) = oneshot::channel();
         let number = room.audience().lock().asks.begin(asked, tell)?;
         let expiring = {
-            let room = Arc::downgrade(room);
+            let (room, pass) = (Arc::clone(room), pass.clone());
             async move {
-                sleep(within).await;
-                if let Some(room) = room.upgrade() {
-                    settle(&room, number, Verdict::Expired);
-                }
+                let verdict = tokio::select! {
+                    () = sleep(within) => Verdict::Expired,
+                    _ = until_over(&room, &pass) => Verdict::Withdrawn,
+                };
+                settle(&room, number, verdict);
             }
         };
         // Ends with the question: settling it aborts it.

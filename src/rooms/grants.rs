@@ -127,7 +127,7 @@ impl Rooms {
     /// [`Refusal::Unauthorized`] when it is over, its grant revoked or the share visible to fewer; [`Refusal::NotFound`] when
     /// its share is gone.
     pub fn check(&self, room: &Room, pass: &Pass) -> Result<(), Refusal> {
-        room.read(|state| pass.holds(state, self.ambient.clock.as_ref()))?
+        check(room, pass)
     }
 
     /// Passes if a capability is good, as far as the bucket knew not long ago: if the log can end the capability, a host that has
@@ -144,27 +144,7 @@ impl Rooms {
 
     /// Waits until a capability is no longer good, and gives the reason.
     pub async fn until_over(&self, room: &Arc<Room>, pass: &Pass) -> Refusal {
-        let losses = room.losses();
-        let poll = room.poll_interval().filter(|_| pass.can_be_taken());
-        loop {
-            // First mark the losses as seen, then look: what comes in between is looked at once more.
-            let seen = losses.rung();
-            if let Err(refusal) = self.check(room, pass) {
-                return refusal;
-            }
-            let left = pass.left(self.ambient.clock.as_ref()).unwrap_or(PASS_WAIT_MAX);
-            tokio::select! {
-                // Losses of this host first: they need no request.
-                biased;
-                _ = losses.after(seen) => {}
-                () = tokio::time::sleep(left.min(poll.unwrap_or(PASS_WAIT_MAX))) => {
-                    if let Some(poll) = poll {
-                        // A bucket that does not answer is logged where that is noticed; we ask again.
-                        let _ = room.catch_up(poll).await;
-                    }
-                }
-            }
-        }
+        until_over(room, pass).await
     }
 
     async fn append_grant_entry(&self, room: &Arc<Room>, entry: Entry) -> Result<(), Refusal> {
@@ -185,6 +165,35 @@ impl Rooms {
             tracing::error!(%error, "no grant can be made");
             Refusal::Unavailable { retry_after_ms: 10_000 }
         })
+    }
+}
+
+fn check(room: &Room, pass: &Pass) -> Result<(), Refusal> {
+    room.read(|state| pass.holds(state, room.clock()))?
+}
+
+/// As [`Rooms::until_over`].
+pub(super) async fn until_over(room: &Arc<Room>, pass: &Pass) -> Refusal {
+    let losses = room.losses();
+    let poll = room.poll_interval().filter(|_| pass.can_be_taken());
+    loop {
+        // First mark the losses as seen, then look: what comes in between is looked at once more.
+        let seen = losses.rung();
+        if let Err(refusal) = check(room, pass) {
+            return refusal;
+        }
+        let left = pass.left(room.clock()).unwrap_or(PASS_WAIT_MAX);
+        tokio::select! {
+            // Losses of this host first: they need no request.
+            biased;
+            _ = losses.after(seen) => {}
+            () = tokio::time::sleep(left.min(poll.unwrap_or(PASS_WAIT_MAX))) => {
+                if let Some(poll) = poll {
+                    // A bucket that does not answer is logged where that is noticed; we ask again.
+                    let _ = room.catch_up(poll).await;
+                }
+            }
+        }
     }
 }
 

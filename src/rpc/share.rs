@@ -161,7 +161,7 @@ impl ShareObject {
         let choices = choices.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let (needed, within_ms) = (params.get_needed() as usize, params.get_within_ms());
         let question = Question::new(text(params.get_question()?)?, &choices, needed, within_ms)?;
-        Ok(self.caller.hub.rooms().ask(&self.room, question)?.settled().await)
+        Ok(self.caller.hub.rooms().ask(&self.room, question, &self.pass)?.settled().await)
     }
 
     async fn revoke(&self, params: share::RevokeGrantParams) -> Answer<()> {

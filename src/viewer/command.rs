@@ -259,9 +259,9 @@ impl Command {
             }
             Self::Ping(NoInput {}) => Ok(json(&Pong { at: hub.ambient().clock.now().0 })),
             Self::Ask(AskInput { question, choices, needed, within_ms, secret }) => {
-                hub.rooms().may_ask(room, &caller.principals(), secret.as_ref()).await?;
+                let pass = hub.rooms().may_ask(room, &caller.principals(), secret.as_ref()).await?;
                 let needed = usize::try_from(needed).unwrap_or(usize::MAX);
-                let asking = hub.rooms().ask(room, Question::new(&question, &choices, needed, within_ms)?)?;
+                let asking = hub.rooms().ask(room, Question::new(&question, &choices, needed, within_ms)?, &pass)?;
                 let ask = (**asking.name()).into();
                 asking.leave();
                 Ok(json(&AskNamed { ask }))

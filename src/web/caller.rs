@@ -16,7 +16,10 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
+use crate::share::limits::web::WEB_HELD_BYTES_MAX;
+use crate::web::limits;
 use crate::web::link::{Kept, Link};
+use crate::web::stranger::Stranger;
 
 /// Number of lines in the audit log about what one connection tried without the right to. The first are enough to know it by,
 /// and nobody fills a disk by trying on.
@@ -49,6 +52,7 @@ pub(super) struct Caller {
     /// The connection's entry in the registry.
     pub(super) entry: Arc<Entry>,
     pub(super) link: Arc<Link>,
+    pub(super) stranger: Arc<Stranger>,
     objects: Mutex<Objects>,
     held: Arc<AtomicUsize>,
     /// See [`DENIALS_MAX`].
@@ -72,11 +76,12 @@ struct Objects {
 }
 
 impl Caller {
-    pub(super) fn new(hub: Arc<Hub>, entry: Arc<Entry>, link: Arc<Link>) -> Arc<Self> {
+    pub(super) fn new(hub: Arc<Hub>, entry: Arc<Entry>, link: Arc<Link>, stranger: Arc<Stranger>) -> Arc<Self> {
         Arc::new(Self {
             hub,
             entry,
             link,
+            stranger,
             objects: Mutex::default(),
             held: Arc::default(),
             denials_left: AtomicU32::new(DENIALS_MAX),
@@ -85,6 +90,14 @@ impl Caller {
             steps: Semaphore::new(1),
             sink: Mutex::default(),
         })
+    }
+
+    /// It is known who the client is: from now on it may send as much as any.
+    pub(super) fn becomes_known(&self) {
+        if self.stranger.is_stranger() {
+            self.link.step(|session| session.set_limits(limits::of(&self.hub.settings().limits)));
+            self.stranger.is_known_now();
+        }
     }
 
     /// The address that the connection comes from; `None`: from within the process.
@@ -160,6 +173,9 @@ impl Caller {
     pub(super) async fn until_a_chunk_fits(&self) -> Option<SemaphorePermit<'_>> {
         let turn = self.large_answers.acquire().await.ok();
         self.until_at_most_a_chunk().await;
+        // A result holds its chunk, and what it is made of, until the client asks for it.
+        let chunk = self.hub.settings().limits.chunk_bytes_max;
+        self.link.until_room((4 * chunk).min(WEB_HELD_BYTES_MAX / 4)).await;
         turn
     }
 

@@ -46,13 +46,14 @@ impl Items {
     ///
     /// # Errors
     /// There are too many, or one is not right; the refusal says which.
-    pub(super) fn read(self, limits: &Limits) -> Result<Vec<Change>, Refusal> {
+    pub(super) fn read(self, method: &str, argument: &str, limits: &Limits) -> Result<Vec<Change>, Refusal> {
         if self.0.len() > limits.sync_items_max {
             return Err(Refusal::limit(Limit::SyncItemsMax, limits.sync_items_max, self.0.len()));
         }
         let mut changes = Vec::with_capacity(self.0.len());
         for (index, item) in self.0.into_iter().enumerate() {
-            read(item, limits, &mut changes).map_err(|wrong| wrong.of("sync", &format!("data.{index}")).at(index))?;
+            let wrong = |wrong: Wrong| wrong.of(method, &format!("{argument}.{index}")).at(index);
+            read(item, limits, &mut changes).map_err(wrong)?;
         }
         Ok(changes)
     }
@@ -61,6 +62,9 @@ impl Items {
 fn read(item: Value, limits: &Limits, changes: &mut Vec<Change>) -> Result<(), Wrong> {
     let mut members = Members::of(item, "an object with type and data")?;
     let (kind, data) = (members.take::<String>("type")?, members.take::<Data>("data")?);
+    if data.0 == Value::Undefined {
+        return Err(Wrong::wanted("the item's value, and is missing").inside("data"));
+    }
     let json = json::text(data.0).map_err(|wrong| wrong.inside("data"))?;
     Ok(read_item(&kind, &json, limits, changes)?)
 }

@@ -25,6 +25,7 @@ use crate::web::caller::{Answer, Caller, Context};
 use crate::web::link::Link;
 use crate::web::root::Root;
 use crate::web::socket::{Heard, Socket};
+use crate::web::stranger::Stranger;
 use crate::web::{limits, refused};
 
 /// How a connection ended.
@@ -60,10 +61,18 @@ pub(super) struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    pub(super) fn new(hub: Arc<Hub>, connection: &'a Connection, settings: WebSettings) -> Self {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        connection: &'a Connection,
+        stranger: Arc<Stranger>,
+        settings: WebSettings,
+    ) -> Self {
         // The main object is the first that is served.
-        let session = Session::new(limits::of(&hub.settings().limits), Some(Target(0)));
-        let caller = Caller::new(hub, Arc::clone(connection.entry()), Link::new(session));
+        let session = Session::new(limits::of_strangers(&hub.settings().limits), Some(Target(0)));
+        let caller = Caller::new(hub, Arc::clone(connection.entry()), Link::new(session), stranger);
+        if connection.principal.is_some() {
+            caller.becomes_known();
+        }
         let _main = caller.serve(Arc::new(Root::new(connection.principal.clone())));
         connection.traffic.set_queue(caller.link.queued());
         Self { caller, connection, settings, running: FuturesUnordered::new(), stoppable: HashMap::new() }
@@ -84,7 +93,8 @@ impl<'a> Life<'a> {
         let mut alarm = pin!(sleep_until(next_ping));
         loop {
             self.attend();
-            let listens = link.note_unsent(socket.unsent()) <= settings.queued_bytes_max;
+            let queued = link.note_unsent(socket.unsent());
+            let listens = self.caller.stranger.listens(queued, settings.queued_bytes_max);
             let next = socket.stuck_since.map_or(next_ping, |since| next_ping.min(since + settings.write_stall));
             if alarm.deadline() != next {
                 alarm.as_mut().reset(next);

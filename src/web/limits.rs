@@ -13,7 +13,8 @@ pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
         values: web::WEB_VALUES_MAX,
         bigint_digits: web::WEB_BIGINT_DIGITS_MAX,
         calls: limits.calls_in_flight_max,
-        results: web::WEB_RESULTS_MAX,
+        results: web::WEB_RESULTS_MAX.max(limits.calls_in_flight_max),
+        kept_for: web::WEB_RESULT_KEPT_FOR,
         exports: limits.capabilities_held_max,
         imports: web::WEB_IMPORTS_MAX,
         promises: web::WEB_PROMISES_MAX,
@@ -22,5 +23,15 @@ pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
         work: web::WEB_WORK_MAX,
         queue_bytes: web::WEB_QUEUED_BYTES_MAX,
         names: &crate::web::refused::LIMITS,
+    }
+}
+
+/// What a session takes from a client of which nobody knows yet who it is, on a host that needs to know.
+pub(super) fn of_strangers(limits: &limits::Limits) -> capnweb::Limits {
+    let known = of(limits);
+    capnweb::Limits {
+        frame_bytes: known.frame_bytes.min(web::WEB_STRANGER_FRAME_BYTES_MAX),
+        held_bytes: known.held_bytes.min(web::WEB_STRANGER_HELD_BYTES_MAX),
+        ..known
     }
 }

@@ -12,8 +12,10 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout};
 
 use crate::capnweb::{CallId, Import, NotSent, PathPart, Session, Value};
+use crate::share::limits::web::WEB_RESULT_KEPT_FOR;
 
 /// A session that several hold.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ struct State {
     session: Session,
     /// Who waits for the answers of calls of the client.
     waiting: HashMap<Import, oneshot::Sender<Result<Value, Value>>>,
+    begun: Instant,
     /// What is to run on the connection's task. Bound: each was begun by a call, a push or a watch, which are bounded.
     spawned: Vec<BoxFuture<'static, ()>>,
 }
@@ -42,7 +45,7 @@ impl std::fmt::Debug for State {
 
 impl Link {
     pub(super) fn new(session: Session) -> Arc<Self> {
-        let state = State { session, waiting: HashMap::new(), spawned: Vec::new() };
+        let state = State { session, waiting: HashMap::new(), begun: Instant::now(), spawned: Vec::new() };
         Arc::new(Self {
             state: Mutex::new(state),
             stirred: Notify::new(),
@@ -57,7 +60,29 @@ impl Link {
 
     /// Does one step of the session, for the connection's own task.
     pub(super) fn step<T>(&self, step: impl FnOnce(&mut Session) -> T) -> T {
-        step(&mut self.lock().session)
+        let mut state = self.lock();
+        let now = state.begun.elapsed();
+        state.session.set_now(now);
+        step(&mut state.session)
+    }
+
+    /// Waits until the session has room for so many bytes of a result: until the client has fetched results that it holds, or they are old.
+    pub(super) async fn until_room(&self, bytes: usize) {
+        loop {
+            let drained = self.drained.notified();
+            let (is_there, dropped) = self.step(|session| {
+                let before = session.stats().nodes;
+                (session.has_room(bytes), session.stats().nodes < before)
+            });
+            if dropped {
+                self.stirred.notify_one();
+            }
+            if is_there {
+                return;
+            }
+            // Results become old with nothing else that happens.
+            let _aged = timeout(WEB_RESULT_KEPT_FOR, drained).await;
+        }
     }
 
     /// Resolves when the connection's task has something to see to. To be awaited by that alone.

@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 
@@ -32,9 +33,9 @@ use crate::web::names::{Full, Registered, Rpc, View};
 use crate::web::shapes::{
     BatchStamp, CreateOptions, Created, Deleted, ProbeValue, Restored, SharePage, Synced, Welcome,
 };
-use crate::web::share::{Share, ttl};
+use crate::web::share::Share;
 use crate::web::sink;
-use crate::web::take::Plain;
+use crate::web::take::{Millis, Plain};
 use crate::web::{probe, refused};
 
 /// The main object, or what `authenticate` gave.
@@ -55,7 +56,8 @@ methods! {
         "createShare" (
             session_id "sessionID": String, initial_data "initialData": Option<Items>, options "options": Option<CreateOptions>
         ) -> Created = create_share;
-        /// Applies one batch, whole or not at all. Calls are applied in their order on one connection.
+        /// Applies one batch, whole or not at all. Calls are applied in their order on one connection; a call with an argument that is a
+        /// promise of the client takes its place when its arguments are there.
         "syncShare" (id "shareID": String, secret "secret": String, items "data": Items, stamp "stamp": Option<BatchStamp>) -> Synced
             = sync_share;
         /// Deletes a share for ever.
@@ -127,8 +129,11 @@ async fn hello(root: Arc<Root>, context: Context, agent: Option<String>) -> Answ
 async fn authenticate(_: Arc<Root>, context: Context, token: String) -> Answer<New<Rpc>> {
     let (hub, entry) = (&context.caller.hub, &context.caller.entry);
     let token = Secret::from(token.as_str());
+    let deciding = context.caller.stranger.decide();
     let authenticating = hub.connections().authenticate_within(entry, &token);
     let who = hub.access().failures().guard(context.caller.address(), true, authenticating).await?;
+    context.caller.becomes_known();
+    drop(deciding);
     Ok(New::of(Root::new(Some(who))))
 }
 
@@ -144,11 +149,13 @@ async fn create_share(
     let (ttl_ms, visibility, stamp) =
         options.map_or((None, None, None), |options| (options.ttl_ms, options.visibility, options.stamp));
     let stamp = stamp.map(BatchStamp::read).transpose()?;
-    let read = |items: Items| items.read(&caller.hub.settings().limits).map(|changes| Batch { stamp, changes });
+    let read = |items: Items| {
+        items.read("createShare", "initialData", &caller.hub.settings().limits).map(|changes| Batch { stamp, changes })
+    };
     let initial = initial_data.map(read).transpose()?;
     // Before anything is created: what cannot be handed out is not made.
     let held = caller.hold()?;
-    let terms = Terms { ttl: ttl(ttl_ms), visibility };
+    let terms = Terms { ttl: ttl_ms.map(Millis::duration), visibility };
     let created = caller.hub.rooms().create_by(caller.entry.by(Some(who)), who, &session, initial, terms).await?;
     Ok(Created {
         id: created.id.to_string(),
@@ -174,7 +181,7 @@ async fn sync_share(
     let turn = caller.turn().await;
     let room = caller.hub.rooms().open(&id, &Secret::from(secret.as_str())).await?;
     let stamp = stamp.map(BatchStamp::read).transpose()?;
-    let batch = Batch { stamp, changes: items.read(&caller.hub.settings().limits)? };
+    let batch = Batch { stamp, changes: items.read("syncShare", "data", &caller.hub.settings().limits)? };
     let syncing = caller.hub.rooms().sync_room(&room, batch);
     drop(turn);
     Ok(syncing.await?.into())
@@ -278,10 +285,12 @@ async fn call(
         }
         None => serde_json::Value::Null,
     };
+    // 0 is as if no time were given.
+    let within = within_ms.filter(|ms| *ms != 0).map(Duration::from_millis);
     // The service may push back before it answers.
     caller.link.awaits_peer(context.call);
     // In its own box of a panic: its caller learns that it broke, and no more.
-    let called = caller.hub.connections().call(&caller.entry, who, &procedure, data, ttl(within_ms));
+    let called = caller.hub.connections().call(&caller.entry, who, &procedure, data, within);
     let served = AssertUnwindSafe(called).catch_unwind().await.map_err(|_panic| {
         tracing::error!(connection = %caller.entry.id, procedure, "the handler of a call panicked");
         refused::broken()

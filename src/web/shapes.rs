@@ -14,6 +14,7 @@ use crate::share::visibility::Visibility;
 use crate::web::give::{New, Outcome, Success};
 use crate::web::names::{Full, View, Writer};
 use crate::web::shape::shape;
+use crate::web::take::Millis;
 
 shape! { given
     /// What the host is, and what it knows of this connection.
@@ -92,6 +93,9 @@ shape! { taken
 impl BatchStamp {
     /// The stamp, checked.
     pub(super) fn read(self) -> Result<Stamp, Refusal> {
+        if self.sequence == 0 {
+            return Err(Refusal::invalid(0, "the member sequence of a stamp must be at least 1: sequences begin at 1"));
+        }
         Ok(Stamp { producer: self.producer.parse()?, epoch: self.epoch, sequence: self.sequence })
     }
 }
@@ -99,8 +103,8 @@ impl BatchStamp {
 shape! { taken
     /// What a producer says of its share besides the data.
     CreateOptions {
-        /// Milliseconds after which the share expires; left out: as the host has it, and no change for a share that was there.
-        ttl_ms "ttlMs": Option<u64>,
+        /// Milliseconds after which the share expires, at least 1; left out: as the host has it, and no change for a share that was there.
+        ttl_ms "ttlMs": Option<Millis>,
         /// Who may see the share, from the first moment; left out: as the host has it, and no change for a share that was there.
         visibility "visibility": Option<Visibility>,
         /// The stamp of the initial data.

@@ -5,7 +5,6 @@
 //! which is asked at each call. Disposing of one releases all of it and nothing more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::SemaphorePermit;
 
@@ -30,6 +29,7 @@ use crate::web::interface::{Methods, methods};
 use crate::web::items::Items;
 use crate::web::names::{Full, View, Watching, Writer};
 use crate::web::shapes::{AskOutcome, BatchStamp, Deleted, Grant, SavedToken, ShareChunk, ShareInfo, Synced};
+use crate::web::take::{Expiry, Millis};
 use crate::web::watch;
 
 /// A share, for somebody who may do something with it.
@@ -51,10 +51,12 @@ pub(super) struct As<I> {
 methods! {
     /// May add to a share.
     Writer = "ShareWriter" of Arc<Share>, extends [], admit may_call {
-        /// Applies one batch, whole or not at all. When it is answered it is in the bucket. Calls on one object are applied in their order.
+        /// Applies one batch, whole or not at all. When it is answered it is in the bucket. Calls on one object are applied in their order;
+        /// a call with an argument that is a promise of the client takes its place when its arguments are there.
         "sync" (items "data": Items, stamp "stamp": Option<BatchStamp>) -> Synced = sync;
-        /// Lets the share expire so many milliseconds from now; null: never, or as late as the host grants. Gives when that is.
-        "setExpiry" (ttl_ms "ttlMs": Option<u64>) -> Option<Timestamp> = set_expiry;
+        /// Lets the share expire so many milliseconds from now, at least 1; null: never, or as late as the host grants. Gives when that is.
+        /// A time that has passed cannot be given: call `remove` instead.
+        "setExpiry" (expiry "ttlMs": Expiry) -> Option<Timestamp> = set_expiry;
         /// Saves this object as a token, which restores it on any connection by `restore`, until it expires or is revoked. A view
         /// that was opened by the id alone cannot be saved.
         "save" (label "label": Option<String>, expires_at "expiresAt": Option<Timestamp>) -> SavedToken = save;
@@ -93,7 +95,7 @@ methods! {
         /// Revokes a saved token, every object that it restored, and every token that was saved of one of those.
         "revokeGrant" (id "grantId": String) -> Deleted = revoke_grant;
         /// Puts a question to the viewers of the share on this host, and waits until a choice has as many answers as are needed, or for so
-        /// many milliseconds. Disposing of the promise withdraws the question.
+        /// many milliseconds. Disposing of the promise withdraws the question, and so does the end of this object's right.
         "ask" (question "question": String, choices "choices": Vec<String>, needed "needed": u64, within_ms "withinMs": u64) -> AskOutcome
             = ask, stops;
     }
@@ -161,17 +163,12 @@ impl Share {
     }
 }
 
-/// How long something is to last; 0 is as if no time were given.
-pub(super) fn ttl(ms: Option<u64>) -> Option<Duration> {
-    ms.filter(|ms| *ms != 0).map(Duration::from_millis)
-}
-
 async fn sync(share: Arc<Share>, context: Context, items: Items, stamp: Option<BatchStamp>) -> Answer<Synced> {
     let begun = share.syncs.begin();
     let caller = &context.caller;
     let turn = share.admit(caller).await?;
     let stamp = stamp.map(BatchStamp::read).transpose()?;
-    let batch = Batch { stamp, changes: items.read(&caller.hub.settings().limits)? };
+    let batch = Batch { stamp, changes: items.read("sync", "data", &caller.hub.settings().limits)? };
     let syncing = caller.hub.rooms().sync_room(&share.room, batch);
     drop(turn);
     let synced = syncing.await?;
@@ -179,11 +176,11 @@ async fn sync(share: Arc<Share>, context: Context, items: Items, stamp: Option<B
     Ok(synced.into())
 }
 
-async fn set_expiry(share: Arc<Share>, context: Context, ttl_ms: Option<u64>) -> Answer<Option<Timestamp>> {
+async fn set_expiry(share: Arc<Share>, context: Context, expiry: Expiry) -> Answer<Option<Timestamp>> {
     let begun = share.syncs.begin();
     let caller = &context.caller;
     let turn = share.admit(caller).await?;
-    let setting = caller.hub.rooms().set_expiry(&share.room, ttl(ttl_ms));
+    let setting = caller.hub.rooms().set_expiry(&share.room, expiry.0.map(Millis::duration));
     drop(turn);
     let expires_at = setting.await?;
     drop(begun);
@@ -301,5 +298,5 @@ async fn ask(
     let question = Question::new(&question, &choices, needed, within_ms)?;
     // A viewer that answers may be the caller itself.
     caller.link.awaits_peer(context.call);
-    Ok(caller.hub.rooms().ask(&share.room, question)?.settled().await.into())
+    Ok(caller.hub.rooms().ask(&share.room, question, &share.pass)?.settled().await.into())
 }

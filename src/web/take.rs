@@ -1,5 +1,6 @@
 //! Arguments of calls: from values of Cap'n Web to the types that methods take.
 
+use std::time::Duration;
 use std::vec;
 
 use bytes::Bytes;
@@ -154,6 +155,47 @@ impl Taken for u64 {
             None
         };
         number.ok_or(Wrong::wanted("an integer that is not negative"))
+    }
+}
+
+/// A time of at least a millisecond.
+pub(super) struct Millis(u64);
+
+impl Millis {
+    pub(super) const fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+}
+
+impl Typed for Millis {
+    fn name() -> String {
+        u64::name()
+    }
+}
+
+impl Taken for Millis {
+    fn take(value: Value) -> Result<Self, Wrong> {
+        let wanted = "a positive integer of milliseconds; leave it out for what the host has";
+        u64::take(value).ok().filter(|ms| *ms > 0).map(Self).ok_or(Wrong::wanted(wanted))
+    }
+}
+
+/// When something expires: after a time, or never, which has to be said by null.
+pub(super) struct Expiry(pub(super) Option<Millis>);
+
+impl Typed for Expiry {
+    fn name() -> String {
+        Option::<Millis>::name()
+    }
+}
+
+impl Taken for Expiry {
+    fn take(value: Value) -> Result<Self, Wrong> {
+        if matches!(value, Value::Null) {
+            return Ok(Self(None));
+        }
+        let wanted = "a positive integer of milliseconds, or null for never";
+        Millis::take(value).map(|millis| Self(Some(millis))).map_err(|_| Wrong::wanted(wanted))
     }
 }
 

@@ -11,8 +11,18 @@ use super::tasks::Root;
 
 impl Session {
     /// Takes a push or a stream: evaluates it, and enters its result into the table.
-    pub(super) fn push(&mut self, expression: Expression, is_stream: bool) -> Result<(), End> {
+    ///
+    /// Where there is no place for one more, what it gives is released, and only its number is kept: refusals take no place of results.
+    pub(super) fn push(&mut self, mut expression: Expression, is_stream: bool) -> Result<(), End> {
+        let full = self.is_full();
+        if let Some(full) = full {
+            expression.fault = Some(full.fault(&self.limits));
+        }
         let node = match self.evaluate(expression)? {
+            Err(_) if !is_stream && let Some(full) = full => {
+                self.refuse_push(full);
+                return Ok(());
+            }
             Err(fault) => self.settled_node(Err(fault.into())),
             Ok(Value::Promise(Promise(Future::Node(node)))) if self.is_new(node) => node,
             Ok(value) => {
@@ -98,7 +108,7 @@ impl Session {
                         self.work.may().and_then(|()| self.begin(Root::Node(of), path, None)).map(node)
                     }
                     Some(root) => self.begin(root, path, None).map(node),
-                    None => Err(Fault::released(id)),
+                    None => Err(self.absent(id)),
                 },
                 Reference::Call { id, path, args } => {
                     let mut args = Value::Array(args);
@@ -107,7 +117,7 @@ impl Session {
                         Some(root) => self.begin(root, path, Some(args)).map(node),
                         None => {
                             self.unhold(args);
-                            Err(Fault::released(id))
+                            Err(self.absent(id))
                         }
                     }
                 }

@@ -42,7 +42,7 @@ impl Session {
         }
         if matches!(node.state, State::Done(_)) {
             if !is_stream {
-                self.results.insert(id);
+                self.results.made(id, self.now);
             }
             self.settled.push_back(key);
         }
@@ -55,7 +55,7 @@ impl Session {
             Some(Export::Result { is_asked_for: true, .. }) => {}
             Some(Export::Result { node, is_asked_for, .. }) => {
                 *is_asked_for = true;
-                self.results.remove(&id);
+                self.results.remove(id);
                 let key = *node;
                 let Some(node) = self.nodes.get_mut(&key) else { return Ok(()) };
                 node.waiters.push(Waiter::Peer(id));
@@ -64,7 +64,7 @@ impl Session {
                 }
             }
             Some(Export::Target(_)) => self.reject(id, &Fault::new("this is an object, not a promise: call it").into()),
-            None if given => self.reject(id, &Fault::released(id).into()),
+            None if given => self.reject(id, &self.absent(id).into()),
             None => return Err(End::UnknownId { id }),
         }
         Ok(())
@@ -85,8 +85,7 @@ impl Session {
         if self.exports.contains_key(&id) {
             self.remove_entry(id);
             Ok(())
-        } else if id > 0 && self.dropped_results > 0 {
-            self.dropped_results -= 1;
+        } else if id > 0 && self.results.is_owed() {
             Ok(())
         } else {
             Err(bad)
@@ -98,13 +97,13 @@ impl Session {
         self.counts.exported -= usize::from(id < 0 && self.exports.contains_key(&id));
         match self.exports.remove(&id) {
             Some(Export::Target(target)) => self.unhold(Value::Stub(Stub::Local(target))),
-            Some(Export::Result { node: key, is_asked_for, .. }) => {
-                self.results.remove(&id);
+            Some(Export::Result { node: key, .. }) => {
+                self.results.remove(id);
                 let Some(node) = self.nodes.get_mut(&key) else { return };
                 if id > 0 {
                     node.entry = None;
                 }
-                if is_asked_for && node.references == 1 && matches!(node.state, State::Running(_)) {
+                if node.references == 1 && matches!(node.state, State::Running(_)) {
                     self.events.push_back(Event::Unwanted(CallId(key)));
                 }
                 self.unhold(Value::Promise(Promise(Future::Node(key))));
@@ -138,7 +137,7 @@ impl Session {
         if is_stream {
             self.remove_entry(id);
         } else if id > 0 {
-            self.results.insert(id);
+            self.results.fetched(id);
         }
     }
 

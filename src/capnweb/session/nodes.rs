@@ -97,7 +97,9 @@ impl Session {
             // What was asked for goes out first; until then it is not among the results that may be dropped.
             let is_asked_for =
                 |id: &i64| matches!(self.exports.get(id), Some(Export::Result { is_asked_for: true, .. }));
-            self.results.extend(entry.filter(|id| !is_asked_for(id)));
+            if let Some(id) = entry.filter(|id| !is_asked_for(id)) {
+                self.results.made(id, self.now);
+            }
             self.settled.push_back(key);
         }
     }
@@ -193,29 +195,5 @@ impl Session {
             (Some(fault), _) => fault.into(),
             (None, _) => Fault::released(0).into(),
         }
-    }
-
-    /// Drops the oldest result if there are more than there may be. Gives whether it did.
-    pub(super) fn drop_a_result(&mut self) -> bool {
-        let too_many = self.results.len() > self.limits.results || self.counts.held > self.limits.held_bytes;
-        let Some(oldest) = self.results.first().copied().filter(|_| too_many) else { return false };
-        self.remove_entry(oldest);
-        self.dropped_results += 1;
-        true
-    }
-
-    /// Drops old results until so many bytes more may be held. Gives a fault if that is not enough.
-    pub(super) fn make_room(&mut self, bytes: usize) -> Option<Fault> {
-        while self.counts.held + bytes > self.limits.held_bytes {
-            let Some(oldest) = self.results.first().copied() else {
-                let advice = "await the calls that are on their way before making more";
-                return Some(Fault::limit("heldBytes", self.limits.held_bytes, advice));
-            };
-            self.remove_entry(oldest);
-            self.dropped_results += 1;
-            // What the result held counts until it is let go.
-            self.sweep();
-        }
-        None
     }
 }

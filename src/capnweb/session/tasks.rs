@@ -78,11 +78,6 @@ impl Session {
         Ok(answer)
     }
 
-    pub(super) fn no_place_for_a_call(&self) -> Option<Fault> {
-        let (now, max) = (self.counts.calls, self.limits.calls);
-        (now >= max).then(|| Fault::limit("calls", max, "await the calls that are on their way before making more"))
-    }
-
     /// Brings a call to where the value of a node says, or has it wait for the node.
     pub(super) fn route(&mut self, answer: u64, mut root: u64, mut path: Vec<PathPart>, args: Option<Value>) {
         let failed = loop {
@@ -244,7 +239,7 @@ impl Session {
         if whole.values > self.limits.values {
             Some(Fault::limit("values", self.limits.values, advice))
         } else if whole.tree.saturating_add(whole.texts.max(whole.kept)) > self.limits.held_bytes {
-            Some(Fault::limit("heldBytes", self.limits.held_bytes, advice))
+            Some(Fault::passing("heldBytes", self.limits.held_bytes, advice))
         } else if whole.depth + deepest > self.limits.depth {
             Some(Fault::limit("depth", self.limits.depth, "nest less"))
         } else if let Err(fault) = self.work.may() {
@@ -376,8 +371,13 @@ impl Session {
         let Some(node) = self.nodes.get_mut(&answer) else { return };
         node.state = State::Running(held);
         node.needs_peer = false;
+        let is_unwanted = node.references == 0;
         let args = if let Value::Array(args) = value { Some(args).filter(|_| !reads) } else { None };
         self.events.push_back(Event::Call(Call { id: CallId(answer), target, path, args }));
+        if is_unwanted {
+            // Its release came while it waited for its arguments or its turn.
+            self.events.push_back(Event::Unwanted(CallId(answer)));
+        }
     }
 }
 

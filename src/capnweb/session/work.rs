@@ -39,7 +39,7 @@ impl Work {
         }
         let advice =
             "await a long result once and use it at your side, instead of calling with it or reading its members here";
-        Err(Fault::limit("work", self.max, advice))
+        Err(Fault::passing("work", self.max, advice))
     }
 
     /// Takes out what an operation took: bytes that were looked at.

@@ -47,12 +47,26 @@ impl Fault {
             .with("max", i64::try_from(max).unwrap_or(i64::MAX))
     }
 
+    /// As [`Fault::limit`], where the call may be made again later as it is.
+    pub(in super::super) fn passing(limit: &'static str, max: usize, advice: &str) -> Self {
+        Self::limit(limit, max, advice).with("transient", true)
+    }
+
+    /// The result of a call that was dropped before the peer asked for it.
+    pub(in super::super) fn dropped(id: i64) -> Self {
+        Self::new(format!(
+            "ResultDropped: call {id} was carried out, and its result was not kept: await a call when it is made. The result of a call \
+             that is not awaited gives its place to others after some seconds, and earlier if results hold too much memory"
+        ))
+        .with("code", Text::from_static("ResultDropped"))
+        .with("transient", false)
+    }
+
     /// A reference to a result or an object that the peer has released, or that was dropped.
     pub(in super::super) fn released(id: i64) -> Self {
         Self::new(format!(
             "Released: there is no result or object {id} any more. A promise that was awaited or disposed cannot be used as an \
-             argument: pass the awaited value, or pass the promise before you await it. Of calls that are never awaited only \
-             the newest results are kept"
+             argument: pass the awaited value, or pass the promise before you await it"
         ))
         .with("code", Text::from_static("Released"))
     }

@@ -3,6 +3,8 @@
 //! At that door one text frame carries one message, of at most [`MESSAGE_BYTES_MAX`] bytes; calls in
 //! flight and objects that a connection holds are bounded as at the RPC door.
 
+use std::time::Duration;
+
 use super::MESSAGE_BYTES_MAX;
 
 /// Arrays and objects inside one another in a frame, the frame included: what the official package takes. An item may have 100
@@ -15,9 +17,26 @@ pub const WEB_VALUES_MAX: usize = 65_536;
 /// Digits of a bigint: those of the largest 64-bit number, and some more.
 pub const WEB_BIGINT_DIGITS_MAX: usize = 64;
 
-/// Results that a client has neither fetched nor released: each call that is never awaited leaves one. Past this number the
-/// oldest is dropped.
+/// Calls in flight, and results that a client has neither fetched nor released, together: each call that is never awaited leaves
+/// one. Past this number a call is refused before it runs, unless a result can be dropped that is older than [`WEB_RESULT_KEPT_FOR`].
 pub const WEB_RESULTS_MAX: usize = 512;
+
+/// How long the result of a call is kept for a client that has not asked for it. A client that makes many calls at once asks for
+/// their results behind all of them.
+pub const WEB_RESULT_KEPT_FOR: Duration = Duration::from_secs(10);
+
+/// Bytes of one frame of a client that has not authenticated, on a host that needs a credential: a long token fits in.
+pub const WEB_STRANGER_FRAME_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that the calls and results of a client hold that has not authenticated, on a host that needs a credential: 256 MB for the 1,024
+/// connections of one address.
+pub const WEB_STRANGER_HELD_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes that are read of a client that has not authenticated, on a host that needs a credential; the rest is left unread until it has.
+pub const WEB_STRANGER_BYTES_MAX: usize = 128 << 10;
+
+/// Bytes that wait for a client to read that has not authenticated, before its further frames are left unread.
+pub const WEB_STRANGER_QUEUED_BYTES_MAX: usize = 64 << 10;
 
 /// Functions and objects of the client that the host holds at once: the observers of watches, and the arguments of calls.
 pub const WEB_IMPORTS_MAX: usize = 1_024;

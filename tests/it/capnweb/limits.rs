@@ -39,20 +39,60 @@ fn calls_in_progress_are_bounded() {
     works(&mut app, 5);
 }
 
-/// A client that never awaits loses its oldest results, and nothing else.
+/// A peer that makes many calls before it asks for the first result gets every result of a call that ran, and of the others an error
+/// that says they did not.
 #[test]
-fn results_that_nobody_fetches_are_dropped_from_the_oldest() {
+fn a_call_runs_only_if_its_result_has_a_place() {
     let mut app = app(|limits| limits.results = 3);
     for number in 0..1_000 {
         assert_eq!(app.frame(&format!(r#"["push",["pipeline",0,["make"],[{number}]]]"#)), [""; 0]);
     }
-    assert_eq!((app.session.stats().exports, app.counters.len()), (4, 3));
-    assert!(app.frame(r#"["pull",1]"#)[0].contains("only the newest results are kept"));
-    assert_eq!(app.frame(r#"["push",["pipeline",1000,["increment"],[1]]]"#), [""; 0]);
-    assert_eq!(app.frame(r#"["pull",1001]"#), [r#"["resolve",1001,1000]"#]);
+    assert_eq!((app.session.stats().exports, app.counters.len(), app.log.len()), (4, 3, 3));
+    for push in [500, 4, 1_000] {
+        assert!(app.frame(&format!(r#"["push",["pipeline",{push},["increment"],[]]]"#)).is_empty());
+        let refused = app.frame(&format!(r#"["pull",{push}]"#)).remove(0);
+        let parts = ["LimitExceeded", "calls", r#""transient":true"#, "not carried out"];
+        assert!(parts.iter().all(|part| refused.contains(part)), "{refused}");
+        assert_eq!(app.frame(&format!(r#"["release",{push},1]"#)), [""; 0]);
+    }
+    for push in [3, 1, 2] {
+        let sent = app.frame(&format!(r#"["pull",{push}]"#));
+        assert!(sent[0].starts_with(&format!(r#"["resolve",{push},["export","#)), "{sent:?}");
+    }
+    // What was fetched gives its place to others.
+    works(&mut app, 1_004);
+    assert_eq!(app.session.ended(), None);
+}
+
+/// A peer that never awaits goes on for ever, and loses results that are old; who asks for one is told that its call ran.
+#[test]
+fn results_that_nobody_fetches_become_old() {
+    let mut app = app(|limits| limits.results = 3);
+    for number in 0..1_000 {
+        app.session.set_now(std::time::Duration::from_secs(4) * number);
+        assert_eq!(app.frame(&format!(r#"["push",["pipeline",0,["make"],[{number}]]]"#)), [""; 0]);
+    }
+    assert_eq!((app.session.stats().exports, app.counters.len(), app.log.len()), (4, 3, 1_000));
+    let dropped = app.frame(r#"["pull",997]"#).remove(0);
+    assert!(dropped.contains("ResultDropped: call 997 was carried out") && !dropped.contains("argument"), "{dropped}");
+    assert_eq!(app.frame(r#"["pull",1000]"#), [r#"["resolve",1000,["export",-1]]"#]);
     // Its release comes late, and is no fault.
     assert_eq!(app.frame(r#"["release",1,1]"#), [""; 0]);
     assert_eq!(app.session.ended(), None);
+}
+
+/// Of calls without results so many rows are known; of older ones it is said that they are not there.
+#[test]
+fn what_became_of_calls_is_remembered_within_a_bound() {
+    let mut app = app(|limits| limits.results = 1);
+    for _ in 0..300 {
+        app.frame(r#"["push",["pipeline",0,["hello"],["x"]]]"#);
+        app.frame(r#"["push",["pipeline",0,["hello"],["y"]]]"#);
+        app.frame(&format!(r#"["release",{},1]"#, app.log.len() * 2 - 1));
+    }
+    assert_eq!(app.log.len(), 300);
+    assert!(app.frame(r#"["pull",2]"#)[0].contains("Released"));
+    assert!(app.frame(r#"["pull",598]"#)[0].contains("calls"));
 }
 
 /// A result with more objects than the peer may hold is an error, and its objects are dropped.
@@ -158,7 +198,7 @@ fn values_made_of_results_are_bounded() {
         assert!(app.session.stats().held_bytes <= Limits::default().held_bytes);
     }
     is_limited(&mut app, 199, "values");
-    let mut app = self::app(|_| {});
+    let mut app = self::app(|limits| limits.results = 1_000);
     app.frame(r#"["push",1]"#);
     for push in 2..600 {
         app.frame(&format!(r#"["push",[[["pipeline",{}]]]]"#, push - 1));
@@ -190,7 +230,8 @@ fn values_of_a_frame_are_bounded() {
 fn bytes_that_are_held_are_bounded() {
     let mut app = app(|limits| limits.held_bytes = 12_000);
     let text = "x".repeat(3_000);
-    for _ in 0..20 {
+    for number in 0..20 {
+        app.session.set_now(Limits::default().kept_for * number);
         app.frame(&format!(r#"["push","{text}"]"#));
         assert!(app.session.stats().held_bytes <= 12_000);
     }

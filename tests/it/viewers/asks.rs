@@ -6,6 +6,7 @@ use async_tungstenite::tungstenite::Message;
 use capshare::__internal::access::{Credential, Principal, Scopes};
 use capshare::__internal::rooms::audience::{Notice, Told};
 use capshare::__internal::rooms::ballot::{Question, Verdict};
+use capshare::__internal::rooms::pass::Pass;
 use capshare::__internal::share_capnp::{AskOutcome, ask_result};
 use capshare::client::ClientError;
 use capshare::share::ask::{self, Outcome};
@@ -153,7 +154,7 @@ fn questions_are_bounded_and_end() {
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let room = hub.rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         let choices = ["yes".to_owned(), "no".to_owned()];
-        let ask = |within| hub.rooms().ask(&room, Question::new("Well?", &choices, 1, within).unwrap());
+        let ask = |within| hub.rooms().ask(&room, Question::new("Well?", &choices, 1, within).unwrap(), &Pass::OWNER);
         let day = 24 * 60 * 60 * 1_000;
         let mut open: Vec<_> = (0..8).map(|_| ask(day).unwrap()).collect();
         assert_eq!(ask(day).unwrap_err().to_string(), "past the limit asksOpenMax of 8: there were 9");

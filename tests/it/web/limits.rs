@@ -1,7 +1,10 @@
 //! Every bound of the door, each by its name.
 
 use capshare::share::limits::Limits;
-use capshare::share::limits::web::{WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_QUEUED_BYTES_MAX, WEB_RESULTS_MAX};
+use capshare::share::limits::web::{
+    WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_QUEUED_BYTES_MAX, WEB_RESULT_KEPT_FOR, WEB_RESULTS_MAX,
+    WEB_STRANGER_FRAME_BYTES_MAX,
+};
 use capshare::testing::{Scene, run};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -58,6 +61,86 @@ fn calls_objects_and_items_are_bounded() {
     });
 }
 
+/// Many calls that are awaited together, and pulled behind all of them, each have their result, or were not carried out and say so.
+#[test]
+fn calls_that_are_awaited_together_have_their_results_or_did_not_run() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let mut calls = Vec::new();
+        for n in 0..3 * WEB_RESULTS_MAX {
+            calls.push(peer.begin(made.share, "sync", json!([[[part(&format!("p{n}"), "x")]]])).await);
+        }
+        for call in &calls {
+            peer.pull(*call).await;
+        }
+        let mut done = 0;
+        for call in calls {
+            match peer.answer(call).await {
+                Ok(_) => done += 1,
+                Err(refused) => {
+                    assert_eq!(refused["transient"], true, "{refused}");
+                    past(Err(refused), "callsInFlightMax");
+                }
+            }
+        }
+        assert!(done >= WEB_RESULTS_MAX, "{done}");
+        assert_eq!(peer.ask_of(made.share, "info", json!([])).await.unwrap()["syncCount"], done);
+    });
+}
+
+/// Many large answers that are awaited together all come: they are made as there is room for them.
+#[test]
+fn large_answers_that_are_awaited_together_all_come() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let text = "x".repeat(250_000);
+        peer.ask_of(made.share, "sync", json!([[[part("p", &text)]]])).await.unwrap();
+        let mut reads = Vec::new();
+        for _ in 0..100 {
+            reads.push(peer.begin(made.share, "read", json!([])).await);
+        }
+        for read in &reads {
+            peer.pull(*read).await;
+        }
+        for read in reads {
+            let chunk = peer.answer(read).await.unwrap();
+            assert_eq!(chunk["changes"][0].as_array().unwrap().len(), 1);
+        }
+    });
+}
+
+/// Until a client has authenticated, little is held for it; what lies behind its call of `authenticate` may be as large as any.
+#[test]
+fn little_is_held_for_a_stranger() {
+    run(async {
+        let scene = Scene::builder().access(crate::support::door::keys()).build();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let text = "x".repeat(60_000);
+        for _ in 0..4 {
+            peer.push(json!(text)).await;
+        }
+        let fifth = peer.push(json!(text)).await;
+        peer.pull(fifth).await;
+        past(peer.answer(fifth).await, "webHeldBytesMax");
+        peer.goes_on().await;
+
+        let mut peer = Peer::within(scene.host(), None).await;
+        let rpc = peer.begin(0, "authenticate", json!([crate::support::door::ANNS_KEY])).await;
+        let large = json!(["ses_1", [[part("p", &"x".repeat(2 << 20))]]]);
+        let created = peer.begin(rpc, "createShare", large).await;
+        peer.pull(created).await;
+        assert_eq!(peer.answer(created).await.unwrap()["syncCount"], 1);
+
+        let mut peer = Peer::within(scene.host(), None).await;
+        peer.begin(0, "probeValue", json!(["x".repeat(WEB_STRANGER_FRAME_BYTES_MAX)])).await;
+        assert_eq!(peer.ended().await.1, 1009);
+    });
+}
+
 /// S96: calls that nobody awaits are not the end, however many; nesting and bigints have bounds.
 #[test]
 fn calls_that_nobody_awaits_are_not_the_end() {
@@ -71,12 +154,13 @@ fn calls_that_nobody_awaits_are_not_the_end() {
             if n % 256 == 0 {
                 // So many may be in flight, and not many more.
                 peer.ask_of(made.share, "info", json!([])).await.unwrap();
+                tokio::time::advance(WEB_RESULT_KEPT_FOR).await;
             }
         }
         let info = peer.ask_of(made.share, "info", json!([])).await.unwrap();
         assert_eq!(info["syncCount"], 2 * WEB_RESULTS_MAX + 1);
         peer.pull(first).await;
-        assert_eq!(peer.answer(first).await.unwrap_err()["code"], "Released");
+        assert_eq!(peer.answer(first).await.unwrap_err()["code"], "ResultDropped");
         let digits = "9".repeat(WEB_BIGINT_DIGITS_MAX + 1);
         past(peer.ask("listShares", json!(["", ["bigint", digits]])).await, "webBigintDigitsMax");
         let deep = "[[".repeat(WEB_NESTING_MAX) + &"]]".repeat(WEB_NESTING_MAX);

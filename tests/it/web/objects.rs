@@ -209,7 +209,13 @@ fn objects_are_narrowed_saved_restored_and_revoked() {
         assert!(peer.ask_of(made.share, "setVisibility", json!(["grant"])).await.is_ok());
         let expires_at = peer.ask_of(made.share, "setExpiry", json!([60_000])).await.unwrap();
         assert_eq!(peer.ask_of(made.share, "info", json!([])).await.unwrap()["expiresAt"], expires_at);
-        assert_eq!(peer.ask_of(made.share, "setExpiry", json!([])).await, Ok(json!(null)));
+        for wrong in [json!([]), json!([0]), json!([-1]), json!([["undefined"]]), json!([["nan"]])] {
+            let refused = peer.ask_of(made.share, "setExpiry", wrong.clone()).await.unwrap_err();
+            assert!(refused["message"].as_str().unwrap().contains("or null for never"), "{wrong}: {refused}");
+        }
+        let refused = peer.ask("createShare", json!(["ses_0", [[]], {"ttlMs": 0}])).await.unwrap_err();
+        assert!(refused["message"].as_str().unwrap().contains("leave it out"), "{refused}");
+        assert_eq!(peer.ask_of(made.share, "setExpiry", json!([null])).await, Ok(json!(null)));
     });
 }
 
@@ -253,5 +259,31 @@ fn a_question_ends_with_its_promise() {
         peer.pull(id).await;
         peer.goes_on().await;
         assert_eq!(peer.unheard(), [] as [&str; 0], "the ninth is open");
+    });
+}
+
+/// A question ends with the right by which it was asked, and with the promise that it was asked for, awaited or not.
+#[test]
+fn a_question_ends_with_its_askers_right_and_with_its_promise() {
+    run(async {
+        let scene = Scene::new();
+        let mut peer = Peer::within(scene.host(), None).await;
+        let made = peer.create("ses_1").await;
+        let saved = peer.ask_of(made.share, "save", json!([])).await.unwrap();
+        let restored = peer.begin(0, "restore", json!([saved["token"]])).await;
+        peer.pull(restored).await;
+        let share = peer.answer(restored).await.unwrap()["share"][1].as_i64().unwrap();
+        let asked = json!(["Go on?", [["yes", "no"]], 1, 60_000]);
+        let id = peer.begin(share, "ask", asked.clone()).await;
+        peer.pull(id).await;
+        peer.ask_of(made.share, "revokeGrant", json!([saved["grantId"]])).await.unwrap();
+        assert_eq!(peer.answer(id).await.unwrap()["outcome"], "withdrawn");
+        // So many may be open, and one more that takes the place of one that was given up.
+        for _ in 0..20 {
+            let id = peer.begin(made.share, "ask", asked.clone()).await;
+            peer.say(&json!(["release", id, 1])).await;
+        }
+        let expired = peer.ask_of(made.share, "ask", json!(["Go on?", [["yes", "no"]], 1, 50])).await.unwrap();
+        assert_eq!(expired["outcome"], "expired");
     });
 }

@@ -134,7 +134,21 @@ fn a_wrong_call_fails_alone_and_says_what_is_wrong() {
             ("createShare", json!(["s", "x"]), "the argument initialData must be an array"),
             ("createShare", json!(["s", [[]], {"ttl": 1}]), "there is no member ttl"),
             ("createShare", json!(["s", [[]], {"visibility": "all"}]), "options.visibility must be"),
-            ("createShare", json!(["s", [[{"data": 1}]]]), "data.0.type must be a string"),
+            (
+                "createShare",
+                json!(["s", [[{"data": 1}]]]),
+                "createShare: the argument initialData.0.type must be a string",
+            ),
+            (
+                "createShare",
+                json!(["s", [[{"type": "n"}]]]),
+                "initialData.0.data must be the item's value, and is missing",
+            ),
+            (
+                "createShare",
+                json!(["s", [[]], {"stamp": {"producer": "p", "epoch": 1, "sequence": 0}}]),
+                "sequences begin at 1",
+            ),
             ("createShare", json!(["s", [[]], null, 1]), "1 arguments too many"),
             ("probeCallback", json!(["x"]), "must be a function"),
             ("listShares", json!(["", -1]), "limit must be an integer"),
