@@ -2,6 +2,7 @@
 
 mod app;
 mod both;
+mod conformance;
 mod data;
 mod ends;
 mod frames;

@@ -8,7 +8,7 @@ mod objects;
 mod peer;
 mod plain;
 mod pushes;
-mod real;
+pub(crate) mod real;
 mod revocation;
 mod times;
 mod typescript;

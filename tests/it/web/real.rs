@@ -91,7 +91,7 @@ async fn node(program: &'static str, arguments: &[&str], variables: &[(&str, &st
 }
 
 /// The programs beside their installed packages, under the target folder.
-pub(super) fn packages() -> PathBuf {
+pub(crate) fn packages() -> PathBuf {
     debian(&["node", "--version"], &["nodejs"]);
     debian(&["npm", "--version"], &["npm"]);
     let (folder, _lock) = install::folder("capnweb");
