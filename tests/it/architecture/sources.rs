@@ -123,7 +123,7 @@ fn statements(code: &str) -> (Vec<Statement>, String) {
     let (mut statements, mut rest, mut open) = (Vec::new(), String::new(), None::<Statement>);
     for line in code.lines() {
         let trimmed = line.trim_start();
-        let begins = ["use ", "pub use ", "pub(super) use ", "pub(super) use ", "pub(in "];
+        let begins = ["use ", "pub use ", "pub(crate) use ", "pub(super) use ", "pub(in "];
         if open.is_none() && begins.iter().any(|begin| trimmed.starts_with(begin)) && trimmed.contains("use ") {
             let (before, tree) = trimmed.split_once("use ").unwrap();
             open = Some(Statement { is_public: before.starts_with("pub"), tree: tree.to_owned() });
