@@ -81,8 +81,17 @@ impl Host {
 }
 
 impl HostBuilder {
-    /// Keeps the shares at this location. The builder opens it, and sets what depends on it: a location in memory has no other
-    /// writer, and some buckets list their keys in order.
+    /// Keeps the shares at this location, which [`build`](Self::build) opens. Some settings follow from the location: `build` sets
+    /// them, whatever [`settings`](Self::settings) says of them.
+    ///
+    /// | setting | in memory | in a directory | in a bucket |
+    /// |---|---|---|---|
+    /// | `hub.poll`, `hub.probe_every` | `None` | as it was set | as it was set |
+    /// | `hub.store.sorted_listings` | true | false | as [`lists_sorted`](StoreLocation::lists_sorted) says |
+    /// | `hub.store.lease`, `request_time` and `free_after` | 200, 50 and 250 ms | as it was set | as it was set |
+    ///
+    /// An embedder that sets these itself opens the location ([`open`](storage::open)) and gives what it opened to
+    /// [`objects`](Self::objects).
     pub fn storage(mut self, location: StoreLocation) -> Self {
         self.objects = Objects::At(location);
         self
@@ -95,7 +104,7 @@ impl HostBuilder {
     }
 
     /// Keeps the shares in an object store that the embedder opened itself. It must honour conditional creates, which
-    /// [`build`](Self::build) asks it. Nothing is set by what it is: see [`HubSettings::poll`](crate::host::settings::HubSettings::poll)
+    /// [`build`](Self::build) asks it. No setting follows from it: see [`HubSettings::poll`](crate::host::settings::HubSettings::poll)
     /// and [`StoreSettings::sorted_listings`](crate::host::settings::StoreSettings::sorted_listings).
     pub fn objects(mut self, objects: Arc<dyn ObjectStore>) -> Self {
         self.objects = Objects::Open(objects);
@@ -158,7 +167,8 @@ impl HostBuilder {
         self
     }
 
-    /// Changes any setting of the host. Called several times, each change is made to what the one before left.
+    /// Changes any setting of the host. Called several times, each change is made to what the one before left. What follows from the
+    /// location of [`storage`](Self::storage) is set after all changes.
     pub fn settings(mut self, change: impl FnOnce(&mut HostSettings)) -> Self {
         change(&mut self.settings);
         self
@@ -174,11 +184,9 @@ impl HostBuilder {
         let (objects, location) = match objects {
             Objects::Missing => return Err(HostError::NoStorage),
             Objects::Open(objects) => (objects, None),
-            Objects::At(location) => {
-                suit(&mut settings, &location);
-                (storage::open(&location, &s3).await?, Some(location))
-            }
+            Objects::At(location) => (storage::open(&location, &s3).await?, Some(location)),
         };
+        suit(&mut settings, location.as_ref());
         let access = match access {
             Some(access) => access,
             None => Arc::new(SingleAccount::of_this_machine(local())),
@@ -209,13 +217,15 @@ fn local() -> AccountId {
     LOCAL.parse().expect("the name of an account")
 }
 
-/// Sets what depends on where the shares are kept.
-fn suit(settings: &mut HostSettings, location: &StoreLocation) {
-    settings.hub.store.sorted_listings = location.lists_sorted();
-    let in_memory = *location == StoreLocation::Memory;
+/// Sets what follows from where the shares are kept, over what the embedder set; `None`: in an object store that the embedder opened.
+fn suit(settings: &mut HostSettings, location: Option<&StoreLocation>) {
+    let in_memory = location == Some(&StoreLocation::Memory);
     if in_memory || settings.hub.store.single_writer {
         // Nobody else writes to it.
         (settings.hub.poll, settings.hub.probe_every) = (None, None);
+    }
+    if let Some(location) = location {
+        settings.hub.store.sorted_listings = location.lists_sorted();
     }
     if in_memory {
         // No request to it is ever on its way, so what was superseded need not stay for a minute: with a thousand syncs of 64 KiB
@@ -223,5 +233,32 @@ fn suit(settings: &mut HostSettings, location: &StoreLocation) {
         let store = &mut settings.hub.store;
         (store.lease, store.request_time, store.free_after) =
             (Duration::from_millis(200), Duration::from_millis(50), Duration::from_millis(250));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_from_the_storage_counts_over_what_was_set_and_nothing_else_does() {
+        let (minute, lease) = (Some(Duration::from_secs(60)), Duration::from_secs(20));
+        let directory = StoreLocation::Directory("/shares".into());
+        for (location, single_writer, expected) in [
+            (None, false, (minute, minute, true, lease)),
+            (None, true, (None, None, true, lease)),
+            (Some(&directory), false, (minute, minute, false, lease)),
+            (Some(&directory), true, (None, None, false, lease)),
+            (Some(&StoreLocation::Memory), false, (None, None, true, Duration::from_millis(200))),
+        ] {
+            let mut settings = HostSettings::default();
+            (settings.hub.poll, settings.hub.probe_every) = (minute, minute);
+            settings.hub.store.sorted_listings = true;
+            settings.hub.store.single_writer = single_writer;
+            suit(&mut settings, location);
+            let store = &settings.hub.store;
+            let got = (settings.hub.poll, settings.hub.probe_every, store.sorted_listings, store.lease);
+            assert_eq!(got, expected, "{location:?}, single writer: {single_writer}");
+        }
     }
 }

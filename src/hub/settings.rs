@@ -24,7 +24,9 @@ pub struct HubSettings {
     /// What is refused. Default: the contract's limits.
     pub limits: Limits,
     /// How often a room with followers looks for what other hosts wrote, and how old an answer to a read may be; `None`
-    /// if no other host uses the bucket. Default: 1 s, which costs one small GET a second for each share that is watched.
+    /// if no other host uses the bucket: a host's builder sets that for a store in memory, and where
+    /// [`single_writer`](StoreSettings::single_writer) is set. Default: 1 s, which costs one small GET a second for each share that is
+    /// watched.
     pub poll: Option<Duration>,
     /// Connections that are admitted; one that has shown a credential displaces one that has not. Default 10,000: at 14 kB
     /// each, 140 MB.
@@ -61,8 +63,8 @@ pub struct HubSettings {
     /// How long a handler may take for a call of a client, which the client can only shorten. Default 30 s, as its own calls.
     pub call_within: Duration,
     /// How often the bucket is asked whether it still honours conditional writes, besides when something contradicts it; each
-    /// minute while it does not, or could not be asked. `None`: never, where nobody else writes to it. Default 5 minutes: ten
-    /// small writes each time.
+    /// minute while it does not, or could not be asked. `None`: never, where nobody else writes to it; a host's builder sets that
+    /// where it sets that of [`poll`](Self::poll). Default 5 minutes: ten small writes each time.
     pub probe_every: Option<Duration>,
     /// How the log is kept.
     pub store: StoreSettings,
