@@ -73,7 +73,7 @@ impl Link {
         self.call_within(policy, self.settings.call_timeout, call).await
     }
 
-    /// Makes a call as [`Link::call`] does, within a time of its own.
+    /// Makes a call as [`Link::call`] does, within a time of its own. A connection is waited for no longer than by other calls.
     pub(crate) async fn call_within<T, F>(
         &self,
         policy: Policy,
@@ -84,10 +84,12 @@ impl Link {
         F: Future<Output = Result<T, ClientError>>,
     {
         let deadline = Instant::now() + after;
+        let reach_within = after.min(self.settings.call_timeout);
         loop {
-            let session = match timeout_at(deadline, self.session()).await {
+            let reached_by = deadline.min(Instant::now() + reach_within);
+            let session = match timeout_at(reached_by, self.session()).await {
                 Ok(session) => session.map_err(ClientError::Closed)?,
-                Err(_late) => return Err(ClientError::Unreachable { after, cause: self.last_loss() }),
+                Err(_late) => return Err(ClientError::Unreachable { after: reach_within, cause: self.last_loss() }),
             };
             match timeout_at(deadline, call(session.clone())).await {
                 Ok(Err(ClientError::Disconnected { .. })) if policy == Policy::Again => session.is_over().await,

@@ -1,6 +1,7 @@
 //! Questions to those who watch a share.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::client::access::Owner;
 use crate::client::driver::handle::Client;
@@ -9,11 +10,14 @@ use crate::client::error::ClientError;
 use crate::client::session::Session;
 use crate::contract::ask::read_settled;
 use crate::share::ask::{Question, Settled};
+use crate::share::limits::ASK_WITHIN_MS_MAX;
 
 impl Client {
-    /// Asks those who watch a share. The call lasts as long as the question is open, so that this is added to the call timeout.
+    /// Asks those who watch a share. The call lasts as long as the question is open, so that this is added to the call timeout: no more
+    /// than a question may have, for the host refuses a longer one at once.
     pub(crate) async fn ask_by(&self, owner: Owner, question: Question) -> Result<Settled, ClientError> {
-        let after = self.call_timeout().saturating_add(question.within);
+        let open_at_most = question.within.min(Duration::from_millis(ASK_WITHIN_MS_MAX));
+        let after = self.call_timeout().saturating_add(open_at_most);
         let ask = move |session: Rc<Session>| {
             let (share, question) = (owner.share(&session), question.clone());
             async move {

@@ -129,6 +129,8 @@ async fn a_linked_client_asks_and_is_told_how_it_ended() {
     until(&mut viewer, |frame| frame["payload"]["outcome"] == "expired").await;
     let refused = share.ask(ask::Question::new("Deploy?", [""; 0])).await.unwrap_err();
     assert!(matches!(refused, ClientError::Refused(Refusal::InvalidInput { .. })), "{refused}");
+    let refused = share.ask(deploy().within(Duration::MAX)).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Refused(Refusal::LimitExceeded { .. })), "{refused}");
 
     // Whoever stops waiting takes the question back.
     tokio::select! {
