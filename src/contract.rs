@@ -3,7 +3,7 @@
 //! Host and client both use it: what one writes, the other reads with the code beside it. [`sync_data`] checks the JSON texts
 //! of items and reads their keys, once, after [`repair`] made each readable; [`convert`] maps items, batches and views to Cap'n Proto and back;
 //! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`ask`] how a question ended, [`admin`]
-//! what administrators see and ask; [`error`] is the one map of refusals and faults, and [`unread`] what reading fails with.
+//! what administrators see and ask; [`error`] is the one map of refusals and faults, and [`read_error`] what reading fails with.
 
 pub mod admin;
 pub mod ask;
@@ -11,9 +11,9 @@ pub mod convert;
 pub mod error;
 pub mod grants;
 pub mod push;
+pub mod read_error;
 pub mod repair;
 pub mod sync_data;
-pub mod unread;
 pub mod visibility;
 
 /// The contract's version, which host and client compare in `hello`.

@@ -52,7 +52,7 @@ mod log;
 mod mutation;
 mod open;
 mod probe;
-mod probes;
+mod probe_names;
 mod records;
 mod single_writer;
 mod summary;
@@ -62,7 +62,7 @@ mod tokens;
 
 use bucket::Bucket;
 use codec::Identity;
-use probes::Probes;
+use probe_names::ProbeNames;
 
 #[cfg(feature = "s3")]
 pub(crate) use error::s3_refusal;
@@ -194,7 +194,7 @@ impl Store {
     ) -> Self {
         let single_writer = settings.single_writer.then(Arc::default);
         let overwrites = settings.is_wrong(Mutation::SkipConditional);
-        let (conditions, probes) = (Arc::default(), Arc::new(Probes::of(writer)));
+        let (conditions, probes) = (Arc::default(), Arc::new(ProbeNames::of(writer)));
         let (request_time, agreement) = (settings.request_time, Arc::default());
         let clocks = Arc::clone(&clock);
         let bucket =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::contract::error::{Fault, read_fault};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::share::error::Refusal;
 
 /// Why a call failed.

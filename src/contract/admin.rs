@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::contract::error::{read_refusal, write_refusal};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::share::admin::{
     BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
 };

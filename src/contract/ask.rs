@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::contract::convert::utf8;
 use crate::contract::error::read_refusal;
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::share::ask::{Outcome, Settled};
 use crate::share_capnp::{AskOutcome, ask_result};
 

@@ -6,8 +6,8 @@
 use capnp::{struct_list, text};
 
 use crate::contract::error::{read_refusal, write_refusal};
+use crate::contract::read_error::ReadError;
 use crate::contract::sync_data::read_item;
-use crate::contract::unread::ReadError;
 use crate::contract::visibility::{read_visibility, write_visibility};
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::error::Refusal;

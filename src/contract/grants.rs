@@ -2,7 +2,7 @@
 
 use crate::contract::convert::{len, name, never_is_0, some_unless_0, utf8};
 use crate::contract::error::{read_refusal, write_refusal};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::share::error::Refusal;
 use crate::share::grant::{GrantInfo, GrantToken, Right};
 use crate::share::time::Timestamp;

@@ -1,7 +1,7 @@
 //! Pushes and their answers: from the domain's types to Cap'n Proto and back. What comes in is checked here.
 
+use crate::contract::read_error::ReadError;
 use crate::contract::sync_data::check_json;
-use crate::contract::unread::ReadError;
 use crate::share::error::Refusal;
 use crate::share::limits::Limits;
 use crate::share::push::{Action, Answer};

@@ -1,7 +1,7 @@
 //! Visibilities: from the domain's type to Cap'n Proto and back.
 
 use crate::contract::error::{read_refusal, write_refusal};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::share::error::Refusal;
 use crate::share::visibility::Visibility;
 use crate::share_capnp::{self, visibility_result};

@@ -50,7 +50,7 @@ use crate::http::doors::Doors;
 use crate::http::forwarded::address;
 use crate::http::knock::{Asks, knock};
 use crate::http::opencode::intake::Stopped;
-use crate::http::recall::Sender;
+use crate::http::opencode_state::Sender;
 use crate::share::error::Refusal;
 use crate::share::id::{SessionId, ShareId};
 use crate::share::limits::Limit;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use capnp::Error;
 use capnp::capability::{FromClientHook, FromServer};
 
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::rpc::caller::Caller;
 use crate::rpc::refused::Refused;
 use crate::share::error::Refusal;

@@ -12,7 +12,7 @@ use capnp::Error;
 use crate::access::Principal;
 use crate::contract::convert::{write_opened, write_synced};
 use crate::contract::error::{as_the_peer_said, write_refusal};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::contract::{AGENT, CONTRACT_VERSION};
 use crate::rooms::pass::Pass;
 use crate::rooms::visibility::Viewing;

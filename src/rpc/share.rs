@@ -16,7 +16,7 @@ use crate::audit::{self, By, Through};
 use crate::contract::convert::{read_batch, write_chunk, write_expiry, write_opened, write_synced};
 use crate::contract::error::write_refusal;
 use crate::contract::grants::{write_grants, write_saved};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::contract::visibility::{read_visibility, write_visibility_set};
 use crate::rooms::ballot::{Question, Settled};
 use crate::rooms::pass::Pass;

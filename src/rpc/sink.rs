@@ -18,7 +18,7 @@ use crate::connections::outlet::{Delivery, PushError, SinkNumber};
 use crate::connections::push::Answer;
 use crate::contract::error::peers_words;
 use crate::contract::push::{read_answer, write_action};
-use crate::contract::unread::ReadError;
+use crate::contract::read_error::ReadError;
 use crate::rpc::caller::{Caller, Held};
 use crate::share::error::Refusal;
 use crate::share_capnp::{client_sink, registration};

@@ -15,7 +15,7 @@ use super::clock::Clock;
 use super::conditions::{Conditions, Doubt, Written};
 use super::dates;
 use super::error::{BucketRequest, StoreError};
-use super::probes::Probes;
+use super::probe_names::ProbeNames;
 use super::single_writer::SingleWriter;
 use crate::share::time::Timestamp;
 
@@ -32,7 +32,7 @@ pub(super) struct Bucket {
     /// Whether the bucket honours the condition of a create.
     pub(super) conditions: Arc<Conditions>,
     /// Names the objects of probes.
-    pub(super) probes: Arc<Probes>,
+    pub(super) probes: Arc<ProbeNames>,
     /// Set for a bucket that need not honour conditions, because only this host writes to it.
     pub(super) single_writer: Option<Arc<SingleWriter>>,
     /// This machine's clock; below, whether the bucket's agrees with it.

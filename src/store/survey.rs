@@ -13,10 +13,10 @@ mod check;
 mod expire;
 mod finding;
 mod gc;
-mod judged;
 mod share;
 mod stats;
 mod strays;
+mod verdict;
 mod walk;
 
 pub use check::{CheckOptions, Checked};

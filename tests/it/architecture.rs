@@ -77,8 +77,12 @@ fn the_ground_floor_knows_no_machinery() {
 }
 
 /// Where a secret is a field though viewers are near: what a producer or an owner sends, and what a producer is answered.
-const WITH_SECRETS: [&str; 4] =
-    ["src/http/opencode.rs", "src/http/opencode/intake.rs", "src/http/recall/creates.rs", "src/viewer/command.rs"];
+const WITH_SECRETS: [&str; 4] = [
+    "src/http/opencode.rs",
+    "src/http/opencode/intake.rs",
+    "src/http/opencode_state/creates.rs",
+    "src/viewer/command.rs",
+];
 
 #[test]
 fn nothing_that_a_viewer_can_read_has_a_secret_as_a_field() {

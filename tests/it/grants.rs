@@ -12,7 +12,7 @@ use capnp::capability::FromClientHook;
 use capshare::__internal::contract::convert::{read_chunk, read_opened, read_synced};
 use capshare::__internal::contract::error::read_refusal;
 use capshare::__internal::contract::grants::{read_grants, read_saved};
-use capshare::__internal::contract::unread::ReadError;
+use capshare::__internal::contract::read_error::ReadError;
 use capshare::__internal::share_capnp::{
     delete_result, restore_result, saved, share, share_view, share_writer, watch, watch_result,
 };

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 use crate::contract::sync_data::{parse, read_item, split_sync_data};
 use crate::http::body_in::{Arriving, Beginning, Received};
-use crate::http::recall::{Arrival, OpenCode, Sender};
+use crate::http::opencode_state::{Arrival, OpenCode, Sender};
 use crate::hub::Hub;
 use crate::rooms::room::Room;
 use crate::share::change::{Batch, Change};

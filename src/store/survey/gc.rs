@@ -287,13 +287,13 @@ impl Collection<'_> {
             return Ok(());
         }
         // Of a damaged share nothing goes: what later runs cover may be what it can be mended from. A stray segment is no part of it.
-        let judged = self.store.judge(id, listed).await?;
-        let is_damaged = judged
+        let verdict = self.store.judge(id, listed).await?;
+        let is_damaged = verdict
             .findings
             .iter()
             .any(|finding| !matches!(finding.problem, Problem::UnknownKey | Problem::StraySegment));
         self.freed.passed_over += u64::from(is_damaged);
-        if is_damaged || judged.moved {
+        if is_damaged || verdict.moved {
             return Ok(());
         }
         self.free(FreedKind::Superseded, superseded).await

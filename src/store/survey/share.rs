@@ -14,8 +14,8 @@ use super::super::error::StoreError;
 use super::super::key::{self, Number, Stretch};
 use super::super::log::chain;
 use super::finding::Problem;
-use super::judged::Judged;
 use super::strays::Strays;
+use super::verdict::Verdict;
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::revision::Revision;
@@ -37,8 +37,8 @@ struct Walk {
 
 impl Store {
     /// Judges a share by its objects. An error is the bucket's: what is wrong with an object is a finding.
-    pub(super) async fn judge(&self, id: &ShareId, listed: &[Listed]) -> Result<Judged, StoreError> {
-        let mut judged = Judged::default();
+    pub(super) async fn judge(&self, id: &ShareId, listed: &[Listed]) -> Result<Verdict, StoreError> {
+        let mut verdict = Verdict::default();
         let mut numbers = Vec::new();
         let mut stretches = Vec::new();
         for listed in listed {
@@ -47,11 +47,11 @@ impl Store {
             } else if let Some(stretch) = key::run_stretch(id, &listed.key) {
                 stretches.push(stretch);
             } else {
-                judged.find(Problem::UnknownKey, &listed.key, None);
+                verdict.find(Problem::UnknownKey, &listed.key, None);
             }
         }
         numbers.sort_unstable();
-        let runs = self.read_runs(id, &stretches, &mut judged).await?;
+        let runs = self.read_runs(id, &stretches, &mut verdict).await?;
         let way = chain(runs.keys().copied().collect());
         let covered = way.last().map_or(0, |stretch| stretch.to);
         let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered };
@@ -63,58 +63,58 @@ impl Store {
             let key = key::segment(id, number);
             let segment = match read? {
                 Some((bytes, _)) if bytes.is_empty() && size == 0 => {
-                    judged.find(Problem::EmptySegment, &key, None);
+                    verdict.find(Problem::EmptySegment, &key, None);
                     None
                 }
                 Some((bytes, _)) if !bytes.is_empty() => match codec::decode_segment(&key, id, number, &bytes) {
                     Ok(segment) => Some(segment),
                     Err(error) => {
-                        judged.unreadable(&key, &error);
+                        verdict.unreadable(&key, &error);
                         None
                     }
                 },
                 Some(_) | None => {
-                    judged.moved = true;
+                    verdict.moved = true;
                     continue;
                 }
             };
             if let (1, Some(segment)) = (number, &segment) {
-                judged.opened = opened_by(segment);
+                verdict.opened = opened_by(segment);
             }
             if let Some(segment) = &segment {
                 strays.met(number, segment);
             }
-            walk.step(id, number, segment, &runs, &mut judged);
+            walk.step(id, number, segment, &runs, &mut verdict);
         }
         drop(reading);
-        judged.last = walk.last.max(covered);
+        verdict.last = walk.last.max(covered);
         if walk.last < covered || (walk.last == covered && walk.state.is_none()) {
             walk.go_on_from(&way, &runs);
         }
         let folded = walk.state.as_ref().and_then(State::opened);
         if let Some(opened) = folded.or(runs.values().next().map(|(_, saved)| &saved.opened)) {
-            judged.opened = Some(opened.clone());
+            verdict.opened = Some(opened.clone());
         }
         // What cannot be read, or is not there, has been told.
-        let is_whole = judged.findings.is_empty() && judged.last > 0 && !judged.moved;
-        if is_whole && folded.is_none() && !judged.ending {
-            judged.find(Problem::NotOpened, &key::share(id), None);
+        let is_whole = verdict.findings.is_empty() && verdict.last > 0 && !verdict.moved;
+        if is_whole && folded.is_none() && !verdict.ending {
+            verdict.find(Problem::NotOpened, &key::share(id), None);
         }
         let ends = runs.iter().map(|(stretch, (header, _))| (*stretch, header.this)).collect();
-        strays.tell(id, listed, &ends, &mut judged);
-        Ok(judged)
+        strays.tell(id, listed, &ends, &mut verdict);
+        Ok(verdict)
     }
 
-    async fn read_runs(&self, id: &ShareId, stretches: &[Stretch], judged: &mut Judged) -> Result<Runs, StoreError> {
+    async fn read_runs(&self, id: &ShareId, stretches: &[Stretch], verdict: &mut Verdict) -> Result<Runs, StoreError> {
         let mut runs = Runs::new();
         for stretch in stretches {
             let key = key::run(id, *stretch);
             match self.bucket.read(&key).await? {
                 Some((bytes, _)) => match codec::decode_run(&key, id, *stretch, &bytes) {
                     Ok(run) => drop(runs.insert(*stretch, run)),
-                    Err(error) => judged.unreadable(&key, &error),
+                    Err(error) => verdict.unreadable(&key, &error),
                 },
-                None => judged.moved = true,
+                None => verdict.moved = true,
             }
         }
         Ok(runs)
@@ -123,13 +123,13 @@ impl Store {
 
 impl Walk {
     /// Takes the next segment that is there.
-    fn step(&mut self, id: &ShareId, number: Number, segment: Option<Segment>, runs: &Runs, judged: &mut Judged) {
+    fn step(&mut self, id: &ShareId, number: Number, segment: Option<Segment>, runs: &Runs, verdict: &mut Verdict) {
         let key = key::segment(id, number);
         if number > self.last + 1 {
             let missing = self.last.max(self.covered) + 1;
             if missing < number {
                 let more = (missing + 1 < number).then(|| format!("and all up to {:012}", number - 1));
-                judged.find(Problem::MissingSegment, &key::segment(id, missing), more);
+                verdict.find(Problem::MissingSegment, &key::segment(id, missing), more);
             }
             // What runs cover may be gone.
             (self.this, self.state) = (None, None);
@@ -144,10 +144,10 @@ impl Walk {
         };
         let follows = self.this.is_none() && number > 1 || segment.prev == self.this;
         if !follows {
-            judged.find(Problem::BrokenChain, &key, None);
+            verdict.find(Problem::BrokenChain, &key, None);
         }
         (self.last, self.this) = (number, Some(segment.this));
-        judged.ending |= segment.entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
+        verdict.ending |= segment.entries.iter().any(|entry| matches!(entry, Entry::Delete { .. }));
         if let Some(state) = &mut self.state {
             for entry in &segment.entries {
                 state.apply(entry);
@@ -156,7 +156,7 @@ impl Walk {
         for (stretch, (header, _)) in runs.iter().filter(|(stretch, _)| stretch.to == number) {
             let same = header.this == segment.this && self.confirms(*stretch, runs);
             if !same {
-                judged.find(Problem::WrongRun, &key::run(id, *stretch), None);
+                verdict.find(Problem::WrongRun, &key::run(id, *stretch), None);
             }
         }
     }

@@ -11,7 +11,7 @@ use super::super::bucket::Listed;
 use super::super::codec::{Identity, Segment};
 use super::super::key::{self, Number, Stretch};
 use super::finding::Problem;
-use super::judged::Judged;
+use super::verdict::Verdict;
 use crate::share::id::ShareId;
 
 /// Milliseconds of the bucket's clock by which a segment must be younger than a run so that the run cannot cover it: some buckets
@@ -35,7 +35,7 @@ impl Strays {
         id: &ShareId,
         listed: &[Listed],
         runs: &BTreeMap<Stretch, Identity>,
-        judged: &mut Judged,
+        verdict: &mut Verdict,
     ) {
         let covered = runs.keys().map(|run| run.to).max().unwrap_or_default();
         let ends: BTreeMap<Number, Identity> = runs.iter().map(|(run, this)| (run.to, *this)).collect();
@@ -50,7 +50,7 @@ impl Strays {
             if is_proved {
                 before = prev.map(|prev| (number - 1, prev));
             } else if !ends.contains_key(number) {
-                judged.find(Problem::StraySegment, &key::segment(id, *number), None);
+                verdict.find(Problem::StraySegment, &key::segment(id, *number), None);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use capshare::__internal::contract::unread::ReadError;
+use capshare::__internal::contract::read_error::ReadError;
 use capshare::__internal::contract::visibility::{read_visibility_set, write_visibility};
 use capshare::__internal::share_capnp::share_writer;
 use capshare::client::CreateOptions;

@@ -7,7 +7,7 @@ use super::super::super::Store;
 use super::super::super::bucket::Listed;
 use super::super::super::error::StoreError;
 use super::super::super::key;
-use super::super::judged::Judged;
+use super::super::verdict::Verdict;
 use super::super::walk::Group;
 use super::super::{Finding, Problem, newest};
 use super::{CheckOptions, Found, found, mended, unknown};
@@ -88,7 +88,7 @@ impl Store {
             reading.found.left_over(options, since, problem, &prefix);
             return Ok(reading);
         }
-        let Judged { findings, opened, last, ending, moved } = self.judge(id, listed).await?;
+        let Verdict { findings, opened, last, ending, moved } = self.judge(id, listed).await?;
         (reading.found, reading.moved) = (findings.into(), moved);
         if moved {
             reading.found.findings.retain(|f| !matches!(f.problem, Problem::MissingSegment | Problem::NotOpened));

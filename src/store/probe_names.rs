@@ -6,12 +6,12 @@ use super::codec::WriterId;
 
 /// Names the objects of probes; no other host makes the same names, because no other has this writer's 128 random bits.
 #[derive(Debug)]
-pub(super) struct Probes {
+pub(super) struct ProbeNames {
     writer: WriterId,
     count: AtomicU64,
 }
 
-impl Probes {
+impl ProbeNames {
     pub(super) fn of(writer: WriterId) -> Self {
         Self { writer, count: AtomicU64::new(0) }
     }

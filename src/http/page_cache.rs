@@ -18,7 +18,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::http::body_out::items;
-use crate::http::making::form::Form;
+use crate::http::page_cache::form::Form;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;

@@ -9,7 +9,7 @@ use crate::share::state::Opened;
 
 /// What reading a share that has no tombstone came to.
 #[derive(Default)]
-pub(super) struct Judged {
+pub(super) struct Verdict {
     pub(super) findings: Vec<Finding>,
     /// The facts that the share was opened with, by its state or else by what can be read; `None` if nothing tells them.
     pub(super) opened: Option<Opened>,
@@ -21,7 +21,7 @@ pub(super) struct Judged {
     pub(super) moved: bool,
 }
 
-impl Judged {
+impl Verdict {
     pub(super) fn find(&mut self, problem: Problem, key: &Path, detail: Option<String>) {
         self.findings.push(Finding { problem, key: key.to_string(), detail, mended: false });
     }
