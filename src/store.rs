@@ -82,12 +82,12 @@ pub use mutation::Mutation;
 #[cfg(not(feature = "__mutations"))]
 pub(crate) use mutation::Mutation;
 pub use open::{Created, Opened};
-pub use summary::Summary;
+pub use records::{Summary, TokenRecord};
 pub use superseded::Superseded;
 pub use survey::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,
 };
-pub use tokens::{TOKEN_LABEL_CHARS_MAX, TOKENS_LISTED_MAX, TokenListing, TokenRecord};
+pub use tokens::{TOKEN_LABEL_CHARS_MAX, TOKENS_LISTED_MAX, TokenListing};
 
 /// The shares of one bucket. Clones are handles on one store.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::Store;
 use super::codec;
 use super::error::StoreError;
 use super::key;
-pub use super::records::Summary;
+use super::records::Summary;
 use crate::share::id::{AccountId, SessionId, ShareId};
 
 impl Store {

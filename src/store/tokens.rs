@@ -12,7 +12,7 @@ use super::bucket::{Created, REQUESTS_AT_ONCE};
 use super::codec;
 use super::error::{BucketRequest, StoreError};
 use super::key;
-pub use super::records::TokenRecord;
+use super::records::TokenRecord;
 use crate::share::id::{AccountId, TokenId};
 use crate::share::time::Timestamp;
 

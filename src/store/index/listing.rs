@@ -12,7 +12,7 @@ use super::super::bucket::REQUESTS_AT_ONCE;
 use super::super::codec::ClaimRecord;
 use super::super::error::StoreError;
 use super::super::key::{self, Indexed, Number};
-use super::super::summary::Summary;
+use super::super::records::Summary;
 use crate::share::id::{AccountId, BadName, SessionId, ShareId};
 use crate::share::limits::LIST_PAGE_MAX;
 use crate::share::time::Timestamp;

@@ -4,7 +4,7 @@
 use super::super::bucket::Listed;
 use super::super::error::StoreError;
 use super::super::log::{Appended, Log};
-use super::super::summary::Summary;
+use super::super::records::Summary;
 use super::gc::{Collection, FreedKind};
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
