@@ -89,11 +89,9 @@ pub(crate) async fn open(
         Failure::of(exit, &error)
     })?;
     if *location != StoreLocation::Memory {
-        // Nobody waits for these.
+        // Nobody waits for it.
         let (of, options) = (location.clone(), s3.clone());
         drop(tokio::spawn(async move { tell_of_versions(&of, &options).await }));
-        let location = location.clone();
-        drop(tokio::task::spawn_blocking(move || storage::remove_half_written(&location, false)));
     }
     Ok(host)
 }

@@ -175,7 +175,8 @@ impl HostBuilder {
     }
 
     /// The host: its storage is opened and was found to honour conditional writes. It serves nobody yet: it then
-    /// [listens](Host::listen), or [connects](Host::connect) in process.
+    /// [listens](Host::listen), or [connects](Host::connect) in process. In a directory, what hosts that were killed left half written
+    /// is removed meanwhile ([`remove_half_written`](storage::remove_half_written)).
     ///
     /// # Errors
     /// No storage was given, it cannot be used, a setting cannot be right, or the machine has no randomness to give.
@@ -196,11 +197,15 @@ impl HostBuilder {
         if location != Some(StoreLocation::Memory) {
             match host.hub.rooms().store().probe_conditional_writes().await {
                 Err(StoreError::Unconditional) if single_writer => tracing::warn!(
-                    store = location.map(tracing::field::display),
+                    store = location.as_ref().map(tracing::field::display),
                     "the bucket ignores conditional writes: a second host over it would lose acknowledged data"
                 ),
                 probed => probed?,
             }
+        }
+        if let Some(directory @ StoreLocation::Directory(_)) = location {
+            // Nobody waits for it.
+            drop(tokio::task::spawn_blocking(move || storage::remove_half_written(&directory, false)));
         }
         if let Some(hooks) = hooks {
             host.hub.connections().set_connection_hooks(hooks);

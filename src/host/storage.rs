@@ -199,9 +199,9 @@ impl StoreLocation {
 
 /// Opens a bucket and asks it something, to be sure that it is there. The store is told what time it is there
 /// ([`answered_at`](crate::store::answered_at)): in S3 and its kin by each answer's `Date`, in a directory by the times of what
-/// is written. A directory is made if it is not there, and is
-/// written with fsync; a host then calls [`remove_half_written`], beside its work. A server that cannot delete many objects
-/// at once is asked to delete one by one.
+/// is written. A server that cannot delete many objects at once is asked to delete one by one. A directory is made if it is not there,
+/// and is written with fsync; [`HostBuilder::build`](crate::host::HostBuilder::build) then calls [`remove_half_written`], beside its
+/// work, and so should a caller that opens a directory itself.
 ///
 /// # Errors
 /// It cannot be used; the error says what to do.

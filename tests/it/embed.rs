@@ -1,7 +1,9 @@
 //! A service that embeds a host: what it names is in `capshare::host`, and nothing else of the host.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use capshare::Client;
 use capshare::client::{ClientError, Push};
@@ -35,6 +37,16 @@ impl ConnectionHooks for Comings {
     }
 }
 
+/// A file that a host left two hours ago, which was killed while it wrote.
+fn half_written_long_ago(folder: &Path) -> PathBuf {
+    let path = folder.join("share/a/log/000000000002#1");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = std::fs::File::create(&path).unwrap();
+    let now = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(now - Duration::from_secs(7_200)).unwrap();
+    path
+}
+
 const KEY: &str = "a key of at least 16 characters";
 
 /// The limit that something was past.
@@ -48,6 +60,7 @@ fn past(error: ClientError) -> Limit {
 #[tokio::test]
 async fn a_host_is_built_of_what_a_service_names_and_serves_by_it() {
     let folder = tempfile::tempdir().unwrap();
+    let half_written = half_written_long_ago(folder.path());
     let comings = Comings::default();
     let each = Quota { shares_max: Some(1), ..Quota::default() };
     let mut limits = Limits::default();
@@ -66,6 +79,10 @@ async fn a_host_is_built_of_what_a_service_names_and_serves_by_it() {
         .await
         .unwrap();
     assert_eq!(host.public_url(), "https://share.example.org");
+    // A thread of its own removes it.
+    while half_written.exists() {
+        tokio::task::yield_now().await;
+    }
     let address = host.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
 
     let client = Client::builder(format!("ws://{address}")).token(KEY).build().unwrap();
