@@ -19,7 +19,7 @@ pub(super) enum Timer {
     Describe,
     /// Holds back the four above: one of them led to a look just now.
     Spacing,
-    /// Holds back every fold: a look or a write for one of the four failed just now.
+    /// Holds back every fold: a look or a write for one of the four failed just now, or a fold of a log that is still was not made.
     Retry,
     /// The share is to be deleted, or its clock to be looked at, or a deletion that failed to be tried again.
     Expiry,
