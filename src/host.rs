@@ -226,7 +226,7 @@ impl Host {
     /// a token where one is needed, to call `authenticate`.
     ///
     /// # Errors
-    /// A wrong token or none where one is needed, as many connections as there may be, or the host is shutting down.
+    /// A wrong token, or no token where one is needed, as many connections as there may be, or the host is shutting down.
     ///
     /// # Panics
     /// Outside a `LocalSet`.

@@ -1,7 +1,8 @@
 //! Where shares are kept: a bucket by its location, opened and found to be usable.
 //!
 //! A host's builder, and the program's commands about a store, call [`open`] once and hand what it gives to a
-//! [`Store`](crate::store::Store). An error here ends the start, so each says what to do. The environment is not read here: options come in as arguments.
+//! [`Store`](crate::store::Store). An error here ends the start, so each says what to do. The environment is not read here: options
+//! come in as arguments.
 //!
 //! A bucket that opens can be reached, and a directory can be written. Whether the bucket honours conditional writes is
 //! asked by [`Store::probe_conditional_writes`](crate::store::Store::probe_conditional_writes).

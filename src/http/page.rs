@@ -9,7 +9,7 @@
 //!
 //! What they hold is made by [`render`](crate::viewer::render). Here is who may have it, and how it travels: every answer has
 //! the revision as its entity tag and must be asked for again each time (`no-cache`), so that a change is seen and a deletion
-//! shows at once; asking again costs a 304. Pages and pictures are made once for a revision; the whole documents
+//! shows at once; asking again costs a 304. Pages and pictures are kept by revision; the whole documents
 //! stream. Nothing runs in a document but our own script, and nobody may frame one or index it.
 //!
 //! Whoever may see the share may have them, by `Authorization: Bearer` where it is private. A browser cannot say that when it

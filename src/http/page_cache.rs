@@ -1,8 +1,8 @@
-//! Pages and pictures: made once for a revision, by a few threads at a time, and kept while there is room.
+//! Pages and pictures: made for a revision, by a few threads at a time, and kept while there is room.
 //!
-//! A page takes some milliseconds to make and a picture about twenty, so a share that many look at is made once: whoever comes
-//! while it is made waits for it. What is kept is asked for only after the share was found to be there, and is dropped when
-//! it was found to be gone.
+//! A page takes some milliseconds to make and a picture about twenty. What many look at is made as often as there are places for making,
+//! at most: who comes while all places are taken waits for one, and then finds it kept. What is kept is asked for only after the share
+//! was found to be there, and is dropped when it was found to be gone.
 
 pub(super) mod form;
 pub(super) mod shell;

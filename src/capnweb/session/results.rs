@@ -144,7 +144,7 @@ impl Session {
         is_there
     }
 
-    /// Why there is no place for one more call, if there is none.
+    /// Why one more call has no place; `None`: it has one.
     pub(super) fn is_full(&mut self) -> Option<Full> {
         if self.counts.calls >= self.limits.calls {
             return Some(Full::Calls);
@@ -167,7 +167,7 @@ impl Session {
         self.next_push += 1;
     }
 
-    /// The error of whoever names an id that is not in the table any more.
+    /// The error of a reference to an id that is not in the table any more.
     pub(super) fn absent(&self, id: i64) -> Fault {
         match self.results.what_became(id) {
             Some(Absent::Refused(full)) => full.fault(&self.limits),

@@ -2,8 +2,8 @@
 //!
 //! What happens to a room is told to its agenda as events, and [`Agenda::next`] says what is to be done. All that a room waits for
 //! stands in one [`TimerTable`]. The [driver](super::driver) does what the agenda says, and tells it the events of its own rounds;
-//! it asks again after each. An event that comes from elsewhere gives an [`Upkeep`], which says whether whoever waits for
-//! the room has to ask again sooner than it was told.
+//! it asks again after each. An event that comes from elsewhere gives an [`Upkeep`], which says whether the driver or the alarm, where
+//! one of them waits, has to ask again sooner than it was told.
 //!
 //! A *round* of the driver is one append, or one look at what other hosts appended. After each, and only then, the log may be
 //! folded: so between two appends, and once a room that was left alone was found unchanged.

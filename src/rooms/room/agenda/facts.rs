@@ -13,7 +13,7 @@ use crate::store::Occasion;
 pub(in crate::rooms::room) enum Next {
     /// A round: what is queued is taken, appended, and answered.
     Append,
-    /// A round: it is read what other hosts appended, and whoever waits for that is answered.
+    /// A round: what other hosts appended is read, and all who wait for that are answered.
     Look,
     /// The log is folded if it is worth it on this occasion. `describe`: the index is told of the share even if it is not.
     Fold { occasion: Occasion, describe: bool },
@@ -27,9 +27,9 @@ pub(in crate::rooms::room) enum Next {
     Rest,
 }
 
-/// What an event from elsewhere means for whoever waits for the room.
+/// What an event from elsewhere means for the driver or the alarm that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "whoever waits for the room may have to ask sooner what is next"]
+#[must_use = "the driver or the alarm may have to ask sooner what is next"]
 pub(in crate::rooms::room) enum Upkeep {
     /// Nothing is due sooner than before.
     Unchanged,

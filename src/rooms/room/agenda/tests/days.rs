@@ -77,7 +77,7 @@ struct Day {
     plain: Plain,
     start: Instant,
     now: Instant,
-    /// Until when whoever waits for the room sleeps; `None`: for ever.
+    /// Until when the driver or the alarm sleeps; `None`: for ever.
     told: Option<Instant>,
     queued: Queued,
     appended_at: Option<Instant>,
