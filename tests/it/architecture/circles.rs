@@ -105,4 +105,9 @@ fn a_circle_is_seen_through_braces_and_supers_and_what_is_public_again() {
         [""; 0]
     );
     assert_eq!(of(&[whole, ("m/a", "use super::B;"), ("m/b", ""), ("m/b/c", "super::super::a::f()")]), ["a b"]);
+    for public in ["pub", "pub(crate)", "pub(super)", "pub(in crate)"] {
+        let whole = format!("{public} use self::b::B;");
+        let circles = of(&[("m", whole.as_str()), ("m/a", "use super::B;"), ("m/b", "use super::a::A;")]);
+        assert_eq!(circles, ["a b"], "{public}");
+    }
 }
