@@ -90,7 +90,8 @@ impl HostBuilder {
     /// | `hub.store.sorted_listings` | true | false | as [`lists_sorted`](StoreLocation::lists_sorted) says |
     /// | `hub.store.lease`, `request_time` and `free_after` | 200, 50 and 250 ms | as it was set | as it was set |
     ///
-    /// An embedder that sets these itself opens the location ([`open`](storage::open)) and gives what it opened to
+    /// Where `hub.store.single_writer` is set, `hub.poll` and `hub.probe_every` are `None` over any storage. An embedder that sets the
+    /// others itself opens the location ([`open`](storage::open)) and gives what it opened to
     /// [`objects`](Self::objects).
     pub fn storage(mut self, location: StoreLocation) -> Self {
         self.objects = Objects::At(location);
