@@ -155,6 +155,9 @@ impl Session {
 
     /// Takes one frame of the peer: the text of one WebSocket message. Take the events and the frames afterwards.
     ///
+    /// What is kept of a frame is counted by the bytes that the text was made of. So a text that is a slice of a larger buffer,
+    /// such as a socket's, is to be copied first.
+    ///
     /// # Errors
     /// Why the session has ended, by this frame or before. Then send the frames that are left, of which the last says why to
     /// the peer, and close the connection.

@@ -254,14 +254,17 @@ impl<'a> Life<'a> {
 
     fn receive(&self, text: Bytes) -> Option<Ended> {
         self.connection.traffic.received(text.len());
-        let text = match Text::from_utf8(text) {
-            Ok(text) => text,
-            Err(_) => return self.hear(Heard::Garbage),
-        };
+        let Some(text) = frame(&text) else { return self.hear(Heard::Garbage) };
         let ended = self.caller.link.step(|session| session.receive(text)).err()?;
         tracing::debug!(connection = %self.connection.id, %ended, "the session has ended");
         Some(Ended::Broken(ended))
     }
+}
+
+/// A frame as a text in memory of its own; `None` if it is not UTF-8. What the socket gives is a part of its buffer, which may be as long
+/// as the longest frame before it. A short text that is kept would keep all of that, and be counted as short.
+fn frame(bytes: &Bytes) -> Option<Text> {
+    Text::from_utf8(Bytes::copy_from_slice(bytes)).ok()
 }
 
 /// Looks whether the peer is there: it ends one that is silent or does not read.
@@ -315,5 +318,17 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.metrics.calls_in_flight.dec();
         self.entry.traffic.call_ended();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_keeps_nothing_of_the_buffer_that_it_came_in() {
+        let buffer = Bytes::from(vec![b'x'; 1 << 20]);
+        let text = frame(&buffer.slice(..5)).unwrap();
+        assert_eq!((text.as_str(), buffer.is_unique()), ("xxxxx", true));
     }
 }
