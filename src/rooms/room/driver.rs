@@ -183,11 +183,11 @@ impl Room {
         }
     }
 
-    /// Has the upkeep done now that would be done later: the room is about to leave memory.
+    /// Has the upkeep done now that would be done later, and a deletion that is due: the room is about to leave memory.
     pub(in crate::rooms) fn upkeep_before_leaving(self: &Arc<Self>) {
         let mut inner = self.lock();
         inner.agenda.leaves();
-        if inner.agenda.next(Instant::now()) == Next::Look {
+        if matches!(inner.agenda.next(Instant::now()), Next::Look | Next::Delete) {
             self.start(inner);
         }
     }
