@@ -1,7 +1,7 @@
 //! A connection as the registry knows it: its name and door, who it is, the ways to its client, and why it was closed.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::access::{Principal, Way};
-use crate::audit::By;
+use crate::audit::{self, By};
 use crate::connections::close::CloseReason;
 use crate::connections::comer::{Comer, Door, Shown};
 use crate::connections::outlet::Outlet;
@@ -72,12 +72,18 @@ pub struct Entry {
     pub(super) has_shown: AtomicBool,
     /// Who it authenticated as in-band. At most [`JOINED_MAX`].
     joined: Mutex<Vec<Principal>>,
+    /// See [`DENIALS_MAX`].
+    denials_left: AtomicU32,
     /// Its door is to close it.
     is_told: AtomicBool,
     /// It joined another, or its door was told.
     stirred: Notify,
     pub(super) reason: OnceLock<CloseReason>,
 }
+
+/// Number of lines in the audit log about what one connection tried without the right to. The first are enough to know it by,
+/// and nobody fills a disk by trying on.
+const DENIALS_MAX: u32 = 100;
 
 /// Different principals that one connection may authenticate as in-band: a few accounts of one person.
 const JOINED_MAX: usize = 8;
@@ -101,6 +107,7 @@ impl Entry {
             came_with: shown,
             has_shown: AtomicBool::new(shown == Shown::Credential),
             joined: Mutex::default(),
+            denials_left: AtomicU32::new(DENIALS_MAX),
             is_told: AtomicBool::new(false),
             stirred: Notify::new(),
             reason: OnceLock::new(),
@@ -211,6 +218,16 @@ impl Entry {
     #[must_use]
     pub fn by<'a>(&'a self, who: Option<&'a Principal>) -> By<'a> {
         By::Connection { id: self.id.as_str(), address: self.address, who }
+    }
+
+    /// Writes the line of the audit log that somebody tried here what only an administrator or a share's owner may, for as
+    /// many as a connection has.
+    pub(crate) fn denied(&self, who: Option<&Principal>, action: &str, share: &str, refusal: &Refusal) {
+        let less = |left: u32| left.checked_sub(1);
+        if self.denials_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            let share = share.parse().ok();
+            audit::denied(self.by(who), action, share.as_ref(), refusal);
+        }
     }
 
     /// When the first of its credentials expires; `None`: never.

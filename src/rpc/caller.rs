@@ -1,14 +1,12 @@
 //! What all objects of one connection share: the hub, who calls, and what the connection may use.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use crate::access::Principal;
-use crate::audit;
 use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::registry::{Connection, Departure};
 use crate::hub::Hub;
@@ -19,10 +17,6 @@ use crate::share_capnp::client_sink;
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
 
-/// Number of lines in the audit log about what one connection tried without the right to. The first are enough to know it by,
-/// and nobody fills a disk by trying on.
-const DENIALS_MAX: u32 = 100;
-
 /// What all objects of one connection share.
 pub(super) struct Caller {
     pub(super) hub: Arc<Hub>,
@@ -32,8 +26,6 @@ pub(super) struct Caller {
     /// The address that the connection comes from; `None`: from within the process.
     pub(super) address: Option<IpAddr>,
     budget: Rc<Budget>,
-    /// See [`DENIALS_MAX`].
-    denials_left: Cell<u32>,
     /// The refusal of a `hello` with another version, with which every later call is answered.
     mismatch: RefCell<Option<Refusal>>,
     /// Calls that name a share by its id pass one by one until they stand in its room's queue, so that they are applied
@@ -66,7 +58,6 @@ impl Caller {
             entry,
             address,
             budget,
-            denials_left: Cell::new(DENIALS_MAX),
             mismatch: RefCell::default(),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
@@ -113,17 +104,6 @@ impl Caller {
         self.entry.traffic.set_queue(queue.shared_queued_bytes());
         // There is one vat to a connection.
         let _ = self.queue.set(queue);
-    }
-
-    /// Writes the line of the audit log that somebody tried here what only an administrator or a share's owner may, for as
-    /// many as a connection has.
-    pub(super) fn denied(&self, who: Option<&Principal>, action: &str, share: &str, refusal: &Refusal) {
-        let left = self.denials_left.get();
-        if left > 0 {
-            self.denials_left.set(left - 1);
-            let share = share.parse().ok();
-            audit::denied(self.entry.by(who), action, share.as_ref(), refusal);
-        }
     }
 
     /// As [`Caller::until_at_most_a_chunk`], for one call after the other. What makes large answers calls this first, and keeps what it

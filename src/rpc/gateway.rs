@@ -185,7 +185,7 @@ impl share_rpc::Server for Gateway {
             let who = self.principal()?;
             let id = text(params.get()?.get_share_id()?)?;
             let own = self.caller.hub.rooms().open_own(who, id).await;
-            let room = own.inspect_err(|refusal| self.caller.denied(Some(who), "own_share", id, refusal))?;
+            let room = own.inspect_err(|refusal| self.caller.entry.denied(Some(who), "own_share", id, refusal))?;
             Ok((self.caller.hub.rooms().info(&room)?, share_object(&self.caller, who, &room, Pass::OWNER)?))
         };
         let (info, share) = with_capability(&self.caller, opened.await)?;
@@ -329,7 +329,7 @@ impl share_rpc::Server for Gateway {
     ) -> Result<(), Error> {
         let admitted = self.principal().and_then(|who| {
             let admitted = admin_object(&self.caller, who);
-            admitted.inspect_err(|refusal| self.caller.denied(Some(who), "admin", "", refusal))
+            admitted.inspect_err(|refusal| self.caller.entry.denied(Some(who), "admin", "", refusal))
         });
         let admitted = admitted.map(|admin| ((), admin)).map_err(ReadError::from);
         let (admitted, admin) = with_capability(&self.caller, admitted)?;

@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::access::Principal;
-use crate::audit;
 use crate::capnweb::{CallId, Fault, Stub, Target, Value};
 use crate::connections::entry::Entry;
 use crate::hub::Hub;
@@ -20,10 +18,6 @@ use crate::share::limits::web::WEB_HELD_BYTES_MAX;
 use crate::web::limits;
 use crate::web::link::{Kept, Link};
 use crate::web::stranger::Stranger;
-
-/// Number of lines in the audit log about what one connection tried without the right to. The first are enough to know it by,
-/// and nobody fills a disk by trying on.
-const DENIALS_MAX: u32 = 100;
 
 /// What a method comes to.
 pub(super) type Answer<T> = Result<T, Fault>;
@@ -55,8 +49,6 @@ pub(super) struct Caller {
     pub(super) stranger: Arc<Stranger>,
     objects: Mutex<Objects>,
     held: Arc<AtomicUsize>,
-    /// See [`DENIALS_MAX`].
-    denials_left: AtomicU32,
     /// Calls that may have to wait before they stand in a share's queue pass one by one until they do, so that they are applied in
     /// the order in which they were made.
     turn: Semaphore,
@@ -84,7 +76,6 @@ impl Caller {
             stranger,
             objects: Mutex::default(),
             held: Arc::default(),
-            denials_left: AtomicU32::new(DENIALS_MAX),
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
             steps: Semaphore::new(1),
@@ -151,15 +142,6 @@ impl Caller {
     /// Sets the function to push to.
     pub(super) fn set_sink(&self, sink: Option<Arc<Kept>>) {
         let _before = std::mem::replace(&mut *lock(&self.sink), sink);
-    }
-
-    /// Writes the line of the audit log that somebody tried here what only a share's owner may, for as many as a connection has.
-    pub(super) fn denied(&self, who: &Principal, action: &str, share: &str, refusal: &Refusal) {
-        let less = |left: u32| left.checked_sub(1);
-        if self.denials_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
-            let share = share.parse().ok();
-            audit::denied(self.entry.by(Some(who)), action, share.as_ref(), refusal);
-        }
     }
 
     /// Waits for the turn of a call that may have to wait before it stands in a share's queue.

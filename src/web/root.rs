@@ -208,7 +208,7 @@ async fn open_share(root: Arc<Root>, context: Context, id: String, secret: Strin
 async fn own_share(root: Arc<Root>, context: Context, id: String) -> Answer<New<Full>> {
     let (who, caller) = (root.principal()?, &context.caller);
     let own = caller.hub.rooms().open_own(who, &id).await;
-    let room = own.inspect_err(|refusal| caller.denied(who, "own_share", &id, refusal))?;
+    let room = own.inspect_err(|refusal| caller.entry.denied(Some(who), "own_share", &id, refusal))?;
     Ok(Share::new(caller.hold()?, who, &room, Pass::OWNER).to_give())
 }
 
