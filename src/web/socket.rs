@@ -13,6 +13,8 @@ use futures::stream::{FusedStream as _, Stream as _};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, Sink as _, SinkExt as _, StreamExt as _};
 use tokio::time::Instant;
 
+use crate::wire::websocket::PipeEnd;
+
 /// Bytes that may wait in the socket for others to go with them: what its configuration allows.
 const BATCH_BYTES_MAX: usize = 16 << 10;
 
@@ -196,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Some(Ok(Message::Close(_))) | None => Heard::Gone,
                 Some(Err(error)) => {
                     self.is_deaf = true;
-                    of_error(&error)
+                    of_error(error)
                 }
             };
             return Poll::Ready(heard);
@@ -247,22 +249,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-fn of_error(error: &WsError) -> Heard {
-    use async_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-    match error {
-        WsError::Capacity(CapacityError::MessageTooLong { size, .. }) => Heard::TooLong(*size),
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake | ProtocolError::SendAfterClosing)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed
-        | WsError::Io(_)
-        | WsError::Tls(_) => Heard::Gone,
-        WsError::Capacity(CapacityError::TooManyHeaders)
-        | WsError::Protocol(_)
-        | WsError::WriteBufferFull(_)
-        | WsError::Utf8(_)
-        | WsError::AttackAttempt
-        | WsError::Url(_)
-        | WsError::Http(_)
-        | WsError::HttpFormat(_) => Heard::Garbage,
+fn of_error(error: WsError) -> Heard {
+    match PipeEnd::from(error) {
+        PipeEnd::TooLarge { got, .. } => Heard::TooLong(usize::try_from(got).unwrap_or(usize::MAX)),
+        PipeEnd::Violation(_) => Heard::Garbage,
+        PipeEnd::Cut
+        | PipeEnd::Transport(_)
+        | PipeEnd::ClosedByPeer { .. }
+        | PipeEnd::ClosedHere { .. }
+        | PipeEnd::TextFrame
+        | PipeEnd::TooLargeToSend { .. }
+        | PipeEnd::Idle
+        | PipeEnd::Stalled => Heard::Gone,
     }
 }
