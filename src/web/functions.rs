@@ -107,7 +107,7 @@ pub(super) struct KeptFunction {
 }
 
 impl KeptFunction {
-    /// Keeps a function until this is dropped. The call that it is an argument of must not be answered yet.
+    /// Keeps a function until this is dropped, as [`keep`].
     ///
     /// # Errors
     /// The client has taken it back.
@@ -205,7 +205,11 @@ impl KeptObserver {
     }
 }
 
-fn keep(caller: &Caller, object: Import) -> Answer<Arc<Kept>> {
+/// Keeps an object of the client until this is dropped. The call that it is an argument of must not be answered yet.
+///
+/// # Errors
+/// The client has taken it back.
+pub(super) fn keep(caller: &Caller, object: Import) -> Answer<Arc<Kept>> {
     let gone = || -> Fault { refused::not_sent(&crate::capnweb::NotSent::Gone) };
     caller.link.keep(object).map(Arc::new).ok_or_else(gone)
 }

@@ -16,12 +16,11 @@ use crate::connections::push::{Action, Answer as PushAnswer};
 use crate::share::item::nesting;
 use crate::share::limits::ITEM_NESTING_MAX;
 use crate::web::caller::{Answer, Caller, Context, Held, Running, Served};
-use crate::web::functions::Sink;
+use crate::web::functions::{Sink, keep};
 use crate::web::give::New;
 use crate::web::json;
 use crate::web::link::{AskedOfPeer, Kept};
 use crate::web::names::Registered;
-use crate::web::refused;
 
 /// A registration that the client holds.
 struct Registration {
@@ -52,11 +51,10 @@ impl Drop for Registration {
 /// The connection holds as many objects as it may, or the client has taken the function back.
 pub(super) fn register(caller: &Arc<Caller>, sink: &Sink) -> Answer<New<Registered>> {
     let held = caller.hold()?;
-    let gone = || refused::not_sent(&crate::capnweb::NotSent::Gone);
-    let kept = caller.link.keep(sink.0).ok_or_else(gone)?;
+    let kept = keep(caller, sink.0)?;
     let pushes_max = caller.hub.settings().limits.pushes_in_flight_max;
     let (number, deliveries) = caller.entry.outlet.open(pushes_max);
-    caller.set_sink(Some(Arc::new(kept)));
+    caller.set_sink(Some(kept));
     if let Some(deliveries) = deliveries {
         caller.link.spawn(deliver(Arc::clone(caller), deliveries).boxed());
     }
