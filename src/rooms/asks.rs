@@ -1,10 +1,10 @@
 //! Asks: the owner of a share puts a question to those who watch it, and so many of them decide.
 //!
 //! A question is open until one of its choices has as many answers as it needs, its time is over, the asker takes
-//! it back, or the right by which it was asked ends. Each viewer has one answer, and may give another as long as the question is open. An account has one answer
-//! however many connections it has; of those that nobody knows, each connection has one, and takes it along when it goes:
-//! so nobody is counted twice by coming again. A link that everybody has lets everybody answer: what is asked there is an
-//! opinion, and no approval.
+//! it back, or the right by which it was asked ends. Each viewer has one answer, and may give another as long as the
+//! question is open. An account has one answer however many connections it has; of those that nobody knows, each
+//! connection has one, and takes it along when it goes: so nobody is counted twice by coming again. A link that everybody
+//! has lets everybody answer: what is asked there is an opinion, and no approval.
 //!
 //! Questions live on the host where they were asked, as its audience does, and end with it.
 
@@ -84,8 +84,10 @@ impl Rooms {
             let (room, pass) = (Arc::clone(room), pass.clone());
             async move {
                 let verdict = tokio::select! {
-                    () = sleep(within) => Verdict::Expired,
+                    // In a fixed order, so that a seed gives one history.
+                    biased;
                     _ = until_over(&room, &pass) => Verdict::Withdrawn,
+                    () = sleep(within) => Verdict::Expired,
                 };
                 settle(&room, number, verdict);
             }
