@@ -154,9 +154,10 @@ impl<'a> Life<'a> {
     fn attend(&mut self) {
         loop {
             for task in self.caller.link.take_spawned() {
-                let guarded = AssertUnwindSafe(task).catch_unwind().map(|ended| {
+                let connection = self.connection.id.clone();
+                let guarded = AssertUnwindSafe(task).catch_unwind().map(move |ended| {
                     if ended.is_err() {
-                        tracing::error!("a watch or a push panicked");
+                        tracing::error!(%connection, "a watch or a push panicked; its connection goes on");
                     }
                     Done::Task
                 });
