@@ -34,7 +34,9 @@ pub enum Refusal {
     },
 
     /// A request came to a door that serves another protocol.
-    #[error("{route} does not serve this request: use /rpc/share for RPC, /ws/ID for viewers")]
+    #[error(
+        "{route} does not serve this request: use /rpc/share for Cap'n Proto RPC, /rpc/share/web for Cap'n Web, /ws/ID for viewers"
+    )]
     RouteMismatch {
         /// The path of the request.
         route: Cow<'static, str>,
@@ -63,7 +65,7 @@ pub enum Refusal {
     /// connect.
     #[error("{reason}")]
     UpgradeFailed {
-        /// The HTTP status of the answer: 426 or 403.
+        /// The HTTP status of the answer: 403, 405 or 426.
         status: u16,
         /// What is wrong with the request and what to do.
         reason: Cow<'static, str>,
