@@ -55,6 +55,9 @@ pub fn read_item(kind: &str, json: &str, limits: &Limits, changes: &mut Vec<Chan
         }
         "model" => changes.push(put(model_key(json)?, json)),
         "remove" => {
+            if !json.trim_start().starts_with('"') {
+                return Err(Refusal::invalid(0, "invalid remove: it must be a JSON string, the key of an item"));
+            }
             let key = parse::<Cow<'_, str>>(kind, json)?;
             changes.push(Change { key: key.parse()?, value: None });
         }
@@ -131,11 +134,30 @@ struct Head<'a> {
 
 fn object<'a>(kind: &str, json: &'a str) -> Result<Head<'a>, Refusal> {
     // Serde would read a struct from an array as well.
-    if json.trim_start().starts_with('{') {
-        parse(kind, json)
-    } else {
-        Err(Refusal::invalid(0, format!("invalid {kind}: it must be a JSON object")))
+    if !json.trim_start().starts_with('{') {
+        return Err(Refusal::invalid(0, format!("invalid {kind}: it must be a JSON object")));
     }
+    parse(kind, json).map_err(|refusal| match mistyped(json) {
+        Some(name) => Refusal::invalid(0, format!("invalid {kind}: its member {name} must be a string")),
+        None => refusal,
+    })
+}
+
+/// The first of the members of a [`Head`] that is there and is not a string.
+fn mistyped(json: &str) -> Option<&'static str> {
+    #[derive(Deserialize)]
+    struct Loose<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+        #[serde(borrow, rename = "messageID")]
+        message_id: Option<&'a RawValue>,
+        #[serde(borrow, rename = "providerID")]
+        provider_id: Option<&'a RawValue>,
+    }
+    let Loose { id, message_id, provider_id } = serde_json::from_str(json).ok()?;
+    let members = [("id", id), ("messageID", message_id), ("providerID", provider_id)];
+    let wrong = members.into_iter().find(|(_, value)| value.is_some_and(|value| !value.get().starts_with('"')));
+    wrong.map(|(name, _)| name)
 }
 
 fn model_key(json: &str) -> Result<ItemKey, Refusal> {
@@ -274,17 +296,18 @@ mod tests {
         }
     }
 
-    /// A member that stands twice is told as that, whatever its type.
+    /// What is wrong with a member is told by its name: that it stands twice, or has another type.
     #[test]
-    fn a_member_that_stands_twice_is_told_as_that() {
+    fn what_is_wrong_with_a_member_is_told() {
         let reason = |kind, json| match read(kind, json) {
             Err(Refusal::InvalidInput { reason, .. }) => reason,
             other => panic!("{other:?}"),
         };
         let twice = reason("part", r#"{"id":"prt_1","messageID":"msg_1","id":"prt_2"}"#);
         assert!(twice.starts_with("invalid part: it has a member twice at (1, "), "{twice}");
-        let wrong = reason("part", r#"{"id":1,"messageID":"msg_1"}"#);
-        assert!(wrong.starts_with("invalid part: a member has the wrong type at (1, "), "{wrong}");
+        let wrong = reason("part", r#"{"id":"prt_1", "messageID": 1}"#);
+        assert_eq!(wrong, "invalid part: its member messageID must be a string");
+        assert_eq!(reason("remove", "5"), "invalid remove: it must be a JSON string, the key of an item");
     }
 
     #[test]

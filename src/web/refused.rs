@@ -33,8 +33,8 @@ impl From<Refusal> for Fault {
 
 impl From<&Refusal> for Fault {
     fn from(refusal: &Refusal) -> Self {
-        // Most invalid arguments are in no list that they could be an item of; and the name Unauthorized stands before its reason.
-        let message = if let Refusal::InvalidInput { index: 0, reason } | Refusal::Unauthorized { reason } = refusal {
+        // The reason of an invalid argument names the argument and the item in it; and the name Unauthorized stands before its reason.
+        let message = if let Refusal::InvalidInput { reason, .. } | Refusal::Unauthorized { reason } = refusal {
             reason.clone().into_owned()
         } else {
             refusal.to_string()
@@ -110,11 +110,15 @@ pub(super) fn not_sent(error: &NotSent) -> Fault {
             named("Released", "the function was disposed of before it was called: keep it until the call returns")
                 .with("transient", false)
         }
-        NotSent::Limit(limit) => {
-            let limit = if *limit == "calls_out" { "webCallsOutMax" } else { "messageBytesMax" };
-            named("LimitExceeded", &format!("past the limit {limit}: answer the calls that are on their way first"))
-                .with("limit", limit)
+        NotSent::Limit("calls_out") => {
+            named("LimitExceeded", "past the limit webCallsOutMax: answer the calls that are on their way first")
+                .with("limit", "webCallsOutMax")
                 .with("transient", true)
+        }
+        NotSent::Limit(_) => {
+            named("LimitExceeded", "past the limit messageBytesMax: what the function would be called with is larger")
+                .with("limit", "messageBytesMax")
+                .with("transient", false)
         }
     }
 }

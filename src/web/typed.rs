@@ -64,6 +64,9 @@ impl Wrong {
             Self::Type { place, wanted } => {
                 Refusal::invalid(0, format!("{method}: the argument {argument}{place} must be {wanted}"))
             }
+            Self::Refused(Refusal::InvalidInput { index, reason }) => {
+                Refusal::invalid(index, format!("{method}: the argument {argument}: {reason}"))
+            }
             Self::Refused(refusal) => refusal,
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::peer::{Peer, part};
 
-/// S93: create, sync and delete in the shapes of the design, and what is there afterwards.
+/// Create, sync and delete in the shapes of the design, and what is there afterwards.
 #[test]
 fn a_share_is_created_synced_and_deleted_by_its_secret() {
     run(async {
@@ -107,6 +107,7 @@ fn what_is_no_json_in_an_item_is_refused_by_name() {
             assert_eq!((&refused["code"], &refused["index"]), (&json!("InvalidInput"), &json!(1)), "{refused}");
             let message = refused["message"].as_str().unwrap();
             assert!(message.contains(name) && message.contains("data.1.data"), "{message}");
+            assert!(!message.contains("item 1"), "the place is named once: {message}");
         }
         // The function that came with it was let go.
         peer.wait(|frame| *frame == json!(["release", -1, 1])).await;
@@ -119,7 +120,7 @@ fn what_is_no_json_in_an_item_is_refused_by_name() {
     });
 }
 
-/// S95: what a program does wrong fails alone, by a name that it can tell, and the session goes on.
+/// S96: what a program does wrong fails alone, by a name that it can tell, and the session goes on.
 #[test]
 fn a_wrong_call_fails_alone_and_says_what_is_wrong() {
     run(async {
@@ -148,6 +149,11 @@ fn a_wrong_call_fails_alone_and_says_what_is_wrong() {
                 "createShare",
                 json!(["s", [[]], {"stamp": {"producer": "p", "epoch": 1, "sequence": 0}}]),
                 "sequences begin at 1",
+            ),
+            (
+                "createShare",
+                json!(["s", [[{"type": "message", "data": {"id": 5}}]]]),
+                "createShare: the argument initialData.0: invalid message: its member id must be a string",
             ),
             ("createShare", json!(["s", [[]], null, 1]), "1 arguments too many"),
             ("probeCallback", json!(["x"]), "must be a function"),
