@@ -45,7 +45,7 @@ fn a_refusal_reaches_the_calls_that_depend_on_it() {
     });
 }
 
-/// Each sync is applied in the order of its push, and a read sees those before it.
+/// S94: each sync is applied in the order of its push, and a read sees those before it.
 #[test]
 fn syncs_of_one_object_are_applied_in_their_order() {
     run(async {
@@ -94,7 +94,7 @@ fn a_sync_with_a_promise_in_it_keeps_its_turn() {
     });
 }
 
-/// S27, S93: an observer, be it an object of functions or an object with methods, is told the state and each change until the watch is
+/// S27: an observer, be it an object of functions or an object with methods, is told the state and each change until the watch is
 /// disposed of, and is then released.
 #[test]
 fn an_observer_is_told_until_its_watch_is_disposed_of() {
