@@ -1,15 +1,20 @@
 //! Every bound of the door, each by its name.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use capshare::share::limits::Limits;
 use capshare::share::limits::web::{
     WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_QUEUED_BYTES_MAX, WEB_RESULT_KEPT_FOR, WEB_RESULTS_MAX,
-    WEB_STRANGER_FRAME_BYTES_MAX,
+    WEB_STRANGER_BYTES_MAX, WEB_STRANGER_FRAME_BYTES_MAX,
 };
 use capshare::testing::{Scene, run};
+use object_store::memory::InMemory;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::peer::{Peer, part};
+use crate::support::door::Served;
 
 fn limited(change: impl FnOnce(&mut Limits)) -> Scene {
     Scene::builder().settings(|settings| change(&mut settings.hub.limits)).build()
@@ -139,6 +144,25 @@ fn little_is_held_for_a_stranger() {
         peer.begin(0, "probeValue", json!(["x".repeat(WEB_STRANGER_FRAME_BYTES_MAX)])).await;
         assert_eq!(peer.ended().await.1, 1009);
     });
+}
+
+/// Of a client that does not authenticate only so many bytes are read: what lies behind them is not answered.
+#[tokio::test]
+async fn few_bytes_of_a_stranger_are_read() {
+    let (store, keys) = (Arc::new(InMemory::new()), crate::support::door::keys());
+    let served = Served::over(store, keys, |settings| {
+        settings.web.authenticate_within = Duration::from_secs(1);
+    })
+    .await;
+    let mut peer = Peer::connect(&served, &[]).await;
+    let text = "x".repeat(WEB_STRANGER_BYTES_MAX / 4);
+    for _ in 0..6 {
+        peer.push(json!(text)).await;
+    }
+    let hello = peer.begin(0, "hello", json!([])).await;
+    peer.pull(hello).await;
+    assert_eq!(peer.ended().await.1, 1008);
+    assert_eq!(peer.unheard(), [] as [&str; 0], "the call is not answered");
 }
 
 /// S96: calls that nobody awaits are not the end, however many; nesting and bigints have bounds.

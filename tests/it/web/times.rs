@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use capshare::__internal::web::WebSettings;
 use capshare::testing::{Scene, run};
-use futures::StreamExt as _;
+use futures::{AsyncReadExt as _, StreamExt as _};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -95,14 +95,18 @@ fn a_silent_peer_is_closed_and_one_that_answers_pings_stays() {
             settings
         };
         let mut alive = Peer::with(scene.host(), None, settings).await;
-        let silent = Peer::with(scene.host(), None, settings).await;
+        let mut silent = Peer::with(scene.host(), None, settings).await;
         let registry = scene.host().hub().connections().registry();
         // Reading answers pings.
         let read =
             tokio::time::timeout(Duration::from_secs(60), async { while alive.socket.next().await.is_some() {} });
         assert!(read.await.is_err(), "it stays");
         assert_eq!(registry.count(), 1);
-        drop(silent);
+        // Beside the pings there are the error that ends the session and the Close frame, each with the code.
+        let mut said = Vec::new();
+        silent.socket.get_mut().read_to_end(&mut said).await.unwrap();
+        assert!(String::from_utf8_lossy(&said).contains(r#""close":4003"#));
+        assert!(said.windows(2).any(|two| two == 4003_u16.to_be_bytes()));
         alive.goes_on().await;
     });
 }
