@@ -31,7 +31,8 @@ pub(super) async fn callback<R>(_: Arc<R>, context: Context, callback: Callback)
         // The client's own error, as it is.
         Some(Err(Value::Error(fault))) => Err(*fault),
         Some(Err(other)) => {
-            let words = other.as_text().map_or("the function threw what is no Error", |text| text.as_str());
+            let words =
+                other.as_text().map_or("the function threw something that is not an Error", |text| text.as_str());
             Err(Fault::new(words))
         }
         None => Err(refused::named("Timeout", "the function did not answer within 30 s: return sooner")),

@@ -143,5 +143,8 @@ fn words(error: &Value) -> String {
     if let Value::Error(fault) = error {
         return fault.message.to_string();
     }
-    error.as_text().map_or_else(|| "the client's function threw what is no Error".to_owned(), |text| text.to_string())
+    error.as_text().map_or_else(
+        || "the client's function threw something that is not an Error".to_owned(),
+        |text| text.to_string(),
+    )
 }
