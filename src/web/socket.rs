@@ -8,21 +8,15 @@ use std::task::{Context, Poll};
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::protocol::CloseFrame;
-use async_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
+use async_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 use futures::stream::{FusedStream as _, Stream as _};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, Sink as _, SinkExt as _, StreamExt as _};
 use tokio::time::Instant;
 
-use crate::wire::websocket::PipeEnd;
-
-/// Bytes that may wait in the socket for others to go with them: what its configuration allows.
-const BATCH_BYTES_MAX: usize = 16 << 10;
+use crate::wire::websocket::{BATCH_BYTES_MAX, PipeEnd, close_reason};
 
 /// Frames that are read before what was answered meanwhile is sent.
 const READS_MAX: usize = 32;
-
-/// The most that a Close frame's reason may have: a control frame's 125 bytes less the code.
-const CLOSE_REASON_BYTES_MAX: usize = 123;
 
 /// A connection's WebSocket.
 pub(super) struct Socket<S> {
@@ -229,8 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 return;
             }
         }
-        let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX)];
-        let close = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
+        let close = CloseFrame { code: code.into(), reason: close_reason(reason.to_owned()) };
         if self.stream.send(Message::Close(Some(close))).await.is_err() {
             return;
         }

@@ -40,7 +40,8 @@ pub use self::end::PipeEnd;
 #[cfg(fuzzing)]
 pub(super) use self::framing::lets_through;
 pub use self::read_ahead::ReadAhead;
-use self::shared::{BATCH_BYTES_MAX, Shared};
+use self::shared::Shared;
+pub use self::shared::{BATCH_BYTES_MAX, close_reason};
 
 /// The limits of one pipe.
 #[derive(Clone, Copy, Debug)]

@@ -25,7 +25,7 @@ use super::{PipeEnd, PipeOptions};
 
 /// Bytes that may wait to be sent in one batch. In a busy connection the socket's own buffer grows to this and stays so. A
 /// larger message goes out by itself.
-pub(super) const BATCH_BYTES_MAX: usize = 16 << 10;
+pub const BATCH_BYTES_MAX: usize = 16 << 10;
 
 /// Number of messages past which a batch is sent at once. A larger batch would spare more system calls, but the peer
 /// would sit idle while it gathers: with sixteen calls in flight the two ends would work in turn and not at once.
@@ -275,7 +275,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
     }
 }
 
-fn close_reason(mut reason: String) -> Utf8Bytes {
+/// The reason of a Close frame, cut at 123 bytes.
+#[must_use]
+pub fn close_reason(mut reason: String) -> Utf8Bytes {
     reason.truncate(reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX));
     reason.into()
 }
