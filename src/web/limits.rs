@@ -15,7 +15,7 @@ pub(super) fn of(limits: &limits::Limits) -> capnweb::Limits {
         calls: limits.calls_in_flight_max,
         results: web::WEB_RESULTS_MAX.max(limits.calls_in_flight_max),
         kept_for: web::WEB_RESULT_KEPT_FOR,
-        exports: limits.capabilities_held_max,
+        exports: web::WEB_EXPORTS_MAX,
         imports: web::WEB_IMPORTS_MAX,
         promises: web::WEB_PROMISES_MAX,
         calls_out: web::WEB_CALLS_OUT_MAX,

@@ -13,7 +13,7 @@ use crate::share::limits::web::WEB_QUEUED_BYTES_MAX;
 /// What the bounds of a session are called at this door: as in the contract where that has them, else as in `share::limits::web`.
 pub(super) const LIMITS: [(&str, &str); 11] = [
     ("calls", "callsInFlightMax"),
-    ("exports", "capabilitiesHeldMax"),
+    ("exports", "webExportsMax"),
     ("frameBytes", "messageBytesMax"),
     ("depth", "webNestingMax"),
     ("values", "webValuesMax"),

@@ -41,6 +41,10 @@ pub const WEB_STRANGER_QUEUED_BYTES_MAX: usize = 64 << 10;
 /// Functions and objects of the client that the host holds at once: the observers of watches, and the arguments of calls.
 pub const WEB_IMPORTS_MAX: usize = 1_024;
 
+/// Objects of the host that a client was given and has not disposed of: those that take a place among the objects that a connection
+/// holds, and those that take none, which are what `authenticate` gives and the two of `restore` that refuse every call.
+pub const WEB_EXPORTS_MAX: usize = 4_096;
+
 /// Promises of the client in its arguments that it has not resolved yet.
 pub const WEB_PROMISES_MAX: usize = 256;
 

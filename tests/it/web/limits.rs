@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use capshare::host::HostSettings;
 use capshare::share::limits::Limits;
 use capshare::share::limits::web::{
-    WEB_BIGINT_DIGITS_MAX, WEB_NESTING_MAX, WEB_QUEUED_BYTES_MAX, WEB_RESULT_KEPT_FOR, WEB_RESULTS_MAX,
-    WEB_STRANGER_BYTES_MAX, WEB_STRANGER_FRAME_BYTES_MAX,
+    WEB_BIGINT_DIGITS_MAX, WEB_EXPORTS_MAX, WEB_NESTING_MAX, WEB_QUEUED_BYTES_MAX, WEB_RESULT_KEPT_FOR,
+    WEB_RESULTS_MAX, WEB_STRANGER_BYTES_MAX, WEB_STRANGER_FRAME_BYTES_MAX,
 };
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::peer::{Peer, part};
-use crate::support::door::Served;
+use crate::support::door::{ANNS_KEY, Served, keys};
 
 fn limited(change: impl FnOnce(&mut Limits)) -> Scene {
     Scene::builder().settings(|settings| change(&mut settings.hub.limits)).build()
@@ -62,6 +63,33 @@ fn calls_objects_and_items_are_bounded() {
         let (id, callback) = &open[0];
         peer.say(&json!(["resolve", callback, "yes"])).await;
         assert_eq!(peer.answer(*id).await, Ok(json!("yes")));
+        peer.goes_on().await;
+    });
+}
+
+/// What takes no place among the objects that a connection may hold takes none of these places away, and has a bound of its own: so
+/// what is created can be handed out.
+#[test]
+fn what_takes_no_place_has_a_bound_of_its_own() {
+    run(async {
+        let settings = |settings: &mut HostSettings| settings.hub.limits.capabilities_held_max = 2;
+        let scene = Scene::builder().access(keys().as_ref().clone()).settings(settings).build();
+        let mut peer = Peer::within(scene.host(), Some(ANNS_KEY)).await;
+        for _ in 0..3 {
+            peer.ask("authenticate", json!([ANNS_KEY])).await.unwrap();
+        }
+        peer.create("ses_1").await;
+        peer.create("ses_2").await;
+        past(peer.ask("createShare", json!(["ses_3"])).await, "capabilitiesHeldMax");
+        let mut given = 5;
+        let refused = loop {
+            match peer.ask("authenticate", json!([ANNS_KEY])).await {
+                Ok(_) => given += 1,
+                Err(refused) => break refused,
+            }
+        };
+        past(Err(refused), "webExportsMax");
+        assert_eq!(given, WEB_EXPORTS_MAX);
         peer.goes_on().await;
     });
 }
@@ -122,7 +150,7 @@ fn large_answers_that_are_awaited_together_all_come() {
 #[test]
 fn little_is_held_for_a_stranger() {
     run(async {
-        let scene = Scene::builder().access(crate::support::door::keys()).build();
+        let scene = Scene::builder().access(keys()).build();
         let mut peer = Peer::within(scene.host(), None).await;
         let text = "x".repeat(60_000);
         for _ in 0..4 {
@@ -134,7 +162,7 @@ fn little_is_held_for_a_stranger() {
         peer.goes_on().await;
 
         let mut peer = Peer::within(scene.host(), None).await;
-        let rpc = peer.begin(0, "authenticate", json!([crate::support::door::ANNS_KEY])).await;
+        let rpc = peer.begin(0, "authenticate", json!([ANNS_KEY])).await;
         let large = json!(["ses_1", [[part("p", &"x".repeat(2 << 20))]]]);
         let created = peer.begin(rpc, "createShare", large).await;
         peer.pull(created).await;
@@ -149,7 +177,7 @@ fn little_is_held_for_a_stranger() {
 /// Of a client that does not authenticate only so many bytes are read: what lies behind them is not answered.
 #[tokio::test]
 async fn few_bytes_of_a_stranger_are_read() {
-    let (store, keys) = (Arc::new(InMemory::new()), crate::support::door::keys());
+    let (store, keys) = (Arc::new(InMemory::new()), keys());
     let served = Served::over(store, keys, |settings| {
         settings.web.authenticate_within = Duration::from_secs(1);
     })
