@@ -46,7 +46,8 @@ impl DocumentFile {
     /// Reads the whole of it, once.
     async fn read(&mut self) -> Result<Option<Piece>, Failure> {
         if std::mem::replace(&mut self.is_read, true) {
-            return Ok(None);
+            // What the share holds was told after the first reading, which found the session.
+            return Ok(self.reader.end());
         }
         let bytes = self.lines.rest(TRANSCRIPT_DOCUMENT_BYTES_MAX).await;
         let bytes = bytes.map_err(|error| cannot_read(&self.path, &error))?.ok_or_else(|| too_large(&self.path))?;
@@ -83,7 +84,7 @@ impl Source for DocumentFile {
         self.away_since = None;
         let now = (about.len(), about.modified().map_err(cannot)?);
         if self.seen == Some(now) {
-            return Ok(None);
+            return Ok(self.reader.pause());
         }
         if now.0 > TRANSCRIPT_DOCUMENT_BYTES_MAX as u64 {
             return Err(too_large(&self.path));

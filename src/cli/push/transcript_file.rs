@@ -39,6 +39,9 @@ pub(super) struct TranscriptFile {
     total: u64,
     /// The file is gone, and the rest of it was given out.
     is_gone: bool,
+    /// What the share holds, until the pipe through which the transcript comes is over. A pipe that breaks off does not say that what
+    /// it did not give is not there any more.
+    held: Vec<ItemKey>,
 }
 
 /// A file that the transcript goes on from, as far as it does.
@@ -63,7 +66,8 @@ impl TranscriptFile {
         }
         let (is_over, is_begun, is_gone, looked) = (false, false, false, None);
         let path = path.to_owned();
-        Self { path, lines, reader, follow, is_over, is_begun, base, finder, below, looked, total, is_gone }
+        let held = Vec::new();
+        Self { path, lines, reader, follow, is_over, is_begun, base, finder, below, looked, total, is_gone, held }
     }
 
     /// Takes a line of the transcript itself.
@@ -218,6 +222,7 @@ impl Source for TranscriptFile {
                 None if self.follow || self.lines.is_open() => break,
                 None => {
                     self.is_over = true;
+                    self.reader.held(std::mem::take(&mut self.held));
                     let Some(rest) = self.lines.take_rest() else { break };
                     rest
                 }
@@ -271,7 +276,11 @@ impl Source for TranscriptFile {
     }
 
     fn held(&mut self, keys: Vec<ItemKey>) {
-        self.reader.held(keys);
+        if self.lines.is_open() {
+            self.held = keys;
+        } else {
+            self.reader.held(keys);
+        }
     }
 
     fn is_whole(&self) -> bool {

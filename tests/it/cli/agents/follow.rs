@@ -87,6 +87,20 @@ fn a_document_is_read_anew_and_what_is_gone_from_it_is_gone() {
     assert!(held.values().all(|value| value["tool"].is_null()), "{held:?}");
 }
 
+/// S107: a document that is pushed again takes along what it does not say any more.
+#[test]
+fn a_document_that_is_pushed_again_is_all_that_its_share_holds() {
+    let scene = Scene::new();
+    let mut document: Value = serde_json::from_str(GEMINI_DOCUMENT).unwrap();
+    let whole = scene.file("session.json", &document.to_string());
+    let first = document["messages"][0].take();
+    document["messages"] = vec![first].into();
+    let shorter = scene.file("session.json", &document.to_string());
+    assert_eq!(whole.said["id"], shorter.said["id"]);
+    assert_eq!(shorter.keys("message/"), ["message/11111111-0000-4000-8000-000000000001"]);
+    assert!(whole.keys("message/").len() > 1 && shorter.keys("part/").len() == 1, "{:?}", shorter.held);
+}
+
 /// What is not a whole line yet may be the beginning of a key, and is not sent.
 #[test]
 fn of_a_terminal_whole_lines_are_sent_and_the_rest_when_it_ends() {

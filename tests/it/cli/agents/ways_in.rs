@@ -72,6 +72,35 @@ fn what_comes_through_a_pipe_is_shared_while_it_comes() {
     push.wait().ends_with(0);
 }
 
+/// What a pipe has not given yet is removed from the share only when the pipe is over.
+#[test]
+fn a_pipe_removes_nothing_before_it_is_over() {
+    let scene = Scene::new();
+    let before = scene.file("plain.jsonl", CLAUDE);
+    let session = before.said["session"].as_str().unwrap();
+    let (read, mut write) = std::io::pipe().unwrap();
+    let mut push = scene.home.start_reading(&["push", "--json", "-"], Stdio::from(read));
+    write.write_all(CLAUDE.split_inclusive('\n').take(4).collect::<String>().as_bytes()).unwrap();
+    let id = super::id_of(&mut push);
+    assert_eq!(before.said["id"], id.as_str());
+    let mut watch = scene.home.start(&["watch", &id]);
+    // When the second of these is there, nothing was at hand for a while after the first lines.
+    for said in ["through-the-pipe", "and-once-more"] {
+        let message = json!({ "role": "user", "content": said });
+        let line = json!({ "type": "user", "sessionId": session, "uuid": said, "message": message });
+        write.write_all(format!("{line}\n").as_bytes()).unwrap();
+        watch.stdout.wait_for(|line| line.contains(said));
+    }
+    let held = scene.held(&id);
+    let lost: Vec<_> = before.held.keys().filter(|key| !held.contains_key(*key)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    drop(write);
+    push.wait().ends_with(0);
+    let held = scene.held(&id);
+    let goes = before.held.keys().any(|key| !held.contains_key(key));
+    assert!(goes && held.contains_key("message/and-once-more"), "{held:?}");
+}
+
 #[test]
 fn a_file_is_read_packed_and_in_other_encodings() {
     let scene = Scene::new();
