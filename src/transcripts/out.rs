@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use serde_json::{Value, json};
 
 use crate::share::error::Refusal;
-use crate::share::item::ItemKey;
+use crate::share::item::{ItemKey, ItemKind};
 use crate::share::limits::SHARE_ITEMS_MAX;
 use crate::transcripts::piece::Piece;
 use crate::transcripts::report::{LeftOut, Report};
@@ -75,9 +75,14 @@ impl Out {
     }
 
     /// The share holds an item of this key, from an earlier push of the session. It is removed at the next [`sweep`](Self::sweep), unless
-    /// it is made until then.
+    /// it is made until then. What no transcript of this agent makes stays: another program put it beside the session.
     pub(super) fn held(&mut self, key: &ItemKey) {
-        if self.said.len() < SHARE_ITEMS_MAX {
+        let is_made = match key.kind() {
+            ItemKind::Message { .. } | ItemKind::Part { .. } | ItemKind::Model { .. } => true,
+            ItemKind::Other { kind, .. } => kind.strip_prefix(self.agent).is_some_and(|rest| rest.starts_with('.')),
+            ItemKind::Session | ItemKind::SessionDiff => false,
+        };
+        if is_made && self.said.len() < SHARE_ITEMS_MAX {
             self.said.entry(key.as_str().to_owned()).or_insert(Said { text: None, reading: HELD });
             self.is_stale = true;
         }

@@ -84,7 +84,9 @@ impl Reader {
     }
 
     /// Says what the session's share holds from an earlier push. What of it the transcript does not say any more is removed by the
-    /// next [`pause`](Self::pause) or [`end`](Self::end), so that the share becomes what a new share would be. To be called before the first line.
+    /// next [`pause`](Self::pause) or [`end`](Self::end), so that the share becomes what a new share would be. Items that no transcript
+    /// of the agent makes stay: the session's file changes, and those of the `other` lane whose type does not begin with the agent's name.
+    /// To be called before the first line, or at least before the first `pause`.
     pub fn held(&mut self, keys: impl IntoIterator<Item = ItemKey>) {
         keys.into_iter().for_each(|key| self.main.talk.out.held(&key));
     }

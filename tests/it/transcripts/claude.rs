@@ -1,6 +1,6 @@
 //! Faults that were found with real transcripts of Claude Code, each with its smallest input: how it should be.
 
-use capshare::transcripts::Reader;
+use capshare::transcripts::{Reader, read_item_line};
 use serde_json::{Value, json};
 
 use super::support::{Held, STAYS, agent_of, answer, branch, claude, read, read_into, user};
@@ -338,6 +338,13 @@ fn a_share_becomes_what_the_file_says_now() {
         (again.held.conversation(), &again.held.items),
         (read(&shorter).held.conversation(), &read(&shorter).held.items)
     );
+    // What another program put into the share stays, what an earlier push with the context put there goes.
+    let mut noted = all.held.clone();
+    for kind in ["note", "claude.mode"] {
+        noted.take(read_item_line(&json!({ "type": kind, "data": { "id": "n" } }).to_string()).ok());
+    }
+    let again = read_into(noted, &shorter).held.items;
+    assert!(again.contains_key("other/note/n") && !again.contains_key("other/claude.mode/n"), "{again:?}");
     let empty = claude("s", &[json!({ "type": "mode", "mode": "normal" })]);
     assert_eq!(read_into(all.held.clone(), &empty).held.conversation(), all.held.conversation());
 }
