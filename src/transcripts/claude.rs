@@ -22,6 +22,7 @@ use crate::transcripts::claude::aside::Asides;
 use crate::transcripts::claude::said::{Said, said};
 use crate::transcripts::claude::tools::{blocks, file, settled, tool};
 use crate::transcripts::dialect::{Dialect, Origin, Record};
+use crate::transcripts::notice::own_words;
 use crate::transcripts::session::Title;
 use crate::transcripts::talk::Talk;
 use crate::transcripts::tool::{Tool, ToolState};
@@ -274,7 +275,7 @@ impl Claude {
         let is_prompt = text(attachment, "commandMode") == "prompt" && (by.is_null() || by == "human");
         if kind == "queued_command" && is_prompt {
             let blocks = blocks(&attachment["prompt"]);
-            let texts: Vec<_> = blocks.iter().map(|block| filled(block, "text").map(str::to_owned)).collect();
+            let texts: Vec<_> = blocks.iter().map(|block| filled(block, "text").and_then(own_words)).collect();
             self.queued = None;
             self.is_begun = true;
             self.prompt(&record.value, id, &blocks, &texts, talk);

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::share::limits::SHARE_ITEMS_MAX;
 use crate::transcripts::agent::Form;
 use crate::transcripts::codex::ended::Ended;
-use crate::transcripts::codex::tools::{is_put_in, mime, settled, texts, tokens, tool};
+use crate::transcripts::codex::tools::{is_put_in, mime, settled, texts, tokens, tool, typed};
 use crate::transcripts::dialect::{Dialect, Record};
 use crate::transcripts::session::Title;
 use crate::transcripts::talk::Talk;
@@ -176,14 +176,13 @@ impl Codex {
         let pieces: Vec<&Value> = item["content"].as_array().into_iter().flatten().collect();
         let kind = |n: usize| about["content_item_kinds"][n].as_str();
         let is_named = about["content_item_kinds"].as_array().is_some_and(|kinds| !kinds.is_empty());
-        let is_put_in = !is_named && is_put_in(&item["content"]);
-        let is_users = |n: usize| match kind(n) {
-            _ if !is_named => !is_put_in,
+        let is_users = |n: usize, piece: &Value| match kind(n) {
+            _ if !is_named => !is_put_in(text(piece, "text")),
             Some(kind) => kind.starts_with("user."),
             None => text(&about["content_item_metadata"][n]["provenance"], "type") == "user",
         };
         let own: Vec<(usize, &Value)> =
-            pieces.iter().enumerate().filter(|(n, _)| is_users(*n)).map(|(n, piece)| (n, *piece)).collect();
+            pieces.iter().enumerate().filter(|(n, piece)| is_users(*n, piece)).map(|(n, piece)| (n, *piece)).collect();
         if own.is_empty() {
             let kind = kind(0).unwrap_or("user");
             if kind == "multi_agent.subagent_notification"
@@ -203,7 +202,7 @@ impl Codex {
                     let url = text(piece, "image_url");
                     talk.file(&id, &part, &File::at(mime(url), url));
                 }
-                _ => talk.prompt(&id, &part, text(piece, "text")),
+                _ => talk.prompt(&id, &part, typed(text(piece, "text"))),
             }
         }
     }

@@ -36,7 +36,13 @@ const PROVIDER: &str = "google";
 const SUMMED_UP: &str = "Got it. Thanks for the additional context!";
 
 /// Beginnings of messages that the program writes in the user's name.
-const PUT_IN: [&str; 2] = ["<session_context>", "You have stopped calling tools without finishing."];
+const PUT_IN: [&str; 5] = [
+    "<session_context>",
+    "<hook_context>",
+    "Here is the user's editor context as a JSON object.",
+    "Here is a summary of changes in the user's editor context",
+    "You have stopped calling tools without finishing.",
+];
 
 #[derive(Default)]
 pub(super) struct Gemini {
@@ -172,10 +178,11 @@ impl Gemini {
             return;
         }
         let first = pieces.iter().map(|piece| text(piece, "text")).find(|said| !said.is_empty()).unwrap_or_default();
-        let own = match PUT_IN.iter().find(|begin| first.trim_start().starts_with(**begin)) {
+        let own = if is_put_in(first) {
             // A person's words may follow.
-            Some(_) => first.split_once("</session_context>").map_or("", |(_, own)| own.trim()),
-            None => first,
+            first.rsplit_once("</session_context>").map_or("", |(_, own)| own.trim())
+        } else {
+            first
         };
         if own.is_empty() && !first.is_empty() {
             let kind = if first.trim_start().starts_with('<') { "user.session_context" } else { "user.reminder" };
@@ -185,7 +192,8 @@ impl Gemini {
         for (n, piece) in pieces.iter().enumerate() {
             let part = format!("{id}-{n}");
             if let Some(said) = filled(piece, "text") {
-                talk.prompt(id, &part, if said == first { own } else { said });
+                let said = if said == first { own } else { said };
+                talk.prompt(id, &part, if is_put_in(said) { "" } else { said });
             } else if let Some(file) = file(piece) {
                 talk.file(id, &part, &file);
             } else if !is_repeated(piece) && piece["text"].is_null() {
@@ -248,6 +256,11 @@ impl Gemini {
             self.calls.insert(id.to_owned(), message.to_owned());
         }
     }
+}
+
+/// Whether a text in a user's message is the program's.
+fn is_put_in(said: &str) -> bool {
+    PUT_IN.iter().any(|begin| said.trim_start().starts_with(begin))
 }
 
 /// The position of a summary among messages that are said anew: the program answers it with words that are always the same.

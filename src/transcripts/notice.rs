@@ -1,5 +1,5 @@
-//! What the program puts into a user's message: reminders around a person's words, and notices that a subagent has ended. Claude
-//! Code and Qwen Code write the same tags.
+//! What the program, or an editor's extension, puts into a user's message: reminders around a person's words, the file that is open,
+//! what is selected, and notices that a subagent has ended. Claude Code and Qwen Code write the same tags.
 
 use crate::transcripts::tool::ToolState;
 
@@ -13,6 +13,9 @@ const TAGS: [&str; 6] = [
     "<user-memory-input>",
 ];
 
+/// Names of tags that may stand before and behind a person's words, with words of the program, or of an editor, in them.
+const AROUND: [&str; 4] = ["system-reminder", "ide_opened_file", "ide_selection", "ide_diagnostics"];
+
 /// The report of a subagent that ran in the background.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Report {
@@ -24,16 +27,13 @@ pub(super) struct Report {
     pub(super) state: ToolState,
 }
 
-/// A text without the reminders that the program put before and behind it. `None`: nothing else is in it.
+/// A text without what the program put before and behind it. `None`: nothing else is in it.
 pub(super) fn own_words(said: &str) -> Option<String> {
-    const TAG: (&str, &str) = ("<system-reminder>", "</system-reminder>");
     let mut own = said;
-    while let Some((_, rest)) = own.trim_start().strip_prefix(TAG.0).and_then(|rest| rest.split_once(TAG.1)) {
+    while let Some(rest) = AROUND.iter().find_map(|tag| without_first(own, tag)) {
         own = rest;
     }
-    while own.trim_end().ends_with(TAG.1)
-        && let Some((before, _)) = own.rsplit_once(TAG.0)
-    {
+    while let Some(before) = AROUND.iter().find_map(|tag| without_last(own, tag)) {
         own = before;
     }
     if TAGS.iter().any(|tag| own.trim_start().starts_with(tag)) {
@@ -41,6 +41,23 @@ pub(super) fn own_words(said: &str) -> Option<String> {
     }
     let own = if own.len() == said.len() { own } else { own.trim() };
     (!own.trim().is_empty()).then(|| own.to_owned())
+}
+
+/// What a tool read, without the reminder that the program puts behind it for the model.
+pub(super) fn read_words(said: &str) -> &str {
+    without_last(said, AROUND[0]).map_or(said, str::trim_end)
+}
+
+/// What follows a tag of this name with which a text begins.
+fn without_first<'a>(said: &'a str, tag: &str) -> Option<&'a str> {
+    let inside = said.trim_start().strip_prefix(format!("<{tag}>").as_str())?;
+    Some(inside.split_once(format!("</{tag}>").as_str())?.1)
+}
+
+/// What stands before a tag of this name with which a text ends.
+fn without_last<'a>(said: &'a str, tag: &str) -> Option<&'a str> {
+    let inside = said.trim_end().strip_suffix(format!("</{tag}>").as_str())?;
+    Some(inside.rsplit_once(format!("<{tag}>").as_str())?.0)
 }
 
 /// Reads a notice that a subagent has ended. `None`: it does not say which call began it.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::transcripts::notice::read_words;
 use crate::transcripts::talk::Talk;
 use crate::transcripts::tool::{File, Tool, ToolState};
 use crate::transcripts::values::{count, filled, renamed, text};
@@ -55,6 +56,10 @@ pub(super) fn settled(mut call: Tool, block: &Value, of_tool: Option<&Value>, en
         output = inside.strip_suffix("</tool_use_error>").unwrap_or(inside).to_owned();
     } else if of_tool == "User rejected tool use" {
         output = "User rejected tool use".to_owned();
+    }
+    // Versions before 2.1 put a reminder for the model behind what was read.
+    if call.name == "read" {
+        output.truncate(read_words(&output).len());
     }
     if let Some(patch) = of_tool.get("structuredPatch").and_then(Value::as_array) {
         call.diff = Some(diff(text(&call.input, "filePath"), patch)).filter(|diff| !diff.is_empty());

@@ -7,15 +7,18 @@ use crate::transcripts::tool::{File, Tool, ToolState};
 use crate::transcripts::turn::Tokens;
 use crate::transcripts::values::{count, filled, renamed, text};
 
-/// Whether a user's message was put in by the program.
-pub(super) fn is_put_in(content: &Value) -> bool {
-    let texts = texts(content);
-    let put_in = |said: &String| {
-        let said = said.trim();
-        let tag = said.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(tag, _)| tag.to_owned());
-        said.starts_with("# AGENTS.md instructions") || tag.is_some_and(|tag| said.ends_with(&format!("</{tag}>")))
-    };
-    !texts.is_empty() && texts.iter().all(put_in)
+/// Whether a text in a user's message was put in by the program.
+pub(super) fn is_put_in(said: &str) -> bool {
+    let said = said.trim();
+    let tag = said.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(tag, _)| tag);
+    said.starts_with("# AGENTS.md instructions") || tag.is_some_and(|tag| said.ends_with(&format!("</{tag}>")))
+}
+
+/// What a person typed, without what an editor's extension puts before it: the file that is open, what is selected, the tabs.
+pub(super) fn typed(said: &str) -> &str {
+    let is_after_context = said.trim_start().starts_with("# Context from my IDE setup:");
+    let typed = said.rsplit_once("## My request for Codex:").filter(|_| is_after_context);
+    typed.map_or(said, |(_, typed)| typed.trim())
 }
 
 /// The texts of a content: a text, or a list of `{type, text}`.

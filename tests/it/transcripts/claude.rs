@@ -32,6 +32,29 @@ fn instructions_and_private_files_are_counted_and_left_out() {
     assert!(said.contains("1 attachment.instructions") && said.contains("type that is not known here"), "{said}");
 }
 
+/// What an editor's extension puts beside a person's words, and reminders behind what was read, are nobody's words.
+#[test]
+fn what_an_editor_adds_and_reminders_behind_a_file_are_left_out() {
+    let opened = "<ide_opened_file>The user opened the file /home/ann/PRIVATE in the IDE.</ide_opened_file>";
+    let selected = "<ide_selection>The user selected the lines 1 to 2 from /a:\nPRIVATE</ide_selection>\nmend it";
+    let mut asked = user("u1", Value::Null, "");
+    asked["message"]["content"] = json!([{ "type": "text", "text": opened }, { "type": "text", "text": selected }]);
+    let call = json!([{ "type": "tool_use", "id": "c", "name": "Read", "input": { "file_path": "/a" } }]);
+    let said = "    1→one\n\n<system-reminder>\nPRIVATE\n</system-reminder>\n";
+    let result = json!([{ "type": "tool_result", "tool_use_id": "c", "content": said }]);
+    let text = claude(
+        "s",
+        &[
+            asked,
+            json!({ "type": "assistant", "uuid": "a", "parentUuid": "u1", "message": { "id": "m", "content": call } }),
+            json!({ "type": "user", "uuid": "r", "parentUuid": "a", "message": { "content": result } }),
+        ],
+    );
+    let held = read(&text).held;
+    assert_eq!(held.conversation(), ["user: mend it", "assistant: read completed     1→one"]);
+    assert!(held.session()["title"] == "mend it" && !held.text().contains("PRIVATE"), "{}", held.text());
+}
+
 /// S107: a branch that was abandoned is not part of the conversation.
 #[test]
 fn what_the_user_went_back_behind_is_not_in_the_share_of_claude() {

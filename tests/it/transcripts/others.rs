@@ -52,6 +52,18 @@ fn a_compression_of_gemini_empties_nothing() {
     assert_eq!(read(&back).held.conversation(), ["user: look twice"]);
 }
 
+/// What hooks and editors add to a message is the program's.
+#[test]
+fn what_hooks_and_editors_say_to_gemini_is_not_the_users() {
+    let mut asked = said("u1", 2, "user", "look twice");
+    asked["content"] = json!([{ "text": "look twice" }, { "text": "<hook_context>PRIVATE</hook_context>" }]);
+    let editor =
+        "Here is the user's editor context as a JSON object. This is for your information only.\n{\"PRIVATE\": 1}";
+    let shared = read(&gemini(&[said("e1", 1, "user", editor), asked]));
+    assert_eq!(shared.held.conversation(), ["user: look twice"]);
+    assert!(!shared.held.text().contains("PRIVATE"), "{}", shared.held.text());
+}
+
 /// Lines of a rollout of Codex.
 fn codex(first: u64, records: &[(&str, Value)]) -> String {
     let line = |(n, (kind, payload)): (usize, &(&str, Value))| {
@@ -120,6 +132,21 @@ fn a_thread_of_codex_goes_on_in_its_next_file_without_what_was_taken_back() {
     assert_eq!(fresh.session()["title"], "first");
     let again = read_segment(first.held, &first_segment(), &second).0;
     assert_eq!((again.conversation(), &again.items), (fresh.conversation(), &fresh.items));
+}
+
+/// Versions that do not name the pieces of a message put instructions beside a person's words, and an editor puts its own before them.
+#[test]
+fn what_is_put_in_beside_the_words_of_codexs_user_is_left_out() {
+    let instructions = "# AGENTS.md instructions for /p\n\n<INSTRUCTIONS>\nPRIVATE\n</INSTRUCTIONS>";
+    let words = "# Context from my IDE setup:\n\n## Active file: PRIVATE\n\n## My request for Codex:\nmend it\n";
+    let pieces = [instructions, words].map(|text| json!({ "type": "input_text", "text": text }));
+    let asked = ("response_item", json!({ "type": "message", "role": "user", "content": pieces }));
+    let shared = read(&codex(0, &[meta("t", json!({})), asked]));
+    assert_eq!(
+        (shared.held.conversation(), &shared.held.session()["title"]),
+        (vec!["user: mend it".to_owned()], &json!("mend it"))
+    );
+    assert!(!shared.held.text().contains("PRIVATE"), "{}", shared.held.text());
 }
 
 #[test]
