@@ -88,8 +88,9 @@ pub(super) fn sniff(beginning: &Beginning<'_>) -> Shape {
     }
 }
 
-/// Whether a record is an item by itself, or a recorded request.
+/// Whether a record is an item by itself, or a recorded request. Events in an agent's log have a type and data, too, and name the
+/// event before them: they hold what was said to the model.
 fn is_item(record: &Value) -> bool {
     let has_type = record["type"].as_str().is_some_and(|kind| !kind.is_empty());
-    (record.get("data").is_some() && has_type) || record["body"].is_object()
+    (record.get("data").is_some() && has_type && record.get("parentId").is_none()) || record["body"].is_object()
 }

@@ -227,9 +227,18 @@ fn an_unknown_file_is_refused_before_anything_is_shared() {
         "unknown.jsonl",
         "{\"type\":\"message\",\"id\":\"a\",\"message\":{\"role\":\"user\"}}\n{\"type\":\"x\"}\n",
     );
-    for arguments in
-        [vec![file.as_str(), "--session", "s"], vec![file.as_str()], vec![file.as_str(), "--follow", "--session", "s"]]
-    {
+    // Events of another agent have a type and data, as items have.
+    let events = scene.home.write(
+        "events.jsonl",
+        "{\"type\":\"session.start\",\"data\":{},\"id\":\"a\",\"parentId\":null}\n\
+         {\"type\":\"system.message\",\"data\":{\"content\":\"instructions\"},\"id\":\"b\",\"parentId\":\"a\"}\n",
+    );
+    for arguments in [
+        vec![file.as_str(), "--session", "s"],
+        vec![file.as_str()],
+        vec![file.as_str(), "--follow", "--session", "s"],
+        vec![events.as_str(), "--session", "s"],
+    ] {
         let refused = scene.home.run(&[vec!["push"], arguments].concat()).ends_with(1).stderr;
         assert!(refused.contains("nor the transcript of a known agent"), "{refused}");
     }
