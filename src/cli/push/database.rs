@@ -132,9 +132,13 @@ impl Database {
         if !self.waiting.is_empty() || self.counter == Some(counter) {
             return Ok(true);
         }
-        let Some(columns) = self.session()? else { return Ok(false) };
+        let (columns, there) = {
+            // All is read at one moment: a session that is deleted in between would seem to have no messages.
+            let _moment = self.connection.unchecked_transaction()?;
+            let Some(columns) = self.session()? else { return Ok(false) };
+            (columns, self.there()?)
+        };
         self.rows.session(&columns);
-        let there = self.there()?;
         let settled = self.newest - SETTLED_MS;
         for (row, version) in &there {
             if self.known.get(row) != Some(version) || version.time >= settled {
