@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use capshare::transcripts::{Agent, base_of};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Files of other sessions that are looked at for those that belong to one. A day's folder has some dozens.
 const FILES_MAX: usize = 4_096;
@@ -35,7 +35,7 @@ pub(super) struct Subagent {
 /// Finds the files that belong to one transcript, and remembers those that do not.
 #[derive(Debug, Default)]
 pub(super) struct Finder {
-    /// The first records of files that were looked at.
+    /// What is asked of the first records of files that were looked at.
     firsts: HashMap<PathBuf, Value>,
     /// The files beside the transcript that were there before.
     seen: HashSet<PathBuf>,
@@ -120,9 +120,17 @@ impl Finder {
         if let Some(known) = self.firsts.get(path) {
             return known.clone();
         }
-        let first = first_record(path);
+        let record = first_record(path);
         // A file that is being begun may have no first line yet.
-        if !first.is_null() && self.firsts.len() < FILES_MAX {
+        if record.is_null() {
+            return record;
+        }
+        // The record also holds the program's instructions, and there are thousands of files.
+        let asked = ["id", "session_id", "parent_thread_id", "thread_source", "history_base"];
+        let payload: Map<String, Value> =
+            asked.iter().map(|name| ((*name).to_owned(), record["payload"][*name].clone())).collect();
+        let first = json!({ "type": record["type"], "payload": payload });
+        if self.firsts.len() < FILES_MAX {
             self.firsts.insert(path.to_owned(), first.clone());
         }
         first

@@ -83,7 +83,11 @@ impl TranscriptFile {
     /// Opens what the transcript goes on from, by its first line.
     async fn open_base(&mut self, first: &[u8], output: &mut Output) -> Result<(), Failure> {
         let mut base = base_of(first);
-        while let Some(of) = base.filter(|_| self.base.len() < SEGMENTS_MAX) {
+        while let Some(of) = base {
+            if self.base.len() >= SEGMENTS_MAX {
+                self.reader.is_a_part();
+                break;
+            }
             let Some(path) = thread::segment(&self.path, &of.segment) else {
                 output.note(&format!(
                     "{} goes on from a file that is not beside it, the one whose name ends with {}: what it says is not shared, and what the \
@@ -116,9 +120,13 @@ impl TranscriptFile {
                     }
                 },
             };
-            let Line::Whole(line) = line else {
-                self.reader.line_is_too_large();
-                continue;
+            let line = match line {
+                Line::Whole(line) => line,
+                Line::TooLarge(bytes) => {
+                    base.end += bytes + 1;
+                    self.reader.line_is_too_large();
+                    continue;
+                }
             };
             base.end += line.len() as u64 + 1;
             if !base.base.has(&line, base.end) {
