@@ -50,9 +50,9 @@ pub(super) struct Gemini {
     calls: HashMap<String, String>,
     /// Messages by what is said in them, so that one that is said again under another id is known.
     said: HashMap<u64, String>,
-    /// The messages that are said again under other ids, by these.
+    /// The messages that are said again under other ids, by these; as many as a share has items.
     again: HashMap<String, String>,
-    /// Messages that are no part of the conversation, and were counted.
+    /// Messages that are no part of the conversation, and are told or counted only once.
     put_in: HashSet<String>,
 }
 
@@ -127,7 +127,9 @@ impl Gemini {
         for message in &messages[at + 2..] {
             match self.said.get(&hash(message)).filter(|known| talk.has(known)) {
                 Some(known) => {
-                    self.again.insert(text(message, "id").to_owned(), known.clone());
+                    if self.again.len() < SHARE_ITEMS_MAX {
+                        self.again.insert(text(message, "id").to_owned(), known.clone());
+                    }
                 }
                 None => self.message(message, talk),
             }
@@ -175,6 +177,10 @@ impl Gemini {
             }
         }
         if !pieces.is_empty() && pieces.iter().all(is_repeated) {
+            // Who goes back to it goes back to a message that is known.
+            if self.put_in.len() < SHARE_ITEMS_MAX {
+                self.put_in.insert(id.to_owned());
+            }
             return;
         }
         let first = pieces.iter().map(|piece| text(piece, "text")).find(|said| !said.is_empty()).unwrap_or_default();

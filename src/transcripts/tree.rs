@@ -74,6 +74,9 @@ impl Tree {
     /// The record is a prompt. If it goes on from before others, gives the place from which on messages are taken back, and which of
     /// them are kept all the same.
     pub(super) fn prompt(&mut self, record: &Value) -> Option<(usize, impl Fn(usize) -> bool + use<>)> {
+        if self.before.len() >= RECORDS_MAX {
+            return None;
+        }
         let parent = self.parent(record);
         let goes_on_from = parent.map(|node| node.prompt);
         if self.before.is_empty() {

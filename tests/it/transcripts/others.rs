@@ -52,6 +52,17 @@ fn a_compression_of_gemini_empties_nothing() {
     assert_eq!(read(&back).held.conversation(), ["user: look twice"]);
 }
 
+/// A message that holds results only is no message of the conversation. Who goes back to it does not take back all that was said.
+#[test]
+fn going_back_to_the_results_of_gemini_does_not_empty_the_share() {
+    let mut results = said("r1", 3, "user", "");
+    results["content"] = json!([{ "functionResponse": { "id": "c", "response": { "output": "x" } } }]);
+    let text = gemini(&[said("u1", 1, "user", "look twice"), said("g1", 2, "gemini", "I look."), results]);
+    let back = |to: &str| read(&format!("{text}{}\n", json!({ "$rewindTo": to }))).held;
+    assert_eq!(back("r1").conversation(), ["user: look twice", "assistant: I look."]);
+    assert_eq!(back("u1").conversation(), [""; 0]);
+}
+
 /// What hooks and editors add to a message is the program's.
 #[test]
 fn what_hooks_and_editors_say_to_gemini_is_not_the_users() {
