@@ -15,7 +15,7 @@ const CALLS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     waiting: VecDeque<(String, Tool)>,
-    /// Sessions of subagents whose calls were taken back.
+    /// The ids of calls that began subagents and were taken back, and the sessions of these.
     orphans: Vec<String>,
 }
 
@@ -50,13 +50,15 @@ impl Calls {
 
     /// The calls of a message were taken back.
     pub(super) fn take_back(&mut self, message: &str) {
-        for (_, tool) in self.waiting.iter().filter(|(of, _)| of == message) {
+        let began = |tool: &Tool| tool.name == "task" || tool.session.is_some();
+        for (_, tool) in self.waiting.iter().filter(|(of, tool)| of == message && began(tool)) {
+            self.orphans.push(tool.call.clone());
             self.orphans.extend(tool.session.clone());
         }
         self.waiting.retain(|(of, _)| of != message);
     }
 
-    /// The sessions of subagents whose calls were taken back since this was asked last.
+    /// The ids of calls that began subagents and were taken back since this was asked last, and the sessions of these.
     pub(super) fn take_orphans(&mut self) -> Vec<String> {
         std::mem::take(&mut self.orphans)
     }

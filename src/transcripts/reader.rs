@@ -1,10 +1,13 @@
 //! A transcript on its way into a share: each record goes to the reader of its agent, and the items come back.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::contract::repair::repaired;
 use crate::share::item::ItemKey;
-use crate::share::limits::{TRANSCRIPT_DOCUMENT_BYTES_MAX, TRANSCRIPT_LINE_BYTES_MAX, TRANSCRIPT_SUBAGENTS_MAX};
+use crate::share::limits::{
+    SHARE_ITEMS_MAX, TRANSCRIPT_DOCUMENT_BYTES_MAX, TRANSCRIPT_LINE_BYTES_MAX, TRANSCRIPT_SUBAGENTS_MAX,
+};
 use crate::transcripts::agent::Agent;
 use crate::transcripts::dialect::{Dialect, Origin, Record};
 use crate::transcripts::out::Out;
@@ -24,6 +27,8 @@ pub struct Reader {
     main: Thread,
     /// The subagents' threads, by the names under which they were begun.
     below: Vec<Below>,
+    /// The ids of calls that began subagents and were taken back, and the sessions of these; as many as a share has items.
+    gone: HashSet<String>,
     /// A piece with the session's id was given out.
     session_is_told: bool,
 }
@@ -40,7 +45,7 @@ struct Below {
     /// The call that began it, until the call was seen.
     call: Option<String>,
     thread: Thread,
-    /// Its call was taken back.
+    /// Its call was taken back, so none of its messages is shown.
     is_gone: bool,
 }
 
@@ -53,7 +58,8 @@ impl Reader {
     pub fn new(agent: Agent, origin: &str) -> Self {
         let talk = Talk::of(agent.name());
         let main = Thread { dialect: (entry(agent).begin)(&Origin { name: origin, is_child: false }), talk };
-        Self { agent, origin: origin.to_owned(), main, below: Vec::new(), session_is_told: false }
+        let (below, gone) = (Vec::new(), HashSet::new());
+        Self { agent, origin: origin.to_owned(), main, below, gone, session_is_told: false }
     }
 
     /// Lets records that are no part of the conversation into the share's `other` lane: what the program wrote for its model and
@@ -127,10 +133,12 @@ impl Reader {
             self.leave_out(LeftOut::Subagents);
             return false;
         }
-        let talk = Talk::child(self.agent.name(), &subagent(session, name));
+        let session = subagent(session, name);
+        let is_gone = self.gone.contains(&session) || call.is_some_and(|call| self.gone.contains(call));
+        let talk = Talk::child(self.agent.name(), &session);
         let thread = Thread { dialect: (entry(self.agent).begin)(&Origin { name, is_child: true }), talk };
         let call = call.map(str::to_owned);
-        self.below.push(Below { name: name.to_owned(), call, thread, is_gone: false });
+        self.below.push(Below { name: name.to_owned(), call, thread, is_gone });
         true
     }
 
@@ -177,6 +185,7 @@ impl Reader {
         self.main = fresh.main;
         self.main.talk.out = out;
         self.below.clear();
+        self.gone.clear();
         self.piece()
     }
 
@@ -226,12 +235,16 @@ impl Reader {
             return;
         }
         for below in &mut self.below {
-            if below.thread.talk.session.id.as_ref().is_some_and(|session| gone.contains(session)) {
+            let names = [&below.call, &below.thread.talk.session.id];
+            if names.into_iter().flatten().any(|name| gone.contains(name)) {
                 std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
                 below.thread.talk.take_back_where(0, |_| true);
                 std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
                 below.is_gone = true;
             }
+        }
+        if self.gone.len() < SHARE_ITEMS_MAX {
+            self.gone.extend(gone);
         }
     }
 

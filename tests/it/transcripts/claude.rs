@@ -176,6 +176,31 @@ fn the_words_of_the_program_are_nobodys() {
     assert_eq!(told, expected);
 }
 
+/// S107: a subagent whose call was taken back is not in the share, whether it was read before that or after.
+#[test]
+fn a_subagent_goes_with_the_call_that_began_it() {
+    let call = json!([{ "type": "tool_use", "id": "c1", "name": "Task", "input": { "prompt": "helper's prompt" } }]);
+    let result = json!([{ "type": "tool_result", "tool_use_id": "c1", "content": "reported" }]);
+    let message = json!({ "id": "m-c1", "content": call });
+    let mut records = branch();
+    records.insert(3, json!({ "type": "assistant", "uuid": "b1", "parentUuid": "u2", "message": message }));
+    records.insert(4, json!({ "type": "user", "uuid": "b2", "parentUuid": "b1", "message": { "content": result } }));
+    let main = claude("s-branch", &records);
+    let helper = claude("s-branch", &[user("x1", Value::Null, "helper's prompt")]);
+    for before in [5, records.len()] {
+        let mut reader = Reader::new(agent_of(&main), "/a");
+        let mut held = Held::default();
+        main.lines().take(before).for_each(|line| held.take(reader.line(line.as_bytes())));
+        assert!(reader.begin_subagent("h", Some("c1")));
+        helper.lines().for_each(|line| held.take(reader.subagent_line("h", line.as_bytes())));
+        held.take(reader.pause());
+        assert_eq!(held.items.contains_key("message/x1"), before == 5);
+        main.lines().skip(before).for_each(|line| held.take(reader.line(line.as_bytes())));
+        held.take(reader.end());
+        assert_eq!(held.conversation(), STAYS);
+    }
+}
+
 /// S108: by itself a subagent's transcript is a session of its own, and never gets into its caller's.
 #[test]
 fn a_subagents_transcript_by_itself_is_a_session_of_its_own() {
