@@ -94,14 +94,10 @@ impl Dialect for Claude {
         let kind = text(value, "type");
         let is_aside = value["isSidechain"] == json!(true) && !self.is_subagent;
         if is_aside && !self.is_begun && matches!(kind, "user" | "assistant" | "attachment") {
-            self.begin_subagent(value, talk);
+            self.is_subagent = true;
+            talk.session.is_subagents(value);
         }
-        talk.session.named(text(value, "sessionId"));
-        let facts = &mut talk.session;
-        facts.directory = facts.directory.take().or_else(|| filled(value, "cwd").map(str::to_owned));
-        if let Some(version) = filled(value, "version") {
-            facts.version = Some(version.to_owned());
-        }
+        talk.session.said_by(value);
         let id = filled(value, "uuid").map_or_else(|| record.name(), str::to_owned);
         // A record that stands in the file once more was said once.
         if !self.tree.meet(value, talk.place()) {
@@ -124,14 +120,6 @@ impl Dialect for Claude {
 }
 
 impl Claude {
-    /// The transcript is a subagent's that was given by itself: a session of its own.
-    fn begin_subagent(&mut self, value: &Value, talk: &mut Talk) {
-        self.is_subagent = true;
-        let (caller, name) = (text(value, "sessionId"), filled(value, "agentId").unwrap_or("sidechain"));
-        talk.session.named(&crate::transcripts::session::subagent(caller, name));
-        talk.session.parent = filled(value, "sessionId").map(str::to_owned);
-    }
-
     fn is_aside(&self, value: &Value) -> bool {
         value["isSidechain"] == json!(true) && !self.is_subagent
     }

@@ -15,7 +15,7 @@ use crate::transcripts::dialect::{Dialect, Origin, Record};
 use crate::transcripts::gemini::pieces::{file, is_unknown, pieces, responses, words};
 use crate::transcripts::gemini::tools::tool;
 use crate::transcripts::notice::{own_words, report};
-use crate::transcripts::session::{Title, subagent};
+use crate::transcripts::session::Title;
 use crate::transcripts::talk::Talk;
 use crate::transcripts::tool::{Tool, ToolState};
 use crate::transcripts::tree::Tree;
@@ -47,16 +47,9 @@ impl Dialect for Qwen {
         let value = &record.value;
         if value["isSidechain"] == json!(true) && !self.is_subagent {
             self.is_subagent = true;
-            let (caller, name) = (text(value, "sessionId"), filled(value, "agentId").unwrap_or("sidechain"));
-            talk.session.named(&subagent(caller, name));
-            talk.session.parent = filled(value, "sessionId").map(str::to_owned);
+            talk.session.is_subagents(value);
         }
-        talk.session.named(text(value, "sessionId"));
-        let facts = &mut talk.session;
-        facts.directory = facts.directory.take().or_else(|| filled(value, "cwd").map(str::to_owned));
-        if let Some(version) = filled(value, "version") {
-            facts.version = Some(version.to_owned());
-        }
+        talk.session.said_by(value);
         let id = filled(value, "uuid").map_or_else(|| record.name(), str::to_owned);
         // A record that stands in the file once more was said once.
         if !self.tree.meet(value, talk.place()) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::transcripts::turn::Tokens;
-use crate::transcripts::values::object;
+use crate::transcripts::values::{filled, object, text};
 
 /// Characters of a title.
 const TITLE_CHARS_MAX: usize = 100;
@@ -39,6 +39,23 @@ pub(super) enum Title {
 }
 
 impl Session {
+    /// Takes what each record of Claude Code and of Qwen Code says of its session.
+    pub(super) fn said_by(&mut self, record: &Value) {
+        self.named(text(record, "sessionId"));
+        self.directory = self.directory.take().or_else(|| filled(record, "cwd").map(str::to_owned));
+        if let Some(version) = filled(record, "version") {
+            self.version = Some(version.to_owned());
+        }
+    }
+
+    /// Takes the first record of a subagent's transcript that was given by itself: a session of its own. Its records name the session of its
+    /// caller.
+    pub(super) fn is_subagents(&mut self, record: &Value) {
+        let (caller, name) = (text(record, "sessionId"), filled(record, "agentId").unwrap_or("sidechain"));
+        self.named(&subagent(caller, name));
+        self.parent = filled(record, "sessionId").map(str::to_owned);
+    }
+
     /// Sets the id, unless one is known.
     pub(super) fn named(&mut self, id: &str) {
         if self.id.is_none() && !id.is_empty() {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
+use super::super::program::Running;
 use super::{Scene, id_of};
 
 /// A session of Codex in two files: a question was taken back, and the second file goes on before it.
@@ -156,14 +157,20 @@ fn the_subagents_of_the_others_are_found_where_they_leave_them() {
     }
 }
 
-#[test]
-fn a_session_that_is_deleted_is_called_gone_and_its_share_stays() {
-    let scene = Scene::new();
+/// A session of Claude Code that is followed and was read to its end: its file, who follows it, and the share's id.
+fn followed(scene: &Scene) -> (String, Running, String) {
     let file = scene.home.write("live.jsonl", CLAUDE_MAIN);
     let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
     let id = id_of(&mut push);
     let mut watch = scene.home.start(&["watch", &id]);
     watch.stdout.wait_for(|line| line.contains("[[three]] Third time"));
+    (file, push, id)
+}
+
+#[test]
+fn a_session_that_is_deleted_is_called_gone_and_its_share_stays() {
+    let scene = Scene::new();
+    let (file, mut push, id) = followed(&scene);
     fs::remove_file(&file).unwrap();
     let ended = push.wait().ends_with(1);
     assert!(ended.stderr.contains("is gone: its session was deleted or moved"), "{}", ended.stderr);
@@ -173,11 +180,7 @@ fn a_session_that_is_deleted_is_called_gone_and_its_share_stays() {
 #[test]
 fn a_branch_of_a_session_that_is_followed_is_named() {
     let scene = Scene::new();
-    let file = scene.home.write("live.jsonl", CLAUDE_MAIN);
-    let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
-    let id = id_of(&mut push);
-    let mut watch = scene.home.start(&["watch", &id]);
-    watch.stdout.wait_for(|line| line.contains("[[three]] Third time"));
+    let (_, mut push, _) = followed(&scene);
     let from = json!({ "sessionId": "be9d6cd7-bd22-42c2-9074-a02dfa67f112" });
     scene.home.write("other.jsonl", &CLAUDE_MAIN.replace("be9d6cd7", "00000000"));
     let first = CLAUDE_MAIN.lines().nth(5).unwrap();
