@@ -3,8 +3,8 @@
 //! Everything goes through the share's queue, so a connection that comes and goes loses nothing. The secret is kept before
 //! anything is printed, so that a user who has the share's id can delete it. Credentials with a known form are masked before they
 //! leave this machine, unless `--no-redact` is given. At the end the program says how many it masked, by kind, and how many records
-//! of a transcript are not shown, and why. A session that was pushed before is made what its files say now: what they do not say
-//! any more is removed from the share.
+//! of a transcript are not shown, and why. The share of a transcript, or of a session in OpenCode's database, that was pushed before is
+//! made what the files say now: what they do not say any more is removed. An export, and lines of items, remove only what they say.
 
 mod database;
 mod document;
