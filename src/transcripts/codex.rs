@@ -298,7 +298,10 @@ impl Codex {
             "CommandExecution" => self.ended.call(item, talk, |call| ended::ran(call, item, ended)),
             "FileChange" => self.ended.call(item, talk, |call| ended::changed(call, item, ended)),
             "CollabAgentToolCall" => ended::collaborated(item, ended, talk),
-            _ => {}
+            // These repeat what went to the model and came from it.
+            "AgentMessage" | "ContextCompaction" | "ImageView" | "McpToolCall" | "Reasoning" | "UserMessage"
+            | "WebSearch" => {}
+            kind => talk.out.unknown(&format!("item_completed.{kind}"), &record.name(), record.raw),
         }
     }
 

@@ -191,6 +191,16 @@ fn what_the_user_ran_beside_codex_is_a_call_of_the_users() {
     assert_eq!(read(&text).held.conversation(), ["user: bash completed 0 typed\n"]);
 }
 
+/// S109: an item of the screen whose type is not known is counted and named.
+#[test]
+fn an_item_of_codex_of_an_unknown_type_is_counted() {
+    let item = |kind: &str| ("event_msg", json!({ "type": "item_completed", "item": { "type": kind, "id": kind } }));
+    let shared = read(&codex(0, &[meta("t", json!({})), message("user", "go"), item("Reasoning"), item("Hologram")]));
+    let unknown = &shared.report.unknown;
+    assert_eq!((unknown.len(), unknown.get("item_completed.Hologram")), (1, Some(&1)));
+    assert_eq!(shared.held.conversation(), ["user: go"]);
+}
+
 #[test]
 fn a_transcript_of_qwen_is_not_taken_for_claudes() {
     let record = |id: &str, kind: &str, role: &str, text: &str| {
