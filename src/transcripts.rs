@@ -44,7 +44,8 @@
 //! A line above [`TRANSCRIPT_LINE_BYTES_MAX`](crate::share::limits::TRANSCRIPT_LINE_BYTES_MAX), or a document above
 //! [`TRANSCRIPT_DOCUMENT_BYTES_MAX`](crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX), is left out. A text is cut at 512 KiB, and
 //! the number of bytes that are missing is appended to it; a file that no share can hold becomes a text with its name and size.
-//! Between two records a reader holds at most 64 calls that wait for something, the key of each item that a share can hold, the ids
+//! Between two records a reader holds the key of each item that a share can hold; and of each transcript, the session's and those of
+//! at most [`TRANSCRIPT_SUBAGENTS_MAX`](crate::share::limits::TRANSCRIPT_SUBAGENTS_MAX) subagents, at most 64 calls that wait for something, the ids
 //! of as many messages and some more records, and the last 16 messages that are being written.
 //!
 //! # Example

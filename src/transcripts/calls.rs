@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::share::limits::ITEM_BYTES_MAX;
 use crate::transcripts::tool::{Tool, ToolState};
 
-/// Most calls that wait. Agents run a handful at once; each is at most an item, 4 MiB. Past this number the oldest is forgotten, and
-/// shown as it is for good.
+/// Most calls that wait. Agents run a handful at once; of each the arguments and the result are at most an item, 4 MiB. Past this number
+/// the oldest is forgotten, and shown as it is for good.
 const CALLS_MAX: usize = 64;
 
 /// The calls that wait, each with the message that it stands in.
@@ -24,7 +24,8 @@ impl Calls {
     pub(super) fn said(&mut self, message: &str, tool: &Tool) {
         let waits = tool.state == ToolState::Running || tool.name == "task" || tool.session.is_some();
         self.waiting.retain(|(_, known)| known.call != tool.call);
-        if !waits {
+        // Nor does one wait for more whose result no item can hold.
+        if !waits || tool.result_bytes() > ITEM_BYTES_MAX {
             return;
         }
         if self.waiting.len() == CALLS_MAX {

@@ -66,6 +66,16 @@ impl Tool {
         Self { call: call.to_owned(), name: name.to_owned(), input, ..Self::default() }
     }
 
+    /// The bytes of what came of it.
+    pub(super) fn result_bytes(&self) -> usize {
+        let said = match &self.state {
+            ToolState::Running => 0,
+            ToolState::Done(said) | ToolState::Failed(said) => said.len(),
+        };
+        let files: usize = self.files.iter().map(|file| file.url.len()).sum();
+        said + files + self.diff.as_ref().map_or(0, String::len)
+    }
+
     /// The members of the call's part.
     pub(super) fn members(&self) -> Value {
         let mut state = Map::new();
