@@ -8,18 +8,14 @@ use async_trait::async_trait;
 use capshare::share::item::ItemKey;
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
 use capshare::transcripts::{Piece, Reader, Report};
-use tokio::time::Instant;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::push::lines::Lines;
-use crate::cli::push::source::{Progress, Source, Waited, cannot_read, too_large};
+use crate::cli::push::source::{Away, Progress, Source, Waited, cannot_read, gone, too_large};
 
 /// Time between two looks at a file that may be written anew. If it was, a look reads all of it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// How long a file may be away until it is called gone: one that is written anew is away for a moment.
-const GONE_AFTER: Duration = Duration::from_secs(3);
 
 /// A document, and its state when it was read last.
 pub(super) struct DocumentFile {
@@ -30,8 +26,7 @@ pub(super) struct DocumentFile {
     follow: bool,
     /// It was read, and nobody follows it.
     is_read: bool,
-    /// Since when the file is away.
-    away_since: Option<Instant>,
+    away: Away,
     /// Its size and time when it was read last.
     seen: Option<(u64, SystemTime)>,
     total: u64,
@@ -40,7 +35,8 @@ pub(super) struct DocumentFile {
 impl DocumentFile {
     /// A file of so many bytes, not yet read.
     pub(super) fn new(path: &Path, lines: Lines, reader: Reader, follow: bool, total: u64) -> Self {
-        Self { path: path.to_owned(), lines, reader, follow, is_read: false, away_since: None, seen: None, total }
+        let (path, away) = (path.to_owned(), Away::default());
+        Self { path, lines, reader, follow, is_read: false, away, seen: None, total }
     }
 
     /// Reads the whole of it, once.
@@ -71,17 +67,11 @@ impl Source for DocumentFile {
             Ok(about) => about,
             // Between two of its writings it is away for a moment.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let since = *self.away_since.get_or_insert_with(Instant::now);
-                if since.elapsed() < GONE_AFTER {
-                    return Ok(None);
-                }
-                let shown = self.path.display();
-                let message = format!("{shown} is gone: its session was deleted or moved; a share of it stays");
-                return Err(Failure::new(Exit::Failed, message));
+                return if self.away.is_gone() { Err(gone(&self.path)) } else { Ok(None) };
             }
             Err(error) => return Err(cannot(error)),
         };
-        self.away_since = None;
+        self.away.is_back();
         let now = (about.len(), about.modified().map_err(cannot)?);
         if self.seen == Some(now) {
             return Ok(self.reader.pause());

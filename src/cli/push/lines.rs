@@ -10,15 +10,12 @@ use std::time::Duration;
 use capshare::share::limits::TRANSCRIPT_LINE_BYTES_MAX;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
-use tokio::time::Instant;
 
 use crate::cli::push::input::Stream;
+use crate::cli::push::source::Away;
 
 /// Between two looks at a file that may grow.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// How long a file may be away until it is called gone: one that is written anew is away for a moment.
-const GONE_AFTER: Duration = Duration::from_secs(3);
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -42,8 +39,7 @@ pub(super) struct Lines {
     offset: u64,
     /// Lines given out of this file.
     number: u64,
-    /// Since when the file is away.
-    away_since: Option<Instant>,
+    away: Away,
 }
 
 /// Where the bytes come from.
@@ -85,8 +81,8 @@ impl Lines {
     }
 
     fn of(from: From) -> Self {
-        let (buffer, passed_over, away_since) = (Vec::new(), None, None);
-        Self { from, buffer, start: 0, scanned: 0, passed_over, offset: 0, number: 0, away_since }
+        let (buffer, passed_over, away) = (Vec::new(), None, Away::default());
+        Self { from, buffer, start: 0, scanned: 0, passed_over, offset: 0, number: 0, away }
     }
 
     /// The number of the line that was given out last, from 1.
@@ -236,15 +232,14 @@ impl Lines {
                 Ok(there) => there,
                 // In the middle of a rotation the new file is about to come.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let since = *self.away_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= GONE_AFTER {
+                    if self.away.is_gone() {
                         return Ok(Change::Gone);
                     }
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            self.away_since = None;
+            self.away.is_back();
             // A file that is held open keeps its number, so another number is another file.
             let is_other = !is_same(&here, &there);
             if !is_other && here.len() >= self.offset {

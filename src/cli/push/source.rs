@@ -4,13 +4,40 @@
 //! and OpenCode's database.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use capshare::share::item::ItemKey;
 use capshare::transcripts::{Piece, Report};
+use tokio::time::Instant;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+
+/// How long a file may be away until it is called gone: one that is written anew is away for a moment.
+const GONE_AFTER: Duration = Duration::from_secs(3);
+
+/// Since when a file that is followed is away.
+#[derive(Default)]
+pub(super) struct Away(Option<Instant>);
+
+impl Away {
+    /// The file is not there. `true`: it has been away for so long that it is gone.
+    pub(super) fn is_gone(&mut self) -> bool {
+        self.0.get_or_insert_with(Instant::now).elapsed() >= GONE_AFTER
+    }
+
+    /// The file is there.
+    pub(super) fn is_back(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The failure of a file that was followed and is gone.
+pub(super) fn gone(path: &Path) -> Failure {
+    let message = format!("{} is gone: its session was deleted or moved; a share of it stays", path.display());
+    Failure::new(Exit::Failed, message)
+}
 
 /// A file that gives out pieces, one after the other.
 #[async_trait(?Send)]

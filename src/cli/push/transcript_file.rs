@@ -10,10 +10,10 @@ use capshare::share::item::ItemKey;
 use capshare::transcripts::{Agent, Base, Piece, Reader, Report, base_of};
 use tokio::time::Instant;
 
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Failure;
 use crate::cli::output::Output;
 use crate::cli::push::lines::{Change, Line, Lines};
-use crate::cli::push::source::{Progress, Source, Waited, cannot_read};
+use crate::cli::push::source::{Progress, Source, Waited, cannot_read, gone};
 use crate::cli::push::thread::{self, Finder, SEGMENTS_MAX, Subagent};
 
 /// Between two looks at the folder of a transcript, for files that belong to it.
@@ -247,9 +247,7 @@ impl Source for TranscriptFile {
 
     async fn wait(&mut self, output: &mut Output) -> Result<Waited, Failure> {
         if self.is_gone {
-            let message =
-                format!("{} is gone: its session was deleted or moved; a share of it stays", self.path.display());
-            return Err(Failure::new(Exit::Failed, message));
+            return Err(gone(&self.path));
         }
         if self.is_over || !(self.follow || self.lines.is_open()) {
             return Ok(Waited::Over);
