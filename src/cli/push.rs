@@ -212,7 +212,7 @@ fn path(
             let shown = found.path.display();
             let which = found.session.as_ref().map(|session| format!("{session} in ")).unwrap_or_default();
             let elsewhere =
-                if found.is_elsewhere { "; it belongs to another folder, because this one has none" } else { "" };
+                if found.is_elsewhere { "; it belongs to another folder, because this one has no session" } else { "" };
             output.note(&format!("{which}{shown} is the newest session of {}{elsewhere}", agent.title()));
             Ok((found.path, found.session))
         }

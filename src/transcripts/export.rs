@@ -1,7 +1,7 @@
 //! An OpenCode export, `{"info": SESSION, "messages": [{"info": MESSAGE, "parts": [PART]}]}`, as pieces.
 //!
 //! Beside these members stand those that `capshare export` adds: `models`, `session_diff` and `other`. An export is read whole or refused
-//! ([`read_export`]), or as far as it goes ([`read_export_leniently`]): without its items that are none, without what other programs
+//! ([`read_export`]), or as far as it goes ([`read_export_leniently`]): without what is not an item, without what other programs
 //! printed before and behind it, and up to where it was cut off.
 
 use serde::Deserialize;
@@ -177,7 +177,7 @@ fn before_the_end(text: &str) -> Option<String> {
     end.map(|end| format!("{}]}}", &text[..end]))
 }
 
-/// The pieces of an export. `take` is told of each item whether it was made smaller, or why it is none, and says whether to go on.
+/// The pieces of an export. `take` is told of each item whether it was made smaller, or why it is not an item, and says whether to go on.
 fn pieces(export: &Export<'_>, take: &mut dyn FnMut(Result<bool, ExportError>) -> bool) -> Vec<(Piece, u64)> {
     let mut pieces = Vec::with_capacity(2 + export.messages.len());
     let mut first = Piece::default();

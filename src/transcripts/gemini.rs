@@ -5,7 +5,7 @@
 //! read in November 2026) and recordings of version 0.61.0. The first record has `sessionId`, `projectHash` and times. A record with
 //! an `id` is a message, whole, and stands for the earlier one of this id. The document has the first record's members and `messages`.
 //!
-//! `{"$set": {"messages": [...]}}` says all messages anew, and takes none back: at a resume they come in another form, with less in them,
+//! `{"$set": {"messages": [...]}}` says all messages anew, and takes back nothing: at a resume they come in another form, with less in them,
 //! and at a compression the old ones are replaced by a summary. `{"$rewindTo": id}` takes back this message and those after it, and all
 //! of them where it is not known.
 //!

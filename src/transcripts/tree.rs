@@ -25,7 +25,7 @@ const NONE: Prompt = 0;
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     records: HashMap<u64, Node>,
-    /// Of each prompt, the one that it goes on from; the first stands for none.
+    /// Of each prompt, the number of the one that it goes on from; the first member stands for [`NONE`].
     before: Vec<Prompt>,
     /// Of each message, by its place, the prompt that it was said below.
     messages: Vec<Prompt>,

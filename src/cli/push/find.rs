@@ -38,11 +38,11 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
     /// Which of the sessions in the file, if it holds many.
     pub(super) session: Option<String>,
-    /// Whether it belongs to another folder than the current one, which has none.
+    /// Whether it belongs to another folder: the current one has no session.
     pub(super) is_elsewhere: bool,
 }
 
-/// The transcript of an agent that was written to last. `any_folder`: if there is none of the current folder, one of any other.
+/// The transcript of an agent that was written to last. `any_folder`: if the current folder has no session, one of any other.
 pub(super) fn latest(agent: Agent, environment: &Environment, any_folder: bool) -> Result<Found, Failure> {
     let here = environment.current_folder.as_deref();
     let found = if agent == Agent::OpenCode {

@@ -61,7 +61,7 @@ fn a_follower_of_codex_goes_on_with_the_next_file_of_its_thread() {
     push.signal("-INT");
     push.wait().ends_with(0);
     let followed = scene.held(&id);
-    // The secret of another user opens nothing: a share of their own.
+    // Under the id of another session it makes a share of its own.
     let fresh = scene.push(&[&next, "--session", "fresh"]).held;
     assert_eq!(followed, fresh);
     let told = texts(&fresh);
