@@ -48,8 +48,8 @@ impl Session {
         }
     }
 
-    /// Takes the first record of a subagent's transcript that was given by itself: a session of its own. Its records name the session of its
-    /// caller.
+    /// Takes the first record of a subagent's transcript that was given by itself: it is a session of its own, and its records name
+    /// the session of its caller.
     pub(super) fn is_subagents(&mut self, record: &Value) {
         let (caller, name) = (text(record, "sessionId"), filled(record, "agentId").unwrap_or("sidechain"));
         self.named(&subagent(caller, name));
