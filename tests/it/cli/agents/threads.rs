@@ -170,7 +170,7 @@ fn followed(scene: &Scene) -> (String, Running, String) {
 #[test]
 fn a_session_that_is_deleted_is_called_gone_and_its_share_stays() {
     let scene = Scene::new();
-    let (file, mut push, id) = followed(&scene);
+    let (file, push, id) = followed(&scene);
     fs::remove_file(&file).unwrap();
     let ended = push.wait().ends_with(1);
     assert!(ended.stderr.contains("is gone: its session was deleted or moved"), "{}", ended.stderr);
