@@ -47,6 +47,7 @@ pub struct Principal {
 
 /// What kind of credential a connection showed; every one belongs to an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Credential {
     /// A login session of an account, by its name.
     Session(String),

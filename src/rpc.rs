@@ -40,6 +40,7 @@ mod write;
 
 /// How RPC connections are kept.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct RpcSettings {
     /// Time between two pings. A peer that is silent for two of them is taken for dead. Default 30 s.
     pub ping_interval: Duration,

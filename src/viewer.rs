@@ -27,6 +27,7 @@ pub mod ws;
 
 /// Deadlines and limits of viewers.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct ViewerSettings {
     /// Time between two heartbeats. Default 30 s.
     pub heartbeat: Duration,

@@ -3,6 +3,7 @@
 /// Why the host closes a connection: a WebSocket close code and its reason. `schema/share.capnp` says what a client does
 /// on each.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CloseReason {
     /// RFC 6455 section 7.4, or 4000 and above for our own.
     pub code: u16,

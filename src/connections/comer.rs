@@ -6,6 +6,7 @@ use crate::access::{Principal, Way};
 
 /// Which door a connection came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Door {
     /// `/rpc/share`, or an in-process pipe.
     Rpc,

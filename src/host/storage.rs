@@ -38,6 +38,7 @@ use directory::Directory;
 /// | `s3://<bucket>`, `s3://<bucket>/<prefix>` | an S3-compatible bucket, or the part of it under a prefix |
 /// | `file:<path>`, `file://<path>`, or just a path | a directory |
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoreLocation {
     /// In memory.
     Memory,
@@ -217,6 +218,7 @@ pub async fn open(location: &StoreLocation, s3: &S3Options) -> Result<Arc<dyn Ob
 /// Whether a bucket keeps older versions of what is deleted and written over. A deleted share's text can then still be read by
 /// everybody who may read versions, until a lifecycle rule of the bucket ends them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Versions {
     /// It keeps none.
     None,

@@ -9,6 +9,7 @@ use crate::share::limits::{ID_BYTES_MAX, Limit, PUSH_BYTES_MAX};
 
 /// What a host asks of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Asks the client to answer [`Answer::Pong`] with this number.
     Ping(u64),
@@ -25,6 +26,7 @@ pub enum Action {
 
 /// What a client answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// Answers a notice.
     Done,

@@ -41,6 +41,7 @@ pub struct ShareInfo {
 
 /// The result of a sync that was accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Synced {
     /// Number of this sync among those that the share has accepted, counted from 1.
     pub sync_count: u64,
@@ -52,6 +53,7 @@ pub struct Synced {
 
 /// An item with its value, or the fact that it was removed, and the revision that did so.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Changed {
     /// The item's key.
     pub key: ItemKey,
@@ -79,6 +81,7 @@ impl Changed {
 
 /// The changes that lead from one revision to a later one, or a piece of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// The revision that the follower must be at; [`Revision::EMPTY`] with `reset`.
     pub base: Revision,
@@ -96,6 +99,7 @@ pub struct Step {
 
 /// A piece of the current state, for reading a share chunk by chunk while it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Chunk {
     /// The revision at which the chunk was read.
     pub revision: Revision,

@@ -69,6 +69,7 @@ pub enum StoreError {
 
 /// A request of the store to its bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BucketRequest {
     /// Write an object, if there is none under its key.
     Create,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read as _;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +20,10 @@ use object_store::{
     ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::sync::watch;
+
+mod counts;
+
+pub(crate) use counts::Counts;
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,50 +46,6 @@ pub(crate) enum Fault {
 
 /// Objects in one page of a listing, as S3 has it.
 pub(crate) const PAGE: usize = 1_000;
-
-/// How many requests of each kind were made, and under which prefixes.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) puts: AtomicU64,
-    pub(crate) gets: AtomicU64,
-    pub(crate) lists: AtomicU64,
-    pub(crate) deletes: AtomicU64,
-    /// Bytes of all puts.
-    pub(crate) put_bytes: AtomicU64,
-    touched: Mutex<Vec<String>>,
-}
-
-impl Counts {
-    pub(crate) fn reset(&self) {
-        for count in [&self.puts, &self.gets, &self.lists, &self.deletes, &self.put_bytes] {
-            count.store(0, Ordering::Relaxed);
-        }
-        self.touched.lock().unwrap().clear();
-    }
-
-    /// Puts, gets (heads too), lists, deletes.
-    pub(crate) fn all(&self) -> [u64; 4] {
-        [&self.puts, &self.gets, &self.lists, &self.deletes].map(|count| count.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn put_bytes(&self) -> u64 {
-        self.put_bytes.load(Ordering::Relaxed)
-    }
-
-    /// The keys and prefixes asked for; of a listing, the prefix for each page.
-    pub(crate) fn touched(&self) -> Vec<String> {
-        self.touched.lock().unwrap().clone()
-    }
-
-    fn count(&self, count: &AtomicU64, key: &str) {
-        count.fetch_add(1, Ordering::Relaxed);
-        self.touch(key);
-    }
-
-    fn touch(&self, key: &str) {
-        self.touched.lock().unwrap().push(key.to_owned());
-    }
-}
 
 type Dice = Box<dyn FnMut() -> Option<Fault> + Send>;
 

@@ -119,6 +119,7 @@ pub(crate) fn right(action: &Action) -> Answer {
         Action::Ping(nonce) => Answer::Pong(*nonce),
         Action::Notice(_) => Answer::Done,
         Action::Custom { data, .. } => Answer::custom(data),
+        action => panic!("no answer to {action:?} is known here"),
     }
 }
 
