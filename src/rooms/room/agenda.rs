@@ -177,7 +177,10 @@ impl Agenda {
     /// The log grew, by this host or by another.
     pub(super) fn grew(&mut self, now: Instant) {
         self.grown_at = now;
-        self.deferred = false;
+        if std::mem::take(&mut self.deferred) {
+            // What was put off until all is still is no reason to fold nothing while it is not.
+            self.timers.put(Timer::Retry, None);
+        }
         self.arm_upkeep();
     }
 

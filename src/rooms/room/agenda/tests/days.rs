@@ -201,7 +201,10 @@ impl Day {
         if carried_out && (appends > 0 || self.chance(4)) {
             self.agenda.appended(appends, now - begun);
             self.agenda.grew(now);
-            (self.plain.grown_at, self.plain.deferred) = (now, false);
+            self.plain.grown_at = now;
+            if std::mem::take(&mut self.plain.deferred) {
+                self.plain.not_before = now;
+            }
             let (count, revision, _) = self.plain.facts.stand;
             let stand = (count + 1, revision.next(), self.expires_at);
             self.plain.facts = Facts { stand, unfolded: true, own: appends > 0, ..self.plain.facts };

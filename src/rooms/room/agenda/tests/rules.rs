@@ -52,9 +52,11 @@ fn a_fold_that_would_have_cost_too_much_waits_until_all_is_still() {
     assert_eq!(round(&mut agenda, WRITTEN, true, still), fold(Occasion::Still, false));
     // The lease was over: another time.
     assert_eq!(folds(&mut agenda, false, false, still), Next::Sleep(still + 10 * MINUTE));
+    // Unless there is more to fold by then: a busy log is folded as ever.
     let grown = still + SECOND;
     let _ = agenda.queued(SYNC, grown);
-    assert_eq!(round(&mut agenda, WRITTEN, true, grown), Next::Sleep(still + 10 * MINUTE));
+    assert_eq!(round(&mut agenda, WRITTEN, true, grown), fold(Occasion::Busy, false));
+    assert_eq!(folds(&mut agenda, false, false, grown), Next::Sleep(grown + MINUTE));
 }
 
 #[test]
