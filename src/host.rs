@@ -260,11 +260,12 @@ impl Host {
                         hub.connections().tend_tokens(),
                         hub.health().tend_store(hub.settings().probe_every),
                         hub.health().tend_clock(),
+                        hub.hints().tend(),
                     )
                 };
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), (), ()) = tending => {}
+                    ((), (), (), (), ()) = tending => {}
                 }
             });
         });

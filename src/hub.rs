@@ -12,10 +12,12 @@ use crate::ambient::{Ambient, NoEntropy};
 use crate::connections::Connections;
 use crate::connections::comer::Door;
 use crate::health::{Health, HostClock};
+use crate::hints::Hints;
 use crate::metrics::{DoorLabel, Metrics};
 use crate::rooms::Rooms;
 use crate::share::admin::HostStats;
 use crate::share::error::Refusal;
+use crate::share::id::HostId;
 use crate::store::{Store, WriterId};
 
 mod settings;
@@ -29,6 +31,7 @@ pub struct Hub {
     ambient: Ambient,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    hints: Arc<Hints>,
     access: Arc<Credentials>,
     rooms: Arc<Rooms>,
     connections: Arc<Connections>,
@@ -52,6 +55,7 @@ impl Hub {
         let incarnation = ambient.bits()? as u32;
         let metrics = Arc::new(Metrics::new());
         let health = Health::new(store.clone(), Arc::clone(&metrics));
+        let hints = Hints::new(HostId::from_bits(writer), Arc::clone(&ambient.clock), Arc::clone(&metrics));
         let access = Credentials::new(
             access,
             settings.stored_tokens,
@@ -75,7 +79,7 @@ impl Hub {
             Arc::clone(&metrics),
             settings.connections(),
         );
-        Ok(Arc::new(Self { settings, ambient, metrics, health, access, rooms, connections }))
+        Ok(Arc::new(Self { settings, ambient, metrics, health, hints, access, rooms, connections }))
     }
 
     /// The shares of this host.
@@ -119,6 +123,12 @@ impl Hub {
     #[must_use]
     pub fn health(&self) -> &Arc<Health> {
         &self.health
+    }
+
+    /// The news between this host and others. A carrier of them is given to [`Hints::attach`] before anybody comes in.
+    #[must_use]
+    pub fn hints(&self) -> &Arc<Hints> {
+        &self.hints
     }
 
     /// Succeeds if the host takes connections and its bucket does what the host needs of it; see [`Health::ready`].

@@ -44,6 +44,8 @@ mod contract;
 #[cfg(feature = "server")]
 mod health;
 #[cfg(feature = "server")]
+mod hints;
+#[cfg(feature = "server")]
 pub mod host;
 #[cfg(feature = "server")]
 mod http;
@@ -94,6 +96,10 @@ pub mod __internal {
     #[cfg(feature = "server")]
     pub mod health {
         pub use crate::health::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod hints {
+        pub use crate::hints::*;
     }
     #[cfg(feature = "server")]
     pub mod http {

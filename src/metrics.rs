@@ -52,6 +52,24 @@ pub struct Metrics {
     pub large_answers: Gauge,
     /// Operations that the bucket did not carry out.
     pub storage_failures: Counter,
+    /// Hints of new segments that went to the carrier, those that were sent again too.
+    pub hints_sent: Counter,
+    /// Hints that the carrier did not take, because it reached nobody or too much waited, or that are not sent again because too many are.
+    pub hints_dropped: Counter,
+    /// Hints of other hosts.
+    pub hints_received: Counter,
+    /// Hints of other hosts that made nobody look.
+    pub hints_useless: Counter,
+    /// Hints that told of a segment after one that was not heard of.
+    pub hints_holes: Counter,
+    /// Looks of rooms into the bucket for what other hosts wrote, by reason.
+    pub looks: Family<ReasonLabel, Counter>,
+    /// Requests for a share of which it is remembered that it is not there.
+    pub absent_hits: Counter,
+    /// 1 while a carrier reaches other hosts.
+    pub carrier_connected: Gauge,
+    /// From the time that a hint bears, by its writer's clock, until the room that it made look had what it told of.
+    pub hint_lag_seconds: Histogram,
     /// From a batch's arrival to the bucket's answer.
     pub commit_seconds: Histogram,
     /// By how much this machine's clock is ahead of the store's, at least; negative: behind. 0 also if nobody can tell.
@@ -65,10 +83,10 @@ pub struct DoorLabel {
     pub door: &'static str,
 }
 
-/// Why a request was refused.
+/// Why a request was refused, or something was done.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReasonLabel {
-    /// The refusal's name.
+    /// The reason's name.
     pub reason: &'static str,
 }
 
@@ -96,6 +114,16 @@ impl Metrics {
             body_bytes: Gauge::default(),
             large_answers: Gauge::default(),
             storage_failures: Counter::default(),
+            hints_sent: Counter::default(),
+            hints_dropped: Counter::default(),
+            hints_received: Counter::default(),
+            hints_useless: Counter::default(),
+            hints_holes: Counter::default(),
+            looks: Family::default(),
+            absent_hits: Counter::default(),
+            carrier_connected: Gauge::default(),
+            // 0.5 ms to 16 s: from two hosts on one machine to a hint that was sent again.
+            hint_lag_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
             // 0.25 ms to 8 s: from a memory store to a bucket at the end of its retries.
             commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
             clock_ahead_seconds: Gauge::default(),
@@ -132,6 +160,20 @@ impl Metrics {
         to.register("body_bytes", "Bytes held for the bodies of requests", self.body_bytes.clone());
         to.register("large_answers", "Answers above 64 KiB on their way", self.large_answers.clone());
         to.register("storage_failures", "Operations that the bucket did not carry out", self.storage_failures.clone());
+        to.register("hints_sent", "Hints given to the carrier", self.hints_sent.clone());
+        to.register("hints_dropped", "Hints that were not sent, or not again", self.hints_dropped.clone());
+        to.register("hints_received", "Hints of other hosts", self.hints_received.clone());
+        to.register("hints_useless", "Hints of other hosts that made nobody look", self.hints_useless.clone());
+        to.register("hints_holes", "Hints after one that was not heard", self.hints_holes.clone());
+        to.register("looks", "Looks for what other hosts wrote, by reason", self.looks.clone());
+        to.register("absent_hits", "Requests for shares known to be absent", self.absent_hits.clone());
+        to.register("carrier_connected", "Whether a carrier reaches other hosts", self.carrier_connected.clone());
+        to.register_with_unit(
+            "hint_lag",
+            "From a hint's own time to the state that it told of",
+            Unit::Seconds,
+            self.hint_lag_seconds.clone(),
+        );
         to.register_with_unit(
             "commit",
             "From a batch's arrival to the bucket's answer",

@@ -101,6 +101,14 @@ name_type!(
     |text| text.len() == 16 && text.bytes().all(|b| BASE32.contains(&b))
 );
 
+name_type!(
+    /// The name of a host from its start to its end: 26 characters of `a-z2-7`, from 128 random bits. A host that starts again has another.
+    HostId,
+    "host id",
+    "26 characters of a-z and 2-7",
+    |text| text.len() == 26 && text.bytes().all(|b| BASE32.contains(&b))
+);
+
 /// RFC 4648 base32 in lower case, so that ids survive file systems and people that do not mind case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -109,6 +117,14 @@ impl ShareId {
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
         // 26 digits of 5 bits hold 130: the first digit has two bits less than the others.
+        Self(base32(bits, 26).into())
+    }
+}
+
+impl HostId {
+    /// Makes an id from 128 random bits.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
         Self(base32(bits, 26).into())
     }
 }

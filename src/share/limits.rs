@@ -119,6 +119,26 @@ pub const ASK_ANSWERS_MAX: usize = 10_000;
 /// Milliseconds that a question may be open: a day.
 pub const ASK_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
+/// Bytes of one message from host to host: a hint takes 150; the rest is for control messages with a list of ids.
+pub const HINT_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes of the name of a kind of control message from host to host.
+pub const CONTROL_NAME_BYTES_MAX: usize = 64;
+
+/// Shares whose last hint waits to be sent again, at some 150 bytes each, 1.5 MB. Past it a hint is sent once.
+pub const HINTS_REPEATED_MAX: usize = 10_000;
+
+/// Shares that are followed by hints because this host wrote to them lately, and nobody follows them here. Past it a share is not.
+pub const WRITTEN_FOLLOWED_MAX: usize = 10_000;
+
+/// Ids of shares that were found not to be there, and that are remembered for [`ABSENT_MS_MAX`]: at some 100 bytes each, 1 MB. Past it
+/// the oldest is forgotten.
+pub const ABSENT_REMEMBERED_MAX: usize = 10_000;
+
+/// Milliseconds for which a host remembers that a share is not there. A share that another host creates meanwhile is not found here for
+/// at most so long.
+pub const ABSENT_MS_MAX: u64 = 2_000;
+
 /// Bytes of one line of a transcript: a recorded sync holds many items, but no more than sixteen full messages of them.
 pub const TRANSCRIPT_LINE_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 
