@@ -39,6 +39,7 @@ mod clock;
 mod codec;
 mod conditions;
 mod dates;
+mod effort;
 mod erase;
 mod error;
 mod extent;
@@ -99,6 +100,8 @@ pub struct Store {
     /// The last batch number that was given out, over all logs, because a log may be closed and opened again while an old batch
     /// of it is still on its way.
     last_batch: Arc<AtomicU64>,
+    /// What was packed between appends, over all logs.
+    effort: Arc<effort::Effort>,
 }
 
 /// How long a store waits and how it writes. All hosts of one bucket should have equal settings, but for
@@ -199,7 +202,7 @@ impl Store {
         let clocks = Arc::clone(&clock);
         let bucket =
             Bucket { objects, request_time, single_writer, overwrites, conditions, probes, clock: clocks, agreement };
-        Self { bucket, settings, writer, clock, last_batch: Arc::default() }
+        Self { bucket, settings, writer, clock, last_batch: Arc::default(), effort: Arc::default() }
     }
 
     fn next_identity(&self) -> Identity {

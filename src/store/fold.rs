@@ -14,9 +14,13 @@
 //! it pays for is folded anew, so that few runs are left; where the allowance does not suffice for long, because every item is new
 //! or cannot be packed, only the newest stretches are folded, in sizes that double. So the number of reads that open a log stays
 //! bounded, and the bytes written stay within one and a half times the bytes sent, unless those come in very small pieces.
+//!
+//! **What it takes of the processor.** Between appends a host packs a bounded number of bytes a second ([`effort`](super::effort)).
+//! A stretch that is longer than that allows is folded when the log rests, or at sixteen times as many segments, or 512 MiB of them.
 
 use bytes::Bytes;
 use object_store::path::Path;
+use tokio::time::Instant;
 
 use super::bucket::Created;
 use super::codec::{self, RunHeader};
@@ -28,6 +32,7 @@ use super::log::Log;
 use super::superseded::Superseded;
 use super::{Mutation, Store};
 use crate::share::id::ShareId;
+use crate::share::limits::SHARE_BYTES_MAX;
 use crate::share::revision::Revision;
 use crate::share::state::{Saved, State};
 
@@ -37,6 +42,12 @@ const ALLOWANCE_BYTES: u64 = 32 << 10;
 /// Multiple of [`StoreSettings::fold_segments`](field@super::StoreSettings::fold_segments) at which a fold is made even if runs
 /// have used up what they may take.
 const PATIENCE: u64 = 4;
+
+/// The multiple at which a fold is made even if the host has packed as much as it [may](super::effort).
+const LAST: u64 = 16;
+
+/// Bytes of segments at which that is so too: whoever opens the log reads no more than two of the largest shares.
+const LAST_BYTES: u64 = 2 * SHARE_BYTES_MAX as u64;
 
 /// The part of a log's bytes (one of so many) that all its runs together may take after a fold in a pause. With a larger part, an
 /// ordinary session, whose log is several times as large as its state, would be folded at each short pause.
@@ -82,7 +93,8 @@ impl Extent {
 
     /// The place of the first run that is folded anew together with the `unfolded` segments; the number of runs if only the segments
     /// are. `None` if nothing is folded now.
-    fn choose(&self, occasion: Occasion, unfolded: u64, gather: u64, state_bytes: u64) -> Option<usize> {
+    /// `spare`: bytes that the host may pack between appends.
+    fn choose(&self, occasion: Occasion, unfolded: u64, gather: u64, state_bytes: u64, spare: u64) -> Option<usize> {
         let all = self.runs.len();
         let worth_it = match occasion {
             Occasion::Busy => unfolded >= gather,
@@ -102,19 +114,21 @@ impl Extent {
             Occasion::Idle | Occasion::Still => self.log_bytes / 2 + ALLOWANCE_BYTES,
         };
         let allowed = allowance.saturating_sub(self.run_bytes);
+        let at_last = unfolded >= LAST * gather || self.unfolded_bytes() >= LAST_BYTES;
+        let has_time = |packed: u64| at_last || packed.saturating_mul(PACKED) <= spare;
         match occasion {
             Occasion::Still => Some(0),
             Occasion::Pause | Occasion::Idle => (packed(0) <= allowed).then_some(0),
-            Occasion::Busy => (0..=all).find(|first| packed(*first) <= allowed).or_else(|| {
-                (unfolded >= PATIENCE * gather).then(|| {
-                    let (mut first, mut bytes) = (all, self.unfolded_bytes() / PACKED);
-                    while first > 0 && self.runs[first - 1].bytes <= 2 * bytes {
+            Occasion::Busy => {
+                (0..=all).find(|first| packed(*first) <= allowed && has_time(packed(*first))).or_else(|| {
+                    let (mut first, mut bytes) = (all, packed(all));
+                    while first > 0 && self.runs[first - 1].bytes <= 2 * bytes && has_time(packed(first - 1)) {
                         first -= 1;
                         bytes += self.runs[first].bytes;
                     }
-                    first
+                    (unfolded >= PATIENCE * gather && has_time(packed(first))).then_some(first)
                 })
-            }),
+            }
         }
     }
 
@@ -140,7 +154,7 @@ impl Log {
     /// Whether this host should fold the log as soon as it pauses. Cheap: compares a few numbers.
     #[must_use]
     pub fn is_worth_a_pause(&self, state: &State) -> bool {
-        self.ended.is_none() && self.is_own() && self.first_to_fold(Occasion::Pause, state).is_some()
+        self.ended.is_none() && self.is_own() && self.first_to_fold(Occasion::Pause, state, 0).is_some()
     }
 
     /// A fold of the log if one is worth its cost now. `state` must be the state of all entries up to the tail. `None` also if the
@@ -155,7 +169,8 @@ impl Log {
         if matches!(occasion, Occasion::Busy | Occasion::Pause) && !self.is_own() {
             return None;
         }
-        let first = self.first_to_fold(occasion, state)?;
+        let now = Instant::now();
+        let first = self.first_to_fold(occasion, state, store.effort.spare(now))?;
         let before = first.checked_sub(1).map(|n| extent.runs[n]).filter(|before| before.revision > Revision::EMPTY);
         let (from, mut saved) = match before.and_then(|before| Some((before.stretch.to, state.save(before.revision)?)))
         {
@@ -174,14 +189,17 @@ impl Log {
         let superseded = runs.chain(segments).collect();
         // Between appends, as time is short and the run will be superseded.
         let in_haste = occasion == Occasion::Busy;
+        if in_haste {
+            store.effort.spend(saved.byte_count() as u64, now);
+        }
         Some(Fold { store: store.clone(), id: id.clone(), header, saved, in_haste, superseded })
     }
 
     /// The first of the runs to be folded anew; see [`Extent::choose`].
-    fn first_to_fold(&self, occasion: Occasion, state: &State) -> Option<usize> {
+    fn first_to_fold(&self, occasion: Occasion, state: &State, spare: u64) -> Option<usize> {
         let Self { store, tail, extent, .. } = self;
         let unfolded = tail.seq - extent.covered();
-        extent.choose(occasion, unfolded, store.settings.fold_segments, state.byte_count() as u64)
+        extent.choose(occasion, unfolded, store.settings.fold_segments, state.byte_count() as u64, spare)
     }
 
     /// Tells the log that a fold was written.
@@ -208,7 +226,7 @@ impl Fold {
     pub async fn run(self) -> Result<Option<(Folded, Superseded)>, StoreError> {
         let Self { store, id, header, saved, in_haste, superseded } = self;
         let (stretch, revision) = (Stretch { from: header.from, to: header.to }, saved.revision);
-        let size = saved.items.iter().map(|item| item.value.as_str().len()).sum();
+        let size = saved.byte_count();
         let log = id.clone();
         let pack = move || codec::encode_run(&log, &header, &saved, in_haste);
         let packed: Bytes = store.settings.offload(size, pack).await;

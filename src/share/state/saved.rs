@@ -42,6 +42,14 @@ pub struct Saved {
     pub items: Vec<SavedItem>,
 }
 
+impl Saved {
+    /// Bytes of the items' values.
+    #[must_use]
+    pub fn byte_count(&self) -> usize {
+        self.items.iter().map(|item| item.value.as_str().len()).sum()
+    }
+}
+
 /// The last batch of a producer, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedProducer {

@@ -190,6 +190,36 @@ fn a_log_that_cannot_be_packed_is_read_in_bounded_pieces() {
     });
 }
 
+/// A log that is written to faster than its host may pack is folded seldom, until there is time again.
+#[test]
+fn a_log_that_grows_too_fast_gathers_until_there_is_time_to_fold_it() {
+    run(async {
+        let bucket = bucket();
+        let mut settings = settings();
+        settings.fold_segments = 2;
+        let mut held = Held::create(&host_with(&bucket, 1, settings)).await;
+        let text = "All work and no play makes a dull session. ".repeat(1_500);
+        let folds = async |held: &mut Held, appends: u64| {
+            let mut folds = 0;
+            for n in 0..appends {
+                let value = Some(Payload::from_checked_json(&format!("\"{n} {text}\"")));
+                let changes = vec![Change { key: ItemKey::message("m").unwrap(), value }];
+                held.append(Entry::Sync { at: Timestamp(2), batch: Batch { stamp: None, changes } }).await;
+                folds += u64::from(held.fold(Occasion::Busy).await);
+            }
+            folds
+        };
+        let rested = folds(&mut held, 320).await;
+        assert!(rested > 100, "{rested}: at first each second append or so is followed by a fold");
+        folds(&mut held, 2_560).await;
+        let tired = folds(&mut held, 320).await;
+        assert!((9..=11).contains(&tired), "{tired}: then one is made for each 32 segments");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let rested = folds(&mut held, 320).await;
+        assert!(rested > 100, "{rested}");
+    });
+}
+
 /// A host that slept while others wrote, folded and freed goes on from the state, and writes nothing twice.
 #[test]
 fn a_log_that_slept_through_folds_and_frees_goes_on_from_the_state() {
