@@ -261,11 +261,12 @@ impl Host {
                         hub.health().tend_store(hub.settings().probe_every),
                         hub.health().tend_clock(),
                         hub.hints().tend(),
+                        hub.tend_hosts(),
                     )
                 };
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), (), (), ()) = tending => {}
+                    ((), (), (), (), (), ()) = tending => {}
                 }
             });
         });

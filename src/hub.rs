@@ -1,8 +1,9 @@
 //! The hub: what one host is made of, whatever doors it has.
 //!
 //! It puts together the shares of the host ([`Rooms`]), who is connected to it ([`Connections`]), who may come in
-//! ([`Credentials`]), and what all three stand on: clock and randomness, what is counted, and the bucket's health. Doors call the
-//! verbs of these; the hub has none of its own. `Send + Sync`, and reached by `Arc` from every worker.
+//! ([`Credentials`]), the other hosts of its deployment ([`Hosts`]), and what these stand on: clock and randomness, what is counted,
+//! and the bucket's health. Doors call the verbs of these; the hub has none of its own. `Send + Sync`, and reached by `Arc` from every
+//! worker.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::access::{Access, Credentials};
 use crate::ambient::{Ambient, NoEntropy};
 use crate::connections::Connections;
 use crate::connections::comer::Door;
+use crate::deployment::{HostFacts, Hosts};
 use crate::health::{Health, HostClock};
 use crate::hints::Hints;
 use crate::metrics::{DoorLabel, Metrics};
@@ -35,6 +37,7 @@ pub struct Hub {
     access: Arc<Credentials>,
     rooms: Arc<Rooms>,
     connections: Arc<Connections>,
+    hosts: Arc<Hosts>,
 }
 
 impl Hub {
@@ -64,6 +67,7 @@ impl Hub {
             ambient.clone(),
             Arc::clone(&health),
         );
+        let hosts = Hosts::new(hints.host().clone(), store.clone(), &ambient, settings.hosts.clone())?;
         let rooms = Rooms::new(
             store,
             Arc::clone(&health),
@@ -79,7 +83,7 @@ impl Hub {
             Arc::clone(&metrics),
             settings.connections(),
         );
-        Ok(Arc::new(Self { settings, ambient, metrics, health, hints, access, rooms, connections }))
+        Ok(Arc::new(Self { settings, ambient, metrics, health, hints, access, rooms, connections, hosts }))
     }
 
     /// The shares of this host.
@@ -92,6 +96,25 @@ impl Hub {
     #[must_use]
     pub fn connections(&self) -> &Arc<Connections> {
         &self.connections
+    }
+
+    /// The hosts of the deployment that this one belongs to.
+    #[must_use]
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.hosts
+    }
+
+    /// Says in the bucket that this host is there, and looks which others are, for as long as the host runs.
+    pub async fn tend_hosts(&self) {
+        self.hosts.tend(|| self.facts()).await;
+    }
+
+    /// What this host says of itself to the other hosts.
+    #[must_use]
+    pub fn facts(&self) -> HostFacts {
+        let registry = self.connections.registry();
+        let shares = u64::try_from(self.metrics.rooms.get()).unwrap_or_default();
+        HostFacts { draining: registry.is_shut(), shares, connections: registry.count() as u64 }
     }
 
     /// Who may come in.
@@ -176,8 +199,8 @@ impl Hub {
         }
     }
 
-    /// Waits until what was begun is in the log: for shutdown, once no door brings more.
+    /// Waits until what was begun is in the log, and says that this host is there no more: for shutdown, once no door brings more.
     pub async fn finish(&self) {
-        self.rooms.finish().await;
+        tokio::join!(self.rooms.finish(), self.hosts.leave());
     }
 }

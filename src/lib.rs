@@ -42,6 +42,8 @@ pub mod client;
 mod connections;
 mod contract;
 #[cfg(feature = "server")]
+mod deployment;
+#[cfg(feature = "server")]
 mod health;
 #[cfg(feature = "server")]
 mod hints;
@@ -92,6 +94,10 @@ pub mod __internal {
     }
     pub mod contract {
         pub use crate::contract::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod deployment {
+        pub use crate::deployment::*;
     }
     #[cfg(feature = "server")]
     pub mod health {

@@ -12,6 +12,7 @@ pub mod change;
 pub mod entry;
 pub mod error;
 pub mod grant;
+pub mod host;
 pub mod id;
 pub mod item;
 pub mod limits;

@@ -46,6 +46,7 @@ mod extent;
 mod fold;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hosts;
 mod index;
 mod key;
 mod lease;
@@ -75,6 +76,7 @@ pub use dates::{answered_at, not_before};
 pub use erase::Freeing;
 pub use error::{BucketRequest, StoreError};
 pub use fold::{Fold, Folded, Occasion};
+pub use hosts::ListedHost;
 pub use index::{Claim, ClaimListing, DamagedClaim, ListCursor, ListPage, Usage};
 pub use log::{Appended, Log, News};
 #[cfg(feature = "__mutations")]
@@ -83,7 +85,7 @@ pub use mutation::Mutation;
 #[cfg(not(feature = "__mutations"))]
 pub(crate) use mutation::Mutation;
 pub use open::{Created, Opened};
-pub use records::{Summary, TokenRecord};
+pub use records::{HostRecord, Summary, TokenRecord};
 pub use superseded::Superseded;
 pub use survey::{
     CheckOptions, Checked, Finding, Freed, FreedKind, GcOptions, Problem, Progress, ShareSize, Stats, Tally,

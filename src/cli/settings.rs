@@ -3,6 +3,7 @@
 //! A setting said by a flag wins over one by a variable, that over one in the file, that over the default; nothing is merged
 //! across these. Each value remembers its [`Source`], so that errors and `serve --check` can name it.
 
+pub(crate) mod deployment;
 pub(crate) mod file;
 pub(crate) mod granted;
 pub(crate) mod keys;

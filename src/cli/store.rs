@@ -164,7 +164,7 @@ fn rows(text: &mut String, rows: &[(&str, Tally)]) {
     }
 }
 
-fn kinds(stats: &Stats) -> [(&'static str, Tally); 8] {
+fn kinds(stats: &Stats) -> [(&'static str, Tally); 9] {
     [
         ("log", stats.segments),
         ("runs", stats.runs),
@@ -172,6 +172,7 @@ fn kinds(stats: &Stats) -> [(&'static str, Tally); 8] {
         ("index", stats.index),
         ("tombstones", stats.tombstones),
         ("tokens", stats.tokens),
+        ("hosts", stats.hosts),
         ("other", stats.other),
         ("all", stats.all),
     ]

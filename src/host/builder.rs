@@ -86,11 +86,11 @@ impl HostBuilder {
     ///
     /// | setting | in memory | in a directory | in a bucket |
     /// |---|---|---|---|
-    /// | `hub.poll`, `hub.probe_every` | `None` | as it was set | as it was set |
+    /// | `hub.poll`, `hub.probe_every`, `hub.hosts.every` | `None` | as it was set | as it was set |
     /// | `hub.store.sorted_listings` | true | false | as [`lists_sorted`](StoreLocation::lists_sorted) says |
     /// | `hub.store.lease`, `request_time` and `free_after` | 200, 50 and 250 ms | as it was set | as it was set |
     ///
-    /// Where `hub.store.single_writer` is set, `hub.poll` and `hub.probe_every` are `None` over any storage. An embedder that sets the
+    /// Where `hub.store.single_writer` is set, `hub.poll`, `hub.probe_every` and `hub.hosts.every` are `None` over any storage. An embedder that sets the
     /// others itself opens the location ([`open`](storage::open)) and gives what it opened to
     /// [`objects`](Self::objects).
     pub fn storage(mut self, location: StoreLocation) -> Self {
@@ -228,7 +228,7 @@ fn suit(settings: &mut HostSettings, location: Option<&StoreLocation>) {
     let in_memory = location == Some(&StoreLocation::Memory);
     if in_memory || settings.hub.store.single_writer {
         // Nobody else writes to it.
-        (settings.hub.poll, settings.hub.probe_every) = (None, None);
+        (settings.hub.poll, settings.hub.probe_every, settings.hub.hosts.every) = (None, None, None);
     }
     if let Some(location) = location {
         settings.hub.store.sorted_listings = location.lists_sorted();
@@ -265,6 +265,7 @@ mod tests {
             let store = &settings.hub.store;
             let got = (settings.hub.poll, settings.hub.probe_every, store.sorted_listings, store.lease);
             assert_eq!(got, expected, "{location:?}, single writer: {single_writer}");
+            assert_eq!(settings.hub.hosts.every.is_some(), settings.hub.poll.is_some());
         }
     }
 }

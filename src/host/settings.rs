@@ -1,5 +1,6 @@
 //! How a host behaves, as data: [`HostSettings`] and what it is made of. Each setting says its default.
 
+pub use crate::deployment::HostsSettings;
 pub use crate::http::forwarded::{BadProxyNet, ProxyNet};
 pub use crate::http::settings::{DoorSettings, OpenCodeSettings, SocketSettings};
 pub use crate::hub::HubSettings;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::connections::ConnectionsSettings;
 use crate::connections::registry::Caps;
+use crate::deployment::HostsSettings;
 use crate::rooms::RoomsSettings;
 use crate::rooms::quota::QuotaSettings;
 use crate::share::limits::Limits;
@@ -66,6 +67,8 @@ pub struct HubSettings {
     /// minute while it does not, or could not be asked. `None`: never, where nobody else writes to it; a host's builder sets that
     /// where it sets that of [`poll`](Self::poll). Default 5 minutes: ten small writes each time.
     pub probe_every: Option<Duration>,
+    /// How the host takes part in its deployment, with other hosts over the bucket.
+    pub hosts: HostsSettings,
     /// How the log is kept.
     pub store: StoreSettings,
 }
@@ -91,6 +94,7 @@ impl Default for HubSettings {
             push_within: Duration::from_secs(10),
             call_within: Duration::from_secs(30),
             probe_every: Some(Duration::from_secs(300)),
+            hosts: HostsSettings::default(),
             store: StoreSettings::default(),
         }
     }

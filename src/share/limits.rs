@@ -4,6 +4,7 @@
 //! those of `schema/viewer.md`. A host may be configured lower ([`Limits`]), never higher, so that what one host accepted
 //! every other host can hold.
 
+pub mod hosts;
 mod named;
 pub mod web;
 

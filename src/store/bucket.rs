@@ -166,6 +166,15 @@ impl Bucket {
 
     /// The objects under a prefix, page after page, in the bucket's order, without those up to the key `after`.
     pub(super) fn list(&self, prefix: &Path, after: Option<&Path>) -> BoxStream<'_, Result<Listed, StoreError>> {
+        self.list_whole(prefix, after).map_ok(Listed::from).boxed()
+    }
+
+    /// As [`Bucket::list`], with all that the bucket tells.
+    pub(super) fn list_whole(
+        &self,
+        prefix: &Path,
+        after: Option<&Path>,
+    ) -> BoxStream<'_, Result<ObjectMeta, StoreError>> {
         let listing = match after {
             Some(after) => self.objects.list_with_offset(Some(prefix), after),
             None => self.objects.list(Some(prefix)),
@@ -173,7 +182,7 @@ impl Bucket {
         stream::try_unfold((listing, prefix.clone()), move |(mut listing, prefix)| async move {
             match self.bounded(BucketRequest::List, &prefix, listing.next()).await? {
                 None => Ok(None),
-                Some(Ok(meta)) => Ok(Some((meta.into(), (listing, prefix)))),
+                Some(Ok(meta)) => Ok(Some((meta, (listing, prefix)))),
                 Some(Err(error)) => Err(StoreError::from_bucket(BucketRequest::List, &prefix, error)),
             }
         })

@@ -1,4 +1,4 @@
-//! The contents of stored objects: segments, runs, claims, their companions, tombstones, and records of tokens.
+//! The contents of stored objects: segments, runs, claims, their companions, tombstones, records of tokens, and of hosts.
 //!
 //! `schema/storage.md` is the table of it, and `tests/data/store/` pins it. Texts of items go in and come out as they are:
 //! they are JSON on one line already ([`Payload`](crate::share::item::Payload)), so a segment is written into one buffer and read
@@ -16,11 +16,13 @@ use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 
 mod entry;
+mod host;
 mod record;
 mod run;
 
 use entry::{Line, put_entry, read_entry, size_hint};
 
+pub(super) use host::{decode_host, encode_host};
 pub(super) use record::{
     ClaimRecord, decode_claim, decode_companion, decode_token, decode_tombstone, encode_claim, encode_companion,
     encode_token, encode_tombstone,

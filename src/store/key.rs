@@ -5,7 +5,7 @@
 
 use object_store::path::Path;
 
-use crate::share::id::{AccountId, SessionId, ShareId, TokenId};
+use crate::share::id::{AccountId, HostId, SessionId, ShareId, TokenId};
 
 /// The number of a segment in its log, or of a claim on its session, counted from 1.
 pub(super) type Number = u64;
@@ -100,6 +100,16 @@ pub(super) fn tokens() -> Path {
     path("token".to_owned())
 }
 
+/// The key of the object in which a host says that it is there.
+pub(super) fn host(id: &HostId) -> Path {
+    path(format!("host/{id}"))
+}
+
+/// The prefix of the objects in which hosts say that they are there.
+pub(super) fn hosts() -> Path {
+    path("host".to_owned())
+}
+
 /// The prefix of the objects that probes write.
 pub(super) fn probes() -> Path {
     path("probe".to_owned())
@@ -129,6 +139,11 @@ pub(super) fn tombstone_of(key: &Path) -> Option<ShareId> {
 /// The token whose record has this key; `None` if the key is not that of a record.
 pub(super) fn token_of(key: &Path) -> Option<TokenId> {
     key.as_ref().strip_prefix("token/")?.parse().ok()
+}
+
+/// The host whose object has this key; `None` if the key is not that of a host's object.
+pub(super) fn host_of(key: &Path) -> Option<HostId> {
+    key.as_ref().strip_prefix("host/")?.parse().ok()
 }
 
 /// The share whose objects have this prefix; `None` if the prefix is not that of a share.

@@ -1,9 +1,13 @@
-//! What records of the bucket say: a token's, and a share's summary. How they are written is in `codec/record.rs`.
+//! What records of the bucket say: a token's, a host's, and a share's summary. How they are written is in `codec/record.rs` and
+//! `codec/host.rs`.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::share::id::{AccountId, SessionId, TokenId};
+use crate::share::host::{HostInfo, HostUrl};
+use crate::share::id::{AccountId, HostId, SessionId, TokenId};
 use crate::share::item::ItemKey;
 use crate::share::secret::SecretHash;
 use crate::share::state::State;
@@ -28,6 +32,20 @@ pub struct TokenRecord {
     pub expires_at: Option<Timestamp>,
     /// When the token was revoked; `None` if it was not.
     pub revoked_at: Option<Timestamp>,
+}
+
+/// The stored record in which a host says that it is there. A reader keeps at most the bounds of
+/// [`limits::hosts`](crate::share::limits::hosts) of each field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostRecord {
+    /// What the host says of itself to everybody.
+    pub info: HostInfo,
+    /// Where other hosts reach it, and clients do not; may be empty.
+    pub inside_urls: Vec<HostUrl>,
+    /// Number of the write of this record, counted from 1 by its host.
+    pub beat: u64,
+    /// For each host that this host is going to call: the hash of what it will show there.
+    pub tickets: BTreeMap<HostId, SecretHash>,
 }
 
 /// Characters of a title that are kept; a longer title is cut. At 4 bytes each, and with names and URL, a page of

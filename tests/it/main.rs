@@ -13,6 +13,7 @@ mod cli;
 mod client;
 mod crash;
 mod damage;
+mod deployment;
 mod documents;
 mod doors;
 mod embed;

@@ -37,7 +37,7 @@ mod round_trips;
 mod seeds;
 mod suite;
 mod summaries;
-mod survey;
+pub(crate) mod survey;
 mod versions;
 
 /// A store of the host with this number.

@@ -73,6 +73,8 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
     #[command(flatten)]
+    pub(crate) deployment: Deployment,
+    #[command(flatten)]
     pub(crate) granted: Granted,
     /// Check the settings and print each with where it came from, without secrets. Neither the store nor the port is touched
     #[arg(long)]
@@ -104,6 +106,27 @@ pub(crate) struct Credentials {
     /// The claim of a signed token that names the account [env: CAPSHARE_JWT_ACCOUNT_CLAIM] [default: sub]
     #[arg(long, value_name = "CLAIM")]
     pub(crate) jwt_account_claim: Option<String>,
+}
+
+/// How a host takes part in a deployment with other hosts over its store.
+#[derive(Args, Default)]
+pub(crate) struct Deployment {
+    /// Where clients and other hosts reach this host, such as https://a.example.org; may be repeated. Clients of other hosts that
+    /// must go elsewhere are told it, and other hosts call it [env: CAPSHARE_ADVERTISE, separated by spaces]
+    #[arg(long = "advertise", value_name = "URL")]
+    pub(crate) advertise: Vec<String>,
+    /// Where other hosts reach this host and clients do not, such as http://10.0.0.7:7420; may be repeated. Other hosts try it
+    /// before the URLs of --advertise [env: CAPSHARE_ADVERTISE_INSIDE, separated by spaces]
+    #[arg(long = "advertise-inside", value_name = "URL")]
+    pub(crate) advertise_inside: Vec<String>,
+    /// Where clients reach a further host, which does not say so itself in the store; may be repeated [env: CAPSHARE_OTHER_HOSTS,
+    /// separated by spaces]
+    #[arg(long = "other-host", value_name = "URL")]
+    pub(crate) other_hosts: Vec<String>,
+    /// Whether this host calls other hosts that say where they are reached, and answers those that call it, so that each hears
+    /// at once what was written at another [env: CAPSHARE_PEERS] [default: true]
+    #[arg(long, value_name = "true|false")]
+    pub(crate) peers: Option<String>,
 }
 
 /// What a host grants its producers.

@@ -33,11 +33,23 @@ pub(crate) struct FileSettings {
     pub(crate) log: Option<String>,
     pub(crate) log_format: Option<String>,
     #[serde(default)]
+    pub(crate) hosts: HostsSection,
+    #[serde(default)]
     pub(crate) quota: QuotaSection,
     #[serde(default)]
     pub(crate) jwt: JwtSection,
     #[serde(default)]
     pub(crate) s3: S3Section,
+}
+
+/// The section `[hosts]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostsSection {
+    pub(crate) advertise: Option<Vec<String>>,
+    pub(crate) advertise_inside: Option<Vec<String>>,
+    pub(crate) others: Option<Vec<String>>,
+    pub(crate) peers: Option<bool>,
 }
 
 /// The section `[jwt]`.

@@ -18,6 +18,7 @@ use crate::cli::defaults::LISTEN;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::log::LogFormat;
+use crate::cli::settings::deployment::{self, Deployment};
 use crate::cli::settings::file::{self, FileSettings, Hidden};
 use crate::cli::settings::granted::{self, Granted};
 use crate::cli::settings::keys::{self, SharedKey};
@@ -51,6 +52,7 @@ pub(crate) struct ServeSettings {
     pub(crate) address_connections_max: Setting<Option<NonZeroUsize>>,
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
+    pub(crate) deployment: Deployment,
     pub(crate) granted: Granted,
     pub(crate) credentials: Setting<Credentials>,
     pub(crate) log: Setting<String>,
@@ -73,6 +75,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let keys = keys::resolve(&args, environment, &file)?;
     let signed = signed::resolve(&args.credentials, environment, std::mem::take(&mut file.jwt))?;
     let granted = granted::resolve(args.granted, environment, &mut file)?;
+    let deployment = deployment::resolve(args.deployment, environment, std::mem::take(&mut file.hosts))?;
     let find =
         |flag, said, variables, member, written| strongest((flag, said), variables, environment, (member, written));
 
@@ -173,6 +176,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         address_connections_max,
         endpoint,
         region,
+        deployment,
         granted,
         credentials: credentials(environment, written),
         log,
@@ -269,6 +273,7 @@ impl ServeSettings {
             ("log_format", json!(format!("{:?}", self.log_format.value).to_lowercase()), &self.log_format.from),
         ];
         shown.extend(self.signed.shown());
+        shown.extend(self.deployment.shown());
         shown.extend(self.granted.shown());
         if matches!(self.store.value, StoreLocation::S3 { .. }) {
             let Credentials { access_key_id, secret_access_key, session_token } = &credentials.value;

@@ -162,6 +162,7 @@ impl Store {
         drop(judging);
         self.check_tombstones(&mut checked, progress).await?;
         self.check_tokens(&mut checked, progress).await?;
+        self.check_hosts(&mut checked, progress).await?;
         checked.findings.sort_by(|a, b| (&a.key, a.problem).cmp(&(&b.key, b.problem)));
         Ok(checked)
     }
@@ -188,9 +189,31 @@ impl Store {
         Ok(())
     }
 
+    /// Checks the records of hosts, which come and go meanwhile.
+    async fn check_hosts(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
+        let mut reading = self
+            .bucket
+            .list(&key::hosts(), None)
+            .map_ok(|listed| async move {
+                let Some(id) = key::host_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
+                match self.host(&id).await {
+                    Ok(_) => Ok(None),
+                    Err(error) => unreadable(&listed.key, error).map(Some),
+                }
+            })
+            .try_buffer_unordered(REQUESTS_AT_ONCE);
+        while let Some(finding) = reading.try_next().await? {
+            progress(1);
+            checked.objects += 1;
+            checked.add(Vec::from_iter(finding).into());
+        }
+        Ok(())
+    }
+
     /// Reports keys that are none of the store's.
     async fn check_strays(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let known = BTreeSet::from([key::index(), key::shares(), key::tombstones(), key::tokens(), key::probes()]);
+        let known = [key::index(), key::shares(), key::tombstones(), key::tokens(), key::hosts(), key::probes()];
+        let known = BTreeSet::from(known);
         let (folders, objects) = self.bucket.folders(&Path::default()).await?;
         progress(objects.len() as u64);
         checked.objects += objects.len() as u64;

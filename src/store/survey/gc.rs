@@ -21,6 +21,7 @@ use super::super::agreement::CLOCK_WRONG_MS;
 use super::super::bucket::Listed;
 use super::super::dates;
 use super::super::error::{BucketRequest, StoreError};
+use super::super::hosts::HOSTS_AFTER;
 use super::super::index::Claims;
 use super::super::key::{self, Indexed, Number, Stretch};
 use super::super::log::chain;
@@ -79,6 +80,8 @@ pub enum FreedKind {
     Tombstones,
     /// Objects that probes have left.
     Probes,
+    /// Objects of hosts that were killed.
+    Hosts,
     /// Files that killed hosts left half written in a directory. A [`Store`] does not see them; the code that has the directory
     /// frees them.
     HalfWritten,
@@ -96,6 +99,7 @@ impl FreedKind {
             Self::Companions => "companions",
             Self::Tombstones => "tombstones",
             Self::Probes => "probes",
+            Self::Hosts => "hosts",
             Self::HalfWritten => "half-written",
         }
     }
@@ -164,6 +168,7 @@ impl Store {
         }
         collection.free_tombstones().await?;
         collection.free_probes().await?;
+        collection.free_hosts().await?;
         Ok(collection.freed)
     }
 
@@ -327,5 +332,14 @@ impl Collection<'_> {
         let probes: Vec<_> = self.store.bucket.list_all(&key::probes(), None).await?;
         let old = probes.into_iter().filter(|listed| self.is_old(listed.modified, PROBES_AFTER)).collect();
         self.free(FreedKind::Probes, old).await
+    }
+
+    /// Frees what hosts that were killed have left. A host that lives wrote its object some seconds ago.
+    async fn free_hosts(&mut self) -> Result<(), StoreError> {
+        let hosts: Vec<_> = self.store.bucket.list_all(&key::hosts(), None).await?;
+        let is_left =
+            |listed: &Listed| key::host_of(&listed.key).is_some() && self.is_old(listed.modified, HOSTS_AFTER);
+        let old = hosts.into_iter().filter(is_left).collect();
+        self.free(FreedKind::Hosts, old).await
     }
 }

@@ -50,6 +50,8 @@ pub struct Stats {
     pub tombstones: Tally,
     /// Records of tokens, including revoked and expired ones.
     pub tokens: Tally,
+    /// Objects in which hosts say that they are there.
+    pub hosts: Tally,
     /// Objects that probes have left, and objects that are not the store's.
     pub other: Tally,
     /// The ten largest shares, or all if there are fewer, the largest first.
@@ -133,6 +135,8 @@ impl Store {
                     &mut stats.tombstones
                 } else if key::token_of(&listed.key).is_some() {
                     &mut stats.tokens
+                } else if key::host_of(&listed.key).is_some() {
+                    &mut stats.hosts
                 } else {
                     &mut stats.other
                 };

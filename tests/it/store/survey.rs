@@ -24,7 +24,7 @@ pub(super) const LATER: Timestamp = Timestamp(1 << 52);
 pub(super) fn nothing(_: u64) {}
 
 /// A host that folds soon, on a bucket that lists in order or not.
-pub(super) fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
+pub(crate) fn surveyor(bucket: &Arc<TestBucket>, writer: u128, sorted: bool) -> Store {
     let mut settings = StoreSettings::default();
     settings.sorted_listings = sorted;
     settings.fold_segments = 4;
@@ -77,7 +77,7 @@ pub(super) fn memory() -> Arc<TestBucket> {
     TestBucket::over(Arc::new(InMemory::new()))
 }
 
-pub(super) async fn check(host: &Store, repair: bool) -> Checked {
+pub(crate) async fn check(host: &Store, repair: bool) -> Checked {
     let mut options = CheckOptions::at(LATER);
     options.repair = repair;
     host.check(&options, &nothing).await.unwrap()

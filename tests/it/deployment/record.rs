@@ -1,0 +1,47 @@
+//! The record of a host as it is stored: `schema/storage.md`, pinned.
+
+use std::sync::Arc;
+
+use capshare::__internal::store::{HostRecord, StoreError};
+use capshare::share::host::HostInfo;
+use capshare::share::id::HostId;
+use capshare::share::secret::SecretHash;
+use capshare::share::time::Timestamp;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, PutPayload};
+
+use crate::store::survey::surveyor;
+use crate::support::bucket::{TestBucket, text_of};
+
+const HOST: &str = include_str!("../../data/store/format-1-host.json");
+
+#[tokio::test]
+async fn format_1_has_records_of_hosts() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let store = surveyor(&bucket, 1, true);
+    let id = HostId::from_bits(1);
+    let mut info = HostInfo::of(id.clone());
+    info.urls = vec!["https://a.example.org".parse().unwrap()];
+    "0.1.0".clone_into(&mut info.version);
+    info.since = Timestamp(1_796_000_000_000);
+    (info.shares, info.connections, info.clock_ahead_ms) = (12, 340, Some(-20));
+    let record = HostRecord {
+        info,
+        inside_urls: vec!["http://10.0.0.7:7420".parse().unwrap()],
+        beat: 7,
+        tickets: [(HostId::from_bits(2), SecretHash([0xab; 32]))].into(),
+    };
+    store.write_host(&record).await.unwrap();
+    assert_eq!(text_of(&bucket, &Path::from(format!("host/{id}"))).await, HOST);
+    assert_eq!(store.host(&id).await.unwrap(), Some(record));
+    let other = HostId::from_bits(2);
+    bucket.put(&Path::from(format!("host/{other}")), PutPayload::from_static(HOST.as_bytes())).await.unwrap();
+    assert!(matches!(store.host(&other).await, Err(StoreError::Corrupt { .. })));
+
+    // What later versions may leave out, and what none may write.
+    let least = r#"{"capshare":1,"host":"aaaaaaaaaaaaaaaaaaaaaaaaac","beat":1,"version":"9","since":1,"urls":["http://a/b","http://a"],"new":[]}"#;
+    bucket.put(&Path::from(format!("host/{other}")), PutPayload::from_static(least.as_bytes())).await.unwrap();
+    let read = store.host(&other).await.unwrap().unwrap();
+    assert_eq!((read.info.urls.len(), read.info.draining, read.tickets.len()), (1, false, 0));
+}
