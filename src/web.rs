@@ -1,4 +1,4 @@
-//! The Cap'n Web door: `/rpc/share/web`, for TypeScript in Node, Bun, Deno and pages, by the npm package `capnweb`.
+//! The Cap'n Web door: `/rpc/share/web`, for TypeScript in Node, Bun, Deno, Workers and pages, by the npm package `capnweb`.
 //!
 //! It serves what the RPC door serves, in the shapes of JavaScript: values as they are, shares as objects whose methods are called, and
 //! refusals as errors with a `code`. A connection comes here admitted to be; the future that serves it ends when the peer leaves, breaks
