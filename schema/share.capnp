@@ -719,7 +719,8 @@ interface Registration {
 
 interface Admin {
   # For administrators: needs the scope `admin`, which nobody has without a credential. The calls on connections (`connections`,
-  # `close`, `sendToAccount`, `broadcast`, `drain`, `stats`) are about those of the host that is asked; the calls on shares are
+  # `close`, `sendToAccount`, `broadcast`, `drain`, `undrain`,
+  # `stats`) are about those of the host that is asked; the calls on shares are
   # about all shares in its bucket.
 
   connections @0 (cursor :Text, limit :UInt32) -> (result :ConnectionsResult);
@@ -738,9 +739,12 @@ interface Admin {
   # Pushes as `sendToAccount`, to every connection that meets the filter but for those with an id in `except`.
 
   drain @4 (deadline :Milliseconds) -> (result :CountResult);
-  # Accepts no more connections, closes all there are with code 1012, so that clients come back elsewhere, and returns their
-  # number. Idle connections are closed at once, others when their calls are answered, and from `deadline` on (0: at once) all
-  # that are left; the caller's own after its answer. From now on until it is started again, the host says that it is not ready.
+  # Lets all connections go until `deadline` (0: at once; at most a day from now), so that clients come back elsewhere, and returns
+  # their number. Each is told to move at a time of its own within the first 0.8 of the time, where its protocol has a word for it,
+  # and closed with code 1012 a fifth of the time later, but at most 2 s, as soon as its calls are answered; at `deadline` all that
+  # are left are closed. From now on the host accepts new connections only from administrators who show their credential with the
+  # upgrade, and says that it is not ready. Connections that have asked for `Admin`, the caller's among them, are not counted and
+  # stay until the host ends, which it may do by itself when all others are gone. A second call replaces the first.
 
   stats @5 () -> (result :StatsResult);
   # Returns the host's counts.
@@ -761,6 +765,10 @@ interface Admin {
   # Deletes at most 100 of an account's shares. Begin with an empty cursor and go on with `nextCursor` until it is empty. Shares that
   # the account creates meanwhile may be passed over: the account is erased when a whole run has deleted nothing and failed at
   # nothing. A call that was cut off may be made again. The account's tokens are not touched.
+
+  undrain @10 () -> (result :CountResult);
+  # Takes `drain` back: the host accepts connections again, and closes none that it has not closed yet. Returns the number of
+  # connections that there are. A host that does not drain stays as it is.
 }
 
 struct ShareFilter {

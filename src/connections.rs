@@ -12,8 +12,11 @@ mod admission;
 pub mod calls;
 pub mod close;
 pub mod comer;
+mod drain;
 pub mod entry;
 pub mod hooks;
+pub mod moving;
+mod others;
 pub mod outlet;
 pub mod push;
 pub mod registry;
@@ -23,7 +26,9 @@ mod tokens;
 pub mod traffic;
 
 use self::calls::Calls;
+use self::drain::Drains;
 use self::hooks::ConnectionHooks;
+pub(crate) use self::others::Others;
 use self::registry::{Caps, Registry};
 
 /// The connections of one host.
@@ -36,6 +41,8 @@ pub struct Connections {
     registry: Arc<Registry>,
     calls: Calls,
     hooks: OnceLock<Arc<dyn ConnectionHooks>>,
+    drains: Drains,
+    others: Others,
 }
 
 /// How the connections of a host behave; each field is that of [`HubSettings`](crate::hub::HubSettings).
@@ -48,17 +55,20 @@ pub(crate) struct ConnectionsSettings {
 }
 
 impl Connections {
-    /// No connections yet. `incarnation` are random bits that tell this run of the host from others in connection names.
+    /// No connections yet. `incarnation` are random bits that tell this run of the host from others in connection names; `others`
+    /// knows the other hosts.
     pub(crate) fn new(
         incarnation: u32,
         ambient: Ambient,
         access: Arc<Credentials>,
         metrics: Arc<Metrics>,
+        others: Others,
         settings: ConnectionsSettings,
     ) -> Arc<Self> {
         let registry = Registry::new(incarnation, settings.connections_max, settings.caps);
         let (calls, hooks) = (Calls::default(), OnceLock::new());
-        Arc::new(Self { settings, ambient, access, metrics, registry, calls, hooks })
+        let drains = Drains::default();
+        Arc::new(Self { settings, ambient, access, metrics, registry, calls, hooks, drains, others })
     }
 
     /// The registry of all connections of the host.

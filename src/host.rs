@@ -215,6 +215,7 @@ impl Host {
             trusted: Arc::from(self.settings.trusted_proxies.as_slice()),
             settings: self.settings.sockets.clone(),
             write_stall: viewer.write_stall,
+            connections: Arc::clone(self.hub.connections()),
         };
         let sockets = Sockets::new(fit.sockets);
         self.tasks.spawn(accept::accept(listener, serving, sockets, self.stopping.clone()));
@@ -270,6 +271,39 @@ impl Host {
                 }
             });
         });
+    }
+
+    /// Begins to drain, as before an upgrade: takes no more connections but administrators', and lets those go that there are, evenly
+    /// over this time (at most a day; 0: at once). Each client is told to go to another host, and closed with 1012 when its calls are
+    /// answered. Gives the number of connections that are to go. Administrators may drain a host too, by
+    /// [`Admin::drain`](crate::client::Admin::drain); so a service that embeds a host waits for [`drained`](Self::drained) in any case, and
+    /// [shuts it down](Self::shutdown) then.
+    ///
+    /// # Errors
+    /// The time is longer than a day.
+    pub fn drain(&self, within: Duration) -> Result<usize, Refusal> {
+        self.hub.connections().drain(within)
+    }
+
+    /// Takes a drain back: takes connections again, and keeps those that were not closed yet. Gives their number.
+    pub fn undrain(&self) -> usize {
+        self.hub.connections().undrain()
+    }
+
+    /// Resolves when a drain has come to its end: nobody is connected any more but administrators, or its time is over. While
+    /// nobody drains the host it waits. Dropping the future loses nothing.
+    ///
+    /// ```no_run
+    /// # async fn scene(host: capshare::host::Host, asked_to_stop: impl Future<Output = ()>) {
+    /// tokio::select! {
+    ///     () = host.drained() => {}
+    ///     () = asked_to_stop => {}
+    /// }
+    /// host.shutdown().await;
+    /// # }
+    /// ```
+    pub async fn drained(&self) {
+        self.hub.connections().drained().await;
     }
 
     /// Shuts down: takes no more connections, closes those there are, and waits until what was begun is in the bucket, for

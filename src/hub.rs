@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crate::access::{Access, Credentials};
 use crate::ambient::{Ambient, NoEntropy};
-use crate::connections::Connections;
 use crate::connections::comer::Door;
+use crate::connections::{Connections, Others};
 use crate::deployment::{HostFacts, Hosts};
 use crate::health::{Health, HostClock};
 use crate::hints::Hints;
@@ -19,6 +19,7 @@ use crate::metrics::{DoorLabel, Metrics};
 use crate::rooms::Rooms;
 use crate::share::admin::HostStats;
 use crate::share::error::Refusal;
+use crate::share::host::HostUrl;
 use crate::share::id::HostId;
 use crate::store::{Store, WriterId};
 
@@ -76,11 +77,14 @@ impl Hub {
             Arc::clone(&access),
             settings.rooms(),
         );
+        let known = Arc::clone(&hosts);
+        let others = Others::of(move || known.urls());
         let connections = Connections::new(
             incarnation,
             ambient.clone(),
             Arc::clone(&access),
             Arc::clone(&metrics),
+            others,
             settings.connections(),
         );
         Ok(Arc::new(Self { settings, ambient, metrics, health, hints, access, rooms, connections, hosts }))
@@ -106,7 +110,32 @@ impl Hub {
 
     /// Says in the bucket that this host is there, and looks which others are, for as long as the host runs.
     pub async fn tend_hosts(&self) {
-        self.hosts.tend(|| self.facts()).await;
+        let drains = async {
+            loop {
+                self.connections.drain_turns().await;
+                self.hosts.stir();
+            }
+        };
+        tokio::select! {
+            // In a fixed order, so that a seed gives one history.
+            biased;
+            () = self.hosts.tend(|| self.facts()) => {}
+            never = drains => never,
+        }
+    }
+
+    /// Whether there are other hosts to which clients can go.
+    #[must_use]
+    pub fn knows_others(&self) -> bool {
+        !self.hosts.others().is_empty() || !self.hosts.settings().others.is_empty()
+    }
+
+    /// Where the hosts of the deployment say that they are reached, this one and those that drain included: the origins of their pages.
+    #[must_use]
+    pub fn origins(&self) -> Vec<HostUrl> {
+        let settings = self.hosts.settings();
+        let others = self.hosts.others().into_iter().flat_map(|other| other.urls);
+        others.chain(settings.urls.iter().chain(&settings.others).cloned()).collect()
     }
 
     /// What this host says of itself to the other hosts.

@@ -84,6 +84,13 @@ pub(crate) async fn run(command: AdminCommand, environment: &Environment, output
             target.client.close().await;
             Ok(())
         }
+        AdminCommand::Undrain(args) => {
+            let target = Target::of(&args.host.into(), environment)?;
+            let staying = target.client.admin().undrain().await.map_err(|error| target.failure(&error))?;
+            told(output, "serving", staying)?;
+            target.client.close().await;
+            Ok(())
+        }
     }
 }
 

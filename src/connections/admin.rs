@@ -1,28 +1,19 @@
-//! What administrators do with connections: see who is connected, close connections, drain the host. It is about the connections
-//! of this host alone; what administrators do with shares is in `rooms/shares.rs`.
+//! What administrators do with connections: see who is connected, close connections. It is about the connections of this host
+//! alone; what administrators do with shares is in `rooms/shares.rs`.
 //!
 //! The doors ask for the scope `admin` before they come here; the program that the host is part of may always. Each action
-//! writes its line of the audit log when it is done. Sending and broadcasting are the pushes' matter.
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::sleep;
+//! writes its line of the audit log when it is done. Sending and broadcasting are the pushes' matter, draining that of `drain.rs`.
 
 use crate::access::{Credential, Principal};
 use crate::audit::{self, By};
 use crate::connections::Connections;
 use crate::connections::close::CloseReason;
-use crate::connections::entry::{ConnectionId, Entry};
+use crate::connections::entry::Entry;
 use crate::connections::registry::Departure;
 use crate::share::admin::{CloseWhich, ConnectionInfo, ConnectionPage};
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
-use crate::share::time::Timestamp;
 use crate::share::view::page_limit;
-
-/// How often a drain looks whether a busy connection has become idle.
-const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
 impl Connections {
     /// A page of the admitted connections, the oldest first. Begin with an empty cursor; a `limit` of 0 means 100.
@@ -81,58 +72,6 @@ impl Connections {
         let (what, target) = which.parts();
         self.metrics.connections_revoked.inc_by(closed as u64);
         audit::administered(by, &format!("close {what}"), target, closed);
-    }
-
-    /// Takes no more connections and tells those there are to come back elsewhere (1012): the idle at once, the others when
-    /// their calls are answered, and at `deadline` all that are left. Says how many there were. The host answers that it is
-    /// not ready from now on, and stays so until it is started again.
-    pub fn drain(self: &Arc<Self>, deadline: Timestamp) -> usize {
-        self.drain_by(By::Host, None, deadline).0
-    }
-
-    /// As [`Connections::drain`], for a connection that asks for it. If it is idle, the answer goes out before the
-    /// [`Departure`] is dropped.
-    pub fn drain_from(
-        self: &Arc<Self>,
-        own: &Entry,
-        who: &Principal,
-        deadline: Timestamp,
-    ) -> (usize, Option<Departure>) {
-        self.drain_by(own.by(Some(who)), Some(&own.id), deadline)
-    }
-
-    fn drain_by(
-        self: &Arc<Self>,
-        by: By<'_>,
-        own: Option<&ConnectionId>,
-        deadline: Timestamp,
-    ) -> (usize, Option<Departure>) {
-        self.registry().shut();
-        let connections = self.registry().count();
-        let departure = match own {
-            Some(own) => self.registry().close_matching_from(own, CloseReason::GOING_AWAY, |entry| entry.id == *own).1,
-            None => None,
-        };
-        self.close_idle(deadline);
-        if self.registry().taken() > 0 {
-            // Gone with the connections; a host that shuts down closes the rest by itself.
-            let connections = Arc::downgrade(self);
-            tokio::spawn(async move {
-                while connections.upgrade().is_some_and(|connections| connections.close_idle(deadline)) {
-                    sleep(DRAIN_LOOK).await;
-                }
-            });
-        }
-        audit::administered(by, "drain", "", connections);
-        (connections, departure)
-    }
-
-    /// Closes what is idle, or everything from the deadline on; whether there is more to close.
-    fn close_idle(&self, deadline: Timestamp) -> bool {
-        let is_late = self.ambient.clock.now() >= deadline;
-        let registry = self.registry();
-        registry.close_matching(CloseReason::GOING_AWAY, |entry| is_late || entry.traffic.calls_in_flight() == 0);
-        registry.count() + registry.count_pending() > 0
     }
 }
 

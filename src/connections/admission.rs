@@ -41,7 +41,7 @@ impl Connections {
     /// # Errors
     /// The host has as many as it may have, or takes no more.
     pub fn register(&self, comer: Comer) -> Result<Pending, Refusal> {
-        self.registry().register(comer, self.ambient.clock.now())
+        self.registry().register(comer, self.ambient.clock.now()).map_err(|refusal| self.turned_away(refusal))
     }
 
     /// Looks at its credential once more, admits a connection, and lets the hooks know.

@@ -72,6 +72,11 @@ impl Comer {
         Self { door, principal, shown, address, way }
     }
 
+    /// Whether it is known, as it comes, that what it asks for may be an administrator's work.
+    pub(super) fn may_administer(&self) -> bool {
+        self.door == Door::Rpc && self.principal.as_ref().is_some_and(|who| who.may_administer().is_ok())
+    }
+
     /// This connection with `shown` in place of what was taken for shown, where its door knows better.
     #[must_use]
     pub fn showing(self, shown: Shown) -> Self {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use futures::task::AtomicWaker;
@@ -13,6 +13,7 @@ use crate::access::{Principal, Way};
 use crate::audit::{self, By};
 use crate::connections::close::CloseReason;
 use crate::connections::comer::{Comer, Door, Shown};
+use crate::connections::moving::Moving;
 use crate::connections::outlet::Outlet;
 use crate::connections::states::States;
 use crate::connections::traffic::Traffic;
@@ -70,15 +71,25 @@ pub struct Entry {
     pub(super) came_with: Shown,
     /// Whether it has shown a right credential. Changed under the registry's lock only.
     pub(super) has_shown: AtomicBool,
-    /// Who it authenticated as in-band. At most [`JOINED_MAX`].
-    joined: Mutex<Vec<Principal>>,
+    later: Mutex<Later>,
     /// See [`DENIALS_MAX`].
     denials_left: AtomicU32,
+    /// What only administrators may was done over it.
+    administers: AtomicBool,
     /// Its door is to close it.
     is_told: AtomicBool,
     /// It joined another, or its door was told.
     stirred: Notify,
     pub(super) reason: OnceLock<CloseReason>,
+}
+
+/// What a connection came by after it was there. Most have nothing of it, so it is kept in as few bytes as can be.
+#[derive(Debug, Default)]
+struct Later {
+    /// Who it authenticated as in-band. At most [`JOINED_MAX`].
+    joined: Box<[Principal]>,
+    /// What its client is to be told, where it is to go to another host.
+    moving: Option<Arc<Moving>>,
 }
 
 /// Number of lines in the audit log about what one connection tried without the right to. The first are enough to know it by,
@@ -106,8 +117,9 @@ impl Entry {
             number,
             came_with: shown,
             has_shown: AtomicBool::new(shown == Shown::Credential),
-            joined: Mutex::default(),
+            later: Mutex::default(),
             denials_left: AtomicU32::new(DENIALS_MAX),
+            administers: AtomicBool::new(false),
             is_told: AtomicBool::new(false),
             stirred: Notify::new(),
             reason: OnceLock::new(),
@@ -119,14 +131,14 @@ impl Entry {
     /// # Errors
     /// It has authenticated as too many.
     pub(super) fn join(&self, who: &Principal) -> Result<(), Refusal> {
-        let mut joined = self.joined();
-        if !joined.contains(who) {
-            if joined.len() >= JOINED_MAX {
+        let mut later = self.later();
+        if !later.joined.contains(who) {
+            if later.joined.len() >= JOINED_MAX {
                 return Err(Refusal::limit(Limit::PrincipalsMax, JOINED_MAX, JOINED_MAX + 1));
             }
-            joined.push(who.clone());
+            later.joined = later.joined.iter().chain([who]).cloned().collect();
         }
-        drop(joined);
+        drop(later);
         self.stirred.notify_waiters();
         Ok(())
     }
@@ -176,7 +188,55 @@ impl Entry {
         }
     }
 
-    /// Has this woken when the connection is closed or [nudged](Entry::nudge): the last one that was given. For who waits
+    /// What its client is to be told if it is to go to another host; `None`: it may stay.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn moving(&self) -> Option<Arc<Moving>> {
+        self.later().moving.clone()
+    }
+
+    /// What its client is to be told if it is to go to another host, and was not told yet: `told` is the number of the
+    /// [drain](Moving::drain) of which it was told last, or 0.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn moving_after(&self, told: u64) -> Option<Arc<Moving>> {
+        self.moving().filter(|moving| moving.drain > told)
+    }
+
+    /// Resolves when there is something that [`moving_after`](Self::moving_after) gives. Dropping the future loses nothing.
+    #[doc(hidden)]
+    pub async fn moves(&self, told: u64) -> Arc<Moving> {
+        loop {
+            // Whatever stirs after this wakes it.
+            let stirred = self.stirred.notified();
+            if let Some(moving) = self.moving_after(told) {
+                return moving;
+            }
+            stirred.await;
+        }
+    }
+
+    /// Says to its door what its client is to be told; `None`: it may stay after all.
+    pub(super) fn set_moving(&self, moving: Option<Arc<Moving>>) {
+        self.later().moving = moving;
+        self.stirred.notify_waiters();
+        self.attendant.wake();
+    }
+
+    /// Notes that an administrator does his work over it: a drain leaves it for as long as the host runs.
+    #[doc(hidden)]
+    pub fn administers(&self) {
+        self.administers.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an administrator has done his work over it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn is_administering(&self) -> bool {
+        self.administers.load(Ordering::Relaxed)
+    }
+
+    /// Has this woken when the connection is closed, is to move, or is [nudged](Entry::nudge): the last one that was given. For who waits
     /// with ten thousand connections at once; anybody else awaits [`closing`](Entry::closing).
     #[doc(hidden)]
     pub fn attend(&self, waker: &Waker) {
@@ -192,13 +252,13 @@ impl Entry {
     /// Whether this holds for one of those that it came or authenticated as.
     #[must_use]
     pub fn any_principal(&self, fact: impl Fn(&Principal) -> bool) -> bool {
-        self.principal.iter().any(&fact) || self.joined().iter().any(fact)
+        self.principal.iter().any(&fact) || self.later().joined.iter().any(fact)
     }
 
     /// All that it came or authenticated as.
     #[must_use]
     pub fn principals(&self) -> Vec<Principal> {
-        self.principal.iter().cloned().chain(self.joined().iter().cloned()).collect()
+        self.principal.iter().cloned().chain(self.later().joined.iter().cloned()).collect()
     }
 
     /// Whether it has the rights of an account.
@@ -210,7 +270,7 @@ impl Entry {
     /// Who it is: as it came in, else as it authenticated first.
     #[must_use]
     pub fn identity(&self) -> Option<Principal> {
-        self.principal.clone().or_else(|| self.joined().first().cloned())
+        self.principal.clone().or_else(|| self.later().joined.first().cloned())
     }
 
     /// This connection, for a line of the audit log, with the rights of a principal; `None`: of nobody in particular.
@@ -233,8 +293,8 @@ impl Entry {
     /// When the first of its credentials expires; `None`: never.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        let joined = self.joined();
-        self.principal.iter().chain(joined.iter()).filter_map(|who| who.expires_at).min()
+        let later = self.later();
+        self.principal.iter().chain(later.joined.iter()).filter_map(|who| who.expires_at).min()
     }
 
     /// Resolves when it authenticates as somebody else, or is closed.
@@ -242,7 +302,7 @@ impl Entry {
         self.stirred.notified()
     }
 
-    fn joined(&self) -> MutexGuard<'_, Vec<Principal>> {
-        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
+    fn later(&self) -> MutexGuard<'_, Later> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

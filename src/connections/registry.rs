@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use self::crowd::close_surplus;
 use self::place::Place;
@@ -69,8 +70,19 @@ struct Places {
     /// many as there may be connections; past it nobody is displaced.
     displaced: BTreeSet<u64>,
     numbered: u64,
-    /// From now on nobody is registered.
-    shut: bool,
+    takes: Takes,
+}
+
+/// Whom a registry takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Takes {
+    /// Everybody for whom there is a place.
+    #[default]
+    All,
+    /// Administrators, because the host drains.
+    Administrators,
+    /// Nobody, because the host shuts down; that is final.
+    Nobody,
 }
 
 impl Registry {
@@ -103,7 +115,12 @@ impl Registry {
     /// The host has as many as it may have, or takes no more.
     pub fn register(self: &Arc<Self>, comer: Comer, since: Timestamp) -> Result<Pending, Refusal> {
         let mut places = self.lock();
-        if places.shut {
+        let is_taken = match places.takes {
+            Takes::All => true,
+            Takes::Administrators => comer.may_administer(),
+            Takes::Nobody => false,
+        };
+        if !is_taken {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
         let displaced = self.make_room(&mut places, comer.shown)?;
@@ -173,6 +190,14 @@ impl Registry {
         (taken.len(), departure)
     }
 
+    /// Closes one connection, if it was not closed yet, as [`close_matching`](Self::close_matching) does.
+    pub(super) fn close_one(&self, entry: &Entry, reason: &CloseReason) {
+        let taken = self.lock().take(entry.number, reason);
+        if let Some(entry) = taken {
+            entry.tell_door();
+        }
+    }
+
     fn take_matching(&self, reason: &CloseReason, matches: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
         // Matched without the lock, because it is the caller's code; taken out one by one, by the first who comes.
         let found: Vec<_> = {
@@ -210,6 +235,18 @@ impl Registry {
         self.lock().taken
     }
 
+    /// How many places are [taken](Self::taken), and how many of them by admitted connections over which an administrator works.
+    #[must_use]
+    pub fn taken_and_administering(&self) -> (usize, usize) {
+        let places = self.lock();
+        (places.taken, places.admitted.values().filter(|entry| entry.is_administering()).count())
+    }
+
+    /// Resolves when a connection has given its place back, after this was called.
+    pub fn somebody_leaves(&self) -> Notified<'_> {
+        self.left.notified()
+    }
+
     /// The admitted connections that match, the oldest first.
     #[must_use]
     pub fn matching(&self, matches: impl Fn(&Entry) -> bool) -> Vec<Arc<Entry>> {
@@ -245,15 +282,33 @@ impl Registry {
         (page, next)
     }
 
-    /// Registers nobody any more.
-    pub fn shut(&self) {
-        self.lock().shut = true;
+    /// Registers nobody but administrators from now on, and gives all connections that there are, pending ones included.
+    pub(super) fn take_administrators_only(&self) -> Vec<Arc<Entry>> {
+        self.turn(Takes::Administrators)
     }
 
-    /// Whether nobody is registered any more.
+    /// Registers everybody again, and gives all connections that there are, pending ones included.
+    pub(super) fn take_all(&self) -> Vec<Arc<Entry>> {
+        self.turn(Takes::All)
+    }
+
+    fn turn(&self, takes: Takes) -> Vec<Arc<Entry>> {
+        let mut places = self.lock();
+        if places.takes != Takes::Nobody {
+            places.takes = takes;
+        }
+        places.admitted.values().chain(places.pending.values()).cloned().collect()
+    }
+
+    /// Registers nobody any more, for good.
+    pub fn shut(&self) {
+        self.lock().takes = Takes::Nobody;
+    }
+
+    /// Whether the host drains or shuts down, so that it registers nobody any more, or administrators only.
     #[must_use]
     pub fn is_shut(&self) -> bool {
-        self.lock().shut
+        self.lock().takes != Takes::All
     }
 
     /// Registers nobody any more, closes every connection, and waits until the last has left.

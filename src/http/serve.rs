@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -23,6 +23,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 
+use crate::connections::Connections;
 use crate::connections::sockets::SocketPlace;
 use crate::http::activity::{Activity, Underway};
 use crate::http::forwarded::{self, Peer, ProxyNet};
@@ -54,6 +55,9 @@ pub struct Serving {
     pub settings: SocketSettings,
     /// How long a peer may take nothing of an answer.
     pub write_stall: Duration,
+    /// The connections of the host. While they are drained, a peer is to send its next request over a new socket, by which it may
+    /// come to another host.
+    pub connections: Arc<Connections>,
 }
 
 /// Serves HTTP on a socket that was just accepted, until it ends or is handed over.
@@ -76,6 +80,7 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
     let offered = (!is_http2).then(|| handover.clone());
     let routes = TowerToHyperService::new(serving.routes.clone());
     let (asked, trusted, of_place) = (Arc::clone(&activity), Arc::clone(&serving.trusted), place.clone());
+    let connections = Arc::clone(&serving.connections);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let underway = asked.begin();
         of_place.asked();
@@ -89,12 +94,17 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
             extensions.insert(handover.clone());
         }
         // Called only if its head is right.
+        let is_http1 = request.version() < Version::HTTP_2;
         let answer = checked.map(|()| routes.call(request));
+        let connections = Arc::clone(&connections);
         async move {
-            let response = match answer {
+            let mut response = match answer {
                 Ok(answer) => answer.await?,
                 Err(refused) => *refused,
             };
+            if is_http1 && connections.is_draining() {
+                response.headers_mut().entry(header::CONNECTION).or_insert(HeaderValue::from_static("close"));
+            }
             Ok::<_, std::convert::Infallible>(
                 response.map(|body| Tracked { body: stall::watched(body), _underway: underway }),
             )
@@ -109,15 +119,23 @@ pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, place: SocketPlac
         builder.max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
         // Boxed: a proxy has a few of these, and each viewer by itself would take their room.
         let mut connection = Box::pin(builder.serve_connection(socket, service));
-        let overdue = activity.overdue(settings.head_within, Some(settings.idle_within));
-        tokio::select! {
-            biased;
-            () = place.displaced() => return,
-            served = connection.as_mut() => served,
-            () = overdue => {
-                connection.as_mut().graceful_shutdown();
-                // A request that crosses the word is answered, or left to its time.
-                timeout(settings.head_within, connection).await.unwrap_or(Ok(()))
+        let mut overdue = pin!(activity.overdue(settings.head_within, Some(settings.idle_within)));
+        let mut is_told_to_go = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = place.displaced() => return,
+                served = connection.as_mut() => break served,
+                () = overdue.as_mut() => {
+                    connection.as_mut().graceful_shutdown();
+                    // A request that crosses the word is answered, or left to its time.
+                    break timeout(settings.head_within, connection).await.unwrap_or(Ok(()));
+                }
+                () = serving.connections.draining(), if !is_told_to_go => {
+                    // What is under way goes on, streams of events included.
+                    connection.as_mut().graceful_shutdown();
+                    is_told_to_go = true;
+                }
             }
         }
     } else {

@@ -29,6 +29,7 @@ use crate::wire::guard::guard;
 /// The principal is not an administrator, or the connection holds as many capabilities as it may.
 pub(super) fn admin_object(caller: &Rc<Caller>, who: &Principal) -> Result<admin::Client, Refusal> {
     who.may_administer()?;
+    caller.entry.administers();
     let object = AdminObject { caller: Rc::clone(caller), who: who.clone(), _held: caller.hold()? };
     Ok(guard(capnp_rpc::new_client(object), caller.budget()))
 }
@@ -101,10 +102,14 @@ impl admin::Server for AdminObject {
 
     async fn drain(self: Rc<Self>, params: admin::DrainParams, mut results: admin::DrainResults) -> Result<(), Error> {
         let deadline = Timestamp(params.get()?.get_deadline());
-        let (connections, departure) =
-            self.caller.hub.connections().drain_from(&self.caller.entry, &self.who, deadline);
-        self.caller.depart(departure);
-        write_count(&Ok(connections), results.get().init_result());
+        let going = self.caller.hub.connections().drain_from(&self.caller.entry, &self.who, deadline);
+        write_count(&going, results.get().init_result());
+        Ok(())
+    }
+
+    async fn undrain(self: Rc<Self>, _: admin::UndrainParams, mut results: admin::UndrainResults) -> Result<(), Error> {
+        let staying = self.caller.hub.connections().undrain_from(&self.caller.entry, &self.who);
+        write_count(&Ok(staying), results.get().init_result());
         Ok(())
     }
 

@@ -134,6 +134,7 @@ impl admin::Server for Refused {
         send_to_account(admin::SendToAccountParams, admin::SendToAccountResults);
         broadcast(admin::BroadcastParams, admin::BroadcastResults);
         drain(admin::DrainParams, admin::DrainResults);
+        undrain(admin::UndrainParams, admin::UndrainResults);
         stats(admin::StatsParams, admin::StatsResults);
         shares(admin::SharesParams, admin::SharesResults);
         hide_share(admin::HideShareParams, admin::HideShareResults);

@@ -4,6 +4,8 @@
 //! those of `schema/viewer.md`. A host may be configured lower ([`Limits`]), never higher, so that what one host accepted
 //! every other host can hold.
 
+use std::time::Duration;
+
 pub mod hosts;
 mod named;
 pub mod web;
@@ -95,6 +97,9 @@ pub const CASTS_IN_FLIGHT_MAX: usize = 128;
 
 /// Names of states that one connection may have. The embedding service chooses the names; thousands would be a leak.
 pub const STATES_MAX: usize = 64;
+
+/// Hours that a drain may take, as a time: a day. Somebody who has no more connections to give up by then shuts the host down.
+pub const DRAIN_WITHIN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Bytes of the name that a viewer shows to the other viewers: enough for a full name.
 pub const VIEWER_NAME_BYTES_MAX: usize = 64;

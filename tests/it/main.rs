@@ -16,6 +16,7 @@ mod damage;
 mod deployment;
 mod documents;
 mod doors;
+mod drain;
 mod embed;
 mod expiry;
 mod grants;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use capshare::share::id::{AccountId, BadName};
+use capshare::share::limits::DRAIN_WITHIN_MAX;
 use clap::{Args, Subcommand};
 
 use crate::cli::amount::amount;
@@ -37,8 +38,11 @@ pub(crate) enum AdminCommand {
     Broadcast(AdminBroadcast),
     /// Show the counters of the host that is asked
     Stats(AdminStats),
-    /// Drain the host that is asked: it takes no more connections, and tells those it has to connect to another host
+    /// Drain the host that is asked: it takes no more connections but administrators', tells those it has to connect to another
+    /// host, evenly over the time, and ends when they are gone
     Drain(AdminDrain),
+    /// Take a drain back: the host that is asked takes connections again, and keeps those that it has not closed yet
+    Undrain(AdminUndrain),
 }
 
 /// Which host, and as whom. There is no argument for the credential itself: `--token` names the token to close by.
@@ -227,7 +231,20 @@ pub(crate) struct AdminStats {
 pub(crate) struct AdminDrain {
     #[command(flatten)]
     pub(crate) host: AdminHost,
-    /// How long calls in progress may still take, by the host's clock; after that their connections are closed
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    /// The time over which the connections are let go, by the host's clock, such as 30s; at most 24h. What is still connected after
+    /// that is closed. With 0s all are closed at once
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = drain_within)]
     pub(crate) within: Duration,
+}
+
+fn drain_within(text: &str) -> Result<Duration, String> {
+    let within = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if within <= DRAIN_WITHIN_MAX { Ok(within) } else { Err("write a time of at most 24h, such as 30s".to_owned()) }
+}
+
+/// Takes a drain back.
+#[derive(Args)]
+pub(crate) struct AdminUndrain {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
 }

@@ -160,18 +160,41 @@ impl Admin {
         run.await
     }
 
-    /// Has the host take no more connections, and tell its clients to go to another host: idle ones at once, others when their
-    /// calls are answered, or at `deadline` by the host's clock (`None`: at once). Gives the number of connections that were
-    /// told; this client's own is one of them, and ends after the answer.
+    /// Has the host take no more connections but administrators', and let its clients go to other hosts: evenly until `deadline` by
+    /// the host's clock (`None`: at once), each when its calls are answered, and at `deadline` all that are left. Gives the number
+    /// of connections that are to go. This client's own is not among them: it stays until the host ends, which it may do by itself
+    /// when the others are gone.
     ///
     /// # Errors
-    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`, and [`Refusal::InvalidInput`] for a
+    /// deadline that is more than a day ahead.
     pub async fn drain(&self, deadline: Option<Timestamp>) -> Result<u64, ClientError> {
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Once, |session| {
                     let mut request = object(&session).drain_request();
                     request.get().set_deadline(deadline.unwrap_or_default().0);
+                    async move {
+                        let response = session.ask(request).await?;
+                        Ok(read_count(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// Takes [`drain`](Self::drain) back: the host takes connections again, and those that it has not closed yet stay. Gives the
+    /// number of connections that there are. On a host that does not drain nothing else happens.
+    ///
+    /// # Errors
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
+    pub async fn undrain(&self) -> Result<u64, ClientError> {
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Once, |session| {
+                    let request = object(&session).undrain_request();
                     async move {
                         let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)

@@ -15,7 +15,7 @@ const NO_CREDENTIAL: &str = "this host needs a credential, and OpenCode sends no
 ///
 /// # Errors
 /// In this order: pages of its origin may not, its address comes too often, its credential is wrong or missing, its account
-/// comes too often, or it may not write.
+/// comes too often, it may not write, or the host is about to end.
 pub(super) async fn writer<'a>(doors: &'a Doors, request: &'a Parts) -> Result<(Knock<'a>, Principal), Refusal> {
     let knock = knock(doors, request, Asks::API_WRITE)?;
     let who = match knock.authenticate().await {
@@ -23,6 +23,7 @@ pub(super) async fn writer<'a>(doors: &'a Doors, request: &'a Parts) -> Result<(
         who => who?,
     };
     who.may_write()?;
+    doors.hub.connections().note_write()?;
     Ok((knock, who))
 }
 

@@ -164,8 +164,9 @@ async fn without_a_credential_nobody_is_an_administrator() {
             client.create(&"ses_1".parse().unwrap(), None).await.unwrap();
             let (admin, notice, everybody) =
                 (client.admin(), Action::Notice("hello".to_owned()), BroadcastFilter::default());
-            let tried: [Result<(), ClientError>; 7] = [
+            let tried: [Result<(), ClientError>; 8] = [
                 admin.drain(None).await.map(drop),
+                admin.undrain().await.map(drop),
                 admin.close(CloseWhich::Account("local".to_owned())).await.map(drop),
                 admin.connections().into_vec().await.map(drop),
                 admin.stats().await.map(drop),

@@ -1,7 +1,7 @@
 //! Administration over the wire.
 
 use capshare::__internal::access::Scopes;
-use capshare::client::{ClientError, ConnectionState, PageRequest, Push};
+use capshare::client::{ClientError, PageRequest, Push};
 use capshare::share::admin::BroadcastFilter;
 use capshare::share::error::Refusal;
 use capshare::share::push::Action;
@@ -90,7 +90,8 @@ async fn an_administrator_tells_connections_something_and_learns_how_many_it_rea
     assert!(hearing.try_recv().is_err());
 }
 
-/// A drain takes nobody in, closes the idle at once and the busy at its deadline, and answers its caller first.
+/// S103: a drain closes the idle in its time and the busy at its deadline, takes nobody in but administrators, and leaves the one who
+/// began it.
 #[test]
 fn a_drain_spares_calls_until_its_deadline() {
     run(async {
@@ -103,18 +104,23 @@ fn a_drain_spares_calls_until_its_deadline() {
         let _call = tokio::task::spawn_local(call.send().promise);
         until(|| hub.metrics().calls_in_flight.get() == 1).await;
         let root = scene.client_builder().token("root").build_local().unwrap();
-        assert_eq!(root.admin().drain(Some(Timestamp(BEGINNING.0 + 20_000))).await, Ok(3));
-        until(|| hub.connections().registry().taken() == 1).await;
-        assert!(scene.host().connect(None, true).await.is_err());
-        assert!(matches!(hub.ready().await, Err(Refusal::Unavailable { .. })));
-        let mut state = root.state();
-        let lost =
-            |state: &ConnectionState| !matches!(state, ConnectionState::Connected(_) | ConnectionState::Closed(_));
-        state.wait_for(lost).await.unwrap();
+        assert_eq!(root.admin().drain(Some(Timestamp(BEGINNING.0 + 20_000))).await, Ok(2));
+        until(|| hub.connections().registry().taken() == 2).await;
         assert!(hub.ambient().clock.now().0 < BEGINNING.0 + 20_000);
-        until(|| hub.connections().registry().taken() == 0).await;
+        assert!(scene.host().connect(None, true).await.is_err());
+        assert!(scene.host().connect(Some(&"ann".into()), false).await.is_err());
+        assert!(matches!(hub.ready().await, Err(Refusal::Unavailable { .. })));
+        until(|| hub.connections().registry().taken() == 1).await;
         // At once, and not when the call would have ended by itself.
         let late = hub.ambient().clock.now().0 - (BEGINNING.0 + 20_000);
         assert!((0..1_000).contains(&late), "{late}");
+        let stats = root.admin().stats().await.unwrap();
+        assert_eq!((stats.rpc_connections, stats.draining), (1, true), "its own is still there");
+        let other = scene.client_builder().token("root").build_local().unwrap();
+        assert_eq!(other.admin().undrain().await, Ok(2), "another administrator comes in, and takes it back");
+        hub.ready().await.unwrap();
+        scene.host().connect(Some(&"ann".into()), false).await.unwrap();
+        let refused = root.admin().drain(Some(Timestamp(BEGINNING.0 + 100_000_000))).await.unwrap_err();
+        assert!(matches!(refused, ClientError::Refused(Refusal::InvalidInput { .. })), "more than a day: {refused:?}");
     });
 }
