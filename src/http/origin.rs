@@ -1,6 +1,7 @@
 //! Whose web pages may connect, and by which names this host is called.
 //!
-//! A page's origin is the host's own if it is the public URL's, or the name by which the page's browser called this host for
+//! A page of another host of the deployment may connect, as it does when that host is away. A page's origin is the host's own if it is
+//! the public URL's, or the name by which the page's browser called this host for
 //! this very request. The latter is believed of an IP address and of `localhost`, and of any other name only where everybody
 //! needs a credential: whoever owns a name can let it lead to another's machine after its page was loaded (DNS rebinding), and
 //! would then speak to a host that needs none with all rights of whoever may reach it.
@@ -30,7 +31,8 @@ impl Doors {
         let public = public.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let may = origin == public
             || self.settings.origins.iter().any(|allowed| allowed == origin)
-            || called(headers).is_some_and(|called| is_of_caller(origin, &called, self.needs_credentials()));
+            || called(headers).is_some_and(|called| is_of_caller(origin, &called, self.needs_credentials()))
+            || self.hub.origins().iter().any(|host| host.as_str().eq_ignore_ascii_case(origin));
         if may {
             return Ok(());
         }

@@ -65,9 +65,13 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
             refused(&doors, &request, form, &refusal)
         }
     };
+    let policy = form.policy(&doors.hub.connections().other_urls());
     let headers = response.headers_mut();
+    // It has nothing but letters, digits and signs.
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     let mut set = |name: HeaderName, value| drop(headers.insert(name, HeaderValue::from_static(value)));
-    set(header::CONTENT_SECURITY_POLICY, form.policy());
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::REFERRER_POLICY, "no-referrer");
     set(HeaderName::from_static("x-robots-tag"), "noindex");

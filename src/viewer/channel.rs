@@ -1,5 +1,5 @@
 //! What one viewer is told, in order, whatever it travels on: the state, that it is ready, what changes, who watches and what
-//! they are asked, and that the connection lives.
+//! they are asked, that it is to go to another host, and that the connection lives.
 //!
 //! A [`Channel`] is asked for the next of these when the last one was taken. It has no queue, so a viewer that is slow costs
 //! what its transport holds, and is told less often and more at once. It has no timer either: whoever asks says what time it
@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::connections::moving::Moving;
 use crate::hub::Hub;
 use crate::rooms::audience::Told;
 use crate::rooms::event::Event;
@@ -29,6 +30,8 @@ pub(super) struct Channel {
     feed: Feed,
     told: Told,
     stage: Stage,
+    /// The drain of which the viewer was told last; 0: of none.
+    moved: u64,
     heartbeat: Duration,
     heartbeat_at: Instant,
 }
@@ -50,6 +53,8 @@ pub(super) enum Down {
     Event(Arc<Event>),
     /// A frame, and the revision that the viewer stands at with it, if it says.
     Frame(String, Option<Revision>),
+    /// The viewer is to go to another host.
+    Moving(Arc<Moving>),
     /// A sign that the connection lives.
     Heartbeat,
 }
@@ -57,7 +62,7 @@ pub(super) enum Down {
 impl Channel {
     pub(super) fn new(hub: Arc<Hub>, member: Arc<Member>, feed: Feed, heartbeat: Duration) -> Self {
         let heartbeat_at = Instant::now() + heartbeat;
-        Self { hub, member, feed, told: Told::default(), stage: Stage::Catching, heartbeat, heartbeat_at }
+        Self { hub, member, feed, told: Told::default(), stage: Stage::Catching, moved: 0, heartbeat, heartbeat_at }
     }
 
     pub(super) fn hub(&self) -> &Arc<Hub> {
@@ -86,9 +91,20 @@ impl Channel {
         }
     }
 
+    /// Whether the viewer is to be told that it is to go to another host.
+    pub(super) fn is_to_move(&self) -> bool {
+        self.member.entry.moving_after(self.moved).is_some()
+    }
+
     /// Waits until there may be something to tell.
     pub(super) async fn news(&mut self) {
-        self.feed.news(Some(self.heartbeat_at)).await;
+        let Self { feed, member, moved, heartbeat_at, .. } = self;
+        tokio::select! {
+            // In a fixed order, so that a seed gives one history.
+            biased;
+            _ = member.entry.moves(*moved) => {}
+            () = feed.news(Some(*heartbeat_at)) => {}
+        }
     }
 
     /// The next thing to tell, if there is one now.
@@ -97,6 +113,10 @@ impl Channel {
     /// As [`Channel::next`].
     pub(super) fn take(&mut self, now: Instant) -> Result<Option<Down>, Refusal> {
         self.feed.see();
+        if let Some(moving) = self.member.entry.moving_after(self.moved) {
+            self.moved = moving.drain;
+            return Ok(Some(Down::Moving(moving)));
+        }
         if now >= self.heartbeat_at {
             self.heartbeat_at = now + self.heartbeat;
             return Ok(Some(Down::Heartbeat));
@@ -114,10 +134,8 @@ impl Channel {
         if self.stage == Stage::Caught {
             self.stage = Stage::Ready;
             let revision = self.feed.cursor();
-            return Ok(Some(Down::Frame(
-                frame::ready(revision, Some(&self.member.channel.to_string())),
-                Some(revision),
-            )));
+            let stream = (self.member.channel.to_string(), self.hub.connections().other_urls());
+            return Ok(Some(Down::Frame(frame::ready(revision, Some(stream)), Some(revision))));
         }
         if let Some(notice) = self.member.presence.look(&mut self.told) {
             self.feed.check()?;
@@ -133,6 +151,7 @@ impl Channel {
             (Down::Event(event), Form::Chunk) => self.chunk(event),
             (Down::Event(event), Form::Event) => form::content_of(&self.chunk(event)),
             (Down::Frame(text, id), form) => form.of(text, *id),
+            (Down::Moving(moving), form) => form.moving(moving),
             (Down::Heartbeat, form) => form.heartbeat(),
         }
     }

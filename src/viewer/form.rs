@@ -3,6 +3,7 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
+use crate::connections::moving::Moving;
 use crate::share::revision::Revision;
 use crate::viewer::frame;
 
@@ -30,6 +31,22 @@ impl Form {
             Self::Message => message(text.as_bytes()),
             Self::Chunk => chunk(&frame::server_sent(text.as_bytes(), id)),
             Self::Event => frame::server_sent(text.as_bytes(), id),
+        }
+    }
+
+    /// The frame that says that the viewer is to move. As a server-sent event it also says after what time one is to come back who can do
+    /// nothing else.
+    pub(super) fn moving(self, moving: &Moving) -> Bytes {
+        let text = frame::moving(moving);
+        let event = || {
+            let mut event = BytesMut::from(format!("retry: {}\n", moving.retry.as_millis()).as_bytes());
+            event.put_slice(&frame::server_sent(text.as_bytes(), None));
+            event.freeze()
+        };
+        match self {
+            Self::Message => message(text.as_bytes()),
+            Self::Chunk => chunk(&event()),
+            Self::Event => event(),
         }
     }
 

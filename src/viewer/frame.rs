@@ -5,16 +5,18 @@
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::Serialize;
 
+use crate::connections::moving::Moving;
 use crate::rooms::audience::Notice;
 use crate::rooms::event::Resync;
 use crate::share::error::Refusal;
+use crate::share::host::HostUrl;
 use crate::share::item::ItemKind;
 use crate::share::revision::Revision;
 use crate::share::state::Replaced;
 use crate::share::view::{Changed, Step};
 use crate::viewer::code::json;
 use crate::viewer::patch::patch;
-use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape};
+use crate::viewer::shapes::{Ask, ErrorShape, MovingShape, Presence, Ready, SettledShape};
 
 /// A piece of the state or of a change: `snapshot` if the viewer is to forget what it holds, else `changes`. `resync` says why,
 /// to one that held something.
@@ -49,11 +51,17 @@ pub fn step(step: &Step, resync: Option<Resync>, replaced: &[Replaced]) -> Bytes
     frame.freeze()
 }
 
-/// The frame that says that the viewer stands at this revision and is told changes as they come. `channel` names its stream, if it
-/// has one.
+/// The frame that says that the viewer stands at this revision and is told changes as they come. `stream`: the name of its channel,
+/// and the URLs of other hosts; `None` for who has no channel.
 #[must_use]
-pub fn ready(revision: Revision, channel: Option<&str>) -> String {
-    event("ready", &Ready::new(revision, channel))
+pub fn ready(revision: Revision, stream: Option<(String, Vec<HostUrl>)>) -> String {
+    event("ready", &Ready::new(revision, stream))
+}
+
+/// The frame that says that the viewer is to go to another host.
+#[must_use]
+pub fn moving(moving: &Moving) -> String {
+    event("moving", &MovingShape::from(moving))
 }
 
 /// The frame of a notice: who watches, or a question.
@@ -212,6 +220,8 @@ fn put_text(frame: &mut BytesMut, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::rooms::audience::Watching;
     use crate::rooms::ballot::{Asked, Settled, Verdict};
@@ -278,12 +288,20 @@ mod tests {
         let settled = |outcome| Notice::Settled(Settled { ask: "5f".into(), outcome, counts: counts(2) });
         let watching = Watching { viewers: 3, names: vec!["Ann".into()] };
         let text = |bytes: Bytes| String::from_utf8(bytes.into()).unwrap();
+        let url = |text: &str| text.parse().unwrap();
+        let going = Moving {
+            drain: 1,
+            urls: vec![url("https://b.example.org"), url("https://c.example.org")],
+            within: Duration::from_secs(2),
+            retry: Duration::from_millis(1_234),
+        };
         let frames = [
             ("snapshot", text(step(&snapshot(), None, &[]))),
             ("resync", text(step(&snapshot(), Some(Resync::RemovalsForgotten), &[]))),
             ("changes", text(step(&changes, None, &[]))),
             ("patched", text(step(&patched, None, &replaced))),
-            ("ready", ready(Revision(4), Some("3c9ad1f2"))),
+            ("ready", ready(Revision(4), Some(("3c9ad1f2".into(), vec![url("https://b.example.org")])))),
+            ("moving", moving(&going)),
             ("presence", notice(Notice::Watching(watching))),
             ("ask", notice(Notice::Asked(asked))),
             ("settled", notice(settled(Verdict::Agreed("approve".into())))),

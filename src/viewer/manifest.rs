@@ -9,19 +9,20 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::viewer::command::Command;
-use crate::viewer::shapes::{Ask, ErrorShape, Presence, Ready, SettledShape, StepShape};
+use crate::viewer::shapes::{Ask, ErrorShape, MovingShape, Presence, Ready, SettledShape, StepShape};
 
 /// An event as the manifest describes it.
 type EventRow = (&'static str, &'static str, fn(&mut SchemaGenerator) -> Schema);
 
 /// All events: the name of each, when it comes, and its payload.
-const EVENTS: [EventRow; 7] = [
+const EVENTS: [EventRow; 8] = [
     ("snapshot", "First, or when the viewer must forget what it holds: the state from nothing.", of::<StepShape>),
     ("changes", "What changed; also the further pieces of a large snapshot.", of::<StepShape>),
     ("ready", "Once, when the viewer has all there is.", of::<Ready>),
     ("presence", "After ready, and when it changes, at most once a second.", of::<Presence>),
     ("ask", "A question is open, or has other answers than this viewer was told.", of::<Ask>),
     ("settled", "A question is over.", of::<SettledShape>),
+    ("moving", "The host lets this viewer go: connect to another host, and leave then.", of::<MovingShape>),
     ("__error", "Last: why the stream ends.", of::<ErrorShape>),
 ];
 

@@ -5,9 +5,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::connections::moving::Moving;
 use crate::rooms::audience::Watching;
 use crate::rooms::ballot::{Asked, Counts, Settled, Verdict};
 use crate::share::error::Refusal;
+use crate::share::host::HostUrl;
 use crate::share::revision::Revision;
 use crate::share::view::ShareInfo;
 
@@ -106,6 +108,22 @@ pub struct Ready {
     /// The name of this stream, for commands that are posted: whoever knows it speaks for this viewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+    /// URLs of other hosts where the same share is, such as `https://b.example.org`, at most 16: for when this one is away. Empty if
+    /// none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Vec<String>>,
+}
+
+/// This host lets its viewers go: connect to another one, and leave this connection when that one is there.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Moving")]
+pub struct MovingShape {
+    /// URLs of other hosts, in the order in which they are to be tried, at most 16. Empty if none is known; the URL by which the
+    /// viewer came may lead to another host.
+    pub urls: Vec<String>,
+    /// After so many milliseconds this connection is ended.
+    pub within_ms: u64,
 }
 
 /// Who watches on this host.
@@ -240,8 +258,19 @@ pub struct HistoryShape {
 }
 
 impl Ready {
-    pub(super) fn new(revision: Revision, channel: Option<&str>) -> Self {
-        Self { revision: revision.0, channel: channel.map(str::to_owned) }
+    pub(super) fn new(revision: Revision, stream: Option<(String, Vec<HostUrl>)>) -> Self {
+        let (channel, hosts) = stream.unzip();
+        Self { revision: revision.0, channel, hosts: hosts.as_deref().map(texts) }
+    }
+}
+
+fn texts(urls: &[HostUrl]) -> Vec<String> {
+    urls.iter().map(ToString::to_string).collect()
+}
+
+impl From<&Moving> for MovingShape {
+    fn from(Moving { urls, within, .. }: &Moving) -> Self {
+        Self { urls: texts(urls), within_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 mod paced;
+mod viewers;
 
 /// The most of these moments that lie within one such time of each other.
 pub(crate) fn most_within(moments: &[Instant], time: Duration) -> usize {

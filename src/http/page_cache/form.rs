@@ -2,6 +2,8 @@
 
 use axum::http::{HeaderMap, header};
 
+use crate::share::host::HostUrl;
+
 /// A form in which a share is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::http) enum Form {
@@ -26,14 +28,22 @@ impl Form {
         }
     }
 
-    /// What a document of this form may do in a browser: its `Content-Security-Policy`.
-    pub(in crate::http) fn policy(self) -> &'static str {
+    /// What a document of this form may do in a browser: its `Content-Security-Policy`. The page may also connect to the other hosts, at
+    /// these URLs, which have nothing in them that ends a directive.
+    pub(in crate::http) fn policy(self, others: &[HostUrl]) -> String {
         match self {
             Self::Html => {
-                "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                 img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+                // Browsers take the scheme of a WebSocket for another one's.
+                let others = others.iter().map(|url| format!(" {url} {}", url.as_str().replacen("http", "ws", 1)));
+                let others: String = others.collect();
+                format!(
+                    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{others}; \
+                     img-src 'self' data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+                )
             }
-            Self::Json | Self::Markdown | Self::Picture => "default-src 'none'; frame-ancestors 'none'; sandbox",
+            Self::Json | Self::Markdown | Self::Picture => {
+                "default-src 'none'; frame-ancestors 'none'; sandbox".to_owned()
+            }
         }
     }
 

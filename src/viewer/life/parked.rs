@@ -164,7 +164,8 @@ impl Future for Waiting {
         let is_called = self.due.is_none();
         let Some(viewer) = &mut self.viewer else { return Poll::Ready(None) };
         viewer.connection.attend(cx.waker());
-        if is_called || viewer.connection.is_closed() || viewer.transport.poll_readable(cx).is_ready() {
+        let is_called = is_called || viewer.connection.is_closed() || viewer.channel.is_to_move();
+        if is_called || viewer.transport.poll_readable(cx).is_ready() {
             return Poll::Ready(self.viewer.take());
         }
         Poll::Pending

@@ -18,6 +18,8 @@ pub(crate) struct Sse {
     read: VecDeque<Told>,
     /// The last id, as a browser keeps it.
     pub(crate) last_id: Option<String>,
+    /// The last time to wait before coming back, as a browser keeps it: milliseconds.
+    pub(crate) retry: Option<u64>,
 }
 
 /// What came: a comment, or an event.
@@ -51,7 +53,7 @@ impl Sse {
             assert_ne!(within("the head of an answer", socket.read_line(&mut head)).await.unwrap(), 0, "{head}");
         }
         let head = head.to_lowercase();
-        Self { socket, head, text: String::new(), read: VecDeque::new(), last_id: None }
+        Self { socket, head, text: String::new(), read: VecDeque::new(), last_id: None, retry: None }
     }
 
     /// The next comment or event; `None`: the stream has ended.
@@ -85,7 +87,7 @@ impl Sse {
                 ("event", name) => event = name.to_owned(),
                 ("id", name) => id = Some(name.to_owned()),
                 ("data", text) => data.push(text),
-                ("retry", _) => {}
+                ("retry", wait) => self.retry = Some(wait.parse().unwrap()),
                 (field, _) => panic!("{field}"),
             }
         }

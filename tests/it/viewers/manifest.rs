@@ -1,5 +1,7 @@
 //! The manifest says what is accepted and what is sent.
 
+use std::time::Duration;
+
 use async_tungstenite::tungstenite::Message;
 use capshare::__internal::viewer::command::Command;
 use capshare::__internal::viewer::manifest::manifest;
@@ -99,6 +101,14 @@ async fn the_manifest_is_what_the_host_does() {
             check(&down, &frame);
             seen.extend(frame["event"].as_str().map(str::to_owned));
         }
+    }
+    let share = served.client(None).create(&"ses_2".parse().unwrap(), None).await.unwrap();
+    let mut viewer = served.knock(&format!("/ws/{}", share.id()), &[]).await.unwrap();
+    served.host.drain(Duration::from_secs(1)).unwrap();
+    while !seen.contains("moving") {
+        let frame = next_frame(&mut viewer).await;
+        check(&down, &frame);
+        seen.extend(frame["event"].as_str().map(str::to_owned));
     }
     assert_eq!(seen, manifest["events"].as_object().unwrap().keys().cloned().collect(), "every event came");
 
