@@ -6,6 +6,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use capshare::__internal::contract::AGENT;
 use capshare::host::access::{Access, AnyOf, SharedKeys, SingleAccount};
@@ -14,11 +15,15 @@ use capshare::host::storage::{self, StoreLocation, Versions};
 use capshare::host::{Host, HostError, HostSettings, descriptors, is_loopback_name};
 use capshare::share::id::AccountId;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::settings::serve::ServeSettings;
 use crate::cli::stop;
+
+/// How long after the time of a drain its end is waited for.
+const DRAINED_WITHIN: Duration = Duration::from_secs(6);
 
 /// The one account of a host without keys.
 const LOCAL: &str = "local";
@@ -44,9 +49,25 @@ pub(crate) async fn run(settings: ServeSettings, output: &mut Output) -> Result<
         format_args!("{AGENT} listens on {address}; URL {url}; store {store}; access: {described}"),
         &json!({ "event": "listening", "address": address, "url": url, "store": store, "access": described }),
     )?;
-    stop.cancelled().await;
-    tracing::info!("stopping: a second signal ends the host at once");
+    tokio::select! {
+        () = host.drained() => tracing::info!("the host was drained, and stops"),
+        () = stop.cancelled() => {
+            let within = settings.drain_within(host.hub().knows_others());
+            tracing::info!(?within, "stopping: connections are let go; a second signal ends the host at once");
+            drain(&host, within).await?;
+        }
+    }
     shut_down(&host).await
+}
+
+/// Lets the connections go over this time. Returns when all are gone, or a little after it.
+async fn drain(host: &Host, within: Duration) -> Result<(), Failure> {
+    if !within.is_zero() {
+        host.drain(within).map_err(|refusal| Failure::of(Exit::Failed, &refusal))?;
+        // Whoever takes the drain back does not keep a host that was asked to stop.
+        let _late = timeout(within + DRAINED_WITHIN, host.drained()).await;
+    }
+    Ok(())
 }
 
 /// Opens the store that the settings name, and listens.

@@ -4,6 +4,7 @@ mod admin;
 mod agents;
 mod away;
 mod demo;
+mod drain;
 mod export;
 mod follow;
 mod link;

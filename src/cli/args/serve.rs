@@ -55,6 +55,11 @@ pub(crate) struct Serve {
     /// [default: 200ms at AWS, else 0s]
     #[arg(long, value_name = "TIME")]
     pub(crate) linger: Option<String>,
+    /// The time over which connections are let go when the host is asked to stop, evenly, so that their clients go to other hosts; at
+    /// most 24h. With 0s all are closed at once. A second signal ends the host at once in any case [env: CAPSHARE_DRAIN_WITHIN]
+    /// [default: auto, which is 5s if the host knows of other hosts, else 0s]
+    #[arg(long, value_name = "TIME|auto")]
+    pub(crate) drain_within: Option<String>,
     /// Number of threads for RPC connections [env: CAPSHARE_WORKERS] [default: one for each core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<String>,

@@ -24,6 +24,7 @@ pub(crate) struct FileSettings {
     pub(crate) open: Option<bool>,
     pub(crate) single_writer: Option<bool>,
     pub(crate) linger: Option<String>,
+    pub(crate) drain_within: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) connections_max: Option<usize>,
     pub(crate) address_connections_max: Option<Amount>,

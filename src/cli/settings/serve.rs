@@ -11,6 +11,7 @@ use capshare::host::settings::HubSettings;
 use capshare::host::settings::ProxyNet;
 use capshare::host::storage::{S3Options, StoreLocation};
 use capshare::share::id::AccountId;
+use capshare::share::limits::DRAIN_WITHIN_MAX;
 use serde_json::{Value, json};
 
 use crate::cli::args::{Common, Serve};
@@ -30,7 +31,15 @@ const LINGER_MAX: Duration = Duration::from_secs(10);
 
 /// The most connections that may be asked for: at 14 kB each, 14 GB.
 const CONNECTIONS_MAX: usize = 1_000_000;
+/// What is written where the program is to choose.
+const AUTO: &str = "auto";
+
 const PUBLIC_URL: &str = "a URL without query and fragment, such as https://share.example.org";
+
+/// Over what time the connections of a host that is asked to stop are let go, unless it was said. Who stops a container waits for 10 s,
+/// by default: half of that is left for what was begun.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
 const CONNECTIONS: &str = "a number of connections, from 1 to 1000000";
 
 /// The settings of `serve`.
@@ -47,6 +56,8 @@ pub(crate) struct ServeSettings {
     pub(crate) open: Setting<bool>,
     pub(crate) single_writer: Setting<bool>,
     pub(crate) linger: Setting<Duration>,
+    /// Over what time connections are let go when the host is asked to stop; `None`: as [`Self::drain_within`] says.
+    pub(crate) drain_within: Setting<Option<Duration>>,
     pub(crate) workers: Setting<usize>,
     pub(crate) connections_max: Setting<usize>,
     pub(crate) address_connections_max: Setting<Option<NonZeroUsize>>,
@@ -153,6 +164,13 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         .read("a time of at most 10s, such as 200ms", |text| {
             humantime::parse_duration(text).ok().filter(|linger| *linger <= LINGER_MAX)
         })?;
+    let drain_within =
+        find("--drain-within", args.drain_within, &["CAPSHARE_DRAIN_WITHIN"], "drain_within", file.drain_within)
+            .unwrap_or_else(|| Setting::by_default(AUTO.to_owned()))
+            .read("a time of at most 24h, such as 20s, or auto", |text| match text.as_str() {
+                AUTO => Some(None),
+                text => humantime::parse_duration(text).ok().filter(|within| *within <= DRAIN_WITHIN_MAX).map(Some),
+            })?;
     let written = Credentials {
         access_key_id: file.s3.access_key_id,
         secret_access_key: file.s3.secret_access_key,
@@ -171,6 +189,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         open,
         single_writer,
         linger,
+        drain_within,
         workers,
         connections_max,
         address_connections_max,
@@ -191,6 +210,12 @@ impl ServeSettings {
     /// Whether the host asks for credentials. If it does not, everybody is one account.
     pub(crate) fn asks_for_credentials(&self) -> bool {
         !self.keys.value.is_empty() || self.tokens.value || self.signed.are_taken()
+    }
+
+    /// Over what time connections are let go when the host is asked to stop. Unless it was said: 5 s if it knows of other hosts, to
+    /// which they can go; else all at once, because every second of a drain would be one more without a host.
+    pub(crate) fn drain_within(&self, knows_others: bool) -> Duration {
+        self.drain_within.value.unwrap_or(if knows_others { DRAIN_WITHIN } else { Duration::ZERO })
     }
 
     /// The options with which the bucket is opened.
@@ -265,7 +290,12 @@ impl ServeSettings {
             ),
             ("open", json!(self.open.value), &self.open.from),
             ("single_writer", json!(self.single_writer.value), &self.single_writer.from),
-            ("linger", json!(humantime::format_duration(self.linger.value).to_string()), &self.linger.from),
+            ("linger", json!(in_words(self.linger.value)), &self.linger.from),
+            (
+                "drain_within",
+                json!(self.drain_within.value.map_or_else(|| AUTO.to_owned(), in_words)),
+                &self.drain_within.from,
+            ),
             ("workers", json!(self.workers.value), &self.workers.from),
             ("connections_max", json!(self.connections_max.value), &self.connections_max.from),
             ("address_connections_max", json!(self.address_connections_max.value), &self.address_connections_max.from),
@@ -287,6 +317,10 @@ impl ServeSettings {
         }
         shown
     }
+}
+
+fn in_words(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
 }
 
 /// A key as `--check` shows it: its account and scopes, without the key.

