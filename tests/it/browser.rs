@@ -22,6 +22,13 @@ fn the_client_module_keeps_one_connection_and_finds_its_way() {
     node(Path::new("client.test.mjs"), &["--test", "--test-timeout=60000"], &[]);
 }
 
+/// S102: with several hosts it goes to the next at once when its host refuses, is killed or drains, with nothing skipped or doubled and
+/// at most a second of silence.
+#[test]
+fn the_client_module_goes_on_at_another_host() {
+    node(Path::new("hosts.test.mjs"), &["--test", "--test-timeout=120000"], &[]);
+}
+
 /// S73: the recorded session grows on the page as it is sent; the newest stays in view unless the reader scrolled away.
 #[test]
 fn the_page_grows_with_the_session() {

@@ -13,95 +13,51 @@
  * ```
  *
  * One channel holds one connection, however many listeners and calls it has. It comes back by itself, and goes on from
- * the revision that it reached; it tells where it stands by the event `state`.
+ * the revision that it reached; it tells where it stands by the event `state`. It may be given the share's URLs at several hosts,
+ * and learns of others from the host that it is with: when that fails it goes to the next at once, and when that lets its viewers
+ * go, it leaves only when it is with another.
  */
+import { Calls } from "./calls"
+import type { Channel, Options } from "./channel"
 import {
   ChannelError,
-  type Events,
-  OutOfStep,
+  type Moving,
   type Ready,
   type RefusalFrame,
   type State,
   type Step,
   type Transport,
 } from "./frames"
-import { type Link, sse, webSocket } from "./transports"
+import { Hosts, asked, locateAll } from "./hosts"
+import { Listeners } from "./listeners"
+import { type Line, type Link, sse, webSocket } from "./transports"
 
+export type { Channel, Options } from "./channel"
 export { ChannelError, OutOfStep } from "./frames"
 export type {
-  Ask, Change, Events, Operation, Patch, Presence, Put, Ready, RefusalFrame, Removal, Settled, State, Step, Transport,
+  Ask, Change, Events, Moving, Operation, Patch, Presence, Put, Ready, RefusalFrame, Removal, Settled, State, Step, Transport,
 } from "./frames"
 export { Replica } from "./replica"
 export type { Item, Touched } from "./replica"
 
-/** How to connect. Everything may be left out. */
-export interface Options {
-  /** The revision that the caller holds: what comes begins after it. Default: from nothing. */
-  cursor?: number
-  /** Merged under the input of each call by the host; a call's own keys win. */
-  input?: Record<string, unknown>
-  /** A grant or an account's token, for a private share. It travels in-band or in a header, never in a URL. */
-  token?: string
-  /** `whole`: items come with their values and never as patches, for listeners that keep no `Replica`. */
-  values?: "whole"
-  /** Which transport: `auto`, the default, begins with `first`, and changes over after 5 attempts in a row without a frame. */
-  transport?: "auto" | Transport
-  /** Which transport `auto` begins with. Default `websocket`; `sse` where the host is known to take no WebSocket of this page. */
-  first?: Transport
-  /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */
-  backoffMs?: number
-  /** The longest wait between attempts. Default 30,000 ms. */
-  backoffMaxMs?: number
-  /** How long a call may take. Default 30,000 ms. */
-  callTimeoutMs?: number
-  /** A connection that is silent for this long is given up; the host says something every 30 s. Default 75,000 ms. */
-  silenceMs?: number
-  /** Instead of the global one; for runtimes that have none. */
-  WebSocket?: typeof globalThis.WebSocket
-  /** Instead of the global one. */
-  fetch?: typeof globalThis.fetch
-}
-
-/** A channel. */
-export interface Channel {
-  /** The share's id. */
-  readonly id: string
-  /** Where it stands; the event `state` tells of each change. */
-  readonly state: State
-  /** The revision up to which everything was told to the listeners; 0 while nothing is whole. */
-  readonly revision: number
-  /** Calls `fn` with each such event, until the function that this returns is called. */
-  on<E extends keyof Events>(event: E, fn: (payload: Events[E]) => void): () => void
-  on(event: string, fn: (payload: unknown) => void): () => void
-  /**
-   * Calls a command, such as `share.ping`, and gives what the host answers. Made while no connection stands, it waits for
-   * the next.
-   *
-   * @throws ChannelError with the host's refusal; `Disconnected` if the connection was lost before the answer, which may
-   * or may not have been carried out then; `Timeout`; `TooManyCalls` beyond 64 at a time; `Closed`.
-   */
-  call<T = unknown>(command: string, input?: Record<string, unknown>): Promise<T>
-  /** Ends it for good. */
-  close(): void
-}
-
 /** After so many attempts in a row without a frame the other transport is tried. */
 const ATTEMPTS = 5
 
-/** Calls that may wait for their answer at a time. */
-const CALLS_MAX = 64
+/** A host that has served for so long may be tried again when it fails: what failed before it is forgotten. */
+const SERVED_MS = 5_000
 
-interface Call {
-  frame: { id: number; procedure: string; input?: unknown }
-  sent: boolean
-  resolve(data: unknown): void
-  reject(error: ChannelError): void
-  timer: ReturnType<typeof setTimeout>
-}
+/** Frames that are held back while another connection is made before this one is left: what a host sends in two seconds. */
+const HELD_MAX = 1_000
 
-/** Opens a channel to a share: its page's URL, or its id if this page is the host's own. */
-export function connect(share: string | URL, options: Options = {}): Channel {
-  return new Connection(share, options)
+/** The events that say where a viewer stands. */
+const CAUGHT_UP_BY: ReadonlySet<string> = new Set(["snapshot", "changes", "ready"])
+
+/**
+ * Opens a channel to a share: its page's URL, or its id if this page is the host's own. Of a share that is at several hosts,
+ * the URLs at all of them: the channel begins at a random one.
+ */
+export function connect(share: string | URL | readonly (string | URL)[], options: Options = {}): Channel {
+  return new Connection(Array.isArray(share) ? share : [share as string | URL], options)
 }
 
 class Connection implements Channel {
@@ -109,26 +65,35 @@ class Connection implements Channel {
   revision: number
   state: State = { name: "waiting", retryInMs: 0, attempt: 0 }
 
-  readonly #base: string
   readonly #options: Options
-  readonly #listeners = new Map<string, Set<(payload: never) => void>>()
-  readonly #calls = new Map<number, Call>()
-  #link: Link | undefined
+  readonly #listeners = new Listeners()
+  readonly #calls = new Calls()
+  readonly #hosts: Hosts
   #transport: Transport
-  #open = false
-  #named: string | undefined
-  #lastCall = 0
-  /** Attempts in a row that ended before they were live. */
+  /** In use. */
+  #line: Line | undefined
+  /** Being made, to take the place of the one in use, which lets its viewers go. */
+  #next: Line | undefined
+  /** Left, but for the answers to calls that were sent on it. */
+  #left: Line | undefined
+  /** Steps of the line in use since the next one was begun, which knows them: told only if it comes to nothing. */
+  #held: [event: string, payload: unknown][] = []
+  /** The host lets its viewers go, and the next line is to be begun when the step that is under way is whole. */
+  #isToMove = false
+  #isInStep = false
+  #liveSince = 0
+  /** Rounds through all hosts in a row without one that became live. */
   #failures = 0
-  /** Those of them, on this transport, that brought no frame at all. */
+  /** Attempts in a row, on this transport, that brought no frame at all. */
   #mute = 0
+  #hasSwitched = false
   #retry: ReturnType<typeof setTimeout> | undefined
   #silence: ReturnType<typeof setTimeout> | undefined
 
-  constructor(share: string | URL, options: Options) {
-    const { base, id } = locate(share)
+  constructor(shares: readonly (string | URL)[], options: Options) {
+    const { bases, id } = locateAll(shares)
     this.id = id
-    this.#base = base
+    this.#hosts = new Hosts(bases, options.token !== undefined, Math.random())
     this.#options = options
     const { transport = "auto", first = "websocket" } = options
     this.#transport = transport === "auto" ? first : transport
@@ -139,163 +104,257 @@ class Connection implements Channel {
     queueMicrotask(() => this.#connect())
   }
 
+  get host(): string {
+    return this.#hosts.current
+  }
+
   on(event: string, fn: (payload: never) => void): () => void {
-    const listeners = this.#listeners.get(event) ?? new Set()
-    this.#listeners.set(event, listeners.add(fn))
-    return () => void listeners.delete(fn)
+    return this.#listeners.on(event, fn)
   }
 
   call<T>(command: string, input?: Record<string, unknown>): Promise<T> {
     if (this.state.name === "closed") return Promise.reject(new ChannelError("Closed", "the channel is closed", false))
-    if (this.#calls.size >= CALLS_MAX) {
-      return Promise.reject(new ChannelError("TooManyCalls", `${CALLS_MAX} calls wait for their answers`, true))
-    }
+    if (this.#calls.areFull) return Promise.reject(Calls.full())
+    const line = this.#line
     // By SSE a stream has its name only when it is live.
-    const isNow = this.#open && (this.#transport === "websocket" || this.state.name === "live")
-    return this.#ask<T>(command, input, isNow)
-  }
-
-  #ask<T>(procedure: string, input: Record<string, unknown> | undefined, isNow: boolean): Promise<T> {
-    const id = ++this.#lastCall
-    return new Promise<T>((resolve, reject) => {
-      const late = () => this.#settle(id)?.reject(new ChannelError("Timeout", `${procedure} was not answered in time`, true))
-      const timer = setTimeout(late, this.#options.callTimeoutMs ?? 30_000)
-      const frame = input === undefined ? { id, procedure } : { id, procedure, input }
-      this.#calls.set(id, { frame, sent: isNow, resolve: data => resolve(data as T), reject, timer })
-      if (isNow) this.#link?.send(frame)
-    })
+    const isNow = line?.isOpen && (line.link.transport === "websocket" || line.isLive)
+    return this.#ask<T>(command, input, isNow ? line.link : undefined)
   }
 
   close(): void {
     this.#end(undefined)
   }
 
-  /** Begins an attempt, if none is under way: there is never more than one connection. */
+  #ask<T>(procedure: string, input: Record<string, unknown> | undefined, link: Link | undefined): Promise<T> {
+    return this.#calls.ask<T>(procedure, input, this.#options.callTimeoutMs ?? 30_000, link)
+  }
+
+  /** Begins an attempt at the host that is next, if none is under way. */
   #connect(): void {
-    if (this.#link || this.state.name === "closed") return
+    if (this.#line || this.state.name === "closed") return
     clearTimeout(this.#retry)
-    const query = new URLSearchParams()
-    if (this.revision > 0) query.set("cursor", String(this.revision))
-    if (this.#transport === "websocket" && this.#options.token) query.set("auth", "inband")
-    if (this.#options.values) query.set("values", this.#options.values)
-    if (this.#options.input) query.set("input", JSON.stringify(this.#options.input))
+    this.#become({ name: "connecting", transport: this.#transport })
+    // A listener may have closed the channel.
+    if (this.#line || (this.state as State).name === "closed") return
+    this.#listen()
+    this.#line = this.#dial(this.#hosts.current)
+  }
+
+  /** Begins a connection to a host, for what comes after what was told. */
+  #dial(host: string): Line {
     const address = {
-      base: this.#base,
+      base: host,
       id: this.id,
-      query,
+      query: asked(this.revision, this.#transport, this.#options),
       token: this.#options.token,
-      channel: () => this.#named,
+      channel: () => line.name,
       WebSocket: this.#options.WebSocket ?? globalThis.WebSocket,
       fetch: this.#options.fetch ?? globalThis.fetch.bind(globalThis),
     }
-    this.#become({ name: "connecting", transport: this.#transport })
-    this.#listen()
     const open = this.#transport === "websocket" ? webSocket : sse
-    this.#link = open(address, {
-      opened: () => this.#opened(),
-      received: frame => this.#received(frame),
-      ended: ({ refused }) => {
-        if (refused) this.#end(ChannelError.from(refused))
-        else this.#lost()
-      },
+    const link = open(address, {
+      opened: () => this.#opened(line),
+      received: frame => this.#received(line, frame),
+      ended: ({ refused }) => this.#ended(line, refused),
     })
+    const line: Line = { host, link, isOpen: false, isLive: false, name: undefined }
+    return line
   }
 
-  #opened(): void {
-    this.#listen()
-    const link = this.#link
+  #opened(line: Line): void {
+    if (line === this.#line) this.#listen()
     const { token } = this.#options
-    if (!token || this.#transport === "sse") {
-      this.#open = true
-      if (this.#transport === "websocket") this.#send()
+    if (!token || line.link.transport === "sse") {
+      line.isOpen = true
+      if (line === this.#line && line.link.transport === "websocket") this.#calls.send(line.link)
       return
     }
     // An introduction comes before all else, and is answered before anything else is said.
-    this.#ask("share.authenticate", { token }, true).then(
+    this.#ask("share.authenticate", { token }, line.link).then(
       () => {
-        if (this.#link !== link) return
-        this.#open = true
-        this.#send()
+        line.isOpen = true
+        if (line === this.#line) this.#calls.send(line.link)
       },
-      (error: ChannelError) => {
-        if (this.#link !== link) return
-        if (error.transient) this.#lost()
-        else this.#end(error)
-      },
+      (error: ChannelError) => this.#ended(line, error.transient ? undefined : error),
     )
   }
 
-  /** Sends what has not been sent. */
-  #send(): void {
-    for (const call of this.#calls.values()) {
-      if (call.sent) continue
-      call.sent = true
-      this.#link?.send(call.frame)
-    }
-  }
-
-  #received(frame: unknown): void {
-    this.#listen()
+  #received(line: Line, frame: unknown): void {
+    if (line === this.#line) this.#listen()
     if (typeof frame !== "object" || frame === null) return
     this.#mute = 0
     if ("event" in frame && typeof frame.event === "string") {
-      this.#event(frame.event, "payload" in frame ? frame.payload : undefined)
+      this.#event(line, frame.event, "payload" in frame ? frame.payload : undefined)
     } else if ("id" in frame && "ok" in frame) {
-      const answer = frame as { id: number; ok: boolean; data?: unknown; error?: RefusalFrame }
-      const call = this.#settle(answer.id)
-      if (answer.ok) call?.resolve(answer.data)
-      else call?.reject(ChannelError.from(answer.error))
+      this.#calls.answered(frame as { id: number; ok: boolean; data?: unknown; error?: RefusalFrame })
+      const left = this.#left
+      if (left && !this.#calls.waitOn(left.link)) this.#cut(left)
     }
   }
 
-  #event(event: string, payload: unknown): void {
+  #event(line: Line, event: string, payload: unknown): void {
     if (event === "__error") {
       const refusal = payload as RefusalFrame
-      if (refusal.transient) this.#lost()
-      else this.#end(ChannelError.from(refusal))
+      this.#ended(line, refusal.transient ? undefined : refusal)
       return
     }
+    if (line === this.#next && CAUGHT_UP_BY.has(event)) this.#takeOver(line)
+    if (line !== this.#line) return
+    if (this.#next && CAUGHT_UP_BY.has(event)) {
+      this.#held.push([event, payload])
+      if (this.#held.length > HELD_MAX) this.#giveUpNext(this.#next)
+      return
+    }
+    this.#tellEvent(event, payload)
+    if (event === "moving" && this.#line === line) {
+      this.#hosts.sentTo((payload as Moving).urls)
+      this.#isToMove = this.#next === undefined
+    }
+    if (this.#isToMove && !this.#isInStep && this.#line === line) this.#move(line)
+  }
+
+  /** Tells the listeners an event of the line in use, and keeps count of what it says. */
+  #tellEvent(event: string, payload: unknown): void {
     if (event === "snapshot" || event === "changes") {
       const step = payload as Step
+      this.#isInStep = step.more
       // Half a snapshot is nothing to go on from, half a step something that may be told again.
       if (!step.more) this.revision = step.revision
       else if (event === "snapshot") this.revision = 0
     }
-    if (event === "ready") {
+    const line = this.#line
+    if (event === "ready" && line) {
       const ready = payload as Ready
-      this.#named = ready.channel
+      line.name = ready.channel
+      line.isLive = true
+      this.#hosts.named(ready.hosts)
       this.#failures = 0
+      this.#hasSwitched = false
+      this.#liveSince = performance.now()
       this.revision = Math.max(this.revision, ready.revision)
     }
-    const inStep = this.#tell(event, payload)
+    const inStep = this.#listeners.tell(event, payload)
     // A listener may have closed the channel.
-    if (!inStep && this.#link) {
+    if (!line || this.#line !== line) return
+    if (!inStep) {
       this.revision = 0
       this.#lost()
       return
     }
-    if (event === "ready" && this.#link) {
-      this.#become({ name: "live", transport: this.#transport })
-      if (this.#open) this.#send()
+    if (event === "ready") {
+      this.#become({ name: "live", transport: line.link.transport })
+      if (line.isOpen && this.#line === line) this.#calls.send(line.link)
     }
   }
 
+  /** Begins a connection to the host that is next, beside the line in use, which is about to be ended. */
+  #move(line: Line): void {
+    this.#isToMove = false
+    if (this.#hasServed()) this.#hosts.anew()
+    this.#hosts.failed(line.host)
+    const host = this.#hosts.next()
+    // Its own URL may lead to another host, through what stands in front of them.
+    this.#next = this.#dial(host ?? line.host)
+  }
+
+  /** The next line has something to tell: it is in use from now on, and the other is left. */
+  #takeOver(line: Line): void {
+    const before = this.#line
+    this.#use(line)
+    if (!before) return
+    if (this.#calls.waitOn(before.link)) {
+      if (this.#left) this.#cut(this.#left)
+      this.#left = before
+    } else {
+      this.#cut(before)
+    }
+  }
+
+  #use(line: Line): void {
+    this.#line = line
+    this.#next = undefined
+    this.#held = []
+    this.#isToMove = false
+    this.#isInStep = false
+    this.#hosts.current = line.host
+    this.#listen()
+    if (line.isOpen && line.link.transport === "websocket") this.#calls.send(line.link)
+  }
+
+  /** The next line came to nothing: what was held back is told, and another host is tried. */
+  #giveUpNext(line: Line): void {
+    this.#cut(line)
+    this.#next = undefined
+    this.#hosts.failed(line.host)
+    const held = this.#held
+    this.#held = []
+    const before = this.#line
+    for (const [event, payload] of held) if (this.#line === before) this.#tellEvent(event, payload)
+    if (!before || this.#line !== before || this.#hosts.next() === undefined) return
+    if (this.#isInStep) this.#isToMove = true
+    else this.#move(before)
+  }
+
+  /** A connection is over. `refused`: by the host's own word, for good. */
+  #ended(line: Line, refused: RefusalFrame | undefined): void {
+    if (line === this.#next) {
+      this.#giveUpNext(line)
+    } else if (line === this.#line) {
+      if (refused) this.#end(ChannelError.from(refused))
+      else this.#lost()
+    } else {
+      this.#cut(line)
+    }
+  }
+
+  /** The line in use is lost. If the next one is being made already, that is in use from now on. */
   #lost(): void {
-    this.#drop()
-    this.#failures += 1
+    const line = this.#line
+    if (this.#hasServed()) this.#hosts.settled()
+    this.#liveSince = 0
+    if (line) {
+      this.#hosts.failed(line.host)
+      this.#cut(line)
+    }
+    this.#line = undefined
+    if (this.#next) {
+      this.#use(this.#next)
+      this.#become({ name: "connecting", transport: this.#transport })
+      return
+    }
+    this.#isToMove = false
+    this.#isInStep = false
+    clearTimeout(this.#retry)
+    clearTimeout(this.#silence)
     this.#mute += 1
-    if (this.#mute >= ATTEMPTS && (this.#options.transport ?? "auto") === "auto") {
+    const isOtherWay = this.#mute >= ATTEMPTS && (this.#options.transport ?? "auto") === "auto"
+    if (isOtherWay) {
       // One attempt there; if it brings nothing either, the network is away rather than in the way.
       this.#transport = this.#transport === "websocket" ? "sse" : "websocket"
       this.#mute = ATTEMPTS - 1
     }
+    const next = this.#hosts.next()
+    if (next !== undefined) {
+      this.#hosts.current = next
+      this.#connect()
+      return
+    }
+    this.#hosts.anew()
+    this.#hosts.current = this.#hosts.next() ?? this.#hosts.current
+    this.#failures += 1
     const { backoffMs = 1_000, backoffMaxMs = 30_000 } = this.#options
     // Another way is worth an attempt soon: what was waited for so far was this one.
-    const doublings = this.#failures === ATTEMPTS && this.#mute === ATTEMPTS - 1 ? 0 : this.#failures - 1
+    const doublings = isOtherWay && !this.#hasSwitched ? 0 : this.#failures - 1
+    this.#hasSwitched ||= isOtherWay
     const longest = Math.min(backoffMaxMs, backoffMs * 2 ** doublings)
     const retryInMs = Math.round(longest * (0.5 + Math.random() / 2))
     this.#retry = setTimeout(() => this.#connect(), retryInMs)
     this.#become({ name: "waiting", retryInMs, attempt: this.#failures })
+  }
+
+  /** Whether the line in use has been live for so long that hosts which failed before may be tried again. */
+  #hasServed(): boolean {
+    return this.#liveSince > 0 && performance.now() - this.#liveSince >= SERVED_MS
   }
 
   /** The network is back, or somebody looks again. */
@@ -307,32 +366,21 @@ class Connection implements Channel {
     if (this.state.name === "closed") return
     globalThis.removeEventListener?.("online", this.#now)
     globalThis.document?.removeEventListener("visibilitychange", this.#now)
+    clearTimeout(this.#retry)
+    clearTimeout(this.#silence)
     this.#become(error ? { name: "closed", error } : { name: "closed" })
-    for (const id of [...this.#calls.keys()]) {
-      this.#settle(id)?.reject(error ?? new ChannelError("Closed", "the channel was closed", false))
-    }
-    this.#drop()
+    this.#calls.end(error ?? new ChannelError("Closed", "the channel was closed", false))
+    for (const line of [this.#line, this.#next, this.#left]) line?.link.cut()
+    this.#line = this.#next = this.#left = undefined
     this.#listeners.clear()
   }
 
-  /** Lets go of the connection. What was sent on it gets no answer any more; what was not may wait for the next. */
-  #drop(): void {
-    clearTimeout(this.#retry)
-    clearTimeout(this.#silence)
-    this.#link?.cut()
-    this.#link = undefined
-    this.#open = false
-    this.#named = undefined
-    for (const [id, call] of [...this.#calls]) {
-      if (call.sent) this.#settle(id)?.reject(new ChannelError("Disconnected", "the connection was lost", true))
-    }
-  }
-
-  #settle(id: number): Call | undefined {
-    const call = this.#calls.get(id)
-    if (call) clearTimeout(call.timer)
-    this.#calls.delete(id)
-    return call
+  /** Lets go of a connection. */
+  #cut(line: Line): void {
+    line.link.cut()
+    line.isOpen = false
+    this.#calls.lost(line.link)
+    if (this.#left === line) this.#left = undefined
   }
 
   /** Sets the clock of silence anew. */
@@ -343,40 +391,6 @@ class Connection implements Channel {
 
   #become(state: State): void {
     this.state = state
-    this.#tell("state", state)
+    this.#listeners.tell("state", state)
   }
-
-  /** Tells the listeners; whether none of them is out of step. */
-  #tell(event: string, payload: unknown): boolean {
-    let inStep = true
-    for (const fn of [...(this.#listeners.get(event) ?? [])]) {
-      try {
-        fn(payload as never)
-      } catch (error) {
-        if (error instanceof OutOfStep) {
-          inStep = false
-          continue
-        }
-        // One listener's mistake is not another's.
-        const report = globalThis.reportError as ((error: unknown) => void) | undefined
-        if (report) report(error)
-        else queueMicrotask(() => Promise.reject(error))
-      }
-    }
-    return inStep
-  }
-}
-
-/** Takes a page's URL apart: the host's base and the share's id, from `/share/{id}`, `/ws/{id}` or `/events/{id}`. */
-function locate(share: string | URL): { base: string; id: string } {
-  const text = String(share)
-  const here = globalThis.location?.origin
-  if (!/^[a-z]+:\/\//i.test(text)) {
-    if (!here || here === "null") throw new TypeError("outside of the host's own page a share is named by its whole URL")
-    if (!text.startsWith("/")) return { base: here, id: text }
-  }
-  const url = new URL(text, here)
-  const found = /^(.*)\/(?:share|ws|events)\/([^/]+)\/?$/.exec(url.pathname)
-  if (!found?.[2]) throw new TypeError(`not the URL of a share: ${url.pathname}`)
-  return { base: url.origin.replace(/^ws/, "http") + found[1], id: decodeURIComponent(found[2]) }
 }

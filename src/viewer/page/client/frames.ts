@@ -63,6 +63,15 @@ export interface Ready {
   revision: number
   /** Names this stream towards the host. */
   channel?: string
+  /** URLs of other hosts where the share is. */
+  hosts?: string[]
+}
+
+/** The host lets its viewers go: the channel connects to one of `urls`, or to another host that it knows, and leaves this one then. */
+export interface Moving {
+  urls: string[]
+  /** After so long this connection is ended. */
+  withinMs: number
 }
 
 /** Who watches, of those who are with the same host. */
@@ -112,6 +121,7 @@ export interface Events {
   presence: Presence
   ask: Ask
   settled: Settled
+  moving: Moving
   state: State
 }
 

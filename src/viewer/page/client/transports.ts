@@ -19,6 +19,18 @@ export interface Link {
   cut(): void
 }
 
+/** One connection, from its attempt on. */
+export interface Line {
+  readonly host: string
+  readonly link: Link
+  /** Calls may be sent on it. */
+  isOpen: boolean
+  /** The host has told all there was. */
+  isLive: boolean
+  /** How the host named the stream. */
+  name: string | undefined
+}
+
 /** Where and as whom to connect. */
 export interface Address {
   /** The host's origin and the path before its doors, without a slash at the end. */
@@ -48,7 +60,14 @@ export function webSocket(address: Address, wire: Wire): Link {
     queueMicrotask(() => end({}))
     return { transport: "websocket", send() {}, cut: () => void (over = true) }
   }
-  const socket = new Socket(`${address.base.replace(/^http/, "ws")}/ws/${encodeURIComponent(address.id)}${ask(address)}`)
+  let socket: WebSocket
+  try {
+    socket = new Socket(`${address.base.replace(/^http/, "ws")}/ws/${encodeURIComponent(address.id)}${ask(address)}`)
+  } catch {
+    // The page may not connect there.
+    queueMicrotask(() => end({}))
+    return { transport: "websocket", send() {}, cut: () => void (over = true) }
+  }
   socket.onopen = () => over || wire.opened()
   socket.onmessage = message => {
     if (over) return

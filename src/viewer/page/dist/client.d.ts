@@ -1,19 +1,6 @@
 /**
- * The client of a share's viewer channel, for web pages and scripts; no framework, no dependency.
- *
- * ```js
- * import { connect, Replica } from "https://share.example.org/client.js"
- *
- * const channel = connect("https://share.example.org/share/au26ltyxbkisobbywenbs6tb2g")
- * const replica = new Replica()
- * channel.on("snapshot", step => replica.apply("snapshot", step))
- * channel.on("changes", step => replica.apply("changes", step))
- * channel.on("ready", () => console.log(replica.items.get("session").value.title))
- * console.log(await channel.call("share.ping"))
- * ```
- *
- * One channel holds one connection, however many listeners and calls it has. It comes back by itself, and goes on from
- * the revision that it reached; it tells where it stands by the event `state`.
+ * Opens a channel to a share: its page's URL, or its id if this page is the host's own. Of a share that is at several hosts,
+ * the URLs at all of them: the channel begins at a random one.
  */
 
 /**
@@ -79,6 +66,14 @@ export interface Ready {
     revision: number;
     /** Names this stream towards the host. */
     channel?: string;
+    /** URLs of other hosts where the share is. */
+    hosts?: string[];
+}
+/** The host lets its viewers go: the channel connects to one of `urls`, or to another host that it knows, and leaves this one then. */
+export interface Moving {
+    urls: string[];
+    /** After so long this connection is ended. */
+    withinMs: number;
 }
 /** Who watches, of those who are with the same host. */
 export interface Presence {
@@ -131,6 +126,7 @@ export interface Events {
     presence: Presence;
     ask: Ask;
     settled: Settled;
+    moving: Moving;
     state: State;
 }
 /**
@@ -202,7 +198,10 @@ export interface Options {
     cursor?: number;
     /** Merged under the input of each call by the host; a call's own keys win. */
     input?: Record<string, unknown>;
-    /** A grant or an account's token, for a private share. It travels in-band or in a header, never in a URL. */
+    /**
+     * A grant or an account's token, for a private share. It travels in-band or in a header, never in a URL, and only to the hosts of
+     * the URLs that were given to `connect`, and to those that one of them named over TLS and that are reached by TLS.
+     */
     token?: string;
     /** `whole`: items come with their values and never as patches, for listeners that keep no `Replica`. */
     values?: "whole";
@@ -210,9 +209,9 @@ export interface Options {
     transport?: "auto" | Transport;
     /** Which transport `auto` begins with. Default `websocket`; `sse` where the host is known to take no WebSocket of this page. */
     first?: Transport;
-    /** The wait before the second attempt; it doubles with each, with jitter. Default 1,000 ms. */
+    /** The wait when every host has failed once; it doubles with each time, with jitter. Default 1,000 ms. */
     backoffMs?: number;
-    /** The longest wait between attempts. Default 30,000 ms. */
+    /** The longest such wait. Default 30,000 ms. */
     backoffMaxMs?: number;
     /** How long a call may take. Default 30,000 ms. */
     callTimeoutMs?: number;
@@ -227,6 +226,8 @@ export interface Options {
 export interface Channel {
     /** The share's id. */
     readonly id: string;
+    /** The URL of the host that it is with, or that it tries. */
+    readonly host: string;
     /** Where it stands; the event `state` tells of each change. */
     readonly state: State;
     /** The revision up to which everything was told to the listeners; 0 while nothing is whole. */
@@ -245,5 +246,5 @@ export interface Channel {
     /** Ends it for good. */
     close(): void;
 }
-/** Opens a channel to a share: its page's URL, or its id if this page is the host's own. */
-export declare function connect(share: string | URL, options?: Options): Channel;
+
+export declare function connect(share: string | URL | readonly (string | URL)[], options?: Options): Channel;
