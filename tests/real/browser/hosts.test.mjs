@@ -278,6 +278,19 @@ test("a host that ends before the next one is there is no pause, and one that kn
   await fact("the same URL was asked again", () => next.seen.urls.length === 2 || draining.seen.urls.length === 2)
 })
 
+test("a host that failed a moment ago is gone to when the host in use sends the channel there", async () => {
+  const other = await stand({ socket: (ws, n) => goOn(n, n + 1)(ws) })
+  const one = await stand({ socket: (ws, n) => (n === 1 ? begin([other.base])(ws) : goOn(2, 3)(ws)) })
+  const seen = follow(one.url, { transport: "websocket" })
+  await live(seen)
+  one.seen.sockets[0].terminate()
+  await fact("it is with the other", () => seen.replica.revision === 2)
+  other.seen.sockets[0].down("moving", { urls: [one.base], withinMs: 2_000 })
+  await fact("it is back", () => seen.replica.revision === 3)
+  assert.equal(seen.channel.host, one.base)
+  assert.ok(!seen.states.includes("waiting"), seen.states.join())
+})
+
 test("the URLs of a list are of one share", () => {
   assert.throws(() => connect(["http://a/share/x", "http://b/share/y"], { WebSocket }), TypeError)
   assert.throws(() => connect([], { WebSocket }), TypeError)

@@ -250,7 +250,6 @@ class Connection implements Channel {
   /** Begins a connection to the host that is next, beside the line in use, which is about to be ended. */
   #move(line: Line): void {
     this.#isToMove = false
-    if (this.#hasServed()) this.#hosts.anew()
     this.#hosts.failed(line.host)
     const host = this.#hosts.next()
     // Its own URL may lead to another host, through what stands in front of them.
@@ -310,7 +309,8 @@ class Connection implements Channel {
   /** The line in use is lost. If the next one is being made already, that is in use from now on. */
   #lost(): void {
     const line = this.#line
-    if (this.#hasServed()) this.#hosts.settled()
+    // It has served for a while: hosts that failed before it may be tried again.
+    if (this.#liveSince > 0 && performance.now() - this.#liveSince >= SERVED_MS) this.#hosts.settled()
     this.#liveSince = 0
     if (line) {
       this.#hosts.failed(line.host)
@@ -350,11 +350,6 @@ class Connection implements Channel {
     const retryInMs = Math.round(longest * (0.5 + Math.random() / 2))
     this.#retry = setTimeout(() => this.#connect(), retryInMs)
     this.#become({ name: "waiting", retryInMs, attempt: this.#failures })
-  }
-
-  /** Whether the line in use has been live for so long that hosts which failed before may be tried again. */
-  #hasServed(): boolean {
-    return this.#liveSince > 0 && performance.now() - this.#liveSince >= SERVED_MS
   }
 
   /** The network is back, or somebody looks again. */

@@ -39,8 +39,9 @@ export class Hosts {
     this.#named = [...new Set([...found, ...this.#named])].filter(host => !this.#own.includes(host)).slice(0, NAMED_MAX)
   }
 
-  /** Remembers where the host in use sends its viewers: there first. */
+  /** Remembers where the host in use sends its viewers: there first, whatever failed before. */
   sentTo(urls: unknown): void {
+    this.#failed.clear()
     this.named(urls)
     this.#sentTo = this.#believed(urls)
   }
