@@ -41,6 +41,12 @@ fn no_reload_cut_or_restart_leaves_a_gap_on_the_page() {
     scene("gaps");
 }
 
+/// S102: a page whose host is killed goes on at another one that its host had named, and comes back without a pause when that one drains.
+#[test]
+fn the_page_goes_on_at_another_host() {
+    scene("hosts");
+}
+
 /// S126: whatever a proxy answers in the host's place, on either transport and once or for long, the page comes back and holds
 /// what the store holds. Under another name than the host's it follows at once, and says why a command is refused.
 #[test]

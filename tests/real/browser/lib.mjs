@@ -67,14 +67,24 @@ function start(...args) {
 }
 
 /** A host over a folder, behind a network of its own: its URL stays the same across restarts and cuts. */
-export async function host(...more) {
+export function host(...more) {
+  return over(mkdtempSync(join(home, "store-")), more)
+}
+
+/** Hosts over one folder, each of which says by which URL it is reached. */
+export function hosts(count) {
+  const store = mkdtempSync(join(home, "store-"))
+  return Promise.all(Array.from({ length: count }, () => over(store, [], "--advertise")))
+}
+
+async function over(store, more, ...named) {
   const network = await wire()
   ended.push(() => network.end())
-  const store = mkdtempSync(join(home, "store-"))
   const served = { url: network.url, network }
   served.start = async () => {
     const url = more.includes("--public-url") ? [] : ["--public-url", network.url]
-    const args = ["serve", "--listen", "127.0.0.1:0", "--store", store, ...url, "--json", "--log", "warn", ...more]
+    const urls = [...url, ...named.flatMap(flag => [flag, network.url])]
+    const args = ["serve", "--listen", "127.0.0.1:0", "--store", store, ...urls, "--json", "--log", "warn", ...more]
     served.process = start(...args)
     const { address } = JSON.parse(await served.process.line(line => line.includes("listening")))
     served.direct = `http://${address}`

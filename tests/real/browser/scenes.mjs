@@ -6,6 +6,7 @@ const SCENES = {
   away: () => import("./scenes/away.mjs"),
   grows: () => import("./scenes/grows.mjs"),
   gaps: () => import("./scenes/gaps.mjs"),
+  hosts: () => import("./scenes/hosts.mjs"),
   hostile: () => import("./scenes/hostile.mjs"),
   kinds: () => import("./scenes/kinds.mjs"),
   access: () => import("./scenes/access.mjs"),
