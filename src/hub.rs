@@ -72,6 +72,7 @@ impl Hub {
         let rooms = Rooms::new(
             store,
             Arc::clone(&health),
+            Arc::clone(&hints),
             Arc::clone(&metrics),
             ambient.clone(),
             Arc::clone(&access),

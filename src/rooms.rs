@@ -5,7 +5,7 @@
 //! durable; a share that was deleted stays deleted; a follower that fails fails nobody else.
 
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures::future::Either;
@@ -14,6 +14,7 @@ use crate::access::{self, Credentials, Principal};
 use crate::ambient::{Ambient, Moment};
 use crate::audit::{self, By, Through};
 use crate::health::Health;
+use crate::hints::Hints;
 use crate::metrics::Metrics;
 use crate::share::change::Batch;
 use crate::share::entry::Entry;
@@ -25,6 +26,7 @@ use crate::share::state::{Outcome, State};
 use crate::share::view::{Changed, Chunk, ShareInfo, Synced};
 use crate::store::{Opened, Store};
 
+mod absent;
 pub mod asks;
 pub mod audience;
 pub mod ballot;
@@ -34,6 +36,7 @@ pub mod event;
 mod expiry;
 pub mod feed;
 pub mod grants;
+mod hinted;
 mod listing;
 pub mod news;
 mod own;
@@ -51,6 +54,7 @@ pub use self::create::{Created, Terms};
 pub use self::listing::Page;
 pub(crate) use self::settings::RoomsSettings;
 
+use self::absent::Absent;
 use self::cache::Cache;
 use self::feed::Feed;
 use self::room::{Room, RoomContext};
@@ -64,6 +68,7 @@ pub struct Rooms {
     store: Store,
     context: Arc<RoomContext>,
     cache: Cache,
+    absent: Absent,
     public_url: OnceLock<String>,
 }
 
@@ -72,15 +77,21 @@ impl Rooms {
     pub(crate) fn new(
         store: Store,
         health: Arc<Health>,
+        hints: Arc<Hints>,
         metrics: Arc<Metrics>,
         ambient: Ambient,
         access: Arc<Credentials>,
         settings: RoomsSettings,
     ) -> Arc<Self> {
         let clock = Arc::clone(&ambient.clock);
-        let context = RoomContext::new(store.clone(), health, metrics, clock, &settings);
+        let absent = Absent::new(Arc::clone(&clock));
+        let context = RoomContext::new(store.clone(), health, Arc::clone(&hints), metrics, clock, &settings);
         let cache = Cache::new(settings.idle_rooms_max, settings.idle_bytes_max);
-        Arc::new(Self { settings, ambient, access, store, context, cache, public_url: OnceLock::new() })
+        let public_url = OnceLock::new();
+        let rooms = Arc::new(Self { settings, ambient, access, store, context, cache, absent, public_url });
+        let listener: Weak<Self> = Arc::downgrade(&rooms);
+        hints.listen(listener);
+        rooms
     }
 
     /// Applies a batch to a share, by its secret.
@@ -335,11 +346,18 @@ impl Rooms {
     }
 
     async fn load(&self, id: &ShareId) -> Result<Arc<Room>, Refusal> {
-        let asked = Moment::now(self.ambient.clock.as_ref());
+        if self.absent.has(id) {
+            self.context.metrics.absent_hits.inc();
+            return Err(Refusal::not_found(id.as_str()));
+        }
+        let (asked, question) = (Moment::now(self.ambient.clock.as_ref()), self.absent.ask());
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))? {
             Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),
-            Opened::Absent(_) | Opened::Deleted => Err(Refusal::not_found(id.as_str())),
+            Opened::Absent(_) | Opened::Deleted => {
+                self.absent.note(id, asked, question);
+                Err(Refusal::not_found(id.as_str()))
+            }
         }
     }
 

@@ -120,7 +120,8 @@ pub struct StoreSettings {
     /// How long an append is tried before it fails. Default 20 s.
     pub append_time: Duration,
     /// How long superseded objects, and the empty objects of a deleted share, stay in the way of writers that have not heard of
-    /// it. Default 60 s. If `lease + request_time`, by default 35 s, is longer, it counts instead.
+    /// it. Default 90 s, so that a host that looks each minute need not list. If `lease + request_time`, by default 35 s, is longer, it
+    /// counts instead.
     pub free_after: Duration,
     /// Number of segments that gather before they are folded. Default 64: reading a log then takes at most some 300 small
     /// reads, most of them at once.
@@ -150,7 +151,7 @@ impl Default for StoreSettings {
             lease: Duration::from_secs(20),
             request_time: Duration::from_secs(15),
             append_time: Duration::from_secs(20),
-            free_after: Duration::from_secs(60),
+            free_after: Duration::from_secs(90),
             fold_segments: 64,
             sorted_listings: false,
             listing_page: 1_000,
@@ -184,6 +185,12 @@ impl StoreSettings {
 
     fn free_after(&self) -> Duration {
         self.free_after.max(self.settled_after())
+    }
+
+    /// How long an absent number shows, to a reader, that the log ends there: seven tenths of the time for which keys stay, so that the
+    /// rest is left for machines whose clocks all stand still; never less than the lease.
+    fn shown_for(&self) -> Duration {
+        (self.free_after() * 7 / 10).max(self.lease)
     }
 }
 

@@ -29,6 +29,13 @@ pub struct HubSettings {
     /// [`single_writer`](StoreSettings::single_writer) is set. Default: 1 s, which costs one small GET a second for each share that is
     /// watched.
     pub poll: Option<Duration>,
+    /// How often a room with followers looks that has not changed for ten minutes, while no carrier brings news of other hosts. So late
+    /// may its viewers here be told that another host revoked a grant or deleted the share; a request is never answered with what is
+    /// older than [`poll`](Self::poll). Default `None`: as often as any other. 5 s cost a fifth, where each request is paid for.
+    pub poll_rested: Option<Duration>,
+    /// How often a room with followers looks while a carrier brings news of other hosts: so late come news that the carrier lost to
+    /// the end. Default 60 s.
+    pub poll_hinted: Duration,
     /// Connections that are admitted; one that has shown a credential displaces one that has not. Default 10,000: at 14 kB
     /// each, 140 MB.
     pub connections_max: usize,
@@ -80,6 +87,8 @@ impl Default for HubSettings {
             failed_credentials_per_minute: NonZeroU32::new(60).unwrap_or(NonZeroU32::MIN),
             limits: Limits::default(),
             poll: Some(Duration::from_secs(1)),
+            poll_rested: None,
+            poll_hinted: Duration::from_secs(60),
             connections_max: 10_000,
             account_connections_max: NonZeroUsize::new(50),
             address_connections_max: NonZeroUsize::new(1_024),
@@ -106,6 +115,8 @@ impl HubSettings {
         RoomsSettings {
             chunk_bytes_max: self.limits.chunk_bytes_max,
             poll: self.poll,
+            poll_rested: self.poll_rested,
+            poll_hinted: self.poll_hinted,
             linger: self.linger,
             fold_after: self.fold_after,
             visibility: self.visibility,
@@ -116,6 +127,8 @@ impl HubSettings {
             idle_bytes_max: self.idle_bytes_max,
             answers_early: self.store.is_wrong(Mutation::AcknowledgeBeforePut),
             reads_early: self.store.is_wrong(Mutation::ReadBeforeSubscribe),
+            follows_late: self.store.is_wrong(Mutation::LookBeforeFollow),
+            has_no_floor: self.store.is_wrong(Mutation::NoFloor),
         }
     }
 

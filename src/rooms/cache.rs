@@ -47,8 +47,8 @@ impl Cache {
     where
         F: Future<Output = Result<Arc<Room>, Refusal>>,
     {
-        if let Some(room) = self.cells().get(id).and_then(|cell| cell.get()) {
-            return Ok(Arc::clone(room));
+        if let Some(room) = self.here(id) {
+            return Ok(room);
         }
         let visit = self.visit(id);
         let load = async || {
@@ -65,6 +65,18 @@ impl Cache {
         self.drop_idle();
         let visit = self.visit(&room.id().clone());
         Arc::clone(visit.cell.get_or_init(async || room).await)
+    }
+
+    /// The room of a share, if it is in memory.
+    pub(super) fn here(&self, id: &ShareId) -> Option<Arc<Room>> {
+        self.cells().get(id).and_then(|cell| cell.get()).cloned()
+    }
+
+    /// All rooms that are in memory, in the order of their ids.
+    pub(super) fn all(&self) -> Vec<Arc<Room>> {
+        let mut rooms: Vec<_> = self.cells().values().filter_map(|cell| cell.get()).cloned().collect();
+        rooms.sort_unstable_by(|one, other| one.id().cmp(other.id()));
+        rooms
     }
 
     /// Number of shares that are in memory or are being loaded.

@@ -171,16 +171,23 @@ impl Rooms {
                     id
                 }
             };
+            // It may be there by now, and is to be looked for.
+            self.absent.forget(&id);
             if may_be_there && let Some(created) = self.rejoin(&id, &secret, initial.as_ref(), terms).await? {
                 return Ok(created);
             }
+            // It was not there, and may be at any moment.
+            self.absent.forget(&id);
             // The claim may be another host's, or one from before a crash: the first who comes creates the log.
             let asked = Moment::now(self.ambient.clock.as_ref());
             let log = self.store.create_log(&id, &entries).await;
             match log.map_err(|error| self.context.health.refused(StoreOperation::Create, &error))? {
                 LogCreated::New(log) => {
+                    self.context.hints.wrote(&id, log.segments());
                     let room = Room::new(id, Arc::clone(&self.context), log, entries.into(), asked);
                     let room = self.cache.place(room).await;
+                    // Somebody may have asked for it before it was there, and been answered after.
+                    self.absent.forget(room.id());
                     self.context.metrics.shares_created.inc();
                     self.context.metrics.syncs.inc_by(u64::from(initial.is_some()));
                     let first = !who.owns_its_account() && name == strangers::first_name(session);

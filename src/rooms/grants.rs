@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::access::{self, Principal};
 use crate::rooms::Rooms;
 use crate::rooms::pass::{PASS_WAIT_MAX, Pass, earlier};
-use crate::rooms::room::Room;
+use crate::rooms::room::{Attending, Room};
 use crate::share::entry::Entry;
 use crate::share::error::{Refusal, StoreOperation};
 use crate::share::grant::{Grant, GrantInfo, GrantToken, Label, Right};
@@ -175,25 +175,18 @@ fn check(room: &Room, pass: &Pass) -> Result<(), Refusal> {
 /// As [`Rooms::until_over`].
 pub(super) async fn until_over(room: &Arc<Room>, pass: &Pass) -> Refusal {
     let losses = room.losses();
-    let poll = room.poll_interval().filter(|_| pass.can_be_taken());
+    // What other hosts may take is looked for meanwhile.
+    let _attending = pass.can_be_taken().then(|| Attending::to(room));
     loop {
         // First mark the losses as seen, then look: what comes in between is looked at once more.
         let seen = losses.rung();
         if let Err(refusal) = check(room, pass) {
             return refusal;
         }
+        room.take_over();
         let left = pass.left(room.clock()).unwrap_or(PASS_WAIT_MAX);
-        tokio::select! {
-            // Losses of this host first: they need no request.
-            biased;
-            _ = losses.after(seen) => {}
-            () = tokio::time::sleep(left.min(poll.unwrap_or(PASS_WAIT_MAX))) => {
-                if let Some(poll) = poll {
-                    // A bucket that does not answer is logged where that is noticed; we ask again.
-                    let _ = room.catch_up(poll).await;
-                }
-            }
-        }
+        // Whichever comes first.
+        let _ = tokio::time::timeout(left, losses.after(seen)).await;
     }
 }
 

@@ -7,15 +7,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::rooms::room::Room;
 
-/// A way to wait for a room. It is no follower by itself: who holds only this is not counted, and what happened lately is
-/// not kept for it.
+/// A way to wait for a room. It is no follower by itself: who holds only this is not counted, what happened lately is not kept for it, and
+/// the room does not look for it at what other hosts wrote.
 #[derive(Debug)]
 pub struct News {
     room: Arc<Room>,
     /// How often the room's bell had rung when it was looked at last.
     seen: u64,
-    /// When it looks for what other hosts wrote.
-    look_at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -23,7 +21,7 @@ impl News {
     /// What happens from now on.
     #[must_use]
     pub fn of(room: &Arc<Room>) -> Self {
-        Self { room: Arc::clone(room), seen: room.changes().rung(), look_at: None, timer: None }
+        Self { room: Arc::clone(room), seen: room.changes().rung(), timer: None }
     }
 
     /// Marks what there is as seen. To be called before one looks: what comes in between is looked at once more.
@@ -31,34 +29,16 @@ impl News {
         self.seen = self.room.changes().rung();
     }
 
-    /// Waits for news of this host, looks for those of others meanwhile, and ends at `until` in any case, perhaps earlier.
-    /// Dropping the future loses nothing.
+    /// Waits for news, and ends at `until` in any case, perhaps earlier. For what other hosts write the room looks while anybody follows
+    /// it. Dropping the future loses nothing.
     pub async fn wait(&mut self, until: Option<Instant>) {
-        let Self { room, seen, look_at, timer } = self;
-        let poll = room.poll_interval();
-        if let Some(poll) = poll {
-            look_at.get_or_insert_with(|| Instant::now() + poll);
-        }
-        let wake_at = look_at.iter().copied().chain(until).min();
+        let Self { room, seen, timer } = self;
+        room.take_over();
         tokio::select! {
-            // News of this host first: always the same, and they need no request.
+            // News first: always the same.
             biased;
-            rung = room.changes().after(*seen) => {
-                *seen = rung;
-                return;
-            }
-            () = reach(timer, wake_at) => {}
-        }
-        let is_due = look_at.is_some_and(|at| at <= Instant::now());
-        if let Some(poll) = poll.filter(|_| is_due) {
-            *look_at = None;
-            tokio::select! {
-                biased;
-                rung = room.changes().after(*seen) => *seen = rung,
-                // A bucket that does not answer is logged where that is noticed; we ask again.
-                _ = room.catch_up(poll) => {}
-                () = reach(timer, until) => {}
-            }
+            rung = room.changes().after(*seen) => *seen = rung,
+            () = reach(timer, until) => {}
         }
     }
 

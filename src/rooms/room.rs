@@ -11,7 +11,7 @@
 //! gets an error instead of a hang.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use crate::store::{Folded, Log, News};
 
 mod agenda;
 mod alarm;
+mod attention;
 mod bell;
 mod context;
 mod driver;
@@ -45,9 +46,11 @@ mod writing;
 
 use agenda::{Agenda, Rules};
 use alarm::Alarm;
+use attention::Expected;
 use bell::Bell;
 use job::{Job, NotCommitted};
 
+pub(super) use attention::Attending;
 pub(super) use context::RoomContext;
 pub use queue::QUEUE_BYTES_MAX;
 
@@ -66,6 +69,8 @@ pub struct Room {
     /// Rings when somebody may have lost what let them see the share: a grant, the visibility, the share.
     losses: Bell,
     followers: AtomicUsize,
+    /// Whoever works for the room, or waits to, was dropped with its runtime: the next who waits for the room sees to it.
+    is_deserted: AtomicBool,
     /// Who watches, and what they are asked.
     audience: Audience,
     /// Wakes a driver that waits for more jobs: something is to be done sooner.
@@ -89,6 +94,8 @@ struct Inner {
     agenda: Agenda,
     /// A fold was written, and the log does not know it yet.
     folded: Option<Folded>,
+    /// What the last hint told of, until the room has it.
+    expected: Option<Expected>,
     alarm: Option<Alarm>,
 }
 
@@ -101,7 +108,8 @@ impl Room {
         // A share that is one object already was described by the host that made it one.
         let described = news.state.is_some() && news.entries.is_empty();
         let state = news.into_state();
-        let rules = Rules { linger: context.linger, fold_after: context.fold_after };
+        let polls = context.polls(&id);
+        let rules = Rules { linger: context.linger, fold_after: context.fold_after, polls };
         let inner = Inner {
             agenda: Agenda::new(rules, driver::facts(&log, &state), described, now),
             state,
@@ -112,6 +120,7 @@ impl Room {
             fresh_at: asked,
             used_at: now,
             folded: None,
+            expected: None,
             alarm: None,
         };
         let room = Arc::new_cyclic(|this| Self {
@@ -122,6 +131,7 @@ impl Room {
             news: Bell::default(),
             losses: Bell::default(),
             followers: AtomicUsize::new(0),
+            is_deserted: AtomicBool::new(false),
             audience: Audience::default(),
             wake_driver: Notify::new(),
         });
@@ -206,6 +216,7 @@ impl Room {
     pub(super) fn subscribe(&self) {
         self.followers.fetch_add(1, Ordering::Relaxed);
         self.context.metrics.followers.inc();
+        self.attend();
     }
 
     /// Rings when followers are to look.
@@ -215,6 +226,7 @@ impl Room {
 
     pub(super) fn unsubscribe(&self) {
         self.context.metrics.followers.dec();
+        self.leave();
         if self.followers.fetch_sub(1, Ordering::Relaxed) == 1 {
             // Nobody listens: what happened lately need not be held.
             self.lock().recent.clear();
@@ -237,10 +249,6 @@ impl Room {
 
     pub(super) fn clock(&self) -> &dyn Clock {
         self.context.clock.as_ref()
-    }
-
-    pub(super) fn poll_interval(&self) -> Option<Duration> {
-        self.context.poll
     }
 
     /// What a follower at `cursor` is to be told. `begun`: it has been told something already; `merging`: it wants what it

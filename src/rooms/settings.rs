@@ -5,12 +5,14 @@ use std::time::Duration;
 use crate::rooms::quota::QuotaSettings;
 use crate::share::visibility::Visibility;
 
-/// How the rooms of a host behave; each field but the last two is that of [`HubSettings`](crate::hub::HubSettings),
+/// How the rooms of a host behave; each field but the last four is that of [`HubSettings`](crate::hub::HubSettings),
 /// or of its `limits`.
 #[derive(Debug)]
 pub(crate) struct RoomsSettings {
     pub(crate) chunk_bytes_max: usize,
     pub(crate) poll: Option<Duration>,
+    pub(crate) poll_rested: Option<Duration>,
+    pub(crate) poll_hinted: Duration,
     pub(crate) linger: Duration,
     pub(crate) fold_after: Duration,
     pub(crate) visibility: Visibility,
@@ -23,6 +25,10 @@ pub(crate) struct RoomsSettings {
     pub(crate) answers_early: bool,
     /// [`Mutation::ReadBeforeSubscribe`](crate::store::Mutation::ReadBeforeSubscribe) is planted.
     pub(crate) reads_early: bool,
+    /// [`Mutation::LookBeforeFollow`](crate::store::Mutation::LookBeforeFollow) is planted.
+    pub(crate) follows_late: bool,
+    /// [`Mutation::NoFloor`](crate::store::Mutation::NoFloor) is planted.
+    pub(crate) has_no_floor: bool,
 }
 
 impl RoomsSettings {

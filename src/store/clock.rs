@@ -5,7 +5,7 @@
 //! remembered answer) must never be taken for younger than it is, so its age is the longest that any clock says
 //! ([`Moment::age`]). Where all clocks stood still the answers of the bucket tell ([`dates`](super::dates)).
 //!
-//! What must last *at least* so long, such as the minute that superseded objects stay, is waited for by tokio's timers alone:
+//! What must last *at least* so long, such as the time that superseded objects stay, is waited for by tokio's timers alone:
 //! a clock that stands still makes that longer.
 
 use std::fmt;

@@ -3,8 +3,9 @@
 //! The steps are in this order so that another host can finish them wherever one stops:
 //! 1. the tombstone, which holds nothing of the share but its id: from here on the share is deleted whatever its log says;
 //! 2. the claim is released, so that the session may be shared anew, and its companion, which holds a title, deleted;
-//! 3. the content is erased. A segment so old that no tail before it can still be written to is deleted. A younger one is made
-//!    empty and keeps its place, so that a writer that has not heard of the deletion cannot put its batch there;
+//! 3. the content is erased. A segment so old that no tail before it can still be written to, and no reader takes its absence for the
+//!    log's end, is deleted. A younger one is made empty and keeps its place, so that a writer that has not heard of the deletion
+//!    cannot put its batch there;
 //! 4. when no such writer is left ([`StoreSettings::free_after`](super::StoreSettings::free_after)), the empty ones are
 //!    deleted too, and the companion once more, if one of them wrote it late ([`Freeing`]).
 
@@ -142,7 +143,7 @@ impl Store {
     async fn erase_content(&self, id: &ShareId) -> Result<(), StoreError> {
         let listed = self.bucket.list_all(&key::share(id), None).await?;
         let newest = listed.iter().map(|listed| listed.modified.0).max().unwrap_or_default();
-        let settled = newest - self.settings.settled_after().as_millis() as i64;
+        let settled = newest - self.settings.free_after().as_millis() as i64;
         let full = listed.into_iter().filter(|listed| listed.size > 0);
         let keeps = !self.settings.is_wrong(Mutation::ForgetTombstone);
         let keeps_its_place =

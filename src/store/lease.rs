@@ -61,4 +61,9 @@ impl Store {
     pub(super) fn holds(&self, lease: &Lease, heard: Heard) -> bool {
         self.age(lease, heard) <= self.settings.lease
     }
+
+    /// Whether a number that is absent now was not freed since what a lease stands for: nothing that came after it can have gone.
+    pub(super) fn shows(&self, lease: &Lease, heard: Heard) -> bool {
+        self.age(lease, heard) <= self.settings.shown_for()
+    }
 }

@@ -11,7 +11,6 @@
 
 use std::time::Duration;
 
-use super::Store;
 use super::bucket::Created;
 use super::codec::{self, Identity};
 use super::dates::{self, Heard};
@@ -20,6 +19,7 @@ use super::extent::Extent;
 use super::key::{self, Number};
 use super::lease::Lease;
 use super::superseded::Superseded;
+use super::{Mutation, Store};
 use crate::share::entry::Entry;
 use crate::share::id::ShareId;
 use crate::share::state::State;
@@ -159,10 +159,8 @@ impl Log {
         if let Some(Ended { at, .. }) = self.ended {
             return Ok(Appended::Behind(vec![Entry::Delete { at }].into()));
         }
-        let half = self.store.settings.lease / 2;
-        let nothing = Heard::default();
-        let fresh = self.tail.confirmed.is_some_and(|confirmed| self.store.age(&confirmed, nothing) <= half);
-        if self.unsettled || !fresh || self.is_suspect() {
+        let is_young = self.tail.confirmed.is_some_and(|confirmed| self.is_young(&confirmed));
+        if self.unsettled || !is_young || self.is_suspect() {
             // Boxed, here and below: an append has no other use for several kilobytes.
             let look = Box::pin(self.look()).await?;
             let news = self.accept(look);
@@ -190,6 +188,32 @@ impl Log {
         }
         let look = self.look().await?;
         Ok(self.accept(look))
+    }
+
+    /// As [`Log::catch_up`], for a caller who heard that there is a segment of this number. Where the lease is young it reads up to there
+    /// and asks for nothing after it, which saves a request and leaves the lease as it was. Says too whether it came to the log's end.
+    ///
+    /// # Errors
+    /// As [`Log::catch_up`].
+    pub async fn catch_up_to(&mut self, seq: u64) -> Result<(News, bool), StoreError> {
+        let is_young = self.tail.confirmed.is_some_and(|confirmed| self.is_young(&confirmed));
+        if self.ended.is_some() || self.unsettled || !is_young || self.is_suspect() {
+            return Ok((self.catch_up().await?, true));
+        }
+        let look = self.look_up_to(Reach::To(seq)).await?;
+        let is_whole = look.tail.seq < seq || look.base.is_some() || look.ended.is_some();
+        Ok((self.accept(look), is_whole))
+    }
+
+    /// A hint told of a segment. It says nothing of the log, but for [`Mutation::TrustHint`] and [`Mutation::RenewByHint`].
+    pub fn heard_of(&mut self, seq: u64) {
+        let is_wrong = |how| self.store.settings.is_wrong(how);
+        if is_wrong(Mutation::TrustHint) {
+            self.tail.seq = self.tail.seq.max(seq);
+        } else if is_wrong(Mutation::RenewByHint) && seq <= self.tail.seq {
+            let issued = self.store.moment();
+            self.tail.confirmed = self.tail.confirmed.map(|lease| lease.renewed(issued, Heard::default()));
+        }
     }
 
     /// Bytes of all segments up to the tail.
@@ -230,7 +254,7 @@ impl Log {
             // Only what stands under the number tells the outcome.
             // A host that writes the log in turn with another is one segment behind, and need not look for a second; one
             // that meets another's again reads on to the end.
-            let reach = if self.was_behind { Reach::End } else { Reach::Next };
+            let reach = if self.was_behind { Reach::End } else { Reach::To(seq) };
             let (looked, now) = dates::listen(Box::pin(self.look_for(reach))).await;
             heard = heard.and(now);
             let failure = match looked {
@@ -276,6 +300,11 @@ impl Log {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
+    }
+
+    /// Whether less than half a lease is over.
+    fn is_young(&self, confirmed: &Lease) -> bool {
+        self.store.age(confirmed, Heard::default()) <= self.store.settings.lease / 2
     }
 
     fn written(&mut self, this: Identity, size: u64, confirmed: Option<Lease>) -> Appended {

@@ -21,6 +21,14 @@ pub enum Mutation {
     ReadBeforeSubscribe,
     /// A lease is as old as the clock of timers says, which stands still while a machine sleeps.
     TrustInstant,
+    /// A hint is taken for the segments that it tells of.
+    TrustHint,
+    /// A hint of what is known already renews the lease.
+    RenewByHint,
+    /// A room that is told by hints never looks without one.
+    NoFloor,
+    /// A room looks for news first, and follows them later.
+    LookBeforeFollow,
     /// A listing that passed over what runs cover goes on one segment too late.
     ResumeTooLate,
 }

@@ -32,14 +32,15 @@ fn a_share_that_is_left_alone_becomes_one_object_that_opens_in_three_requests() 
     run(async {
         let bucket = TestBucket::over(Arc::new(InMemory::new()));
         // What a host asks its bucket whatever it holds is not asked here.
-        let unasked = || over(&bucket).settings(|settings| settings.hub.probe_every = None);
+        let unasked =
+            || over(&bucket).settings(|settings| (settings.hub.probe_every, settings.hub.hosts.every) = (None, None));
         let scene = unasked().build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), Some(part("p", "0"))).await.unwrap();
         for n in 1..30 {
             share.sync(part("p", &n.to_string())).await.unwrap();
         }
         assert_eq!(keys(&bucket, "/fold/").await, [] as [&str; 0], "nothing is folded while it is worked on");
-        tokio::time::sleep(Duration::from_secs(63)).await;
+        tokio::time::sleep(Duration::from_secs(100)).await;
         assert_eq!(keys(&bucket, "/fold/").await.len(), 1);
         let other = unasked().seed(2).build();
         bucket.counts.reset();
@@ -48,7 +49,7 @@ fn a_share_that_is_left_alone_becomes_one_object_that_opens_in_three_requests() 
         assert!(puts == 0 && gets + lists <= 3, "{gets} + {lists}");
         assert_eq!(held(&replica), held(&scene.client().snapshot(share.id()).await.unwrap()));
         // What it was folded from goes, but for the newest.
-        tokio::time::sleep(Duration::from_secs(70)).await;
+        tokio::time::sleep(Duration::from_secs(100)).await;
         assert_eq!(keys(&bucket, "/log/").await.len(), 1);
         // And it costs nothing more to be idle.
         bucket.counts.reset();

@@ -21,6 +21,7 @@ mod embed;
 mod expiry;
 mod grants;
 mod growth;
+mod hints;
 mod hub;
 mod in_process;
 mod lifecycle;

@@ -1,7 +1,8 @@
 //! The store and the hub in simulated histories: the real code, over a simulated bucket, in virtual time.
 //!
 //! A history has one bucket, two or three hosts, and clients that create a session's share, send batches, read, follow and
-//! delete, while the [`weather`] is what it is. Everything in it comes from one seed: the same seed gives the same history,
+//! delete, while the [`weather`] is what it is. In three of four worlds a [`carrier`] brings hints from host to host, well or
+//! badly; what holds is the same. Everything in it comes from one seed: the same seed gives the same history,
 //! request by request. When it is over, its [`checks`] are made; while it goes on, every state that anybody sees is
 //! [proved](order).
 //!
@@ -23,18 +24,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod bucket;
+mod carrier;
 mod checks;
 mod clients;
 mod dice;
 mod history;
 mod hosts;
 mod linked;
+mod news;
 mod order;
 mod seeds;
 mod viewers;
 mod weather;
 mod world;
 
+use carrier::Manners;
 use dice::Dice;
 use history::{History, Op, Ret};
 use hosts::{Incarnation, SimHost};
@@ -79,7 +83,7 @@ struct Report {
 
 impl Stage {
     fn new(seed: u64, mutation: Option<Mutation>, told: bool) -> Self {
-        let world = Arc::new(World::new(seed, Weather::of(seed), told));
+        let world = Arc::new(World::new(seed, Weather::of(seed), Manners::of(seed / weather::KINDS), told));
         let hosts = 2 + Dice::new(seed, 3).below(2);
         Self {
             seed,

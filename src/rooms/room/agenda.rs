@@ -16,14 +16,18 @@ use super::SEGMENT_BYTES_MAX;
 use crate::share::time::Timestamp;
 use crate::store::Occasion;
 
+mod attention;
 mod batching;
+mod expiry;
 mod facts;
 mod timers;
 
+use attention::Attention;
 use batching::Batching;
 use timers::{Timer, TimerTable};
 
-pub(super) use facts::{Deletion, Facts, Next, Queued, Rules, Stand, Upkeep};
+pub(super) use attention::Look;
+pub(super) use facts::{Deletion, Facts, Next, Polls, Queued, Rules, Stand, Upkeep};
 
 /// How long a fold that failed is not tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(30);
@@ -55,6 +59,7 @@ pub(super) struct Agenda {
     /// The state that the index knows of.
     described: Option<Stand>,
     batching: Batching,
+    attention: Attention,
     /// When the log last grew.
     grown_at: Instant,
     /// One object would have cost too much when the room fell idle.
@@ -87,6 +92,7 @@ impl Agenda {
             facts: Facts { cheap: false, ..facts },
             described: described.then_some(facts.stand),
             batching: Batching::default(),
+            attention: Attention::default(),
             grown_at: now,
             deferred: false,
             leaving: false,
@@ -112,6 +118,9 @@ impl Agenda {
             return Next::Delete;
         }
         let Queued { appends, looks, .. } = self.queued;
+        if appends > 0 && self.is_hinted(now) {
+            return Next::Look;
+        }
         if appends + looks > 0 {
             return match self.gathered_at(now).filter(|at| *at > now) {
                 Some(at) => Next::Gather(delete_at.map_or(at, |delete_at| delete_at.min(at))),
@@ -130,7 +139,7 @@ impl Agenda {
 
     /// When something is to be done for a room in which nothing is queued.
     pub(super) fn later(&self) -> Option<Instant> {
-        self.upkeep_at().into_iter().chain(self.delete_at()).min()
+        self.upkeep_at().into_iter().chain(self.delete_at()).chain(self.news_at()).min()
     }
 
     /// What waits in the queue.
@@ -153,8 +162,9 @@ impl Agenda {
         }
     }
 
-    /// A round begins. It took what waited but for this, which was too much for one segment.
-    pub(super) fn begins(&mut self, left: Queued, now: Instant) {
+    /// A round begins, for which so many asked who wait for no append. It took what waited but for this, which was too much for one
+    /// segment, or has to come after the look. Gives the look that the round is, if it appends nothing.
+    pub(super) fn begins(&mut self, left: Queued, asked: usize, now: Instant) -> Look {
         self.for_upkeep = self.last_look || self.upkeep_at().is_some_and(|at| at <= now);
         self.last_look = false;
         if self.for_upkeep {
@@ -162,11 +172,13 @@ impl Agenda {
         }
         self.queued = left;
         self.timers.put(Timer::Batching, None);
+        self.begins_to_look(asked, now)
     }
 
     /// The round's entries are sent to the bucket, for the first time or again.
     pub(super) fn appends(&mut self, now: Instant) {
         self.timers.put(Timer::Linger, Some(now + self.rules.linger));
+        self.writes(now);
     }
 
     /// So many entries are in the bucket, and their append took so long.
@@ -190,6 +202,7 @@ impl Agenda {
         if self.for_upkeep && !carried_out {
             self.timers.put(Timer::Retry, Some(now + AFTER_FAILURE));
         }
+        self.has_looked(carried_out, now);
         self.arm_upkeep();
         self.fold = self.occasion(now);
         self.for_upkeep = false;
@@ -227,46 +240,6 @@ impl Agenda {
                 described => agenda.described = described,
             }
             agenda.arm_upkeep();
-        })
-    }
-
-    /// The share expires at this time, by a clock that says `clock`; `None`: it does not.
-    pub(super) fn expires(&mut self, at: Option<Timestamp>, clock: Timestamp, now: Instant) {
-        if self.expires_at != at {
-            self.expires_at = at;
-            self.wait_for_expiry(clock, now);
-        }
-    }
-
-    /// Somebody found, by the clock, that the share's time is over.
-    pub(super) fn is_past(&mut self, now: Instant) -> Upkeep {
-        self.event(now, |agenda| {
-            if !agenda.delete_again {
-                agenda.timers.put(Timer::Expiry, Some(now));
-            }
-        })
-    }
-
-    /// A deletion was next. Whether it is to be begun: not if the share's time is not over by the clock.
-    pub(super) fn deletes(&mut self, clock: Timestamp, now: Instant) -> bool {
-        // One that failed may have got half way, and then the share has no expiry any more.
-        self.deleting = self.delete_again || self.expires_at.is_some_and(|at| at <= clock);
-        if !self.deleting {
-            self.wait_for_expiry(clock, now);
-        }
-        self.deleting
-    }
-
-    /// A deletion that was begun is over.
-    pub(super) fn deleted(&mut self, deletion: Deletion, clock: Timestamp, now: Instant) -> Upkeep {
-        self.event(now, |agenda| {
-            agenda.deleting = false;
-            agenda.delete_again = deletion == Deletion::Failed;
-            match deletion {
-                Deletion::Done => agenda.timers.put(Timer::Expiry, None),
-                Deletion::Moved => agenda.wait_for_expiry(clock, now),
-                Deletion::Failed => agenda.timers.put(Timer::Expiry, Some(now + DELETE_AGAIN)),
-            }
         })
     }
 
@@ -319,11 +292,6 @@ impl Agenda {
         }
     }
 
-    /// When the share is to be deleted, or its clock to be looked at; `None`: never, or a deletion is on its way.
-    fn delete_at(&self) -> Option<Instant> {
-        self.timers.get(Timer::Expiry).filter(|_| !self.deleting)
-    }
-
     /// When the room is to be looked at for the sake of a fold or of the index; `None`: there is nothing to do.
     fn upkeep_at(&self) -> Option<Instant> {
         if !self.facts.live || self.writing {
@@ -371,13 +339,6 @@ impl Agenda {
             Occasion::Busy
         };
         Some((occasion, idle && self.described != Some(self.facts.stand)))
-    }
-
-    fn wait_for_expiry(&mut self, clock: Timestamp, now: Instant) {
-        self.delete_again = false;
-        let left =
-            |at: Timestamp| Duration::from_millis(u64::try_from(at.0.saturating_sub(clock.0)).unwrap_or_default());
-        self.timers.put(Timer::Expiry, self.expires_at.map(|at| now + left(at).min(STRETCH_MAX)));
     }
 }
 

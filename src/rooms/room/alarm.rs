@@ -69,9 +69,25 @@ impl Room {
     }
 }
 
+/// Tells the room that its alarm is gone, if that is dropped with its runtime.
+struct Sleeper(Weak<Room>);
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        if let Some(room) = self.0.upgrade() {
+            room.deserted();
+        }
+    }
+}
+
 async fn sleep(room: Weak<Room>, sooner: Arc<Notify>) {
+    let mut sleeper = Sleeper(room);
     loop {
-        let Some(until) = room.upgrade().and_then(|room| room.rings()) else { return };
+        let Some(until) = sleeper.0.upgrade().and_then(|room| room.rings()) else {
+            // It ends as it should.
+            sleeper.0 = Weak::new();
+            return;
+        };
         // Whichever comes first.
         let _ = tokio::time::timeout_at(until, sooner.notified()).await;
     }

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::agenda::{Facts, Next, Queued, Stand, Upkeep};
+use super::agenda::{Facts, Look, Next, Queued, Stand, Upkeep};
 use super::job::{Job, NotCommitted, Reply};
 use super::{Inner, Room, SEGMENT_BYTES_MAX};
 use crate::ambient::Moment;
@@ -32,10 +32,13 @@ const TURNS: usize = 2;
 pub(super) struct Driver {
     pub(super) room: Arc<Room>,
     pub(super) log: Option<Log>,
+    /// This round has written a segment, and other hosts were not told yet.
+    pub(super) wrote: bool,
 }
 
 /// What is done in one round; if nothing is to be appended, a look.
 struct Work {
+    look: Look,
     waiting: Vec<Waiting>,
     catch_ups: Vec<oneshot::Sender<Result<(), NotCommitted>>>,
 }
@@ -48,12 +51,23 @@ pub(super) struct Waiting {
 
 impl Driver {
     async fn run(mut self) {
-        while let Some(Work { waiting, catch_ups }) = self.gather().await {
+        while let Some(Work { look, waiting, catch_ups }) = self.gather().await {
             let begun = Moment::now(self.room.clock());
             // What is done seldom is boxed: a driver is made for each batch where batches do not come at once.
-            let result = if waiting.is_empty() { Box::pin(self.catch_up()).await } else { self.commit(waiting).await };
-            if result.is_ok() {
+            let result = if waiting.is_empty() {
+                Box::pin(self.catch_up(look)).await
+            } else {
+                self.commit(waiting).await.map(|()| true)
+            };
+            if result == Ok(true) {
                 self.room.lock().fresh_at = begun;
+            }
+            let result = result.map(drop);
+            // After the answers, which it must not hold up.
+            if std::mem::take(&mut self.wrote)
+                && let Some(log) = &self.log
+            {
+                self.room.context.hints.wrote(&self.room.id, log.segments());
             }
             for answer in catch_ups {
                 // The caller that asked may be gone.
@@ -71,7 +85,7 @@ impl Driver {
         for _ in 0..TURNS {
             yield_now().await;
         }
-        let Self { room, log } = self;
+        let Self { room, log, .. } = self;
         loop {
             // From here on no notice to all is missed.
             let woken = room.wake_driver.notified();
@@ -83,7 +97,7 @@ impl Driver {
                 }
                 inner.agenda.gathers(now);
                 match inner.agenda.next(now) {
-                    Next::Append | Next::Look => return Some(inner.begin_round(now)),
+                    next @ (Next::Append | Next::Look) => return Some(inner.begin_round(next == Next::Append, now)),
                     Next::Fold { occasion, describe } => {
                         room.fold_log(inner, log.as_ref(), occasion, describe);
                         continue;
@@ -127,18 +141,19 @@ impl Drop for Driver {
             inner.log = Some(log);
             drop(inner);
             drop(left);
+            self.room.deserted();
         }
     }
 }
 
 impl Inner {
-    /// Takes the next segment's worth of what is queued.
-    fn begin_round(&mut self, now: Instant) -> Work {
+    /// Takes the next segment's worth of what is queued; if nothing is to be appended in this round, what comes before the first append.
+    fn begin_round(&mut self, appends: bool, now: Instant) -> Work {
         let (mut waiting, mut catch_ups, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(job) = self.jobs.pop_front() {
             match job {
                 Job::Append { entry, byte_count, reply } => {
-                    if bytes > 0 && bytes + byte_count > SEGMENT_BYTES_MAX {
+                    if !appends || (bytes > 0 && bytes + byte_count > SEGMENT_BYTES_MAX) {
                         self.jobs.push_front(Job::Append { entry, byte_count, reply });
                         break;
                     }
@@ -149,8 +164,8 @@ impl Inner {
             }
         }
         let left = self.jobs.iter().map(Job::weight).fold(Queued::default(), Queued::and);
-        self.agenda.begins(left, now);
-        Work { waiting, catch_ups }
+        let look = self.agenda.begins(left, catch_ups.len(), now);
+        Work { look, waiting, catch_ups }
     }
 
     /// Tells the log of a fold that was written while the log was with the driver.
@@ -169,7 +184,7 @@ impl Room {
         let log = inner.log.take();
         drop(inner);
         if log.is_some() {
-            self.context.tasks.spawn(Driver { room: Arc::clone(self), log }.run());
+            self.context.tasks.spawn(Driver { room: Arc::clone(self), log, wrote: false }.run());
         }
     }
 
@@ -197,6 +212,7 @@ impl Room {
 pub(super) fn facts(log: &Log, state: &State) -> Facts {
     Facts {
         live: state.is_live(),
+        segments: log.segments(),
         unfolded: log.is_unfolded(),
         own: log.is_own(),
         cheap: log.is_worth_a_pause(state),

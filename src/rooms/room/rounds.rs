@@ -3,8 +3,11 @@
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use super::agenda::Look;
 use super::driver::{Driver, Waiting};
 use super::job::NotCommitted;
+use crate::hints::Why;
+use crate::metrics::ReasonLabel;
 use crate::share::entry::Entry;
 use crate::share::error::{StorageTrouble, StoreOperation, chain};
 use crate::share::state::Outcome;
@@ -20,12 +23,25 @@ const BEHIND_MAX: usize = 64;
 const ANSWERS_AT_ONCE: usize = 8;
 
 impl Driver {
-    pub(super) async fn catch_up(&mut self) -> Result<(), NotCommitted> {
+    /// Reads what other hosts appended. Says whether it came to the log's end.
+    pub(super) async fn catch_up(&mut self, look: Look) -> Result<bool, NotCommitted> {
         let Some(log) = &mut self.log else { return Err(NotCommitted::NOW) };
-        match log.catch_up().await {
-            Ok(news) => {
-                self.room.learn(news);
-                Ok(())
+        let room = &self.room;
+        room.context.metrics.looks.get_or_create(&ReasonLabel { reason: look.why.as_str() }).inc();
+        let looked = match look.up_to {
+            Some(seq) => log.catch_up_to(seq).await,
+            None => log.catch_up().await.map(|news| (news, true)),
+        };
+        if room.context.follows_late && look.why == Why::Begin {
+            room.context.hints.attend(&room.id);
+        }
+        match looked {
+            Ok((news, is_whole)) => {
+                room.learn(news);
+                if look.why == Why::Hint {
+                    room.note_lag(log.segments());
+                }
+                Ok(is_whole)
             }
             Err(error) => Err(self.failed("read", &error)),
         }
@@ -81,6 +97,7 @@ impl Driver {
                     self.room.context.health.written();
                     self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
                     self.room.lock().agenda.appended(entries.len(), took);
+                    self.wrote = true;
                     return Ok(self.room.fold(&slim));
                 }
                 Ok(Appended::Behind(others)) => self.room.learn(others),

@@ -1,10 +1,11 @@
 //! Looks: reading what follows a tail, without changing anything.
 //!
-//! Within the lease a look reads the next number until there is none: no key that a look needs can have been freed so
-//! soon, so "none" means that the log ends here, and renews the lease from the issue of that read. The lease holds if all clocks
-//! and the answer's own time say so. Past the lease it
-//! [lists](super::listing) the share, together with a look for the tombstone, and reads what follows; an absence proves nothing
-//! then. Segments that runs cover may be gone, so it reads the runs instead, and then the state begins anew from them.
+//! For as long as what an earlier look found may be relied on (longer than the lease, but not for as long as keys stay that are
+//! superseded) a look reads the next number until there is none: no key that it needs can have been freed so soon, so "none" means
+//! that the log ends here, and the lease begins anew with the issue of that read. It may be relied on if all clocks and the answer's
+//! own time say so. After that a look [lists](super::listing) the share, together with a look for the tombstone, and reads what
+//! follows; an absence proves nothing then. Segments that runs cover may be gone, so it reads the runs instead, and then the state
+//! begins anew from them.
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
@@ -28,8 +29,8 @@ const LOOKS_MAX: usize = 5;
 pub(super) enum Reach {
     /// The look goes to the log's end.
     End,
-    /// The look goes to the next segment if the lease holds, and otherwise to the end.
-    Next,
+    /// The look goes to the segment of this number if what is known of the tail may be relied on, and otherwise to the end.
+    To(Number),
 }
 
 /// What a look found after a tail.
@@ -89,11 +90,16 @@ impl Look {
 impl Log {
     /// Reads what follows the tail, to the log's end. Changes nothing.
     pub(in crate::store) async fn look(&self) -> Result<Look, StoreError> {
+        self.look_up_to(Reach::End).await
+    }
+
+    /// As [`Log::look`], as far as `reach` says.
+    pub(super) async fn look_up_to(&self, reach: Reach) -> Result<Look, StoreError> {
         let epoch = self.store.bucket.conditions.epoch();
         let mut look = if self.is_suspect() && !self.tail_stands().await? {
             self.look_anew().await?
         } else {
-            match self.look_for(Reach::End).await {
+            match self.look_for(reach).await {
                 Err(StoreError::Corrupt { .. }) if !self.tail_stands().await? => self.look_anew().await?,
                 looked => looked?,
             }
@@ -131,7 +137,7 @@ impl Log {
             let issued = self.store.moment();
             let (place, heard) = dates::listen(self.place(look.tail.seq + 1)).await;
             let place = place?;
-            if !self.store.holds(&confirmed, heard) {
+            if !self.store.shows(&confirmed, heard) {
                 break;
             }
             match place {
@@ -146,7 +152,9 @@ impl Log {
                 Place::Holds(segment, size) => self.follow(&mut look, segment, size)?,
             }
             // The tail is not confirmed by that: the log may go on.
-            if reach == Reach::Next {
+            if let Reach::To(number) = reach
+                && look.tail.seq >= number
+            {
                 return Ok(look);
             }
         }

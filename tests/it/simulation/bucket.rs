@@ -193,7 +193,7 @@ impl Link {
         }
     }
 
-    async fn until(&self, moment: &Mutex<Instant>) {
+    pub(super) async fn until(&self, moment: &Mutex<Instant>) {
         loop {
             let until = *moment.lock().unwrap();
             if until <= Instant::now() {

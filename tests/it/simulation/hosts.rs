@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bucket::{Link, SimBucket};
+use super::carrier;
 use super::dice::Dice;
 use super::world::World;
 use crate::support::clock::{Standstills, Still};
@@ -21,10 +22,14 @@ use crate::support::clock::{Standstills, Still};
 /// How often a host that is followed looks for what others wrote.
 pub(super) const POLL: Duration = Duration::from_millis(300);
 
+/// How often one that is followed looks while a carrier brings hints.
+pub(super) const FLOOR: Duration = Duration::from_secs(4);
+
 /// Short, so that a history crosses them often: a lease of 2 s, requests of at most 6 s.
 pub(super) fn settings(mutation: Option<Mutation>) -> HubSettings {
     let mut settings = HubSettings::default();
     settings.poll = Some(POLL);
+    settings.poll_hinted = FLOOR;
     settings.store.lease = Duration::from_secs(2);
     settings.store.request_time = Duration::from_secs(6);
     settings.store.append_time = Duration::from_secs(3);
@@ -96,6 +101,7 @@ impl SimHost {
         let access = Arc::new(SingleAccount::of_this_machine("ann".parse().unwrap()));
         let objects = Arc::new(SimBucket(Arc::clone(&link)));
         let hub = Hub::new(objects, access, ambient, self.settings.clone()).unwrap();
+        carrier::join(&link, hub.hints());
         *self.up.lock().unwrap() = Some(Incarnation { hub, link, clock: Arc::clone(&self.clock) });
     }
 

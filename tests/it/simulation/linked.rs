@@ -32,6 +32,7 @@ use object_store::memory::InMemory;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
+use super::carrier::Manners;
 use super::dice::Dice;
 use super::hosts::{self, SimHost};
 use super::seeds::{found_by, number, say, shows_again};
@@ -143,7 +144,7 @@ impl Stage {
             Weather::Sizes => 4,
             Weather::All => 7,
         });
-        let world = Arc::new(World::new(seed, below, told));
+        let world = Arc::new(World::new(seed, below, Manners::of(seed / WEATHERS), told));
         let hosts = 2 + Dice::new(seed, 3).below(2);
         let hosts = (1..=hosts).map(|number| SimHost::with_settings(&world, seed, number, settings(number)));
         let net = Net {

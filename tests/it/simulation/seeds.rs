@@ -193,3 +193,13 @@ fn a_listing_that_goes_on_too_late_is_found() {
 fn a_follower_that_subscribes_too_late_is_found() {
     finds(Mutation::ReadBeforeSubscribe);
 }
+
+#[test]
+fn a_hint_that_is_taken_for_the_news_is_found() {
+    finds(Mutation::TrustHint);
+}
+
+#[test]
+fn a_lease_that_a_hint_renews_is_found() {
+    finds(Mutation::RenewByHint);
+}

@@ -20,6 +20,7 @@ use object_store::{
 };
 use tokio::time::Instant;
 
+use super::carrier::{Manners, Post};
 use super::dice::Dice;
 use super::weather::Weather;
 
@@ -39,6 +40,8 @@ pub(super) struct World {
     pub(super) full: AtomicBool,
     /// Runs that were written.
     pub(super) folds: AtomicU64,
+    /// What brings news from host to host.
+    pub(super) post: Post,
     begun: Instant,
     trace: Mutex<Trace>,
 }
@@ -53,7 +56,7 @@ struct Trace {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, weather: Weather, told: bool) -> Self {
+    pub(super) fn new(seed: u64, weather: Weather, manners: Manners, told: bool) -> Self {
         Self {
             objects: InMemory::new(),
             written: Mutex::default(),
@@ -63,6 +66,7 @@ impl World {
             tells_time: weather.tells_time,
             full: AtomicBool::new(false),
             folds: AtomicU64::new(0),
+            post: Post::new(seed, manners),
             begun: Instant::now(),
             trace: Mutex::new(Trace { told, ..Trace::default() }),
         }

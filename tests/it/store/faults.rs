@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{DELETE, account, append, created, host, host_with, keys, open_entry, opened, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket};
 
-fn in_memory() -> Arc<TestBucket> {
+pub(super) fn in_memory() -> Arc<TestBucket> {
     TestBucket::over(Arc::new(InMemory::new()))
 }
 
@@ -232,7 +232,7 @@ async fn old_segments_are_deleted_at_once_and_young_ones_keep_their_place() {
     log.append(&[DELETE]).await.unwrap();
     let id = share(1);
     for number in 1..=3 {
-        bucket.age(&format!("share/{id}/log/00000000000{number}"), Duration::from_secs(60));
+        bucket.age(&format!("share/{id}/log/00000000000{number}"), Duration::from_secs(100));
     }
     drop(log.erase(&account("a"), &session("s")).await.unwrap());
     let left: Vec<_> = (4..=5).map(|number| format!("share/{id}/log/00000000000{number}")).collect();

@@ -1,6 +1,5 @@
 //! Folds: what a log comes to as it grows, and who may still read and write what is folded.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use capshare::__internal::store::{Appended, Log, News, Occasion, Opened, Store, StoreSettings};
@@ -12,8 +11,8 @@ use capshare::share::revision::Revision;
 use capshare::share::state::{Outcome, State};
 use capshare::share::time::Timestamp;
 use capshare::testing::run;
-use object_store::memory::InMemory;
 
+use super::faults::in_memory as bucket;
 use super::{DELETE, account, created, holding, host, host_with, is_deleted, keys, open_entry, session, share, sync};
 use crate::support::bucket::{Fault, TestBucket};
 
@@ -22,10 +21,6 @@ pub(super) fn settings() -> StoreSettings {
     let mut settings = StoreSettings::default();
     settings.fold_segments = 4;
     settings
-}
-
-fn bucket() -> Arc<TestBucket> {
-    TestBucket::over(Arc::new(InMemory::new()))
 }
 
 /// A log with the state that it came to.
@@ -308,13 +303,16 @@ fn noise(bytes: usize, mut seed: u64) -> String {
 fn an_append_that_a_fold_overtook_asks_no_further() {
     run(async {
         let bucket = bucket();
-        let mut quick = Held::create(&host_with(&bucket, 1, settings())).await;
-        let mut slow = Held::open(&host_with(&bucket, 2, settings())).await;
+        let mut settings = settings();
+        // Then a look that begins 25 seconds after the last one lists.
+        settings.free_after = Duration::ZERO;
+        let [one, two] = [1, 2].map(|n| host_with(&bucket, n, settings.clone()));
+        let (mut quick, mut slow) = (Held::create(&one).await, Held::open(&two).await);
         for n in 0..6 {
             quick.append(sync(&n.to_string())).await;
         }
         assert!(quick.fold(Occasion::Busy).await);
-        tokio::time::sleep(Duration::from_secs(9)).await;
+        tokio::time::sleep(Duration::from_millis(9_900)).await;
         bucket.next_writes([Some(Fault::Slow(Duration::from_secs(60)))]);
         bucket.counts.reset();
         assert!(slow.log.append(&[sync("lost")]).await.unwrap_err().is_transient());

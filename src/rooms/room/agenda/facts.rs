@@ -67,6 +67,8 @@ impl Queued {
 pub(in crate::rooms::room) struct Facts {
     /// The share was opened and not deleted.
     pub(in crate::rooms::room) live: bool,
+    /// Number of the last segment of the log that is known.
+    pub(in crate::rooms::room) segments: u64,
     /// Reading the log takes more than one object.
     pub(in crate::rooms::room) unfolded: bool,
     /// This host wrote last. Other hosts wait twice as long before they fold the share.
@@ -98,4 +100,37 @@ pub(in crate::rooms::room) struct Rules {
     pub(in crate::rooms::room) linger: Duration,
     /// How long after its last growth a log is folded into one object.
     pub(in crate::rooms::room) fold_after: Duration,
+    /// How often a room looks that is waited for; `None`: nobody else writes to the bucket.
+    pub(in crate::rooms::room) polls: Option<Polls>,
+}
+
+/// How often a room looks for what other hosts wrote, while anybody waits for its news.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rooms::room) struct Polls {
+    /// How often, without a carrier.
+    pub(in crate::rooms::room) plain: Duration,
+    /// How often, without a carrier, if the share has rested.
+    pub(in crate::rooms::room) rested: Duration,
+    /// How often, while a carrier brings hints.
+    pub(in crate::rooms::room) hinted: Duration,
+    /// Where in a stretch of time this room looks, so that the rooms of a host do not all look at once: in 2^32 parts.
+    pub(in crate::rooms::room) phase: u32,
+    /// From when on such stretches are counted.
+    pub(in crate::rooms::room) since: Instant,
+}
+
+impl Polls {
+    /// The room's part of a time.
+    pub(super) fn part(&self, of: Duration) -> Duration {
+        of.mul_f64(f64::from(self.phase) / 4_294_967_296.0)
+    }
+
+    /// When the room's turn comes next, while a carrier brings hints.
+    pub(super) fn turn_after(&self, now: Instant) -> Instant {
+        let own = self.since + self.part(self.hinted);
+        let every = self.hinted.max(Duration::from_millis(1));
+        let turns = now.saturating_duration_since(own).as_nanos() / every.as_nanos();
+        let passed = every * u32::try_from(turns).unwrap_or(u32::MAX);
+        if own > now { own } else { own + passed + every }
+    }
 }

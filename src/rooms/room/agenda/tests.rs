@@ -3,15 +3,17 @@
 use super::*;
 use crate::share::revision::Revision;
 
+mod attention;
 mod days;
 mod rules;
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-const RULES: Rules = Rules { linger: Duration::ZERO, fold_after: MINUTE };
+const RULES: Rules = Rules { linger: Duration::ZERO, fold_after: MINUTE, polls: None };
 /// A share that this host wrote to, of which the index knows nothing yet, and whose log is more than one object.
-const WRITTEN: Facts = Facts { live: true, unfolded: true, own: true, cheap: false, stand: (1, Revision(1), None) };
+const WRITTEN: Facts =
+    Facts { live: true, segments: 1, unfolded: true, own: true, cheap: false, stand: (1, Revision(1), None) };
 /// Everything is done for it.
 const DONE: Facts = Facts { unfolded: false, ..WRITTEN };
 const SYNC: Queued = Queued { appends: 1, looks: 0, bytes: 100, urgent: false };
@@ -26,7 +28,7 @@ fn agenda(rules: Rules, facts: Facts, now: Instant) -> Agenda {
 fn round(agenda: &mut Agenda, leaves: Facts, carried_out: bool, now: Instant) -> Next {
     assert!(matches!(agenda.next(now), Next::Append | Next::Look), "{:?}", agenda.next(now));
     let appends = agenda.next(now) == Next::Append;
-    agenda.begins(Queued::default(), now);
+    agenda.begins(Queued::default(), 0, now);
     if appends && carried_out {
         agenda.appends(now);
         agenda.grew(now);

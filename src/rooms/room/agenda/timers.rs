@@ -21,6 +21,12 @@ pub(super) enum Timer {
     Spacing,
     /// Holds back every fold: a look or a write for one of the four failed just now, or a fold of a log that is still was not made.
     Retry,
+    /// What other hosts wrote is to be looked for, because somebody waits for it.
+    News,
+    /// What a hint told of is to be read.
+    Hint,
+    /// Holds back hints: what one told of was not there just now.
+    Doubt,
     /// The share is to be deleted, or its clock to be looked at, or a deletion that failed to be tried again.
     Expiry,
 }

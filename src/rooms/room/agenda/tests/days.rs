@@ -188,7 +188,7 @@ impl Day {
             self.plain.spacing = begun + SECOND;
         }
         self.last_look = false;
-        self.agenda.begins(Queued::default(), begun);
+        self.agenda.begins(Queued::default(), 0, begun);
         let Queued { appends, .. } = std::mem::take(&mut self.queued);
         if appends > 0 {
             self.agenda.appends(begun);

@@ -194,7 +194,7 @@ fn a_driver_that_is_dropped_leaves_nothing_queued() {
     let start = Instant::now();
     let mut agenda = agenda(RULES, DONE, start);
     let _ = agenda.queued(SYNC.and(LOOK), start);
-    agenda.begins(SYNC, start);
+    agenda.begins(SYNC, 0, start);
     agenda.dropped();
     assert_eq!((agenda.next(start), agenda.in_queue()), (Next::Rest, Queued::default()));
 }
