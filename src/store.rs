@@ -27,8 +27,8 @@
 //! made of the state that came of it. It keeps no queue; one append of a log is under way at a time, and what a caller gathers
 //! meanwhile is the next. It never guesses at bytes that it did not write: a [`Corrupt`](StoreError::Corrupt) object is reported with its key.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use object_store::ObjectStore;
@@ -47,6 +47,7 @@ mod fold;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hosts;
+mod id;
 mod index;
 mod key;
 mod lease;
@@ -65,6 +66,8 @@ mod tokens;
 use bucket::Bucket;
 use codec::Identity;
 use probe_names::ProbeNames;
+
+use crate::share::id::StoreId;
 
 #[cfg(feature = "s3")]
 pub(crate) use error::s3_refusal;
@@ -104,6 +107,8 @@ pub struct Store {
     last_batch: Arc<AtomicU64>,
     /// What was packed between appends, over all logs.
     effort: Arc<effort::Effort>,
+    /// The id of the store, once it was read.
+    id: Arc<OnceLock<StoreId>>,
 }
 
 /// How long a store waits and how it writes. All hosts of one bucket should have equal settings, but for
@@ -211,7 +216,8 @@ impl Store {
         let clocks = Arc::clone(&clock);
         let bucket =
             Bucket { objects, request_time, single_writer, overwrites, conditions, probes, clock: clocks, agreement };
-        Self { bucket, settings, writer, clock, last_batch: Arc::default(), effort: Arc::default() }
+        let (effort, id) = (Arc::default(), Arc::default());
+        Self { bucket, settings, writer, clock, last_batch: Arc::default(), effort, id }
     }
 
     fn next_identity(&self) -> Identity {

@@ -12,6 +12,7 @@ use crate::connections::hooks::ConnectionHooks;
 use crate::host::storage::{self, S3Options, StoreLocation};
 use crate::host::{Host, HostError, HostSettings};
 use crate::rooms::quota::QuotaSettings;
+use crate::share::error::chain;
 use crate::share::id::AccountId;
 use crate::share::limits::Limits;
 use crate::share::visibility::Visibility;
@@ -203,6 +204,10 @@ impl HostBuilder {
                 ),
                 probed => probed?,
             }
+        }
+        // Without it, clients know this store by the URLs of its hosts.
+        if let Err(error) = host.hub.rooms().store().read_id().await {
+            tracing::warn!(error = %chain(&error), "the id of the store cannot be read, so clients take each host for a store of its own");
         }
         if let Some(directory @ StoreLocation::Directory(_)) = location {
             // Nobody waits for it.

@@ -109,6 +109,15 @@ name_type!(
     |text| text.len() == 26 && text.bytes().all(|b| BASE32.contains(&b))
 );
 
+name_type!(
+    /// The name of a store, which all hosts over one bucket have in common: 26 characters of `a-z2-7`, from 128 random bits. It is
+    /// not secret.
+    StoreId,
+    "store id",
+    "26 characters of a-z and 2-7",
+    |text| text.len() == 26 && text.bytes().all(|b| BASE32.contains(&b))
+);
+
 /// RFC 4648 base32 in lower case, so that ids survive file systems and people that do not mind case.
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
@@ -122,6 +131,14 @@ impl ShareId {
 }
 
 impl HostId {
+    /// Makes an id from 128 random bits.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        Self(base32(bits, 26).into())
+    }
+}
+
+impl StoreId {
     /// Makes an id from 128 random bits.
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {

@@ -24,8 +24,8 @@ use entry::{Line, put_entry, read_entry, size_hint};
 
 pub(super) use host::{decode_host, encode_host};
 pub(super) use record::{
-    ClaimRecord, decode_claim, decode_companion, decode_token, decode_tombstone, encode_claim, encode_companion,
-    encode_token, encode_tombstone,
+    ClaimRecord, decode_claim, decode_companion, decode_store_id, decode_token, decode_tombstone, encode_claim,
+    encode_companion, encode_store_id, encode_token, encode_tombstone,
 };
 pub(super) use run::{RunHeader, decode_run, encode_run};
 

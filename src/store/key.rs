@@ -110,6 +110,16 @@ pub(super) fn hosts() -> Path {
     path("host".to_owned())
 }
 
+/// The prefix of what is about the store as a whole.
+pub(super) fn store() -> Path {
+    path("store".to_owned())
+}
+
+/// The key of the store's id.
+pub(super) fn store_id() -> Path {
+    path("store/id".to_owned())
+}
+
 /// The prefix of the objects that probes write.
 pub(super) fn probes() -> Path {
     path("probe".to_owned())

@@ -4,7 +4,7 @@
 //! companions of claims; `survey` is what checks and counts a whole bucket, `garbage` what clears it, and `over` what that makes of shares that ended; `damage` is what anybody makes of
 //! shares that are damaged, `conditions` a bucket that stops honouring them; `faults` and `seeds` are what happens when
 //! requests and answers go astray; `format` pins the stored bytes, `round_trips` reads back what was written, and `versions` reads what versions wrote; `clocks` is about writers that slept; `buckets` is about
-//! buckets that are full, closed, down or careless.
+//! buckets that are full, closed, down or careless; `id` is the id that all hosts of a bucket agree on.
 
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ mod faults;
 mod folds;
 mod format;
 mod garbage;
+mod id;
 mod opening;
 mod over;
 mod round_trips;

@@ -7,7 +7,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, check_format, parse, put_json, text_of};
-use crate::share::id::{AccountId, BadName, SessionId, ShareId, TokenId};
+use crate::share::id::{AccountId, BadName, SessionId, ShareId, StoreId, TokenId};
 use crate::share::secret::SecretHash;
 use crate::share::time::Timestamp;
 use crate::store::error::StoreError;
@@ -59,6 +59,13 @@ struct TombstoneLine<'a> {
     #[serde(borrow)]
     deleted: Cow<'a, str>,
     at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoreLine<'a> {
+    capshare: u32,
+    #[serde(borrow)]
+    store: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -155,6 +162,20 @@ pub(in crate::store) fn decode_companion(key: &Path, bytes: &[u8]) -> Result<(Sh
         expires_at: line.expires.map(Timestamp),
     };
     Ok((share, summary))
+}
+
+pub(in crate::store) fn encode_store_id(id: &StoreId) -> Bytes {
+    let mut out = Vec::new();
+    put_json(&mut out, &StoreLine { capshare: FORMAT, store: id.as_str().into() });
+    out.push(b'\n');
+    out.into()
+}
+
+pub(in crate::store) fn decode_store_id(key: &Path, bytes: &[u8]) -> Result<StoreId, StoreError> {
+    let text = text_of(key, bytes)?;
+    check_format(key, text)?;
+    let line: StoreLine<'_> = parse(key, "the id of the store", text)?;
+    line.store.parse().map_err(|bad: BadName| StoreError::corrupt(key, bad.to_string()))
 }
 
 pub(in crate::store) fn encode_tombstone(deleted: &ShareId, at: Timestamp) -> Bytes {

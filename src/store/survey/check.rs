@@ -163,6 +163,7 @@ impl Store {
         self.check_tombstones(&mut checked, progress).await?;
         self.check_tokens(&mut checked, progress).await?;
         self.check_hosts(&mut checked, progress).await?;
+        self.check_id(&mut checked, progress).await?;
         checked.findings.sort_by(|a, b| (&a.key, a.problem).cmp(&(&b.key, b.problem)));
         Ok(checked)
     }
@@ -210,10 +211,33 @@ impl Store {
         Ok(())
     }
 
+    /// Checks the store's own id. A store that has none yet gets one when a host starts.
+    async fn check_id(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
+        let mut listing = self.bucket.list(&key::store(), None);
+        while let Some(listed) = listing.try_next().await? {
+            progress(1);
+            checked.objects += 1;
+            let finding = match self.read_id().await {
+                _ if listed.key != key::store_id() => Some(unknown(&listed)),
+                Ok(_) => None,
+                Err(error) => Some(unreadable(&listed.key, error)?),
+            };
+            checked.add(Vec::from_iter(finding).into());
+        }
+        Ok(())
+    }
+
     /// Reports keys that are none of the store's.
     async fn check_strays(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let known = [key::index(), key::shares(), key::tombstones(), key::tokens(), key::hosts(), key::probes()];
-        let known = BTreeSet::from(known);
+        let known = BTreeSet::from([
+            key::index(),
+            key::shares(),
+            key::tombstones(),
+            key::tokens(),
+            key::hosts(),
+            key::store(),
+            key::probes(),
+        ]);
         let (folders, objects) = self.bucket.folders(&Path::default()).await?;
         progress(objects.len() as u64);
         checked.objects += objects.len() as u64;
