@@ -54,7 +54,8 @@
 #     1008  too slow to read or to authenticate: come back
 #     1002  not this protocol: give up                   1009  a message past `messageBytesMax`: send smaller ones
 #     1003  a text frame: give up                        1011  a fault of the host: come back later
-#     1012  the host is restarting or drained, or keeps too many cancelled calls: come back, here or elsewhere
+#     1012  the host is restarting or drained, or keeps too many cancelled calls: come back, here or elsewhere; the reason
+#           may name at most two URLs of other hosts, each after a space
 #     1013  the host is full, and others have shown a credential: come back later
 #     4001  the credential was revoked or has expired, or an administrator closed the connection: final
 #     4002  the host was silent for too long (sent by clients): come back
@@ -62,8 +63,8 @@
 #     4004  the account, or without a credential the address, has more connections than it may, and this was its oldest:
 #           final
 #
-# Final: the client does not connect again by itself, and what it had queued fails with the reason. Coming back means with
-# growing, jittered delays. After a close nothing of the connection is dispatched or delivered.
+# Final: the client does not connect again by itself, at no host, and what it had queued fails with the reason. Coming back means with
+# growing, jittered delays; a client that knows several hosts tries each of them at once before the first delay. After a close nothing of the connection is dispatched or delivered.
 #
 # The Rust code for this file is generated from `share.req`, the compiler's own request, so that nobody who builds
 # capshare needs the compiler. After each change: capnp compile --src-prefix=schema -o- schema/share.capnp > schema/share.req
@@ -128,6 +129,12 @@ const callsInFlightMax :UInt32 = 512;
 const capabilitiesHeldMax :UInt32 = 1024;
 # Capabilities (shares, views, watches) that the host holds for one connection.
 
+const hostUrlsToldMax :UInt32 = 16;
+# URLs of other hosts in one answer or push, each of at most `hostUrlBytesMax` bytes.
+
+const hostUrlBytesMax :UInt32 = 256;
+# Bytes of the URL of a host.
+
 const listPageMax :UInt32 = 1000;
 # Entries in one page of `listShares`.
 
@@ -148,10 +155,11 @@ interface ShareRpc {
   # of the credential's account. On a connection that was opened for authentication in-band it serves only `hello`,
   # `authenticate` and the probes.
 
-  hello @0 (contractVersion :UInt32, agent :Text) -> (result :HelloResult);
+  hello @0 (contractVersion :UInt32, agent :Text, mover :Mover) -> (result :HelloResult);
   # The first call of a connection. `agent` names the client for the host's logs, such as "opencode/1.18.33". A version
   # that the host does not speak is refused with `protocolMismatch`, and so is every later call on this connection.
-  # A client that never calls `hello` is assumed to speak the host's version.
+  # A client that never calls `hello` is assumed to speak the host's version. A client that can go to another host without a
+  # pause gives a `mover`; without one it is told where to go by the reason of close code 1012.
 
   authenticate @1 (token :Text) -> (result :AuthenticateResult, rpc :ShareRpc);
   # Authenticates in-band, for clients that cannot set headers: `rpc` is a `ShareRpc` with the rights of the token's account.
@@ -230,9 +238,26 @@ struct HelloResult {
       # The connection's id, by which the host's logs and administrators name it.
       account @3 :Text;
       # The account whose rights this connection has; empty before authentication in-band.
+      hosts @5 :List(Text);
+      # The URLs of the other hosts of this deployment, at most `hostUrlsToldMax`, such as "https://b.example.org"; without a path,
+      # the path is that of RPC. Empty if the host knows of none. A client that loses this host goes on at one of them. It shows a
+      # credential only to hosts that its user named, or that were named over TLS and are reached over TLS.
+      store @6 :Text;
+      # The id of the store, 26 characters of a-z and 2-7, which all hosts over one bucket have in common; empty if the host does
+      # not know it. It is not secret and proves nothing. Clients keep the secrets of shares under it.
     }
     refused @4 :Refusal;
   }
+}
+
+interface Mover {
+  # Implemented by a client that can go to another host without a pause.
+
+  moveTo @0 (urls :List(Text), withinMs :UInt32) -> ();
+  # The host is going to close this connection with code 1012, at the latest after `withinMs` milliseconds: go to one of these
+  # hosts, at most `hostUrlsToldMax`, each with a URL as in `hosts`; empty if the host knows of none, and the client then goes where
+  # it knows, or to its own URL, behind which another host may be by then. The client opens the new connection first, goes on
+  # there, has what is in flight here answered, and then closes this connection.
 }
 
 struct AuthenticateResult {

@@ -20,7 +20,8 @@
 //! driver dials when the first call comes and keeps the connection up: it dials again after a loss, with capped and jittered
 //! delays, and [`Client::state`] gives `Connected` only after the answer to `hello`. Calls wait for a connection, and those that
 //! may be carried out twice without harm are made again when it is lost; others fail as [`ClientError::Disconnected`]. [`Share`]
-//! queues are sent exactly once; a [`Watch`] goes on from the step that it gave last. A share is narrowed to a [`Writer`] or a
+//! queues are sent exactly once; a [`Watch`] goes on from the step that it gave last. A client may know several hosts of the same shares
+//! ([`Builder::and_at`]), and learns of others from these: it is at the next at once when one is away, and waits only when all are. A share is narrowed to a [`Writer`] or a
 //! [`View`], saved as a token, and [restored](Client::restore) from one; those handles outlive connections as well.
 //!
 //! Dropping the future of a call cancels the call on the host. Dropping a [`Watch`] ends it on the host. When the last
@@ -47,6 +48,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod handles;
+mod hosts;
 mod items;
 mod mutation;
 mod options;

@@ -3,13 +3,14 @@
 //! Host and client both use it: what one writes, the other reads with the code beside it. [`sync_data`] checks the JSON texts
 //! of items and reads their keys, once, after [`repair`] made each readable; [`convert`] maps items, batches and views to Cap'n Proto and back;
 //! [`grants`] maps saved capabilities, [`visibility`] who may see a share, [`push`] pushes, [`ask`] how a question ended, [`admin`]
-//! what administrators see and ask; [`error`] is the one map of refusals and faults, and [`read_error`] what reading fails with.
+//! what administrators see and ask, [`moving`] the URLs at which clients go on; [`error`] is the one map of refusals and faults, and [`read_error`] what reading fails with.
 
 pub mod admin;
 pub mod ask;
 pub mod convert;
 pub mod error;
 pub mod grants;
+pub mod moving;
 pub mod push;
 pub mod read_error;
 pub mod repair;
@@ -56,6 +57,8 @@ mod tests {
             (schema::CALLS_IN_FLIGHT_MAX.into(), limits::CALLS_IN_FLIGHT_MAX),
             (schema::CAPABILITIES_HELD_MAX.into(), limits::CAPABILITIES_HELD_MAX),
             (schema::LIST_PAGE_MAX.into(), limits::LIST_PAGE_MAX),
+            (schema::HOST_URLS_TOLD_MAX.into(), limits::hosts::HOST_URLS_TOLD_MAX),
+            (schema::HOST_URL_BYTES_MAX.into(), limits::hosts::HOST_URL_BYTES_MAX),
             (schema::PUSH_BYTES_MAX.into(), limits::PUSH_BYTES_MAX),
             (schema::PUSHES_IN_FLIGHT_MAX.into(), limits::PUSHES_IN_FLIGHT_MAX),
         ] {

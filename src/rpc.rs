@@ -128,6 +128,7 @@ impl Drop for Over {
     fn drop(&mut self) {
         self.0.entry.outlet.end();
         drop(self.0.set_sink(None));
+        drop(self.0.set_mover(None));
     }
 }
 

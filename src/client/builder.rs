@@ -14,6 +14,7 @@ use crate::client::dial::Dial;
 use crate::client::driver::handle::Client;
 use crate::client::driver::link::Link;
 use crate::client::driver::{Command, Driver};
+use crate::client::hosts::{Naming, Way};
 #[cfg(feature = "__mutations")]
 use crate::client::mutation::Mutation;
 use crate::client::mutation::Planted;
@@ -23,15 +24,23 @@ use crate::client::redact::{Redact, Redaction};
 use crate::client::settings::Settings;
 use crate::client::state::ConnectionState;
 use crate::client::token::Token;
-use crate::client::websocket::{Url, WebSocketDialer, platform_config};
+use crate::client::websocket::{Url, WebSocketWay, platform_config};
 
 /// Why a client could not be built. Trying again with the same settings fails again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The host's URL cannot be read; the text says why, and leaves the URL out, which may hold a credential.
+    /// The URL of a host cannot be read; the text says why, and leaves the URL out, which may hold a credential.
     #[error("invalid host URL: {0}")]
     Url(&'static str),
+    /// The client was given more hosts than [`HOSTS_GIVEN_MAX`](crate::client::defaults::HOSTS_GIVEN_MAX).
+    #[error("{count} hosts are too many: give at most {max}")]
+    TooManyHosts {
+        /// Number of hosts that the client was given.
+        count: usize,
+        /// Number of hosts that a client may be given.
+        max: usize,
+    },
     /// A header that was given by [`Builder::header`] holds characters that a header may not. The text is its name.
     #[error("invalid header {0:?}: neither its name nor its value may hold control characters, and its name no spaces")]
     Header(String),
@@ -46,18 +55,19 @@ pub enum BuildError {
     Thread(#[from] std::io::Error),
 }
 
-/// The source of a client's connections.
+/// A source of a client's connections.
 #[derive(Debug, Clone)]
 enum Host {
     Url(String),
     Dialer(Arc<dyn Dial>),
 }
 
-/// Settings of a [`Client`] to be built. Every setting has a default; only the host, or a dialer, must be named.
+/// Settings of a [`Client`] to be built. Every setting has a default; only a host, or a dialer, must be named.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
-    host: Host,
+    hosts: Vec<Host>,
+    ignores_named: bool,
     headers: Vec<(String, Token)>,
     tls: Option<Arc<ClientConfig>>,
     token: Option<Token>,
@@ -74,7 +84,8 @@ pub struct Builder {
 }
 
 impl Client {
-    /// Begins the settings of a client of the host at this URL; see [`Builder::new`].
+    /// Begins the settings of a client of the host at this URL; see [`Builder::new`]. Further hosts of the same shares are added by
+    /// [`Builder::and_at`].
     pub fn builder(url: impl Into<String>) -> Builder {
         Builder::new(url)
     }
@@ -94,7 +105,8 @@ impl Builder {
 
     fn of(host: Host) -> Self {
         Self {
-            host,
+            hosts: vec![host],
+            ignores_named: false,
             headers: Vec::new(),
             tls: None,
             token: None,
@@ -111,9 +123,38 @@ impl Builder {
         }
     }
 
-    /// Gets connections from this dialer, in place of the URL. Headers and TLS settings of this builder have no effect then.
+    /// Adds a host of the same shares, by its URL. The client begins at a random one of its hosts and stays there; when its connection
+    /// is lost, or an attempt fails, it goes to the next at once, and waits only when all have failed. What was queued and what is on its
+    /// way goes to the next host and counts once; handles and watches go on there. A client has at most
+    /// [`HOSTS_GIVEN_MAX`](crate::client::defaults::HOSTS_GIVEN_MAX) hosts.
+    ///
+    /// ```no_run
+    /// # fn scene() -> Result<(), capshare::client::BuildError> {
+    /// let client = capshare::Client::builder("wss://a.example.org").and_at("wss://b.example.org").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn and_at(mut self, url: impl Into<String>) -> Self {
+        self.hosts.push(Host::Url(url.into()));
+        self
+    }
+
+    /// Adds a host of the same shares, as [`and_at`](Self::and_at) does, whose connections come from this dialer.
+    pub fn and_over(mut self, dialer: Arc<dyn Dial>) -> Self {
+        self.hosts.push(Host::Dialer(dialer));
+        self
+    }
+
+    /// Goes to no other hosts than those that this builder was given. Default: hosts that a host names are used as well, for as long as
+    /// the client lives, and if it shows a credential, only those that were named over TLS and are reached over TLS.
+    pub fn ignore_named_hosts(mut self) -> Self {
+        self.ignores_named = true;
+        self
+    }
+
+    /// Gets connections from this dialer, in place of every URL. Headers and TLS settings of this builder have no effect then.
     pub fn dialer(mut self, dialer: Arc<dyn Dial>) -> Self {
-        self.host = Host::Dialer(dialer);
+        self.hosts = vec![Host::Dialer(dialer)];
         self
     }
 
@@ -243,19 +284,16 @@ impl Builder {
         if self.in_band && self.token.is_none() {
             return Err(BuildError::NoToken);
         }
-        let dialer = match self.host {
-            Host::Dialer(dialer) => dialer,
-            Host::Url(url) => {
-                let url = Url::parse(&url).map_err(BuildError::Url)?;
-                let tls = match self.tls {
-                    None if url.secure => Some(platform_config()?),
-                    tls => tls,
-                };
-                Arc::new(WebSocketDialer { url, headers: read_headers(self.headers)?, tls })
-            }
-        };
+        let (count, max) = (self.hosts.len(), defaults::HOSTS_GIVEN_MAX);
+        if count > max {
+            return Err(BuildError::TooManyHosts { count, max });
+        }
+        let has_credential = self.token.is_some() || !self.headers.is_empty();
+        let (ways, by_url) = read_hosts(self.hosts, self.headers, self.tls)?;
         Ok(Settings {
-            dialer,
+            ways,
+            naming: by_url.filter(|_| !self.ignores_named),
+            has_credential,
             token: self.token,
             in_band: self.in_band,
             agent: self.agent,
@@ -282,6 +320,33 @@ impl DriverParts {
     fn into_driver(self) -> Driver {
         Driver { link: Link::new(self.settings), commands: self.commands, state: self.state, close: self.close }
     }
+}
+
+/// The ways to hosts, and how further ones are reached by their URLs; `None` if no URL was given.
+fn read_hosts(
+    hosts: Vec<Host>,
+    headers: Vec<(String, Token)>,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<(Vec<Way>, Naming), BuildError> {
+    let read = |host| match host {
+        Host::Url(text) => Url::parse(&text).map(Ok).map_err(BuildError::Url),
+        Host::Dialer(dialer) => Ok(Err(dialer)),
+    };
+    let hosts = hosts.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let urls = || hosts.iter().filter_map(|host| host.as_ref().ok());
+    if urls().next().is_none() {
+        return Ok((hosts.into_iter().filter_map(Result::err).map(|dialer| Way { url: None, dialer }).collect(), None));
+    }
+    let tls = match tls {
+        None if urls().any(|url| url.secure) => Some(platform_config()?),
+        tls => tls,
+    };
+    let by_url = Arc::new(WebSocketWay { headers: read_headers(headers)?, tls });
+    let way = |host: Result<Url, Arc<dyn Dial>>| match host {
+        Ok(url) => Way { dialer: Arc::new(by_url.to(url.clone())), url: Some(url) },
+        Err(dialer) => Way { url: None, dialer },
+    };
+    Ok((hosts.into_iter().map(way).collect(), Some(by_url)))
 }
 
 fn read_headers(headers: Vec<(String, Token)>) -> Result<HeaderMap, BuildError> {

@@ -22,6 +22,16 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// Longest delay that a host may ask for, by `Retry-After` or `retryAfterMs`: a deployment takes less.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
+/// Hosts that a client knows: those that it was given, and those that hosts name, sixteen at once. Further ones are passed over.
+pub(crate) const HOSTS_KNOWN_MAX: usize = 4 * HOSTS_GIVEN_MAX;
+
+/// Hosts that a client may be given: more is a list that a host should tell.
+pub const HOSTS_GIVEN_MAX: usize = 8;
+
+/// Longest time that what is in flight on a connection may keep it, after the client has gone on at another host: as long as a call
+/// may take.
+pub(crate) const LEAVE_WITHIN: Duration = CALL_TIMEOUT;
+
 /// Age from which a connection counts as stable: after it the delays begin at the shortest again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 

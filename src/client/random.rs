@@ -26,6 +26,12 @@ impl Random {
         self.next().unwrap_or(0)
     }
 
+    /// A number below this one, which is not 0. It needs no secrecy: on a system without random numbers it is 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        // A remainder of 64 bits by the few hosts of a client is as good as even.
+        usize::try_from(self.next().unwrap_or(0) % end.max(1) as u64).unwrap_or(0)
+    }
+
     /// The next number: of SplitMix64 over the seed, or the system's.
     fn next(&mut self) -> Result<u64, getrandom::Error> {
         let Some(state) = &mut self.0 else { return getrandom::u64() };

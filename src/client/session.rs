@@ -1,10 +1,12 @@
 //! A connection on which the host has answered `hello`, and how one call is made on it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use capnp::capability::{FromTypelessPipeline, Request, Response};
 use capnp::traits::{Owned, Pipelined};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +14,7 @@ use crate::client::defaults::BACKOFF_MIN;
 use crate::client::dial::Control;
 use crate::client::ending::{Ending, too_large};
 use crate::client::error::{ClientError, Lost};
+use crate::client::hosts::HostNumber;
 use crate::client::mutation::{Mutation, Planted};
 use crate::client::send::send;
 use crate::client::state::Hello;
@@ -27,8 +30,46 @@ pub(crate) struct Session {
     pub(crate) meter: VatMeter,
     /// A bug that a test planted.
     pub(crate) planted: Planted,
-    /// Cancelled when the driver has noted that the connection ended.
+    /// The host that answered.
+    pub(crate) host: HostNumber,
+    /// Cancelled when the driver has noted that the connection ended, or that another has taken its place.
     pub(crate) gone: CancellationToken,
+    /// The calls that are on their way.
+    pub(crate) calls: CallsOnTheirWay,
+}
+
+/// Number of the calls that are on their way on a connection.
+#[derive(Debug, Default)]
+pub(crate) struct CallsOnTheirWay {
+    count: Cell<usize>,
+    /// Notified when there are none.
+    none: Notify,
+}
+
+impl CallsOnTheirWay {
+    /// Resolves when no call is on its way.
+    pub(crate) async fn none(&self) {
+        while self.count.get() > 0 {
+            self.none.notified().await;
+        }
+    }
+
+    fn begin(&self) -> CallOnItsWay<'_> {
+        self.count.set(self.count.get() + 1);
+        CallOnItsWay(self)
+    }
+}
+
+/// One call that is on its way, until it is dropped.
+struct CallOnItsWay<'a>(&'a CallsOnTheirWay);
+
+impl Drop for CallOnItsWay<'_> {
+    fn drop(&mut self) {
+        self.0.count.set(self.0.count.get() - 1);
+        if self.0.count.get() == 0 {
+            self.0.none.notify_one();
+        }
+    }
 }
 
 impl Session {
@@ -44,6 +85,7 @@ impl Session {
         R: Pipelined + Owned + Unpin + 'static,
         R::Pipeline: FromTypelessPipeline,
     {
+        let _on_its_way = self.calls.begin();
         let (sent, bytes) = self.meter.measure(|| send(request));
         sent?.promise.await.map_err(|error| self.explain(error.into(), bytes))
     }

@@ -1,9 +1,8 @@
 //! The settings that the driver works by: those of a [`Builder`](crate::client::Builder), after they were checked.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::dial::Dial;
+use crate::client::hosts::{Naming, Way};
 use crate::client::mutation::Planted;
 use crate::client::queue::QueueBounds;
 use crate::client::random::Backoff;
@@ -12,7 +11,12 @@ use crate::client::token::Token;
 /// The settings of one client.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) dialer: Arc<dyn Dial>,
+    /// The hosts that the client was given: at least one.
+    pub(crate) ways: Vec<Way>,
+    /// How hosts that a host names are reached.
+    pub(crate) naming: Naming,
+    /// Whether the client shows a credential: its token, or headers.
+    pub(crate) has_credential: bool,
     pub(crate) token: Option<Token>,
     pub(crate) in_band: bool,
     pub(crate) agent: String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::error::{Closed, Lost};
+use crate::share::id::StoreId;
 
 /// The state of a client's connection. [`Client::state`](crate::client::Client::state) gives a channel of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum ConnectionState {
     Closed(Closed),
 }
 
-/// Facts about the host and this connection, from the host's answer to `hello`.
+/// Facts about the host and this connection: from where it was reached, and from its answer to `hello`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hello {
@@ -41,4 +42,11 @@ pub struct Hello {
     pub connection_id: String,
     /// The account whose rights this connection has.
     pub account: String,
+    /// Where the host was reached: scheme, name and port of its URL, such as `wss://share.example.org`. Empty if the connection came
+    /// from a dialer.
+    pub host: String,
+    /// URLs of the other hosts of the deployment, as far as the host named them.
+    pub others: Vec<String>,
+    /// The id of the store, which all hosts over one bucket have in common. `None` if the host did not tell it.
+    pub store: Option<StoreId>,
 }

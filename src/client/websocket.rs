@@ -79,6 +79,11 @@ impl Url {
         })
     }
 
+    /// The scheme, name and port, without anything that may hold a credential.
+    pub(crate) fn origin(&self) -> String {
+        format!("{}://{}", if self.secure { "wss" } else { "ws" }, self.authority)
+    }
+
     pub(crate) fn to_uri(&self, in_band: bool) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         let query = match (&self.query, in_band) {
@@ -91,16 +96,34 @@ impl Url {
     }
 }
 
-/// Dials a host by its URL.
-pub(crate) struct WebSocketDialer {
-    pub(crate) url: Url,
+/// How hosts are dialled by their URLs.
+pub(crate) struct WebSocketWay {
     pub(crate) headers: HeaderMap,
     /// TLS settings; a `wss` URL needs them.
     pub(crate) tls: Option<Arc<ClientConfig>>,
 }
 
-impl fmt::Debug for WebSocketDialer {
+impl WebSocketWay {
+    /// The dialer of the host at this URL.
+    pub(crate) fn to(self: &Arc<Self>, url: Url) -> WebSocketDialer {
+        WebSocketDialer { url, way: Arc::clone(self) }
+    }
+}
+
+impl fmt::Debug for WebSocketWay {
     /// Leaves the headers out, which may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketWay").field("has_tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Dials a host by its URL.
+pub(crate) struct WebSocketDialer {
+    url: Url,
+    way: Arc<WebSocketWay>,
+}
+
+impl fmt::Debug for WebSocketDialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocketDialer").field("url", &self.url).finish_non_exhaustive()
     }
@@ -120,7 +143,7 @@ impl WebSocketDialer {
         if !self.url.secure {
             return upgrade_over(ReadAhead::new(tcp.compat()), upgrade, request).await;
         }
-        let tls = self.tls.clone().ok_or_else(|| DialError::unreachable("a wss URL needs TLS settings"))?;
+        let tls = self.way.tls.clone().ok_or_else(|| DialError::unreachable("a wss URL needs TLS settings"))?;
         let name = ServerName::try_from(self.url.host.clone()).map_err(DialError::unreachable)?;
         let stream = TlsConnector::from(tls).connect(name, tcp).await.map_err(DialError::unreachable)?;
         upgrade_over(ReadAhead::new(stream.compat()), upgrade, request).await
@@ -129,7 +152,7 @@ impl WebSocketDialer {
     fn upgrade_request(&self, request: &DialRequest) -> Result<Request, DialError> {
         let mut upgrade = self.url.to_uri(request.in_band).into_client_request().map_err(DialError::unreachable)?;
         let headers = upgrade.headers_mut();
-        headers.extend(self.headers.clone());
+        headers.extend(self.way.headers.clone());
         headers.insert(ws_http::header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
         if let Some(token) = &request.token {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.reveal()))

@@ -13,7 +13,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::share::error::Refusal;
 use crate::share::limits::Limit;
-use crate::share_capnp::client_sink;
+use crate::share_capnp::{client_sink, mover};
 use crate::wire::guard::{Budget, CallObserver, CallOutcome, HeldGuard};
 use crate::wire::vat::VatMeter;
 
@@ -35,6 +35,8 @@ pub(super) struct Caller {
     large_answers: Semaphore,
     /// The sink through which the host pushes, if the client offered one.
     sink: RefCell<Option<client_sink::Client>>,
+    /// What the host asks to go to another host, if the client said so.
+    mover: RefCell<Option<mover::Client>>,
     /// Meter of the bytes that wait to be written to the peer.
     queue: OnceCell<VatMeter>,
     /// Set by a call that closed its own connection.
@@ -62,6 +64,7 @@ impl Caller {
             turn: Semaphore::new(1),
             large_answers: Semaphore::new(1),
             sink: RefCell::default(),
+            mover: RefCell::default(),
             queue: OnceCell::new(),
             departure: RefCell::default(),
             departing: Notify::new(),
@@ -97,6 +100,19 @@ impl Caller {
     #[must_use = "drop it"]
     pub(super) fn set_sink(&self, sink: Option<client_sink::Client>) -> Option<client_sink::Client> {
         self.sink.replace(sink)
+    }
+
+    /// What the host asks to go to another host.
+    #[expect(dead_code, reason = "a drain is going to")]
+    pub(super) fn mover(&self) -> Option<mover::Client> {
+        self.mover.borrow().clone()
+    }
+
+    /// Sets what the host asks to go to another host, and gives the one before: that is the peer's object, and must be dropped with
+    /// nothing borrowed.
+    #[must_use = "drop it"]
+    pub(super) fn set_mover(&self, mover: Option<mover::Client>) -> Option<mover::Client> {
+        self.mover.replace(mover)
     }
 
     /// Sets the meter of the bytes that wait to be written to the peer.

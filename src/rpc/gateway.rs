@@ -12,6 +12,7 @@ use capnp::Error;
 use crate::access::Principal;
 use crate::contract::convert::{write_opened, write_synced};
 use crate::contract::error::{as_the_peer_said, write_refusal};
+use crate::contract::moving::write_urls;
 use crate::contract::read_error::ReadError;
 use crate::contract::{AGENT, CONTRACT_VERSION};
 use crate::rooms::pass::Pass;
@@ -72,6 +73,15 @@ impl share_rpc::Server for Gateway {
                 welcome.set_agent(AGENT);
                 welcome.set_connection_id(self.caller.connection.as_str());
                 welcome.set_account(account);
+                let hub = &self.caller.hub;
+                let urls: Vec<_> = hub.hosts().urls().iter().map(ToString::to_string).collect();
+                write_urls(&urls, |len| welcome.reborrow().init_hosts(len));
+                if let Some(store) = hub.rooms().store().id() {
+                    welcome.set_store(store.as_str());
+                }
+                if params.has_mover() {
+                    drop(self.caller.set_mover(Some(params.get_mover()?)));
+                }
             }
             Err(refusal) => write_refusal(&refusal, result.init_refused()),
         }

@@ -45,10 +45,11 @@ impl Typed for Sink {
             &[
                 "What the host asks of a client. To `ping` return its `nonce`; `notice` is a text for people, and what you return is not \
                  looked at; to `custom`, on which the service and its clients agree, return plain JSON. Nobody waits for the answer to what \
-                 is sent to many.",
+                 is sent to many. `moving` says that this connection will be closed with 1012 within so many milliseconds: connect to \
+                 one of the URLs, or if there is none to the one that you know, then dispose of this one.",
             ],
             "export type PushAction =\n  | { type: \"ping\"; nonce: string }\n  | { type: \"notice\"; text: string }\n  | { type: \
-             \"custom\"; name: string; data: unknown };",
+             \"custom\"; name: string; data: unknown }\n  | { type: \"moving\"; urls: string[]; withinMs: number };",
         );
     }
 }

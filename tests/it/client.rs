@@ -4,6 +4,7 @@
 mod away;
 mod calls;
 mod face;
+mod hosts;
 mod queue;
 mod reconnect;
 mod relay;

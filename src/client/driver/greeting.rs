@@ -6,18 +6,23 @@ use crate::client::settings::Settings;
 use crate::client::state::Hello;
 use crate::contract::CONTRACT_VERSION;
 use crate::contract::error::read_refusal;
+use crate::contract::moving::read_urls;
 use crate::share::error::Refusal;
-use crate::share_capnp::{authenticate_result, hello_result, share_rpc};
+use crate::share_capnp::{authenticate_result, hello_result, mover, share_rpc};
 
 /// Calls `hello`, and `authenticate` if the credential is shown in-band; both go out together, in one round trip. Gives the root
 /// object with this client's rights, and the facts of the host.
+/// `mover` is what the host asks to go to another host, and `reached_at` the origin of the host's URL.
 pub(crate) async fn greet(
     root: share_rpc::Client,
     settings: &Settings,
+    mover: mover::Client,
+    reached_at: String,
 ) -> Result<(share_rpc::Client, Hello), ClientError> {
     let mut request = root.hello_request();
     request.get().set_contract_version(CONTRACT_VERSION);
     request.get().set_agent(settings.agent.as_str());
+    request.get().set_mover(mover);
     let hello = send(request)?.promise;
     let authentication = match settings.token.as_ref().filter(|_| settings.in_band) {
         Some(token) => {
@@ -35,6 +40,9 @@ pub(crate) async fn greet(
             agent: welcome.get_agent()?.to_string().map_err(capnp::Error::from)?,
             connection_id: welcome.get_connection_id()?.to_string().map_err(capnp::Error::from)?,
             account: welcome.get_account()?.to_string().map_err(capnp::Error::from)?,
+            host: reached_at,
+            others: read_urls(welcome.get_hosts()?)?,
+            store: welcome.get_store()?.to_str().map_err(capnp::Error::from)?.parse().ok(),
         },
         hello_result::Which::Refused(refusal) => return Err(read_refusal(refusal?)?.into()),
     };

@@ -21,7 +21,7 @@ use crate::client::settings::Settings;
 use crate::client::state::ConnectionState;
 use crate::share::change::Change;
 
-/// A client of one host: a handle on its connection, to be cloned freely. See the [module](crate::client).
+/// A client of one host, or of several with the same shares: a handle on its connection, to be cloned freely. See the [module](crate::client).
 #[derive(Clone)]
 pub struct Client {
     /// Commands to the driver. Bound: [`defaults`]'s `COMMANDS_MAX`; past it, calls wait.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::client::driver::offer::Offers;
 use crate::client::error::{ClientError, Closed, Lost};
+use crate::client::hosts::Hosts;
 use crate::client::random::Random;
 use crate::client::session::Session;
 use crate::client::settings::Settings;
@@ -28,6 +29,8 @@ pub(crate) struct Link {
     /// Notified by the first call, which makes the driver dial.
     wanted: Notify,
     pub(crate) random: RefCell<Random>,
+    /// The hosts that the client knows, and the one that it is at.
+    pub(crate) hosts: RefCell<Hosts>,
     /// The handler of pushes, and whether the host has taken it on the current connection.
     pub(crate) offers: Offers,
     /// Tasks that outlive the call that began them: one for each share, which may linger, and one for each watch.
@@ -52,14 +55,16 @@ pub(crate) enum Policy {
 
 impl Link {
     pub(crate) fn new(settings: Arc<Settings>) -> Rc<Self> {
-        let random = RefCell::new(Random::new(settings.seed));
+        let mut random = Random::new(settings.seed);
+        let hosts = Hosts::new(&settings.ways, settings.naming.clone(), settings.has_credential, &mut random);
         let down = LinkState::Down(Lost::Connection("the client has not dialled yet".into()));
         Rc::new(Self {
             settings,
             state: RefCell::new(down),
             changed: Notify::new(),
             wanted: Notify::new(),
-            random,
+            random: RefCell::new(random),
+            hosts: RefCell::new(hosts),
             offers: Offers::default(),
             tasks: TaskTracker::new(),
         })
@@ -108,6 +113,22 @@ impl Link {
             LinkState::Down(_) => None,
         })
         .await
+    }
+
+    /// Waits for this time, or until the client goes on over another connection than it has now: what a host that is going refused may be
+    /// asked of the next at once.
+    pub(crate) async fn pause(&self, delay: Duration) {
+        let now = if let LinkState::Up(session) = &*self.state.borrow() { Some(session.clone()) } else { None };
+        let is_now = |session: &Rc<Session>| now.as_ref().is_some_and(|now| Rc::ptr_eq(now, session));
+        let another = self.until(|state| match state {
+            LinkState::Up(session) if !is_now(session) => Some(()),
+            LinkState::Up(_) | LinkState::Down(_) | LinkState::Closed(_) => None,
+        });
+        tokio::select! {
+            biased;
+            () = another => {}
+            () = sleep(delay) => {}
+        }
     }
 
     /// Waits until `gives` gives something for the state.

@@ -21,8 +21,10 @@ use crate::client::access::WriteAccess;
 use crate::client::calls::sync;
 use crate::client::driver::link::{Link, Policy};
 use crate::client::error::{ClientError, Lost};
+use crate::client::hosts::HostNumber;
 use crate::client::mutation::Mutation;
 use crate::client::queue::{BatchLimits, Next, Queue, QueueBounds, SyncJob};
+use crate::client::session::Session;
 use crate::share::change::{Batch, Change, Stamp};
 use crate::share::id::ProducerId;
 use crate::share::revision::Revision;
@@ -156,11 +158,13 @@ impl Upload {
         self.sequence += 1;
         let stamp = Stamp { producer: self.producer.clone(), epoch: 1, sequence: self.sequence };
         let batch = Rc::new(Batch { stamp: Some(stamp), changes: changes.to_vec() });
+        let first_host = Cell::new(None);
         let may_be_applied = Cell::new(false);
         let mut delays = self.link.settings.backoff.delays(&mut self.link.random.borrow_mut());
         loop {
             let call = self.link.call(Policy::Again, async |session| {
-                let synced = sync(session, self.access.clone(), batch.clone()).await;
+                let batch = self.batch_for(&session, &batch, &first_host);
+                let synced = sync(session, self.access.clone(), batch).await;
                 note_if_open(&may_be_applied, &synced);
                 synced
             });
@@ -182,15 +186,31 @@ impl Upload {
                 Err(error) => {
                     // The call itself may have timed out, and noted nothing.
                     may_be_applied.set(may_be_applied.get() || error.leaves_open());
-                    let next = Instant::now() + delays.next();
-                    if deadline.is_some_and(|deadline| next >= deadline) {
+                    let delay = delays.next();
+                    if deadline.is_some_and(|deadline| Instant::now() + delay >= deadline) {
                         return Err(error);
                     }
                     tracing::debug!(share = %self.access.id(), %error, "the batch is sent again");
-                    sleep_until(next).await;
+                    self.link.pause(delay).await;
                 }
             }
         }
+    }
+}
+
+impl Upload {
+    /// The batch as it goes to the host of this session: as it went to the host before, so that it counts once whoever applies it.
+    fn batch_for(&self, session: &Session, batch: &Rc<Batch>, first_host: &Cell<Option<HostNumber>>) -> Rc<Batch> {
+        let first = first_host.get().unwrap_or(session.host);
+        first_host.set(Some(first));
+        if self.link.settings.planted.is(Mutation::NewStampElsewhere)
+            && first != session.host
+            && let Ok(producer) = new_producer(&self.link)
+        {
+            let stamp = Some(Stamp { producer, epoch: 1, sequence: 1 });
+            return Rc::new(Batch { stamp, changes: batch.changes.clone() });
+        }
+        Rc::clone(batch)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A [`Watch`](crate::client::Watch) is the consumer's end. Its other end is a [`Watcher`], a task of the driver, which subscribes at the host
 //! with an [`Observer`] and, when the connection or the host ended that, subscribes again from the revision after which it
-//! has handed nothing on: no gap, no repeat. Pieces of a step are gathered until the step is whole; the memory for that is
+//! has handed nothing on: no gap, no repeat. A connection that the client has left for another one may still carry calls of an
+//! observer; these hand nothing on any more. Pieces of a step are gathered until the step is whole; the memory for that is
 //! what the step holds, at most the share. The observer's return, which is the host's leave to send more, waits until the
 //! consumer took the step, so a slow consumer gets later and larger steps, never more than one at a time.
 //!
@@ -14,7 +15,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
 
 pub(crate) use self::observer::Delivery;
 use self::observer::{Observer, Over, Position};
@@ -94,7 +94,7 @@ impl Watcher {
                 }
                 Err(error) => return error,
             }
-            sleep(delays.next()).await;
+            link.pause(delays.next()).await;
         }
     }
 
@@ -102,7 +102,7 @@ impl Watcher {
     async fn subscribe(&self, session: Rc<Session>, position: Rc<Position>) -> Result<Subscription, ClientError> {
         let mut request = self.access.view(&session)?.watch_request();
         request.get().set_since(position.revision.get().0);
-        let (observer, over) = Observer::new(self.steps.clone(), position);
+        let (observer, over) = Observer::new(self.steps.clone(), position, &session);
         let observer: observer_capability::Client = capnp_rpc::new_client(observer);
         request.get().set_observer(guard(observer, &Budget::new(OBSERVER_CALLS_MAX, 0)));
         let response = session.ask(request).await?;

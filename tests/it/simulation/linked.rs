@@ -1,6 +1,6 @@
 //! The linked client in simulated histories: over lines that are cut, delayed and ended in each way there is.
 //!
-//! A history has one bucket, two or three hosts and two clients, each with a [`Way`] of its own to whichever host is up. Over each
+//! A history has one bucket, two or three hosts and two clients, each of which knows two hosts by a [`Way`] of its own to each. Over each
 //! client a producer queues, flushes and syncs; others follow the share, take snapshots of it, and make calls; and the service
 //! around the hosts pushes. One host takes all that the contract allows, the others take smaller messages. When all is over, the
 //! log is read as it came about, and all that anybody was told is [held against it](record): what was acknowledged is there,
@@ -99,8 +99,9 @@ impl Desk {
     fn build(&self) -> Client {
         self.seed.set(self.seed.get() + 1);
         let name = format!("{}.{}", self.name, self.seed.get() % 1_000);
-        let way = Way { net: Arc::clone(&self.net), dice: Arc::clone(&self.dice), name };
-        let mut builder = Builder::over(Arc::new(way)).seed(self.seed.get());
+        let way =
+            |half| Arc::new(Way { net: Arc::clone(&self.net), dice: Arc::clone(&self.dice), name: name.clone(), half });
+        let mut builder = Builder::over(way(0)).and_over(way(1)).seed(self.seed.get());
         if let Some(mutation) = self.mutation {
             builder = builder.mutation(mutation);
         }
@@ -346,6 +347,11 @@ fn a_message_too_large_that_is_held_against_all_is_found() {
 #[test]
 fn a_batch_sent_again_in_parts_is_found() {
     finds(Mutation::SendAgainInParts);
+}
+
+#[test]
+fn a_batch_that_goes_to_the_next_host_under_a_new_stamp_is_found() {
+    finds(Mutation::NewStampElsewhere);
 }
 
 #[test]

@@ -4,8 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::error::ClientError;
+use crate::client::mutation::{Mutation, Planted};
+use crate::client::session::Session;
 use crate::contract::convert::read_step;
 use crate::contract::error::read_refusal;
 use crate::share::error::Refusal;
@@ -43,12 +46,20 @@ pub(super) struct Observer {
     /// The pieces that came so far of a step that is not whole yet.
     pieces: RefCell<Option<Step>>,
     over: Cell<Option<oneshot::Sender<Over>>>,
+    /// Cancelled when the client has gone on at another connection, where the watch is then begun again.
+    gone: CancellationToken,
+    planted: Planted,
 }
 
 impl Observer {
-    pub(super) fn new(steps: mpsc::Sender<Delivery>, position: Rc<Position>) -> (Self, oneshot::Receiver<Over>) {
+    pub(super) fn new(
+        steps: mpsc::Sender<Delivery>,
+        position: Rc<Position>,
+        session: &Session,
+    ) -> (Self, oneshot::Receiver<Over>) {
         let (over, is_over) = oneshot::channel();
-        (Self { steps, position, pieces: RefCell::new(None), over: Cell::new(Some(over)) }, is_over)
+        let (pieces, over) = (RefCell::new(None), Cell::new(Some(over)));
+        (Self { steps, position, pieces, over, gone: session.gone.clone(), planted: session.planted }, is_over)
     }
 
     /// Adds a piece, and gives the step if it is whole now. The error says that the host skipped changes.
@@ -115,8 +126,15 @@ impl observer::Server for Observer {
             return Ok(());
         }
         let (taken, was_taken) = oneshot::channel();
-        let gone = |_| capnp::Error::failed("the watch was dropped".into());
-        self.steps.send(Delivery { step: Ok(step), taken }).await.map_err(gone)?;
+        let dropped = |_| capnp::Error::failed("the watch was dropped".into());
+        tokio::select! {
+            biased;
+            // Another connection tells of this step, too.
+            () = self.gone.cancelled(), if !self.planted.is(Mutation::FollowAtBoth) => {
+                return Err(capnp::Error::failed("the watch goes on over another connection".into()));
+            }
+            sent = self.steps.send(Delivery { step: Ok(step), taken }) => sent.map_err(dropped)?,
+        }
         // It will be taken even if this call is cancelled while it waits.
         self.position.revision.set(revision);
         self.position.sync_count.set(Some(sync_count));

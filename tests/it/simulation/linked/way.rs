@@ -83,11 +83,13 @@ pub(super) struct Net {
     pub(super) faults: Mutex<BTreeSet<String>>,
 }
 
-/// The dialer of one client.
+/// The dialer of one of the hosts that a client knows. Behind its name is one host, or every other one.
 pub(super) struct Way {
     pub(super) net: Arc<Net>,
     pub(super) dice: Arc<Dice>,
     pub(super) name: String,
+    /// Which half of the hosts it leads to.
+    pub(super) half: usize,
 }
 
 impl fmt::Debug for Way {
@@ -100,8 +102,8 @@ impl Dial for Way {
     fn dial<'a>(&'a self, request: &'a DialRequest) -> LocalBoxFuture<'a, Result<Connection, DialError>> {
         Box::pin(async move {
             let calm = self.net.calm.load(Ordering::Relaxed);
-            let host =
-                self.dice.pick(&self.net.hosts).up().ok_or_else(|| DialError::unreachable("the host is down"))?;
+            let hosts: Vec<_> = self.net.hosts.iter().skip(self.half).step_by(2).collect();
+            let host = self.dice.pick(&hosts).up().ok_or_else(|| DialError::unreachable("the host is down"))?;
             if !calm && self.dice.chance(80) {
                 return Err(DialError::unreachable("no route"));
             }
