@@ -17,6 +17,8 @@ mod exit;
 mod export;
 mod link;
 mod log;
+mod losses;
+mod origin;
 mod output;
 mod probe;
 mod progress;

@@ -77,7 +77,7 @@ pub(crate) async fn run(command: AdminCommand, environment: &Environment, output
             Ok(())
         }
         AdminCommand::Drain(args) => {
-            let target = Target::of(&args.host.into(), environment)?;
+            let target = Target::of_one(&args.host.into(), environment)?;
             let deadline = (!args.within.is_zero()).then(|| from_now(args.within));
             let told_off = target.client.admin().drain(deadline).await.map_err(|error| target.failure(&error))?;
             told(output, "draining", told_off)?;
@@ -85,7 +85,7 @@ pub(crate) async fn run(command: AdminCommand, environment: &Environment, output
             Ok(())
         }
         AdminCommand::Undrain(args) => {
-            let target = Target::of(&args.host.into(), environment)?;
+            let target = Target::of_one(&args.host.into(), environment)?;
             let staying = target.client.admin().undrain().await.map_err(|error| target.failure(&error))?;
             told(output, "serving", staying)?;
             target.client.close().await;

@@ -1,43 +1,56 @@
-//! From the flags of a client command to a client of the right host, and from its errors to exit codes.
+//! From the flags of a client command to a client of the right hosts, and from its errors to exit codes.
 //!
-//! A credential from the environment goes only to the host that the environment (or the default) names: the URL of a share
-//! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says.
+//! A credential from the environment goes only to the hosts that the environment (or the default) names: the URL of a share
+//! comes from somebody else, and must not be able to ask for it. One on the command line goes where the command line says. Hosts that
+//! a host names are the client's matter, which shows them a credential only if they were named over TLS and are reached over TLS.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use capshare::__internal::contract::RPC_PATH;
 use capshare::client::redact::Redactor;
-use capshare::client::{Client, ClientError, Closed, ConnectionState, Lost};
+use capshare::client::{Builder, Client, ClientError, Closed, ConnectionState, Hello, Lost};
 use capshare::share::error::Refusal;
 use capshare::share::grant::GrantToken;
 use capshare::share::id::ShareId;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::cli::args;
 use crate::cli::defaults::LISTEN;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::losses::tell_of_losses;
+use crate::cli::origin::origin;
 use crate::cli::output::{Output, clean};
+use crate::cli::secrets::Place;
 
-/// Time between two remarks that a host still cannot be reached.
-const TELL_AGAIN_AFTER: Duration = Duration::from_secs(60);
-
-/// A host, and the way to it.
+/// The hosts of a command, and the way to them.
 pub(crate) struct Target {
-    /// A client of the host.
+    /// A client of the hosts.
     pub(crate) client: Client,
-    /// The host's origin, under which the secrets of its shares are kept.
-    pub(crate) host: String,
+    /// The hosts' origins, in the order in which they were named.
+    origins: Vec<String>,
+    /// Whether the user named the hosts, by flag, variable or default, and not only somebody's URL of a share.
+    is_of_user: bool,
 }
 
 impl Target {
-    /// The host that the flags and the environment name.
+    /// The hosts that the flags and the environment name.
     pub(crate) fn of(args: &args::Host, environment: &Environment) -> Result<Self, Failure> {
         build(args, environment, None, None)
     }
 
-    /// The host that the flags and the environment name, by a client that masks secrets in what is sent.
+    /// The one host that the flags and the environment name, for what is about one host.
+    pub(crate) fn of_one(args: &args::Host, environment: &Environment) -> Result<Self, Failure> {
+        let target = build(args, environment, None, None)?;
+        match target.origins.len() {
+            1 => Ok(target),
+            count => Err(Failure::new(
+                Exit::Usage,
+                format!("{count} hosts are named, and this command is about one: name it by --to, once"),
+            )),
+        }
+    }
+
+    /// The hosts that the flags and the environment name, by a client that masks secrets in what is sent.
     pub(crate) fn masking(args: &args::Host, environment: &Environment, redactor: Redactor) -> Result<Self, Failure> {
         build(args, environment, None, Some(redactor))
     }
@@ -79,6 +92,25 @@ impl Target {
         Ok((build(args, environment, base, None)?, id, token))
     }
 
+    /// The origin of the host that the client is connected to; without a connection, the origins of all that were named.
+    pub(crate) fn host(&self) -> String {
+        let state = self.client.state();
+        let reached = if let ConnectionState::Connected(hello) = &*state.borrow() { origin(&hello.host) } else { None };
+        reached.unwrap_or_else(|| self.origins.join(" or "))
+    }
+
+    /// What the host says of itself and of this program, and the place where the secrets of its shares are kept.
+    ///
+    /// # Errors
+    /// The host cannot be reached, or refuses this program.
+    pub(crate) async fn place(&self) -> Result<(Arc<Hello>, Place), Failure> {
+        let hello = self.client.hello().await.map_err(|error| self.failure(&error))?;
+        let reached = origin(&hello.host).filter(|reached| !self.origins.contains(reached));
+        let hosts = self.origins.iter().cloned().chain(reached).collect();
+        let place = Place { store: hello.store.clone(), hosts, is_of_user: self.is_of_user };
+        Ok((hello, place))
+    }
+
     /// The failure of the command that an error of a call makes, with advice.
     pub(crate) fn failure(&self, error: &ClientError) -> Failure {
         let exit = exit_of(error);
@@ -103,7 +135,7 @@ impl Target {
             | Exit::PipeClosed => "",
         };
         let error_text = error.to_string();
-        let failure = Failure::new(exit, format!("{}: {}{advice}", self.host, clean::word(&error_text)));
+        let failure = Failure::new(exit, format!("{}: {}{advice}", self.host(), clean::word(&error_text)));
         match error.refusal() {
             Some(refusal) => failure.refused(refusal),
             None => failure,
@@ -128,55 +160,6 @@ impl Target {
     }
 }
 
-/// Reports by `note` each loss of the connection and each return, until the client is dropped.
-async fn tell_of_losses(mut state: watch::Receiver<ConnectionState>, mut note: impl FnMut(&str)) {
-    let (mut was_connected, mut away) = (false, None::<Away>);
-    while state.changed().await.is_ok() {
-        let now = state.borrow_and_update().clone();
-        match now {
-            ConnectionState::Waiting { cause, .. } => {
-                let (is_proxy, at) = (matches!(cause, Lost::Proxy { .. }), Instant::now());
-                let cause = cause.to_string();
-                let cause = clean::word(&cause);
-                let away = away.get_or_insert(Away { since: at, told: None, proxy_was_told: false });
-                match away.told {
-                    None if was_connected => {
-                        note(&format!("the connection was lost ({cause}); connecting again, nothing is lost"))
-                    }
-                    None => note(&format!("the host cannot be reached ({cause}); trying again")),
-                    // A cut comes first, and says nothing of what answers from then on.
-                    Some(_) if is_proxy && !away.proxy_was_told => {
-                        note(&format!("the host cannot be reached ({cause}); trying again"));
-                    }
-                    Some(told) if at - told >= TELL_AGAIN_AFTER => {
-                        let minutes = (at - away.since).as_secs() / 60;
-                        note(&format!("the host has not been reached for {minutes} min ({cause}); still trying"));
-                    }
-                    Some(_) => continue,
-                }
-                away.told = Some(at);
-                away.proxy_was_told |= is_proxy;
-            }
-            ConnectionState::Connected(_) => {
-                if away.take().is_some() {
-                    note(if was_connected { "connected again" } else { "connected" });
-                }
-                was_connected = true;
-            }
-            ConnectionState::Idle | ConnectionState::Connecting { .. } | ConnectionState::Closed(_) | _ => {}
-        }
-    }
-}
-
-/// A host that cannot be reached, and what was reported of it.
-struct Away {
-    since: Instant,
-    /// When it was reported last.
-    told: Option<Instant>,
-    /// Whether it was reported that a proxy answers in its place.
-    proxy_was_told: bool,
-}
-
 /// A token as it was typed. An invalid one is not repeated in the message: it may be part of a valid one.
 fn grant_token(text: &str) -> Result<GrantToken, Failure> {
     let message = "this is not a whole token of a share: copy all that `capshare link` printed";
@@ -194,32 +177,55 @@ fn build(
     from_share: Option<&str>,
     redactor: Option<Redactor>,
 ) -> Result<Target, Failure> {
-    let usual = environment.get("CAPSHARE_TO").map_or_else(|| format!("http://{LISTEN}"), str::to_owned);
-    let url = match (&args.to, from_share) {
-        (Some(to), _) => to.clone(),
-        (None, Some(base)) => format!("{base}{RPC_PATH}"),
-        (None, None) => usual.clone(),
+    let usual: Vec<String> = match environment.get("CAPSHARE_TO") {
+        Some(urls) => urls.split_whitespace().map(str::to_owned).collect(),
+        None => vec![format!("http://{LISTEN}")],
     };
-    let host = origin(&url).ok_or_else(|| {
-        let example = "such as https://share.example.org or http://127.0.0.1:7420";
-        Failure::new(Exit::Usage, format!("invalid host URL {url:?}: write one {example}"))
-    })?;
-    let mut builder = Client::builder(url).call_timeout(args.timeout).connect_timeout(args.timeout);
-    if let Some(token) = token(args, environment, args.to.is_some() || origin(&usual).as_ref() == Some(&host))? {
+    let (urls, is_of_user) = match (&args.to[..], from_share) {
+        ([], None) => (usual, true),
+        ([], Some(base)) => {
+            let of_share = origin(base);
+            let others: Vec<_> = usual.iter().filter(|url| origin(url) != of_share).cloned().collect();
+            let url = format!("{base}{RPC_PATH}");
+            // What one of the hosts holds that the user names, the others hold.
+            let is_usual = others.len() < usual.len();
+            (if is_usual { [vec![url], others].concat() } else { vec![url] }, is_usual)
+        }
+        (to, _) => (to.to_vec(), true),
+    };
+    let mut origins = Vec::new();
+    for url in &urls {
+        let origin = origin(url).ok_or_else(|| {
+            let example = "such as https://share.example.org or http://127.0.0.1:7420";
+            Failure::new(Exit::Usage, format!("invalid host URL {url:?}: write one {example}"))
+        })?;
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    let mut urls = urls.into_iter();
+    let first =
+        urls.next().ok_or_else(|| Failure::new(Exit::Usage, "CAPSHARE_TO names no host: write its URL there"))?;
+    let mut builder = urls.fold(Client::builder(first), Builder::and_at);
+    builder = builder.call_timeout(args.timeout).connect_timeout(args.timeout);
+    if args.only_these {
+        builder = builder.ignore_named_hosts();
+    }
+    if let Some(token) = token(args, environment, is_of_user)? {
         builder = builder.token(token);
     }
     if let Some(redactor) = redactor {
         builder = builder.redact(redactor);
     }
     let client = builder.build().map_err(|error| Failure::of(Exit::Usage, &error))?;
-    Ok(Target { client, host })
+    Ok(Target { client, origins, is_of_user })
 }
 
-fn token(args: &args::Host, environment: &Environment, is_usual: bool) -> Result<Option<String>, Failure> {
+fn token(args: &args::Host, environment: &Environment, is_of_user: bool) -> Result<Option<String>, Failure> {
     if let Some(token) = &args.token {
         return Ok(Some(token.clone()));
     }
-    let from_environment = |name| environment.get(name).filter(|_| is_usual);
+    let from_environment = |name| environment.get(name).filter(|_| is_of_user);
     let path = match (&args.token_file, from_environment("CAPSHARE_TOKEN")) {
         (Some(path), _) => path.clone(),
         (None, Some(token)) => return Ok(Some(token.to_owned())),
@@ -232,19 +238,6 @@ fn token(args: &args::Host, environment: &Environment, is_usual: bool) -> Result
         Failure::new(Exit::Usage, format!("the token file {} cannot be read: {error}", path.display()))
     })?;
     Ok(Some(text.trim().to_owned()))
-}
-
-/// The scheme, name and port of a URL, in one spelling.
-pub(crate) fn origin(url: &str) -> Option<String> {
-    let url: http::Uri = url.parse().ok()?;
-    let (scheme, usual_port) = match url.scheme_str()? {
-        "http" | "ws" => ("http", 80),
-        "https" | "wss" => ("https", 443),
-        _ => return None,
-    };
-    let name = url.host().filter(|name| !name.is_empty())?.to_ascii_lowercase();
-    let port = url.port_u16().unwrap_or(usual_port);
-    Some(if port == usual_port { format!("{scheme}://{name}") } else { format!("{scheme}://{name}:{port}") })
 }
 
 fn exit_of(error: &ClientError) -> Exit {
@@ -276,66 +269,5 @@ fn exit_of_refusal(refusal: &Refusal) -> Exit {
         | Refusal::NotYet { .. }
         | Refusal::Unspecified { .. }
         | _ => Exit::Failed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// It is said when the host goes away, and once a minute for as long as it is, however often it is tried.
-    #[tokio::test(start_paused = true)]
-    async fn a_host_that_stays_away_is_told_once_a_minute() {
-        let (states, state) = watch::channel(ConnectionState::Idle);
-        let mut told = Vec::new();
-        let telling = tell_of_losses(state, |text| told.push(text.to_owned()));
-        let trying = async move {
-            // An attempt each ten seconds, for two minutes and a half.
-            for _ in 0..16 {
-                let cause = Lost::Connection("no\nroute".into());
-                states.send_replace(ConnectionState::Waiting { delay: Duration::from_secs(10), cause });
-                tokio::time::sleep(Duration::from_secs(10)).await;
-            }
-            drop(states);
-        };
-        tokio::join!(telling, trying);
-        let away = |said: &str| {
-            format!("the host {said} (no\u{fffd}route); trying again")
-                .replace("min (no\u{fffd}route); trying again", "min (no\u{fffd}route); still trying")
-        };
-        assert_eq!(
-            told,
-            [away("cannot be reached"), away("has not been reached for 1 min"), away("has not been reached for 2 min")]
-        );
-    }
-
-    /// What answers in the place of a host that was cut off is said when it does, and not anew at each attempt.
-    #[tokio::test(start_paused = true)]
-    async fn a_proxy_that_answers_is_told_once() {
-        let (states, state) = watch::channel(ConnectionState::Idle);
-        let mut told = Vec::new();
-        let telling = tell_of_losses(state, |text| told.push(text.to_owned()));
-        let trying = async move {
-            let proxy = |status| Lost::Proxy { status, answer: "in HTML".into() };
-            for cause in [Lost::Connection("a cut".into()), proxy(404), proxy(502), Lost::Connection("refused".into())]
-            {
-                states.send_replace(ConnectionState::Waiting { delay: Duration::from_secs(1), cause });
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        };
-        tokio::join!(telling, trying);
-        let away = |cause: &str| format!("the host cannot be reached ({cause}); trying again");
-        assert_eq!(told, [away("a cut"), away("a proxy answered 404 in HTML")]);
-    }
-
-    #[test]
-    fn the_same_host_has_one_origin() {
-        for url in ["https://A.example", "wss://a.example/rpc/share", "https://a.example:443/"] {
-            assert_eq!(origin(url).as_deref(), Some("https://a.example"), "{url}");
-        }
-        assert_eq!(origin("ws://[::1]:7420/x").as_deref(), Some("http://[::1]:7420"));
-        for bad in ["", "a.example", "/x", "ftp://a.example", "http://"] {
-            assert_eq!(origin(bad), None, "{bad}");
-        }
     }
 }

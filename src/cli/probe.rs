@@ -17,14 +17,14 @@ use crate::cli::output::{Output, clean};
 /// Makes four checks, each with its time; the first that fails ends it.
 pub(crate) async fn run(args: args::Probe, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let mut host = args.host;
-    host.to = host.to.or(args.url);
+    host.to.extend(args.url);
     let target = Target::of(&host, environment)?;
     let client = &target.client;
     let failure = |error: ClientError| target.failure(&error);
 
     let since = Instant::now();
     let hello = client.hello().await.map_err(failure)?;
-    let host = &target.host;
+    let host = target.host();
     passed(
         output,
         "reach",

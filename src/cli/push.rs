@@ -25,7 +25,8 @@ use std::time::Duration;
 use capshare::client::redact::{Masked, Redactor};
 use capshare::client::{ClientError, CreateOptions, Items, Share};
 use capshare::share::error::Refusal;
-use capshare::share::id::SessionId;
+use capshare::share::id::{SessionId, ShareId};
+use capshare::share::secret::Secret;
 use capshare::transcripts::{Piece, Report};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,6 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         Target::masking(&args.host, environment, redactor.clone())?
     };
     let secrets = secrets::Secrets::of(environment)?;
-    secrets.prepare(&target.host)?;
     let (path, latest) = path(&args, environment, output)?;
     session = session
         .map_or_else(|| latest.map(|latest| session_id(&latest, "the newest")).transpose(), |one| Ok(Some(one)))?;
@@ -71,16 +71,22 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
     let Some((session, first)) = begin(source.as_mut(), session, &path, &stop, *output).await? else { return Ok(()) };
 
     let telling = tokio::spawn(target.tell_of_losses(*output));
+    let (hello, place) = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        reached = target.place() => reached?,
+    };
+    secrets.prepare(&place)?;
+    let kept = secrets.of_session(&place, &hello.account, session.as_str());
     let shared = tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        shared = share(&target, &secrets, &session, &args) => shared,
+        shared = share(&target, kept, &session, &args) => shared,
     };
-    let (share, account) = shared.map_err(|error| target.failure(&error))?;
+    let share = shared.map_err(|error| target.failure(&error))?;
     let (id, url) = (share.id(), share.url());
     // One that was created or opened has one.
     if let Some(secret) = share.secret() {
-        let kept = secrets::Share { id, session: session.as_str(), account: &account, url, secret };
-        secrets.keep(&target.host, &kept)?;
+        let kept = secrets::Share { id, session: session.as_str(), account: &hello.account, url, secret };
+        secrets.keep(&place, &kept)?;
     }
     let existed = if share.existed() { ", which was shared before" } else { "" };
     output.result(
@@ -148,15 +154,14 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
 }
 
 /// The share of the session: the one that this user pushed it to before, if its secret is kept and still opens it, else what
-/// the host gives. Without a credential a host gives a new share each time. With it, the account that the share is of.
+/// the host gives. Without a credential a host gives a new share each time.
 async fn share(
     target: &Target,
-    secrets: &secrets::Secrets,
+    kept: Option<(ShareId, Secret)>,
     session: &SessionId,
     args: &args::Push,
-) -> Result<(Share, String), ClientError> {
-    let account = target.client.hello().await?.account.clone();
-    if let Some((id, secret)) = secrets.of_session(&target.host, &account, session.as_str()) {
+) -> Result<Share, ClientError> {
+    if let Some((id, secret)) = kept {
         match target.client.open(&id, &secret).await {
             Ok(share) => {
                 if let Some(ttl) = args.expires {
@@ -165,7 +170,7 @@ async fn share(
                 if let Some(visibility) = args.visibility {
                     share.set_visibility(visibility).await?;
                 }
-                return Ok((share, account));
+                return Ok(share);
             }
             // It was deleted since, or the host has another store now.
             Err(ClientError::Refused(Refusal::NotFound { .. } | Refusal::InvalidSecret { .. })) => {}
@@ -173,7 +178,7 @@ async fn share(
         }
     }
     let options = CreateOptions::new().ttl(args.expires).visible_to(args.visibility);
-    Ok((target.client.create_with(session, None, options).await?, account))
+    target.client.create_with(session, None, options).await
 }
 
 /// Says what was masked, by kind: on stderr, as results may be read by a program.

@@ -41,8 +41,9 @@ impl Owned {
             let share = target.client.open(&id, &secret.into()).await.map_err(|error| target.failure(&error))?;
             return Ok(Self { target, id, share });
         }
+        let (_, place) = target.place().await?;
         // Without a kept secret, or a folder for them, the credential may do.
-        let kept = Secrets::of(environment).and_then(|secrets| secrets.find(&target.host, &id)).unwrap_or_default();
+        let kept = Secrets::of(environment).and_then(|secrets| secrets.find(&place, &id)).unwrap_or_default();
         if let Some(secret) = kept {
             match target.client.open(&id, &secret).await {
                 Err(error) if matches!(error.refusal(), Some(Refusal::InvalidSecret { .. })) => {}
@@ -62,7 +63,7 @@ impl Owned {
 /// The failure when the credential alone does not open the share.
 async fn not_owned(target: &Target, id: &ShareId, error: &ClientError) -> Failure {
     let advice = "no valid secret of the share is kept on this machine: give its secret, or a token from `capshare link --full`, by CAPSHARE_SECRET or --secret";
-    let (failure, host) = (target.failure(error), &target.host);
+    let (failure, host) = (target.failure(error), target.host());
     if is_not_found(error) {
         // The host does not say whether a share of another account is there; a look does, for who may have one.
         if target.client.info(id).await.is_err_and(|error| is_not_found(&error)) {

@@ -121,8 +121,8 @@ pub(crate) async fn info(args: args::Info, environment: &Environment, output: &m
 pub(crate) async fn remove(args: args::Own, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let Owned { target, id, share } = Owned::of(&args, environment).await?;
     share.delete().await.map_err(|error| target.failure(&error))?;
-    if let Ok(secrets) = Secrets::of(environment) {
-        secrets.forget(&target.host, &id);
+    if let (Ok(secrets), Ok((_, place))) = (Secrets::of(environment), target.place().await) {
+        secrets.forget(&place, &id);
     }
     output.result(format_args!("deleted {id}"), &json!({ "event": "deleted", "id": id.as_str() }))?;
     drop(share);

@@ -7,6 +7,7 @@ mod demo;
 mod drain;
 mod export;
 mod follow;
+mod hosts;
 mod link;
 mod own;
 pub(crate) mod program;

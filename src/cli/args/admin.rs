@@ -48,9 +48,10 @@ pub(crate) enum AdminCommand {
 /// Which host, and as whom. There is no argument for the credential itself: `--token` names the token to close by.
 #[derive(Args)]
 pub(crate) struct AdminHost {
-    /// The host's URL [env: CAPSHARE_TO] [default: http://127.0.0.1:7420]
+    /// The host's URL. May be repeated for several hosts with the same shares: when one is away, the next is asked at once [env:
+    /// CAPSHARE_TO, with spaces between URLs] [default: http://127.0.0.1:7420]
     #[arg(long, value_name = "URL")]
-    to: Option<String>,
+    to: Vec<String>,
     /// A file that holds your credential [env: CAPSHARE_TOKEN_FILE, or the credential itself in CAPSHARE_TOKEN]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -61,7 +62,7 @@ pub(crate) struct AdminHost {
 
 impl From<AdminHost> for Host {
     fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
-        Self { to, token: None, token_file, timeout }
+        Self { to, only_these: true, token: None, token_file, timeout }
     }
 }
 

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use clap::Args;
 
-/// Which host, and as whom.
+/// Which hosts, and as whom.
 #[derive(Args)]
 pub(crate) struct Host {
-    /// The host's URL [env: CAPSHARE_TO] [default: http://127.0.0.1:7420, or the host in the share's URL]
+    /// The host's URL. May be repeated for several hosts with the same shares: when one is away, the next is asked at once [env:
+    /// CAPSHARE_TO, with spaces between URLs] [default: http://127.0.0.1:7420, or the host in the share's URL]
     #[arg(long, value_name = "URL")]
-    pub(crate) to: Option<String>,
+    pub(crate) to: Vec<String>,
+    /// Whether only the hosts are asked that the user names, and none that these name.
+    #[arg(skip)]
+    pub(crate) only_these: bool,
     /// Your credential at the host. Other users of this machine can read an argument: prefer the file or the variable [env:
     /// CAPSHARE_TOKEN]
     #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]

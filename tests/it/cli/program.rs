@@ -213,12 +213,12 @@ impl Said {
 
     /// The next line that fits.
     #[track_caller]
-    pub(crate) fn wait_for(&mut self, fits: impl Fn(&str) -> bool) -> String {
+    pub(crate) fn wait_for(&mut self, fits: impl FnMut(&str) -> bool) -> String {
         let found = self.next_that(fits);
         found.unwrap_or_else(|error| panic!("no such line came, {error}:\n{}", self.all))
     }
 
-    fn next_that(&mut self, fits: impl Fn(&str) -> bool) -> Result<String, RecvTimeoutError> {
+    fn next_that(&mut self, mut fits: impl FnMut(&str) -> bool) -> Result<String, RecvTimeoutError> {
         loop {
             let line = self.lines.recv_timeout(WITHIN)?;
             self.all.push_str(&line);
@@ -245,4 +245,12 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// A port that stays ours while no host listens on it: below those that the system gives to whoever asks for any, which
+/// the connections of this test do all the time. Another process of these tests begins elsewhere.
+pub(crate) fn free_port() -> u16 {
+    let first = std::process::id() % 15_000;
+    let ports = (0..15_000).map(|n| 15_000 + ((first + n) % 15_000) as u16);
+    ports.into_iter().find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

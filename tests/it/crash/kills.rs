@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{Place, client, kill};
-use crate::cli::program::{Running, files};
+use crate::cli::program::{Running, files, free_port};
 use crate::support::items::{held, part};
 
 /// Kills of one history, over a store of its own: each host that starts reads what the ones before wrote.
@@ -260,12 +260,4 @@ pub(super) fn holds_what_was_acknowledged(replica: &Replica, of_producers: &[(St
         of_producers.iter().flat_map(|(_, answers)| answers.iter().map(|a| a.sync_count)).collect();
     counts.sort_unstable();
     assert!(counts.iter().copied().eq(1..=replica.sync_count()), "of {} syncs: {counts:?}", replica.sync_count());
-}
-
-/// A port that stays ours while no host listens on it: below those that the system gives to whoever asks for any, which
-/// the connections of this test do all the time. Another process of these tests begins elsewhere.
-pub(super) fn free_port() -> u16 {
-    let first = std::process::id() % 15_000;
-    let ports = (0..15_000).map(|n| 15_000 + ((first + n) % 15_000) as u16);
-    ports.into_iter().find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

@@ -12,10 +12,10 @@ use capshare::share::view::Synced;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::kills::{Dice, free_port, histories, holds_what_was_acknowledged, produce};
+use super::kills::{Dice, histories, holds_what_was_acknowledged, produce};
 use super::way::Way;
 use super::{Place, client, kill};
-use crate::cli::program::Running;
+use crate::cli::program::{Running, free_port};
 
 /// Producers with a share each, and producers of one share.
 const ALONE: usize = 2;
