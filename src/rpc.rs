@@ -20,6 +20,7 @@ use crate::hub::Hub;
 use crate::rpc::caller::Caller;
 use crate::rpc::counting::Counting;
 use crate::rpc::gateway::Gateway;
+use crate::rpc::moving::{keep_asking, words};
 use crate::share::limits::CALLS_KEPT_MAX;
 use crate::share_capnp::share_rpc;
 use crate::wire::guard::guard;
@@ -31,6 +32,7 @@ mod answer;
 mod caller;
 mod counting;
 mod gateway;
+mod moving;
 mod refused;
 mod share;
 mod sink;
@@ -93,19 +95,20 @@ where
         Ok(connection) => tokio::select! {
             biased;
             ended = serve(hub, connection, reader, writer, settings, |close| {
-                control.begin_close(close.code, close.reason);
+                control.begin_close(close.code, &words(connection, close));
             }) => ended,
             _ = control.keepalive(keep_alive) => Ended::Left,
         },
         Err(turned_away) => Ended::Closed(turned_away.reason.clone()),
     };
     // By now nothing of the connection runs any more. If the pipe ended by itself, `close` only sees its farewell through.
-    let (code, reason) = match &ended {
-        Ended::Closed(close) => (close.code, close.reason),
-        Ended::Left => (1000, ""),
-        Ended::Broken => (1002, "ProtocolMismatch: the bytes are not Cap'n Proto RPC"),
+    let (code, reason) = match (&ended, &admitted) {
+        (Ended::Closed(close), Ok(connection)) => (close.code, words(connection, close)),
+        (Ended::Closed(close), Err(_)) => (close.code, close.reason.into()),
+        (Ended::Left, _) => (1000, "".into()),
+        (Ended::Broken, _) => (1002, "ProtocolMismatch: the bytes are not Cap'n Proto RPC".into()),
     };
-    control.close(code, reason).await;
+    control.close(code, &reason).await;
     let end = control.end_reason().unwrap_or(PipeEnd::Cut);
     tracing::debug!(connection = %id, %end, "connection ended");
 }
@@ -169,6 +172,7 @@ where
     tokio::select! {
         biased;
         () = connection.closing() => closed(),
+        never = keep_asking(&caller) => match never {},
         () = hub.connections().close_when_expired(connection) => closed(),
         () = hub.connections().close_unless_authenticated(connection, settings.authenticate_within) => closed(),
         () = caller.departed() => {

@@ -17,8 +17,6 @@ pub enum Mutation {
     UncheckedAnswer,
     /// A batch that was on its way to a host that is lost is sent to the next under a new stamp.
     NewStampElsewhere,
-    /// After the client has gone on at another connection, a watch still hands on what the one before tells.
-    FollowAtBoth,
 }
 
 /// The bug that a client was built with, if any.

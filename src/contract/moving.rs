@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::share::host::HostUrl;
 use crate::share::limits::hosts::{HOST_URL_BYTES_MAX, HOST_URLS_TOLD_MAX};
 
 /// Reads the URLs of hosts. Those past the limits are passed over.
@@ -15,10 +16,10 @@ pub fn read_urls(from: capnp::text_list::Reader<'_>) -> Result<Vec<String>, capn
     Ok(urls)
 }
 
-/// Writes the URLs of hosts, without those past the limits.
-pub fn write_urls<'a>(urls: &[String], list: impl FnOnce(u32) -> capnp::text_list::Builder<'a>) {
-    let urls = urls.iter().filter(|url| url.len() <= HOST_URL_BYTES_MAX).take(HOST_URLS_TOLD_MAX);
-    let mut list = list(u32::try_from(urls.clone().count()).unwrap_or(u32::MAX));
+/// Writes the URLs of hosts, without those past the limit.
+pub fn write_urls<'a>(urls: &[HostUrl], list: impl FnOnce(u32) -> capnp::text_list::Builder<'a>) {
+    let urls = urls.iter().take(HOST_URLS_TOLD_MAX);
+    let mut list = list(u32::try_from(urls.len()).unwrap_or(u32::MAX));
     for (at, url) in (0..).zip(urls) {
         list.set(at, url.as_str());
     }
@@ -32,18 +33,18 @@ const REASON_BYTES_MAX: usize = 123;
 
 /// The reason for a close in the words that the client is told: those of the close itself, or where to go on, if the client was asked to
 /// move to one of these hosts.
-pub fn reason(usual: &'static str, move_to: Option<&[String]>) -> Cow<'static, str> {
+pub fn reason(usual: &'static str, move_to: Option<&[HostUrl]>) -> Cow<'static, str> {
     move_to.and_then(going_to).map_or(usual.into(), Cow::Owned)
 }
 
 /// A reason that names the first of these URLs, as many as fit. `None` if none does.
-fn going_to(urls: &[String]) -> Option<String> {
+fn going_to(urls: &[HostUrl]) -> Option<String> {
     let mut reason = "go on at".to_owned();
     let begins = reason.len();
     for url in urls.iter().take(URLS_IN_A_REASON_MAX) {
-        if reason.len() + 1 + url.len() <= REASON_BYTES_MAX {
+        if reason.len() + 1 + url.as_str().len() <= REASON_BYTES_MAX {
             reason.push(' ');
-            reason.push_str(url);
+            reason.push_str(url.as_str());
         }
     }
     (reason.len() > begins).then_some(reason)
@@ -70,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_reason_names_as_many_urls_as_it_has_room_for() {
-        let of = |urls: &[&str]| going_to(&urls.iter().map(|url| (*url).to_owned()).collect::<Vec<_>>());
+        let of = |urls: &[&str]| going_to(&urls.iter().map(|url| url.parse().unwrap()).collect::<Vec<_>>());
         let long = format!("https://{}", "a".repeat(106));
         assert_eq!(of(&["https://b", "https://c", "https://d"]).as_deref(), Some("go on at https://b https://c"));
         assert_eq!(of(&[]), None);

@@ -103,7 +103,6 @@ impl Caller {
     }
 
     /// What the host asks to go to another host.
-    #[expect(dead_code, reason = "a drain is going to")]
     pub(super) fn mover(&self) -> Option<mover::Client> {
         self.mover.borrow().clone()
     }

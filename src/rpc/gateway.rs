@@ -74,8 +74,7 @@ impl share_rpc::Server for Gateway {
                 welcome.set_connection_id(self.caller.connection.as_str());
                 welcome.set_account(account);
                 let hub = &self.caller.hub;
-                let urls: Vec<_> = hub.hosts().urls().iter().map(ToString::to_string).collect();
-                write_urls(&urls, |len| welcome.reborrow().init_hosts(len));
+                write_urls(&hub.connections().other_urls(), |len| welcome.reborrow().init_hosts(len));
                 if let Some(store) = hub.rooms().store().id() {
                     welcome.set_store(store.as_str());
                 }

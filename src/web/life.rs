@@ -18,12 +18,14 @@ use crate::capnweb::{Call, CallId, End, Event, Fault, PathPart, Session, Target,
 use crate::connections::close::CloseReason;
 use crate::connections::entry::Entry;
 use crate::connections::registry::Connection;
+use crate::contract::moving::reason;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::web::WebSettings;
 use crate::web::caller::{Answer, Caller, Context};
 use crate::web::link::Link;
 use crate::web::root::Root;
+use crate::web::sink;
 use crate::web::socket::{Heard, Socket};
 use crate::web::stranger::Stranger;
 use crate::web::{limits, refused};
@@ -91,6 +93,8 @@ impl<'a> Life<'a> {
         let closed = || Ended::Closed(connection.close_reason().cloned().unwrap_or(CloseReason::GOING_AWAY));
         let mut next_ping = Instant::now() + settings.ping_interval;
         let mut alarm = pin!(sleep_until(next_ping));
+        // The drain of which the client was told last.
+        let mut told = 0;
         loop {
             self.attend();
             let queued = link.note_unsent(socket.unsent());
@@ -105,6 +109,10 @@ impl<'a> Life<'a> {
                 () = &mut closing => return closed(),
                 () = &mut expired => return closed(),
                 () = &mut unknown => return closed(),
+                moving = connection.moves(told) => {
+                    told = moving.drain;
+                    sink::tell_of_move(&self.caller, &moving);
+                }
                 // What is done gives its place back before more is begun.
                 Some(done) = self.running.next(), if !self.running.is_empty() => self.take(done),
                 // Something was called back, released or spawned.
@@ -131,7 +139,7 @@ impl<'a> Life<'a> {
         self.caller.end();
         let (code, fault, reason) = match ended {
             Ended::Left => (1000, None, String::new()),
-            Ended::Closed(close) => (close.code, Some(refused::closed(close)), close.reason.to_owned()),
+            Ended::Closed(close) => (close.code, Some(refused::closed(close)), words(self.connection, close)),
             Ended::Broken(end) => {
                 let (code, fault) = refused::broken_off(end);
                 let reason = fault.as_ref().map_or("this side has ended the session".into(), message);
@@ -320,6 +328,12 @@ impl Drop for InFlight {
         self.metrics.calls_in_flight.dec();
         self.entry.traffic.call_ended();
     }
+}
+
+/// The reason for a close, in the words that the client is told: where to go on, if it was to move.
+fn words(connection: &Entry, close: &CloseReason) -> String {
+    let moving = connection.moving().filter(|_| *close == CloseReason::GOING_AWAY);
+    reason(close.reason, moving.as_ref().map(|moving| &moving.urls[..])).into_owned()
 }
 
 #[cfg(test)]

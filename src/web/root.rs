@@ -123,7 +123,7 @@ async fn hello(root: Arc<Root>, context: Context, agent: Option<String>) -> Answ
         agent: AGENT.to_owned(),
         connection_id: context.caller.entry.id.to_string(),
         account,
-        hosts: context.caller.hub.hosts().urls().iter().map(ToString::to_string).collect(),
+        hosts: context.caller.hub.connections().other_urls().iter().map(ToString::to_string).collect(),
         store: context.caller.hub.rooms().store().id().map(ToString::to_string),
     })
 }

@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use crate::capnweb::{Text, Value};
+use crate::connections::moving::Moving;
 use crate::connections::outlet::{Delivery, PushError, SinkNumber};
 use crate::connections::push::{Action, Answer as PushAnswer};
 use crate::share::item::nesting;
@@ -96,6 +97,21 @@ async fn settle(_sink: Arc<Kept>, asked: AskedOfPeer, delivery: Delivery) {
         None => Err(PushError::ConnectionGone),
     };
     delivery.settle(answer);
+}
+
+/// Tells the client that it is to go to another host, if it has handed over a function. Nobody waits for its answer.
+pub(super) fn tell_of_move(caller: &Arc<Caller>, moving: &Moving) {
+    let Some(sink) = caller.sink() else { return };
+    let text = Text::from_static;
+    let urls: Vec<Value> = moving.urls.iter().map(|url| url.as_str().into()).collect();
+    let within = i64::try_from(moving.within.as_millis()).unwrap_or(i64::MAX);
+    let argument = Value::Object(vec![
+        (text("type"), text("moving").into()),
+        (text("urls"), urls.into()),
+        (text("withinMs"), within.into()),
+    ]);
+    // Unsent only if the session has ended or is about to.
+    let _unsent = caller.link.tell(sink.object(), &[], &[argument]);
 }
 
 /// What the function is called with.

@@ -5,6 +5,7 @@ mod away;
 mod calls;
 mod face;
 mod hosts;
+mod moving;
 mod queue;
 mod reconnect;
 mod relay;

@@ -240,6 +240,7 @@ impl Stage {
             }
             .boxed_local(),
             actors::pusher(self).boxed_local(),
+            actors::drainer(self).boxed_local(),
         ];
         let calming = async {
             // Lines fare badly for some time beyond that of the bucket.

@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::error::ClientError;
-use crate::client::mutation::{Mutation, Planted};
 use crate::client::session::Session;
 use crate::contract::convert::read_step;
 use crate::contract::error::read_refusal;
@@ -48,7 +47,6 @@ pub(super) struct Observer {
     over: Cell<Option<oneshot::Sender<Over>>>,
     /// Cancelled when the client has gone on at another connection, where the watch is then begun again.
     gone: CancellationToken,
-    planted: Planted,
 }
 
 impl Observer {
@@ -59,7 +57,7 @@ impl Observer {
     ) -> (Self, oneshot::Receiver<Over>) {
         let (over, is_over) = oneshot::channel();
         let (pieces, over) = (RefCell::new(None), Cell::new(Some(over)));
-        (Self { steps, position, pieces, over, gone: session.gone.clone(), planted: session.planted }, is_over)
+        (Self { steps, position, pieces, over, gone: session.gone.clone() }, is_over)
     }
 
     /// Adds a piece, and gives the step if it is whole now. The error says that the host skipped changes.
@@ -130,7 +128,7 @@ impl observer::Server for Observer {
         tokio::select! {
             biased;
             // Another connection tells of this step, too.
-            () = self.gone.cancelled(), if !self.planted.is(Mutation::FollowAtBoth) => {
+            () = self.gone.cancelled() => {
                 return Err(capnp::Error::failed("the watch goes on over another connection".into()));
             }
             sent = self.steps.send(Delivery { step: Ok(step), taken }) => sent.map_err(dropped)?,

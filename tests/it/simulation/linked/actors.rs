@@ -374,6 +374,21 @@ pub(super) async fn pusher(stage: &Stage) -> Result<(), String> {
     Ok(())
 }
 
+/// Who runs the hosts: has one after the other let its clients go, and takes it back.
+pub(super) async fn drainer(stage: &Stage) -> Result<(), String> {
+    let dice = Dice::new(stage.seed, 650);
+    for _ in 0..2 + dice.below(4) {
+        rest(&dice).await;
+        let host = hosts::any(&stage.net.hosts, &dice).await;
+        let connections = host.hub.connections();
+        let going = connections.drain(dice.millis(100, 6_000)).map_err(|refusal| format!("a drain: {refusal}"))?;
+        stage.world.tell(format_args!("{} lets {going} go", host.link.name));
+        tokio::time::sleep(dice.millis(100, 8_000)).await;
+        connections.undrain();
+    }
+    Ok(())
+}
+
 /// Between two operations: mostly short.
 async fn rest(dice: &Dice) {
     let time: Duration = match dice.below(12) {
