@@ -56,7 +56,7 @@ async fn viewers_are_told_to_move_before_they_are_closed() {
     within("the end of the drain", served.host.drained()).await;
 }
 
-/// A viewer that comes by HTTP/2 is told as others are, and its connection is asked to take no further requests.
+/// A viewer that comes by HTTP/2 is told as others are, and a new one is told when to come back.
 #[tokio::test]
 async fn a_viewer_over_http2_is_told_to_move() {
     let served = served().await;
