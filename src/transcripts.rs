@@ -1,6 +1,6 @@
 //! Transcripts that coding agents leave on disk, read into changes for a share.
 //!
-//! Claude Code, Codex CLI, Gemini CLI, Qwen Code and asciinema each write a record of a session into a file of their own. A [`Reader`] is
+//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi and asciinema each write a record of a session into a file of their own. A [`Reader`] is
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
 //! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
@@ -46,7 +46,7 @@
 //! the number of bytes that are missing is appended to it; a file that no share can hold becomes a text with its name and size.
 //! Between two records a reader holds the key of each item that a share can hold; and of each transcript, the session's and those of
 //! at most [`TRANSCRIPT_SUBAGENTS_MAX`](crate::share::limits::TRANSCRIPT_SUBAGENTS_MAX) subagents, at most 64 calls that wait for something, the ids
-//! of as many messages and some more records, and the last 16 messages that are being written.
+//! of as many messages and some more records, the last 16 messages that are being written, and of pi the last 16 MiB of records.
 //!
 //! # Example
 //!
@@ -90,6 +90,7 @@ mod item_lines;
 mod notice;
 mod opencode;
 mod out;
+mod pi;
 mod piece;
 mod qwen;
 mod reader;

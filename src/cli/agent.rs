@@ -13,6 +13,8 @@ pub(crate) enum Agent {
     Gemini,
     /// Qwen Code: ~/.qwen/projects
     Qwen,
+    /// pi: ~/.pi/agent/sessions
+    Pi,
     /// A terminal that asciinema recorded: *.cast in the current folder
     Asciicast,
     /// OpenCode itself: ~/.local/share/opencode/opencode.db
@@ -33,6 +35,7 @@ impl Agent {
             Self::Codex => transcripts::Agent::Codex,
             Self::Gemini => transcripts::Agent::Gemini,
             Self::Qwen => transcripts::Agent::Qwen,
+            Self::Pi => transcripts::Agent::Pi,
             Self::Asciicast => transcripts::Agent::Asciicast,
             Self::OpenCode => return None,
         })

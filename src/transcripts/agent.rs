@@ -12,6 +12,8 @@ pub enum Agent {
     Gemini,
     /// Qwen Code.
     Qwen,
+    /// pi.
+    Pi,
     /// asciinema: a recording of a terminal.
     Asciicast,
 }

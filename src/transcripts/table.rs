@@ -8,6 +8,7 @@ use crate::transcripts::claude::{self, Claude};
 use crate::transcripts::codex::{self, Codex};
 use crate::transcripts::dialect::{Dialect, Origin};
 use crate::transcripts::gemini::{self, Gemini};
+use crate::transcripts::pi::{self, Pi};
 use crate::transcripts::qwen::{self, Qwen};
 
 /// A reader, as it is registered.
@@ -58,6 +59,14 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("0.24.4", "0.24.4"),
         begin: |origin| Box::new(Qwen::of(origin)),
         knows: qwen::knows,
+    },
+    Entry {
+        agent: Agent::Pi,
+        name: "pi",
+        title: "pi",
+        versions: ("0.73.1", "1.6.0"),
+        begin: |_| Box::new(Pi::default()),
+        knows: pi::knows,
     },
     Entry {
         agent: Agent::Claude,

@@ -2,6 +2,7 @@
 
 mod claude;
 mod others;
+mod pi;
 mod recordings;
 mod support;
 
@@ -18,13 +19,15 @@ const GEMINI: &str = include_str!("../data/transcripts/gemini.jsonl");
 const GEMINI_DOCUMENT: &str = include_str!("../data/transcripts/gemini.json");
 const TERMINAL: &str = include_str!("../data/transcripts/terminal.cast");
 const QWEN: &str = include_str!("../data/agents/qwen-code-0.24.4/rewind-interrupt.jsonl");
+const PI: &str = include_str!("../data/agents/pi-1.6.0/tree-bash-name-abort-compaction.jsonl");
 
 /// Each agent's transcript, by lines.
-const TRANSCRIPTS: [(Agent, &str); 5] = [
+const TRANSCRIPTS: [(Agent, &str); 6] = [
     (Agent::Claude, CLAUDE),
     (Agent::Codex, CODEX),
     (Agent::Gemini, GEMINI),
     (Agent::Qwen, QWEN),
+    (Agent::Pi, PI),
     (Agent::Asciicast, TERMINAL),
 ];
 

@@ -74,7 +74,7 @@ fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Resul
         let is_here = |about: &About| match &about.folder {
             Some(folder) => is_same(Path::new(folder), here),
             // It says nothing, and lies where those of this folder lie.
-            None => agent != Agent::Codex,
+            None => !matches!(agent, Agent::Codex | Agent::Pi),
         };
         if let Some(path) = first(agent, found, is_here) {
             return Ok(Found { path, session: None, is_elsewhere: false });
@@ -111,6 +111,14 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
         Agent::Codex => (home("CODEX_HOME", ".codex")?.join("sessions"), 3),
         Agent::Gemini => (home("GEMINI_CLI_HOME", "")?.join(".gemini").join("tmp"), 2),
         Agent::Qwen => (home("QWEN_HOME", ".qwen")?.join("projects"), 2),
+        Agent::Pi => match environment.get("PI_CODING_AGENT_SESSION_DIR") {
+            Some(folder) => (PathBuf::from(folder), 1),
+            None => {
+                let home = environment.get("PI_CODING_AGENT_DIR").map(PathBuf::from);
+                let home = home.or_else(|| Some(environment.home_folder.as_ref()?.join(".pi").join("agent")));
+                (home?.join("sessions"), 1)
+            }
+        },
         Agent::Asciicast => (environment.current_folder.clone()?, 0),
         Agent::OpenCode => return None,
     })
@@ -147,7 +155,8 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
             };
             entries().filter(is_it).map(|folder| (folder.join("chats"), 0)).collect()
         }
-        Agent::Codex | Agent::Asciicast => vec![(root.to_owned(), depth)],
+        // Its folders' names are those of several folders, and its files say which one they are of.
+        Agent::Codex | Agent::Pi | Agent::Asciicast => vec![(root.to_owned(), depth)],
         Agent::OpenCode => Vec::new(),
     }
 }
@@ -176,7 +185,7 @@ fn walk(agent: Agent, folder: &Path, depth: usize, left: &mut usize, found: &mut
 fn is_transcript(agent: Agent, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match agent {
-        Agent::Claude | Agent::Qwen => name.ends_with(".jsonl") && !name.starts_with("agent-"),
+        Agent::Claude | Agent::Qwen | Agent::Pi => name.ends_with(".jsonl") && !name.starts_with("agent-"),
         Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
         Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
         Agent::Asciicast => name.ends_with(".cast"),

@@ -59,7 +59,7 @@ impl Finder {
                 files.map(|path| Subagent { name: stem(&path).to_owned(), call: None, path: path.clone() }).collect()
             }
             Agent::Codex => self.rollouts(path, session),
-            Agent::Asciicast | _ => Vec::new(),
+            Agent::Pi | Agent::Asciicast | _ => Vec::new(),
         };
         found.sort_by(|one, other| one.path.cmp(&other.path));
         found
@@ -104,10 +104,15 @@ impl Finder {
         let seen = &mut self.seen;
         let said =
             [format!("\"forkedFrom\":{{\"sessionId\":\"{session}\""), format!("\"forked_from_id\":\"{session}\"")];
+        let says_so = |head: &[u8]| said.iter().any(|said| memchr::memmem::find(head, said.as_bytes()).is_some());
+        // pi names the file.
+        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let goes_on_from =
+            |path: &Path| first_record(path)["parentSession"].as_str().is_some_and(|of| of.ends_with(file));
         let is_branch = |path: &PathBuf| {
             let mut head = Vec::new();
             let read = fs::File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-            read.is_ok() && said.iter().any(|said| memchr::memmem::find(&head, said.as_bytes()).is_some())
+            read.is_ok() && (says_so(&head) || goes_on_from(path))
         };
         // One that says nothing yet is looked at again.
         let is_new = |path: &PathBuf| !seen.contains(path) && fs::metadata(path).is_ok_and(|about| about.len() > 0);

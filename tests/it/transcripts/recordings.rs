@@ -29,7 +29,7 @@ const CODEX_SECOND: &str = "codex-0.171.0/rollout-2026-11-30T04-35-14-01a22abc-0
 const CODEX_CALLER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl";
 const CODEX_HELPER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-6204-7342-95b5-818327685c24.jsonl";
 
-const RECORDINGS: [Recording; 19] = [
+const RECORDINGS: [Recording; 23] = [
     Recording {
         name: "claude-full",
         file: "claude-code-2.1.332/full.jsonl",
@@ -84,6 +84,10 @@ const RECORDINGS: [Recording; 19] = [
     },
     alone("qwen-fork", "qwen-code-0.24.4/fork-session.jsonl"),
     alone("qwen-rewind", "qwen-code-0.24.4/rewind-interrupt.jsonl"),
+    alone("pi-full", "pi-1.6.0/full-continued.jsonl"),
+    alone("pi-fork", "pi-1.6.0/fork.jsonl"),
+    alone("pi-tree", "pi-1.6.0/tree-bash-name-abort-compaction.jsonl"),
+    alone("pi-first-package", "pi-0.73.1/full.jsonl"),
     alone("asciinema-appended", "asciinema-3.2.0/appended.cast"),
     alone("asciinema-typed", "asciinema-3.2.0/typed-input.cast"),
 ];

@@ -101,6 +101,12 @@ fn of_the_others_it_is_the_newest_of_this_folder_where_they_leave_them() {
     let qwen = qwen.replace("/home/user/project", here.to_str().unwrap());
     scene.left(&format!(".qwen/projects/{}/chats/s.jsonl", scene.project()), &qwen, 8);
     assert_eq!(scene.latest("qwen").0, format!(".qwen/projects/{}/chats/s.jsonl", scene.project()));
+    let pi = include_str!("../../../data/agents/pi-0.73.1/full.jsonl");
+    scene.left(".pi/agent/sessions/--somewhere-else--/new.jsonl", pi, 1);
+    let pi = pi.replace("/home/user/project", here.to_str().unwrap());
+    scene.left(".pi/agent/sessions/--a-folder--/old.jsonl", &pi, 8);
+    scene.left(".pi/agent/sessions/--a-folder--/newer.jsonl", &pi, 7);
+    assert_eq!(scene.latest("pi").0, ".pi/agent/sessions/--a-folder--/newer.jsonl");
     scene.left("one.cast", TERMINAL, 9);
     scene.left("two.cast", TERMINAL, 3);
     assert_eq!(scene.latest("asciicast").0, "two.cast");
