@@ -1,6 +1,6 @@
 //! Transcripts that coding agents leave on disk, read into changes for a share.
 //!
-//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi and asciinema each write a record of a session into a file of their own. A [`Reader`] is
+//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi, GitHub Copilot CLI and asciinema each write a record of a session into a file of their own. A [`Reader`] is
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
 //! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
@@ -82,6 +82,7 @@ mod asciicast;
 mod calls;
 mod claude;
 mod codex;
+mod copilot;
 mod dialect;
 mod export;
 mod fit;

@@ -15,6 +15,8 @@ pub(crate) enum Agent {
     Qwen,
     /// pi: ~/.pi/agent/sessions
     Pi,
+    /// GitHub Copilot CLI: ~/.copilot/session-state
+    Copilot,
     /// A terminal that asciinema recorded: *.cast in the current folder
     Asciicast,
     /// OpenCode itself: ~/.local/share/opencode/opencode.db
@@ -36,6 +38,7 @@ impl Agent {
             Self::Gemini => transcripts::Agent::Gemini,
             Self::Qwen => transcripts::Agent::Qwen,
             Self::Pi => transcripts::Agent::Pi,
+            Self::Copilot => transcripts::Agent::Copilot,
             Self::Asciicast => transcripts::Agent::Asciicast,
             Self::OpenCode => return None,
         })

@@ -14,6 +14,8 @@ pub enum Agent {
     Qwen,
     /// pi.
     Pi,
+    /// GitHub Copilot CLI.
+    Copilot,
     /// asciinema: a recording of a terminal.
     Asciicast,
 }

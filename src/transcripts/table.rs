@@ -6,6 +6,7 @@ use crate::transcripts::agent::{Agent, Form};
 use crate::transcripts::asciicast::{self, Asciicast};
 use crate::transcripts::claude::{self, Claude};
 use crate::transcripts::codex::{self, Codex};
+use crate::transcripts::copilot::{self, Copilot};
 use crate::transcripts::dialect::{Dialect, Origin};
 use crate::transcripts::gemini::{self, Gemini};
 use crate::transcripts::pi::{self, Pi};
@@ -67,6 +68,14 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("0.73.1", "1.6.0"),
         begin: |_| Box::new(Pi::default()),
         knows: pi::knows,
+    },
+    Entry {
+        agent: Agent::Copilot,
+        name: "copilot",
+        title: "GitHub Copilot CLI",
+        versions: ("1.0.102", "1.0.102"),
+        begin: |_| Box::new(Copilot::default()),
+        knows: copilot::knows,
     },
     Entry {
         agent: Agent::Claude,

@@ -1,6 +1,7 @@
 //! The readers of transcripts as a library: what is fed, what comes out, what is refused, and that nothing makes them fail.
 
 mod claude;
+mod copilot;
 mod others;
 mod pi;
 mod recordings;
@@ -20,14 +21,16 @@ const GEMINI_DOCUMENT: &str = include_str!("../data/transcripts/gemini.json");
 const TERMINAL: &str = include_str!("../data/transcripts/terminal.cast");
 const QWEN: &str = include_str!("../data/agents/qwen-code-0.24.4/rewind-interrupt.jsonl");
 const PI: &str = include_str!("../data/agents/pi-1.6.0/tree-bash-name-abort-compaction.jsonl");
+const COPILOT: &str = include_str!("../data/agents/copilot-cli-1.0.102/full-continued.jsonl");
 
 /// Each agent's transcript, by lines.
-const TRANSCRIPTS: [(Agent, &str); 6] = [
+const TRANSCRIPTS: [(Agent, &str); 7] = [
     (Agent::Claude, CLAUDE),
     (Agent::Codex, CODEX),
     (Agent::Gemini, GEMINI),
     (Agent::Qwen, QWEN),
     (Agent::Pi, PI),
+    (Agent::Copilot, COPILOT),
     (Agent::Asciicast, TERMINAL),
 ];
 

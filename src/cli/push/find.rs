@@ -74,7 +74,7 @@ fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Resul
         let is_here = |about: &About| match &about.folder {
             Some(folder) => is_same(Path::new(folder), here),
             // It says nothing, and lies where those of this folder lie.
-            None => !matches!(agent, Agent::Codex | Agent::Pi),
+            None => !matches!(agent, Agent::Codex | Agent::Pi | Agent::Copilot),
         };
         if let Some(path) = first(agent, found, is_here) {
             return Ok(Found { path, session: None, is_elsewhere: false });
@@ -119,6 +119,7 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
                 (home?.join("sessions"), 1)
             }
         },
+        Agent::Copilot => (home("COPILOT_HOME", ".copilot")?.join("session-state"), 1),
         Agent::Asciicast => (environment.current_folder.clone()?, 0),
         Agent::OpenCode => return None,
     })
@@ -155,8 +156,8 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
             };
             entries().filter(is_it).map(|folder| (folder.join("chats"), 0)).collect()
         }
-        // Its folders' names are those of several folders, and its files say which one they are of.
-        Agent::Codex | Agent::Pi | Agent::Asciicast => vec![(root.to_owned(), depth)],
+        // The names of their folders do not tell, and their files say which folder they are of.
+        Agent::Codex | Agent::Pi | Agent::Copilot | Agent::Asciicast => vec![(root.to_owned(), depth)],
         Agent::OpenCode => Vec::new(),
     }
 }
@@ -188,6 +189,7 @@ fn is_transcript(agent: Agent, path: &Path) -> bool {
         Agent::Claude | Agent::Qwen | Agent::Pi => name.ends_with(".jsonl") && !name.starts_with("agent-"),
         Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
         Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
+        Agent::Copilot => name == "events.jsonl",
         Agent::Asciicast => name.ends_with(".cast"),
         Agent::OpenCode => false,
     }
@@ -225,8 +227,8 @@ impl About {
         let records = head.split(|byte| *byte == b'\n').take(RECORDS_MAX);
         for record in records.filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
             let payload = &record["payload"];
-            about.folder =
-                about.folder.or_else(|| record["cwd"].as_str().or_else(|| payload["cwd"].as_str()).map(str::to_owned));
+            let said = [&record["cwd"], &payload["cwd"], &record["data"]["context"]["cwd"]];
+            about.folder = about.folder.or_else(|| said.into_iter().find_map(Value::as_str).map(str::to_owned));
             about.is_subagent |= payload["thread_source"] == "subagent" || record["kind"] == "subagent";
             about.has_messages |= record["id"].is_string() && record["type"].is_string();
         }

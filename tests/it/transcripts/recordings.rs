@@ -29,7 +29,7 @@ const CODEX_SECOND: &str = "codex-0.171.0/rollout-2026-11-30T04-35-14-01a22abc-0
 const CODEX_CALLER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl";
 const CODEX_HELPER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-6204-7342-95b5-818327685c24.jsonl";
 
-const RECORDINGS: [Recording; 23] = [
+const RECORDINGS: [Recording; 27] = [
     Recording {
         name: "claude-full",
         file: "claude-code-2.1.332/full.jsonl",
@@ -88,6 +88,10 @@ const RECORDINGS: [Recording; 23] = [
     alone("pi-fork", "pi-1.6.0/fork.jsonl"),
     alone("pi-tree", "pi-1.6.0/tree-bash-name-abort-compaction.jsonl"),
     alone("pi-first-package", "pi-0.73.1/full.jsonl"),
+    alone("copilot-full", "copilot-cli-1.0.102/full-continued.jsonl"),
+    alone("copilot-before-rewind", "copilot-cli-1.0.102/before-a-rewind.jsonl"),
+    alone("copilot-rewind", "copilot-cli-1.0.102/after-the-rewind-and-a-compaction.jsonl"),
+    alone("copilot-killed", "copilot-cli-1.0.102/killed-then-resumed.jsonl"),
     alone("asciinema-appended", "asciinema-3.2.0/appended.cast"),
     alone("asciinema-typed", "asciinema-3.2.0/typed-input.cast"),
 ];
@@ -211,6 +215,8 @@ fn no_recording_shows_what_the_program_said_to_its_model() {
         "command-name",
         "untrusted_context",
         "Got it. Thanks",
+        "current_datetime",
+        "shellId",
     ];
     for recording in &RECORDINGS {
         let (held, _) = feed(recording, &lines(recording), Held::default(), false);

@@ -107,6 +107,12 @@ fn of_the_others_it_is_the_newest_of_this_folder_where_they_leave_them() {
     scene.left(".pi/agent/sessions/--a-folder--/old.jsonl", &pi, 8);
     scene.left(".pi/agent/sessions/--a-folder--/newer.jsonl", &pi, 7);
     assert_eq!(scene.latest("pi").0, ".pi/agent/sessions/--a-folder--/newer.jsonl");
+    let copilot = include_str!("../../../data/agents/copilot-cli-1.0.102/killed-then-resumed.jsonl");
+    scene.left(".copilot/session-state/elsewhere/events.jsonl", copilot, 1);
+    let copilot = copilot.replace("/home/user/project", here.to_str().unwrap());
+    scene.left(".copilot/session-state/old/events.jsonl", &copilot, 8);
+    scene.left(".copilot/session-state/newer/events.jsonl", &copilot, 7);
+    assert_eq!(scene.latest("copilot").0, ".copilot/session-state/newer/events.jsonl");
     scene.left("one.cast", TERMINAL, 9);
     scene.left("two.cast", TERMINAL, 3);
     assert_eq!(scene.latest("asciicast").0, "two.cast");
