@@ -1,6 +1,7 @@
 //! Transcripts that coding agents leave on disk, read into changes for a share.
 //!
-//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi, GitHub Copilot CLI and asciinema each write a record of a session into a file of their own. A [`Reader`] is
+//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi, GitHub Copilot CLI and asciinema each write a record of a session into a file of their own, and
+//! Mistral Vibe into a folder. A [`Reader`] is
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
 //! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
@@ -14,7 +15,8 @@
 //! One line at a time, without its line break, in the order of the file. Or one whole document, for an agent that writes one
 //! ([`Form::Document`]). After what is at hand, [`Reader::pause`] gives out what a reader was still gathering; after the last byte,
 //! [`Reader::end`]. The lines of subagents, which some agents write into files of their own, are fed to the same reader
-//! ([`Reader::begin_subagent`]), and so are those of the file that a session goes on from ([`base_of`]).
+//! ([`Reader::begin_subagent`]), and so are those of the file that a session goes on from ([`base_of`]). Of a folder of Mistral Vibe that is
+//! the text of `meta.json`, each entry of the newest generation's chunks, the text of its `projection-state.json`, then the journal's lines.
 //!
 //! # What comes out
 //!
@@ -104,6 +106,7 @@ mod tool;
 mod tree;
 mod turn;
 mod values;
+mod vibe;
 
 pub use self::agent::{Agent, Form};
 pub use self::codex::base::{Base, base_of};

@@ -17,6 +17,8 @@ pub(crate) enum Agent {
     Pi,
     /// GitHub Copilot CLI: ~/.copilot/session-state
     Copilot,
+    /// Mistral Vibe: ~/.vibe/logs/session/unified
+    Vibe,
     /// A terminal that asciinema recorded: *.cast in the current folder
     Asciicast,
     /// OpenCode itself: ~/.local/share/opencode/opencode.db
@@ -39,6 +41,7 @@ impl Agent {
             Self::Qwen => transcripts::Agent::Qwen,
             Self::Pi => transcripts::Agent::Pi,
             Self::Copilot => transcripts::Agent::Copilot,
+            Self::Vibe => transcripts::Agent::Vibe,
             Self::Asciicast => transcripts::Agent::Asciicast,
             Self::OpenCode => return None,
         })

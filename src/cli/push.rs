@@ -18,6 +18,7 @@ mod sniff;
 mod source;
 mod thread;
 mod transcript_file;
+mod vibe;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

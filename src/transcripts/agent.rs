@@ -16,6 +16,8 @@ pub enum Agent {
     Pi,
     /// GitHub Copilot CLI.
     Copilot,
+    /// Mistral Vibe.
+    Vibe,
     /// asciinema: a recording of a terminal.
     Asciicast,
 }

@@ -219,7 +219,7 @@ fn blocks(content: &Value) -> Vec<Value> {
     match content {
         Value::String(said) => vec![json!({ "type": "text", "text": said })],
         Value::Array(blocks) => blocks.clone(),
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
     }
 }
 

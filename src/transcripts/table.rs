@@ -11,6 +11,7 @@ use crate::transcripts::dialect::{Dialect, Origin};
 use crate::transcripts::gemini::{self, Gemini};
 use crate::transcripts::pi::{self, Pi};
 use crate::transcripts::qwen::{self, Qwen};
+use crate::transcripts::vibe::{self, Vibe};
 
 /// A reader, as it is registered.
 pub(super) struct Entry {
@@ -76,6 +77,14 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("1.0.102", "1.0.102"),
         begin: |_| Box::new(Copilot::default()),
         knows: copilot::knows,
+    },
+    Entry {
+        agent: Agent::Vibe,
+        name: "vibe",
+        title: "Mistral Vibe",
+        versions: ("3.0.2", "3.0.2"),
+        begin: |_| Box::new(Vibe::default()),
+        knows: vibe::knows,
     },
     Entry {
         agent: Agent::Claude,

@@ -6,6 +6,7 @@ mod others;
 mod pi;
 mod recordings;
 mod support;
+mod vibe;
 
 use capshare::client::Items;
 use capshare::transcripts::{
@@ -22,15 +23,17 @@ const TERMINAL: &str = include_str!("../data/transcripts/terminal.cast");
 const QWEN: &str = include_str!("../data/agents/qwen-code-0.24.4/rewind-interrupt.jsonl");
 const PI: &str = include_str!("../data/agents/pi-1.6.0/tree-bash-name-abort-compaction.jsonl");
 const COPILOT: &str = include_str!("../data/agents/copilot-cli-1.0.102/full-continued.jsonl");
+const VIBE: &str = include_str!("../data/agents/mistral-vibe-3.0.2/after-the-first-run/journal/0000000000000001.jsonl");
 
 /// Each agent's transcript, by lines.
-const TRANSCRIPTS: [(Agent, &str); 7] = [
+const TRANSCRIPTS: [(Agent, &str); 8] = [
     (Agent::Claude, CLAUDE),
     (Agent::Codex, CODEX),
     (Agent::Gemini, GEMINI),
     (Agent::Qwen, QWEN),
     (Agent::Pi, PI),
     (Agent::Copilot, COPILOT),
+    (Agent::Vibe, VIBE),
     (Agent::Asciicast, TERMINAL),
 ];
 

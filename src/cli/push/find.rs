@@ -74,7 +74,7 @@ fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Resul
         let is_here = |about: &About| match &about.folder {
             Some(folder) => is_same(Path::new(folder), here),
             // It says nothing, and lies where those of this folder lie.
-            None => !matches!(agent, Agent::Codex | Agent::Pi | Agent::Copilot),
+            None => !matches!(agent, Agent::Codex | Agent::Pi | Agent::Copilot | Agent::Vibe),
         };
         if let Some(path) = first(agent, found, is_here) {
             return Ok(Found { path, session: None, is_elsewhere: false });
@@ -120,6 +120,7 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
             }
         },
         Agent::Copilot => (home("COPILOT_HOME", ".copilot")?.join("session-state"), 1),
+        Agent::Vibe => (home("VIBE_HOME", ".vibe")?.join("logs").join("session").join("unified"), 1),
         Agent::Asciicast => (environment.current_folder.clone()?, 0),
         Agent::OpenCode => return None,
     })
@@ -157,7 +158,7 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
             entries().filter(is_it).map(|folder| (folder.join("chats"), 0)).collect()
         }
         // The names of their folders do not tell, and their files say which folder they are of.
-        Agent::Codex | Agent::Pi | Agent::Copilot | Agent::Asciicast => vec![(root.to_owned(), depth)],
+        Agent::Codex | Agent::Pi | Agent::Copilot | Agent::Vibe | Agent::Asciicast => vec![(root.to_owned(), depth)],
         Agent::OpenCode => Vec::new(),
     }
 }
@@ -177,7 +178,11 @@ fn walk(agent: Agent, folder: &Path, depth: usize, left: &mut usize, found: &mut
             && is_transcript(agent, &path)
             && let Ok(time) = about.modified()
         {
-            found.push((time, path));
+            // While a run goes on, only the journal is written to.
+            let journal = path.with_file_name("journal");
+            let journals = fs::read_dir(journal).into_iter().flatten().flatten().filter(|_| agent == Agent::Vibe);
+            let times = journals.filter_map(|journal| journal.metadata().ok()?.modified().ok());
+            found.push((times.fold(time, SystemTime::max), path));
         }
     }
 }
@@ -190,6 +195,7 @@ fn is_transcript(agent: Agent, path: &Path) -> bool {
         Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
         Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
         Agent::Copilot => name == "events.jsonl",
+        Agent::Vibe => name == "meta.json",
         Agent::Asciicast => name.ends_with(".cast"),
         Agent::OpenCode => false,
     }
@@ -227,9 +233,11 @@ impl About {
         let records = head.split(|byte| *byte == b'\n').take(RECORDS_MAX);
         for record in records.filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
             let payload = &record["payload"];
-            let said = [&record["cwd"], &payload["cwd"], &record["data"]["context"]["cwd"]];
+            let of_start = &record["data"]["context"]["cwd"];
+            let said = [&record["cwd"], &payload["cwd"], of_start, &record["origin_directory"]];
             about.folder = about.folder.or_else(|| said.into_iter().find_map(Value::as_str).map(str::to_owned));
             about.is_subagent |= payload["thread_source"] == "subagent" || record["kind"] == "subagent";
+            about.is_subagent |= record["parent_session_id"].is_string();
             about.has_messages |= record["id"].is_string() && record["type"].is_string();
         }
         // A document is no line by itself, or it is the only one.

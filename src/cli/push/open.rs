@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use capshare::share::id::SessionId;
-use capshare::transcripts::Reader;
+use capshare::transcripts::{self, Reader};
 
 use crate::cli::agent::Agent;
 use crate::cli::exit::{Exit, Failure};
@@ -16,6 +16,7 @@ use crate::cli::push::lines::Lines;
 use crate::cli::push::sniff::{Beginning, Shape, sniff};
 use crate::cli::push::source::{Source, cannot_read};
 use crate::cli::push::transcript_file::TranscriptFile;
+use crate::cli::push::vibe::{self, VibeFolder};
 
 /// How a file is to be read.
 pub(super) struct Wish<'a> {
@@ -30,6 +31,15 @@ pub(super) struct Wish<'a> {
 
 /// Opens a file; `-` is standard input.
 pub(super) async fn open(path: &Path, wish: &Wish<'_>) -> Result<Box<dyn Source>, Failure> {
+    let reader = |agent| {
+        let origin = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Reader::new(agent, &origin.to_string_lossy()).with_context(wish.include_context)
+    };
+    if matches!(wish.agent, None | Some(Agent::Vibe))
+        && let Some(folder) = vibe::folder_of(path)
+    {
+        return Ok(Box::new(VibeFolder::new(&folder, reader(transcripts::Agent::Vibe), wish.follow)));
+    }
     let cannot = |error: std::io::Error| cannot_read(path, &error);
     let stream = input::open(path).map_err(cannot)?;
     // Of what comes through a pipe, or is packed, nothing is ever appended that would not come anyway.
@@ -44,10 +54,6 @@ pub(super) async fn open(path: &Path, wish: &Wish<'_>) -> Result<Box<dyn Source>
     let is_named_json = path.extension().is_some_and(|extension| extension == "json");
     let agent = wish.agent.and_then(Agent::reader);
     let shape = sniff(&Beginning { head, is_all, agent, follow: wish.follow, is_named_json });
-    let reader = |agent| {
-        let origin = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        Reader::new(agent, &origin.to_string_lossy()).with_context(wish.include_context)
-    };
     Ok(match shape {
         Shape::Items => Box::new(ItemsFile::new(path, lines, follow, total)),
         Shape::Transcript(agent) => Box::new(TranscriptFile::new(path, lines, reader(agent), follow, total)),

@@ -1,7 +1,7 @@
 //! A file on its way into a share: what a push asks of it, whatever its form is.
 //!
-//! There are five forms, each a file beside this one: an export, lines of items, an agent's transcript, a document that is written anew,
-//! and OpenCode's database.
+//! There are six forms, each a file beside this one: an export, lines of items, an agent's transcript, a document that is written anew,
+//! OpenCode's database, and the folder of a session of Mistral Vibe.
 
 use std::path::Path;
 use std::time::Duration;

@@ -59,7 +59,7 @@ impl Finder {
                 files.map(|path| Subagent { name: stem(&path).to_owned(), call: None, path: path.clone() }).collect()
             }
             Agent::Codex => self.rollouts(path, session),
-            Agent::Pi | Agent::Copilot | Agent::Asciicast | _ => Vec::new(),
+            Agent::Pi | Agent::Copilot | Agent::Vibe | Agent::Asciicast | _ => Vec::new(),
         };
         found.sort_by(|one, other| one.path.cmp(&other.path));
         found

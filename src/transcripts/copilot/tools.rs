@@ -26,10 +26,10 @@ pub(super) fn tool(call: &str, name: &str, input: &Value) -> Tool {
 
 /// A patch, which is a text by itself, or an object with a text, or this as a text.
 fn patch(input: &Value) -> Value {
-    let object = match input {
-        Value::String(said) => serde_json::from_str::<Value>(said).unwrap_or_else(|_| json!({ "patchText": said })),
-        other => other.clone(),
-    };
+    let object = input.as_str().map_or_else(
+        || input.clone(),
+        |said| serde_json::from_str::<Value>(said).unwrap_or_else(|_| json!({ "patchText": said })),
+    );
     renamed(&object, &[("patch", "patchText"), ("input", "patchText")])
 }
 

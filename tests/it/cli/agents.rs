@@ -3,8 +3,10 @@
 mod follow;
 mod latest;
 mod opencode;
+mod others;
 mod recordings;
 mod threads;
+mod vibe;
 mod ways_in;
 
 use std::collections::BTreeMap;

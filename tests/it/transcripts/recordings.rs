@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use capshare::__internal::viewer::render::Document;
 use capshare::share::item::Payload;
 use capshare::transcripts::{Reader, base_of};
+use serde_json::Value;
 
 use super::support::{Held, agent_of};
 
@@ -29,7 +30,7 @@ const CODEX_SECOND: &str = "codex-0.171.0/rollout-2026-11-30T04-35-14-01a22abc-0
 const CODEX_CALLER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl";
 const CODEX_HELPER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-6204-7342-95b5-818327685c24.jsonl";
 
-const RECORDINGS: [Recording; 27] = [
+const RECORDINGS: [Recording; 30] = [
     Recording {
         name: "claude-full",
         file: "claude-code-2.1.332/full.jsonl",
@@ -92,6 +93,9 @@ const RECORDINGS: [Recording; 27] = [
     alone("copilot-before-rewind", "copilot-cli-1.0.102/before-a-rewind.jsonl"),
     alone("copilot-rewind", "copilot-cli-1.0.102/after-the-rewind-and-a-compaction.jsonl"),
     alone("copilot-killed", "copilot-cli-1.0.102/killed-then-resumed.jsonl"),
+    alone("vibe-running", "mistral-vibe-3.0.2/after-the-first-run/generations/0000000000000001/manifest.json"),
+    alone("vibe-first-run", "mistral-vibe-3.0.2/after-the-first-run/generations/0000000000000030/manifest.json"),
+    alone("vibe-second-run", "mistral-vibe-3.0.2/after-the-second-run/generations/0000000000000038/manifest.json"),
     alone("asciinema-appended", "asciinema-3.2.0/appended.cast"),
     alone("asciinema-typed", "asciinema-3.2.0/typed-input.cast"),
 ];
@@ -104,8 +108,28 @@ fn text(file: &str) -> String {
     fs::read_to_string(agents().join(file)).unwrap()
 }
 
+/// What is fed of a folder of Mistral Vibe, by the manifest of a generation.
+fn folder(manifest: &str) -> Vec<(Option<&'static str>, String)> {
+    let generation = manifest.strip_suffix("manifest.json").unwrap();
+    let session = manifest.split_once("generations").unwrap().0;
+    let manifest: Value = serde_json::from_str(&text(manifest)).unwrap();
+    let mut lines = vec![text(&format!("{session}meta.json"))];
+    for chunk in manifest["projection_state"]["chunks"].as_array().unwrap() {
+        let entries: Vec<Value> =
+            serde_json::from_str(&text(&format!("{session}chunks/{}.json", chunk.as_str().unwrap()))).unwrap();
+        lines.extend(entries.iter().map(Value::to_string));
+    }
+    lines.push(text(&format!("{generation}projection-state.json")));
+    let journal = text(&format!("{session}{}", manifest["recovery_journal_segment"]["path"].as_str().unwrap()));
+    lines.extend(journal.lines().map(str::to_owned));
+    lines.into_iter().map(|line| (None, line)).collect()
+}
+
 /// The lines of a recording in the order in which they are fed: each with the subagent that it is of.
 fn lines(recording: &Recording) -> Vec<(Option<&'static str>, String)> {
+    if recording.file.ends_with("manifest.json") {
+        return folder(recording.file);
+    }
     let own = text(recording.file);
     let (first, rest) = own.split_once('\n').unwrap();
     let mut lines = vec![(None, first.to_owned())];

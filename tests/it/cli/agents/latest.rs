@@ -113,6 +113,26 @@ fn of_the_others_it_is_the_newest_of_this_folder_where_they_leave_them() {
     scene.left(".copilot/session-state/old/events.jsonl", &copilot, 8);
     scene.left(".copilot/session-state/newer/events.jsonl", &copilot, 7);
     assert_eq!(scene.latest("copilot").0, ".copilot/session-state/newer/events.jsonl");
+    let vibe = include_str!("../../../data/agents/mistral-vibe-3.0.2/after-the-first-run/meta.json");
+    let current = include_str!("../../../data/agents/mistral-vibe-3.0.2/after-the-first-run/CURRENT");
+    let sessions = ".vibe/logs/session/unified";
+    let mine = vibe.replace("/home/user/project", here.to_str().unwrap());
+    let below = mine.replace("\"parent_session_id\": null", "\"parent_session_id\": \"s\"");
+    scene.left(&format!("{sessions}/elsewhere/meta.json"), vibe, 1);
+    scene.left(&format!("{sessions}/helper/meta.json"), &below, 2);
+    scene.left(&format!("{sessions}/other/meta.json"), &mine, 5);
+    scene.left(&format!("{sessions}/running/meta.json"), &mine, 8);
+    let first = "mistral-vibe-3.0.2/after-the-first-run";
+    let agents = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agents");
+    for file in ["generations/0000000000000001/manifest.json", "generations/0000000000000001/projection-state.json"] {
+        let text = fs::read_to_string(format!("{agents}/{first}/{file}")).unwrap();
+        scene.left(&format!("{sessions}/running/{file}"), &text, 8);
+    }
+    let current = current.replace("\"0000000000000030\"", "\"0000000000000001\"");
+    scene.left(&format!("{sessions}/running/CURRENT"), &current, 8);
+    let journal = fs::read_to_string(format!("{agents}/{first}/journal/0000000000000001.jsonl")).unwrap();
+    scene.left(&format!("{sessions}/running/journal/0000000000000001.jsonl"), &journal, 4);
+    assert_eq!(scene.latest("vibe").0, format!("{sessions}/running/meta.json"));
     scene.left("one.cast", TERMINAL, 9);
     scene.left("two.cast", TERMINAL, 3);
     assert_eq!(scene.latest("asciicast").0, "two.cast");
