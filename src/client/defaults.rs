@@ -35,6 +35,10 @@ pub(crate) const LEAVE_WITHIN: Duration = CALL_TIMEOUT;
 /// Age from which a connection counts as stable: after it the delays begin at the shortest again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 
+/// Age from which the loss of a connection begins a new round of all hosts, so that the next is dialled at once: a client that is sent to and
+/// fro by its hosts then dials once a second at most, and waits between shorter connections.
+pub(crate) const NEW_ROUND_AFTER: Duration = Duration::from_secs(1);
+
 /// Time from the first queued item of a share until the queue is sent: a second, in which a streamed part changes some fifty times.
 pub const SYNC_WINDOW: Duration = Duration::from_secs(1);
 

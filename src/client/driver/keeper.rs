@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::defaults::{LEAVE_WITHIN, STABLE_AFTER};
+use crate::client::defaults::{LEAVE_WITHIN, NEW_ROUND_AFTER, STABLE_AFTER};
 use crate::client::driver::attempt::{Established, Failure, attempt, say_goodbye};
 use crate::client::driver::link::Link;
 use crate::client::driver::moving::{Moving, Requests};
@@ -81,6 +81,8 @@ impl Keeper<'_> {
                     let (ending, lasted) = self.serve_all(established, leaving).await;
                     if lasted >= STABLE_AFTER {
                         delays = self.fresh_delays();
+                    }
+                    if lasted >= NEW_ROUND_AFTER {
                         self.link.hosts.borrow_mut().begin_round();
                     }
                     (Failure { ending, after: None }, true)
