@@ -72,7 +72,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
     match command {
         Command::Serve(args) => {
             let settings = settings::serve::resolve(*args, &common, environment)?;
-            log::start(&log::with_audit(&settings.log.value), settings.log_format.value, common.json)?;
+            log::start(&log::of_host(&settings.log.value), settings.log_format.value, common.json)?;
             run_host(serve::run(settings, output))
         }
         Command::Store(args) => {

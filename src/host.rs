@@ -34,6 +34,8 @@ use crate::http::accept;
 use crate::http::doors::Doors;
 use crate::http::serve::Serving;
 use crate::hub::Hub;
+#[cfg(feature = "nats")]
+use crate::nats::{BadNats, Nats};
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
@@ -47,6 +49,8 @@ pub mod ambient;
 mod builder;
 pub mod connections;
 pub mod descriptors;
+#[cfg(feature = "nats")]
+mod nats;
 pub mod settings;
 pub mod storage;
 
@@ -90,6 +94,10 @@ pub enum HostError {
     /// The machine has no randomness to give.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
+    /// NATS cannot be used as the settings say.
+    #[cfg(feature = "nats")]
+    #[error(transparent)]
+    BadNats(#[from] BadNats),
 }
 
 /// Whether a text is a URL that the URLs of shares may begin with: of the web, and without user, query or fragment.
@@ -109,6 +117,8 @@ pub struct Host {
     stopping: CancellationToken,
     tasks: TaskTracker,
     tending: Once,
+    #[cfg(feature = "nats")]
+    nats: Option<Arc<Nats>>,
 }
 
 impl Host {
@@ -131,7 +141,15 @@ impl Host {
         if let Some(url) = &settings.public_url {
             hub.rooms().set_public_url(url);
         }
-        Ok(Self { hub, settings, stopping: CancellationToken::new(), tasks: TaskTracker::new(), tending: Once::new() })
+        Ok(Self {
+            #[cfg(feature = "nats")]
+            nats: nats::attach(&hub, settings.nats.as_ref())?,
+            hub,
+            settings,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            tending: Once::new(),
+        })
     }
 
     /// What the host is made of.
@@ -270,6 +288,11 @@ impl Host {
                     ((), (), (), (), (), ()) = tending => {}
                 }
             });
+            #[cfg(feature = "nats")]
+            if let Some(nats) = &self.nats {
+                let (nats, hub, stopping) = (Arc::clone(nats), Arc::clone(&self.hub), self.stopping.clone());
+                self.tasks.spawn(async move { stopping.run_until_cancelled(nats::tend(nats, hub)).await });
+            }
         });
     }
 

@@ -55,6 +55,8 @@ mod http;
 mod hub;
 #[cfg(feature = "server")]
 mod metrics;
+#[cfg(feature = "nats")]
+mod nats;
 #[cfg(feature = "server")]
 mod rooms;
 #[cfg(feature = "server")]
@@ -118,6 +120,10 @@ pub mod __internal {
     #[cfg(feature = "server")]
     pub mod metrics {
         pub use crate::metrics::*;
+    }
+    #[cfg(feature = "nats")]
+    pub mod nats {
+        pub use crate::nats::*;
     }
     #[cfg(feature = "server")]
     pub mod rooms {

@@ -17,7 +17,7 @@ pub(crate) use self::admin::{
 pub(crate) use self::host::Host;
 pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
 pub(crate) use self::push::Push;
-pub(crate) use self::serve::{Credentials, Demo, Deployment, Granted, Serve};
+pub(crate) use self::serve::{Credentials, Demo, Deployment, Granted, Nats, Serve};
 pub(crate) use self::share::{Export, ExportFormat, Info, List, Manifest, Probe, Watch};
 pub(crate) use self::store::{
     StoreArguments, StoreCheck, StoreCommand, StoreGc, TokenArguments, TokenCommand, TokenCreate, TokenList,

@@ -22,9 +22,12 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The filter of a host's log. The audit log stays on whatever the filter is, unless the filter names it, as in `audit=off`.
-pub(crate) fn with_audit(filter: &str) -> String {
-    if filter.contains("audit") { filter.to_owned() } else { format!("{filter},audit=info") }
+/// The filter of a host's log. The audit log stays on whatever the filter is, unless the filter names it, as in `audit=off`. What NATS'
+/// client says for itself of each attempt is left out, unless the filter names it (`async_nats`): the host says it, once.
+pub(crate) fn of_host(filter: &str) -> String {
+    let parts = [("audit", "audit=info"), ("async_nats", "async_nats=off")];
+    let added = parts.iter().filter(|(name, _)| !filter.contains(name)).map(|(_, part)| *part);
+    std::iter::once(filter).chain(added).collect::<Vec<_>>().join(",")
 }
 
 /// Starts the log. With `--json` it is JSON as well, so that each line of stderr can be parsed.

@@ -7,6 +7,7 @@ pub(crate) mod deployment;
 pub(crate) mod file;
 pub(crate) mod granted;
 pub(crate) mod keys;
+pub(crate) mod nats;
 pub(crate) mod serve;
 pub(crate) mod signed;
 

@@ -4,6 +4,8 @@ pub use crate::deployment::HostsSettings;
 pub use crate::http::forwarded::{BadProxyNet, ProxyNet};
 pub use crate::http::settings::{DoorSettings, OpenCodeSettings, SocketSettings};
 pub use crate::hub::HubSettings;
+#[cfg(feature = "nats")]
+pub use crate::nats::{BadNats, NatsLogin, NatsServer, NatsSettings};
 pub use crate::rooms::quota::{Quota, QuotaSettings};
 pub use crate::rpc::RpcSettings;
 pub use crate::share::limits::{BadLimit, Limits};
@@ -34,4 +36,7 @@ pub struct HostSettings {
     pub sockets: SocketSettings,
     /// Proxies whose `X-Forwarded-For` is believed, so that limits by address count the clients behind them. Default: none.
     pub trusted_proxies: Vec<ProxyNet>,
+    /// NATS, by which the hosts of the deployment tell each other what was written, in place of calls from host to host. Default: none.
+    #[cfg(feature = "nats")]
+    pub nats: Option<NatsSettings>,
 }

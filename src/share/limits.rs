@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub mod hosts;
 mod named;
+pub mod nats;
 pub mod web;
 
 pub use named::Limit;

@@ -24,7 +24,7 @@ fn table() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn every_import_is_one_that_the_table_allows() {
     let table = table();
-    assert_eq!(table.len(), 24, "{table:?}");
+    assert_eq!(table.len(), 25, "{table:?}");
     let mut wrong = Vec::new();
     for (module, used) in uses(&sources()) {
         let top = &module[0];
@@ -64,7 +64,9 @@ fn the_ground_floor_knows_no_machinery() {
             }
             "capnweb" => &["async ", "tokio", "serde", "getrandom", "Instant", "SystemTime", "crate::", "std::net"],
             "store" | "ambient" | "health" | "access" | "audit" | "metrics" | "hints" | "rooms" | "connections"
-            | "deployment" | "hub" => &["capnp", "tungstenite", "axum", "hyper", "Rc<", "RefCell", "spawn_local"],
+            | "deployment" | "nats" | "hub" => {
+                &["capnp", "tungstenite", "axum", "hyper", "Rc<", "RefCell", "spawn_local"]
+            }
             "contract" | "viewer" | "http" | "web" => &["Rc<", "RefCell", "spawn_local"],
             "transcripts" => &["async ", "tokio", "std::fs", "std::net", "SystemTime", "Instant", "std::env"],
             _ => &[],
@@ -124,13 +126,14 @@ fn a_service_that_links_the_default_gets_no_host_and_no_command_line() {
         text.lines().filter_map(|line| line.split(' ').next().map(str::to_owned)).collect::<BTreeSet<_>>()
     };
     let command_line = ["regex", "rusqlite", "clap", "indicatif", "tracing-subscriber", "toml", "etcetera"];
-    let server = ["object_store", "axum", "hyper", "hyper-util", "governor", "prometheus-client", "reqwest"];
+    let server =
+        ["object_store", "axum", "hyper", "hyper-util", "governor", "prometheus-client", "reqwest", "async-nats"];
     let default = crates(&[]);
     for name in command_line.iter().chain(&server) {
         assert!(!default.contains(*name), "the default brings in {name}");
     }
     let embedded = crates(&["--no-default-features", "--features", "server"]);
-    for name in command_line.iter().chain(&["reqwest", "backon", "rustls-platform-verifier"]) {
+    for name in command_line.iter().chain(&["reqwest", "backon", "rustls-platform-verifier", "async-nats"]) {
         assert!(!embedded.contains(*name), "server brings in {name}");
     }
     assert!(embedded.contains("object_store") && default.contains("capnp-rpc"), "the trees are read");

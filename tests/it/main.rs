@@ -27,6 +27,7 @@ mod in_process;
 mod lifecycle;
 mod limits;
 mod messages;
+mod nats;
 mod opencode;
 mod own;
 mod papers;

@@ -12,6 +12,7 @@ pub(crate) mod items;
 pub(crate) mod line;
 pub(crate) mod memory;
 pub(crate) mod moto;
+pub(crate) mod nats;
 pub(crate) mod npm;
 pub(crate) mod patch;
 pub(crate) mod patience;

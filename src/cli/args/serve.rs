@@ -80,6 +80,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) deployment: Deployment,
     #[command(flatten)]
+    pub(crate) nats: Nats,
+    #[command(flatten)]
     pub(crate) granted: Granted,
     /// Check the settings and print each with where it came from, without secrets. Neither the store nor the port is touched
     #[arg(long)]
@@ -132,6 +134,31 @@ pub(crate) struct Deployment {
     /// at once what was written at another [env: CAPSHARE_PEERS] [default: true]
     #[arg(long, value_name = "true|false")]
     pub(crate) peers: Option<String>,
+}
+
+/// NATS, by which the hosts of a deployment tell each other what was written.
+#[derive(Args, Default)]
+pub(crate) struct Nats {
+    /// A NATS server by which the hosts over this store tell each other at once what was written, such as
+    /// nats://nats.example.org:4222, or tls://... for an encrypted connection only; may be repeated, for other servers of its
+    /// cluster. A user and a password, or a token, may stand before the name (USER:PASSWORD@); other users of this machine can
+    /// read an argument: prefer a file [env: CAPSHARE_NATS, separated by spaces]
+    #[arg(long = "nats", value_name = "URL,...")]
+    pub(crate) nats: Vec<String>,
+    /// A file with what the host shows to NATS: a credentials file as NATS' tools make it, the seed of an nkey, USER:PASSWORD or
+    /// a token [env: CAPSHARE_NATS_CREDENTIALS]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nats_credentials: Option<String>,
+    /// A PEM file with the certificates of the authorities that are trusted to name NATS servers [env: CAPSHARE_NATS_CA]
+    /// [default: those that the system trusts]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nats_ca: Option<String>,
+    /// A PEM file with the certificate that the host shows to NATS [env: CAPSHARE_NATS_CERT]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nats_cert: Option<String>,
+    /// A PEM file with that certificate's private key [env: CAPSHARE_NATS_KEY]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) nats_key: Option<String>,
 }
 
 /// What a host grants its producers.

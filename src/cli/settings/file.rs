@@ -36,6 +36,8 @@ pub(crate) struct FileSettings {
     #[serde(default)]
     pub(crate) hosts: HostsSection,
     #[serde(default)]
+    pub(crate) nats: NatsSection,
+    #[serde(default)]
     pub(crate) quota: QuotaSection,
     #[serde(default)]
     pub(crate) jwt: JwtSection,
@@ -51,6 +53,17 @@ pub(crate) struct HostsSection {
     pub(crate) advertise_inside: Option<Vec<String>>,
     pub(crate) others: Option<Vec<String>>,
     pub(crate) peers: Option<bool>,
+}
+
+/// The section `[nats]`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NatsSection {
+    pub(crate) servers: Option<Vec<Hidden>>,
+    pub(crate) credentials: Option<String>,
+    pub(crate) ca: Option<String>,
+    pub(crate) cert: Option<String>,
+    pub(crate) key: Option<String>,
 }
 
 /// The section `[jwt]`.

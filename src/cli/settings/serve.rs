@@ -23,6 +23,7 @@ use crate::cli::settings::deployment::{self, Deployment};
 use crate::cli::settings::file::{self, FileSettings, Hidden};
 use crate::cli::settings::granted::{self, Granted};
 use crate::cli::settings::keys::{self, SharedKey};
+use crate::cli::settings::nats::{self, Nats};
 use crate::cli::settings::signed::{self, Signed};
 use crate::cli::settings::{Setting, Source, log_format, strongest};
 
@@ -64,6 +65,7 @@ pub(crate) struct ServeSettings {
     pub(crate) endpoint: Setting<Option<String>>,
     pub(crate) region: Setting<Option<String>>,
     pub(crate) deployment: Deployment,
+    pub(crate) nats: Nats,
     pub(crate) granted: Granted,
     pub(crate) credentials: Setting<Credentials>,
     pub(crate) log: Setting<String>,
@@ -87,6 +89,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
     let signed = signed::resolve(&args.credentials, environment, std::mem::take(&mut file.jwt))?;
     let granted = granted::resolve(args.granted, environment, &mut file)?;
     let deployment = deployment::resolve(args.deployment, environment, std::mem::take(&mut file.hosts))?;
+    let nats = nats::resolve(args.nats, environment, std::mem::take(&mut file.nats))?;
     let find =
         |flag, said, variables, member, written| strongest((flag, said), variables, environment, (member, written));
 
@@ -196,6 +199,7 @@ pub(crate) fn resolve(args: Serve, common: &Common, environment: &Environment) -
         endpoint,
         region,
         deployment,
+        nats,
         granted,
         credentials: credentials(environment, written),
         log,
@@ -304,6 +308,7 @@ impl ServeSettings {
         ];
         shown.extend(self.signed.shown());
         shown.extend(self.deployment.shown());
+        shown.extend(self.nats.shown());
         shown.extend(self.granted.shown());
         if matches!(self.store.value, StoreLocation::S3 { .. }) {
             let Credentials { access_key_id, secret_access_key, session_token } = &credentials.value;
