@@ -51,6 +51,9 @@ impl Manners {
     /// Loses most of it, and all of what a host is told while it is cut off.
     pub(super) const LOSSY: Self = Self { lost: 600, cut: 30, cut_ms_max: 3_000, ..Self::GOOD };
 
+    /// Says that it is connected, and brings nothing.
+    pub(super) const DEAF: Self = Self { lost: 1_000, ..Self::GOOD };
+
     /// Brings it late, twice, in any order, and lies.
     pub(super) const LYING: Self = Self {
         lost: 100,
