@@ -794,6 +794,42 @@ interface Admin {
   undrain @10 () -> (result :CountResult);
   # Takes `drain` back: the host accepts connections again, and closes none that it has not closed yet. Returns the number of
   # connections that there are. A host that does not drain stays as it is.
+
+  hosts @11 () -> (result :HostsResult);
+  # Lists the hosts of the deployment that the host which is asked knows, itself the first.
+
+  at @12 (hostId :Text) -> (result :AdminResult, admin :Admin);
+  # Gives the interface of another host, as the host that is asked reaches it: of its calls `connections`, `close`,
+  # `sendToAccount`, `broadcast` and `stats` are served, each with the same meaning there. A call that the other host does not answer
+  # within 5 s is refused as `unavailable`. With the id of the host that is asked it gives this interface.
+}
+
+struct HostsResult {
+  union {
+    hosts @0 :List(HostStanding);
+    refused @1 :Refusal;
+  }
+}
+
+struct HostStanding {
+  # A host of the deployment, as it says of itself: at most 100 s ago, but for the host that is asked.
+  id @0 :Text;
+  urls @1 :List(Text);
+  # Where clients and other hosts reach it; empty if it did not say.
+  version @2 :Text;
+  since @3 :Milliseconds;
+  # When it was started, by its own clock.
+  draining @4 :Bool;
+  shares @5 :UInt64;
+  # Shares in its memory.
+  connections @6 :UInt64;
+  clockAheadMs @7 :Int64;
+  # Milliseconds by which its machine's clock is ahead of the bucket's, at least; negative if it is behind. It counts if `clockIsKnown`.
+  isAsked @8 :Bool;
+  # Whether it is the host that is asked.
+  isLinked @9 :Bool;
+  # Whether there is a connection between it and the host that is asked, over which `at` reaches it.
+  clockIsKnown @10 :Bool;
 }
 
 struct ShareFilter {
@@ -904,6 +940,66 @@ struct HostStats {
   sharesDeleted @10 :UInt64;
   storageFailures @11 :UInt64;
   draining @12 :Bool;
+}
+
+# ======================================================================================================================
+# Between hosts
+
+interface HostPeer {
+  # What each of two hosts of a deployment has of the other, while a connection between them is open. Clients never get one: it is
+  # the bootstrap capability of the path `/rpc/host`, where a host shows a ticket that the host which it calls finds in their
+  # bucket (`schema/storage.md`, "A host's record"). Either of two hosts may open the connection; over it both do the same.
+  # A host that does not answer `meet`, `follow` or `news` within 5 s is cut off.
+
+  meet @0 (peer :HostPeer) -> (hostId :Text);
+  # The first call, of the host that opened the connection, made once: hands over its own end. Returns the id of the host that
+  # was called.
+
+  follow @1 (shares :List(Text), wanted :Bool) -> ();
+  # The caller wants to be told of these shares, at most 1,000 in a call; with `wanted` false it does not any more. From when this returns,
+  # every hint of them is told by `news`, or lost.
+
+  news @2 (messages :List(Data)) -> ();
+  # Messages of the caller to this host, at most 256 of at most 8 KiB: hints of shares that this host follows, and control messages. Each is a JSON
+  # object; a kind that is not known is passed over. Without messages it says that the caller is there, which it does every 5 s at least.
+  # Messages may be lost, doubled and late: they say what to look for in the bucket, and nothing is believed for them.
+
+  ask @3 (question :HostQuestion) -> (answer :HostAnswer);
+  # A question of an administrator of the calling host, which has made sure of that, and its answer. The caller waits for 5 s.
+}
+
+struct HostQuestion {
+  # What an administrator asks another host: each as the call of `Admin` with that name.
+  account @0 :Text;
+  # The account of the administrator, for the log.
+  union {
+    connections :group {
+      cursor @1 :Text;
+      limit @2 :UInt32;
+    }
+    close @3 :CloseWhich;
+    send :group {
+      to @4 :Text;
+      # An account.
+      action @5 :PushAction;
+    }
+    broadcast :group {
+      action @6 :PushAction;
+      except @7 :List(Text);
+      filter @8 :BroadcastFilter;
+    }
+    stats @9 :Void;
+  }
+}
+
+struct HostAnswer {
+  union {
+    unknown @0 :Void;
+    # This version does not know the question.
+    connections @1 :ConnectionsResult;
+    count @2 :CountResult;
+    stats @3 :StatsResult;
+  }
 }
 
 # ======================================================================================================================

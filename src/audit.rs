@@ -32,6 +32,13 @@ pub enum By<'a> {
     Request(Option<IpAddr>, Option<&'a Principal>),
     /// The program that the host is part of, or the host by itself.
     Host,
+    /// An administrator who is connected to another host of the deployment.
+    OtherHost {
+        /// The id of that host.
+        host: &'a str,
+        /// The administrator's account, as that host says.
+        account: &'a str,
+    },
 }
 
 /// Writes an audit line: the fields of who did it, and then those of what was done.
@@ -87,6 +94,7 @@ impl<'a> By<'a> {
             Self::Connection { id, address, who } => (id, address, who),
             Self::Request(address, who) => ("", address, who),
             Self::Host => ("host", None, None),
+            Self::OtherHost { host, account } => return (host, String::new(), account, "host", ""),
         };
         let (account, credential, id) =
             who.map_or(("", "none", ""), |who| (who.account.as_str(), who.credential.kind(), who.credential.id()));

@@ -15,6 +15,7 @@ mod demo;
 pub(crate) mod environment;
 mod exit;
 mod export;
+mod hosts;
 mod link;
 mod log;
 mod losses;
@@ -100,6 +101,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
         Command::Unlink(args) => run_client(&common, environment, link::revoke(args, environment, output)),
         Command::Visibility(args) => run_client(&common, environment, shares::show_to(args, environment, output)),
         Command::Info(args) => run_client(&common, environment, shares::info(args, environment, output)),
+        Command::Hosts(args) => run_client(&common, environment, hosts::run(args, environment, output)),
         Command::Admin(args) => run_client(&common, environment, admin::run(args.command, environment, output)),
         Command::Manifest(args) => {
             let manifest = manifest();

@@ -89,6 +89,8 @@ pub use self::random::Backoff;
 pub use self::replica::{Gap, Replica};
 pub use self::state::{ConnectionState, Hello};
 pub use self::token::Token;
+#[cfg(feature = "server")]
+pub(crate) use self::websocket::{Url, WebSocketWay, platform_config};
 
 const _: () = {
     const fn is_send_and_sync<T: Clone + Send + Sync>() {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::access::Credentials;
 use crate::ambient::Ambient;
+use crate::hints::Hints;
 use crate::metrics::Metrics;
 
 mod admin;
@@ -13,6 +14,7 @@ pub mod calls;
 pub mod close;
 pub mod comer;
 mod drain;
+mod elsewhere;
 pub mod entry;
 pub mod hooks;
 pub mod moving;
@@ -25,8 +27,11 @@ pub mod states;
 mod tokens;
 pub mod traffic;
 
+use tokio::sync::Semaphore;
+
 use self::calls::Calls;
 use self::drain::Drains;
+use self::elsewhere::TOLD_LOOKS_MAX;
 use self::hooks::ConnectionHooks;
 pub(crate) use self::others::Others;
 use self::registry::{Caps, Registry};
@@ -37,9 +42,12 @@ pub struct Connections {
     settings: ConnectionsSettings,
     ambient: Ambient,
     access: Arc<Credentials>,
+    hints: Arc<Hints>,
     metrics: Arc<Metrics>,
     registry: Arc<Registry>,
     calls: Calls,
+    /// Bound: [`TOLD_LOOKS_MAX`].
+    told_looks: Arc<Semaphore>,
     hooks: OnceLock<Arc<dyn ConnectionHooks>>,
     drains: Drains,
     others: Others,
@@ -61,14 +69,15 @@ impl Connections {
         incarnation: u32,
         ambient: Ambient,
         access: Arc<Credentials>,
+        hints: Arc<Hints>,
         metrics: Arc<Metrics>,
         others: Others,
         settings: ConnectionsSettings,
     ) -> Arc<Self> {
         let registry = Registry::new(incarnation, settings.connections_max, settings.caps);
-        let (calls, hooks) = (Calls::default(), OnceLock::new());
+        let (calls, told_looks, hooks) = (Calls::default(), Arc::new(Semaphore::new(TOLD_LOOKS_MAX)), OnceLock::new());
         let drains = Drains::default();
-        Arc::new(Self { settings, ambient, access, metrics, registry, calls, hooks, drains, others })
+        Arc::new(Self { settings, ambient, access, hints, metrics, registry, calls, told_looks, hooks, drains, others })
     }
 
     /// The registry of all connections of the host.

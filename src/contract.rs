@@ -30,6 +30,9 @@ pub const SUBPROTOCOL_PREFIX: &str = "capshare.";
 /// The path of the RPC door on a host.
 pub const RPC_PATH: &str = "/rpc/share";
 
+/// The path on which hosts of one deployment call each other.
+pub const HOST_PATH: &str = "/rpc/host";
+
 /// The name and version by which a host and its client call themselves, such as `capshare/0.1.0`.
 pub const AGENT: &str = concat!("capshare/", env!("CARGO_PKG_VERSION"));
 

@@ -227,6 +227,8 @@ impl Host {
         let (doors, viewer) = (self.settings.doors.clone(), self.settings.viewer);
         let doors = Doors::new(Arc::clone(&self.hub), workers, doors, viewer, self.settings.web, self.tasks.clone());
         self.tend();
+        #[cfg(feature = "client")]
+        self.tasks.spawn(crate::outbound::call_others(Arc::clone(&self.hub), self.stopping.clone()));
         self.tasks.spawn(tend_doors(Arc::clone(&doors), self.stopping.clone()));
         let serving = Serving {
             routes: crate::http::routes(doors),
@@ -271,6 +273,7 @@ impl Host {
     /// Begins what goes on in the background, once somebody can come in.
     fn tend(&self) {
         self.tending.call_once(|| {
+            self.hub.peers().carry();
             let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
             self.tasks.spawn(async move {
                 let tending = async {
@@ -281,11 +284,12 @@ impl Host {
                         hub.health().tend_clock(),
                         hub.hints().tend(),
                         hub.tend_hosts(),
+                        hub.peers().tend(),
                     )
                 };
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), (), (), (), ()) = tending => {}
+                    ((), (), (), (), (), (), ()) = tending => {}
                 }
             });
             #[cfg(feature = "nats")]
@@ -333,6 +337,7 @@ impl Host {
     /// at most 15 s. Says whether all of it ended in that time.
     pub async fn shutdown(&self) -> bool {
         self.stopping.cancel();
+        self.hub.peers().end();
         self.tasks.close();
         let all = async {
             self.hub.connections().registry().end(&CloseReason::GOING_AWAY).await;
@@ -346,6 +351,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         self.stopping.cancel();
+        self.hub.peers().end();
     }
 }
 

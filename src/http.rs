@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/rpc/share` | upgrade to Cap'n Proto RPC |
 //! | `/rpc/share/web` | upgrade to Cap'n Web; `/rpc/share/web.d.ts` has its types |
+//! | `/rpc/host` | upgrade to the RPC of the hosts of a deployment among themselves |
 //! | `/ws/{id}` | upgrade to the viewer channel |
 //! | `/api/share...`, `/api/shares...`, `/api/doc` | OpenCode's own share API, by [`opencode`] |
 //! | `/assets/{name}`, `/client.js`, `/client.d.ts`, `/favicon.svg` | the files of the web page, and the client module |
@@ -42,6 +43,7 @@ pub mod doors;
 pub mod forwarded;
 pub mod handover;
 pub mod head;
+mod host;
 mod knock;
 pub mod opencode;
 mod opencode_state;
@@ -62,6 +64,7 @@ mod web;
 pub fn routes(doors: Arc<Doors>) -> Router {
     Router::new()
         .route(crate::contract::RPC_PATH, any(rpc::serve))
+        .route(crate::contract::HOST_PATH, any(host::serve))
         .route(web::PATH, any(web::serve))
         .route(web::TYPES_PATH, get(web::types))
         .merge(opencode::routes())

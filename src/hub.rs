@@ -6,7 +6,7 @@
 //! worker.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::access::{Access, Credentials};
 use crate::ambient::{Ambient, NoEntropy};
@@ -16,13 +16,15 @@ use crate::deployment::{HostFacts, Hosts};
 use crate::health::{Health, HostClock};
 use crate::hints::Hints;
 use crate::metrics::{DoorLabel, Metrics};
+use crate::peers::Peers;
 use crate::rooms::Rooms;
 use crate::share::admin::HostStats;
 use crate::share::error::Refusal;
-use crate::share::host::HostUrl;
+use crate::share::host::{HostStanding, HostUrl};
 use crate::share::id::HostId;
 use crate::store::{Store, WriterId};
 
+mod controls;
 mod settings;
 
 pub use settings::HubSettings;
@@ -39,6 +41,7 @@ pub struct Hub {
     rooms: Arc<Rooms>,
     connections: Arc<Connections>,
     hosts: Arc<Hosts>,
+    peers: Arc<Peers>,
 }
 
 impl Hub {
@@ -84,11 +87,17 @@ impl Hub {
             incarnation,
             ambient.clone(),
             Arc::clone(&access),
+            Arc::clone(&hints),
             Arc::clone(&metrics),
             others,
             settings.connections(),
         );
-        Ok(Arc::new(Self { settings, ambient, metrics, health, hints, access, rooms, connections, hosts }))
+        let peers = Peers::new(Arc::clone(&hosts), Arc::clone(&hints));
+        let hub =
+            Arc::new(Self { settings, ambient, metrics, health, hints, access, rooms, connections, hosts, peers });
+        let listener: Weak<Self> = Arc::downgrade(&hub);
+        hub.hints.listen_to_controls(listener);
+        Ok(hub)
     }
 
     /// The shares of this host.
@@ -107,6 +116,12 @@ impl Hub {
     #[must_use]
     pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
+    }
+
+    /// The connections to the other hosts of the deployment.
+    #[must_use]
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 
     /// Says in the bucket that this host is there, and looks which others are, for as long as the host runs.
@@ -137,6 +152,18 @@ impl Hub {
         let settings = self.hosts.settings();
         let others = self.hosts.others().into_iter().flat_map(|other| other.urls);
         others.chain(settings.urls.iter().chain(&settings.others).cloned()).collect()
+    }
+
+    /// The hosts of the deployment, this one the first.
+    #[must_use]
+    pub fn standings(&self) -> Vec<HostStanding> {
+        let linked = self.peers.linked();
+        let own = HostStanding { info: self.hosts.own(self.facts()), is_asked: true, is_linked: false };
+        let others = self.hosts.others().into_iter().map(|info| {
+            let is_linked = linked.contains(&info.id);
+            HostStanding { info, is_asked: false, is_linked }
+        });
+        std::iter::once(own).chain(others).collect()
     }
 
     /// What this host says of itself to the other hosts.

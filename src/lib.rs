@@ -57,6 +57,10 @@ mod hub;
 mod metrics;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(all(feature = "client", feature = "server"))]
+mod outbound;
+#[cfg(feature = "server")]
+mod peers;
 #[cfg(feature = "server")]
 mod rooms;
 #[cfg(feature = "server")]
@@ -124,6 +128,10 @@ pub mod __internal {
     #[cfg(feature = "nats")]
     pub mod nats {
         pub use crate::nats::*;
+    }
+    #[cfg(feature = "server")]
+    pub mod peers {
+        pub use crate::peers::*;
     }
     #[cfg(feature = "server")]
     pub mod rooms {

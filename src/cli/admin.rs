@@ -1,16 +1,18 @@
 //! `capshare admin`: who is connected to a host, telling them something, closing connections, draining it; and everybody's shares,
 //! in [`shares`].
 
+mod everywhere;
 mod shares;
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use capshare::client::Admin;
-use capshare::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo};
+use capshare::share::admin::{BroadcastFilter, CloseWhich, ConnectionInfo, HostStats};
 use capshare::share::push::Action;
 use serde_json::{Value, json};
 
+use crate::cli::admin::everywhere::{Answered, Answers, Everywhere};
 use crate::cli::args::{AdminBroadcast, AdminCommand, AdminConnections, AdminWhat, AdminWhich, Where};
 use crate::cli::connect::{self, Target};
 use crate::cli::environment::Environment;
@@ -32,49 +34,50 @@ pub(crate) async fn run(command: AdminCommand, environment: &Environment, output
         AdminCommand::Close(args) => {
             let which = which(args.which)?;
             let target = Target::of(&args.host.into(), environment)?;
-            let closed = target.client.admin().close(which).await.map_err(|error| target.failure(&error))?;
-            told(output, "closed", closed)?;
+            let everywhere = Everywhere::of(&target, args.reach.here).await?;
+            let closed = everywhere
+                .each(|admin| {
+                    let which = which.clone();
+                    async move { admin.close(which).await }
+                })
+                .await?;
+            told_by_all(output, "closed", &closed)?;
             target.client.close().await;
-            Ok(())
+            closed.complete()
         }
         AdminCommand::Send(args) => {
             let action = action(args.what)?;
-            let target = Target::of(&args.host.into(), environment)?;
-            let sent = target.client.admin().send_to_account(&args.account, &action).await;
-            told(output, "reached", sent.map_err(|error| target.failure(&error))?)?;
+            let (account, target) = (&args.account, Target::of(&args.host.into(), environment)?);
+            let everywhere = Everywhere::of(&target, args.reach.here).await?;
+            let action = &action;
+            let sent = everywhere.each(|admin| async move { admin.send_to_account(account, action).await }).await?;
+            told_by_all(output, "reached", &sent)?;
             target.client.close().await;
-            Ok(())
+            sent.complete()
         }
         AdminCommand::Broadcast(args) => {
-            let AdminBroadcast { what, except, filter, host } = args;
-            let (action, filter) = (action(what)?, only(filter)?);
+            let AdminBroadcast { what, except, filter, reach, host } = args;
+            let (action, except, filter) = (&action(what)?, &except, &only(filter)?);
             let target = Target::of(&host.into(), environment)?;
-            let sent = target.client.admin().broadcast(&action, &except, &filter).await;
-            told(output, "reached", sent.map_err(|error| target.failure(&error))?)?;
+            let everywhere = Everywhere::of(&target, reach.here).await?;
+            let sent = everywhere.each(|admin| async move { admin.broadcast(action, except, filter).await }).await?;
+            told_by_all(output, "reached", &sent)?;
             target.client.close().await;
-            Ok(())
+            sent.complete()
         }
         AdminCommand::Stats(args) => {
             let target = Target::of(&args.host.into(), environment)?;
-            let stats = target.client.admin().stats().await.map_err(|error| target.failure(&error))?;
-            let facts = json!({
-                "rpc_connections": stats.rpc_connections,
-                "viewers": stats.viewers,
-                "pending": stats.pending,
-                "accounts": stats.accounts,
-                "calls_in_flight": stats.calls_in_flight,
-                "capabilities_held": stats.capabilities_held,
-                "shares_in_memory": stats.rooms,
-                "followers": stats.followers,
-                "syncs": stats.syncs,
-                "shares_created": stats.shares_created,
-                "shares_deleted": stats.shares_deleted,
-                "storage_failures": stats.storage_failures,
-                "draining": stats.draining,
-            });
-            output.result(lines(&facts), &facts)?;
+            let everywhere = Everywhere::of(&target, args.reach.here).await?;
+            let all = everywhere.each(|admin| async move { admin.stats().await }).await?;
+            for Answered { host, answer } in &all.all {
+                let facts = stats(host, answer);
+                output.result(lines(&facts), &facts)?;
+                if everywhere.are_many() && !output.is_json() {
+                    output.text("\n")?;
+                }
+            }
             target.client.close().await;
-            Ok(())
+            all.complete()
         }
         AdminCommand::Drain(args) => {
             let target = Target::of_one(&args.host.into(), environment)?;
@@ -106,8 +109,12 @@ async fn connections(args: AdminConnections, environment: &Environment, output: 
         }
         telling.abort();
     } else {
-        let all = admin.connections().into_vec().await.map_err(|error| target.failure(&error))?;
+        let everywhere = Everywhere::of(&target, args.reach.here).await?;
+        let answers = everywhere.each(|admin| admin.connections().into_vec()).await?;
+        let all = answers.all.iter().flat_map(|Answered { answer, .. }| answer).cloned().collect::<Vec<_>>();
         show(&all, false, output)?;
+        target.client.close().await;
+        return answers.complete();
     }
     target.client.close().await;
     Ok(())
@@ -184,6 +191,31 @@ fn object(connection: &ConnectionInfo) -> Value {
 fn lines(facts: &Value) -> String {
     let facts = facts.as_object().into_iter().flatten();
     facts.map(|(name, value)| format!("{:18} {value}", name.replace('_', " "))).collect::<Vec<_>>().join("\n")
+}
+
+/// The counters of a host.
+fn stats(host: &str, stats: &HostStats) -> Value {
+    json!({
+        "host": host,
+        "rpc_connections": stats.rpc_connections,
+        "viewers": stats.viewers,
+        "pending": stats.pending,
+        "accounts": stats.accounts,
+        "calls_in_flight": stats.calls_in_flight,
+        "capabilities_held": stats.capabilities_held,
+        "shares_in_memory": stats.rooms,
+        "followers": stats.followers,
+        "syncs": stats.syncs,
+        "shares_created": stats.shares_created,
+        "shares_deleted": stats.shares_deleted,
+        "storage_failures": stats.storage_failures,
+        "draining": stats.draining,
+    })
+}
+
+/// Says how many connections it was on all hosts together.
+fn told_by_all(output: &mut Output, event: &str, answers: &Answers<u64>) -> Result<(), Failure> {
+    told(output, event, answers.all.iter().map(|Answered { answer, .. }| answer).sum())
 }
 
 fn told(output: &mut Output, event: &str, count: u64) -> Result<(), Failure> {

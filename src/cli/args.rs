@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::admin::{
     AdminArguments, AdminBroadcast, AdminCommand, AdminConnections, AdminHide, AdminRemove, AdminShares, AdminWhat,
-    AdminWhich, Where,
+    AdminWhich, Hosts, Where,
 };
 pub(crate) use self::host::Host;
 pub(crate) use self::own::{Expire, Link, LinkRight, Own, SetVisibility, Unlink};
@@ -104,8 +104,13 @@ pub(crate) enum Command {
     /// Check a host: that it can be reached, speaks our contract, returns a value and calls back; print how long each took
     #[command(after_help = exit::HELP)]
     Probe(Probe),
-    /// Administer hosts. `shares`, `hide` and `rm` work on all shares of the bucket; the others on the connections of the one
-    /// host that is asked. Needs a credential with the scope admin
+    /// List the hosts over the bucket of the host that is asked, with their versions, clocks and connections. Needs a credential with
+    /// the scope admin
+    #[command(after_help = exit::HELP)]
+    Hosts(Hosts),
+    /// Administer hosts. `shares`, `hide` and `rm` work on all shares of the bucket; `drain` on the host that is asked; the others on
+    /// the connections of every host over the bucket, by way of the one that is asked, or with --here of that one alone. Needs a
+    /// credential with the scope admin
     #[command(after_help = exit::HELP)]
     Admin(AdminArguments),
     /// Check, measure or clean up a store, directly; hosts may run on it meanwhile

@@ -32,10 +32,17 @@ impl Connections {
     }
 
     /// Closes exactly the connections that match with 4001, of every door, admitted or about to be, and says how many they
-    /// were. Their credentials are as good as before.
+    /// were on this host. Their credentials are as good as before. The other hosts of the deployment that a carrier of news reaches
+    /// are told to do the same.
     pub fn close(&self, which: &CloseWhich) -> usize {
+        self.tell_to_close(which);
+        self.close_by(By::Host, which)
+    }
+
+    /// As [`Connections::close`], for somebody who is not connected to this host.
+    pub fn close_by(&self, by: By<'_>, which: &CloseWhich) -> usize {
         let closed = self.registry().close_matching(CloseReason::CLOSED, |entry| matches(entry, which));
-        self.tell_closed(By::Host, which, closed);
+        self.tell_closed(by, which, closed);
         closed
     }
 

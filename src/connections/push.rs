@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::de::IgnoredAny;
 
 use crate::access::Principal;
+use crate::audit::{self, By};
 use crate::connections::Connections;
 use crate::connections::entry::{ConnectionId, Entry};
 use crate::connections::outlet::PushError;
@@ -90,6 +91,33 @@ impl Connections {
     pub fn admin_send(&self, who: &Principal, account: &AccountId, action: &Action) -> Result<usize, Refusal> {
         who.may_administer()?;
         self.cast(action, |entry| entry.is_of(account))
+    }
+
+    /// What an administrator of another host sends to an account; as [`Connections::send_to_account`].
+    ///
+    /// # Errors
+    /// The action cannot be sent.
+    pub fn send_by(&self, by: By<'_>, account: &AccountId, action: &Action) -> Result<usize, Refusal> {
+        let reached = self.cast(action, |entry| entry.is_of(account))?;
+        audit::administered(by, "send_to_account", account.as_str(), reached);
+        Ok(reached)
+    }
+
+    /// What an administrator of another host broadcasts; as [`Connections::broadcast`].
+    ///
+    /// # Errors
+    /// The action cannot be sent.
+    pub fn broadcast_by(
+        &self,
+        by: By<'_>,
+        action: &Action,
+        except: &[impl AsRef<str>],
+        filter: &BroadcastFilter,
+    ) -> Result<usize, Refusal> {
+        let is_excepted = |entry: &Entry| except.iter().any(|id| id.as_ref() == entry.id.as_str());
+        let reached = self.cast(action, |entry| !is_excepted(entry) && filter.matches(entry))?;
+        audit::administered(by, "broadcast", "everybody", reached);
+        Ok(reached)
     }
 
     /// What an administrator broadcasts; as [`Connections::broadcast`], with the names of connections as they were sent.

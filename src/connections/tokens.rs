@@ -1,7 +1,7 @@
 //! Stored tokens in use: connections that live by them are closed when one is revoked, here or by another host.
 //!
 //! A revocation is in the bucket first; then the connections that came by the token are closed here, and other hosts over the
-//! bucket find it when they next look, every 5 s.
+//! bucket are told, or else find it when they next look, every 5 s.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -32,6 +32,7 @@ impl Connections {
     pub async fn revoke_token(&self, who: &Principal, id: &str) -> Result<usize, Refusal> {
         let id: TokenId = id.parse().map_err(|_| Refusal::not_found(id))?;
         self.access.revoke_token(who, &id).await?;
+        self.tell_of_revocation(&id);
         let closed = self.close_tokens(&HashSet::from([id.clone()]));
         audit::revoked(By::Request(None, Some(who)), "token", id.as_str(), closed);
         Ok(closed)
@@ -66,7 +67,7 @@ impl Connections {
         }
     }
 
-    fn close_tokens(&self, ids: &HashSet<TokenId>) -> usize {
+    pub(super) fn close_tokens(&self, ids: &HashSet<TokenId>) -> usize {
         let is_theirs = |who: &Principal| token_of(who).is_some_and(|id| ids.contains(&id));
         let closed = self.registry.close_matching(CloseReason::REVOKED, |entry| entry.any_principal(is_theirs));
         if closed > 0 {

@@ -8,11 +8,12 @@ use crate::share::admin::{
     BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
 };
 use crate::share::error::Refusal;
+use crate::share::host::{HostInfo, HostStanding};
 use crate::share::id::AccountId;
 use crate::share::time::Timestamp;
 use crate::share_capnp::{
-    broadcast_filter, close_which, connection_info, connections_result, count_result, erase_result, host_stats,
-    share_filter, stats_result,
+    broadcast_filter, close_which, connection_info, connections_result, count_result, erase_result, host_standing,
+    host_stats, hosts_result, share_filter, stats_result,
 };
 
 /// Writes which connections to close.
@@ -207,6 +208,63 @@ fn read_connection(from: connection_info::Reader<'_>) -> Result<ConnectionInfo, 
         queued_bytes: from.get_queued_bytes(),
         states: from.get_states()?.iter().map(|state| text(state?)).collect::<Result<_, _>>()?,
     })
+}
+
+/// Writes the hosts of a deployment.
+pub fn write_hosts(result: &Result<Vec<HostStanding>, Refusal>, to: hosts_result::Builder<'_>) {
+    let mut to = to;
+    match result {
+        Ok(hosts) => {
+            let mut list = to.init_hosts(u32::try_from(hosts.len()).unwrap_or(u32::MAX));
+            for (at, host) in (0..).zip(hosts) {
+                write_host(host, list.reborrow().get(at));
+            }
+        }
+        Err(refusal) => write_refusal(refusal, to.reborrow().init_refused()),
+    }
+}
+
+fn write_host(HostStanding { info, is_asked, is_linked }: &HostStanding, mut to: host_standing::Builder<'_>) {
+    to.set_id(info.id.as_str());
+    to.set_version(info.version.as_str());
+    to.set_since(info.since.0);
+    to.set_draining(info.draining);
+    to.set_shares(info.shares);
+    to.set_connections(info.connections);
+    to.set_clock_ahead_ms(info.clock_ahead_ms.unwrap_or_default());
+    to.set_clock_is_known(info.clock_ahead_ms.is_some());
+    to.set_is_asked(*is_asked);
+    to.set_is_linked(*is_linked);
+    let mut urls = to.init_urls(u32::try_from(info.urls.len()).unwrap_or(u32::MAX));
+    for (at, url) in (0..).zip(&info.urls) {
+        urls.set(at, url.as_str());
+    }
+}
+
+/// Reads the hosts of a deployment. URLs that this version does not take for such are passed over.
+///
+/// # Errors
+/// The result is a refusal, or the message is malformed.
+pub fn read_hosts(from: hosts_result::Reader<'_>) -> Result<Vec<HostStanding>, ReadError> {
+    match from.which().map_err(capnp::Error::from)? {
+        hosts_result::Which::Hosts(hosts) => hosts?.iter().map(read_host).collect(),
+        hosts_result::Which::Refused(refusal) => Err(read_refusal(refusal?)?.into()),
+    }
+}
+
+fn read_host(from: host_standing::Reader<'_>) -> Result<HostStanding, ReadError> {
+    let urls = from.get_urls()?.iter().filter_map(|url| url.ok()?.to_str().ok()?.parse().ok());
+    let info = HostInfo {
+        id: text(from.get_id()?)?.parse().map_err(Refusal::from)?,
+        urls: urls.collect(),
+        version: text(from.get_version()?)?,
+        since: Timestamp(from.get_since()),
+        draining: from.get_draining(),
+        shares: from.get_shares(),
+        connections: from.get_connections(),
+        clock_ahead_ms: from.get_clock_is_known().then(|| from.get_clock_ahead_ms()),
+    };
+    Ok(HostStanding { info, is_asked: from.get_is_asked(), is_linked: from.get_is_linked() })
 }
 
 /// Writes a host's counts.

@@ -24,7 +24,7 @@ use axum::http::{HeaderMap, Version, header};
 use crate::access::{Principal, Way};
 use crate::connections::comer::{Comer, Door, Shown};
 use crate::connections::registry::Pending;
-use crate::connections::sockets::SocketPlace;
+use crate::connections::sockets::{SocketHold, SocketPlace};
 use crate::http::bound::Holder;
 use crate::http::doors::Doors;
 use crate::http::forwarded::{address, way};
@@ -32,6 +32,7 @@ use crate::http::rates::Rate;
 use crate::rooms::visibility::Viewing;
 use crate::share::error::Refusal;
 use crate::share::grant::GrantToken;
+use crate::share::id::HostId;
 use crate::share::secret::Secret;
 
 /// What a door asks of a request at first.
@@ -105,6 +106,24 @@ impl Knock<'_> {
         let who = hub.access().failures().guard(self.address, self.shows_credential(), introducing).await?;
         who.iter().try_for_each(|who| self.check_account(who))?;
         Ok(who)
+    }
+
+    /// The host of the deployment that calls, by the ticket that it shows.
+    ///
+    /// # Errors
+    /// It shows none, or a wrong one.
+    pub(super) async fn admit_host(&self) -> Result<HostId, Refusal> {
+        let hub = &self.doors.hub;
+        let none = Secret::from("");
+        let asking = hub.hosts().admit(self.token.as_ref().unwrap_or(&none));
+        let host = hub.access().failures().guard(self.address, true, asking).await?;
+        self.know_socket();
+        Ok(host)
+    }
+
+    /// Holds the socket of a connection that is in no registry.
+    pub(super) fn hold_socket(&self) -> Option<SocketHold> {
+        self.socket().map(|place| place.hold(false))
     }
 
     /// The principal of a request.
@@ -182,7 +201,9 @@ pub(super) fn check_query(query: &str) -> Result<(), Refusal> {
     let is_named = |name: &str| ["token", "access_token", "jwt", "key"].contains(&name);
     // Ours by their beginning, and JSON Web Tokens by theirs.
     let is_credential = |value: &str| {
-        ["captok_", "capsec_", GrantToken::PREFIX, "eyJ"].iter().any(|beginning| value.starts_with(beginning))
+        ["captok_", "capsec_", "caphost_", GrantToken::PREFIX, "eyJ"]
+            .iter()
+            .any(|beginning| value.starts_with(beginning))
     };
     let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     if pairs.any(|(name, value)| (is_named(name) && !value.is_empty()) || is_credential(value) || is_credential(name)) {

@@ -10,12 +10,14 @@ use capnp::Error;
 use crate::access::Principal;
 use crate::audit::{self, By};
 use crate::contract::admin::{
-    read_filter, read_share_filter, read_which, write_connections, write_count, write_erased, write_stats,
+    read_filter, read_share_filter, read_which, write_connections, write_count, write_erased, write_hosts, write_stats,
 };
+use crate::contract::error::write_refusal;
 use crate::contract::push::read_action;
 use crate::contract::visibility::write_visibility_set;
-use crate::rpc::answer::{refusal_or_fault, text};
+use crate::rpc::answer::{refusal_or_fault, text, with_capability};
 use crate::rpc::caller::{Caller, Held};
+use crate::rpc::elsewhere::elsewhere;
 use crate::rpc::write::{write_deleted, write_page};
 use crate::share::error::Refusal;
 use crate::share::time::Timestamp;
@@ -167,6 +169,30 @@ impl admin::Server for AdminObject {
             Ok(self.caller.hub.rooms().erase_account(self.by(), &account, text(params.get_cursor()?)?).await?)
         };
         write_erased(&refusal_or_fault(erased.await)?, results.get().init_result());
+        Ok(())
+    }
+
+    async fn hosts(self: Rc<Self>, _: admin::HostsParams, mut results: admin::HostsResults) -> Result<(), Error> {
+        write_hosts(&Ok(self.caller.hub.standings()), results.get().init_result());
+        Ok(())
+    }
+
+    async fn at(self: Rc<Self>, params: admin::AtParams, mut results: admin::AtResults) -> Result<(), Error> {
+        let given = || {
+            let host = text(params.get()?.get_host_id()?)?.parse().map_err(Refusal::from)?;
+            let is_here = host == *self.caller.hub.hosts().id();
+            let admin =
+                if is_here { admin_object(&self.caller, &self.who) } else { elsewhere(&self.caller, &self.who, host) };
+            Ok(((), admin?))
+        };
+        let (given, admin) = with_capability(&self.caller, given())?;
+        let mut results = results.get();
+        let mut result = results.reborrow().init_result();
+        match given {
+            Ok(()) => result.set_admitted(()),
+            Err(refusal) => write_refusal(&refusal, result.init_refused()),
+        }
+        results.set_admin(admin);
         Ok(())
     }
 }

@@ -140,5 +140,10 @@ impl admin::Server for Refused {
         hide_share(admin::HideShareParams, admin::HideShareResults);
         delete_share(admin::DeleteShareParams, admin::DeleteShareResults);
         erase_account(admin::EraseAccountParams, admin::EraseAccountResults);
+        hosts(admin::HostsParams, admin::HostsResults);
+    }
+
+    refuse_with! {
+        at(admin::AtParams, admin::AtResults) set_admin;
     }
 }

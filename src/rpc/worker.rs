@@ -14,8 +14,11 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use tokio_util::task::LocalPoolHandle;
 
 use crate::connections::registry::Pending;
+use crate::connections::sockets::SocketHold;
 use crate::hub::Hub;
-use crate::rpc::{RpcSettings, serve_websocket};
+use crate::peers::Link;
+use crate::rpc::{RpcSettings, peer, serve_websocket};
+use crate::share::limits::MESSAGE_BYTES_MAX;
 use crate::wire::websocket::{ReadAhead, socket_config};
 
 /// The worker threads of one host.
@@ -47,6 +50,31 @@ impl Workers {
                 Err(error) => {
                     tracing::error!(connection = %pending.id, %error, "a worker thread could not take over a socket")
                 }
+            }
+        });
+    }
+}
+
+impl Workers {
+    /// Serves a connection of another host of the deployment, as [`Workers::serve`]. `hold` is let go of at its end.
+    pub fn serve_host(
+        &self,
+        hub: Arc<Hub>,
+        link: Link,
+        hold: Option<SocketHold>,
+        socket: std::net::TcpStream,
+        received: Vec<u8>,
+    ) {
+        self.pool.spawn_pinned(move || async move {
+            let _hold = hold;
+            let config = Some(socket_config(MESSAGE_BYTES_MAX));
+            match tokio::net::TcpStream::from_std(socket) {
+                Ok(socket) => {
+                    let socket = ReadAhead::new(socket.compat());
+                    let socket = WebSocketStream::from_partially_read(socket, received, Role::Server, config).await;
+                    peer::serve_websocket(hub, link, socket).await;
+                }
+                Err(error) => tracing::error!(%error, "a worker thread could not take over the socket of another host"),
             }
         });
     }

@@ -114,6 +114,18 @@ impl HostInfo {
     }
 }
 
+/// A host of a deployment, as the host that was asked knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostStanding {
+    /// What it says of itself.
+    pub info: HostInfo,
+    /// Whether it is the host that was asked.
+    pub is_asked: bool,
+    /// Whether there is a connection between it and the host that was asked.
+    pub is_linked: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

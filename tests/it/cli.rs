@@ -4,6 +4,7 @@ mod admin;
 mod agents;
 mod away;
 mod demo;
+mod deployment;
 mod drain;
 mod export;
 mod follow;

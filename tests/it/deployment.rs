@@ -12,6 +12,8 @@ use capshare::testing::BEGINNING;
 use crate::support::bucket::TestBucket;
 
 mod hosts;
+mod news;
+mod peers;
 mod record;
 
 /// How a host says where it is reached; an empty text: it does not.

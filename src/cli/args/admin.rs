@@ -27,16 +27,16 @@ pub(crate) enum AdminCommand {
     /// Delete a share for good, or with --account all shares of an account. The account's tokens stay valid: `capshare token revoke`
     /// ends them
     Rm(AdminRemove),
-    /// List the connections of the host that is asked, the oldest first
+    /// List the connections of every host, of each the oldest first; with --watch, of the host that is asked
     Connections(AdminConnections),
-    /// Close connections of the host that is asked, and print how many. Their clients do not connect again by themselves (close
-    /// code 4001), but their credentials stay valid
+    /// Close connections of every host, and print how many. Their clients do not connect again by themselves (close code 4001), but
+    /// their credentials stay valid
     Close(AdminClose),
-    /// Send a notice or an action to the connections of one account at the host that is asked, and print how many got it
+    /// Send a notice or an action to the connections of one account at every host, and print how many got it
     Send(AdminSend),
-    /// Send a notice or an action to all connections of the host that is asked, and print how many got it
+    /// Send a notice or an action to all connections of every host, and print how many got it
     Broadcast(AdminBroadcast),
-    /// Show the counters of the host that is asked
+    /// Show the counters of every host
     Stats(AdminStats),
     /// Drain the host that is asked: it takes no more connections but administrators', tells those it has to connect to another
     /// host, evenly over the time, and ends when they are gone
@@ -64,6 +64,21 @@ impl From<AdminHost> for Host {
     fn from(AdminHost { to, token_file, timeout }: AdminHost) -> Self {
         Self { to, only_these: true, token: None, token_file, timeout }
     }
+}
+
+/// Of several hosts, which carry a command out.
+#[derive(Args)]
+pub(crate) struct Reach {
+    /// Only the host that is asked, and not every host over its bucket
+    #[arg(long)]
+    pub(crate) here: bool,
+}
+
+/// Lists the hosts of a deployment.
+#[derive(Args)]
+pub(crate) struct Hosts {
+    #[command(flatten)]
+    pub(crate) host: AdminHost,
 }
 
 /// Lists shares.
@@ -116,6 +131,8 @@ pub(crate) struct AdminRemove {
 #[derive(Args)]
 pub(crate) struct AdminConnections {
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) host: AdminHost,
     /// Show the list again every second, until Ctrl-C
     #[arg(long)]
@@ -127,6 +144,8 @@ pub(crate) struct AdminConnections {
 pub(crate) struct AdminClose {
     #[command(flatten)]
     pub(crate) which: AdminWhich,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     #[command(flatten)]
     pub(crate) host: AdminHost,
 }
@@ -158,6 +177,8 @@ pub(crate) struct AdminSend {
     #[command(flatten)]
     pub(crate) what: AdminWhat,
     #[command(flatten)]
+    pub(crate) reach: Reach,
+    #[command(flatten)]
     pub(crate) host: AdminHost,
 }
 
@@ -172,6 +193,8 @@ pub(crate) struct AdminBroadcast {
     /// Send only to connections that match: account=NAME, door=rpc|viewer|sse or state=NAME. May be repeated; then all must match
     #[arg(long = "where", value_name = "FACT=NAME", value_parser = fact)]
     pub(crate) filter: Vec<Where>,
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     #[command(flatten)]
     pub(crate) host: AdminHost,
 }
@@ -223,6 +246,8 @@ fn bytes(text: &str) -> Result<u64, &'static str> {
 /// Shows what a host counts.
 #[derive(Args)]
 pub(crate) struct AdminStats {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
     #[command(flatten)]
     pub(crate) host: AdminHost,
 }

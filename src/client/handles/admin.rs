@@ -16,7 +16,7 @@ use crate::client::handles::listing::{Fetched, Listing};
 use crate::client::options::PageRequest;
 use crate::client::session::Session;
 use crate::contract::admin::{
-    read_connections, read_count, read_erased, read_stats, write_filter, write_share_filter, write_which,
+    read_connections, read_count, read_erased, read_hosts, read_stats, write_filter, write_share_filter, write_which,
 };
 use crate::contract::push::write_action;
 use crate::contract::visibility::read_visibility_set;
@@ -24,7 +24,8 @@ use crate::share::admin::{
     BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
 };
 use crate::share::error::Refusal;
-use crate::share::id::{AccountId, ShareId};
+use crate::share::host::HostStanding;
+use crate::share::id::{AccountId, HostId, ShareId};
 use crate::share::push::Action;
 use crate::share::time::Timestamp;
 use crate::share_capnp::admin;
@@ -33,26 +34,57 @@ use crate::share_capnp::admin;
 #[derive(Debug, Clone)]
 pub struct Admin {
     client: Client,
+    /// The host that calls about connections go to; `None`: the one that the client is connected to.
+    at: Option<HostId>,
 }
 
 impl Client {
     /// Administration of the host, for clients whose credential has the scope `admin`. The host is not asked before its first call.
     #[must_use]
     pub fn admin(&self) -> Admin {
-        Admin { client: self.clone() }
+        Admin { client: self.clone(), at: None }
     }
 }
 
 impl Admin {
+    /// The hosts of the deployment that this host knows, itself the first.
+    ///
+    /// # Errors
+    /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
+    pub async fn hosts(&self) -> Result<Vec<HostStanding>, ClientError> {
+        let run = self.client.run(move |link| {
+            Box::pin(async move {
+                link.call(Policy::Again, |session| {
+                    let request = object(&session, None).hosts_request();
+                    async move {
+                        let response = session.ask(request).await?;
+                        Ok(read_hosts(response.get()?.get_result()?)?)
+                    }
+                })
+                .await
+            })
+        });
+        run.await
+    }
+
+    /// Administration of another host of the deployment, by way of this one. Its calls about connections and its counters are
+    /// those of that host; a call that it does not answer within 5 s is refused as [`Refusal::Unavailable`]. Draining, and calls about
+    /// shares, are not served there: make them here, or connect to that host.
+    #[must_use]
+    pub fn at(&self, host: &HostId) -> Self {
+        Self { client: self.client.clone(), at: Some(host.clone()) }
+    }
+
     /// One page of the connections that are admitted to this host, the oldest first.
     ///
     /// # Errors
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn connections_page(&self, page: PageRequest) -> Result<ConnectionPage, ClientError> {
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
-                    let mut request = object(&session).connections_request();
+                    let mut request = object(&session, at.as_ref()).connections_request();
                     request.get().set_cursor(page.cursor.as_str());
                     request.get().set_limit(page.limit);
                     async move {
@@ -86,10 +118,11 @@ impl Admin {
     /// # Errors
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn close(&self, which: CloseWhich) -> Result<u64, ClientError> {
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Once, |session| {
-                    let mut request = object(&session).close_request();
+                    let mut request = object(&session, at.as_ref()).close_request();
                     write_which(&which, request.get().init_which());
                     async move {
                         let response = session.ask(request).await?;
@@ -109,10 +142,11 @@ impl Admin {
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn send_to_account(&self, account: &AccountId, action: &Action) -> Result<u64, ClientError> {
         let (account, action) = (account.clone(), action.clone());
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Once, |session| {
-                    let mut request = object(&session).send_to_account_request();
+                    let mut request = object(&session, at.as_ref()).send_to_account_request();
                     request.get().set_account(account.as_str());
                     write_action(&action, request.get().init_action());
                     async move {
@@ -138,10 +172,11 @@ impl Admin {
         filter: &BroadcastFilter,
     ) -> Result<u64, ClientError> {
         let (action, except, filter) = (action.clone(), except.to_vec(), filter.clone());
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Once, |session| {
-                    let mut request = object(&session).broadcast_request();
+                    let mut request = object(&session, at.as_ref()).broadcast_request();
                     let mut params = request.get();
                     write_action(&action, params.reborrow().init_action());
                     write_filter(&filter, params.reborrow().init_filter());
@@ -169,10 +204,11 @@ impl Admin {
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`, and [`Refusal::InvalidInput`] for a
     /// deadline that is more than a day ahead.
     pub async fn drain(&self, deadline: Option<Timestamp>) -> Result<u64, ClientError> {
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Once, |session| {
-                    let mut request = object(&session).drain_request();
+                    let mut request = object(&session, at.as_ref()).drain_request();
                     request.get().set_deadline(deadline.unwrap_or_default().0);
                     async move {
                         let response = session.ask(request).await?;
@@ -191,10 +227,11 @@ impl Admin {
     /// # Errors
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn undrain(&self) -> Result<u64, ClientError> {
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Once, |session| {
-                    let request = object(&session).undrain_request();
+                    let request = object(&session, at.as_ref()).undrain_request();
                     async move {
                         let response = session.ask(request).await?;
                         Ok(read_count(response.get()?.get_result()?)?)
@@ -213,10 +250,11 @@ impl Admin {
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn shares_page(&self, filter: &ShareFilter, page: PageRequest) -> Result<Page, ClientError> {
         let filter = filter.clone();
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
-                    let mut request = object(&session).shares_request();
+                    let mut request = object(&session, at.as_ref()).shares_request();
                     request.get().set_cursor(page.cursor.as_str());
                     request.get().set_limit(page.limit);
                     write_share_filter(&filter, request.get().init_filter());
@@ -248,10 +286,11 @@ impl Admin {
     /// there is no such share.
     pub async fn hide_share(&self, id: &ShareId) -> Result<(), ClientError> {
         let id = id.clone();
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
-                    let mut request = object(&session).hide_share_request();
+                    let mut request = object(&session, at.as_ref()).hide_share_request();
                     request.get().set_share_id(id.as_str());
                     async move {
                         let response = session.ask(request).await?;
@@ -272,12 +311,13 @@ impl Admin {
     /// there is no such share, which counts as success when the call was made again after a lost answer.
     pub async fn delete_share(&self, id: &ShareId) -> Result<(), ClientError> {
         let id = id.clone();
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 let tries = Cell::new(0);
                 let delete = |session: Rc<Session>| {
                     tries.set(tries.get() + 1);
-                    let mut request = object(&session).delete_share_request();
+                    let mut request = object(&session, at.as_ref()).delete_share_request();
                     request.get().set_share_id(id.as_str());
                     async move {
                         let response = session.ask(request).await?;
@@ -302,10 +342,11 @@ impl Admin {
     /// stay deleted.
     pub async fn erase_account(&self, account: &AccountId, cursor: Option<&str>) -> Result<Erased, ClientError> {
         let (account, cursor) = (account.clone(), cursor.unwrap_or_default().to_owned());
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
-                    let mut request = object(&session).erase_account_request();
+                    let mut request = object(&session, at.as_ref()).erase_account_request();
                     request.get().set_account(account.as_str());
                     request.get().set_cursor(cursor.as_str());
                     async move {
@@ -324,10 +365,11 @@ impl Admin {
     /// # Errors
     /// [`ClientError`], as for every call; [`Refusal::Unauthorized`] without the scope `admin`.
     pub async fn stats(&self) -> Result<HostStats, ClientError> {
+        let at = self.at.clone();
         let run = self.client.run(move |link| {
             Box::pin(async move {
                 link.call(Policy::Again, |session| {
-                    let request = object(&session).stats_request();
+                    let request = object(&session, at.as_ref()).stats_request();
                     async move {
                         let response = session.ask(request).await?;
                         Ok(read_stats(response.get()?.get_result()?)?)
@@ -340,7 +382,11 @@ impl Admin {
     }
 }
 
-/// The administration object, as a promise that calls are pipelined on: if the host refuses it, it refuses each call on it.
-fn object(session: &Session) -> admin::Client {
-    session.rpc.admin_request().send().pipeline.get_admin()
+/// The administration object of a host, as a promise that calls are pipelined on: if it is refused, each call on it is.
+fn object(session: &Session, at: Option<&HostId>) -> admin::Client {
+    let admin = session.rpc.admin_request().send().pipeline.get_admin();
+    let Some(host) = at else { return admin };
+    let mut request = admin.at_request();
+    request.get().set_host_id(host.as_str());
+    request.send().pipeline.get_admin()
 }

@@ -44,6 +44,3 @@ pub const PEER_FOLLOWED_MAX: usize = 50_000;
 
 /// Questions to one other host that are not answered yet. Past it a question is refused at once.
 pub const PEER_ASKS_MAX: usize = 16;
-
-/// Bytes of a question to another host, and of its answer: a page of a thousand connections takes 300 kB.
-pub const PEER_ASK_BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,142 @@
+//! The `Admin` object of another host of the deployment: it hands the calls about connections on to that host.
+//!
+//! The host that an administrator is connected to vouches for it: whoever holds this object had the scope `admin` there. What concerns
+//! the bucket, and draining, is not done by way of another host: those calls are not served.
+
+use std::rc::Rc;
+
+use capnp::Error;
+
+use crate::access::Principal;
+use crate::contract::error::write_refusal;
+use crate::rpc::caller::{Caller, Held};
+use crate::rpc::question::{Reply, ask};
+use crate::share::error::Refusal;
+use crate::share::id::HostId;
+use crate::share_capnp::{admin, host_question};
+use crate::wire::guard::guard;
+
+/// Makes the `Admin` capability of another host, for a principal that has that of this one.
+///
+/// # Errors
+/// The connection holds as many capabilities as it may.
+pub(super) fn elsewhere(caller: &Rc<Caller>, who: &Principal, host: HostId) -> Result<admin::Client, Refusal> {
+    let object = Elsewhere { caller: Rc::clone(caller), who: who.clone(), host, _held: caller.hold()? };
+    Ok(guard(capnp_rpc::new_client(object), caller.budget()))
+}
+
+struct Elsewhere {
+    caller: Rc<Caller>,
+    who: Principal,
+    host: HostId,
+    _held: Held,
+}
+
+impl Elsewhere {
+    /// Asks the other host a question, which `write` completes.
+    async fn ask(
+        &self,
+        write: impl FnOnce(host_question::Builder<'_>) -> Result<(), Error>,
+    ) -> Result<Result<Reply, Refusal>, Error> {
+        let account = self.who.account.as_str();
+        let write = |mut question: host_question::Builder<'_>| {
+            question.set_account(account);
+            write(question)
+        };
+        ask(&self.caller.hub, &self.host, write).await
+    }
+}
+
+impl admin::Server for Elsewhere {
+    async fn connections(
+        self: Rc<Self>,
+        params: admin::ConnectionsParams,
+        mut results: admin::ConnectionsResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let (cursor, limit) = (params.get_cursor()?, params.get_limit());
+        let write = |question: host_question::Builder<'_>| {
+            let mut page = question.init_connections();
+            page.set_cursor(cursor);
+            page.set_limit(limit);
+            Ok(())
+        };
+        match self.ask(write).await? {
+            Ok(reply) => results.get().set_result(reply.connections()?),
+            Err(refusal) => {
+                write_refusal(&refusal, results.get().init_result().init_refused());
+                Ok(())
+            }
+        }
+    }
+
+    async fn close(self: Rc<Self>, params: admin::CloseParams, mut results: admin::CloseResults) -> Result<(), Error> {
+        let which = params.get()?.get_which()?;
+        match self.ask(|mut question| question.set_close(which)).await? {
+            Ok(reply) => results.get().set_result(reply.count()?),
+            Err(refusal) => {
+                write_refusal(&refusal, results.get().init_result().init_refused());
+                Ok(())
+            }
+        }
+    }
+
+    async fn send_to_account(
+        self: Rc<Self>,
+        params: admin::SendToAccountParams,
+        mut results: admin::SendToAccountResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let (account, action) = (params.get_account()?, params.get_action()?);
+        let write = |question: host_question::Builder<'_>| {
+            let mut send = question.init_send();
+            send.set_to(account);
+            send.set_action(action)
+        };
+        match self.ask(write).await? {
+            Ok(reply) => results.get().set_result(reply.count()?),
+            Err(refusal) => {
+                write_refusal(&refusal, results.get().init_result().init_refused());
+                Ok(())
+            }
+        }
+    }
+
+    async fn broadcast(
+        self: Rc<Self>,
+        params: admin::BroadcastParams,
+        mut results: admin::BroadcastResults,
+    ) -> Result<(), Error> {
+        let params = params.get()?;
+        let (action, except, filter) = (params.get_action()?, params.get_except()?, params.get_filter()?);
+        let write = |question: host_question::Builder<'_>| {
+            let mut broadcast = question.init_broadcast();
+            broadcast.set_action(action)?;
+            broadcast.set_except(except)?;
+            broadcast.set_filter(filter)
+        };
+        match self.ask(write).await? {
+            Ok(reply) => results.get().set_result(reply.count()?),
+            Err(refusal) => {
+                write_refusal(&refusal, results.get().init_result().init_refused());
+                Ok(())
+            }
+        }
+    }
+
+    async fn stats(self: Rc<Self>, _: admin::StatsParams, mut results: admin::StatsResults) -> Result<(), Error> {
+        match self
+            .ask(|mut question| {
+                question.set_stats(());
+                Ok(())
+            })
+            .await?
+        {
+            Ok(reply) => results.get().set_result(reply.stats()?),
+            Err(refusal) => {
+                write_refusal(&refusal, results.get().init_result().init_refused());
+                Ok(())
+            }
+        }
+    }
+}
