@@ -1,7 +1,7 @@
 //! Transcripts that coding agents leave on disk, read into changes for a share.
 //!
-//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi, GitHub Copilot CLI and asciinema each write a record of a session into a file of their own, and
-//! Mistral Vibe into a folder. A [`Reader`] is
+//! Claude Code, Codex CLI, Gemini CLI, Qwen Code, pi, GitHub Copilot CLI, Kimi Code, kimi-cli, Cline, Continue and asciinema each write a
+//! record of a session into a file of their own, and Mistral Vibe into a folder. A [`Reader`] is
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
 //! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
@@ -17,6 +17,7 @@
 //! [`Reader::end`]. The lines of subagents, which some agents write into files of their own, are fed to the same reader
 //! ([`Reader::begin_subagent`]), and so are those of the file that a session goes on from ([`base_of`]). Of a folder of Mistral Vibe that is
 //! the text of `meta.json`, each entry of the newest generation's chunks, the text of its `projection-state.json`, then the journal's lines.
+//! A file beside the transcript that says more of its session is given to [`Reader::about`].
 //!
 //! # What comes out
 //!
@@ -83,13 +84,17 @@ mod agent;
 mod asciicast;
 mod calls;
 mod claude;
+mod cline;
 mod codex;
+mod continue_sessions;
 mod copilot;
 mod dialect;
 mod export;
 mod fit;
 mod gemini;
 mod item_lines;
+mod kimi;
+mod kimi_cli;
 mod notice;
 mod opencode;
 mod out;

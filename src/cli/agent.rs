@@ -19,6 +19,15 @@ pub(crate) enum Agent {
     Copilot,
     /// Mistral Vibe: ~/.vibe/logs/session/unified
     Vibe,
+    /// Kimi Code: ~/.kimi-code/sessions
+    #[value(alias = "kimi")]
+    KimiCode,
+    /// kimi-cli, the program before Kimi Code: ~/.kimi/sessions
+    KimiCli,
+    /// Cline: ~/.cline/data/sessions
+    Cline,
+    /// Continue: ~/.continue/sessions
+    Continue,
     /// A terminal that asciinema recorded: *.cast in the current folder
     Asciicast,
     /// OpenCode itself: ~/.local/share/opencode/opencode.db
@@ -42,6 +51,10 @@ impl Agent {
             Self::Pi => transcripts::Agent::Pi,
             Self::Copilot => transcripts::Agent::Copilot,
             Self::Vibe => transcripts::Agent::Vibe,
+            Self::KimiCode => transcripts::Agent::KimiCode,
+            Self::KimiCli => transcripts::Agent::KimiCli,
+            Self::Cline => transcripts::Agent::Cline,
+            Self::Continue => transcripts::Agent::Continue,
             Self::Asciicast => transcripts::Agent::Asciicast,
             Self::OpenCode => return None,
         })

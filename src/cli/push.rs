@@ -6,7 +6,9 @@
 //! of a transcript are not shown, and why. The share of a transcript, or of a session in OpenCode's database, that was pushed before is
 //! made what the files say now: what they do not say any more is removed. An export, and lines of items, remove only what they say.
 
+mod beside;
 mod database;
+mod digest;
 mod document;
 mod export;
 mod find;

@@ -18,6 +18,14 @@ pub enum Agent {
     Copilot,
     /// Mistral Vibe.
     Vibe,
+    /// Kimi Code.
+    KimiCode,
+    /// kimi-cli, the program before Kimi Code.
+    KimiCli,
+    /// Cline's command line.
+    Cline,
+    /// Continue: its command line and its extensions.
+    Continue,
     /// asciinema: a recording of a terminal.
     Asciicast,
 }

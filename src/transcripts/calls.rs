@@ -49,6 +49,16 @@ impl Calls {
         self.waiting.iter().rfind(|(_, tool)| is_it(tool)).cloned()
     }
 
+    /// The earliest call of which this holds.
+    pub(super) fn first(&self, is_it: impl Fn(&Tool) -> bool) -> Option<&Tool> {
+        self.all().find(|tool| is_it(tool))
+    }
+
+    /// All calls that wait.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Tool> {
+        self.waiting.iter().map(|(_, tool)| tool)
+    }
+
     /// The calls of a message were taken back.
     pub(super) fn take_back(&mut self, message: &str) {
         let began = |tool: &Tool| tool.name == "task" || tool.session.is_some();

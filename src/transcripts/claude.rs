@@ -13,7 +13,7 @@
 
 mod aside;
 mod said;
-mod tools;
+pub(super) mod tools;
 
 use serde_json::{Value, json};
 

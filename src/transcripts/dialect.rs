@@ -29,6 +29,9 @@ pub(super) trait Dialect: Send {
     /// Takes a record.
     fn record(&mut self, record: &Record<'_>, talk: &mut Talk);
 
+    /// Takes what a file beside the transcript says of the session: a title, for example. It may come again, changed.
+    fn beside(&mut self, _about: &Value, _talk: &mut Talk) {}
+
     /// Whether a line is a comment, which holds no record.
     fn is_comment(&self, _line: &str) -> bool {
         false

@@ -65,6 +65,11 @@ pub(super) fn knows(record: &Value) -> Option<Form> {
     (is("sessionId") && is("projectHash")).then_some(Form::Lines)
 }
 
+/// Whether the beginning of a document shows that it is a transcript of Gemini CLI.
+pub(super) fn begins(beginning: &str) -> bool {
+    beginning.contains("\"sessionId\"") && beginning.contains("\"projectHash\"")
+}
+
 impl Dialect for Gemini {
     fn record(&mut self, record: &Record<'_>, talk: &mut Talk) {
         let value = &record.value;

@@ -45,6 +45,8 @@ struct Below {
     /// The call that began it, until the call was seen.
     call: Option<String>,
     thread: Thread,
+    /// It was tied to the call that asked for what it does.
+    is_tied: bool,
     /// Its call was taken back, so none of its messages is shown.
     is_gone: bool,
 }
@@ -53,7 +55,8 @@ impl Reader {
     /// Makes a reader for a transcript of an agent.
     ///
     /// `origin` tells this transcript from others where nothing in it does: a recording of a terminal without a time gets its
-    /// session id from it. The absolute path of the file is a good origin. It does not appear in any item.
+    /// session id from it, and the session of Kimi Code and kimi-cli is named by the folder of its file. The absolute path of the file is a good
+    /// origin. Nothing else of it appears in any item.
     #[must_use]
     pub fn new(agent: Agent, origin: &str) -> Self {
         let talk = Talk::of(agent.name());
@@ -118,12 +121,14 @@ impl Reader {
         } else {
             self.main.record(document);
         }
+        self.drop_orphans();
         self.pause()
     }
 
     /// Begins the transcript of a subagent of this session, which stands below the call that began it. `name`: the subagent's name
     /// among those of the session, as the agent names it. `call`: the id of the call, if it is known from elsewhere than the
-    /// transcripts. `false`: the session is not known yet, or it has as many subagents as are read.
+    /// transcripts. `false`: the session is not known yet, it has as many subagents as are read, or no call in it is known that may have
+    /// begun this one.
     pub fn begin_subagent(&mut self, name: &str, call: Option<&str>) -> bool {
         if self.below.iter().any(|below| below.name == name) {
             return true;
@@ -133,12 +138,17 @@ impl Reader {
             self.leave_out(LeftOut::Subagents);
             return false;
         }
+        // What the user took back leaves its subagents' files behind.
+        let untied = self.below.iter().filter(|below| !below.is_tied && !below.is_gone).count();
+        if self.agent == Agent::Cline && self.main.talk.tasks() <= untied {
+            return false;
+        }
         let session = subagent(session, name);
         let is_gone = self.gone.contains(&session) || call.is_some_and(|call| self.gone.contains(call));
         let talk = Talk::child(self.agent.name(), &session);
         let thread = Thread { dialect: (entry(self.agent).begin)(&Origin { name, is_child: true }), talk };
         let call = call.map(str::to_owned);
-        self.below.push(Below { name: name.to_owned(), call, thread, is_gone });
+        self.below.push(Below { name: name.to_owned(), call, thread, is_tied: false, is_gone });
         true
     }
 
@@ -149,6 +159,29 @@ impl Reader {
             std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
             below.thread.line(line);
             std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+        }
+        self.piece()
+    }
+
+    /// Takes a subagent's transcript that is one JSON document, each time it has changed. The subagent was [begun](Self::begin_subagent).
+    pub fn subagent_document(&mut self, name: &str, document: &[u8]) -> Option<Piece> {
+        if document.len() > TRANSCRIPT_DOCUMENT_BYTES_MAX {
+            self.leave_out(LeftOut::TooLarge);
+        } else if let Some(below) = self.below.iter_mut().find(|below| below.name == name && !below.is_gone) {
+            std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+            below.thread.record(document);
+            std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
+        }
+        self.drop_orphans();
+        self.piece()
+    }
+
+    /// Takes a JSON document beside the transcript that says of the session what the transcript does not: its id, its title, its folder,
+    /// its cost. To be given before the first line, and again whenever it has changed. What is no such document changes nothing.
+    pub fn about(&mut self, document: &[u8]) -> Option<Piece> {
+        let text = String::from_utf8_lossy(document.get(..TRANSCRIPT_LINE_BYTES_MAX).unwrap_or(document));
+        if let Ok(about) = serde_json::from_str(&repaired(&text)) {
+            self.main.dialect.beside(&about, &mut self.main.talk);
         }
         self.piece()
     }
@@ -211,8 +244,12 @@ impl Reader {
     /// Ties subagents to the calls that began them, wherever these stand.
     fn link(&mut self) {
         for at in 0..self.below.len() {
-            let Some(call) = self.below.get(at).and_then(|below| below.call.clone()) else { continue };
             let Some(session) = self.session().map(|session| subagent(session, &self.below[at].name)) else { continue };
+            if let Some(task) = self.below[at].thread.talk.task().filter(|_| !self.below[at].is_tied).map(str::to_owned)
+            {
+                self.below[at].is_tied = self.main.talk.tie_task(&task, &session);
+            }
+            let Some(call) = self.below.get(at).and_then(|below| below.call.clone()) else { continue };
             let mut is_tied = self.main.talk.tie(&call, &session);
             for below in &mut self.below {
                 if is_tied {

@@ -18,11 +18,11 @@ pub fn recognise(beginning: &[u8]) -> Option<(Agent, Form)> {
     let first = beginning.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
     match json(first) {
         Some(record) => of_record(&record),
-        // Of a document the first line is not JSON by itself. Gemini's has both of these before its messages.
+        // Of a document the first line is not JSON by itself.
         None if first.trim_ascii_start().starts_with(b"{") => {
             let said = String::from_utf8_lossy(beginning);
-            (said.contains("\"sessionId\"") && said.contains("\"projectHash\""))
-                .then_some((Agent::Gemini, Form::Document))
+            let of_it = TABLE.iter().find(|entry| entry.begins.is_some_and(|begins| begins(&said)))?;
+            Some((of_it.agent, Form::Document))
         }
         None => None,
     }

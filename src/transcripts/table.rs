@@ -5,10 +5,14 @@ use serde_json::Value;
 use crate::transcripts::agent::{Agent, Form};
 use crate::transcripts::asciicast::{self, Asciicast};
 use crate::transcripts::claude::{self, Claude};
+use crate::transcripts::cline::{self, Cline};
 use crate::transcripts::codex::{self, Codex};
+use crate::transcripts::continue_sessions::{self, Continue};
 use crate::transcripts::copilot::{self, Copilot};
 use crate::transcripts::dialect::{Dialect, Origin};
 use crate::transcripts::gemini::{self, Gemini};
+use crate::transcripts::kimi::{self, Kimi};
+use crate::transcripts::kimi_cli::{self, KimiCli};
 use crate::transcripts::pi::{self, Pi};
 use crate::transcripts::qwen::{self, Qwen};
 use crate::transcripts::vibe::{self, Vibe};
@@ -26,6 +30,8 @@ pub(super) struct Entry {
     pub(super) begin: fn(&Origin<'_>) -> Box<dyn Dialect>,
     /// The form of a file in which this record stands, if it is the agent's.
     pub(super) knows: fn(&Value) -> Option<Form>,
+    /// Whether the beginning of a document, which is no JSON by itself, shows that it is the agent's; `None` for one that writes lines only.
+    pub(super) begins: Option<fn(&str) -> bool>,
 }
 
 /// The readers. A record is the first one's that knows it.
@@ -37,6 +43,43 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("2.4.0", "3.2.0"),
         begin: |origin| Box::new(Asciicast::of(origin.name)),
         knows: asciicast::knows,
+        begins: None,
+    },
+    Entry {
+        agent: Agent::Cline,
+        name: "cline",
+        title: "Cline",
+        versions: ("3.0.65", "3.0.65"),
+        begin: |origin| Box::new(Cline::of(origin.is_child)),
+        knows: cline::knows,
+        begins: Some(cline::begins),
+    },
+    Entry {
+        agent: Agent::Continue,
+        name: "continue",
+        title: "Continue",
+        versions: ("1.5.47", "1.5.47"),
+        begin: |_| Box::new(Continue::default()),
+        knows: continue_sessions::knows,
+        begins: Some(continue_sessions::begins),
+    },
+    Entry {
+        agent: Agent::KimiCode,
+        name: "kimi-code",
+        title: "Kimi Code",
+        versions: ("2.1.0", "2.1.0"),
+        begin: |origin| Box::new(Kimi::of(origin)),
+        knows: kimi::knows,
+        begins: None,
+    },
+    Entry {
+        agent: Agent::KimiCli,
+        name: "kimi-cli",
+        title: "kimi-cli",
+        versions: ("1.51.0", "1.51.0"),
+        begin: |origin| Box::new(KimiCli::of(origin)),
+        knows: kimi_cli::knows,
+        begins: None,
     },
     Entry {
         agent: Agent::Gemini,
@@ -45,6 +88,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("0.8.0", "0.61.0"),
         begin: |_| Box::new(Gemini::default()),
         knows: gemini::knows,
+        begins: Some(gemini::begins),
     },
     Entry {
         agent: Agent::Codex,
@@ -53,6 +97,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("0.20.0", "0.171.0"),
         begin: |_| Box::new(Codex::default()),
         knows: codex::knows,
+        begins: None,
     },
     Entry {
         agent: Agent::Qwen,
@@ -61,6 +106,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("0.24.4", "0.24.4"),
         begin: |origin| Box::new(Qwen::of(origin)),
         knows: qwen::knows,
+        begins: None,
     },
     Entry {
         agent: Agent::Pi,
@@ -69,6 +115,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("0.73.1", "1.6.0"),
         begin: |_| Box::new(Pi::default()),
         knows: pi::knows,
+        begins: None,
     },
     Entry {
         agent: Agent::Copilot,
@@ -77,6 +124,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("1.0.102", "1.0.102"),
         begin: |_| Box::new(Copilot::default()),
         knows: copilot::knows,
+        begins: None,
     },
     Entry {
         agent: Agent::Vibe,
@@ -85,6 +133,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("3.0.2", "3.0.2"),
         begin: |_| Box::new(Vibe::default()),
         knows: vibe::knows,
+        begins: None,
     },
     Entry {
         agent: Agent::Claude,
@@ -93,6 +142,7 @@ pub(super) const TABLE: &[Entry] = &[
         versions: ("1.0.0", "2.1.332"),
         begin: |origin| Box::new(Claude::of(origin)),
         knows: claude::knows,
+        begins: None,
     },
 ];
 
@@ -119,6 +169,12 @@ impl Agent {
     #[must_use]
     pub fn title(self) -> &'static str {
         entry(self).title
+    }
+
+    /// Whether the agent writes documents ([`Form::Document`]), or once did.
+    #[must_use]
+    pub fn writes_documents(self) -> bool {
+        entry(self).begins.is_some()
     }
 
     /// The oldest and the newest version of the agent that its reader was tried with. Versions before, between and after are read

@@ -3,6 +3,8 @@
 //! Readers say what happened, in the terms of [`Turn`] and [`Tool`]; what a share's items look like is known here and in these
 //! two. A message is told at once, and told again when more of it is known.
 
+mod below;
+
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
@@ -13,8 +15,8 @@ use crate::share::limits::SHARE_ITEMS_MAX;
 use crate::transcripts::calls::Calls;
 use crate::transcripts::out::Out;
 use crate::transcripts::piece::Piece;
-use crate::transcripts::session::{Session, Title, subagent};
-use crate::transcripts::tool::{File, Tool, ToolState};
+use crate::transcripts::session::{Session, Title};
+use crate::transcripts::tool::{File, Tool};
 use crate::transcripts::turn::{Fault, Role, Tokens, Turn};
 use crate::transcripts::values::bounded;
 
@@ -63,6 +65,10 @@ pub struct Talk {
     /// The user's last message.
     asked: Option<String>,
     models: Vec<String>,
+    /// The sessions of the subagents that calls began, by the calls' ids: agents that write everything anew tell a call again.
+    tied: HashMap<String, String>,
+    /// What the caller asked of the subagent whose conversation this is, where nothing else ties it to a call.
+    task: Option<String>,
 }
 
 /// What is remembered of a message.
@@ -165,6 +171,8 @@ impl Talk {
 
     /// Adds a call of a tool to a message, or says more of the one with its id.
     pub fn tool(&mut self, message: &str, tool: &Tool) {
+        let tied = self.tied(tool);
+        let tool = tied.as_ref().unwrap_or(tool);
         self.part(message, &tool.call, "tool", tool.members());
         self.calls.said(message, tool);
     }
@@ -231,29 +239,6 @@ impl Talk {
         let is_prompt = |spoken: &&Spoken| spoken.role == Role::User && spoken.session.is_none() && !spoken.is_gone;
         self.asked = self.spoken.iter().rfind(is_prompt).map(|spoken| spoken.id.clone());
         self.latest = self.spoken.iter().filter(|spoken| !spoken.is_gone).filter_map(|spoken| spoken.at).max();
-    }
-
-    /// Ties a call that is known to the session of the subagent that it began. `false`: the call is not known.
-    pub(super) fn tie(&mut self, call: &str, session: &str) -> bool {
-        let Some((message, mut tool)) = self.calls.get(call) else { return false };
-        if tool.session.as_deref() != Some(session) {
-            tool.session = Some(session.to_owned());
-            self.tool(&message, &tool);
-        }
-        true
-    }
-
-    /// A subagent has reported: that is the result of the call that began it. `false`: the call is not known.
-    pub(super) fn reported(&mut self, call: &str, state: ToolState, end: Option<i64>) -> bool {
-        let Some((message, mut tool)) = self.calls.get(call) else { return false };
-        (tool.state, tool.end) = (state, end.or(tool.end));
-        self.tool(&message, &tool);
-        true
-    }
-
-    /// The id of the session of a subagent with this name.
-    pub(super) fn subagent(&self, name: &str) -> String {
-        subagent(self.session.id.as_deref().unwrap_or_default(), name)
     }
 
     /// Names the agent, where the session says it by another name than its reader's.

@@ -2,6 +2,8 @@
 
 mod claude;
 mod copilot;
+mod documents;
+mod kimi;
 mod others;
 mod pi;
 mod recordings;
@@ -20,13 +22,15 @@ const CODEX: &str = include_str!("../data/transcripts/codex.jsonl");
 const GEMINI: &str = include_str!("../data/transcripts/gemini.jsonl");
 const GEMINI_DOCUMENT: &str = include_str!("../data/transcripts/gemini.json");
 const TERMINAL: &str = include_str!("../data/transcripts/terminal.cast");
+const KIMI_CODE: &str = include_str!("../data/agents/kimi-code-2.1.0/undo-compaction/agents/main/wire.jsonl");
+const KIMI_CLI: &str = include_str!("../data/agents/kimi-cli-1.51.0/wire.jsonl");
 const QWEN: &str = include_str!("../data/agents/qwen-code-0.24.4/rewind-interrupt.jsonl");
 const PI: &str = include_str!("../data/agents/pi-1.6.0/tree-bash-name-abort-compaction.jsonl");
 const COPILOT: &str = include_str!("../data/agents/copilot-cli-1.0.102/full-continued.jsonl");
 const VIBE: &str = include_str!("../data/agents/mistral-vibe-3.0.2/after-the-first-run/journal/0000000000000001.jsonl");
 
 /// Each agent's transcript, by lines.
-const TRANSCRIPTS: [(Agent, &str); 8] = [
+const TRANSCRIPTS: [(Agent, &str); 10] = [
     (Agent::Claude, CLAUDE),
     (Agent::Codex, CODEX),
     (Agent::Gemini, GEMINI),
@@ -34,6 +38,8 @@ const TRANSCRIPTS: [(Agent, &str); 8] = [
     (Agent::Pi, PI),
     (Agent::Copilot, COPILOT),
     (Agent::Vibe, VIBE),
+    (Agent::KimiCode, KIMI_CODE),
+    (Agent::KimiCli, KIMI_CLI),
     (Agent::Asciicast, TERMINAL),
 ];
 

@@ -1,5 +1,5 @@
 //! A transcript that is one JSON document as a source: the agent writes it anew each time, and it is read whole whenever it has
-//! changed.
+//! changed. So are the documents of its subagents, and what a file beside it says of the session.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -8,11 +8,14 @@ use async_trait::async_trait;
 use capshare::share::item::ItemKey;
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
 use capshare::transcripts::{Piece, Reader, Report};
+use tokio::time::Instant;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::push::beside::Beside;
 use crate::cli::push::lines::Lines;
 use crate::cli::push::source::{Away, Progress, Source, Waited, cannot_read, gone, too_large};
+use crate::cli::push::thread::{self, ABOUT_BYTES_MAX, Finder, Subagent};
 
 /// Time between two looks at a file that may be written anew. If it was, a look reads all of it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -30,18 +33,63 @@ pub(super) struct DocumentFile {
     /// Its size and time when it was read last.
     seen: Option<(u64, SystemTime)>,
     total: u64,
+    /// What says more of the session.
+    about: Option<Beside>,
+    finder: Finder,
+    below: Vec<Below>,
+    /// When the folder was looked at last, for documents of subagents.
+    looked: Option<Instant>,
+}
+
+/// The document of a subagent.
+struct Below {
+    name: String,
+    file: Beside,
 }
 
 impl DocumentFile {
     /// A file of so many bytes, not yet read.
     pub(super) fn new(path: &Path, lines: Lines, reader: Reader, follow: bool, total: u64) -> Self {
-        let (path, away) = (path.to_owned(), Away::default());
-        Self { path, lines, reader, follow, is_read: false, away, seen: None, total }
+        let about = thread::about(reader.agent(), path).map(|path| Beside::new(path, ABOUT_BYTES_MAX));
+        let (path, away, finder, below) = (path.to_owned(), Away::default(), Finder::default(), Vec::new());
+        let (is_read, seen, looked) = (false, None, None);
+        Self { path, lines, reader, follow, is_read, away, seen, total, about, finder, below, looked }
+    }
+
+    /// What a file beside the document says of the session, if that is new.
+    async fn next_about(&mut self) -> Option<Piece> {
+        let bytes = self.about.as_mut()?.changed().await?;
+        self.reader.about(&bytes)
+    }
+
+    /// The next piece of the documents of subagents.
+    async fn next_of_below(&mut self) -> Option<Piece> {
+        let session = self.reader.session()?.to_owned();
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            self.looked = Some(Instant::now());
+            for Subagent { name, call, path } in self.finder.subagents(self.reader.agent(), &self.path, &session) {
+                let is_known = self.below.iter().any(|below| below.name == name);
+                if !is_known && self.reader.begin_subagent(&name, call.as_deref()) {
+                    self.below.push(Below { name, file: Beside::new(path, TRANSCRIPT_DOCUMENT_BYTES_MAX) });
+                }
+            }
+        }
+        for below in &mut self.below {
+            if let Some(bytes) = below.file.changed().await
+                && let Some(piece) = self.reader.subagent_document(&below.name, &bytes)
+            {
+                return Some(piece);
+            }
+        }
+        None
     }
 
     /// Reads the whole of it, once.
     async fn read(&mut self) -> Result<Option<Piece>, Failure> {
         if std::mem::replace(&mut self.is_read, true) {
+            if let Some(piece) = self.next_of_below().await {
+                return Ok(Some(piece));
+            }
             // What the share holds was told after the first reading, which found the session.
             return Ok(self.reader.end());
         }
@@ -51,7 +99,11 @@ impl DocumentFile {
             let why = if error.is_eof() { "ends early: it was cut off" } else { "is not a JSON document" };
             return Err(Failure::new(Exit::Failed, format!("{} {why}", self.path.display())));
         }
-        let piece = self.reader.document(&bytes);
+        let about = self.next_about().await;
+        let mut piece = merged(about, self.reader.document(&bytes));
+        while let Some(more) = self.next_of_below().await {
+            piece = merged(piece, Some(more));
+        }
         Ok(merged(piece, self.reader.end()))
     }
 }
@@ -74,6 +126,12 @@ impl Source for DocumentFile {
         self.away.is_back();
         let now = (about.len(), about.modified().map_err(cannot)?);
         if self.seen == Some(now) {
+            if let Some(piece) = self.next_about().await {
+                return Ok(Some(piece));
+            }
+            if let Some(piece) = self.next_of_below().await {
+                return Ok(Some(piece));
+            }
             return Ok(self.reader.pause());
         }
         if now.0 > TRANSCRIPT_DOCUMENT_BYTES_MAX as u64 {
@@ -83,7 +141,11 @@ impl Source for DocumentFile {
         self.seen = Some(now);
         // One that is being written is read when it is whole.
         let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
-        Ok(if is_whole { self.reader.document(&bytes) } else { None })
+        if !is_whole {
+            return Ok(None);
+        }
+        let about = self.next_about().await;
+        Ok(merged(about, self.reader.document(&bytes)))
     }
 
     async fn wait(&mut self, _output: &mut Output) -> Result<Waited, Failure> {

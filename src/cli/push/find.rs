@@ -17,6 +17,8 @@ use crate::cli::agent::Agent;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::push::database as database_of;
+use crate::cli::push::digest::md5;
+use crate::cli::push::thread::{self, MESSAGES};
 
 /// Most entries of folders that are looked at: more than years of sessions have.
 const ENTRIES_MAX: usize = 100_000;
@@ -74,7 +76,16 @@ fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Resul
         let is_here = |about: &About| match &about.folder {
             Some(folder) => is_same(Path::new(folder), here),
             // It says nothing, and lies where those of this folder lie.
-            None => !matches!(agent, Agent::Codex | Agent::Pi | Agent::Copilot | Agent::Vibe),
+            None => !matches!(
+                agent,
+                Agent::Codex
+                    | Agent::Pi
+                    | Agent::Copilot
+                    | Agent::Vibe
+                    | Agent::KimiCode
+                    | Agent::Cline
+                    | Agent::Continue
+            ),
         };
         if let Some(path) = first(agent, found, is_here) {
             return Ok(Found { path, session: None, is_elsewhere: false });
@@ -121,6 +132,16 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
         },
         Agent::Copilot => (home("COPILOT_HOME", ".copilot")?.join("session-state"), 1),
         Agent::Vibe => (home("VIBE_HOME", ".vibe")?.join("logs").join("session").join("unified"), 1),
+        Agent::KimiCode => (home("KIMI_CODE_HOME", ".kimi-code")?.join("sessions"), 4),
+        Agent::KimiCli => (home("KIMI_SHARE_DIR", ".kimi")?.join("sessions"), 2),
+        Agent::Cline => match environment.get("CLINE_SESSION_DATA_DIR") {
+            Some(sessions) => (PathBuf::from(sessions), 1),
+            None => match environment.get("CLINE_DATA_DIR") {
+                Some(data) => (Path::new(data).join("sessions"), 1),
+                None => (home("CLINE_DIR", ".cline")?.join("data").join("sessions"), 1),
+            },
+        },
+        Agent::Continue => (home("CONTINUE_GLOBAL_DIR", ".continue")?.join("sessions"), 0),
         Agent::Asciicast => (environment.current_folder.clone()?, 0),
         Agent::OpenCode => return None,
     })
@@ -157,8 +178,17 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
             };
             entries().filter(is_it).map(|folder| (folder.join("chats"), 0)).collect()
         }
+        // The folder's name is a digest of the project's.
+        Agent::KimiCli => vec![(root.join(md5(text.as_bytes())), 1)],
         // The names of their folders do not tell, and their files say which folder they are of.
-        Agent::Codex | Agent::Pi | Agent::Copilot | Agent::Vibe | Agent::Asciicast => vec![(root.to_owned(), depth)],
+        Agent::Codex
+        | Agent::Pi
+        | Agent::Copilot
+        | Agent::Vibe
+        | Agent::KimiCode
+        | Agent::Cline
+        | Agent::Continue
+        | Agent::Asciicast => vec![(root.to_owned(), depth)],
         Agent::OpenCode => Vec::new(),
     }
 }
@@ -196,6 +226,10 @@ fn is_transcript(agent: Agent, path: &Path) -> bool {
         Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
         Agent::Copilot => name == "events.jsonl",
         Agent::Vibe => name == "meta.json",
+        Agent::KimiCode => name == "wire.jsonl" && path.parent().is_some_and(|agent| agent.ends_with("agents/main")),
+        Agent::KimiCli => name == "wire.jsonl",
+        Agent::Cline => name.ends_with(MESSAGES) && !name.starts_with("agent_"),
+        Agent::Continue => name.ends_with(".json") && name != "sessions.json",
         Agent::Asciicast => name.ends_with(".cast"),
         Agent::OpenCode => false,
     }
@@ -207,7 +241,7 @@ fn first(agent: Agent, mut found: Vec<(SystemTime, PathBuf)>, is_wanted: impl Fn
     found.sort_by(|one, other| other.cmp(one));
     let paths = found.into_iter().take(LOOKED_INTO_MAX).map(|(_, path)| path);
     let is_session = |path: &PathBuf| {
-        let about = About::of(path);
+        let about = About::of(agent, path);
         // Gemini leaves files in which nobody says anything.
         !about.is_subagent && (about.has_messages || agent != Agent::Gemini) && is_wanted(&about)
     };
@@ -223,18 +257,29 @@ struct About {
 }
 
 impl About {
-    fn of(path: &Path) -> Self {
-        let mut head = Vec::new();
-        let read = fs::File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    fn of(agent: Agent, path: &Path) -> Self {
         let mut about = Self::default();
-        if read.is_err() {
+        let Ok(begun) = head(path) else { return about };
+        if agent == Agent::Continue {
+            let folder = member(&begun, "workspaceDirectory");
+            about.folder = folder.map(|folder| folder.strip_prefix("file://").unwrap_or(&folder).to_owned());
             return about;
         }
-        let records = head.split(|byte| *byte == b'\n').take(RECORDS_MAX);
+        if matches!(agent, Agent::Cline | Agent::KimiCode) {
+            let beside = agent.reader().and_then(|reader| thread::about(reader, path));
+            about.folder = beside.and_then(|beside| member(&head(&beside).ok()?, "cwd"));
+        }
+        let records = begun.split(|byte| *byte == b'\n').take(RECORDS_MAX);
         for record in records.filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
             let payload = &record["payload"];
             let of_start = &record["data"]["context"]["cwd"];
-            let said = [&record["cwd"], &payload["cwd"], of_start, &record["origin_directory"]];
+            let said = [
+                &record["cwd"],
+                &payload["cwd"],
+                of_start,
+                &record["origin_directory"],
+                &record["environmentDisclosure"]["cwd"],
+            ];
             about.folder = about.folder.or_else(|| said.into_iter().find_map(Value::as_str).map(str::to_owned));
             about.is_subagent |= payload["thread_source"] == "subagent" || record["kind"] == "subagent";
             about.is_subagent |= record["parent_session_id"].is_string();
@@ -244,6 +289,21 @@ impl About {
         about.has_messages |= path.extension().is_some_and(|extension| extension == "json");
         about
     }
+}
+
+/// The beginning of a file.
+fn head(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    fs::File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// A member of a JSON document that is a text, out of the document's beginning: the first member of that name.
+fn member(head: &[u8], name: &str) -> Option<String> {
+    let named = format!("\"{name}\"");
+    let at = memchr::memmem::find(head, named.as_bytes())? + named.len();
+    let rest = head[at..].trim_ascii_start().strip_prefix(b":")?;
+    serde_json::Deserializer::from_slice(rest).into_iter::<String>().next()?.ok()
 }
 
 /// Whether two paths are of one folder, also through links.

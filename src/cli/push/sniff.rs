@@ -51,7 +51,7 @@ pub(super) fn sniff(beginning: &Beginning<'_>) -> Shape {
     lines.retain(|(line, _)| !line.trim_ascii().is_empty());
     let Some((first, is_whole)) = lines.first().copied() else {
         return match agent {
-            Some(Agent::Gemini) if beginning.is_named_json => Shape::Document(Agent::Gemini),
+            Some(agent) if agent.writes_documents() && beginning.is_named_json => Shape::Document(agent),
             Some(agent) => Shape::Transcript(agent),
             None => Shape::Items,
         };
@@ -60,12 +60,12 @@ pub(super) fn sniff(beginning: &Beginning<'_>) -> Shape {
     if parsed(first).is_none() && recognise(first).is_none() {
         // The first line of a document is not JSON by itself. Nor is a line of a transcript that is broken, or not yet whole.
         let is_document = first.trim_ascii().starts_with(b"{") && (is_whole || !follow);
-        let of_gemini = recognise(head) == Some((Agent::Gemini, Form::Document));
-        match agent {
-            Some(Agent::Gemini) if is_document => return Shape::Document(Agent::Gemini),
-            Some(agent) => return Shape::Transcript(agent),
-            None if is_document && of_gemini => return Shape::Document(Agent::Gemini),
-            None => {}
+        let found = recognise(head).filter(|(_, form)| is_document && *form == Form::Document);
+        match (agent, found) {
+            (Some(agent), _) if is_document && agent.writes_documents() => return Shape::Document(agent),
+            (Some(agent), _) => return Shape::Transcript(agent),
+            (None, Some((agent, _))) => return Shape::Document(agent),
+            (None, None) => {}
         }
     }
     for (line, _) in lines.iter().take(RECORDS_LOOKED_AT) {

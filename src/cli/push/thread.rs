@@ -19,8 +19,28 @@ const FIRST_LINE_BYTES_MAX: u64 = 4 << 20;
 /// Bytes of a file's beginning in which it says that it is a branch.
 const HEAD_BYTES: u64 = 256 << 10;
 
+/// The end of the names of Cline's transcripts.
+pub(super) const MESSAGES: &str = ".messages.json";
+
 /// Segments of one thread: each is begun by somebody who goes back.
 pub(super) const SEGMENTS_MAX: usize = 1_000;
+
+/// Bytes of a file that says more of a session; agents write some kB.
+pub(super) const ABOUT_BYTES_MAX: usize = 4 << 20;
+
+/// The file beside a transcript that says of its session what the transcript does not, if the agent writes one.
+pub(super) fn about(agent: Agent, path: &Path) -> Option<PathBuf> {
+    if agent == Agent::KimiCode {
+        // .../SESSION/agents/main/wire.jsonl
+        let agents = path.parent()?.parent().filter(|agents| agents.ends_with("agents"))?;
+        return Some(agents.parent()?.join("state.json"));
+    }
+    if agent == Agent::Cline {
+        let name = path.file_name()?.to_str()?.strip_suffix(MESSAGES)?;
+        return Some(path.with_file_name(format!("{name}.json")));
+    }
+    (agent == Agent::KimiCli).then(|| path.with_file_name("state.json"))
+}
 
 /// A subagent's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +79,25 @@ impl Finder {
                 files.map(|path| Subagent { name: stem(&path).to_owned(), call: None, path: path.clone() }).collect()
             }
             Agent::Codex => self.rollouts(path, session),
+            // .../SESSION/agents/AGENT/wire.jsonl
+            Agent::KimiCode if folder.ends_with("agents/main") => {
+                let agents = folder.parent().map(folders).unwrap_or_default();
+                let others = agents.into_iter().filter(|agent| agent.as_path() != folder);
+                let wire = |agent: PathBuf| {
+                    let name = agent.file_name()?.to_str()?.to_owned();
+                    let path = agent.join("wire.jsonl");
+                    path.is_file().then_some(Subagent { name, call: None, path })
+                };
+                others.filter_map(wire).collect()
+            }
+            Agent::Cline => {
+                let document = |other: PathBuf| {
+                    let name = other.file_name()?.to_str()?.strip_suffix(MESSAGES)?;
+                    let is_it = name.starts_with("agent_") && other.as_path() != path;
+                    is_it.then(|| Subagent { name: name.to_owned(), call: None, path: other.clone() })
+                };
+                files(folder).into_iter().filter_map(document).collect()
+            }
             Agent::Pi | Agent::Copilot | Agent::Vibe | Agent::Asciicast | _ => Vec::new(),
         };
         found.sort_by(|one, other| one.path.cmp(&other.path));

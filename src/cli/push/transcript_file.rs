@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
+use crate::cli::push::beside::Beside;
 use crate::cli::push::lines::{Change, Line, Lines};
 use crate::cli::push::source::{Progress, Source, Waited, cannot_read, gone};
-use crate::cli::push::thread::{self, Finder, SEGMENTS_MAX, Subagent};
+use crate::cli::push::thread::{self, ABOUT_BYTES_MAX, Finder, SEGMENTS_MAX, Subagent};
 
 /// Between two looks at the folder of a transcript, for files that belong to it.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -32,6 +33,8 @@ pub(super) struct TranscriptFile {
     /// What it goes on from and was not read yet, the oldest first.
     base: VecDeque<BaseFile>,
     finder: Finder,
+    /// What says more of the session.
+    about: Option<Beside>,
     below: Vec<BelowFile>,
     /// When the folder was looked at last.
     looked: Option<Instant>,
@@ -65,9 +68,25 @@ impl TranscriptFile {
             finder.follow(path);
         }
         let (is_over, is_begun, is_gone, looked) = (false, false, false, None);
+        let about = thread::about(reader.agent(), path).map(|path| Beside::new(path, ABOUT_BYTES_MAX));
         let path = path.to_owned();
         let held = Vec::new();
-        Self { path, lines, reader, follow, is_over, is_begun, base, finder, below, looked, total, is_gone, held }
+        Self {
+            path,
+            lines,
+            reader,
+            follow,
+            is_over,
+            is_begun,
+            base,
+            finder,
+            about,
+            below,
+            looked,
+            total,
+            is_gone,
+            held,
+        }
     }
 
     /// Takes a line of the transcript itself.
@@ -202,6 +221,9 @@ impl TranscriptFile {
     /// Reads the transcript from its start.
     fn restart(&mut self, rest: Option<Vec<u8>>) -> Waited {
         (self.is_begun, self.looked) = (false, None);
+        if let Some(about) = &mut self.about {
+            about.forget();
+        }
         self.base.clear();
         self.below.clear();
         self.reader.restart(rest.as_deref()).map_or(Waited::Again, Waited::Piece)
@@ -211,6 +233,12 @@ impl TranscriptFile {
 #[async_trait(?Send)]
 impl Source for TranscriptFile {
     async fn next_at_hand(&mut self, output: &mut Output) -> Result<Option<Piece>, Failure> {
+        if let Some(about) = &mut self.about
+            && let Some(bytes) = about.changed().await
+            && let Some(piece) = self.reader.about(&bytes)
+        {
+            return Ok(Some(piece));
+        }
         loop {
             if let Some(piece) = self.next_of_base().await? {
                 return Ok(Some(piece));

@@ -10,7 +10,7 @@ use crate::transcripts::tool::{File, Tool, ToolState};
 use crate::transcripts::values::{count, filled, renamed, text};
 
 /// The blocks of a content, which may be a text.
-pub(super) fn blocks(content: &Value) -> Vec<Value> {
+pub(in crate::transcripts) fn blocks(content: &Value) -> Vec<Value> {
     match content {
         Value::String(said) => vec![json!({ "type": "text", "text": said })],
         Value::Array(blocks) => blocks.clone(),
@@ -20,7 +20,7 @@ pub(super) fn blocks(content: &Value) -> Vec<Value> {
 }
 
 /// A picture or a document.
-pub(super) fn file(block: &Value) -> Option<File> {
+pub(in crate::transcripts) fn file(block: &Value) -> Option<File> {
     let source = &block["source"];
     let mime = text(source, "media_type");
     let mut file = match text(source, "type") {

@@ -16,6 +16,10 @@ libfuzzer_sys::fuzz_target!(|file: &[u8]| {
         (None, Some(b'2')) => Agent::Gemini,
         (None, Some(b'3')) => Agent::Asciicast,
         (None, Some(b'4')) => Agent::Qwen,
+        (None, Some(b'5')) => Agent::KimiCode,
+        (None, Some(b'6')) => Agent::KimiCli,
+        (None, Some(b'7')) => Agent::Cline,
+        (None, Some(b'8')) => Agent::Continue,
         (None, _) => return other(file),
     };
     let read = items(agent, file, false);

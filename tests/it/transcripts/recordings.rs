@@ -30,7 +30,7 @@ const CODEX_SECOND: &str = "codex-0.171.0/rollout-2026-11-30T04-35-14-01a22abc-0
 const CODEX_CALLER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl";
 const CODEX_HELPER: &str = "codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-6204-7342-95b5-818327685c24.jsonl";
 
-const RECORDINGS: [Recording; 30] = [
+const RECORDINGS: [Recording; 33] = [
     Recording {
         name: "claude-full",
         file: "claude-code-2.1.332/full.jsonl",
@@ -96,11 +96,19 @@ const RECORDINGS: [Recording; 30] = [
     alone("vibe-running", "mistral-vibe-3.0.2/after-the-first-run/generations/0000000000000001/manifest.json"),
     alone("vibe-first-run", "mistral-vibe-3.0.2/after-the-first-run/generations/0000000000000030/manifest.json"),
     alone("vibe-second-run", "mistral-vibe-3.0.2/after-the-second-run/generations/0000000000000038/manifest.json"),
+    Recording {
+        name: "kimi-code-full",
+        file: "kimi-code-2.1.0/full-continued/agents/main/wire.jsonl",
+        base: &[],
+        below: Some(("agent-0", None, "kimi-code-2.1.0/full-continued/agents/agent-0/wire.jsonl")),
+    },
+    alone("kimi-code-undo", "kimi-code-2.1.0/undo-compaction/agents/main/wire.jsonl"),
+    alone("kimi-cli", "kimi-cli-1.51.0/wire.jsonl"),
     alone("asciinema-appended", "asciinema-3.2.0/appended.cast"),
     alone("asciinema-typed", "asciinema-3.2.0/typed-input.cast"),
 ];
 
-fn agents() -> PathBuf {
+pub(super) fn agents() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agents"))
 }
 
@@ -195,7 +203,7 @@ fn followed(recording: &Recording, lines: &[(Option<&str>, String)]) -> Vec<Held
     all
 }
 
-fn markdown(held: &Held) -> String {
+pub(super) fn markdown(held: &Held) -> String {
     let items = held.keys().into_iter().map(|key| {
         let value = held.items[key.as_str()].to_string();
         (key, Payload::from_checked_json(&value))

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
+use serde_json::json;
+
 use super::{CLAUDE, CODEX, GEMINI, Scene, TERMINAL};
 
 impl Scene {
@@ -136,6 +138,52 @@ fn of_the_others_it_is_the_newest_of_this_folder_where_they_leave_them() {
     scene.left("one.cast", TERMINAL, 9);
     scene.left("two.cast", TERMINAL, 3);
     assert_eq!(scene.latest("asciicast").0, "two.cast");
+}
+
+/// S110: their files lie among those of other folders, and say themselves which folder they are of.
+#[test]
+fn of_kimi_cline_and_continue_it_is_the_newest_of_this_folder() {
+    let scene = Scene::new();
+    let here = fs::canonicalize(scene.home.path("")).unwrap();
+    let own = |text: &str| text.replace("/home/user/project", here.to_str().unwrap());
+    let wire = include_str!("../../../data/agents/kimi-code-2.1.0/undo-compaction/agents/main/wire.jsonl");
+    let kimi = ".kimi-code/sessions/wd_p_0123456789ab";
+    scene.left(&format!("{kimi}/session_a/agents/main/wire.jsonl"), &own(wire), 50);
+    scene.left(&format!("{kimi}/session_a/agents/agent-0/wire.jsonl"), &own(wire), 1);
+    scene.left(&format!("{kimi}/session_b/agents/main/wire.jsonl"), wire, 5);
+    assert_eq!(scene.latest("kimi-code").0, format!("{kimi}/session_a/agents/main/wire.jsonl"));
+    assert_eq!(scene.latest("kimi").0, format!("{kimi}/session_a/agents/main/wire.jsonl"));
+    let state = json!({ "id": "session_b", "cwd": here, "title": "Its title" });
+    scene.left(&format!("{kimi}/session_b/state.json"), &state.to_string(), 5);
+    let shared = scene.push(&["--agent", "kimi-code", "--latest"]);
+    assert_eq!((&shared.said["session"], &shared.held["session"]["title"]), (&json!("session_b"), &json!("Its title")));
+
+    let old = include_str!("../../../data/agents/kimi-cli-1.51.0/wire.jsonl");
+    let id = "1b6850bc-fd28-420f-b5b3-008d33746000";
+    let digest = "d41d8cd98f00b204e9800998ecf8427e";
+    scene.left(&format!(".kimi/sessions/{digest}/{id}/wire.jsonl"), old, 5);
+    let refused = scene.home.run(&["push", "--agent", "kimi-cli", "--latest"]).ends_with(1).stderr;
+    assert!(refused.contains("of this folder") && refused.contains(digest), "{refused}");
+    let shared = scene.push(&["--agent", "kimi-cli", "--latest", "--any-folder"]);
+    assert_eq!(shared.said["session"], id);
+
+    let cline = include_str!("../../../data/agents/cline-3.0.65/1796015281859_on752/1796015281859_on752.messages.json");
+    let below =
+        include_str!("../../../data/agents/cline-3.0.65/1796015281859_on752/agent_1796015285636_ng6r68.messages.json");
+    let about = include_str!("../../../data/agents/cline-3.0.65/1796015281859_on752/1796015281859_on752.json");
+    for (name, about, seconds) in [("1_a", own(about), 50), ("2_b", about.to_owned(), 5)] {
+        let folder = format!(".cline/data/sessions/{name}");
+        scene.left(&format!("{folder}/{name}.messages.json"), cline, seconds);
+        scene.left(&format!("{folder}/{name}.json"), &about, seconds);
+        scene.left(&format!("{folder}/agent_1.messages.json"), below, 1);
+    }
+    assert_eq!(scene.latest("cline").0, ".cline/data/sessions/1_a/1_a.messages.json");
+
+    let session = include_str!("../../../data/agents/continue-1.5.47/1b6850bc-fd28-420f-b5b3-008d33746000.json");
+    scene.left(".continue/sessions/a.json", &own(session), 50);
+    scene.left(".continue/sessions/b.json", session, 5);
+    scene.left(".continue/sessions/sessions.json", "[]", 1);
+    assert_eq!(scene.latest("continue").0, ".continue/sessions/a.json");
 }
 
 #[test]

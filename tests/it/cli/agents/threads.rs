@@ -148,6 +148,9 @@ fn the_subagents_of_the_others_are_found_where_they_leave_them() {
         ("codex-0.171.0/rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl", "The helper reads."),
         ("gemini-cli-0.61.0/full.jsonl", "The helper reads."),
         ("qwen-code-0.24.4/full-continued-compressed.jsonl", "The helper reads."),
+        ("kimi-code-2.1.0/full-continued/agents/main/wire.jsonl", "The helper reads."),
+        ("kimi-cli-1.51.0/wire.jsonl", "The helper reads."),
+        ("cline-3.0.65/1796015281859_on752/1796015281859_on752.messages.json", "The helper reads."),
     ] {
         let shared = scene.push(&[&format!("{data}/{file}")]);
         let said = shared.held.values().find(|item| item["text"] == words).unwrap_or_else(|| panic!("{file}"));
@@ -155,6 +158,43 @@ fn the_subagents_of_the_others_are_found_where_they_leave_them() {
         assert_eq!(call["metadata"]["sessionId"], said["sessionID"], "{file}");
         assert!(shared.held["session"]["id"] != said["sessionID"], "{file}");
     }
+}
+
+/// S107, S108: a session of Cline grows in documents that are written anew, its subagents' among them.
+#[test]
+fn a_follower_of_cline_reads_its_subagents_and_what_stands_beside_it() {
+    let scene = Scene::new();
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agents/cline-3.0.65/1796015281859_on752");
+    let read = |name: &str| fs::read_to_string(format!("{data}/{name}")).unwrap();
+    let whole: Value = serde_json::from_str(&read("1796015281859_on752.messages.json")).unwrap();
+    let until = |length: usize| {
+        let mut document = whole.clone();
+        document["messages"].as_array_mut().unwrap().truncate(length);
+        document.to_string()
+    };
+    let file = scene.home.write("s.messages.json", &until(10));
+    let mut push = scene.home.start(&["push", "--json", "--follow", &file]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    let mut sees = |words: &str| watch.stdout.wait_for(|line| line.contains(words));
+    sees("A helper looks as well.");
+    scene.home.write("agent_1.messages.json", &read("agent_1796015285636_ng6r68.messages.json"));
+    sees("The helper reads.");
+    scene
+        .home
+        .write("s.json", &json!({ "cwd": "/p", "metadata": { "title": "Its title", "totalCost": 0.5 } }).to_string());
+    sees("Its title");
+    fs::write(&file, whole.to_string()).unwrap();
+    sees("All done: the notes");
+    push.signal("-INT");
+    push.wait().ends_with(0);
+    let followed = scene.held(&id);
+    let fresh = scene.push(&[&file, "--session", "fresh"]);
+    assert_eq!(followed, fresh.held);
+    assert_eq!((&fresh.held["session"]["cost"], &fresh.held["session"]["directory"]), (&json!(0.5), &json!("/p")));
+    let session = &fresh.call("task")["metadata"]["sessionId"];
+    assert_eq!(session, "1796015281859_on752_agent_1");
+    assert_eq!(scene.push(&[&file, "--session", "fresh"]).held, followed);
 }
 
 /// A session of Claude Code that is followed and was read to its end: its file, who follows it, and the share's id.
