@@ -302,8 +302,8 @@ impl Host {
 
     /// Begins to drain, as before an upgrade: takes no more connections but administrators', and lets those go that there are, evenly
     /// over this time (at most a day; 0: at once). Each client is told to go to another host, and closed with 1012 when its calls are
-    /// answered. Gives the number of connections that are to go. Administrators may drain a host too, by
-    /// [`Admin::drain`](crate::client::Admin::drain); so a service that embeds a host waits for [`drained`](Self::drained) in any case, and
+    /// answered. Gives the number of connections that are to go. Administrators may drain a host too, by the linked client's
+    /// `Admin::drain`; so a service that embeds a host waits for [`drained`](Self::drained) in any case, and
     /// [shuts it down](Self::shutdown) then.
     ///
     /// # Errors

@@ -7,7 +7,7 @@
 //! **Connected** it calls itself only while each other host that lives has a link, and a host that starts would have one at once, because
 //! this host says where it is reached, or is linked with one that would tell it. Then silence means that nothing was written.
 //!
-//! **Bounds.** A link's queue has [`PEER_QUEUE_BYTES_MAX`]; a message that finds no place is dropped, and [`Hints`] counts it. What is
+//! **Bounds.** A link's queue has `PEER_QUEUE_BYTES_MAX`; a message that finds no place is dropped, and [`Hints`] counts it. What is
 //! followed is told in the end, whatever was dropped, as the newest of each share. Nothing here waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

@@ -1,6 +1,6 @@
 //! The driver: the one task that holds the connection. It stays on one thread, because Cap'n Proto RPC is not `Send`.
 //!
-//! Its [keeper](keeper) dials when the first call comes, says `hello`, and only then reports the connection as up. When the connection
+//! Its [keeper] dials when the first call comes, says `hello`, and only then reports the connection as up. When the connection
 //! is lost it dials again, the next host at once and after longer and longer delays once all have failed, until a host itself refuses
 //! the client for good. The driver runs the handles' commands, each as a task of its own, so that none can stop it: a panic in one
 //! ends that one.

@@ -84,7 +84,7 @@ impl Drains {
 
 impl Connections {
     /// Begins to drain: takes no more connections but administrators', and lets those go that there are, evenly over this time;
-    /// see [`drain`](self). With a time of 0 all of them are closed at once. A drain that is under way already is replaced. Gives the
+    /// see `connections/drain.rs`. With a time of 0 all of them are closed at once. A drain that is under way already is replaced. Gives the
     /// number of connections that are to go, which leaves out those that were used to administer.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Connections between hosts of one deployment: what moves a [`Link`]'s work over Cap'n Proto RPC, at either end.
 //!
 //! Each end exports a `HostPeer` and has the other's. One task makes the calls of a link, one after the other: what gathers while a call
-//! is on its way is the next. A call that is not answered within [`ANSWER_WITHIN`] ends the connection, and where there is nothing to
-//! say, an empty `news` is called every [`BEAT_EVERY`]: so a host that hangs, or a network that swallows everything, is noticed after
+//! is on its way is the next. A call that is not answered within `ANSWER_WITHIN` ends the connection, and where there is nothing to
+//! say, an empty `news` is called every `BEAT_EVERY`: so a host that hangs, or a network that swallows everything, is noticed after
 //! ten seconds at most. The vat, the objects and all calls end with the future that serves them.
 
 use std::cell::{Cell, RefCell};

@@ -27,7 +27,7 @@ shape! { given
         connection_id "connectionId": String,
         /// The account whose rights this object has; null before authentication.
         account "account": Option<String>,
-        /// URLs of other hosts with the same shares, such as "https://b.example.org": where to connect when this one is away. Show a
+        /// URLs of other hosts with the same shares, such as `https://b.example.org`: where to connect when this one is away. Show a
         /// credential there only if this connection and that URL are protected by TLS. May be empty.
         hosts "hosts": Vec<String>,
         /// The id of the store, which all hosts with these shares have in common; null if the host does not know it.

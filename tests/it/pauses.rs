@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use capshare::__internal::hub::Hub;
 use capshare::__internal::rooms::room::Room;
+use capshare::host::HostSettings;
 use capshare::share::change::{Batch, Change};
 use capshare::share::item::{ItemKey, Payload};
 use capshare::testing::{Scene, run};
@@ -24,7 +25,10 @@ impl Busy {
     async fn of(fold_after: Duration) -> Self {
         let bucket = TestBucket::over(Arc::new(InMemory::new()));
         let scene = Scene::builder().store(Arc::clone(&bucket) as _);
-        let scene = scene.settings(|settings| settings.hub.fold_after = fold_after).build();
+        // What a host tells of itself is not counted here.
+        let quiet =
+            |settings: &mut HostSettings| (settings.hub.fold_after, settings.hub.hosts.every) = (fold_after, None);
+        let scene = scene.settings(quiet).build();
         let share = scene.client().create(&"ses_1".parse().unwrap(), None).await.unwrap();
         let room = scene.host().hub().rooms().open(share.id().as_str(), share.secret().unwrap()).await.unwrap();
         Self { bucket, scene, room, syncs: 0 }
@@ -67,7 +71,8 @@ fn a_share_that_pauses_is_one_object_after_a_second() {
             assert_eq!(share.whole().await, 1, "round {round}");
         }
         share.bucket.counts.reset();
-        let reader = Scene::builder().store(Arc::clone(&share.bucket) as _).seed(2).build();
+        let reader = Scene::builder().store(Arc::clone(&share.bucket) as _).seed(2);
+        let reader = reader.settings(|settings| settings.hub.hosts.every = None).build();
         let replica = reader.client().snapshot(share.room.id()).await.unwrap();
         assert_eq!(replica.len(), 10);
         assert_eq!(share.bucket.counts.all(), [0, 2, 1, 0], "the tombstone, a page, the run");

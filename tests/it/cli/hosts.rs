@@ -132,7 +132,7 @@ fn commands_ask_the_host_that_is_there() {
         user.run(&["info", id]).ends_with(0);
         let probed = user.run(&["probe"]).ends_with(0);
         assert!(probed.stdout.contains(&pair.url(1)) && !probed.stdout.contains(&pair.url(0)), "{}", probed.stdout);
-        user.run(&["admin", "stats"]).ends_with(0);
+        user.run(&["admin", "stats", "--here"]).ends_with(0);
     }
     // What is about one host names one.
     let refused = user.run(&["admin", "drain"]).ends_with(2);

@@ -82,7 +82,7 @@ async fn an_expired_share_that_no_host_has_goes() {
         assert!(is_deleted(&surveyor(&bucket, 3, true), &share(1)).await);
 
         // And when no writer is left that has not heard of it, the empty ones.
-        bucket.age("share/", Duration::from_secs(61));
+        bucket.age("share/", Duration::from_secs(91));
         assert_eq!(gc(&collector, |options| options.now = NOW).await.expired_shares, 0);
         let left = [format!("index/a/s1/{:012}", 1), format!("tomb/{}", share(1))];
         assert_eq!(keys(&bucket, "").await, left, "{made:?}");
@@ -151,7 +151,7 @@ async fn a_deletion_that_its_host_began_long_ago_is_finished() {
     let collector = surveyor(&bucket, 2, true);
     assert_eq!(objects(&gc(&collector, |_| {}).await), [], "its host may be at it");
     assert_ne!(holding(&bucket, "precious").await, [] as [&str; 0]);
-    bucket.age("share/", Duration::from_secs(61));
+    bucket.age("share/", Duration::from_secs(91));
     let foreseen = gc(&collector, |options| options.dry_run = true).await;
     assert_ne!(holding(&bucket, "precious").await, [] as [&str; 0]);
     assert_eq!(gc(&collector, |_| {}).await, foreseen);
@@ -189,7 +189,7 @@ async fn what_lands_under_a_deleted_share_when_all_of_it_is_freed_is_told_and_go
             assert_eq!(objects(&gc(&collector, |options| options.now = LATER).await), [(FreedKind::Deleted, 1)]);
         }
         assert_eq!(holding(&bucket, "precious").await, [] as [&str; 0]);
-        bucket.age("share/", Duration::from_secs(61));
+        bucket.age("share/", Duration::from_secs(91));
         gc(&collector, |_| {}).await;
         assert_eq!(keys(&bucket, "share/").await, [] as [&str; 0]);
         assert_eq!(codes(&check(&collector, false).await), []);

@@ -252,7 +252,7 @@ fn a_compaction_of_continue_empties_nothing() {
         (followed.conversation(), followed.text().contains("PRIVATE")),
         (told.map(str::to_owned).to_vec(), false)
     );
-    let again = feed(session, &[after.clone()], feed(session, &[before], Held::default()).0).0;
+    let again = feed(session, std::slice::from_ref(&after), feed(session, &[before], Held::default()).0).0;
     assert_eq!(again.conversation(), told);
     assert_eq!(feed(session, &[after], again.clone()).0, again);
     assert_eq!((&again.session()["title"], &again.session()["directory"]), (&json!("third"), &json!("/p")));

@@ -341,6 +341,8 @@ async def every_method(world):
             refusal((answer := await admin.stats()).result, why)
             refusal((answer := await admin.drain(deadline=0)).result, why)
             refusal((answer := await admin.undrain()).result, why)
+            refusal((answer := await admin.hosts()).result, why)
+            refusal((answer := await admin.at(hostId="none")).result, why)
             refusal((answer := await admin.shares(filter={}, cursor="", limit=1)).result, why)
             refusal((answer := await admin.hideShare(shareId=id)).result, why)
             refusal((answer := await admin.deleteShare(shareId=id)).result, why)
@@ -372,6 +374,8 @@ async def every_method(world):
             assert [await asyncio.wait_for(sink.heard.get(), WITHIN) for _ in range(2)] == ["one", "two"]
             assert facts((answer := await admin.stats()).result, "stats").rpcConnections >= 1
             assert facts((answer := await admin.undrain()).result, "count") >= 1
+            own = facts((answer := await admin.hosts()).result, "hosts")[0].id
+            facts((answer := await admin.at(hostId=own)).result, "admitted")
             # It would end the host for the scenes that follow.
             world.called.add("drain")
         del offered
