@@ -53,8 +53,9 @@ impl Room {
 
     /// One waits no more.
     pub(super) fn leave(&self) {
-        // Under the lock, so that one who comes now is followed after that.
-        if self.lock().agenda.left() {
+        let mut inner = self.lock();
+        if inner.agenda.left() {
+            // Under the lock, which a condition would let go: for whoever comes next the share is followed again after this.
             self.context.hints.leave(&self.id);
         }
     }
