@@ -16,8 +16,8 @@ impl Store {
         self.id.get()
     }
 
-    /// Reads the id of this store from the bucket, or creates it there if there is none. Of any number of hosts that do this at once
-    /// one creates it, and all get the same. It costs one read; the first host writes it.
+    /// Reads the id of this store from the bucket. A store without an id is given one. Of any number of hosts that do this at once one
+    /// creates it, and all return the same id. It costs one read; the first host writes besides.
     ///
     /// # Errors
     /// The bucket failed, or the object cannot be read.
@@ -25,19 +25,28 @@ impl Store {
         if let Some(id) = self.id.get() {
             return Ok(id.clone());
         }
-        let key = key::store_id();
-        let stored = || async { self.bucket.read(&key).await };
-        let found = match stored().await? {
-            Some((bytes, _)) => Some(bytes),
+        let found = match self.stored_id().await? {
+            Some(id) => Some(id),
             None => {
                 let mine = codec::encode_store_id(&StoreId::from_bits(self.writer.0));
                 // Whether it was this host that created it or another one, what is there counts.
-                self.bucket.create(&key, mine).await?;
-                stored().await?.map(|(bytes, _)| bytes)
+                self.bucket.create(&key::store_id(), mine).await?;
+                self.stored_id().await?
             }
         };
-        let gone = || StoreError::unavailable(BucketRequest::Read, &key, "it was created, and is not there");
-        let id = codec::decode_store_id(&key, &found.ok_or_else(gone)?)?;
+        let gone =
+            || StoreError::unavailable(BucketRequest::Read, &key::store_id(), "it was created, and is not there");
+        let id = found.ok_or_else(gone)?;
         Ok(self.id.get_or_init(|| id).clone())
+    }
+
+    /// The id as it is stored now; `None` if the store has no id. Writes nothing.
+    ///
+    /// # Errors
+    /// The bucket failed, or the object cannot be read.
+    pub(super) async fn stored_id(&self) -> Result<Option<StoreId>, StoreError> {
+        let key = key::store_id();
+        let Some((bytes, _)) = self.bucket.read(&key).await? else { return Ok(None) };
+        codec::decode_store_id(&key, &bytes).map(Some)
     }
 }

@@ -170,58 +170,60 @@ impl Store {
 
     /// Checks the records of tokens. No host accepts a token whose record cannot be read.
     async fn check_tokens(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let mut reading = self
-            .bucket
-            .list(&key::tokens(), None)
-            .map_ok(|listed| async move {
-                let Some(id) = key::token_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
-                match self.token(&id).await {
-                    Ok(_) => Ok(None),
-                    Err(error) => unreadable(&listed.key, error).map(Some),
-                }
-            })
-            .try_buffer_unordered(REQUESTS_AT_ONCE);
-        while let Some(finding) = reading.try_next().await? {
-            progress(1);
-            checked.objects += 1;
-            checked.tokens += 1;
-            checked.add(Vec::from_iter(finding).into());
-        }
+        let before = checked.objects;
+        let judge = |listed: Listed| async move {
+            let Some(id) = key::token_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
+            readable(&listed.key, self.token(&id).await)
+        };
+        self.check_each(&key::tokens(), judge, checked, progress).await?;
+        checked.tokens += checked.objects - before;
         Ok(())
     }
 
     /// Checks the records of hosts, which come and go meanwhile.
     async fn check_hosts(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let mut reading = self
-            .bucket
-            .list(&key::hosts(), None)
-            .map_ok(|listed| async move {
-                let Some(id) = key::host_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
-                match self.host(&id).await {
-                    Ok(_) => Ok(None),
-                    Err(error) => unreadable(&listed.key, error).map(Some),
-                }
-            })
-            .try_buffer_unordered(REQUESTS_AT_ONCE);
-        while let Some(finding) = reading.try_next().await? {
-            progress(1);
-            checked.objects += 1;
-            checked.add(Vec::from_iter(finding).into());
-        }
-        Ok(())
+        let judge = |listed: Listed| async move {
+            let Some(id) = key::host_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
+            readable(&listed.key, self.host(&id).await)
+        };
+        self.check_each(&key::hosts(), judge, checked, progress).await
     }
 
-    /// Checks the store's own id. A store that has none yet gets one when a host starts.
+    /// Checks the store's own id. A store without an id is sound: the next host that starts gives it one.
     async fn check_id(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let mut listing = self.bucket.list(&key::store(), None);
-        while let Some(listed) = listing.try_next().await? {
+        let judge = |listed: Listed| async move {
+            if listed.key != key::store_id() {
+                return Ok(Some(unknown(&listed)));
+            }
+            readable(&listed.key, self.stored_id().await)
+        };
+        self.check_each(&key::store(), judge, checked, progress).await
+    }
+
+    async fn check_tombstones(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
+        let judge = |listed: Listed| async move {
+            let Some(id) = key::tombstone_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
+            let Some((bytes, _)) = self.bucket.read(&listed.key).await? else { return Ok(None) };
+            readable(&listed.key, codec::decode_tombstone(&listed.key, &id, &bytes))
+        };
+        self.check_each(&key::tombstones(), judge, checked, progress).await
+    }
+
+    /// Judges every object under a prefix by itself.
+    async fn check_each<F>(
+        &self,
+        prefix: &Path,
+        judge: impl Fn(Listed) -> F,
+        checked: &mut Checked,
+        progress: Progress<'_>,
+    ) -> Result<(), StoreError>
+    where
+        F: Future<Output = Result<Option<Finding>, StoreError>>,
+    {
+        let mut judging = self.bucket.list(prefix, None).map_ok(judge).try_buffer_unordered(REQUESTS_AT_ONCE);
+        while let Some(finding) = judging.try_next().await? {
             progress(1);
             checked.objects += 1;
-            let finding = match self.read_id().await {
-                _ if listed.key != key::store_id() => Some(unknown(&listed)),
-                Ok(_) => None,
-                Err(error) => Some(unreadable(&listed.key, error)?),
-            };
             checked.add(Vec::from_iter(finding).into());
         }
         Ok(())
@@ -257,27 +259,6 @@ impl Store {
         }
         Ok(())
     }
-
-    async fn check_tombstones(&self, checked: &mut Checked, progress: Progress<'_>) -> Result<(), StoreError> {
-        let mut reading = self
-            .bucket
-            .list(&key::tombstones(), None)
-            .map_ok(|listed| async move {
-                let Some(id) = key::tombstone_of(&listed.key) else { return Ok(Some(unknown(&listed))) };
-                let Some((bytes, _)) = self.bucket.read(&listed.key).await? else { return Ok(None) };
-                match codec::decode_tombstone(&listed.key, &id, &bytes) {
-                    Ok(()) => Ok(None),
-                    Err(error) => unreadable(&listed.key, error).map(Some),
-                }
-            })
-            .try_buffer_unordered(REQUESTS_AT_ONCE);
-        while let Some(finding) = reading.try_next().await? {
-            progress(1);
-            checked.objects += 1;
-            checked.add(Vec::from_iter(finding).into());
-        }
-        Ok(())
-    }
 }
 
 fn found(problem: Problem, key: &Path) -> Finding {
@@ -286,6 +267,11 @@ fn found(problem: Problem, key: &Path) -> Finding {
 
 fn unknown(listed: &Listed) -> Finding {
     found(Problem::UnknownKey, &listed.key)
+}
+
+/// The finding of an object that was read by itself: none, unless it cannot be read. Any other error is returned.
+fn readable<T>(key: &Path, read: Result<T, StoreError>) -> Result<Option<Finding>, StoreError> {
+    read.map_or_else(|error| unreadable(key, error).map(Some), |_| Ok(None))
 }
 
 /// The finding for an object that cannot be read. Any other error is returned.

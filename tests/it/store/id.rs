@@ -60,3 +60,13 @@ async fn a_damaged_id_of_the_store_is_an_error_and_is_found_by_a_check() {
         }
     }
 }
+
+/// A check reads: the id that a store lacks is made by hosts, and what lies beside it makes no difference.
+#[tokio::test]
+async fn a_check_gives_no_store_an_id() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    bucket.put(&Path::from("store/name"), PutPayload::from_static(b"x")).await.unwrap();
+    let checked = host(&bucket, 2).check(&CheckOptions::at(LATER), &nothing).await.unwrap();
+    assert_eq!(checked.findings.len(), 1);
+    assert_eq!(keys(&bucket, "store/").await, ["store/name"]);
+}
