@@ -350,12 +350,12 @@ impl Rooms {
             self.context.metrics.absent_hits.inc();
             return Err(Refusal::not_found(id.as_str()));
         }
-        let (asked, question) = (Moment::now(self.ambient.clock.as_ref()), self.absent.ask());
+        let (asked, question) = (Moment::now(self.ambient.clock.as_ref()), self.absent.ask(id));
         let opened = self.store.open_log(id).await;
         match opened.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))? {
             Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),
             Opened::Absent(_) | Opened::Deleted => {
-                self.absent.note(id, asked, question);
+                question.is_absent();
                 Err(Refusal::not_found(id.as_str()))
             }
         }

@@ -22,13 +22,49 @@ struct Inner {
     asked: HashMap<ShareId, Moment>,
     /// In the order in which they came; some may have been forgotten since.
     order: VecDeque<ShareId>,
-    /// How often one was forgotten because it may be there.
-    forgotten: u64,
+    /// The last question to the bucket for each share that is being asked for; a share that is forgotten meanwhile is taken out. Bound:
+    /// the shares that are being loaded.
+    questions: HashMap<ShareId, u64>,
+    /// Number of the next question.
+    next: u64,
 }
 
-/// A question to the bucket that is under way: what is forgotten meanwhile is not remembered by its answer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Question(u64);
+/// A question to the bucket whether a share is there. If the share is forgotten before the answer comes, that is not remembered.
+/// Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Question<'a> {
+    absent: &'a Absent,
+    id: ShareId,
+    number: u64,
+    asked: Moment,
+}
+
+impl Question<'_> {
+    /// The answer: the share is not there.
+    pub(super) fn is_absent(self) {
+        let mut inner = self.absent.lock();
+        if inner.questions.get(&self.id) != Some(&self.number) {
+            return;
+        }
+        if inner.asked.insert(self.id.clone(), self.asked).is_none() {
+            inner.order.push_back(self.id.clone());
+        }
+        while inner.order.len() > ABSENT_REMEMBERED_MAX {
+            if let Some(oldest) = inner.order.pop_front() {
+                inner.asked.remove(&oldest);
+            }
+        }
+    }
+}
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.absent.lock();
+        if inner.questions.get(&self.id) == Some(&self.number) {
+            inner.questions.remove(&self.id);
+        }
+    }
+}
 
 impl Absent {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
@@ -41,32 +77,20 @@ impl Absent {
         inner.asked.get(id).is_some_and(|asked| asked.age(self.clock.as_ref()) < Duration::from_millis(ABSENT_MS_MAX))
     }
 
-    /// The bucket is about to be asked.
-    pub(super) fn ask(&self) -> Question {
-        Question(self.lock().forgotten)
-    }
-
-    /// The bucket was asked at this moment, and a share is not there.
-    pub(super) fn note(&self, id: &ShareId, asked: Moment, question: Question) {
+    /// The bucket is about to be asked for a share.
+    pub(super) fn ask(&self, id: &ShareId) -> Question<'_> {
         let mut inner = self.lock();
-        if inner.forgotten != question.0 {
-            return;
-        }
-        if inner.asked.insert(id.clone(), asked).is_none() {
-            inner.order.push_back(id.clone());
-        }
-        while inner.order.len() > ABSENT_REMEMBERED_MAX {
-            if let Some(oldest) = inner.order.pop_front() {
-                inner.asked.remove(&oldest);
-            }
-        }
+        let number = inner.next;
+        inner.next += 1;
+        inner.questions.insert(id.clone(), number);
+        Question { absent: self, id: id.clone(), number, asked: Moment::now(self.clock.as_ref()) }
     }
 
     /// A share may be there.
     pub(super) fn forget(&self, id: &ShareId) {
         let mut inner = self.lock();
-        inner.forgotten += 1;
         inner.asked.remove(id);
+        inner.questions.remove(id);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -86,10 +110,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_not_there_is_known_for_a_moment_and_no_longer() {
-        let clock = Arc::new(TokioClock::from(Timestamp(0)));
-        let absent = Absent::new(Arc::clone(&clock) as _);
-        let (asked, question) = (Moment::now(clock.as_ref()), absent.ask());
-        absent.note(&id(1), asked, question);
+        let absent = Absent::new(Arc::new(TokioClock::from(Timestamp(0))));
+        absent.ask(&id(1)).is_absent();
         assert!(absent.has(&id(1)) && !absent.has(&id(2)));
         tokio::time::advance(Duration::from_millis(ABSENT_MS_MAX - 1)).await;
         assert!(absent.has(&id(1)));
@@ -99,25 +121,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_may_be_there_is_forgotten_though_an_answer_is_on_its_way() {
-        let clock = Arc::new(TokioClock::from(Timestamp(0)));
-        let absent = Absent::new(Arc::clone(&clock) as _);
-        let asked = || Moment::now(clock.as_ref());
-        let question = absent.ask();
-        absent.note(&id(1), asked(), question);
+        let absent = Absent::new(Arc::new(TokioClock::from(Timestamp(0))));
+        absent.ask(&id(1)).is_absent();
+        let (question, other) = (absent.ask(&id(1)), absent.ask(&id(2)));
         absent.forget(&id(1));
         assert!(!absent.has(&id(1)));
-        absent.note(&id(1), asked(), question);
+        let later = absent.ask(&id(1));
+        question.is_absent();
         assert!(!absent.has(&id(1)), "it was asked for before it was created");
-        absent.note(&id(1), asked(), absent.ask());
+        other.is_absent();
+        assert!(absent.has(&id(2)), "nothing was heard of this one");
+        later.is_absent();
         assert!(absent.has(&id(1)));
+        assert!(absent.lock().questions.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn so_many_are_remembered_and_no_more() {
-        let clock = Arc::new(TokioClock::from(Timestamp(0)));
-        let absent = Absent::new(Arc::clone(&clock) as _);
+        let absent = Absent::new(Arc::new(TokioClock::from(Timestamp(0))));
         for n in 0..=ABSENT_REMEMBERED_MAX {
-            absent.note(&id(n), Moment::now(clock.as_ref()), absent.ask());
+            absent.ask(&id(n)).is_absent();
         }
         assert!(!absent.has(&id(0)) && absent.has(&id(1)) && absent.has(&id(ABSENT_REMEMBERED_MAX)));
         assert_eq!(absent.lock().asked.len(), ABSENT_REMEMBERED_MAX);
