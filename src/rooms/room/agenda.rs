@@ -118,7 +118,7 @@ impl Agenda {
             return Next::Delete;
         }
         let Queued { appends, looks, .. } = self.queued;
-        if appends > 0 && self.is_hinted(now) {
+        if appends > 0 && self.looks_first(now) {
             return Next::Look;
         }
         if appends + looks > 0 {
@@ -170,6 +170,7 @@ impl Agenda {
         if self.for_upkeep {
             self.timers.put(Timer::Spacing, Some(now + SPACING));
         }
+        self.counts_looks_first(left.appends);
         self.queued = left;
         self.timers.put(Timer::Batching, None);
         self.begins_to_look(asked, now)

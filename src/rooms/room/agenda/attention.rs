@@ -18,6 +18,9 @@ use crate::hints::{Heard, WROTE_LATELY, Why};
 /// After what times a room looks for which somebody began to wait.
 const BEGIN: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(5)];
 
+/// Looks because of hints that one append waits for. Where another host writes faster than this one reads, there is always one more.
+const LOOKS_FIRST_MAX: usize = 4;
+
 /// How long a share has not changed that counts as rested.
 pub(super) const RESTED: Duration = Duration::from_secs(600);
 
@@ -43,6 +46,8 @@ pub(super) struct Attention {
     round: Option<u64>,
     /// The round that is under way reads no further than that hint.
     is_short: bool,
+    /// Looks for which what is to be appended has waited, one after the other.
+    looks_first: usize,
 }
 
 /// The look that a round is, unless it appends.
@@ -119,9 +124,17 @@ impl Agenda {
         })
     }
 
-    /// Whether a hint is to be looked after now: before anything is appended, for what another host wrote comes before it.
-    pub(super) fn is_hinted(&self, now: Instant) -> bool {
-        self.facts.live && self.timers.get(Timer::Hint).is_some_and(|at| at <= now)
+    /// Whether a hint is to be looked after now, before anything is appended: what another host wrote comes before it. An append waits for
+    /// a few such looks, and not for as long as hints come.
+    pub(super) fn looks_first(&self, now: Instant) -> bool {
+        let is_hinted = self.timers.get(Timer::Hint).is_some_and(|at| at <= now);
+        self.facts.live && is_hinted && self.attention.looks_first < LOOKS_FIRST_MAX
+    }
+
+    /// A round begins, which leaves so many entries that are to be appended.
+    pub(super) fn counts_looks_first(&mut self, left: usize) {
+        let waits = left > 0 && left == self.in_queue().appends;
+        self.attention.looks_first = if waits { self.attention.looks_first + 1 } else { 0 };
     }
 
     /// When the room looks next without having been asked.
