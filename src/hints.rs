@@ -44,6 +44,10 @@ use repeats::Repeats;
 /// before it writes on.
 pub const WROTE_LATELY: Duration = Duration::from_secs(10);
 
+/// How long after the shares that were written lately were gone through they are gone through again, at the earliest: where 10,000 are
+/// written to, the time of one of them is over every millisecond.
+const OVER_EVERY: Duration = Duration::from_secs(1);
+
 /// The hints of one host.
 #[derive(Debug)]
 pub struct Hints {
@@ -211,7 +215,7 @@ impl Hints {
     /// Sends a control message to the other hosts, or to one of them. It may be lost, as every message. Never waits.
     ///
     /// # Errors
-    /// The carrier did not take it: there is none, it is not connected, or too much waits.
+    /// No carrier took the message: the host has no carrier, or the carrier is not connected, or too much waits for it.
     pub fn tell(&self, name: &str, to: Option<HostId>, body: &str) -> Result<(), NotSent> {
         let control = Control::new(name, self.host.clone(), to, body).map_err(|_| NotSent)?;
         self.send(Message::Control(control))
@@ -219,10 +223,11 @@ impl Hints {
 
     /// Does what is due, for ever: hints are sent again, and shares that were written lately are not followed any more.
     pub async fn tend(&self) {
+        let mut over_at = None;
         loop {
             // From here on no notice is missed.
             let sooner = self.sooner.notified();
-            match self.do_what_is_due(Instant::now()) {
+            match self.do_what_is_due(&mut over_at, Instant::now()) {
                 // Whichever comes first.
                 Some(until) => drop(tokio::time::timeout_at(until, sooner).await),
                 None => sooner.await,
@@ -230,12 +235,15 @@ impl Hints {
         }
     }
 
-    /// Says when something is due next.
-    fn do_what_is_due(&self, now: Instant) -> Option<Instant> {
-        let over = self.expire(now);
+    /// Says when something is due next. `over_at`: when the first of the shares that were written lately is not any more, which none can
+    /// be sooner than, for those written since come later; `None`: at the last look there were none.
+    fn do_what_is_due(&self, over_at: &mut Option<Instant>, now: Instant) -> Option<Instant> {
+        if over_at.is_none_or(|at| at <= now) {
+            *over_at = self.expire(now).map(|at| at.max(now + OVER_EVERY));
+        }
         let mut repeats = self.repeats();
         let (due, next) = repeats.due(now);
-        let until = over.into_iter().chain(next).min();
+        let until = over_at.iter().copied().chain(next).min();
         repeats.sleeps(until);
         drop(repeats);
         due.into_iter().for_each(|hint| self.publish(Message::Share(hint)));
