@@ -143,13 +143,27 @@ impl Bucket {
     }
 
     pub(super) async fn read(&self, key: &Path) -> Result<Option<(Bytes, Timestamp)>, StoreError> {
+        self.read_up_to(key, u64::MAX).await
+    }
+
+    /// As [`Bucket::read`], for an object that has at most so many bytes: a larger one is corrupt, and is not read.
+    pub(super) async fn read_up_to(
+        &self,
+        key: &Path,
+        bytes_max: u64,
+    ) -> Result<Option<(Bytes, Timestamp)>, StoreError> {
         let get = async {
             let got = self.objects.get(key).await?;
-            let modified = modified(&got.meta);
-            Ok((got.bytes().await?, modified))
+            let (size, modified) = (got.meta.size, modified(&got.meta));
+            let bytes = if size > bytes_max { None } else { Some(got.bytes().await?) };
+            Ok(bytes.ok_or(size).map(|bytes| (bytes, modified)))
         };
         match self.bounded(BucketRequest::Read, key, get).await? {
-            Ok(object) => Ok(Some(object)),
+            Ok(Ok(object)) => Ok(Some(object)),
+            Ok(Err(size)) => {
+                let reason = format!("it has {size} bytes, and such an object has at most {bytes_max}");
+                Err(StoreError::corrupt(key, reason))
+            }
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(StoreError::from_bucket(BucketRequest::Read, key, error)),
         }

@@ -39,7 +39,7 @@ impl Store {
         self.bucket.overwrite(&key::host(&record.info.id), codec::encode_host(record)).await
     }
 
-    /// Deletes the record of a host. That there is none is no error.
+    /// Deletes the record of a host, or does nothing if the host has no record.
     ///
     /// # Errors
     /// The bucket failed.
@@ -60,16 +60,13 @@ impl Store {
         hosts.try_collect().await
     }
 
-    /// The record of a host; `None` if there is none.
+    /// The record of a host; `None` if the host has no record.
     ///
     /// # Errors
-    /// The bucket failed, or the record cannot be read.
+    /// The bucket failed, or the record cannot be read or has more than [`HOST_RECORD_BYTES_MAX`] bytes.
     pub async fn host(&self, id: &HostId) -> Result<Option<HostRecord>, StoreError> {
         let key = key::host(id);
-        let Some((bytes, _)) = self.bucket.read(&key).await? else { return Ok(None) };
-        if bytes.len() as u64 > HOST_RECORD_BYTES_MAX {
-            return Err(StoreError::corrupt(&key, "it is larger than the record of a host may be"));
-        }
+        let Some((bytes, _)) = self.bucket.read_up_to(&key, HOST_RECORD_BYTES_MAX).await? else { return Ok(None) };
         codec::decode_host(&key, id, &bytes).map(Some)
     }
 }

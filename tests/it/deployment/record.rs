@@ -5,6 +5,7 @@ use std::sync::Arc;
 use capshare::__internal::store::{HostRecord, StoreError};
 use capshare::share::host::HostInfo;
 use capshare::share::id::HostId;
+use capshare::share::limits::hosts::HOST_RECORD_BYTES_MAX;
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;
@@ -44,4 +45,11 @@ async fn format_1_has_records_of_hosts() {
     bucket.put(&Path::from(format!("host/{other}")), PutPayload::from_static(least.as_bytes())).await.unwrap();
     let read = store.host(&other).await.unwrap().unwrap();
     assert_eq!((read.info.urls.len(), read.info.draining, read.tickets.len()), (1, false, 0));
+
+    // The largest that is read, and one byte more.
+    for (bytes, is_read) in [(HOST_RECORD_BYTES_MAX as usize, true), (HOST_RECORD_BYTES_MAX as usize + 1, false)] {
+        let long = format!("{least}{}", " ".repeat(bytes - least.len()));
+        bucket.put(&Path::from(format!("host/{other}")), PutPayload::from(long.into_bytes())).await.unwrap();
+        assert_eq!(store.host(&other).await.is_ok(), is_read);
+    }
 }
