@@ -8,6 +8,7 @@ use capshare::__internal::hints::{Carrier, Hint, Hints, Message, NotSent};
 use capshare::__internal::rooms::feed::Feed;
 use capshare::__internal::rooms::room::Room;
 use capshare::share::id::ShareId;
+use capshare::share::limits::WRITTEN_FOLLOWED_MAX;
 use capshare::share::revision::Revision;
 use capshare::testing::{Scene, run};
 use object_store::memory::InMemory;
@@ -199,6 +200,19 @@ fn a_share_is_followed_while_somebody_waits_and_for_ten_seconds_after_a_write() 
         assert_eq!(pair.news.follows(), 1);
         drop(other);
         assert_eq!(pair.news.follows(), 0);
+    });
+}
+
+#[test]
+fn so_many_shares_are_followed_because_they_were_written_and_no_more() {
+    run(async {
+        let pair = Pair::new();
+        pair.news.is_full.store(true, Ordering::Relaxed);
+        let hints = pair.one.host().hub().hints();
+        for n in 0..=WRITTEN_FOLLOWED_MAX {
+            hints.wrote(&ShareId::from_bits(n as u128), 1);
+        }
+        assert_eq!(pair.news.follows(), WRITTEN_FOLLOWED_MAX);
     });
 }
 

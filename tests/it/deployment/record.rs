@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use capshare::__internal::store::{HostRecord, StoreError};
-use capshare::share::host::HostInfo;
+use capshare::share::host::{HostInfo, HostUrl};
 use capshare::share::id::HostId;
-use capshare::share::limits::hosts::HOST_RECORD_BYTES_MAX;
+use capshare::share::limits::hosts::{
+    HOST_LINKS_MAX, HOST_RECORD_BYTES_MAX, HOST_URLS_MAX, HOST_VERSION_CHARS_MAX, HOSTS_LISTED_MAX,
+};
 use capshare::share::secret::SecretHash;
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;
@@ -52,4 +54,25 @@ async fn format_1_has_records_of_hosts() {
         bucket.put(&Path::from(format!("host/{other}")), PutPayload::from(long.into_bytes())).await.unwrap();
         assert_eq!(store.host(&other).await.is_ok(), is_read);
     }
+}
+
+/// A reader keeps no more of a record than a host may say, nor of the bucket than so many hosts.
+#[tokio::test]
+async fn more_than_a_host_may_say_is_passed_over() {
+    let bucket = TestBucket::over(Arc::new(InMemory::new()));
+    let store = surveyor(&bucket, 1, true);
+    let id = HostId::from_bits(1);
+    let urls: Vec<HostUrl> = (0..=HOST_URLS_MAX).map(|n| format!("http://a{n}").parse().unwrap()).collect();
+    let mut info = HostInfo::of(id.clone());
+    (info.urls, info.version) = (urls.clone(), "9".repeat(HOST_VERSION_CHARS_MAX + 1));
+    let tickets = (0..=HOST_LINKS_MAX).map(|n| (HostId::from_bits(n as u128), SecretHash([0xab; 32]))).collect();
+    store.write_host(&HostRecord { info, inside_urls: urls, beat: 1, tickets }).await.unwrap();
+    let HostRecord { info, inside_urls, tickets, .. } = store.host(&id).await.unwrap().unwrap();
+    assert_eq!((info.urls.len(), inside_urls.len()), (HOST_URLS_MAX, HOST_URLS_MAX));
+    assert_eq!((info.version.len(), tickets.len()), (HOST_VERSION_CHARS_MAX, HOST_LINKS_MAX));
+    for n in 0..=HOSTS_LISTED_MAX {
+        let key = Path::from(format!("host/{}", HostId::from_bits(n as u128)));
+        bucket.put(&key, PutPayload::from_static(b"x")).await.unwrap();
+    }
+    assert_eq!(store.hosts().await.unwrap().len(), HOSTS_LISTED_MAX);
 }
