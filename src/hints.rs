@@ -44,8 +44,8 @@ use repeats::Repeats;
 /// before it writes on.
 pub const WROTE_LATELY: Duration = Duration::from_secs(10);
 
-/// How long after the shares that were written lately were gone through they are gone through again, at the earliest: where 10,000 are
-/// written to, the time of one of them is over every millisecond.
+/// The shares that were written lately are searched for those that are not any more, and then not again for this long: where thousands
+/// are written to, one of them is over every millisecond.
 const OVER_EVERY: Duration = Duration::from_secs(1);
 
 /// The hints of one host.

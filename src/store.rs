@@ -169,8 +169,8 @@ impl Default for StoreSettings {
 }
 
 impl StoreSettings {
-    /// How old a segment must be, by comparison with others of its log, before its key may be freed at once: then no host writes
-    /// to a tail before it any more, and no write to it is on its way.
+    /// How long after a segment was written no host writes to a tail before it any more, and no write to its key is on its way. No key is
+    /// freed sooner.
     fn settled_after(&self) -> Duration {
         self.lease + self.request_time
     }

@@ -269,7 +269,7 @@ fn unknown(listed: &Listed) -> Finding {
     found(Problem::UnknownKey, &listed.key)
 }
 
-/// The finding of an object that was read by itself: none, unless it cannot be read. Any other error is returned.
+/// What reading an object shows of it: a finding if it cannot be read, and otherwise nothing. Any other error is returned.
 fn readable<T>(key: &Path, read: Result<T, StoreError>) -> Result<Option<Finding>, StoreError> {
     read.map_or_else(|error| unreadable(key, error).map(Some), |_| Ok(None))
 }
