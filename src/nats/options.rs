@@ -43,6 +43,8 @@ pub(super) async fn connect(
     let servers: Vec<&str> = settings.servers.iter().map(NatsServer::as_str).collect();
     options
         .name(format!("capshare {host}"))
+        // Of servers that a server tells of, the client knows no scheme, and would show them the credential without TLS.
+        .require_tls(settings.servers.iter().any(NatsServer::is_secure))
         .no_echo()
         .retry_on_initial_connect()
         .connection_timeout(CONNECT_WITHIN)

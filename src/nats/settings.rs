@@ -17,7 +17,8 @@ use crate::share::secret::Secret;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NatsSettings {
-    /// The servers, 1 to 16, of one cluster. The host has a connection to one of them, and goes to another when it fails.
+    /// The servers, 1 to 16, of one cluster. The host has a connection to one of them, and goes to another when it fails. If one of
+    /// them is `tls://`, the host speaks to none without TLS, also to none that it was told of.
     pub servers: Vec<NatsServer>,
     /// What the host shows to the servers. Default: nothing.
     pub login: Option<NatsLogin>,
@@ -33,7 +34,7 @@ pub struct NatsSettings {
 }
 
 /// Where a NATS server is reached: `nats://`, or `tls://` for an encrypted connection only, a name or an address, and perhaps a port
-/// (4222 if none is named).
+/// (4222 if none is named). One `tls://` among the servers counts for all of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NatsServer(Arc<str>);
 
@@ -152,6 +153,11 @@ impl NatsServer {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is reached by an encrypted connection only: the URL begins with `tls`.
+    pub(super) fn is_secure(&self) -> bool {
+        self.0.starts_with("tls://")
     }
 }
 

@@ -75,7 +75,8 @@ async fn a_share_that_is_left_is_heard_no_more() {
 /// of grace: hosts go to the other, and look.
 #[tokio::test]
 async fn hosts_at_two_servers_of_a_cluster_hear_each_other_and_move_when_one_leaves() {
-    let [one, two] = NatsServer::two("lame_duck_grace_period: \"1s\"\nlame_duck_duration: \"30s\"").await;
+    let lame_duck = "lame_duck_grace_period: \"1s\"\nlame_duck_duration: \"30s\"";
+    let [one, two] = NatsServer::two([lame_duck; 2]).await;
     let (a, b) = (Member::at(1, &one.url()).await, Member::at(2, &two.url()).await);
     b.follow(&share(1)).await;
     a.write_until_heard(&share(1), 1, &b).await;

@@ -94,6 +94,35 @@ async fn hosts_believe_only_servers_that_their_authority_names() {
     assert_eq!(member.told(), []);
 }
 
+/// A host that is to speak TLS goes to no server without it, though a server that it trusts tells of that one.
+#[tokio::test]
+async fn a_host_that_speaks_tls_shows_nothing_to_a_server_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = NatsServer::write(&folder, "cert.pem", &made.cert.pem());
+    let key = NatsServer::write(&folder, "key.pem", &made.signing_key.serialize_pem());
+    let tls = format!("tls {{ cert_file: {cert:?}, key_file: {key:?} }}");
+    let [mut one, two] = NatsServer::two([&tls, "debug: true"]).await;
+    let mut settings = quick(&format!("tls://localhost:{}", one.port()));
+    settings.ca_file = Some(cert);
+    let (a, b) = (Member::new(1, settings), Member::at(2, &two.url()).await);
+    a.until_connected(1).await;
+    b.follow(&share(1)).await;
+    // From now on the servers know each other, and A was told of the other.
+    a.write_until_heard(&share(1), 1, &b).await;
+    let attempts = || two.log().matches("Client connection created").count();
+    let before = attempts();
+    one.kill();
+    a.until_alone().await;
+    within("two attempts at the server without TLS", async {
+        while attempts() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert!(!a.told()[1..].contains(&Told::Connected(true)), "{:?}", a.told());
+}
+
 #[test]
 fn settings_come_from_flags_variables_and_the_file_and_no_secret_is_shown() {
     let home = Home::new();

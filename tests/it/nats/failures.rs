@@ -62,7 +62,7 @@ async fn a_server_that_hangs_is_left() {
 /// Of a server that hangs and one that works, hosts go to the one that works.
 #[tokio::test]
 async fn hosts_leave_a_server_that_hangs_for_one_that_works() {
-    let [one, two] = NatsServer::two("").await;
+    let [one, two] = NatsServer::two(["", ""]).await;
     let both = format!("{},{}", one.url(), two.url());
     let (a, b) = (Member::at(1, &both).await, Member::at(2, &both).await);
     b.follow(&share(1)).await;

@@ -37,11 +37,12 @@ impl NatsServer {
         server
     }
 
-    /// Two servers of one cluster.
-    pub(crate) async fn two(settings: &str) -> [Self; 2] {
-        let cluster = |more: &str| format!("{settings}\ncluster {{ name: c, listen: \"127.0.0.1:-1\"\n{more} }}");
-        let one = Self::with(&cluster("")).await;
-        let two = Self::with(&cluster(&format!("routes: [\"{}\"]", one.cluster))).await;
+    /// Two servers of one cluster, with these further lines of their settings files.
+    pub(crate) async fn two(settings: [&str; 2]) -> [Self; 2] {
+        let cluster =
+            |settings: &str, more: &str| format!("{settings}\ncluster {{ name: c, listen: \"127.0.0.1:-1\"\n{more} }}");
+        let one = Self::with(&cluster(settings[0], "")).await;
+        let two = Self::with(&cluster(settings[1], &format!("routes: [\"{}\"]", one.cluster))).await;
         [one, two]
     }
 
