@@ -22,7 +22,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_nats::Client;
@@ -41,21 +40,21 @@ mod options;
 mod session;
 mod settings;
 mod subjects;
+mod wanted;
 
 pub use settings::{BadNats, NatsLogin, NatsServer, NatsSettings};
 
 use heard::Heard;
 use session::{Session, TICK};
 use subjects::Subjects;
+use wanted::Wanted;
 
 /// The carrier.
 pub struct Nats {
     settings: NatsSettings,
     hints: Weak<Hints>,
     heard: Arc<Heard>,
-    /// What is to change in what is subscribed to: whether each of these shares is followed. At most one entry for each share that
-    /// was ever followed since the server was last reached.
-    changes: Mutex<BTreeMap<ShareId, bool>>,
+    wanted: Mutex<Wanted>,
     /// There while the carrier is tended.
     link: Mutex<Option<Link>>,
 }
@@ -75,7 +74,7 @@ impl Nats {
     pub fn new(settings: NatsSettings, hints: &Arc<Hints>) -> Result<Arc<Self>, BadNats> {
         settings.check()?;
         let hints = Arc::downgrade(hints);
-        Ok(Arc::new(Self { settings, hints, heard: Arc::default(), changes: Mutex::default(), link: Mutex::default() }))
+        Ok(Arc::new(Self { settings, hints, heard: Arc::default(), wanted: Mutex::default(), link: Mutex::default() }))
     }
 
     /// Keeps a connection to NATS, and tells the hints what comes, for as long as this is polled. The subjects bear the store's id,
@@ -104,16 +103,16 @@ impl Nats {
 
     /// What is to change since this was last asked.
     fn take_changes(&self) -> BTreeMap<ShareId, bool> {
-        mem::take(&mut *self.changes())
+        self.wanted().take()
     }
 
     fn change(&self, share: &ShareId, followed: bool) {
-        self.changes().insert(share.clone(), followed);
+        self.wanted().change(share, followed);
         self.heard.stirred.notify_one();
     }
 
-    fn changes(&self) -> MutexGuard<'_, BTreeMap<ShareId, bool>> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn link(&self) -> MutexGuard<'_, Option<Link>> {

@@ -1,6 +1,6 @@
 //! What is subscribed to: for each followed share, and for control messages, a task that hands on what comes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,13 @@ pub(super) struct Interest {
     hints: Arc<Hints>,
     tasks: JoinSet<()>,
     shares: HashMap<ShareId, AbortHandle>,
-    /// What is to change, as far as that was not done yet: at most one entry for each share.
-    pending: BTreeMap<ShareId, bool>,
+    /// What is followed and not subscribed to yet.
+    pending: BTreeSet<ShareId>,
 }
 
 impl Interest {
     pub(super) fn new(link: Link, hints: Arc<Hints>) -> Self {
-        Self { link, hints, tasks: JoinSet::new(), shares: HashMap::new(), pending: BTreeMap::new() }
+        Self { link, hints, tasks: JoinSet::new(), shares: HashMap::new(), pending: BTreeSet::new() }
     }
 
     /// Subscribes to control messages.
@@ -44,22 +44,24 @@ impl Interest {
     /// Makes these changes: whether each of these shares is followed. Gives those that are subscribed to from now on. A subscription
     /// outlives a connection: the client makes it again over the next.
     pub(super) async fn suit(&mut self, changes: BTreeMap<ShareId, bool>) -> Vec<ShareId> {
-        self.pending.extend(changes);
-        let mut begun = Vec::new();
-        while let Some((share, is_followed)) = self.pending.pop_first() {
-            if !is_followed {
-                if let Some(task) = self.shares.remove(&share) {
-                    task.abort();
-                }
-            } else if !self.shares.contains_key(&share) {
-                let Some(subscriber) = self.subscribe(self.link.subjects.share(&share)).await else {
-                    self.pending.insert(share, is_followed);
-                    break;
-                };
-                let task = self.tasks.spawn(hand_on_hints(subscriber, share.clone(), Arc::clone(&self.hints)));
-                self.shares.insert(share.clone(), task);
-                begun.push(share);
+        for (share, is_followed) in changes {
+            if is_followed {
+                self.pending.insert(share);
+            } else if !self.pending.remove(&share)
+                && let Some(task) = self.shares.remove(&share)
+            {
+                task.abort();
             }
+        }
+        let mut begun = Vec::new();
+        while let Some(share) = self.pending.pop_first() {
+            let Some(subscriber) = self.subscribe(self.link.subjects.share(&share)).await else {
+                self.pending.insert(share);
+                break;
+            };
+            let task = self.tasks.spawn(hand_on_hints(subscriber, share.clone(), Arc::clone(&self.hints)));
+            self.shares.insert(share.clone(), task);
+            begun.push(share);
         }
         // Those that have ended need no room any more.
         while self.tasks.try_join_next().is_some() {}
