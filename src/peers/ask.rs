@@ -1,4 +1,4 @@
-//! Questions to another host, for administrators: bytes that both hosts understand, and an answer or none.
+//! Questions to another host, for administrators: bytes that both hosts understand, and an answer, or why it did not come.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Gives the answer to the one who asked. Dropping the question says that there is none.
+    /// Gives the answer to the one who asked. A question that is dropped without it counts as not answered.
     pub fn answer(self, answer: Bytes) {
         // Who asked may have gone.
         drop(self.answer.send(answer));
