@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::LocalPoolHandle;
 
@@ -77,9 +77,14 @@ async fn keep_calling(hub: &Arc<Hub>, host: &HostId) {
         hub.peers().until_not_linked(host).await;
         let urls = hub.hosts().callable().into_iter().find(|(id, _)| id == host).map(|(_, urls)| urls);
         for url in urls.unwrap_or_default() {
-            match call(hub, host, &url).await {
-                Ok(()) => failures = 0,
-                Err(error) => tracing::debug!(%host, %url, error, "another host was not reached"),
+            let began = Instant::now();
+            let called = call(hub, host, &url).await;
+            if let Err(error) = &called {
+                tracing::debug!(%host, %url, error, "a connection to another host failed");
+            }
+            // An attempt that fails takes no longer than a connection and an answer may: what lasted longer was a connection.
+            if called.is_ok() || began.elapsed() > PAUSE_MAX {
+                failures = 0;
             }
             if hub.peers().is_linked(host) {
                 break;

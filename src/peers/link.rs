@@ -49,12 +49,6 @@ impl Link {
         &self.wire.host
     }
 
-    /// This host.
-    #[must_use]
-    pub fn own(&self) -> &HostId {
-        self.peers.hosts().id()
-    }
-
     /// What is to be sent next. Dropping the future loses nothing.
     pub async fn next(&self) -> Outgoing {
         loop {

@@ -15,7 +15,7 @@ use async_tungstenite::WebSocketStream;
 use capnp::Error;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use futures::{AsyncRead, AsyncWrite};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SetOnce};
 use tokio::time::timeout;
 
 use crate::hub::Hub;
@@ -71,8 +71,8 @@ where
     W: AsyncWrite + Unpin + 'static,
 {
     let (link, met) = (Rc::new(link), Rc::new(Met::default()));
-    let root = export(hub, &link, Some(Rc::clone(&met)));
-    let vat = vat::serve(reader, writer, root.client, limits(Some(2 * MESSAGE_BYTES_MAX as u64)));
+    let root = export(hub, Rc::new(SetOnce::new_with(Some(Rc::downgrade(&link)))), Some(Rc::clone(&met)));
+    let vat = vat::serve(reader, writer, root.client, limits());
     let driving = async {
         let peer = timeout(ANSWER_WITHIN, met.peer()).await;
         drive(&link, &peer.map_err(|_| Error::failed("the other host did not call meet".into()))?).await
@@ -80,8 +80,8 @@ where
     run(vat, driving).await
 }
 
-/// Serves a connection that this host opened, until it ends. `link` is entered once the other host has said that it is the one that is
-/// meant.
+/// Serves a connection that this host opened, until it ends. The link is entered once the other host has said that it is the one that
+/// is meant.
 ///
 /// # Errors
 /// It is another host, it did not answer, or it broke the protocol; or this host takes no link.
@@ -90,10 +90,9 @@ where
     R: AsyncRead + Unpin + 'static,
     W: AsyncWrite + Unpin + 'static,
 {
-    let (vat, peer): (_, host_peer::Client) = vat::connect(reader, writer, limits(None));
-    let link = hub.peers().link(host.clone());
-    let link = Rc::new(link.map_err(|refusal| Error::failed(refusal.to_string()))?);
-    let own = export(hub, &link, None);
+    let (vat, peer): (_, host_peer::Client) = vat::connect(reader, writer, limits());
+    let entered = Entered::default();
+    let own = export(Arc::clone(&hub), Rc::clone(&entered), None);
     let driving = async {
         let mut meeting = peer.meet_request();
         meeting.get().set_peer(own);
@@ -101,6 +100,10 @@ where
         if met.get()?.get_host_id()?.to_str()? != host.as_str() {
             return Err(Error::failed("another host answers there".into()));
         }
+        let link = hub.peers().link(host.clone()).map_err(|refusal| Error::failed(refusal.to_string()))?;
+        let link = Rc::new(link);
+        // It is set here alone.
+        let _first = entered.set(Rc::downgrade(&link));
         drive(&link, &peer).await
     };
     run(vat, driving).await
@@ -118,11 +121,13 @@ async fn run(vat: vat::Vat, driving: impl Future<Output = Result<(), Error>>) ->
     }
 }
 
-fn limits(queued_bytes_max: Option<u64>) -> VatLimits {
+/// What a host takes from the other one, whichever of them opened the connection: if each waits for the other to read, the calls of both
+/// are late, and both end the connection.
+fn limits() -> VatLimits {
     VatLimits {
         message_bytes_max: MESSAGE_BYTES_MAX,
         nesting_max: MESSAGE_NESTING_MAX,
-        queued_bytes_max,
+        queued_bytes_max: Some(2 * MESSAGE_BYTES_MAX as u64),
         calls_kept_max: CALLS_KEPT_MAX,
     }
 }
@@ -150,13 +155,13 @@ async fn drive(link: &Link, peer: &host_peer::Client) -> Result<(), Error> {
                 Some(()) = asking.next() => {}
             }
         };
-        // Who asks more than may wait is told that there is no answer.
+        // A question past those that may wait is dropped, by which who asked it is told that it was not answered.
         if let Some(asked) = asked.filter(|_| asking.len() < PEER_ASKS_MAX) {
             let mut question = peer.ask_request();
             question.get().set_question(question::read(&asked.question)?.get_root()?)?;
             let answering = question.send().promise;
             asking.push(async move {
-                // Who asked sees that there is none.
+                // Without an answer the question is dropped, by which who asked it is told so.
                 if let Ok(Ok(answer)) = timeout(2 * ANSWER_WITHIN, answering).await
                     && let Ok(answer) = answer.get().and_then(|results| results.get_answer())
                 {
@@ -219,22 +224,26 @@ impl Met {
     }
 }
 
+/// The link of a connection, from when it is entered. It ends with the task that drives it, however long the other host's references
+/// to this host's object are kept.
+type Entered = Rc<SetOnce<Weak<Link>>>;
+
 /// What the other host may call; `met`: where it hands over its own end, if it opened the connection.
-fn export(hub: Arc<Hub>, link: &Rc<Link>, met: Option<Rc<Met>>) -> host_peer::Client {
-    let object = Peer { hub, link: Rc::downgrade(link), met };
+fn export(hub: Arc<Hub>, link: Entered, met: Option<Rc<Met>>) -> host_peer::Client {
+    let object = Peer { hub, link, met };
     guard(capnp_rpc::new_client(object), &Budget::new(CALLS_MAX, 1))
 }
 
 struct Peer {
     hub: Arc<Hub>,
-    /// It ends with the task that drives it, however long the other host's references to this object are kept.
-    link: Weak<Link>,
+    link: Entered,
     met: Option<Rc<Met>>,
 }
 
 impl Peer {
-    fn link(&self) -> Result<Rc<Link>, Error> {
-        self.link.upgrade().ok_or_else(|| Error::disconnected("the connection between the hosts has ended".into()))
+    /// The link. The other host may call before this one has entered it.
+    async fn link(&self) -> Result<Rc<Link>, Error> {
+        self.link.wait().await.upgrade().ok_or_else(|| Error::disconnected("the connection between the hosts has ended".into()))
     }
 }
 
@@ -253,7 +262,7 @@ impl host_peer::Server for Peer {
         }
         *met.peer.borrow_mut() = Some(peer);
         met.known.notify_one();
-        results.get().set_host_id(self.link()?.own().as_str());
+        results.get().set_host_id(self.hub.hosts().id().as_str());
         Ok(())
     }
 
@@ -264,7 +273,7 @@ impl host_peer::Server for Peer {
             return Err(Error::failed("more shares than one call may have".into()));
         }
         let ids = shares.iter().filter_map(|id| id.ok()?.to_str().ok()?.parse().ok());
-        self.link()?.followed(ids, params.get_wanted());
+        self.link().await?.followed(ids, params.get_wanted());
         Ok(())
     }
 
@@ -273,7 +282,7 @@ impl host_peer::Server for Peer {
         if messages.len() as usize > PEER_NEWS_MAX {
             return Err(Error::failed("more messages than one call may have".into()));
         }
-        let link = self.link()?;
+        let link = self.link().await?;
         for message in messages.iter() {
             link.heard(message?);
         }
@@ -286,7 +295,7 @@ impl host_peer::Server for Peer {
         mut results: host_peer::AskResults,
     ) -> Result<(), Error> {
         let question = params.get()?.get_question()?;
-        question::answer(&self.hub, self.link()?.host(), question, results.get().init_answer())?;
+        question::answer(&self.hub, self.link().await?.host(), question, results.get().init_answer())?;
         Ok(())
     }
 }
