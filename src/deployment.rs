@@ -29,7 +29,7 @@ use crate::ambient::{Ambient, Clock, NoEntropy};
 use crate::share::error::{Refusal, chain};
 use crate::share::host::{HostInfo, HostUrl};
 use crate::share::id::HostId;
-use crate::share::limits::hosts::HOST_URLS_TOLD_MAX;
+use crate::share::limits::hosts::{HOST_LINKS_MAX, HOST_URLS_TOLD_MAX};
 use crate::share::secret::Secret;
 use crate::share::time::Timestamp;
 use crate::store::{HostRecord, Store, StoreError};
@@ -199,7 +199,8 @@ impl Hosts {
         urls
     }
 
-    /// The hosts that this one may call, each with the URLs to try, the first first.
+    /// The hosts that this one may call, for each of which its object has a ticket, with the URLs to try, the first first: at most
+    /// [`HOST_LINKS_MAX`].
     #[must_use]
     pub fn callable(&self) -> Vec<(HostId, Vec<HostUrl>)> {
         let others = Arc::clone(&self.others.borrow());
@@ -207,6 +208,7 @@ impl Hosts {
             .iter()
             .map(|other| (other.info.id.clone(), other.callable_urls()))
             .filter(|(_, urls)| !urls.is_empty())
+            .take(HOST_LINKS_MAX)
             .collect()
     }
 

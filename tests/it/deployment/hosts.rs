@@ -8,6 +8,7 @@ use capshare::__internal::deployment::{HostFacts, Hosts, HostsSettings};
 use capshare::__internal::store::{FreedKind, GcOptions, Problem};
 use capshare::share::error::Refusal;
 use capshare::share::host::HostUrl;
+use capshare::share::limits::hosts::HOST_LINKS_MAX;
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;
@@ -175,6 +176,24 @@ async fn a_ticket_shows_who_calls_to_the_one_host_that_it_was_made_for() {
     sleep(A_WHILE).await;
     assert_eq!(answer(&d, &b.ticket_for(d.id())).await, Err("this host talks to no other hosts".to_owned()));
     assert!(!object(&bucket, &d).await.unwrap().contains("tickets"), "and calls none");
+}
+
+/// Of a deployment with more hosts than one calls, a host calls none for which its record has no ticket.
+#[tokio::test(start_paused = true)]
+async fn a_host_calls_so_many_others_and_has_a_ticket_for_each() {
+    let bucket = memory();
+    let most = HOST_LINKS_MAX as u64;
+    let hosts: Vec<_> = (0..most + 6).map(|n| member(&bucket, n, advertising(&format!("http://h{n}")))).collect();
+    let _tending: Vec<_> = hosts.iter().map(|hosts| tended(hosts, HostFacts::default())).collect();
+    // In each round a host reads ten records.
+    sleep(10 * A_WHILE).await;
+    let caller = &hosts[0];
+    let called = caller.callable();
+    assert_eq!((caller.others().len(), called.len()), (HOST_LINKS_MAX + 5, HOST_LINKS_MAX));
+    for (id, _) in called {
+        let host = hosts.iter().find(|host| *host.id() == id).unwrap();
+        assert_eq!(answer(host, &caller.ticket_for(&id)).await, Ok(caller.id().to_string()));
+    }
 }
 
 #[tokio::test(start_paused = true)]
