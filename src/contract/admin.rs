@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::contract::error::{read_refusal, write_refusal};
+use crate::contract::moving::write_urls;
 use crate::contract::read_error::ReadError;
 use crate::share::admin::{
     BroadcastFilter, CloseWhich, ConnectionInfo, ConnectionPage, Erased, HostStats, ShareFilter,
@@ -235,10 +236,7 @@ fn write_host(HostStanding { info, is_asked, is_linked }: &HostStanding, mut to:
     to.set_clock_is_known(info.clock_ahead_ms.is_some());
     to.set_is_asked(*is_asked);
     to.set_is_linked(*is_linked);
-    let mut urls = to.init_urls(u32::try_from(info.urls.len()).unwrap_or(u32::MAX));
-    for (at, url) in (0..).zip(&info.urls) {
-        urls.set(at, url.as_str());
-    }
+    write_urls(&info.urls, |len| to.init_urls(len));
 }
 
 /// Reads the hosts of a deployment. URLs that this version does not take for such are passed over.
