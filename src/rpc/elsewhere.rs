@@ -8,7 +8,8 @@ use std::rc::Rc;
 use capnp::Error;
 
 use crate::access::Principal;
-use crate::contract::error::write_refusal;
+use crate::contract::admin::{write_connections, write_count, write_stats};
+use crate::rpc::answer::{Answer, refusal_or_fault};
 use crate::rpc::caller::{Caller, Held};
 use crate::rpc::question::{Reply, ask};
 use crate::share::error::Refusal;
@@ -33,17 +34,19 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Asks the other host a question, which `write` completes.
-    async fn ask(
+    /// Asks the other host a question, which `write` completes, and reads what it answers.
+    async fn ask<T>(
         &self,
         write: impl FnOnce(host_question::Builder<'_>) -> Result<(), Error>,
-    ) -> Result<Result<Reply, Refusal>, Error> {
+        read: impl FnOnce(&Reply) -> Answer<T>,
+    ) -> Result<Result<T, Refusal>, Error> {
         let account = self.who.account.as_str();
         let write = |mut question: host_question::Builder<'_>| {
             question.set_account(account);
             write(question)
         };
-        ask(&self.caller.hub, &self.host, write).await
+        let answered = ask(&self.caller.hub, &self.host, write).await;
+        refusal_or_fault(answered.and_then(|reply| read(&reply)))
     }
 }
 
@@ -54,31 +57,21 @@ impl admin::Server for Elsewhere {
         mut results: admin::ConnectionsResults,
     ) -> Result<(), Error> {
         let params = params.get()?;
-        let (cursor, limit) = (params.get_cursor()?, params.get_limit());
         let write = |question: host_question::Builder<'_>| {
             let mut page = question.init_connections();
-            page.set_cursor(cursor);
-            page.set_limit(limit);
+            page.set_cursor(params.get_cursor()?);
+            page.set_limit(params.get_limit());
             Ok(())
         };
-        match self.ask(write).await? {
-            Ok(reply) => results.get().set_result(reply.connections()?),
-            Err(refusal) => {
-                write_refusal(&refusal, results.get().init_result().init_refused());
-                Ok(())
-            }
-        }
+        write_connections(&self.ask(write, Reply::connections).await?, results.get().init_result());
+        Ok(())
     }
 
     async fn close(self: Rc<Self>, params: admin::CloseParams, mut results: admin::CloseResults) -> Result<(), Error> {
         let which = params.get()?.get_which()?;
-        match self.ask(|mut question| question.set_close(which)).await? {
-            Ok(reply) => results.get().set_result(reply.count()?),
-            Err(refusal) => {
-                write_refusal(&refusal, results.get().init_result().init_refused());
-                Ok(())
-            }
-        }
+        let closed = self.ask(|mut question| question.set_close(which), Reply::count).await?;
+        write_count(&closed, results.get().init_result());
+        Ok(())
     }
 
     async fn send_to_account(
@@ -87,19 +80,13 @@ impl admin::Server for Elsewhere {
         mut results: admin::SendToAccountResults,
     ) -> Result<(), Error> {
         let params = params.get()?;
-        let (account, action) = (params.get_account()?, params.get_action()?);
         let write = |question: host_question::Builder<'_>| {
             let mut send = question.init_send();
-            send.set_to(account);
-            send.set_action(action)
+            send.set_to(params.get_account()?);
+            send.set_action(params.get_action()?)
         };
-        match self.ask(write).await? {
-            Ok(reply) => results.get().set_result(reply.count()?),
-            Err(refusal) => {
-                write_refusal(&refusal, results.get().init_result().init_refused());
-                Ok(())
-            }
-        }
+        write_count(&self.ask(write, Reply::count).await?, results.get().init_result());
+        Ok(())
     }
 
     async fn broadcast(
@@ -108,35 +95,22 @@ impl admin::Server for Elsewhere {
         mut results: admin::BroadcastResults,
     ) -> Result<(), Error> {
         let params = params.get()?;
-        let (action, except, filter) = (params.get_action()?, params.get_except()?, params.get_filter()?);
         let write = |question: host_question::Builder<'_>| {
             let mut broadcast = question.init_broadcast();
-            broadcast.set_action(action)?;
-            broadcast.set_except(except)?;
-            broadcast.set_filter(filter)
+            broadcast.set_action(params.get_action()?)?;
+            broadcast.set_except(params.get_except()?)?;
+            broadcast.set_filter(params.get_filter()?)
         };
-        match self.ask(write).await? {
-            Ok(reply) => results.get().set_result(reply.count()?),
-            Err(refusal) => {
-                write_refusal(&refusal, results.get().init_result().init_refused());
-                Ok(())
-            }
-        }
+        write_count(&self.ask(write, Reply::count).await?, results.get().init_result());
+        Ok(())
     }
 
     async fn stats(self: Rc<Self>, _: admin::StatsParams, mut results: admin::StatsResults) -> Result<(), Error> {
-        match self
-            .ask(|mut question| {
-                question.set_stats(());
-                Ok(())
-            })
-            .await?
-        {
-            Ok(reply) => results.get().set_result(reply.stats()?),
-            Err(refusal) => {
-                write_refusal(&refusal, results.get().init_result().init_refused());
-                Ok(())
-            }
-        }
+        let write = |mut question: host_question::Builder<'_>| {
+            question.set_stats(());
+            Ok(())
+        };
+        write_stats(&self.ask(write, Reply::stats).await?, results.get().init_result());
+        Ok(())
     }
 }

@@ -9,14 +9,19 @@ use capnp::message::{Builder, Reader, ReaderOptions};
 use capnp::serialize::{self, OwnedSegments};
 
 use crate::audit::By;
-use crate::contract::admin::{read_filter, read_which, write_connections, write_count, write_stats};
+use crate::contract::admin::{
+    read_connections, read_count, read_filter, read_stats, read_which, write_connections, write_count, write_stats,
+};
 use crate::contract::push::read_action;
+use crate::contract::read_error::ReadError;
 use crate::hub::Hub;
 use crate::peers::Asking as _;
-use crate::rpc::answer::{refusal_or_fault, text};
+use crate::rpc::answer::{Answer, refusal_or_fault, text};
+use crate::share::admin::{ConnectionPage, HostStats};
 use crate::share::error::Refusal;
 use crate::share::id::HostId;
-use crate::share_capnp::{connections_result, count_result, host_answer, host_question, stats_result};
+use crate::share::limits::hosts::PEER_ASK_BYTES_MAX;
+use crate::share_capnp::{host_answer, host_question};
 
 /// The answer of another host.
 pub(super) struct Reply(Reader<OwnedSegments>);
@@ -27,50 +32,48 @@ impl Reply {
     }
 
     /// The page of connections that it is.
-    ///
-    /// # Errors
-    /// It is something else.
-    pub(super) fn connections(&self) -> Result<connections_result::Reader<'_>, Error> {
-        if let host_answer::Connections(page) = self.which()? { page } else { Err(not_the_answer()) }
+    pub(super) fn connections(&self) -> Answer<ConnectionPage> {
+        if let host_answer::Connections(page) = self.which()? { read_connections(page?) } else { Err(not_the_answer()) }
     }
 
     /// The number that it is.
-    ///
-    /// # Errors
-    /// It is something else.
-    pub(super) fn count(&self) -> Result<count_result::Reader<'_>, Error> {
-        if let host_answer::Count(count) = self.which()? { count } else { Err(not_the_answer()) }
+    pub(super) fn count(&self) -> Answer<usize> {
+        let host_answer::Count(count) = self.which()? else { return Err(not_the_answer()) };
+        Ok(usize::try_from(read_count(count?)?).unwrap_or(usize::MAX))
     }
 
     /// The figures that it is.
-    ///
-    /// # Errors
-    /// It is something else.
-    pub(super) fn stats(&self) -> Result<stats_result::Reader<'_>, Error> {
-        if let host_answer::Stats(stats) = self.which()? { stats } else { Err(not_the_answer()) }
+    pub(super) fn stats(&self) -> Answer<HostStats> {
+        if let host_answer::Stats(stats) = self.which()? { read_stats(stats?) } else { Err(not_the_answer()) }
     }
 }
 
-fn not_the_answer() -> Error {
-    Error::unimplemented("the other host does not know this question: its version is older".into())
+fn not_the_answer() -> ReadError {
+    Error::unimplemented("the other host does not know this question: its version is older".into()).into()
 }
 
-/// Asks another host. That it does not answer is a refusal.
+/// Asks another host.
 ///
 /// # Errors
-/// The question is malformed, or the answer is.
+/// The question is malformed or too large, or the answer is malformed; [`Refusal::Unavailable`] if the host does not answer.
 pub(super) async fn ask(
     hub: &Hub,
     host: &HostId,
     write: impl FnOnce(host_question::Builder<'_>) -> Result<(), Error>,
-) -> Result<Result<Reply, Refusal>, Error> {
+) -> Answer<Reply> {
     let mut question = Builder::new_default();
     write(question.init_root())?;
-    match hub.peers().ask(host, bytes(&question)).await {
-        Ok(answer) => Ok(Ok(Reply(read(&answer)?))),
+    let question = bytes(&question);
+    if question.len() > PEER_ASK_BYTES_MAX {
+        let got = question.len();
+        let reason = format!("this call has {got} bytes, and one for another host at most {PEER_ASK_BYTES_MAX}");
+        return Err(Refusal::invalid(0, reason).into());
+    }
+    match hub.peers().ask(host, question).await {
+        Ok(answer) => Ok(Reply(read(&answer)?)),
         Err(error) => {
-            tracing::debug!(%host, %error, "another host was asked in vain");
-            Ok(Err(Refusal::Unavailable { retry_after_ms: 1_000 }))
+            tracing::debug!(%host, %error, "another host did not answer a question");
+            Err(Refusal::Unavailable { retry_after_ms: 1_000 }.into())
         }
     }
 }
@@ -126,7 +129,7 @@ pub(super) fn bytes(message: &Builder<capnp::message::HeapAllocator>) -> Bytes {
 /// The message that these bytes are.
 ///
 /// # Errors
-/// They are none.
+/// They are not a message.
 pub(super) fn read(mut bytes: &[u8]) -> Result<Reader<OwnedSegments>, Error> {
     serialize::read_message(&mut bytes, ReaderOptions::new())
 }

@@ -44,3 +44,7 @@ pub const PEER_FOLLOWED_MAX: usize = 50_000;
 
 /// Questions to one other host that are not answered yet. Past it a question is refused at once.
 pub const PEER_ASKS_MAX: usize = 16;
+
+/// Bytes of one question to another host: a quarter of what a message may have, so that one question more never breaks the connection
+/// that carries the news. It holds a push, and the names of 20,000 connections that are to be left out.
+pub const PEER_ASK_BYTES_MAX: usize = 1 << 20;
