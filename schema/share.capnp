@@ -801,7 +801,8 @@ interface Admin {
   at @12 (hostId :Text) -> (result :AdminResult, admin :Admin);
   # Gives the interface of another host, as the host that is asked reaches it: of its calls `connections`, `close`,
   # `sendToAccount`, `broadcast` and `stats` are served, each with the same meaning there. A call that the other host does not answer
-  # within 5 s is refused as `unavailable`. With the id of the host that is asked it gives this interface.
+  # within 5 s is refused as `unavailable`, and one of more than 1 MiB as `invalidInput`. With the id of the host that is asked it gives
+  # this interface.
 }
 
 struct HostsResult {
@@ -812,7 +813,8 @@ struct HostsResult {
 }
 
 struct HostStanding {
-  # A host of the deployment, as it says of itself: at most 100 s ago, but for the host that is asked.
+  # A host of the deployment, as it says of itself: in a deployment of ten at most 20 s ago, of 256 at most 5 minutes; but for the host
+  # that is asked, which says it now.
   id @0 :Text;
   urls @1 :List(Text);
   # Where clients and other hosts reach it; empty if it did not say.
@@ -962,7 +964,8 @@ interface HostPeer {
   news @2 (messages :List(Data)) -> ();
   # Messages of the caller to this host, at most 256 of at most 8 KiB: hints of shares that this host follows, and control messages. Each is a JSON
   # object; a kind that is not known is passed over. Without messages it says that the caller is there, which it does every 5 s at least.
-  # Messages may be lost, doubled and late: they say what to look for in the bucket, and nothing is believed for them.
+  # Messages may be lost, doubled and late. They say what to look for in the bucket, and only a message that connections are to be closed is
+  # believed by itself.
 
   ask @3 (question :HostQuestion) -> (answer :HostAnswer);
   # A question of an administrator of the calling host, which has made sure of that, and its answer. The caller waits for 5 s.

@@ -10,7 +10,7 @@
 //! | `capshare.<store>.host.<host>.<number>` | that host, for a moment | the server's answer that ends a wait |
 //!
 //! Store, host and share are ids of the letters and digits `a-z2-7`, so nothing in a subject has to be escaped. Who may publish there can make hosts look into
-//! the bucket, and who may subscribe learns the ids of shares that are written.
+//! the bucket and close connections, and who may subscribe learns the ids of shares that are written.
 //!
 //! **What it promises.** [`Nats::publish`] waits for nothing. [`Nats::tend`] keeps the one connection, as long as it is polled: it
 //! subscribes to what is followed and tells the [`Hints`] whether hints come. It says so only after the server has answered a request that
