@@ -190,7 +190,11 @@ fn object(connection: &ConnectionInfo) -> Value {
 /// A fact a line, for people.
 fn lines(facts: &Value) -> String {
     let facts = facts.as_object().into_iter().flatten();
-    facts.map(|(name, value)| format!("{:18} {value}", name.replace('_', " "))).collect::<Vec<_>>().join("\n")
+    let line = |(name, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{:18} {value}", name.replace('_', " "))
+    };
+    facts.map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The counters of a host.

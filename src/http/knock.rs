@@ -111,11 +111,11 @@ impl Knock<'_> {
     /// The host of the deployment that calls, by the ticket that it shows.
     ///
     /// # Errors
-    /// It shows none, or a wrong one.
+    /// It shows no ticket, or a wrong one; or the bucket cannot be asked.
     pub(super) async fn admit_host(&self) -> Result<HostId, Refusal> {
         let hub = &self.doors.hub;
-        let none = Secret::from("");
-        let asking = hub.hosts().admit(self.token.as_ref().unwrap_or(&none));
+        let nothing = Secret::from("");
+        let asking = hub.hosts().admit(self.token.as_ref().unwrap_or(&nothing));
         let host = hub.access().failures().guard(self.address, true, asking).await?;
         self.know_socket();
         Ok(host)

@@ -29,7 +29,7 @@ pub(crate) fn resolve(
         let said = (!said.is_empty()).then(|| said.join(" "));
         strongest((flag, said), &[variable], environment, (member, written.map(|list| list.join(" "))))
             .unwrap_or_else(|| Setting::by_default(String::new()))
-            .read("URLs of hosts, such as https://a.example.org:7420, without paths, and not too many", |text| {
+            .read(&format!("at most {most} URLs of hosts, such as https://a.example.org:7420, without paths"), |text| {
                 let urls: Option<Vec<HostUrl>> = text.split_whitespace().map(|url| url.parse().ok()).collect();
                 urls.filter(|urls| urls.len() <= most)
             })

@@ -30,6 +30,8 @@ fn an_administrator_sees_every_host_and_is_told_which_does_not_answer() {
     assert_eq!(stats.iter().map(|of| &of["host"]).collect::<Vec<_>>(), [&all[0]["id"], &all[1]["id"]]);
     let here = root.run(&[&["admin", "stats", "--here"], &to[..]].concat()).ends_with(0).objects();
     assert_eq!(here.len(), 1);
+    let text = root.run(&["admin", "stats", "--here", "--to", &second.url]).ends_with(0).stdout;
+    assert!(text.contains(&format!("{:18} {}\n", "host", all[0]["id"].as_str().unwrap())), "{text}");
     root.run(&[&["admin", "close", "--account", "nobody"], &to[..]].concat()).ends_with(0);
 
     // Stopped and not ended: its connection is there, and nobody answers.
