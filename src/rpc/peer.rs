@@ -243,7 +243,11 @@ struct Peer {
 impl Peer {
     /// The link. The other host may call before this one has entered it.
     async fn link(&self) -> Result<Rc<Link>, Error> {
-        self.link.wait().await.upgrade().ok_or_else(|| Error::disconnected("the connection between the hosts has ended".into()))
+        self.link
+            .wait()
+            .await
+            .upgrade()
+            .ok_or_else(|| Error::disconnected("the connection between the hosts has ended".into()))
     }
 }
 

@@ -220,7 +220,11 @@ async fn an_administrator_reaches_the_connections_of_every_host_by_way_of_one() 
     assert_eq!(admin.at(a.hub().hosts().id()).stats().await.unwrap().rpc_connections, 1, "root's own");
     assert!(matches!(there.drain(None).await, Err(ClientError::Refused(Refusal::NotYet { .. }))));
     let (notice, names) = (Action::Notice("hello".to_owned()), vec!["x".repeat(100); PEER_ASK_BYTES_MAX / 100]);
-    assert_eq!(there.broadcast(&notice, &names[..100], &BroadcastFilter::default()).await.unwrap(), 0, "ann hears none");
+    assert_eq!(
+        there.broadcast(&notice, &names[..100], &BroadcastFilter::default()).await.unwrap(),
+        0,
+        "ann hears none"
+    );
     let refused = there.broadcast(&notice, &names, &BroadcastFilter::default()).await.unwrap_err();
     assert!(matches!(refused.refusal(), Some(Refusal::InvalidInput { .. })), "{refused}");
     assert_eq!(there.close(CloseWhich::Account("ann".to_owned())).await.unwrap(), 1);
