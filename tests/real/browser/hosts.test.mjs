@@ -206,6 +206,19 @@ test("a host that its host named is gone to, but never with a token and without 
   assert.deepEqual(trap.seen.urls, [])
 })
 
+test("a host that its host named does not end a channel that is new to it by its final word, as a host of the caller's does", async () => {
+  const named = await stand({ socket: ws => ws.close(4001) })
+  const naming = await stand({ socket: begin([named.base]) })
+  const seen = follow(naming.url, { transport: "websocket", backoffMs: 10 })
+  await live(seen)
+  await naming.end()
+  await fact("the named host was tried, and then the caller's own", () => named.seen.urls.length === 1 && seen.states.filter(name => name === "waiting").length >= 2)
+  assert.equal(named.seen.urls.length, 1, "it is not tried again")
+  assert.equal(seen.channel.host, naming.base)
+  const own = follow(named.url, { transport: "websocket" })
+  await fact("it is closed for good", () => own.channel.state.name === "closed")
+})
+
 test("what the old host says while the new one is made is told once, by whichever of them it is that goes on", async () => {
   let ready
   const slow = await stand({ socket: ws => (ready = ws) })

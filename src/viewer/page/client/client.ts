@@ -299,7 +299,8 @@ class Connection implements Channel {
     if (line === this.#next) {
       this.#giveUpNext(line)
     } else if (line === this.#line) {
-      if (refused) this.#end(ChannelError.from(refused))
+      // What a host that only another host named says to a channel that is new to it does not end the channel.
+      if (refused && (line.isLive || !this.#hosts.forget(line.host))) this.#end(ChannelError.from(refused))
       else this.#lost()
     } else {
       this.#cut(line)

@@ -56,6 +56,13 @@ export class Hosts {
     this.#failed.add(host)
   }
 
+  /** Forgets a host that the caller did not name, and says whether it was one of these. */
+  forget(host: string): boolean {
+    this.#named = this.#named.filter(named => named !== host)
+    this.#sentTo = this.#sentTo.filter(named => named !== host)
+    return !this.#own.includes(host)
+  }
+
   /** All may be tried again. */
   anew(): void {
     this.#failed.clear()
