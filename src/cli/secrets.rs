@@ -42,9 +42,9 @@ impl Place {
         self.store.as_ref().map(StoreId::as_str)
     }
 
-    /// Whether a secret may be shown to the hosts that was used at these.
-    fn may_be_shown(&self, used_at: &[String]) -> bool {
-        self.is_of_user || self.hosts.iter().all(|host| used_at.contains(host))
+    /// Whether a kept secret may be shown to the hosts.
+    fn may_be_shown(&self, kept: &Kept) -> bool {
+        self.is_of_user || self.hosts.iter().all(|host| *host == kept.host || kept.hosts.contains(host))
     }
 }
 
@@ -122,7 +122,7 @@ impl Secrets {
                     format!("the kept secret in {} is damaged: give the secret by --secret", path.display()),
                 )
             })?;
-            if !self.may_show(place, &folder, &kept) {
+            if !place.may_be_shown(&kept) {
                 continue;
             }
             self.move_over(place, &folder, id, &kept)?;
@@ -143,8 +143,8 @@ impl Secrets {
                 Some((at, folder.clone(), kept))
             })
         });
-        let is_it = |(_, folder, kept): &(_, PathBuf, Kept)| {
-            kept.session == session && kept.account == account && self.may_show(place, folder, kept)
+        let is_it = |(_, _, kept): &(_, PathBuf, Kept)| {
+            kept.session == session && kept.account == account && place.may_be_shown(kept)
         };
         let (_, folder, kept) = kept.filter(is_it).max_by_key(|(at, ..)| *at)?;
         let id = kept.id.parse().ok()?;
@@ -159,11 +159,6 @@ impl Secrets {
             // Left behind, it opens nothing: the share is deleted.
             let _gone = std::fs::remove_file(file(&folder, id));
         }
-    }
-
-    /// Whether a secret that lies in this folder may be shown to the hosts. What is kept by the host is for that host.
-    fn may_show(&self, place: &Place, folder: &Path, kept: &Kept) -> bool {
-        !self.is_of_store(place, folder) || place.may_be_shown(&kept.hosts)
     }
 
     /// Moves what was kept by the host to the folder of the store, if that is known.
@@ -267,7 +262,28 @@ fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::file_name;
+    use super::*;
+
+    /// What is kept by the host, as all files of version 0.1.0 are, is for that host alone, though the client reached another beside it.
+    #[test]
+    fn a_secret_is_for_the_hosts_at_which_it_was_used() {
+        let [a, b] = ["https://a.example", "https://b.example"].map(str::to_owned);
+        let text = |hosts: &[&str], host: &str| {
+            serde_json::json!({ "hosts": hosts, "host": host, "id": "", "session": "", "url": "", "secret": "" })
+        };
+        let old: Kept = serde_json::from_value(text(&[], &a)).unwrap();
+        let new: Kept = serde_json::from_value(text(&[&a], "")).unwrap();
+        let place = |hosts: &[&String], is_of_user| {
+            let hosts = hosts.iter().map(|host| (*host).clone()).collect();
+            Place { store: None, hosts, is_of_user }
+        };
+        for kept in [old, new] {
+            assert!(place(&[&a], false).may_be_shown(&kept));
+            assert!(!place(&[&b], false).may_be_shown(&kept));
+            assert!(!place(&[&a, &b], false).may_be_shown(&kept));
+            assert!(place(&[&b], true).may_be_shown(&kept));
+        }
+    }
 
     #[test]
     fn hosts_do_not_share_a_folder_and_cannot_leave_theirs() {
