@@ -270,6 +270,11 @@ async fn let_go(connections: Weak<Connections>, drain: Arc<Drain>, going: Vec<Go
         {
             // Gone with the connections; a host that shuts down closes the rest by itself.
             let Some(connections) = connections.upgrade() else { return };
+            // While this is held nobody takes the drain back: after that nobody is told or closed any more.
+            let _underway = connections.drains.underway();
+            if drain.stopped.is_cancelled() {
+                return;
+            }
             while let Some(Going { at, entry, moving }) = going.pop_front_if(|going| going.at <= now) {
                 if let Some(entry) = entry.upgrade() {
                     entry.set_moving(moving);
