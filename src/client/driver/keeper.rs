@@ -89,6 +89,8 @@ impl Keeper<'_> {
                 }
                 Err(failure) => (failure, false),
             };
+            // Not the host that was dialled, if the client was asked to move from there.
+            let at = self.link.hosts.borrow().current().1.url.map(|url| url.origin());
             let (cause, forgotten) = match failure.ending {
                 Ending::Again(cause) => (cause, false),
                 // What a host that was named says of a client that is new to it ends only what it was named for.
@@ -101,7 +103,6 @@ impl Keeper<'_> {
                 true => Next::After(Duration::ZERO),
                 false => self.link.hosts.borrow_mut().failed(failure.after, Instant::now()),
             };
-            let at = way.url.as_ref().map(|url| url.origin());
             self.link.set_down(cause.clone());
             let delay = match next {
                 Next::AtOnce => {
