@@ -32,6 +32,10 @@ pub const HOSTS_GIVEN_MAX: usize = 8;
 /// may take.
 pub(crate) const LEAVE_WITHIN: Duration = CALL_TIMEOUT;
 
+/// Age that a connection has at least when the client leaves it because its host asks for that. So hosts that send a client to and fro
+/// make it dial five times a second at most, and it has left at most 150 connections that are not closed yet.
+pub(crate) const MOVE_AFTER: Duration = Duration::from_millis(200);
+
 /// Age from which a connection counts as stable: after it the delays begin at the shortest again.
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::client::defaults::{LEAVE_WITHIN, NEW_ROUND_AFTER, STABLE_AFTER};
+use crate::client::defaults::{LEAVE_WITHIN, MOVE_AFTER, NEW_ROUND_AFTER, STABLE_AFTER};
 use crate::client::driver::attempt::{Established, Failure, attempt, say_goodbye};
 use crate::client::driver::link::Link;
 use crate::client::driver::moving::{Moving, Requests};
@@ -58,7 +58,7 @@ impl Keeper<'_> {
             () = self.stop.cancelled() => return,
             () = self.link.is_wanted() => {}
         }
-        // Bound: the connections that were left within `LEAVE_WITHIN`.
+        // Bound: the connections that were left within `LEAVE_WITHIN`, of which one is left each `MOVE_AFTER`.
         let mut leaving = JoinSet::new();
         self.keep_connected(&mut leaving).await;
         while leaving.join_next().await.is_some() {}
@@ -155,7 +155,7 @@ impl Keeper<'_> {
     /// Reports the connection as up, and serves it until it ends, or until there is another one to go on at.
     async fn serve(&self, established: Established) -> Served {
         let Established { session, mut vat, mut requests } = established;
-        let control = session.control.clone();
+        let (control, since) = (session.control.clone(), Instant::now());
         {
             let mut hosts = self.link.hosts.borrow_mut();
             hosts.connected();
@@ -175,7 +175,7 @@ impl Keeper<'_> {
             end = keepalive => Some(Ok(end)),
             never = keep_offering(&self.link.offers, &session) => match never {},
             result = &mut vat => Some(control.as_ref().and_then(|control| control.end_reason()).ok_or(result)),
-            (to, within) = self.move_on(&mut requests) => {
+            (to, within) = self.move_on(&mut requests, since) => {
                 return Served::Moved { from: Box::new(Left { session, vat, within }), to: Box::new(to) };
             }
         };
@@ -210,8 +210,8 @@ impl Keeper<'_> {
     }
 
     /// Waits until the host asks the client to move, and gives the connection to go on at, with the time in which the host will close
-    /// the old one. As long as no host takes the client it stays and tries again, after growing delays.
-    async fn move_on(&self, requests: &mut Requests) -> (Established, Duration) {
+    /// the old one, which began at `since`. As long as no host takes the client it stays and tries again, after growing delays.
+    async fn move_on(&self, requests: &mut Requests, since: Instant) -> (Established, Duration) {
         let Moving { urls, within } = match requests.wait_for(Option::is_some).await.map(|request| request.clone()) {
             Ok(Some(request)) => request,
             // The host has dropped what it could have asked by.
@@ -219,6 +219,7 @@ impl Keeper<'_> {
         };
         tracing::debug!(?urls, ?within, "the host asks the client to move");
         let asked = Instant::now();
+        sleep_until(since + MOVE_AFTER).await;
         let mut delays = self.fresh_delays();
         loop {
             let hosts = self.link.hosts.borrow_mut().moving_to(&urls, &mut self.link.random.borrow_mut());
