@@ -95,7 +95,7 @@ function follow(urls, options) {
   return seen
 }
 
-/** The same, of a channel that has begun at this one of several hosts, which is left to chance. */
+/** Follows by a channel that has begun at `host`, one of several: channels are made until one has, because each begins at a random one. */
 function followFrom(host, urls, options) {
   for (;;) {
     const seen = follow(urls, options)
