@@ -8,8 +8,8 @@
 //! The entries are a tree (`path.rs`): the conversation is the path from the last entry to the first. Who goes back, or to a branch that was
 //! left before, is seen by the next entry's parent.
 //!
-//! A person's words are the messages of role `user`, without the text of a skill that the program puts before them, and the commands
-//! that a person ran. The summaries of a compaction and of a branch are nobody's words. Whether a compaction was asked for is not said.
+//! A person's words are the messages of role `user`, without the text of a skill and the contents of files that the program puts before
+//! them, and the commands that a person ran. The summaries of a compaction and of a branch are nobody's words. Whether a compaction was asked for is not said.
 
 mod path;
 mod tools;
@@ -223,13 +223,31 @@ fn blocks(content: &Value) -> Vec<Value> {
     }
 }
 
-/// A person's words: of a skill that was called, its name and what was typed after it.
+/// A person's words, without the files that were named in the command line, whose contents the program puts before them; of a skill that
+/// was called, its name and what was typed after it.
 fn typed(said: &str) -> String {
+    let said = without_files(said);
     let inside = said.strip_prefix("<skill name=\"").and_then(|rest| rest.split_once("\" location=\""));
-    let Some((name, after)) = inside.and_then(|(name, rest)| Some((name, rest.split_once("\n</skill>")?.1))) else {
-        return said.to_owned();
+    // The text of a skill may hold such a tag, too: what stands behind the last one was typed.
+    let Some((name, after)) = inside.and_then(|(name, rest)| Some((name, rest.rsplit_once("\n</skill>")?.1))) else {
+        return said;
     };
     format!("/skill:{name} {}", after.trim()).trim_end().to_owned()
+}
+
+/// A text without the contents of files, each `<file name="PATH">` up to `</file>` with an absolute path. They stand one behind the other, and
+/// may hold such tags themselves, so all from the first to the last is left out.
+fn without_files(said: &str) -> String {
+    const END: &str = "</file>";
+    let is_file = |at: &usize| {
+        let path = said[*at..].strip_prefix("<file name=\"").and_then(|rest| rest.split_once('"')).map(|(path, _)| path);
+        path.is_some_and(|path| path.starts_with(['/', '\\']) || path.get(1..2) == Some(":"))
+    };
+    let first = said.match_indices("<file name=\"").map(|(at, _)| at).find(is_file);
+    match first.zip(said.rfind(END)).filter(|(first, last)| first < last) {
+        Some((first, last)) => [&said[..first], said[last + END.len()..].trim_start_matches('\n')].concat(),
+        None => said.to_owned(),
+    }
 }
 
 /// When a message was begun: in milliseconds since 1970.

@@ -95,10 +95,12 @@ fn going_back_in_pi_to_between_two_results_leaves_one() {
 
 #[test]
 fn what_the_program_says_to_its_model_in_pi_is_counted_and_not_shown() {
-    let skill = "<skill name=\"review\" location=\"/home/ann/SKILL.md\">\nPrivate steps.\n</skill>\n\nthis file";
+    let skill = "<skill name=\"review\" location=\"/home/ann/SKILL.md\">\nPrivate steps:\n</skill>\nPrivate ones.\n</skill>\n\nthis file";
+    let files = "<file name=\"/p/a.txt\">\nPrivate: </file> Private.\n</file>\n<file name=\"/p/b.png\"></file>\nlook at <file name=\"c\">";
     let entries = [
         message("s1", json!({ "role": "system", "content": "Private prompt." })),
         user("u1", skill),
+        user("u2", files),
         json!({ "type": "custom_message", "id": "x1", "customType": "memo", "content": "Private memo.", "display": true }),
         json!({ "type": "branch_summary", "id": "x2", "fromId": "u1", "summary": "Private summary." }),
         json!({ "type": "compaction", "id": "x3", "summary": "Private summary.", "firstKeptEntryId": "u1" }),
@@ -108,7 +110,12 @@ fn what_the_program_says_to_its_model_in_pi_is_counted_and_not_shown() {
         json!({ "type": "session_info", "id": "x6", "name": "A name" }),
     ];
     let shared = read(&pi(&entries));
-    let told = ["user: /skill:review this file", "assistant: compacted", "user: bash completed 1 "];
+    let told = [
+        "user: /skill:review this file",
+        "user: look at <file name=\"c\">",
+        "assistant: compacted",
+        "user: bash completed 1 ",
+    ];
     assert_eq!(shared.held.conversation(), told);
     assert!(!shared.held.text().contains("Private"));
     assert_eq!(
