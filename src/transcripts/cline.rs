@@ -11,7 +11,7 @@
 
 mod tools;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
@@ -24,9 +24,6 @@ use crate::transcripts::talk::Talk;
 use crate::transcripts::tool::Tool;
 use crate::transcripts::turn::{Fault, Tokens, Turn};
 use crate::transcripts::values::{count, filled, text};
-
-/// Tags around words of the program: notices that the mode was changed, and files that a person named.
-const ASIDE: [&str; 2] = ["mode_notice", "file_content"];
 
 #[derive(Default)]
 pub(super) struct Cline {
@@ -75,9 +72,7 @@ impl Dialect for Cline {
         let session = talk.session.id.clone().unwrap_or_default();
         let named: Vec<(String, &Value)> =
             messages.iter().enumerate().map(|(n, said)| (id(said, n, &session), said)).collect();
-        let kept: HashSet<&str> = named.iter().map(|(id, _)| id.as_str()).collect();
-        let gone: Vec<String> = talk.messages().filter(|known| !kept.contains(known)).map(str::to_owned).collect();
-        talk.take_back_each(gone.iter().map(String::as_str));
+        talk.keep_only(&named.iter().map(|(id, _)| id.as_str()).collect());
         let results = results(messages);
         for (id, said) in &named {
             match text(said, "role") {
@@ -183,20 +178,35 @@ fn failed(id: &str, said: &Value, talk: &mut Talk) {
 
 /// The words of a person, without the tags around them and without what the program put before and behind them.
 fn typed(said: &str) -> String {
-    let mut own = said.to_owned();
-    for tag in ASIDE {
-        let (begin, end) = (format!("<{tag}"), format!("</{tag}>"));
-        while let Some(at) = own.find(&begin) {
-            let Some(length) = own[at..].find(&end) else { break };
-            own.replace_range(at..at + length + end.len(), "");
-        }
-    }
+    let own = without_files(&without_notices(said));
     let own = own.trim();
     if let Some(inside) = inside(own, "user_command") {
         let slash = own.split_once("slash=\"").and_then(|(_, rest)| rest.split_once('"')).map(|(slash, _)| slash);
         return format!("/{} {inside}", slash.unwrap_or_default()).trim_end().to_owned();
     }
     inside(own, "user_input").unwrap_or(own).to_owned()
+}
+
+/// A text without notices that the mode was changed.
+fn without_notices(said: &str) -> String {
+    const END: &str = "</mode_notice>";
+    let (mut own, mut rest) = (String::new(), said);
+    while let Some((before, notice)) = rest.split_once("<mode_notice") {
+        let Some((_, after)) = notice.split_once(END) else { break };
+        own.push_str(before);
+        rest = after;
+    }
+    own + rest
+}
+
+/// A text without the contents of files that a person named. They stand one behind the other, and may hold such tags themselves, so all from
+/// the first to the last is left out.
+fn without_files(said: &str) -> String {
+    const END: &str = "</file_content>";
+    match said.find("<file_content").zip(said.rfind(END)).filter(|(first, last)| first < last) {
+        Some((first, last)) => [&said[..first], &said[last + END.len()..]].concat(),
+        None => said.to_owned(),
+    }
 }
 
 /// What stands in the tag of this name that is around a text.

@@ -64,11 +64,9 @@ impl Dialect for Continue {
         if replaced.is_some() {
             talk.out.keep_all(true);
         }
-        let of_now = |id: &str| replaced.is_none() || id.starts_with(&format!("{prefix}-"));
-        let kept: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        let is_gone = |known: &&str| of_now(known) && !kept.contains(known);
-        let gone: Vec<String> = talk.messages().filter(is_gone).map(str::to_owned).collect();
-        talk.take_back_each(gone.iter().map(String::as_str));
+        let is_older = |known: &&str| replaced.is_some() && !known.starts_with(&format!("{prefix}-"));
+        let older: Vec<String> = talk.messages().filter(is_older).map(str::to_owned).collect();
+        talk.keep_only(&ids.iter().chain(&older).map(String::as_str).collect());
         for (n, (id, item)) in ids.iter().zip(&items).enumerate() {
             self.item(id, item, &items[n + 1..], talk);
         }

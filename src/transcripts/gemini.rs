@@ -88,9 +88,7 @@ impl Dialect for Gemini {
             self.about(value, talk);
             if let Some(messages) = value["messages"].as_array() {
                 // A document holds all that there is.
-                let kept: HashSet<&str> = messages.iter().map(|message| text(message, "id")).collect();
-                let gone: Vec<_> = talk.messages().filter(|id| !kept.contains(id)).map(str::to_owned).collect();
-                talk.take_back_each(gone.iter().map(String::as_str));
+                talk.keep_only(&messages.iter().map(|message| text(message, "id")).collect());
                 messages.iter().for_each(|message| self.message(message, talk));
             }
         } else {

@@ -5,7 +5,7 @@
 
 mod below;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use serde_json::{Value, json};
@@ -219,6 +219,16 @@ impl Talk {
             }
         }
         self.after_removals();
+    }
+
+    /// A document was written anew, and holds these messages: others are taken back. One without any message takes nothing back, for its
+    /// agent is about to write it.
+    pub(super) fn keep_only(&mut self, kept: &HashSet<&str>) {
+        if kept.is_empty() {
+            return;
+        }
+        let gone: Vec<String> = self.messages().filter(|id| !kept.contains(id)).map(str::to_owned).collect();
+        self.take_back_each(gone.iter().map(String::as_str));
     }
 
     fn remove(&mut self, place: usize) {

@@ -137,6 +137,16 @@ fn a_document_that_grows_or_shrinks_ends_as_a_fresh_push() {
     }
 }
 
+/// A document without a message is about to be written: what was shared of the session stays.
+#[test]
+fn a_document_without_messages_empties_no_share() {
+    for session in &SESSIONS {
+        let whole = feed(session, &[until(session, length(session))], Held::default()).0;
+        let emptied = feed(session, &[until(session, length(session)), until(session, 0)], Held::default()).0;
+        assert_eq!(emptied.conversation(), whole.conversation(), "{}", session.name);
+    }
+}
+
 fn messages(held: &Held) -> Vec<&String> {
     held.items.keys().filter(|key| key.starts_with("message/")).collect()
 }
@@ -175,7 +185,7 @@ fn text(id: &str, role: &str, words: &str) -> Value {
 /// S106: tags, notices and the contents of files that stand around a person's words are the program's.
 #[test]
 fn only_what_clines_user_typed_is_the_users() {
-    let notice = "<mode_notice>PRIVATE: the user switched.</mode_notice><user_input mode=\"act\">mend it</user_input>\n<file_content path=\"a\">\nPRIVATE\n</file_content>";
+    let notice = "<mode_notice>PRIVATE: the user switched.</mode_notice><user_input mode=\"act\">mend it</user_input>\n<file_content path=\"a\">\nPRIVATE </file_content> PRIVATE\n</file_content>\n<file_content path=\"b\">\nPRIVATE\n</file_content>";
     let held = cline(json!([
         text("u1", "user", notice),
         text("u2", "user", "<user_command slash=\"team\">look twice</user_command>"),
