@@ -64,6 +64,10 @@ pub struct Talk {
     latest: Option<i64>,
     /// The user's last message.
     asked: Option<String>,
+    /// The places of the user's messages, and of the messages with a time, without those at the end that were taken back: whoever goes back
+    /// again and again does not make all messages be looked at each time.
+    prompts: Vec<usize>,
+    timed: Vec<usize>,
     models: Vec<String>,
     /// The sessions of the subagents that calls began, by the calls' ids: agents that write everything anew tell a call again.
     tied: HashMap<String, String>,
@@ -246,9 +250,12 @@ impl Talk {
     }
 
     fn after_removals(&mut self) {
-        let is_prompt = |spoken: &&Spoken| spoken.role == Role::User && spoken.session.is_none() && !spoken.is_gone;
-        self.asked = self.spoken.iter().rfind(is_prompt).map(|spoken| spoken.id.clone());
-        self.latest = self.spoken.iter().filter(|spoken| !spoken.is_gone).filter_map(|spoken| spoken.at).max();
+        for places in [&mut self.prompts, &mut self.timed] {
+            while places.pop_if(|place| self.spoken[*place].is_gone).is_some() {}
+        }
+        self.asked = self.prompts.last().map(|place| self.spoken[*place].id.clone());
+        // No message has an earlier time than those before it.
+        self.latest = self.timed.last().and_then(|place| self.spoken[*place].at);
     }
 
     /// Names the agent, where the session says it by another name than its reader's.
@@ -263,8 +270,7 @@ impl Talk {
 
     /// The id of the user's message with which the last so many turns began.
     pub(super) fn prompt_before(&self, turns: usize) -> Option<String> {
-        let is_prompt = |spoken: &&Spoken| spoken.role == Role::User && spoken.session.is_none() && !spoken.is_gone;
-        let prompts = self.spoken.iter().rev().filter(is_prompt);
+        let prompts = self.prompts.iter().rev().map(|place| &self.spoken[*place]).filter(|spoken| !spoken.is_gone);
         prompts.take(turns).last().map(|spoken| spoken.id.clone())
     }
 
@@ -319,6 +325,12 @@ impl Talk {
         }
         if self.spoken.len() < SHARE_ITEMS_MAX && ItemKey::message(&turn.id).is_ok() {
             self.places.insert(turn.id.clone(), self.spoken.len());
+            if turn.role == Role::User && turn.session.is_none() {
+                self.prompts.push(self.spoken.len());
+            }
+            if turn.at.is_some() {
+                self.timed.push(self.spoken.len());
+            }
             let (id, at, asked, session) = (turn.id.clone(), turn.at, turn.asked.clone(), turn.session.clone());
             self.spoken.push(Spoken { id, role: turn.role, at, asked, tokens: None, session, is_gone: false });
         }
