@@ -51,12 +51,7 @@ impl Calls {
 
     /// The earliest call of which this holds.
     pub(super) fn first(&self, is_it: impl Fn(&Tool) -> bool) -> Option<&Tool> {
-        self.all().find(|tool| is_it(tool))
-    }
-
-    /// All calls that wait.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Tool> {
-        self.waiting.iter().map(|(_, tool)| tool)
+        self.waiting.iter().map(|(_, tool)| tool).find(|tool| is_it(tool))
     }
 
     /// The calls of a message were taken back.

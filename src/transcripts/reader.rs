@@ -45,7 +45,7 @@ struct Below {
     /// The call that began it, until the call was seen.
     call: Option<String>,
     thread: Thread,
-    /// It was tied to the call that asked for what it does.
+    /// It was tied to the call that began it, or that asked for what it does.
     is_tied: bool,
     /// Its call was taken back, so none of its messages is shown.
     is_gone: bool,
@@ -127,8 +127,7 @@ impl Reader {
 
     /// Begins the transcript of a subagent of this session, which stands below the call that began it. `name`: the subagent's name
     /// among those of the session, as the agent names it. `call`: the id of the call, if it is known from elsewhere than the
-    /// transcripts. `false`: the session is not known yet, it has as many subagents as are read, or no call in it is known that may have
-    /// begun this one.
+    /// transcripts. `false`: the session is not known yet, or it has as many subagents as are read.
     pub fn begin_subagent(&mut self, name: &str, call: Option<&str>) -> bool {
         if self.below.iter().any(|below| below.name == name) {
             return true;
@@ -138,15 +137,9 @@ impl Reader {
             self.leave_out(LeftOut::Subagents);
             return false;
         }
-        // What the user took back leaves its subagents' files behind.
-        let untied = self.below.iter().filter(|below| !below.is_tied && !below.is_gone).count();
-        if self.agent == Agent::Cline && self.main.talk.tasks() <= untied {
-            return false;
-        }
         let session = subagent(session, name);
         let is_gone = self.gone.contains(&session) || call.is_some_and(|call| self.gone.contains(call));
-        let talk = Talk::child(self.agent.name(), &session);
-        let thread = Thread { dialect: (entry(self.agent).begin)(&Origin { name, is_child: true }), talk };
+        let thread = Thread::child(self.agent, name, &session);
         let call = call.map(str::to_owned);
         self.below.push(Below { name: name.to_owned(), call, thread, is_tied: false, is_gone });
         true
@@ -164,10 +157,14 @@ impl Reader {
     }
 
     /// Takes a subagent's transcript that is one JSON document, each time it has changed. The subagent was [begun](Self::begin_subagent).
+    /// If nobody said which call began it, nothing is told until a call is known that asked for what the subagent does: then the document is
+    /// to be given again when the session's own has changed. What the user took back leaves such documents behind.
     pub fn subagent_document(&mut self, name: &str, document: &[u8]) -> Option<Piece> {
         if document.len() > TRANSCRIPT_DOCUMENT_BYTES_MAX {
             self.leave_out(LeftOut::TooLarge);
-        } else if let Some(below) = self.below.iter_mut().find(|below| below.name == name && !below.is_gone) {
+        } else if let Some(below) = self.below.iter_mut().find(|below| below.name == name && !below.is_gone)
+            && below.is_asked_for(self.agent, document, &mut self.main.talk)
+        {
             std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
             below.thread.record(document);
             std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
@@ -245,10 +242,6 @@ impl Reader {
     fn link(&mut self) {
         for at in 0..self.below.len() {
             let Some(session) = self.session().map(|session| subagent(session, &self.below[at].name)) else { continue };
-            if let Some(task) = self.below[at].thread.talk.task().filter(|_| !self.below[at].is_tied).map(str::to_owned)
-            {
-                self.below[at].is_tied = self.main.talk.tie_task(&task, &session);
-            }
             let Some(call) = self.below.get(at).and_then(|below| below.call.clone()) else { continue };
             let mut is_tied = self.main.talk.tie(&call, &session);
             for below in &mut self.below {
@@ -260,7 +253,7 @@ impl Reader {
                 std::mem::swap(&mut self.main.talk.out, &mut below.thread.talk.out);
             }
             if is_tied && let Some(below) = self.below.get_mut(at) {
-                below.call = None;
+                (below.call, below.is_tied) = (None, true);
             }
         }
     }
@@ -305,7 +298,27 @@ impl Reader {
     }
 }
 
+impl Below {
+    /// Whether a call is known that began this subagent. If not, the document says what was asked of it, and nothing that it says is told.
+    fn is_asked_for(&mut self, agent: Agent, document: &[u8], caller: &mut Talk) -> bool {
+        if self.is_tied || self.call.is_some() {
+            return true;
+        }
+        let Some(session) = self.thread.talk.session.id.clone() else { return false };
+        self.thread.record(document);
+        let read = std::mem::replace(&mut self.thread, Thread::child(agent, &self.name, &session));
+        self.is_tied = read.talk.task().is_some_and(|task| caller.tie_task(task, &session));
+        self.is_tied
+    }
+}
+
 impl Thread {
+    /// A subagent's.
+    fn child(agent: Agent, name: &str, session: &str) -> Self {
+        let dialect = (entry(agent).begin)(&Origin { name, is_child: true });
+        Self { dialect, talk: Talk::child(agent.name(), session) }
+    }
+
     fn line(&mut self, line: &[u8]) {
         if line.trim_ascii().is_empty() {
             return;

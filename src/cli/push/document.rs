@@ -45,6 +45,8 @@ pub(super) struct DocumentFile {
 struct Below {
     name: String,
     file: Beside,
+    /// Something of it was given out. Before that the session's document may lack the call that began the subagent.
+    is_told: bool,
 }
 
 impl DocumentFile {
@@ -70,7 +72,7 @@ impl DocumentFile {
             for Subagent { name, call, path } in self.finder.subagents(self.reader.agent(), &self.path, &session) {
                 let is_known = self.below.iter().any(|below| below.name == name);
                 if !is_known && self.reader.begin_subagent(&name, call.as_deref()) {
-                    self.below.push(Below { name, file: Beside::new(path, TRANSCRIPT_DOCUMENT_BYTES_MAX) });
+                    self.below.push(Below { name, file: Beside::new(path, TRANSCRIPT_DOCUMENT_BYTES_MAX), is_told: false });
                 }
             }
         }
@@ -78,6 +80,7 @@ impl DocumentFile {
             if let Some(bytes) = below.file.changed().await
                 && let Some(piece) = self.reader.subagent_document(&below.name, &bytes)
             {
+                below.is_told = true;
                 return Some(piece);
             }
         }
@@ -144,6 +147,7 @@ impl Source for DocumentFile {
         if !is_whole {
             return Ok(None);
         }
+        self.below.iter_mut().filter(|below| !below.is_told).for_each(|below| below.file.forget());
         let about = self.next_about().await;
         Ok(merged(about, self.reader.document(&bytes)))
     }

@@ -28,19 +28,15 @@ impl Talk {
 
     /// Says what the caller asked of the subagent whose conversation this is. Only the first words count.
     pub(in crate::transcripts) fn asked_for(&mut self, task: &str) {
-        self.task.get_or_insert_with(|| bounded(task));
+        self.task.get_or_insert_with(|| bounded(task.trim()));
     }
 
     /// Ties the first call that asked for this, and began no subagent yet, to a subagent's session. `false`: there is none.
     pub(in crate::transcripts) fn tie_task(&mut self, task: &str, session: &str) -> bool {
-        let is_it = |tool: &Tool| tool.name == "task" && tool.session.is_none() && text(&tool.input, "prompt") == task;
+        let asks = |tool: &Tool| bounded(text(&tool.input, "prompt").trim()) == task;
+        let is_it = |tool: &Tool| tool.name == "task" && tool.session.is_none() && asks(tool);
         let call = self.calls.first(is_it).map(|tool| tool.call.clone());
         call.is_some_and(|call| self.tie(&call, session))
-    }
-
-    /// The number of calls that may have begun a subagent that is not known yet.
-    pub(in crate::transcripts) fn tasks(&self) -> usize {
-        self.calls.all().filter(|tool| tool.name == "task" && tool.session.is_none()).count()
     }
 
     /// What the caller asked for, if [`asked_for`](Self::asked_for) said it.

@@ -170,6 +170,22 @@ fn a_subagent_of_cline_stands_below_the_call_that_asked_for_it() {
     );
 }
 
+/// The document of a subagent whose call the user took back stays in the folder: nothing of it is told, and the next one is.
+#[test]
+fn a_document_of_a_subagent_that_no_call_asked_for_is_not_told() {
+    let mut left: Value = serde_json::from_str(CLINE_BELOW).unwrap();
+    left["messages"][0]["content"] = json!("PRIVATE: another task");
+    let mut reader = Reader::new(Agent::Cline, "/a");
+    let mut held = Held::default();
+    held.take(reader.document(CLINE.as_bytes()));
+    assert!(reader.begin_subagent("agent_1", None) && reader.begin_subagent(HELPER, None));
+    assert_eq!(reader.subagent_document("agent_1", left.to_string().as_bytes()), None);
+    held.take(reader.subagent_document(HELPER, CLINE_BELOW.as_bytes()));
+    held.take(reader.end());
+    assert_eq!(held.conversation().iter().filter(|line| line.starts_with("below: ")).count(), 5);
+    assert!(!held.text().contains("PRIVATE") && !held.text().contains("agent_1\""), "{}", held.text());
+}
+
 fn cline(messages: Value) -> Held {
     let document = json!({
         "version": 1, "agent": "lead", "sessionId": "s", "origin": { "version": "3.0.65" }, "messages": messages, "system_prompt": "PRIVATE",
