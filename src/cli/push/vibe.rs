@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
 use crate::cli::push::source::{Progress, Source, Waited, cannot_read, gone};
-use crate::cli::push::vibe::store::{CURRENT, Next, Store};
+use crate::cli::push::vibe::store::{CURRENT, FILE_BYTES_MAX, Next, Store};
 
 /// Between two looks at the journal of a session that is followed.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -22,11 +22,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The folder of the session that a path is of: the folder itself, or a file in it.
 pub(super) fn folder_of(path: &Path) -> Option<PathBuf> {
     let is_session = |folder: &Path| {
-        let current = std::fs::read(folder.join(CURRENT)).unwrap_or_default();
+        let path = folder.join(CURRENT);
+        // Other programs have files of this name, too.
+        let is_small = std::fs::metadata(&path).is_ok_and(|about| about.is_file() && about.len() <= FILE_BYTES_MAX);
+        let current = if is_small { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
         let current: Value = serde_json::from_slice(&current).unwrap_or_default();
         current["store_format"].as_str().is_some_and(|format| format.starts_with("mistral.vibe."))
     };
-    let path = std::path::absolute(path).ok()?;
+    // Standard input is no file of the folder in which the program runs.
+    let path = std::path::absolute(path).ok().filter(|path| path.exists())?;
     path.ancestors().take(4).find(|folder| is_session(folder)).map(Path::to_owned)
 }
 

@@ -2,6 +2,7 @@
 //! next generation comes, all of it is read anew, for the old journal is dead.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -16,14 +17,11 @@ use crate::cli::push::source::Away;
 /// Between two looks at which generation is the newest.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How often a generation is looked for that is there as a whole: an old one is deleted when a new one has come.
+/// Generations that are read one after the other, because each was deleted while it was read: the next one had come.
 const TRIES_MAX: usize = 5;
 
-/// Bytes of each of the small files.
-const FILE_BYTES_MAX: u64 = 4 << 20;
-
-/// Chunks of one generation.
-const CHUNKS_MAX: usize = 65_536;
+/// Bytes of each of the small files. A manifest of this size names no more chunks than can be read in some seconds.
+pub(super) const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// The file that names the newest generation, and the one that says whose session it is.
 pub(super) const CURRENT: &str = "CURRENT";
@@ -86,10 +84,17 @@ impl Store {
                     self.away.is_back();
                     return Ok(next);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.generation.is_empty() => {
-                    return Ok(if self.away.is_gone() { Next::Gone } else { Next::Nothing });
+                Err(error) if self.generation.is_empty() => return Err(error),
+                // A file may be away, or half written, for a moment.
+                Err(error) => {
+                    let (is_away, is_broken) =
+                        (error.kind() == ErrorKind::NotFound, error.kind() == ErrorKind::InvalidData);
+                    return match self.away.is_gone() {
+                        false if is_away || is_broken => Ok(Next::Nothing),
+                        true if is_away => Ok(Next::Gone),
+                        _ => Err(error),
+                    };
                 }
-                Err(error) => return Err(error),
             }
         }
         if let Some(line) = self.queue.pop_front() {
@@ -137,21 +142,26 @@ impl Store {
 
     /// Reads the newest generation.
     async fn load(&mut self) -> std::io::Result<()> {
-        let mut tries = 0;
-        loop {
-            let current = small(&self.folder.join(CURRENT)).await?;
+        let mut current = small(&self.folder.join(CURRENT)).await?;
+        let mut tries = 1;
+        let (queue, journal) = loop {
             match self.generation_of(&current).await {
-                Ok((queue, journal)) => {
-                    self.about = queue.front().cloned().unwrap_or_default();
-                    (self.queue, self.journal_path, self.journal) = (queue, journal, None);
-                    self.generation = current;
-                    return Ok(());
+                Ok(read) => break read,
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES_MAX => {
+                    // It was deleted if another one is the newest by now.
+                    let newest = small(&self.folder.join(CURRENT)).await?;
+                    if newest == current {
+                        return Err(error);
+                    }
+                    (current, tries) = (newest, tries + 1);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && tries < TRIES_MAX => tries += 1,
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(LOOK_EVERY / 10).await;
-        }
+        };
+        self.about = queue.front().cloned().unwrap_or_default();
+        (self.queue, self.journal_path, self.journal) = (queue, journal, None);
+        self.generation = current;
+        Ok(())
     }
 
     /// What a generation holds, each part as a line, and the path of the journal that goes on from it.
@@ -165,9 +175,12 @@ impl Store {
             queue.push_back(about);
         }
         let projection = &manifest["projection_state"];
-        for chunk in projection["chunks"].as_array().into_iter().flatten().take(CHUNKS_MAX) {
+        // All chunks together are as large as a document may be.
+        let mut left = TRANSCRIPT_DOCUMENT_BYTES_MAX as u64;
+        for chunk in projection["chunks"].as_array().into_iter().flatten() {
             let path = self.folder.join("chunks").join(format!("{}.json", name(chunk)?.display()));
-            let text = whole(&path, TRANSCRIPT_DOCUMENT_BYTES_MAX as u64).await?;
+            let text = whole(&path, left).await?;
+            left = left.saturating_sub(text.len() as u64);
             let entries: Vec<Box<RawValue>> = serde_json::from_slice(&text).map_err(invalid)?;
             queue.extend(entries.into_iter().map(|entry| entry.get().as_bytes().to_vec()));
         }
