@@ -70,22 +70,15 @@ fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Resul
     let mut left = ENTRIES_MAX;
     if let Some(here) = here {
         let mut found = Vec::new();
-        for (folder, depth) in of_project(agent, &root, here, depth) {
+        let of_project = of_project(agent, &root, here);
+        // A transcript that does not say its folder is of this one only if it lies where those of this folder lie.
+        let is_placed = of_project.is_some();
+        for (folder, depth) in of_project.unwrap_or_else(|| vec![(root.clone(), depth)]) {
             walk(agent, &folder, depth, &mut left, &mut found);
         }
         let is_here = |about: &About| match &about.folder {
             Some(folder) => is_same(Path::new(folder), here),
-            // It says nothing, and lies where those of this folder lie.
-            None => !matches!(
-                agent,
-                Agent::Codex
-                    | Agent::Pi
-                    | Agent::Copilot
-                    | Agent::Vibe
-                    | Agent::KimiCode
-                    | Agent::Cline
-                    | Agent::Continue
-            ),
+            None => is_placed,
         };
         if let Some(path) = first(agent, found, is_here) {
             return Ok(Found { path, session: None, is_elsewhere: false });
@@ -147,8 +140,9 @@ fn root(agent: Agent, environment: &Environment) -> Option<(PathBuf, usize)> {
     })
 }
 
-/// The folders in which an agent keeps the transcripts of a project, and how many folders deep.
-fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(PathBuf, usize)> {
+/// The folders in which an agent keeps the transcripts of a project, and how many folders deep. `None`: where a transcript lies does not
+/// tell which project it is of.
+fn of_project(agent: Agent, root: &Path, here: &Path) -> Option<Vec<(PathBuf, usize)>> {
     let text = here.to_string_lossy();
     let entries = || fs::read_dir(root).into_iter().flatten().take(ENTRIES_MAX).flatten().map(|entry| entry.path());
     let named = || {
@@ -165,7 +159,7 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
             }
         }
     };
-    match agent {
+    Some(match agent {
         Agent::Claude => named().into_iter().map(|folder| (folder, 0)).collect(),
         Agent::Qwen => named().into_iter().map(|folder| (folder.join("chats"), 0)).collect(),
         Agent::Gemini => {
@@ -180,7 +174,7 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
         }
         // The folder's name is a digest of the project's.
         Agent::KimiCli => vec![(root.join(md5(text.as_bytes())), 1)],
-        // The names of their folders do not tell, and their files say which folder they are of.
+        Agent::Asciicast => vec![(root.to_owned(), 0)],
         Agent::Codex
         | Agent::Pi
         | Agent::Copilot
@@ -188,9 +182,8 @@ fn of_project(agent: Agent, root: &Path, here: &Path, depth: usize) -> Vec<(Path
         | Agent::KimiCode
         | Agent::Cline
         | Agent::Continue
-        | Agent::Asciicast => vec![(root.to_owned(), depth)],
-        Agent::OpenCode => Vec::new(),
-    }
+        | Agent::OpenCode => return None,
+    })
 }
 
 /// Finds the transcripts below a folder, with the times at which they were written to last.
@@ -209,8 +202,8 @@ fn walk(agent: Agent, folder: &Path, depth: usize, left: &mut usize, found: &mut
             && let Ok(time) = about.modified()
         {
             // While a run goes on, only the journal is written to.
-            let journal = path.with_file_name("journal");
-            let journals = fs::read_dir(journal).into_iter().flatten().flatten().filter(|_| agent == Agent::Vibe);
+            let journal = (agent == Agent::Vibe).then(|| fs::read_dir(path.with_file_name("journal")));
+            let journals = journal.into_iter().flatten().flatten().flatten();
             let times = journals.filter_map(|journal| journal.metadata().ok()?.modified().ok());
             found.push((times.fold(time, SystemTime::max), path));
         }
