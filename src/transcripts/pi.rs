@@ -240,7 +240,8 @@ fn typed(said: &str) -> String {
 fn without_files(said: &str) -> String {
     const END: &str = "</file>";
     let is_file = |at: &usize| {
-        let path = said[*at..].strip_prefix("<file name=\"").and_then(|rest| rest.split_once('"')).map(|(path, _)| path);
+        let path =
+            said[*at..].strip_prefix("<file name=\"").and_then(|rest| rest.split_once('"')).map(|(path, _)| path);
         path.is_some_and(|path| path.starts_with(['/', '\\']) || path.get(1..2) == Some(":"))
     };
     let first = said.match_indices("<file name=\"").map(|(at, _)| at).find(is_file);

@@ -2,23 +2,19 @@
 //! changed. So are the documents of its subagents, and what a file beside it says of the session.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use capshare::share::item::ItemKey;
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
 use capshare::transcripts::{Piece, Reader, Report};
-use tokio::time::Instant;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::push::beside::Beside;
 use crate::cli::push::lines::Lines;
-use crate::cli::push::source::{Away, Progress, Source, Waited, cannot_read, gone, too_large};
+use crate::cli::push::source::{Away, LOOK_EVERY, Looked, Progress, Source, Waited, cannot_read, gone, too_large};
 use crate::cli::push::thread::{self, ABOUT_BYTES_MAX, Finder, Subagent};
-
-/// Time between two looks at a file that may be written anew. If it was, a look reads all of it.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A document, and its state when it was read last.
 pub(super) struct DocumentFile {
@@ -38,7 +34,7 @@ pub(super) struct DocumentFile {
     finder: Finder,
     below: Vec<Below>,
     /// When the folder was looked at last, for documents of subagents.
-    looked: Option<Instant>,
+    looked: Looked,
 }
 
 /// The document of a subagent.
@@ -54,7 +50,7 @@ impl DocumentFile {
     pub(super) fn new(path: &Path, lines: Lines, reader: Reader, follow: bool, total: u64) -> Self {
         let about = thread::about(reader.agent(), path).map(|path| Beside::new(path, ABOUT_BYTES_MAX));
         let (path, away, finder, below) = (path.to_owned(), Away::default(), Finder::default(), Vec::new());
-        let (is_read, seen, looked) = (false, None, None);
+        let (is_read, seen, looked) = (false, None, Looked::default());
         Self { path, lines, reader, follow, is_read, away, seen, total, about, finder, below, looked }
     }
 
@@ -67,12 +63,16 @@ impl DocumentFile {
     /// The next piece of the documents of subagents.
     async fn next_of_below(&mut self) -> Option<Piece> {
         let session = self.reader.session()?.to_owned();
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
-            self.looked = Some(Instant::now());
+        if self.looked.is_due() {
+            self.looked.is_done();
             for Subagent { name, call, path } in self.finder.subagents(self.reader.agent(), &self.path, &session) {
                 let is_known = self.below.iter().any(|below| below.name == name);
                 if !is_known && self.reader.begin_subagent(&name, call.as_deref()) {
-                    self.below.push(Below { name, file: Beside::new(path, TRANSCRIPT_DOCUMENT_BYTES_MAX), is_told: false });
+                    self.below.push(Below {
+                        name,
+                        file: Beside::new(path, TRANSCRIPT_DOCUMENT_BYTES_MAX),
+                        is_told: false,
+                    });
                 }
             }
         }
@@ -87,27 +87,27 @@ impl DocumentFile {
         None
     }
 
-    /// Reads the whole of it, once.
+    /// Reads the whole of it, once. What the share holds is told after the piece of the document, which says the session.
     async fn read(&mut self) -> Result<Option<Piece>, Failure> {
-        if std::mem::replace(&mut self.is_read, true) {
-            if let Some(piece) = self.next_of_below().await {
+        if !self.is_read {
+            if let Some(piece) = self.next_about().await {
                 return Ok(Some(piece));
             }
-            // What the share holds was told after the first reading, which found the session.
-            return Ok(self.reader.end());
+            let bytes = self.lines.rest(TRANSCRIPT_DOCUMENT_BYTES_MAX).await;
+            let bytes = bytes.map_err(|error| cannot_read(&self.path, &error))?.ok_or_else(|| too_large(&self.path))?;
+            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
+                let why = if error.is_eof() { "ends early: it was cut off" } else { "is not a JSON document" };
+                return Err(Failure::new(Exit::Failed, format!("{} {why}", self.path.display())));
+            }
+            self.is_read = true;
+            if let Some(piece) = self.reader.document(&bytes) {
+                return Ok(Some(piece));
+            }
         }
-        let bytes = self.lines.rest(TRANSCRIPT_DOCUMENT_BYTES_MAX).await;
-        let bytes = bytes.map_err(|error| cannot_read(&self.path, &error))?.ok_or_else(|| too_large(&self.path))?;
-        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes) {
-            let why = if error.is_eof() { "ends early: it was cut off" } else { "is not a JSON document" };
-            return Err(Failure::new(Exit::Failed, format!("{} {why}", self.path.display())));
+        if let Some(piece) = self.next_of_below().await {
+            return Ok(Some(piece));
         }
-        let about = self.next_about().await;
-        let mut piece = merged(about, self.reader.document(&bytes));
-        while let Some(more) = self.next_of_below().await {
-            piece = merged(piece, Some(more));
-        }
-        Ok(merged(piece, self.reader.end()))
+        Ok(self.reader.end())
     }
 }
 
@@ -116,6 +116,9 @@ impl Source for DocumentFile {
     async fn next_at_hand(&mut self, _output: &mut Output) -> Result<Option<Piece>, Failure> {
         if !self.follow {
             return self.read().await;
+        }
+        if let Some(piece) = self.next_about().await {
+            return Ok(Some(piece));
         }
         let cannot = |error: std::io::Error| cannot_read(&self.path, &error);
         let about = match tokio::fs::metadata(&self.path).await {
@@ -129,9 +132,6 @@ impl Source for DocumentFile {
         self.away.is_back();
         let now = (about.len(), about.modified().map_err(cannot)?);
         if self.seen == Some(now) {
-            if let Some(piece) = self.next_about().await {
-                return Ok(Some(piece));
-            }
             if let Some(piece) = self.next_of_below().await {
                 return Ok(Some(piece));
             }
@@ -148,8 +148,7 @@ impl Source for DocumentFile {
             return Ok(None);
         }
         self.below.iter_mut().filter(|below| !below.is_told).for_each(|below| below.file.forget());
-        let about = self.next_about().await;
-        Ok(merged(about, self.reader.document(&bytes)))
+        Ok(self.reader.document(&bytes))
     }
 
     async fn wait(&mut self, _output: &mut Output) -> Result<Waited, Failure> {
@@ -179,17 +178,5 @@ impl Source for DocumentFile {
 
     fn report(&self) -> Option<&Report> {
         Some(self.reader.report())
-    }
-}
-
-/// Two pieces as one.
-fn merged(first: Option<Piece>, then: Option<Piece>) -> Option<Piece> {
-    match (first, then) {
-        (Some(mut first), Some(then)) => {
-            first.changes.extend(then.changes);
-            first.session = first.session.or(then.session);
-            Some(first)
-        }
-        (first, then) => first.or(then),
     }
 }

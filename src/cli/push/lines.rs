@@ -5,17 +5,13 @@
 //! break is there, or until the caller knows that nothing more comes. A line that is larger than any may be is passed over, and said.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use capshare::share::limits::TRANSCRIPT_LINE_BYTES_MAX;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
 use crate::cli::push::input::Stream;
-use crate::cli::push::source::Away;
-
-/// Between two looks at a file that may grow.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+use crate::cli::push::source::{Away, GROWN_EVERY};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -223,7 +219,7 @@ impl Lines {
             let From::File { path, file } = &self.from else {
                 return Ok(if self.more().await? { Change::Grown } else { Change::Ended });
             };
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(GROWN_EVERY).await;
             let here = file.metadata().await?;
             if here.len() > self.offset {
                 return Ok(Change::Grown);

@@ -14,8 +14,35 @@ use tokio::time::Instant;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 
+/// Between two looks at a file that is written anew, or at a folder for files that belong to a session.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Between two looks at a file that grows.
+pub(super) const GROWN_EVERY: Duration = Duration::from_millis(100);
+
 /// How long a file may be away until it is called gone: one that is written anew is away for a moment.
 const GONE_AFTER: Duration = Duration::from_secs(3);
+
+/// When something was looked at last.
+#[derive(Default)]
+pub(super) struct Looked(Option<Instant>);
+
+impl Looked {
+    /// Whether [`LOOK_EVERY`] has passed, or nobody looked yet.
+    pub(super) fn is_due(&self) -> bool {
+        self.0.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY)
+    }
+
+    /// It was looked at. To be said after the look: one that is dropped half-way counts for nothing.
+    pub(super) fn is_done(&mut self) {
+        self.0 = Some(Instant::now());
+    }
+
+    /// It is due at once.
+    pub(super) fn forget(&mut self) {
+        self.0 = None;
+    }
+}
 
 /// Since when a file that is followed is away.
 #[derive(Default)]

@@ -3,22 +3,17 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use capshare::share::item::ItemKey;
 use capshare::transcripts::{Agent, Base, Piece, Reader, Report, base_of};
-use tokio::time::Instant;
 
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
 use crate::cli::push::beside::Beside;
 use crate::cli::push::lines::{Change, Line, Lines};
-use crate::cli::push::source::{Progress, Source, Waited, cannot_read, gone};
+use crate::cli::push::source::{LOOK_EVERY, Looked, Progress, Source, Waited, cannot_read, gone};
 use crate::cli::push::thread::{self, ABOUT_BYTES_MAX, Finder, SEGMENTS_MAX, Subagent};
-
-/// Between two looks at the folder of a transcript, for files that belong to it.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A transcript, and how far it was read.
 pub(super) struct TranscriptFile {
@@ -37,7 +32,7 @@ pub(super) struct TranscriptFile {
     about: Option<Beside>,
     below: Vec<BelowFile>,
     /// When the folder was looked at last.
-    looked: Option<Instant>,
+    looked: Looked,
     /// Bytes of the file: at least as many as were read.
     total: u64,
     /// The file is gone, and the rest of it was given out.
@@ -67,7 +62,7 @@ impl TranscriptFile {
         if follow {
             finder.follow(path);
         }
-        let (is_over, is_begun, is_gone, looked) = (false, false, false, None);
+        let (is_over, is_begun, is_gone, looked) = (false, false, false, Looked::default());
         let about = thread::about(reader.agent(), path).map(|path| Beside::new(path, ABOUT_BYTES_MAX));
         let path = path.to_owned();
         let held = Vec::new();
@@ -184,9 +179,10 @@ impl TranscriptFile {
 
     /// Opens the files of subagents that are there now.
     async fn look_below(&mut self) {
-        let is_due = self.looked.is_none_or(|looked| self.follow && looked.elapsed() >= LOOK_EVERY);
-        let Some(session) = self.reader.session().map(str::to_owned).filter(|_| is_due) else { return };
-        self.looked = Some(Instant::now());
+        let Some(session) = self.reader.session().map(str::to_owned) else { return };
+        if !self.looked.is_due() {
+            return;
+        }
         for Subagent { name, call, path } in self.finder.subagents(self.reader.agent(), &self.path, &session) {
             let is_known = self.below.iter().any(|below| below.name == name);
             if !is_known
@@ -196,6 +192,7 @@ impl TranscriptFile {
                 self.below.push(BelowFile { name, lines });
             }
         }
+        self.looked.is_done();
     }
 
     /// If the thread goes on in another file, opens that one.
@@ -220,7 +217,8 @@ impl TranscriptFile {
 
     /// Reads the transcript from its start.
     fn restart(&mut self, rest: Option<Vec<u8>>) -> Waited {
-        (self.is_begun, self.looked) = (false, None);
+        self.is_begun = false;
+        self.looked.forget();
         if let Some(about) = &mut self.about {
             about.forget();
         }

@@ -3,7 +3,6 @@
 mod store;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use capshare::share::item::ItemKey;
@@ -13,11 +12,8 @@ use serde_json::Value;
 
 use crate::cli::exit::Failure;
 use crate::cli::output::Output;
-use crate::cli::push::source::{Progress, Source, Waited, cannot_read, gone};
+use crate::cli::push::source::{GROWN_EVERY, Progress, Source, Waited, cannot_read, gone};
 use crate::cli::push::vibe::store::{CURRENT, FILE_BYTES_MAX, Next, Store};
-
-/// Between two looks at the journal of a session that is followed.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The folder of the session that a path is of: the folder itself, or a file in it.
 pub(super) fn folder_of(path: &Path) -> Option<PathBuf> {
@@ -149,7 +145,7 @@ impl Source for VibeFolder {
         if self.is_over {
             return Ok(Waited::Over);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(GROWN_EVERY).await;
         Ok(Waited::Again)
     }
 

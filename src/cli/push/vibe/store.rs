@@ -4,18 +4,13 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 use crate::cli::push::lines::{Line, Lines};
-use crate::cli::push::source::Away;
-
-/// Between two looks at which generation is the newest.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+use crate::cli::push::source::{Away, Looked};
 
 /// Generations that are read one after the other, because each was deleted while it was read: the next one had come.
 const TRIES_MAX: usize = 5;
@@ -38,7 +33,7 @@ pub(super) struct Store {
     queue: VecDeque<Vec<u8>>,
     journal: Option<Lines>,
     journal_path: PathBuf,
-    looked: Option<Instant>,
+    looked: Looked,
     away: Away,
     /// Bytes that were given out.
     read: u64,
@@ -65,7 +60,7 @@ impl Store {
             queue: VecDeque::new(),
             journal: None,
             journal_path: PathBuf::new(),
-            looked: None,
+            looked: Looked::default(),
             away: Away::default(),
             read: 0,
         }
@@ -77,12 +72,14 @@ impl Store {
 
     /// What is at hand. May be dropped and called again without losing anything.
     pub(super) async fn next(&mut self) -> std::io::Result<Next> {
-        if self.queue.is_empty() && self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+        if self.queue.is_empty() && self.looked.is_due() {
             match self.look().await {
-                Ok(None) => self.away.is_back(),
-                Ok(Some(next)) => {
+                Ok(next) => {
                     self.away.is_back();
-                    return Ok(next);
+                    self.looked.is_done();
+                    if let Some(next) = next {
+                        return Ok(next);
+                    }
                 }
                 Err(error) if self.generation.is_empty() => return Err(error),
                 // A file may be away, or half written, for a moment.
@@ -127,7 +124,6 @@ impl Store {
         if current != self.generation {
             let is_first = self.generation.is_empty();
             self.load().await?;
-            self.looked = Some(Instant::now());
             return Ok((!is_first).then_some(Next::Anew));
         }
         if let Ok(about) = small(&self.folder.join(ABOUT)).await
@@ -136,7 +132,6 @@ impl Store {
             self.queue.push_back(about.clone());
             self.about = about;
         }
-        self.looked = Some(Instant::now());
         Ok(None)
     }
 
