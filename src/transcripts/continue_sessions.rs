@@ -8,7 +8,7 @@
 //! The command line replaces the history by its summary when it compacts: an item at its beginning whose `conversationSummary` is its
 //! message. Then the earlier part is in no file any more, and what a share holds of it stays.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -67,14 +67,21 @@ impl Dialect for Continue {
         let is_older = |known: &&str| replaced.is_some() && !known.starts_with(&format!("{prefix}-"));
         let older: Vec<String> = talk.messages().filter(is_older).map(str::to_owned).collect();
         talk.keep_only(&ids.iter().chain(&older).map(String::as_str).collect());
-        for (n, (id, item)) in ids.iter().zip(&items).enumerate() {
-            self.item(id, item, &items[n + 1..], talk);
+        // Results by the ids of their calls; of two of one id the first is the one that follows the call.
+        let mut results = HashMap::new();
+        for said in items.iter().map(|item| &item["message"]) {
+            if let Some(call) = filled(said, "toolCallId") {
+                results.entry(call).or_insert(said);
+            }
+        }
+        for (id, item) in ids.iter().zip(&items) {
+            self.item(id, item, &results, talk);
         }
     }
 }
 
 impl Continue {
-    fn item(&mut self, id: &str, item: &Value, later: &[&Value], talk: &mut Talk) {
+    fn item(&mut self, id: &str, item: &Value, results: &HashMap<&str, &Value>, talk: &mut Talk) {
         let message = &item["message"];
         if is_summary(item) {
             talk.turn(Turn::assistant(id));
@@ -89,7 +96,7 @@ impl Continue {
                 talk.turn(Turn::user(id));
                 content(id, &message["content"], talk, |talk, part, said| talk.prompt(id, part, said));
             }
-            "assistant" => assistant(id, item, later, talk),
+            "assistant" => assistant(id, item, results, talk),
             "thinking" => {
                 talk.turn(Turn::assistant(id));
                 content(id, &message["content"], talk, |talk, part, said| talk.thought(id, part, said, None));
@@ -142,7 +149,7 @@ fn content(id: &str, content: &Value, talk: &mut Talk, mut tell: impl FnMut(&mut
     }
 }
 
-fn assistant(id: &str, item: &Value, later: &[&Value], talk: &mut Talk) {
+fn assistant(id: &str, item: &Value, results: &HashMap<&str, &Value>, talk: &mut Talk) {
     let message = &item["message"];
     let usage = &message["usage"];
     let cents = usage["cost_cents"].as_f64().filter(|cents| *cents > 0.0);
@@ -167,8 +174,7 @@ fn assistant(id: &str, item: &Value, later: &[&Value], talk: &mut Talk) {
             text(function, "name"),
             state.map_or(&function["arguments"], |state| arguments(state, function)),
         );
-        let result = later.iter().map(|item| &item["message"]).find(|said| text(said, "toolCallId") == call);
-        talk.tool(id, &settled(told, state.copied(), result));
+        talk.tool(id, &settled(told, state.copied(), results.get(call).copied()));
     }
 }
 
