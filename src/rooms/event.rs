@@ -224,7 +224,7 @@ mod tests {
         let changed = Changed { key, revision, first: Some(Revision(1)), value: Some(value(after)) };
         let replaced = Replaced { at: 0, revision: revision.before(), value: value(before) };
         let base = revision.before();
-        let step = Step { base, revision, sync_count: revision.0, reset: false, more: false, changes: vec![changed] };
+        let step = Step::new(base, revision, revision.0, vec![changed]);
         Arc::new(Event::live(step, vec![replaced]))
     }
 

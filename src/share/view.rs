@@ -97,6 +97,14 @@ pub struct Step {
     pub changes: Vec<Changed>,
 }
 
+impl Step {
+    /// A whole step in one piece, for a follower that is at `base`: neither `reset` nor `more` is set.
+    #[must_use]
+    pub fn new(base: Revision, revision: Revision, sync_count: u64, changes: Vec<Changed>) -> Step {
+        Step { base, revision, sync_count, reset: false, more: false, changes }
+    }
+}
+
 /// A piece of the current state, for reading a share chunk by chunk while it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

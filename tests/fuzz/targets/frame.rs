@@ -40,7 +40,7 @@ libfuzzer_sys::fuzz_target!(|values: &str| {
         if changed.is_empty() {
             continue;
         }
-        let step = Step { base, revision, sync_count, reset: false, more: false, changes: changed };
+        let step = Step::new(base, revision, sync_count, changed);
         let told = frame::step(&step, None, &replaced);
         // What is JSON but no value here: numbers that are too large, halves of surrogate pairs.
         let Ok(new) = serde_json::from_str::<Value>(text.as_str()) else { return };
