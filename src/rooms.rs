@@ -355,7 +355,7 @@ impl Rooms {
         match opened.map_err(|error| self.context.health.refused(StoreOperation::Read, &error))? {
             Opened::Open(log, news) => Ok(Room::new(id.clone(), Arc::clone(&self.context), log, news, asked)),
             Opened::Absent(_) | Opened::Deleted => {
-                question.is_absent();
+                question.found_none();
                 Err(Refusal::not_found(id.as_str()))
             }
         }

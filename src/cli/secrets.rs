@@ -268,9 +268,7 @@ mod tests {
     #[test]
     fn a_secret_is_for_the_hosts_at_which_it_was_used() {
         let [a, b] = ["https://a.example", "https://b.example"].map(str::to_owned);
-        let text = |hosts: &[&str], host: &str| {
-            serde_json::json!({ "hosts": hosts, "host": host, "id": "", "session": "", "url": "", "secret": "" })
-        };
+        let text = |hosts: &[&str], host: &str| serde_json::json!({ "hosts": hosts, "host": host, "id": "", "session": "", "url": "", "secret": "" });
         let old: Kept = serde_json::from_value(text(&[], &a)).unwrap();
         let new: Kept = serde_json::from_value(text(&[&a], "")).unwrap();
         let place = |hosts: &[&String], is_of_user| {

@@ -41,7 +41,7 @@ pub(super) struct Question<'a> {
 
 impl Question<'_> {
     /// The answer: the share is not there.
-    pub(super) fn is_absent(self) {
+    pub(super) fn found_none(self) {
         let mut inner = self.absent.lock();
         if inner.questions.get(&self.id) != Some(&self.number) {
             return;
@@ -111,7 +111,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_there_is_known_for_a_moment_and_no_longer() {
         let absent = Absent::new(Arc::new(TokioClock::from(Timestamp(0))));
-        absent.ask(&id(1)).is_absent();
+        absent.ask(&id(1)).found_none();
         assert!(absent.has(&id(1)) && !absent.has(&id(2)));
         tokio::time::advance(Duration::from_millis(ABSENT_MS_MAX - 1)).await;
         assert!(absent.has(&id(1)));
@@ -122,16 +122,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_may_be_there_is_forgotten_though_an_answer_is_on_its_way() {
         let absent = Absent::new(Arc::new(TokioClock::from(Timestamp(0))));
-        absent.ask(&id(1)).is_absent();
+        absent.ask(&id(1)).found_none();
         let (question, other) = (absent.ask(&id(1)), absent.ask(&id(2)));
         absent.forget(&id(1));
         assert!(!absent.has(&id(1)));
         let later = absent.ask(&id(1));
-        question.is_absent();
+        question.found_none();
         assert!(!absent.has(&id(1)), "it was asked for before it was created");
-        other.is_absent();
+        other.found_none();
         assert!(absent.has(&id(2)), "nothing was heard of this one");
-        later.is_absent();
+        later.found_none();
         assert!(absent.has(&id(1)));
         assert!(absent.lock().questions.is_empty());
     }
@@ -140,7 +140,7 @@ mod tests {
     async fn so_many_are_remembered_and_no_more() {
         let absent = Absent::new(Arc::new(TokioClock::from(Timestamp(0))));
         for n in 0..=ABSENT_REMEMBERED_MAX {
-            absent.ask(&id(n)).is_absent();
+            absent.ask(&id(n)).found_none();
         }
         assert!(!absent.has(&id(0)) && absent.has(&id(1)) && absent.has(&id(ABSENT_REMEMBERED_MAX)));
         assert_eq!(absent.lock().asked.len(), ABSENT_REMEMBERED_MAX);

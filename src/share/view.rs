@@ -100,8 +100,8 @@ pub struct Step {
 impl Step {
     /// A whole step in one piece, for a follower that is at `base`: neither `reset` nor `more` is set.
     #[must_use]
-    pub fn new(base: Revision, revision: Revision, sync_count: u64, changes: Vec<Changed>) -> Step {
-        Step { base, revision, sync_count, reset: false, more: false, changes }
+    pub fn new(base: Revision, revision: Revision, sync_count: u64, changes: Vec<Changed>) -> Self {
+        Self { base, revision, sync_count, reset: false, more: false, changes }
     }
 }
 
