@@ -124,7 +124,8 @@ impl Hints {
         self.is_connected.load(Ordering::Acquire)
     }
 
-    /// The carrier reaches other hosts, or does not any more. From the beginning it does not.
+    /// The carrier reaches every other host, as far as it knows, or does not any more. From the beginning it does not. What is to be sent
+    /// it is handed all the same, for it may reach some of them.
     pub fn connected(&self, connected: bool) {
         if self.is_connected.swap(connected, Ordering::AcqRel) != connected {
             self.metrics.carrier_connected.set(i64::from(connected));
@@ -215,7 +216,7 @@ impl Hints {
     /// Sends a control message to the other hosts, or to one of them. It may be lost, as every message. Never waits.
     ///
     /// # Errors
-    /// No carrier took the message: the host has no carrier, or the carrier is not connected, or too much waits for it.
+    /// No carrier took the message: the host has no carrier, or the carrier reaches nobody, or too much waits for it.
     pub fn tell(&self, name: &str, to: Option<HostId>, body: &str) -> Result<(), NotSent> {
         let control = Control::new(name, self.host.clone(), to, body).map_err(|_| NotSent)?;
         self.send(Message::Control(control))
@@ -258,7 +259,7 @@ impl Hints {
     }
 
     fn send(&self, message: Message) -> Result<(), NotSent> {
-        self.carrier.get().filter(|_| self.is_connected()).ok_or(NotSent)?.publish(message)
+        self.carrier.get().ok_or(NotSent)?.publish(message)
     }
 
     /// Has the carrier follow a share, under the lock, so that it is told in the order in which things happen.

@@ -22,6 +22,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_nats::Client;
@@ -57,6 +58,8 @@ pub struct Nats {
     wanted: Mutex<Wanted>,
     /// There while the carrier is tended.
     link: Mutex<Option<Link>>,
+    /// The server answers and takes what this host sends: whoever goes on sending to one that refuses it is refused again each time.
+    serves: AtomicBool,
 }
 
 /// The way to the server.
@@ -73,8 +76,8 @@ impl Nats {
     /// A setting cannot be right, or a file that it names cannot be read.
     pub fn new(settings: NatsSettings, hints: &Arc<Hints>) -> Result<Arc<Self>, BadNats> {
         settings.check()?;
-        let hints = Arc::downgrade(hints);
-        Ok(Arc::new(Self { settings, hints, heard: Arc::default(), wanted: Mutex::default(), link: Mutex::default() }))
+        let (hints, heard, wanted, link) = (Arc::downgrade(hints), Arc::default(), Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { settings, hints, heard, wanted, link, serves: AtomicBool::new(false) }))
     }
 
     /// Keeps a connection to NATS, and tells the hints what comes, for as long as this is polled. The subjects bear the store's id,
@@ -131,8 +134,9 @@ impl Carrier for Nats {
 
     fn publish(&self, message: Message) -> Result<(), NotSent> {
         let link = self.link();
-        let Link { client, subjects } =
-            link.as_ref().filter(|link| link.client.connection_state() == State::Connected).ok_or(NotSent)?;
+        let is_served =
+            |link: &&Link| self.serves.load(Ordering::Acquire) && link.client.connection_state() == State::Connected;
+        let Link { client, subjects } = link.as_ref().filter(is_served).ok_or(NotSent)?;
         // It waits for a place in the client's queue and for nothing else: polled once, it has one at once or is dropped.
         match unconstrained(client.publish(subjects.of(&message), message.encode())).now_or_never() {
             Some(Ok(())) => Ok(()),

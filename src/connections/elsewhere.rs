@@ -41,7 +41,8 @@ impl Connections {
     }
 
     fn tell_others(&self, name: &str, body: &Value) {
-        if self.hints.is_connected() && self.hints.tell(name, None, &body.to_string()).is_err() {
+        // Of a carrier that says that it is not connected nobody expects more.
+        if self.hints.tell(name, None, &body.to_string()).is_err() && self.hints.is_connected() {
             tracing::warn!(name, "a message to the other hosts was not sent");
         }
     }

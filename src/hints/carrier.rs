@@ -16,7 +16,7 @@ pub trait Carrier: Send + Sync + fmt::Debug {
     fn unfollow(&self, share: &ShareId);
 
     /// Sends a hint to the hosts that follow its share, or a control message to all other hosts or to the one that it names. It is called
-    /// only while the carrier is [connected](super::Hints::connected).
+    /// also while the carrier is not [connected](super::Hints::connected): those that it reaches hear it.
     ///
     /// # Errors
     /// The message was dropped.

@@ -72,6 +72,7 @@ impl<'a> Session<'a> {
         if is_new {
             self.heard_by = Some(connection);
             self.nats.heard.is_well();
+            self.nats.serves.store(true, Ordering::Release);
             if self.hints.is_connected() {
                 self.hints.look_all(Why::Reconnect);
             } else {
@@ -85,6 +86,7 @@ impl<'a> Session<'a> {
 
     fn hears_nothing(&mut self) {
         self.heard_by = None;
+        self.nats.serves.store(false, Ordering::Release);
         self.hints.connected(false);
     }
 

@@ -87,6 +87,26 @@ async fn a_host_that_does_not_say_where_it_is_calls_the_others() {
     assert!(a.hub().hints().is_connected());
 }
 
+/// S99: while one host is gone, the others do not count on hearing everything; but what they write they still have from each other at
+/// once, long before they look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_are_connected_hear_each_other_while_another_is_gone() {
+    let (bucket, own) = (memory(), free_port().await);
+    let (a, c) = (Member::new(&bucket).await, Member::new(&bucket).await);
+    let poll = Some(Duration::from_secs(600));
+    let b = Member::at(&bucket, own, Some(own), |settings| settings.hub.poll = poll).await;
+    connected(&[&a, &b, &c]).await;
+    let share = a.share("s").await;
+    let mut watch = b.watch(share.id());
+    seen(&mut watch, share.sync(part("p", "0")).await.unwrap().revision).await;
+    drop(c);
+    until("that it is gone", || !a.hub().hints().is_connected() && !b.hub().hints().is_connected()).await;
+    for n in 1..20 {
+        seen(&mut watch, share.sync(part("p", &n.to_string())).await.unwrap().revision).await;
+    }
+    assert!(!a.hub().hints().is_connected() && !b.hub().hints().is_connected());
+}
+
 /// S104: a share that is deleted at one host is gone at every other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_reaches_every_host_at_once() {

@@ -136,10 +136,11 @@ impl Carrier for SimCarrier {
     }
 
     fn publish(&self, message: Message) -> Result<(), NotSent> {
-        if self.0.dead.is_cancelled() {
+        let post = &self.0.world.post;
+        let own = post.boxes().get(&self.0.name).and_then(|letterbox| letterbox.hints.upgrade());
+        if self.0.dead.is_cancelled() || !own.is_some_and(|own| own.is_connected()) {
             return Err(NotSent);
         }
-        let post = &self.0.world.post;
         let wants = |letterbox: &&Letterbox| match &message {
             Message::Share(hint) => letterbox.follows.contains(&hint.share),
             Message::Control(_) => true,
