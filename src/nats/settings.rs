@@ -186,7 +186,8 @@ impl FromStr for NatsLogin {
             return Err(BadNats::Login);
         }
         let login = if text.contains("BEGIN NATS USER JWT") {
-            Self::Credentials(text.into())
+            // The client finds the seed only if a line follows on the one that ends it.
+            Self::Credentials(format!("{text}\n").as_str().into())
         } else if is_seed {
             Self::Nkey(text.into())
         } else if text.is_empty() || text.contains(char::is_whitespace) {
@@ -299,6 +300,17 @@ mod tests {
             let read: NatsLogin = text.parse().unwrap();
             assert_eq!(read, login);
             assert!(!format!("{read:?}").contains("secret-") && !format!("{read:?}").contains("SUA"), "{read:?}");
+        }
+        let seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
+        let file = format!(
+            "-----BEGIN NATS USER JWT-----\neyJ.eyJ.x-_\n------END NATS USER JWT------\n\n\
+             ************************* IMPORTANT *************************\nNKEYs are sensitive.\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------"
+        );
+        for after in ["", "\n", "\n\n*************************************************************\n"] {
+            let read = format!("{file}{after}").parse::<NatsLogin>();
+            assert!(matches!(&read, Ok(NatsLogin::Credentials(_))), "{after:?}: {read:?}");
+            assert!(!format!("{read:?}").contains("SUACS"), "{read:?}");
         }
         let broken = "-----BEGIN NATS USER JWT-----\nx\n------END NATS USER JWT------\n";
         for bad in ["", "two words", broken, &"x".repeat(Secret::BYTES_MAX + 1)] {

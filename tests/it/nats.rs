@@ -15,9 +15,11 @@ use tokio::task::JoinHandle;
 use crate::support::patience::within;
 
 mod carried;
+mod cluster;
 mod credentials;
 mod failures;
 mod flood;
+mod signed;
 mod viewers;
 
 /// What a host was told.

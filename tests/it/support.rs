@@ -1,6 +1,7 @@
 //! What scenes share.
 
 pub(crate) mod bare;
+pub(crate) mod base64url;
 pub(crate) mod bucket;
 pub(crate) mod clock;
 pub(crate) mod desk;

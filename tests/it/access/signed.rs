@@ -13,6 +13,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::Hand;
+use crate::support::base64url::base64url;
 use crate::support::door::keys;
 
 mod from_url;
@@ -71,13 +72,7 @@ async fn reason(access: &JwtAccess, token: &str) -> String {
 
 /// A part of a token: base64url of a text.
 fn part(text: &str) -> String {
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
-    let sixes = bits.as_bytes().chunks(6).map(|six| {
-        let six = format!("{:0<6}", std::str::from_utf8(six).unwrap());
-        char::from(digits[usize::from_str_radix(&six, 2).unwrap()])
-    });
-    sixes.collect()
+    base64url(text.as_bytes())
 }
 
 /// By a secret or by a public key of each kind, who has signed with the other half is let in, with the rights of the token.

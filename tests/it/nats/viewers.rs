@@ -14,18 +14,34 @@ use crate::support::items::part;
 use crate::support::nats::NatsServer;
 use crate::support::sse::Sse;
 
-/// A host over these objects.
-async fn host(objects: &Arc<dyn ObjectStore>, settings: &NatsSettings, poll: Duration) -> Served {
+/// An empty bucket.
+pub(super) fn memory() -> Arc<dyn ObjectStore> {
+    Arc::new(InMemory::new())
+}
+
+/// A host over these objects, which looks by itself so often while there is no NATS.
+pub(super) async fn host(objects: &Arc<dyn ObjectStore>, settings: &NatsSettings, poll: Duration) -> Served {
+    host_with_floor(objects, settings, poll, Duration::from_secs(60)).await
+}
+
+/// A host that also looks by itself so often while there is NATS.
+pub(super) async fn host_with_floor(
+    objects: &Arc<dyn ObjectStore>,
+    settings: &NatsSettings,
+    poll: Duration,
+    floor: Duration,
+) -> Served {
     let access = Arc::new(SingleAccount::new("local".parse().unwrap()));
     Served::over(Arc::clone(objects), access, |host| {
-        (host.hub.poll, host.hub.probe_every, host.nats) = (Some(poll), None, Some(settings.clone()));
+        (host.hub.poll, host.hub.poll_hinted) = (Some(poll), floor);
+        (host.hub.probe_every, host.nats) = (None, Some(settings.clone()));
         // Its record and those of the others cost 18 requests a minute, whatever is followed.
         host.hub.hosts.every = None;
     })
     .await
 }
 
-async fn until_connected(served: &Served, connected: bool) {
+pub(super) async fn until_connected(served: &Served, connected: bool) {
     within("a change of the connection", async {
         while served.host.hub().hints().is_connected() != connected {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -35,7 +51,7 @@ async fn until_connected(served: &Served, connected: bool) {
 }
 
 /// A producer at one host, and a viewer at another.
-struct Scene {
+pub(super) struct Scene {
     share: Share,
     stream: Sse,
     /// The last revision that was acknowledged, which the viewer has.
@@ -43,7 +59,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn begin(a: &Served, b: &Served) -> Self {
+    pub(super) async fn begin(a: &Served, b: &Served) -> Self {
         let share = a.client(None).create(&"ses_1".parse().unwrap(), Some(part("p", "0"))).await.unwrap();
         let mut stream = Sse::open(b, share.id().as_str(), &[]).await;
         assert_eq!(stream.until("ready").await.data["revision"], json!(1));
@@ -52,7 +68,7 @@ impl Scene {
 
     /// Syncs, and gives the time from the acknowledgement until the viewer has it. It sees each revision once, in order, with what
     /// was written then.
-    async fn sync(&mut self) -> Duration {
+    pub(super) async fn sync(&mut self) -> Duration {
         self.revision += 1;
         let synced = self.share.sync(part("p", &self.revision.to_string())).await.unwrap();
         let acknowledged = Instant::now();
@@ -64,7 +80,7 @@ impl Scene {
         took
     }
 
-    async fn syncs(&mut self, number: usize) -> Vec<Duration> {
+    pub(super) async fn syncs(&mut self, number: usize) -> Vec<Duration> {
         let mut took = Vec::new();
         for _ in 0..number {
             took.push(self.sync().await);
@@ -79,7 +95,7 @@ impl Scene {
 #[expect(clippy::print_stderr, reason = "the figures of a run by hand, shown with --no-capture")]
 async fn a_viewer_at_one_host_has_what_was_written_at_another_at_once() {
     let server = NatsServer::start().await;
-    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let objects = memory();
     let settings = quick(&server.url());
     let poll = Duration::from_secs(600);
     let (a, b) = (host(&objects, &settings, poll).await, host(&objects, &settings, poll).await);
@@ -102,7 +118,7 @@ async fn a_viewer_at_one_host_has_what_was_written_at_another_at_once() {
 async fn a_viewer_misses_nothing_whatever_becomes_of_nats() {
     let mut server = NatsServer::start().await;
     server.kill();
-    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let objects = memory();
     let settings = quick(&server.url());
     let poll = Duration::from_millis(50);
     let (a, b) = (host(&objects, &settings, poll).await, host(&objects, &settings, poll).await);
@@ -149,7 +165,7 @@ async fn a_viewer_misses_nothing_whatever_becomes_of_nats() {
 /// Requests of a host in a time in which so many shares rest that are followed there.
 async fn requests_of_resting_shares(number: usize, time: Duration) -> u64 {
     let server = NatsServer::start().await;
-    let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let objects = memory();
     let line = TestBucket::over(Arc::clone(&objects));
     let (settings, poll) = (quick(&server.url()), Duration::from_secs(1));
     let a = host(&objects, &settings, poll).await;
