@@ -1,7 +1,8 @@
 //! Hosts that are killed: the real program by `kill -9`, over a directory and over an S3 server.
 //!
 //! `kills` kills a host at random moments while producers sync without pause, and looks afterwards at what they were told; `moves`
-//! kills one of two hosts, while producers and a follower go from either to the other;
+//! kills one of several hosts, while producers and followers go from each to the others, without news between the hosts and with a
+//! carrier of news that is killed as well;
 //! `answers` loses one answer for certain and has the batch sent again, to the same host and to another. What no kill of a
 //! process shows is a machine that loses power, because the kernel still has what the process wrote: that is what fsync is
 //! for, and `power` looks that it is done.
@@ -21,6 +22,7 @@ use crate::cli::program::{Home, Running};
 use crate::support::moto::Moto;
 
 mod answers;
+mod carrier;
 mod kills;
 mod moves;
 mod power;
@@ -74,15 +76,22 @@ impl Place {
         stream::iter(listed).map(read).buffered(8).collect().await
     }
 
-    /// Starts a host on this port (0: any), and does not wait for it.
-    fn start(&self, port: u16) -> Running {
+    /// Starts a host on this port (0: any) with these further arguments, and does not wait for it.
+    fn start(&self, port: u16, more: &[String]) -> Running {
         let listen = format!("127.0.0.1:{port}");
-        self.home.start(&["serve", "--json", "--listen", &listen, "--store", &self.location])
+        let mut arguments = vec!["serve", "--json", "--listen", &listen, "--store", &self.location];
+        arguments.extend(more.iter().map(String::as_str));
+        self.home.start(&arguments)
     }
 
     /// Starts a host and waits until it listens; gives its URL.
     fn serve(&self, port: u16) -> (Running, String) {
-        let mut program = self.start(port);
+        self.serve_with(port, &[])
+    }
+
+    /// Starts a host with these further arguments and waits until it listens; gives its URL.
+    fn serve_with(&self, port: u16, more: &[String]) -> (Running, String) {
+        let mut program = self.start(port, more);
         let line = program.listens();
         (program, line["url"].as_str().unwrap().to_owned())
     }

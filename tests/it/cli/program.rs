@@ -250,7 +250,15 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
 /// A port that stays ours while no host listens on it: below those that the system gives to whoever asks for any, which
 /// the connections of this test do all the time. Another process of these tests begins elsewhere.
 pub(crate) fn free_port() -> u16 {
-    let first = std::process::id() % 15_000;
-    let ports = (0..15_000).map(|n| 15_000 + ((first + n) % 15_000) as u16);
-    ports.into_iter().find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    free_ports(1)[0]
+}
+
+/// So many of them, far from each other, so that a scene beside this one which looks a little further on meets none of them.
+pub(crate) fn free_ports(count: u32) -> Vec<u16> {
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let one = |number| {
+        let first = std::process::id() % 15_000 + number * (15_000 / count);
+        (0..15_000).map(|n| 15_000 + ((first + n) % 15_000) as u16).find(is_free).unwrap()
+    };
+    (0..count).map(one).collect()
 }

@@ -143,7 +143,7 @@ impl<'a> Scene<'a> {
         figures.kills += 1;
         figures.objects += self.look_at_objects().await;
         if self.dice.below(4) == 0 {
-            let starting = self.place.start(self.port);
+            let starting = self.place.start(self.port, &[]);
             tokio::time::sleep(Duration::from_micros(self.dice.below(100_000))).await;
             kill(starting);
             figures.kills_of_those_that_start += 1;

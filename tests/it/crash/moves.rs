@@ -1,4 +1,4 @@
-//! Two hosts over one store. One of them is killed at random moments, and clients go from either to the other in the middle of
+//! Several hosts over one store. One of them is killed at random moments, and clients go from each to the others in the middle of
 //! their calls. `CAPSHARE_TEST_KILLS` and `CAPSHARE_TEST_SEED` are as for [`kills`](super::kills).
 
 use std::collections::BTreeMap;
@@ -12,32 +12,69 @@ use capshare::share::view::Synced;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::carrier::Carrier;
 use super::kills::{Dice, histories, holds_what_was_acknowledged, produce};
 use super::way::Way;
 use super::{Place, client, kill};
-use crate::cli::program::{Running, free_port};
+use crate::cli::program::{Running, free_ports};
+use crate::support::http::ask;
+use crate::support::patience::within;
 
-/// Producers with a share each, and producers of one share.
-const ALONE: usize = 2;
-const TOGETHER: usize = 4;
+/// Who is in a scene.
+#[derive(Clone, Copy)]
+struct Cast {
+    hosts: usize,
+    /// Producers with a share each.
+    alone: usize,
+    /// Producers of one share.
+    together: usize,
+    carrier: News,
+}
+
+/// What carries news between the hosts.
+#[derive(Clone, Copy)]
+enum News {
+    Looks,
+    Peers,
+    Nats,
+}
+
+const TWO: Cast = Cast { hosts: 2, alone: 2, together: 4, carrier: News::Looks };
+
+const THREE: Cast = Cast { hosts: 3, alone: 3, together: 5, carrier: News::Looks };
 
 /// S21, S22: what was acknowledged by either host is there, once, wherever its producer went. S80: a follower goes on at the
 /// other host with no gap.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_when_clients_move_between_hosts_that_are_killed_over_a_directory() {
-    run(Place::directory).await;
+    run(Place::directory, TWO).await;
 }
 
 /// S21, S22, S80: as over a directory.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_when_clients_move_between_hosts_that_are_killed_over_an_s3_server() {
-    run(Place::s3).await;
+    run(Place::s3, TWO).await;
+}
+
+/// S100: as without news, while three hosts tell each other what was written, and now and then nothing comes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_hosts_that_call_each_other_are_killed_and_their_links() {
+    run(Place::directory, Cast { carrier: News::Peers, ..THREE }).await;
+}
+
+/// S100: as without news, while three hosts tell each other by NATS what was written, and its server is killed now and then.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_hosts_that_use_nats_are_killed_and_its_server() {
+    run(Place::directory, Cast { carrier: News::Nats, ..THREE }).await;
 }
 
 /// What a run came to, for its figures.
 #[derive(Debug, Default)]
 struct Figures {
     kills: u64,
+    kills_of_the_carrier: u64,
+    /// Times at which it was seen that news came again after all that.
+    recoveries: u64,
     moves: u64,
     acknowledged: usize,
     /// Answers that say that the sync had been applied before.
@@ -47,13 +84,13 @@ struct Figures {
 }
 
 #[expect(clippy::print_stderr, reason = "the figures of a run by hand, shown with --no-capture")]
-async fn run(a_place: fn() -> Place) {
+async fn run(a_place: fn() -> Place, cast: Cast) {
     let mut figures = Figures::default();
     for (seed, kills) in histories() {
         // Shown when the test fails.
         eprintln!("seed {seed}");
         let place = a_place();
-        let mut scene = Scene::begin(&place, Dice(SeededEntropy::new(seed))).await;
+        let mut scene = Scene::begin(&place, cast, Dice(SeededEntropy::new(seed))).await;
         for _ in 0..kills {
             scene.kill(&mut figures).await;
         }
@@ -62,7 +99,7 @@ async fn run(a_place: fn() -> Place) {
     eprintln!("{figures:?}");
 }
 
-/// One of the two hosts, on a port that stays its own.
+/// One of the hosts, on a port that stays its own.
 struct Host {
     port: u16,
     url: String,
@@ -71,10 +108,12 @@ struct Host {
 }
 
 impl Host {
-    fn start(place: &Place) -> Self {
-        let port = free_port();
-        let (running, url) = place.serve(port);
-        Self { port, url, running: Some(running) }
+    /// How many hints it has had from others so far.
+    async fn hints(&self) -> u64 {
+        let address = self.url.strip_prefix("http://").unwrap().parse().unwrap();
+        let metrics = ask(address, "GET", "/metrics", &[]).await;
+        let line = |text: &str| text.strip_prefix("capshare_hints_received_total ").map(|count| count.parse().unwrap());
+        metrics.text().lines().find_map(line).expect("a count of hints")
     }
 }
 
@@ -99,8 +138,10 @@ struct Follower {
 /// One history.
 struct Scene<'a> {
     place: &'a Place,
+    cast: Cast,
     dice: Dice,
-    hosts: [Host; 2],
+    hosts: Vec<Host>,
+    carrier: Carrier,
     /// Of the producers, then of the followers.
     routes: Vec<Route>,
     producers: Vec<Producer>,
@@ -112,16 +153,26 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    async fn begin(place: &'a Place, dice: Dice) -> Self {
-        let hosts = [Host::start(place), Host::start(place)];
+    async fn begin(place: &'a Place, cast: Cast, dice: Dice) -> Self {
+        let ports = free_ports(cast.hosts as u32);
+        let carrier = match cast.carrier {
+            News::Looks => Carrier::Looks,
+            News::Peers => Carrier::peers(&ports).await,
+            News::Nats => Carrier::nats().await,
+        };
+        let start = |(number, port): (usize, &u16)| {
+            let (running, url) = place.serve_with(*port, &carrier.arguments(number));
+            Host { port: *port, url, running: Some(running) }
+        };
+        let hosts: Vec<_> = ports.iter().enumerate().map(start).collect();
         let (stop, acknowledged) = (watch::Sender::new(false), Arc::new(watch::Sender::new(0)));
         let expected = watch::Sender::new(None);
         let (mut routes, mut producers) = (Vec::new(), Vec::new());
         let mut shares = BTreeMap::new();
-        for n in 0..ALONE + TOGETHER {
+        for n in 0..cast.alone + cast.together {
             let name = format!("producer-{n}");
-            let session = if n < ALONE { format!("alone-{n}") } else { "together".to_owned() };
-            let route = Route { way: Way::to(&hosts[n % 2].url).await, to: n % 2 };
+            let session = if n < cast.alone { format!("alone-{n}") } else { "together".to_owned() };
+            let route = Route { way: Way::to(&hosts[n % cast.hosts].url).await, to: n % cast.hosts };
             // A server that has only just started may leave its first writes without an answer: such a failure says that it passes.
             let mut attempts = 0;
             let share = loop {
@@ -139,45 +190,83 @@ impl<'a> Scene<'a> {
         }
         let mut followers = Vec::new();
         for (id, producer_at) in shares {
-            // At the host where the producer is not.
-            let to = 1 - producer_at;
+            // At a host where the producer is not.
+            let to = (producer_at + 1) % cast.hosts;
             let route = Route { way: Way::to(&hosts[to].url).await, to };
             let watch = client(&route.way.url).watch(&id, WatchFrom::WholeState);
             let replica = tokio::spawn(follow(id.clone(), watch, expected.subscribe()));
             followers.push(Follower { id, replica });
             routes.push(route);
         }
-        Self { place, dice, hosts, routes, producers, followers, stop, acknowledged, expected }
+        Self { place, cast, dice, hosts, carrier, routes, producers, followers, stop, acknowledged, expected }
     }
 
-    /// Moves some clients while both hosts live, and kills one of them somewhere in the next syncs; its clients go on at the other.
+    /// Moves some clients while all hosts live, and kills one of them somewhere in the next syncs; its clients go on at the others.
+    /// Now and then what carries the news is killed as well, and is back after the host.
     async fn kill(&mut self, figures: &mut Figures) {
         self.some_syncs().await;
         for n in 0..self.routes.len() {
             if self.dice.below(3) == 0 {
-                self.move_to(n, 1 - self.routes[n].to, figures);
+                self.move_from(n, self.routes[n].to, figures);
             }
         }
         self.some_syncs().await;
-        let doomed = self.dice.below(2) as usize;
+        let doomed = self.dice.below(self.hosts.len() as u64) as usize;
+        let and_its_carrier = self.carrier.is_there() && self.dice.below(3) == 0;
         // How far the calls get, only the dice know.
         tokio::time::sleep(Duration::from_micros(self.dice.below(20_000))).await;
+        if and_its_carrier {
+            self.carrier.kill();
+            figures.kills_of_the_carrier += 1;
+            self.some_syncs().await;
+        }
         kill(self.hosts[doomed].running.take().unwrap());
         figures.kills += 1;
         for n in 0..self.routes.len() {
             if self.routes[n].to == doomed {
-                self.move_to(n, 1 - doomed, figures);
+                self.move_from(n, doomed, figures);
             }
         }
-        // All that is acknowledged now is by the one that lives.
+        // All that is acknowledged now is by those that live.
         self.some_syncs().await;
-        self.hosts[doomed].running = Some(self.place.serve(self.hosts[doomed].port).0);
+        let (running, _) = self.place.serve_with(self.hosts[doomed].port, &self.carrier.arguments(doomed));
+        self.hosts[doomed].running = Some(running);
+        if and_its_carrier {
+            self.carrier.begin().await;
+        }
+        if self.carrier.is_there() && self.dice.below(2) == 0 {
+            self.until_news_come(figures).await;
+            figures.recoveries += 1;
+        }
+    }
+
+    /// Spreads the producers of one share over the hosts, and waits until each of these has heard of what was written at another since.
+    async fn until_news_come(&mut self, figures: &mut Figures) {
+        for (n, to) in (self.cast.alone..self.producers.len()).zip((0..self.hosts.len()).cycle()) {
+            self.move_to(n, to, figures);
+        }
+        for host in &self.hosts {
+            let before = host.hints().await;
+            within("news of another host", async {
+                while host.hints().await <= before {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            })
+            .await;
+        }
     }
 
     /// Waits for up to 60 acknowledged syncs.
     async fn some_syncs(&mut self) {
         let enough = *self.acknowledged.borrow() + self.dice.below(60);
         self.acknowledged.subscribe().wait_for(|count| *count >= enough).await.unwrap();
+    }
+
+    /// Leads a client to another host than this one.
+    fn move_from(&mut self, n: usize, from: usize, figures: &mut Figures) {
+        let others = self.hosts.len() as u64 - 1;
+        let to = (from + 1 + self.dice.below(others) as usize) % self.hosts.len();
+        self.move_to(n, to, figures);
     }
 
     fn move_to(&mut self, n: usize, to: usize, figures: &mut Figures) {
@@ -187,7 +276,7 @@ impl<'a> Scene<'a> {
         figures.moves += 1;
     }
 
-    /// Lets the producers finish, waits until the followers have all of it, kills both hosts, and looks at what a new one finds.
+    /// Lets the producers finish, waits until the followers have all of it, kills all hosts, and looks at what a new one finds.
     async fn end(mut self, figures: &mut Figures) {
         self.stop.send_replace(true);
         let mut told = BTreeMap::<ShareId, Vec<(String, Vec<Synced>)>>::new();
