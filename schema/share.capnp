@@ -652,7 +652,8 @@ enum AskOutcome {
   expired @1;
   # No choice had enough answers in time.
   withdrawn @2;
-  # The host is shutting down.
+  # The host drains or is shutting down, or the right by which it was asked has ended. At a host that drains a question is withdrawn when the
+  # drain begins, because its viewers go to other hosts one by one: ask again there, when the connection has moved.
 }
 
 struct ChoiceCount {

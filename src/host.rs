@@ -285,11 +285,12 @@ impl Host {
                         hub.hints().tend(),
                         hub.tend_hosts(),
                         hub.peers().tend(),
+                        hub.tend_rooms(),
                     )
                 };
                 tokio::select! {
                     () = stopping.cancelled() => {}
-                    ((), (), (), (), (), (), ()) = tending => {}
+                    ((), (), (), (), (), (), (), ()) = tending => {}
                 }
             });
             #[cfg(feature = "nats")]

@@ -140,6 +140,11 @@ impl Hub {
         }
     }
 
+    /// Has the rooms know when the host drains, for as long as it runs.
+    pub async fn tend_rooms(&self) {
+        self.connections.follow_drains(|drains| self.rooms.drains(drains)).await;
+    }
+
     /// Whether there are other hosts to which clients can go.
     #[must_use]
     pub fn knows_others(&self) -> bool {

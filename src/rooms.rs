@@ -5,6 +5,7 @@
 //! durable; a share that was deleted stays deleted; a follower that fails fails nobody else.
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub struct Rooms {
     cache: Cache,
     absent: Absent,
     public_url: OnceLock<String>,
+    /// The host drains, and takes no questions.
+    drains: AtomicBool,
 }
 
 impl Rooms {
@@ -87,8 +90,8 @@ impl Rooms {
         let absent = Absent::new(Arc::clone(&clock));
         let context = RoomContext::new(store.clone(), health, Arc::clone(&hints), metrics, clock, &settings);
         let cache = Cache::new(settings.idle_rooms_max, settings.idle_bytes_max);
-        let public_url = OnceLock::new();
-        let rooms = Arc::new(Self { settings, ambient, access, store, context, cache, absent, public_url });
+        let (public_url, drains) = (OnceLock::new(), AtomicBool::new(false));
+        let rooms = Arc::new(Self { settings, ambient, access, store, context, cache, absent, public_url, drains });
         let listener: Weak<Self> = Arc::downgrade(&rooms);
         hints.listen(listener);
         rooms

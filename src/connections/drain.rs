@@ -167,6 +167,16 @@ impl Connections {
         self.drains.turned.notified().await;
     }
 
+    /// Tells, for ever, whether the host drains: at once, and whenever that has changed.
+    pub async fn follow_drains(&self, tell: impl Fn(bool)) {
+        loop {
+            // From here on no change is missed.
+            let turned = self.drains.turned.notified();
+            tell(self.is_draining());
+            turned.await;
+        }
+    }
+
     /// Resolves when a drain begins, or at once if one has.
     pub async fn draining(&self) {
         loop {

@@ -6,9 +6,12 @@
 //! connection has one, and takes it along when it goes: so nobody is counted twice by coming again. A link that everybody
 //! has lets everybody answer: what is asked there is an opinion, and no approval.
 //!
-//! Questions live on the host where they were asked, as its audience does, and end with it.
+//! Questions live on the host where they were asked, as its audience does. When the host drains they end, because those who would answer go to
+//! other hosts one by one: whoever asked is told so and may ask again there. Until the drain is over or taken back the host takes no
+//! new ones.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -67,7 +70,8 @@ impl Rooms {
     /// Puts a question to those who watch a share on this host. It is withdrawn when the pass of who asks is over.
     ///
     /// # Errors
-    /// There are [`ASKS_OPEN_MAX`](crate::share::limits::ASKS_OPEN_MAX) open already, or the machine has no randomness to give.
+    /// There are [`ASKS_OPEN_MAX`](crate::share::limits::ASKS_OPEN_MAX) open already, or the host drains, or the machine has no
+    /// randomness to give.
     pub fn ask(&self, room: &Arc<Room>, question: Question, pass: &Pass) -> Result<Asking, Refusal> {
         let within = question.within();
         let bits = self.ambient.bits().map_err(|error| {
@@ -95,8 +99,24 @@ impl Rooms {
         // Ends with the question: settling it aborts it.
         let timer = tokio::spawn(expiring).abort_handle();
         room.audience().lock().asks.set_timer(number, timer);
+        // Asked for last: a drain that begins after this finds the question.
+        if self.drains.load(Ordering::SeqCst) {
+            settle(room, number, Verdict::Drained);
+            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+        }
         room.announce_now();
         Ok(Asking { room: Arc::clone(room), number, ask, settled: Some(settled) })
+    }
+
+    /// The host drains from now on, and ends all open questions; or it does so no more.
+    pub(crate) fn drains(&self, drains: bool) {
+        self.drains.store(drains, Ordering::SeqCst);
+        if drains {
+            for room in self.cache.all() {
+                let open = room.audience().lock().asks.open();
+                open.into_iter().for_each(|number| settle(&room, number, Verdict::Drained));
+            }
+        }
     }
 
     /// Counts a viewer's answer, in the place of the one that it gave before.

@@ -70,6 +70,8 @@ pub enum Verdict {
     Expired,
     /// The asker took it back; or this viewer was too slow to be told how it ended.
     Withdrawn,
+    /// The host drains, and those who would answer go to other hosts.
+    Drained,
 }
 
 impl Question {
@@ -218,6 +220,11 @@ impl Asks {
                 open.recount();
             }
         }
+    }
+
+    /// The numbers of the open questions.
+    pub(super) fn open(&self) -> Vec<u64> {
+        self.open.keys().copied().collect()
     }
 
     pub(super) fn settle(&mut self, number: u64, verdict: Verdict) -> bool {

@@ -39,7 +39,7 @@ pub(super) fn write_settled(result: &Result<Settled, Refusal>, mut to: ask_resul
             to.set_choice(choice.as_str());
         }
         Verdict::Expired => to.set_outcome(AskOutcome::Expired),
-        Verdict::Withdrawn => to.set_outcome(AskOutcome::Withdrawn),
+        Verdict::Withdrawn | Verdict::Drained => to.set_outcome(AskOutcome::Withdrawn),
     }
     let mut list = to.init_counts(u32::try_from(counts.len()).unwrap_or(u32::MAX));
     for (at, (choice, count)) in (0..).zip(counts) {

@@ -66,6 +66,7 @@ pub enum Outcome {
     Agreed(String),
     /// No choice had enough answers in time.
     Expired,
-    /// The question was taken back, because its host is shutting down.
+    /// The host took the question back. It drains or is shutting down: ask again when the client has come to another host, where the
+    /// viewers go too. Or the right by which it was asked has ended.
     Withdrawn,
 }

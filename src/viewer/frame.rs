@@ -306,6 +306,7 @@ mod tests {
             ("ask", notice(Notice::Asked(asked))),
             ("settled", notice(settled(Verdict::Agreed("approve".into())))),
             ("settled-expired", notice(settled(Verdict::Expired))),
+            ("settled-withdrawn", notice(settled(Verdict::Drained))),
             ("heartbeat", HEARTBEAT.to_owned()),
             ("error", ended(&Refusal::not_found("abc"))),
             ("answered", answered(&7.into(), r#"{"at":1796000000000}"#)),

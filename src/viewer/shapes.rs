@@ -164,6 +164,18 @@ pub struct SettledShape {
     pub choice: Option<String>,
     /// Answers by choice at its end.
     pub counts: Counts,
+    /// Why it was withdrawn, if the host did so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<WithdrawnShape>,
+}
+
+/// Why a host withdrew a question.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "Withdrawn")]
+pub enum WithdrawnShape {
+    /// The host drains, and its viewers go to other hosts. The question may be asked again there.
+    Draining,
 }
 
 /// How a question ended.
@@ -175,7 +187,7 @@ pub enum OutcomeShape {
     Agreed,
     /// Its time was over.
     Expired,
-    /// Whoever asked took it back.
+    /// Whoever asked took it back, or the host did.
     Withdrawn,
 }
 
@@ -288,12 +300,13 @@ impl From<Asked> for Ask {
 
 impl From<Settled> for SettledShape {
     fn from(Settled { ask, outcome, counts }: Settled) -> Self {
+        let reason = (outcome == Verdict::Drained).then_some(WithdrawnShape::Draining);
         let (outcome, choice) = match outcome {
             Verdict::Agreed(choice) => (OutcomeShape::Agreed, Some(choice)),
             Verdict::Expired => (OutcomeShape::Expired, None),
-            Verdict::Withdrawn => (OutcomeShape::Withdrawn, None),
+            Verdict::Withdrawn | Verdict::Drained => (OutcomeShape::Withdrawn, None),
         };
-        Self { ask: (*ask).into(), outcome, choice, counts }
+        Self { ask: (*ask).into(), outcome, choice, counts, reason }
     }
 }
 

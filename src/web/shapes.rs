@@ -355,7 +355,8 @@ shape! { given
 shape! { given
     /// How a question ended.
     AskOutcome {
-        /// Whether the viewers agreed, no choice had enough answers in time, or the host is shutting down.
+        /// Whether the viewers agreed, no choice had enough answers in time, or the question was withdrawn: the host drains (ask
+        /// again when this connection has moved) or is shutting down, or the right by which it was asked has ended.
         outcome "outcome": Outcome,
         /// The choice that was agreed on, else null.
         choice "choice": Option<String>,
@@ -369,7 +370,7 @@ impl From<ballot::Settled> for AskOutcome {
         let (outcome, choice) = match outcome {
             Verdict::Agreed(choice) => (Outcome::Agreed, Some(choice)),
             Verdict::Expired => (Outcome::Expired, None),
-            Verdict::Withdrawn => (Outcome::Withdrawn, None),
+            Verdict::Withdrawn | Verdict::Drained => (Outcome::Withdrawn, None),
         };
         let counts = counts.into_iter().map(|(choice, count)| ChoiceCount { choice, count: count as u64 });
         Self { outcome, choice, counts: counts.collect() }

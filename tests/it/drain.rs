@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+mod asks;
 mod paced;
 mod viewers;
 

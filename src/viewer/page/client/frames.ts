@@ -95,6 +95,8 @@ export interface Settled {
   outcome: "agreed" | "expired" | "withdrawn"
   choice: string | null
   counts: Record<string, number>
+  /** Why the host withdrew it: it drains, and the question may be asked again at another host. */
+  reason?: "draining"
 }
 
 /**
