@@ -31,6 +31,8 @@ export class Live {
 
   #changed: () => void
   #frame = 0
+  /** The name that this reader shows. */
+  #name: string | null = null
 
   /** `isElsewhere`: this page does not stand under the host's own origin, whose WebSocket it is then refused. */
   constructor(share: string, token: string | undefined, isElsewhere: boolean, changed: () => void) {
@@ -53,6 +55,8 @@ export class Live {
       // Open questions are told anew after each ready.
       this.asks = this.asks.filter(asked => asked.settled)
       this.#tell()
+      // A connection that was made anew, or to another host, knows no name. If this one is lost as well, the next is told.
+      if (this.#name !== null) this.name(this.#name).catch(() => undefined)
     })
     channel.on("presence", presence => {
       this.presence = presence
@@ -94,6 +98,7 @@ export class Live {
   /** Shows this reader's name to the others, or takes it back. */
   async name(name: string | null): Promise<void> {
     this.presence = await this.channel.call<Presence>("share.presence", { name })
+    this.#name = name
     this.#tell()
   }
 
