@@ -4,6 +4,7 @@ mod doors;
 mod large;
 mod leaves;
 mod limits;
+mod moving;
 mod objects;
 mod peer;
 mod plain;

@@ -56,6 +56,15 @@ async fn viewers_are_told_to_move_before_they_are_closed() {
     within("the end of the drain", served.host.drained()).await;
 }
 
+/// S103: a Cap'n Proto connection that takes no call of its host is told where to go on by the Close frame.
+#[tokio::test]
+async fn the_close_of_an_rpc_connection_names_the_next_hosts() {
+    let served = served().await;
+    let mut socket = served.knock("/rpc/share", &[]).await.unwrap();
+    served.host.drain(WITHIN).unwrap();
+    assert_eq!(close_frame(&mut socket).await, (1012, format!("go on at {OTHER}")));
+}
+
 /// A viewer that comes by HTTP/2 is told as others are, and a new one is told when to come back.
 #[tokio::test]
 async fn a_viewer_over_http2_is_told_to_move() {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::peer::Peer;
 
 /// A client with a sink: its own connection's id, and the registration.
-async fn sink(host: &Host, export: i64) -> (Peer, ConnectionId, i64) {
+pub(super) async fn sink(host: &Host, export: i64) -> (Peer, ConnectionId, i64) {
     let mut peer = Peer::within(host, None).await;
     let id = peer.begin(0, "offerSink", json!([["export", export]])).await;
     peer.pull(id).await;
