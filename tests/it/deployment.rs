@@ -11,7 +11,10 @@ use capshare::testing::BEGINNING;
 
 use crate::support::bucket::TestBucket;
 
+mod cost;
+mod cuts;
 mod hosts;
+mod links;
 mod news;
 mod peers;
 mod record;
