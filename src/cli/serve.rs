@@ -88,7 +88,7 @@ async fn start(settings: &ServeSettings, access: Arc<dyn Access>) -> Result<(Hos
     host_settings.hub.quotas = settings.granted.quotas();
     // Where nobody needs a credential, a token of the store still makes an administrator, which nothing else does there.
     host_settings.hub.stored_tokens = settings.tokens.value || !settings.asks_for_credentials();
-    settings.deployment.set(&mut host_settings.hub.hosts);
+    settings.deployment.set(&mut host_settings.hub);
     host_settings.nats.clone_from(&settings.nats.settings);
     host_settings.hub.linger = settings.linger.value;
     host_settings.hub.store.single_writer = settings.single_writer.value;

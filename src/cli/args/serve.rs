@@ -134,6 +134,15 @@ pub(crate) struct Deployment {
     /// at once what was written at another [env: CAPSHARE_PEERS] [default: true]
     #[arg(long, value_name = "true|false")]
     pub(crate) peers: Option<String>,
+    /// How often a share that somebody follows here is looked at that has not changed for ten minutes, while nothing tells this host
+    /// what others wrote; or none, for once a second as any other. 5s make it a fifth of the requests [env: CAPSHARE_POLL_RESTED]
+    /// [default: none]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) poll_rested: Option<String>,
+    /// How often each share that somebody follows here is looked at while other hosts or NATS tell this host what others wrote: so
+    /// late comes what they lost to the end [env: CAPSHARE_POLL_HINTED] [default: 1m]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) poll_hinted: Option<String>,
 }
 
 /// NATS, by which the hosts of a deployment tell each other what was written.

@@ -1,8 +1,12 @@
 //! The settings by which a host takes part in a deployment with other hosts.
 
-use capshare::host::settings::HostsSettings;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use capshare::host::settings::HubSettings;
 use capshare::share::host::HostUrl;
 use capshare::share::limits::hosts::{HOST_URLS_MAX, HOST_URLS_TOLD_MAX};
+use humantime::{format_duration, parse_duration};
 use serde_json::{Value, json};
 
 use crate::cli::args;
@@ -11,12 +15,21 @@ use crate::cli::exit::Failure;
 use crate::cli::settings::file::HostsSection;
 use crate::cli::settings::{Setting, Source, strongest};
 
+/// As `--check` prints that there is no such time, and as it is written.
+const NONE: &str = "none";
+
+/// How often a room may be told to look at what other hosts wrote.
+const LOOKS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
+
 /// How a host takes part in its deployment.
 pub(crate) struct Deployment {
     advertise: Setting<Vec<HostUrl>>,
     advertise_inside: Setting<Vec<HostUrl>>,
     others: Setting<Vec<HostUrl>>,
     peers: Setting<bool>,
+    /// `None`: as often as any other.
+    poll_rested: Setting<Option<Duration>>,
+    poll_hinted: Setting<Duration>,
 }
 
 /// Finds the strongest value of each of these settings.
@@ -45,7 +58,23 @@ pub(crate) fn resolve(
     let peers = strongest(("--peers", args.peers), &["CAPSHARE_PEERS"], environment, ("hosts.peers", written))
         .unwrap_or_else(|| Setting::by_default("true".to_owned()))
         .read("true or false", |text| text.parse().ok())?;
-    Ok(Deployment { advertise, advertise_inside, others, peers })
+    let time = |text: &str| parse_duration(text).ok().filter(|time| LOOKS.contains(time));
+    let (flag, variables) = (("--poll-rested", args.poll_rested), &["CAPSHARE_POLL_RESTED"]);
+    let poll_rested = strongest(flag, variables, environment, ("hosts.poll_rested", file.poll_rested)).map_or_else(
+        || Ok(Setting::by_default(HubSettings::default().poll_rested)),
+        |said| {
+            said.read("a time from 1s to 1h, such as 5s, or none", |text| match text.as_str() {
+                NONE => Some(None),
+                text => time(text).map(Some),
+            })
+        },
+    )?;
+    let (flag, variables) = (("--poll-hinted", args.poll_hinted), &["CAPSHARE_POLL_HINTED"]);
+    let poll_hinted = strongest(flag, variables, environment, ("hosts.poll_hinted", file.poll_hinted)).map_or_else(
+        || Ok(Setting::by_default(HubSettings::default().poll_hinted)),
+        |said| said.read("a time from 1s to 1h, such as 10s", |text| time(text)),
+    )?;
+    Ok(Deployment { advertise, advertise_inside, others, peers, poll_rested, poll_hinted })
 }
 
 impl Deployment {
@@ -57,11 +86,19 @@ impl Deployment {
             ("hosts.advertise_inside", urls(&self.advertise_inside), &self.advertise_inside.from),
             ("hosts.others", urls(&self.others), &self.others.from),
             ("hosts.peers", json!(self.peers.value), &self.peers.from),
+            (
+                "hosts.poll_rested",
+                json!(self.poll_rested.value.map_or_else(|| NONE.to_owned(), |time| format_duration(time).to_string())),
+                &self.poll_rested.from,
+            ),
+            ("hosts.poll_hinted", json!(format_duration(self.poll_hinted.value).to_string()), &self.poll_hinted.from),
         ]
     }
 
     /// Sets these settings of a host.
-    pub(crate) fn set(&self, hosts: &mut HostsSettings) {
+    pub(crate) fn set(&self, hub: &mut HubSettings) {
+        (hub.poll_rested, hub.poll_hinted) = (self.poll_rested.value, self.poll_hinted.value);
+        let hosts = &mut hub.hosts;
         hosts.urls.clone_from(&self.advertise.value);
         hosts.inside_urls.clone_from(&self.advertise_inside.value);
         hosts.others.clone_from(&self.others.value);

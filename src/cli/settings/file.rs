@@ -53,6 +53,8 @@ pub(crate) struct HostsSection {
     pub(crate) advertise_inside: Option<Vec<String>>,
     pub(crate) others: Option<Vec<String>>,
     pub(crate) peers: Option<bool>,
+    pub(crate) poll_rested: Option<String>,
+    pub(crate) poll_hinted: Option<String>,
 }
 
 /// The section `[nats]`.

@@ -4,6 +4,35 @@ use serde_json::Value;
 
 use super::program::Home;
 
+/// How often a host looks at what others wrote comes from a flag, a variable or the file.
+#[test]
+fn how_often_a_host_looks_can_be_set() {
+    let home = Home::new();
+    let file = home.write("host.toml", "[hosts]\npoll_rested = \"5s\"\npoll_hinted = \"10s\"\n");
+    let check = |home: &Home, more: &[&str]| home.run(&[&["serve", "--check", "--json"], more].concat());
+    let by_variable = Home::new().set("CAPSHARE_POLL_RESTED", "7s").set("CAPSHARE_POLL_HINTED", "1h");
+    let flags = ["--poll-rested", "none", "--poll-hinted", "1s"];
+    for (ran, rested, hinted) in [
+        (check(&home, &[]), ("none", "default"), ("1m", "default")),
+        (
+            check(&home, &["--config", &file]),
+            ("5s", "hosts.poll_rested in the file"),
+            ("10s", "hosts.poll_hinted in the file"),
+        ),
+        (check(&by_variable, &[]), ("7s", "CAPSHARE_POLL_RESTED"), ("1h", "CAPSHARE_POLL_HINTED")),
+        (check(&by_variable, &flags), ("none", "--poll-rested"), ("1s", "--poll-hinted")),
+    ] {
+        let shown = ran.ends_with(0).objects().remove(0);
+        for (name, (value, from)) in [("hosts.poll_rested", rested), ("hosts.poll_hinted", hinted)] {
+            assert_eq!((&shown[name]["value"], &shown[name]["from"]), (&value.into(), &from.into()), "{name}");
+        }
+    }
+    for wrong in ["--poll-rested=0s", "--poll-rested=61m", "--poll-hinted=none", "--poll-hinted=999ms"] {
+        let message = check(&home, &[wrong]).ends_with(2).error()["message"].to_string();
+        assert!(message.contains("a time from 1s to 1h"), "{message}");
+    }
+}
+
 /// Two hosts over one store, one of which says where it is reached, and an administrator.
 #[test]
 fn an_administrator_sees_every_host_and_is_told_which_does_not_answer() {
