@@ -82,7 +82,7 @@ fn run_command(arguments: Arguments, environment: &Environment, output: &mut Out
             run_host(store::run(args.command, settings, output))
         }
         Command::Token(args) => {
-            let settings = settings::serve::resolve(args.command.place().into(), &common, environment)?;
+            let settings = settings::serve::resolve(args.command.serve(), &common, environment)?;
             settings::log(&common, environment)?;
             run_host(token::run(args.command, settings, output))
         }

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use crate::ambient::Clock;
 use crate::metrics::Metrics;
-use crate::share::id::{HostId, ShareId};
+use crate::share::id::{HostId, ShareId, TokenId};
 use crate::share::limits::WRITTEN_FOLLOWED_MAX;
 
 mod carrier;
@@ -36,7 +36,7 @@ mod message;
 mod repeats;
 
 pub use carrier::{Carrier, ControlListener, Heard, Listener, NotSent, Why};
-pub use message::{BadMessage, Control, Hint, Message};
+pub use message::{BadMessage, Control, Hint, Message, REVOKED};
 
 use repeats::Repeats;
 
@@ -220,6 +220,14 @@ impl Hints {
     pub fn tell(&self, name: &str, to: Option<HostId>, body: &str) -> Result<(), NotSent> {
         let control = Control::new(name, self.host.clone(), to, body).map_err(|_| NotSent)?;
         self.send(Message::Control(control))
+    }
+
+    /// Tells all other hosts that a token was revoked. The message may be lost, as every one. Never waits.
+    ///
+    /// # Errors
+    /// As [`Self::tell`].
+    pub fn tell_of_revocation(&self, token: &TokenId) -> Result<(), NotSent> {
+        self.send(Message::Control(Control::revoked(self.host.clone(), token)))
     }
 
     /// Does what is due, for ever: hints are sent again, and shares that were written lately are not followed any more.

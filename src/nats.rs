@@ -41,9 +41,11 @@ mod options;
 mod session;
 mod settings;
 mod subjects;
+mod tell;
 mod wanted;
 
 pub use settings::{BadNats, NatsLogin, NatsServer, NatsSettings};
+pub use tell::{NotTold, tell_of_revocation};
 
 use heard::Heard;
 use session::{Session, TICK};

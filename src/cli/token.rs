@@ -5,8 +5,10 @@
 use std::fmt::Write as _;
 
 use capshare::__internal::access::mint;
-use capshare::__internal::store::{StoreError, TokenListing, TokenRecord, WriterId};
+use capshare::__internal::nats::tell_of_revocation;
+use capshare::__internal::store::{Store, StoreError, TokenListing, TokenRecord, WriterId};
 use capshare::host::ambient::{Ambient, NoEntropy};
+use capshare::share::id::{HostId, TokenId};
 use capshare::share::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -57,8 +59,23 @@ pub(crate) async fn run(command: TokenCommand, settings: ServeSettings, output: 
                     format!("there is no token {id} in this store: `capshare token ls` lists them"),
                 )
             })?;
+            tell(&store, &settings, &ambient, &id, output).await;
             output.result(format_args!("token {id} of {} is revoked", record.account), &shown(&record, now))
         }
+    }
+}
+
+/// Tells the hosts over the store that a token was revoked, where the settings name what carries that. Says so if it failed: then they find
+/// it by themselves.
+async fn tell(store: &Store, settings: &ServeSettings, ambient: &Ambient, id: &TokenId, output: &mut Output) {
+    let Some(nats) = &settings.nats.settings else { return };
+    let told = async {
+        let store = store.read_id().await.map_err(|error| error.to_string())?;
+        let sender = HostId::from_bits(ambient.bits().map_err(|error| error.to_string())?);
+        tell_of_revocation(nats, &store, &sender, id).await.map_err(|error| error.to_string())
+    };
+    if let Err(why) = told.await {
+        output.note(&format!("the hosts were not told, and close the token's connections within 10 s: {why}"));
     }
 }
 

@@ -11,16 +11,13 @@ use serde_json::{Value, json};
 
 use crate::audit::By;
 use crate::connections::Connections;
-use crate::hints::Control;
+use crate::hints::{Control, NotSent, REVOKED};
 use crate::share::admin::CloseWhich;
 use crate::share::error::chain;
 use crate::share::id::TokenId;
 
 /// The control message by which connections are closed: an object of one member, `account`, `session` or `token`, with its name.
 const CLOSE: &str = "close";
-
-/// The control message that says that a token was revoked: an object with the member `token`, its id.
-const REVOKED: &str = "revoked";
 
 /// Tokens that are looked at at once because other hosts say that they were revoked. Past it such a message is dropped, and the
 /// token is looked at with all others, within seconds.
@@ -31,18 +28,19 @@ impl Connections {
     pub(super) fn tell_to_close(&self, which: &CloseWhich) {
         let (what, name) = which.parts();
         if !matches!(which, CloseWhich::Connection(_)) {
-            self.tell_others(CLOSE, &json!({ what: name }));
+            let body = json!({ what: name }).to_string();
+            self.note_told(CLOSE, self.hints.tell(CLOSE, None, &body));
         }
     }
 
     /// Tells the other hosts that a token was revoked.
     pub(super) fn tell_of_revocation(&self, id: &TokenId) {
-        self.tell_others(REVOKED, &json!({ "token": id.as_str() }));
+        self.note_told(REVOKED, self.hints.tell_of_revocation(id));
     }
 
-    fn tell_others(&self, name: &str, body: &Value) {
+    fn note_told(&self, name: &str, told: Result<(), NotSent>) {
         // Of a carrier that says that it is not connected nobody expects more.
-        if self.hints.tell(name, None, &body.to_string()).is_err() && self.hints.is_connected() {
+        if told.is_err() && self.hints.is_connected() {
             tracing::warn!(name, "a message to the other hosts was not sent");
         }
     }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::share::id::{BadName, HostId, ShareId};
+use crate::share::id::{BadName, HostId, ShareId, TokenId};
 use crate::share::limits::{CONTROL_NAME_BYTES_MAX, COUNT_MAX, HINT_BYTES_MAX};
 use crate::share::time::Timestamp;
 
@@ -180,7 +180,16 @@ impl Message {
     }
 }
 
+/// The name of the control message that says that a token was revoked: an object with the member `token`, its id.
+pub const REVOKED: &str = "revoked";
+
 impl Control {
+    /// Says to all hosts that a token was revoked.
+    #[must_use]
+    pub fn revoked(host: HostId, token: &TokenId) -> Self {
+        Self { name: REVOKED.into(), host, to: None, body: format!("{{\"token\":\"{token}\"}}").into() }
+    }
+
     /// A control message with a JSON text as its body.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod cluster;
 mod credentials;
 mod failures;
 mod flood;
+mod revoked;
 mod signed;
 mod viewers;
 
@@ -91,13 +92,22 @@ impl Member {
     }
 
     fn held_by(n: u128, settings: NatsSettings, held: Option<Receiver<()>>) -> Self {
+        Self::with(n, settings, StoreId::from_bits(7), held)
+    }
+
+    /// A host over another store.
+    fn over(n: u128, settings: NatsSettings, store: StoreId) -> Self {
+        Self::with(n, settings, store, None)
+    }
+
+    fn with(n: u128, settings: NatsSettings, store: StoreId, held: Option<Receiver<()>>) -> Self {
         let hints = Hints::new(HostId::from_bits(n), Arc::new(SystemClock), Arc::new(Metrics::new()));
         let ears = Ears::new(held);
         hints.listen(Arc::downgrade(&ears) as _);
         hints.listen_to_controls(Arc::downgrade(&ears) as _);
         let nats = Nats::new(settings, &hints).unwrap();
         assert!(hints.attach(Arc::clone(&nats) as _));
-        let tending = tokio::spawn(async move { nats.tend(&StoreId::from_bits(7)).await });
+        let tending = tokio::spawn(async move { nats.tend(&store).await });
         Self { hints, ears, tending }
     }
 

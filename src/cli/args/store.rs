@@ -56,19 +56,21 @@ pub(crate) enum TokenCommand {
     /// List tokens, also revoked and expired ones
     #[command(after_help = exit::HELP)]
     Ls(TokenList),
-    /// Revoke a token for good. Hosts close its connections within 10 seconds
+    /// Revoke a token for good. Hosts close its connections within 10 seconds, and at once if they are told by NATS
     #[command(after_help = exit::HELP)]
     Revoke(TokenRevoke),
 }
 
 impl TokenCommand {
-    /// Which store.
-    pub(crate) fn place(&self) -> StorePlace {
-        match self {
-            Self::Create(TokenCreate { place, .. })
-            | Self::Ls(TokenList { place, .. })
-            | Self::Revoke(TokenRevoke { place, .. }) => place.clone(),
-        }
+    /// Which store, and by what its hosts hear of each other.
+    pub(crate) fn serve(&self) -> Serve {
+        let (place, nats) = match self {
+            Self::Create(TokenCreate { place, .. }) | Self::Ls(TokenList { place, .. }) => (place, &[][..]),
+            Self::Revoke(TokenRevoke { place, nats, .. }) => (place, &nats[..]),
+        };
+        let mut serve = Serve::from(place.clone());
+        serve.nats.nats = nats.to_vec();
+        serve
     }
 }
 
@@ -107,6 +109,10 @@ pub(crate) struct TokenRevoke {
     /// The token's id, as `capshare token ls` shows it: the part of the token between captok_ and the next _
     #[arg(value_name = "ID", value_parser = token_id)]
     pub(crate) id: TokenId,
+    /// A NATS server by which the hosts over this store hear of each other, so that they are told at once; may be repeated. What the host
+    /// shows to NATS comes from the file or the variables of `capshare serve` [env: CAPSHARE_NATS, separated by spaces]
+    #[arg(long = "nats", value_name = "URL,...")]
+    pub(crate) nats: Vec<String>,
     #[command(flatten)]
     pub(crate) place: StorePlace,
 }
