@@ -8,7 +8,7 @@ use capshare::__internal::deployment::{HostFacts, Hosts, HostsSettings};
 use capshare::__internal::store::{FreedKind, GcOptions, Problem};
 use capshare::share::error::Refusal;
 use capshare::share::host::HostUrl;
-use capshare::share::limits::hosts::HOST_LINKS_MAX;
+use capshare::share::limits::hosts::{HOST_LINKS_MAX, HOST_URLS_TOLD_MAX};
 use capshare::share::secret::Secret;
 use capshare::share::time::Timestamp;
 use object_store::memory::InMemory;
@@ -133,6 +133,13 @@ async fn clients_that_take_the_first_url_go_to_different_hosts() {
     let (one, two) = (hosts[0].urls(), hosts[0].urls());
     assert_ne!(one[0], two[0]);
     assert_eq!((one.len(), two.len()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_are_told_so_many_hosts_and_no_more() {
+    let mut settings = advertising("http://a");
+    settings.others = (0..HOST_URLS_TOLD_MAX + 5).map(|n| format!("http://h{n}").parse().unwrap()).collect();
+    assert_eq!(member(&memory(), 1, settings).urls().len(), HOST_URLS_TOLD_MAX);
 }
 
 /// The answer to a ticket.

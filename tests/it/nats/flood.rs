@@ -2,6 +2,27 @@
 
 use super::*;
 use crate::support::nats::NatsServer;
+use capshare::share::limits::nats::NATS_WAITING_MAX;
+
+/// What waits for the connection to the server has a bound. What finds no place is dropped and said to be, and nobody waits.
+#[tokio::test]
+async fn so_many_messages_wait_for_the_connection_and_no_more() {
+    let server = NatsServer::start().await;
+    let (a, b) = (Member::at(1, &server.url()).await, Member::at(2, &server.url()).await);
+    // Nothing is sent in between: one thread has all of it.
+    let taken = (0..NATS_WAITING_MAX + 100).filter(|_| a.hints.tell("close", None, "{}").is_ok()).count();
+    assert_eq!(taken, NATS_WAITING_MAX);
+    let heard = |told: &[Told]| told.iter().filter(|told| **told == Told::Control("close".into())).count();
+    b.until("the first and the last that were taken", |told| heard(told) > 0).await;
+    within("a place", async {
+        while a.hints.tell("end", None, "{}").is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    b.until("what was sent when there was room", |told| told.contains(&Told::Control("end".into()))).await;
+    assert!(heard(&b.told()) <= taken, "what comes faster than it is taken may be lost at the other end as well");
+}
 
 /// S100: of what a subscription has no room for the newest is lost. The host takes what there is, and looks, so that nothing is missed;
 /// its memory does not grow.

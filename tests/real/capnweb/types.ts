@@ -55,7 +55,12 @@ export async function everything(items: Data[]): Promise<void> {
   await share.narrowToWrite().sync([{ type: "remove", data: "message/m" }]);
   for (const grant of await share.grants()) await share.revokeGrant(grant.id);
   const outcome: "agreed" | "expired" | "withdrawn" = (await share.ask("Go on?", ["yes"], 1, 1000)).outcome;
-  using registration = await rpc.offerSink((action: PushAction) => (action.type === "ping" ? action.nonce : null));
+  const { hosts, store } = await rpc.hello();
+  const next: [string | undefined, string | null] = [hosts[0], store];
+  using registration = await rpc.offerSink((action: PushAction) => {
+    if (action.type === "moving") next[0] = action.urls[0];
+    return action.type === "ping" ? action.nonce : null;
+  });
   const answer: unknown = await rpc.call("procedure", { n: 1 }, 1000);
   const page = await rpc.listShares("", 10, false);
   const title: string | null | undefined = page.shares[0]?.title;
@@ -64,7 +69,7 @@ export async function everything(items: Data[]): Promise<void> {
   const removed: true = (await share.remove()).success;
   await rpc.deleteShare(created.id, created.secret);
   console.log(account, when, reply, later, first, text, both, expires, visibility, watch, other, outcome, registration);
-  console.log(answer, title, created_at, removed);
+  console.log(answer, title, created_at, removed, next);
 
   // @ts-expect-error: there is no such method.
   rpc.nope();
