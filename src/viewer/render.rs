@@ -19,12 +19,17 @@ mod call;
 mod card;
 mod diff;
 mod document;
+mod figures;
+mod format;
 pub mod html;
 mod json;
 mod markdown;
 mod newer;
+mod order;
 mod pieces;
 mod read;
+mod terminal;
+mod words;
 
 pub use about::About;
 #[cfg(feature = "card")]

@@ -1,7 +1,9 @@
 //! A few words about a share: what a link to it shows before anybody has opened it.
 
+use crate::share::item::Payload;
 use crate::viewer::render::document::{Document, Turn};
-use crate::viewer::render::read::{self, Message, ModelName, Part, Session, duration};
+use crate::viewer::render::read::{self, Message, ModelName, Part, Session};
+use crate::viewer::render::{figures, format};
 
 /// Characters of a title and of a description: programs that show previews cut longer ones.
 const TITLE_CHARS_MAX: usize = 120;
@@ -30,9 +32,10 @@ pub struct About {
     pub changes: Option<(u64, u64, u64)>,
     /// Cost of the session, in US dollars.
     pub cost: Option<f64>,
-    /// Numbers of tokens that went into the models and came out of them.
+    /// Numbers of tokens that went into the models, those from a cache too, and of tokens that came out of them, thoughts too. `None`
+    /// if nobody counted them.
     pub tokens: Option<(u64, u64)>,
-    /// How long the session took, such as `3 min 5 s`.
+    /// How long the session took, from its first message to its last, such as `3 min 5 s`.
     pub duration: Option<String>,
 }
 
@@ -52,8 +55,7 @@ impl About {
             used(read::item::<ModelName>(model.as_str()).label());
         }
         used(session.model.as_ref().and_then(ModelName::label));
-        let (cost, tokens) = (session.cost, session.tokens.as_ref());
-        let count = |n: Option<f64>| n.unwrap_or_default().max(0.0) as u64;
+        let figures = document.figures.clone().of_session(&session);
         Self {
             title: title(&session),
             first: first_words(document),
@@ -61,14 +63,10 @@ impl About {
             version: session.version.as_deref().map(|version| line(version, 32)).filter(|version| !version.is_empty()),
             messages: document.message_count(),
             parts: document.part_count(),
-            changes: session
-                .summary
-                .files
-                .filter(|files| *files > 0.0)
-                .map(|files| (files as u64, count(session.summary.additions), count(session.summary.deletions))),
-            cost: cost.filter(|cost| *cost > 0.0),
-            tokens: tokens.map(|tokens| (tokens.input.max(0.0) as u64, tokens.output.max(0.0) as u64)),
-            duration: duration(&session.time),
+            changes: figures::changes(document.session_diff.as_ref().map(Payload::as_str), &session),
+            cost: Some(figures.cost).filter(|cost| *cost > 0.0),
+            tokens: figures.tokens.filter(|(input, output)| *input > 0 || *output > 0),
+            duration: figures.duration().and_then(format::duration),
         }
     }
 
@@ -86,10 +84,10 @@ impl About {
         if let Some((files, added, removed)) = self.changes {
             facts.push(format!("{} +{added} −{removed}", counted(files, "file", "files")));
         }
-        if let Some((input, output)) = self.tokens.filter(|(input, output)| input + output > 0) {
-            facts.push(format!("{} tokens", short(input + output)));
+        if let Some((input, output)) = self.tokens {
+            facts.push(format!("{} tokens in, {} out", format::count(input), format::count(output)));
         }
-        facts.extend(self.cost.map(|cost| format!("${cost:.2}")));
+        facts.extend(self.cost.map(format::money));
         facts.extend(self.duration.clone());
         facts
     }
@@ -141,13 +139,4 @@ pub(super) fn line(text: &str, chars_max: usize) -> String {
 
 pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
-}
-
-/// Writes a count for people: 950, 27.5k, 1.2M.
-fn short(n: u64) -> String {
-    match n {
-        0..1_000 => n.to_string(),
-        1_000..1_000_000 => format!("{:.1}k", n as f64 / 1e3),
-        _ => format!("{:.1}M", n as f64 / 1e6),
-    }
 }

@@ -20,6 +20,11 @@ pub(super) fn between(before: &str, after: &str) -> Option<String> {
 }
 
 impl FileDiff {
+    /// Whether the item has the file's texts.
+    pub(super) fn has_texts(&self) -> bool {
+        self.before.is_some() || self.after.is_some()
+    }
+
     /// The name of the file.
     pub(super) fn name(&self) -> &str {
         self.file.as_deref().unwrap_or("a file")
@@ -36,9 +41,24 @@ impl FileDiff {
         }
     }
 
+    /// Numbers of lines that came and went: as the item says, else as its patch has them.
+    pub(super) fn lines(&self) -> (u64, u64) {
+        let said = |n: Option<f64>| n.map(|n| n.max(0.0) as u64);
+        if let (Some(added), Some(removed)) = (said(self.additions), said(self.deletions)) {
+            return (added, removed);
+        }
+        let patch = self.to_patch().unwrap_or_default();
+        let count = |sign: char, head: &str| {
+            patch.lines().filter(|line| line.starts_with(sign) && !line.starts_with(head)).count() as u64
+        };
+        let (added, removed) = (said(self.additions), said(self.deletions));
+        (added.unwrap_or_else(|| count('+', "+++ ")), removed.unwrap_or_else(|| count('-', "--- ")))
+    }
+
     /// Numbers of lines that came and went, such as `+3 −1`.
     pub(super) fn counts(&self) -> String {
-        format!("+{} −{}", self.additions.unwrap_or_default(), self.deletions.unwrap_or_default())
+        let (added, removed) = self.lines();
+        format!("+{added} −{removed}")
     }
 }
 
@@ -55,6 +75,7 @@ mod tests {
         );
         assert_eq!(diffs[0].to_patch().unwrap(), "@@ -1,2 +1,2 @@\n x\n-y\n+z\n");
         assert_eq!(diffs[0].counts(), "+1 −1");
+        assert_eq!(diffs[1].counts(), "+1 −0");
         assert_eq!(diffs[1].to_patch().unwrap(), "@@ -0,0 +1 @@\n+x\n");
         assert_eq!((diffs[2].name(), diffs[3].to_patch()), ("a file", None));
         assert_eq!(between(&"a\n".repeat(2_001), &"b\n".repeat(2_000)), None);

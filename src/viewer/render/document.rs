@@ -8,11 +8,16 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use crate::share::item::{ItemKey, ItemKind, Payload};
+use crate::viewer::render::figures::Figures;
+use crate::viewer::render::order::{self, Told};
 use crate::viewer::render::read::{self, Head, Part, Session};
 
 /// A share's items, grouped. Cheap to make and to hold: it shares its texts with the state that they came from.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
+    /// The folder that the session worked in; empty if it is not known.
+    pub(super) folder: String,
+    pub(super) figures: Figures,
     pub(super) session: Option<Payload>,
     pub(super) messages: Vec<Turn>,
     pub(super) session_diff: Option<Payload>,
@@ -31,13 +36,11 @@ pub(super) struct Turn {
 }
 
 impl Document {
-    /// Groups items that come in the order in which they first came, as states and replicas give them.
-    ///
-    /// Messages are ordered by the time at which they were created, as they say themselves; one that says none stays behind
-    /// the one it came after. (Never by their ids: those of OpenCode begin anew every 795 days.)
+    /// Groups items that come in the order in which they first came, as states and replicas give them, and puts them into
+    /// [that of the session](super::order).
     pub fn gather(items: impl IntoIterator<Item = (ItemKey, Payload)>) -> Self {
         let mut document = Self::default();
-        let mut turns: Vec<(i64, Turn)> = Vec::new();
+        let mut turns: Vec<(String, Turn)> = Vec::new();
         let mut turn_of: HashMap<String, usize> = HashMap::new();
         let mut parts = Vec::new();
         for (key, value) in items {
@@ -47,32 +50,42 @@ impl Document {
                 ItemKind::Model { .. } => document.models.push(value),
                 ItemKind::Other { .. } => document.other.push((key, value)),
                 ItemKind::Message { id } => {
-                    turn_of.insert(id, turns.len());
-                    turns.push((0, Turn { message: value, parts: Vec::new(), is_below: false }));
+                    turn_of.insert(id.clone(), turns.len());
+                    turns.push((id, Turn { message: value, parts: Vec::new(), is_below: false }));
                 }
-                ItemKind::Part { message, .. } => parts.push((message, key, value)),
+                ItemKind::Part { message, id } => parts.push((message, id, key, value)),
             }
         }
         // A part may have come before its message.
-        for (message, key, value) in parts {
-            match turn_of.get(&message).and_then(|turn| turns.get_mut(*turn)) {
-                Some((_, turn)) => turn.parts.push(value),
+        let mut ids: Vec<Vec<String>> = vec![Vec::new(); turns.len()];
+        for (message, id, key, value) in parts {
+            match turn_of.get(&message).and_then(|turn| Some((turns.get_mut(*turn)?, ids.get_mut(*turn)?))) {
+                Some(((_, turn), ids)) => {
+                    turn.parts.push(value);
+                    ids.push(id);
+                }
                 None => document.other.push((key, value)),
             }
         }
-        let mut before = i64::MIN;
-        let mut sessions = HashMap::new();
-        for (created, turn) in &mut turns {
-            let head = read::item::<Head>(turn.message.as_str());
-            *created = head.time.created.map_or(before, |at| at as i64);
-            before = *created;
-            if let (Some(id), Some(session)) = (head.id, head.session_id) {
-                sessions.insert(id, session);
-            }
+        for ((_, turn), ids) in turns.iter_mut().zip(ids) {
+            let mut parts: Vec<_> = std::mem::take(&mut turn.parts).into_iter().map(Some).collect();
+            turn.parts = order::of_parts(&ids).into_iter().filter_map(|place| parts.get_mut(place)?.take()).collect();
         }
-        turns.sort_by_key(|(created, _)| *created);
-        let turns = turns.into_iter().map(|(_, turn)| turn).collect();
-        document.messages = below_their_calls(turns, document.session.as_ref(), &sessions);
+        let mut told = Vec::with_capacity(turns.len());
+        for (id, turn) in &turns {
+            let head: Head = read::item(turn.message.as_str());
+            document.figures.add(&head);
+            told.push(head.told(id));
+        }
+        let sessions =
+            told.iter().filter_map(|told| Some((told.id.clone(), told.session.clone()?))).collect::<HashMap<_, _>>();
+        let mut turns: Vec<_> = turns.into_iter().map(|(_, turn)| Some(turn)).collect();
+        let ordered = order::of_messages(&told)
+            .into_iter()
+            .filter_map(|place| Some((told.get(place)?.id.clone(), turns.get_mut(place)?.take()?)));
+        let session = document.session.as_ref().map(|session| read::item::<Session>(session.as_str()));
+        document.folder = session.and_then(|session| session.directory).unwrap_or_default();
+        document.messages = below_their_calls(ordered.collect(), document.session.as_ref(), &sessions);
         document
     }
 
@@ -98,25 +111,40 @@ impl Document {
     }
 }
 
+impl Head {
+    /// What the message says about its place.
+    fn told(self, id: &str) -> Told {
+        Told {
+            id: id.to_owned(),
+            parent: self.parent_id,
+            session: self.session_id,
+            is_user: self.role.or(self.kind).as_deref() == Some("user"),
+            created: self.time.created.map(|at| at as i64),
+        }
+    }
+}
+
 /// Puts the messages of subagents behind the messages with the calls that began them. `sessions`: of each message its session.
-fn below_their_calls(turns: Vec<Turn>, session: Option<&Payload>, sessions: &HashMap<String, String>) -> Vec<Turn> {
+fn below_their_calls(
+    turns: Vec<(String, Turn)>,
+    session: Option<&Payload>,
+    sessions: &HashMap<String, String>,
+) -> Vec<Turn> {
+    let (ids, turns): (Vec<String>, Vec<Turn>) = turns.into_iter().unzip();
     let own = session.and_then(|session| read::item::<Session>(session.as_str()).id);
     let others: HashSet<&str> =
         sessions.values().map(String::as_str).filter(|session| own.as_deref() != Some(*session)).collect();
     if own.is_none() || others.is_empty() {
         return turns;
     }
-    let session_of = |turn: &Turn| {
-        let id = read::item::<Head>(turn.message.as_str()).id.unwrap_or_default();
-        sessions.get(&id).filter(|session| others.contains(session.as_str()))
-    };
+    let session_of = |id: &String| sessions.get(id).filter(|session| others.contains(session.as_str()));
     // The sessions that each message began.
     let begun: Vec<Vec<String>> = turns.iter().map(|turn| begun(turn, &others)).collect();
     let has_call: HashSet<&str> = begun.iter().flatten().map(String::as_str).collect();
     let mut below: HashMap<String, Vec<usize>> = HashMap::new();
     let mut order = Vec::new();
-    for (place, turn) in turns.iter().enumerate() {
-        match session_of(turn).filter(|session| has_call.contains(session.as_str())) {
+    for (place, id) in ids.iter().enumerate() {
+        match session_of(id).filter(|session| has_call.contains(session.as_str())) {
             Some(session) => below.entry(session.clone()).or_default().push(place),
             None => order.push((place, false)),
         }

@@ -9,6 +9,7 @@
 //! image in it, and no id but those of messages and parts (`msg_...`, `prt_...`), which links may point at.
 
 mod budget;
+mod markup;
 mod part;
 mod text;
 
@@ -24,6 +25,7 @@ pub use budget::{BLOCK_BYTES_MAX, BYTES_MAX, FILES_MAX, PARTS_MAX, SOURCE_BYTES_
 pub use text::escape;
 
 use budget::{Budget, ITEM_BYTES_MAX};
+use part::Around;
 use text::anchor;
 
 impl Document {
@@ -41,7 +43,7 @@ impl Document {
             if !budget.is_left() {
                 break;
             }
-            shown.push(message(turn, &mut budget));
+            shown.push(message(turn, &mut budget, &self.folder));
         }
         let left_out = self.part_count() - shown.iter().map(|shown| shown.parts).sum::<usize>();
         let messages = self.messages.len() - shown.len();
@@ -60,18 +62,25 @@ impl Document {
         }
         page.extend(shown.into_iter().rev().map(|shown| shown.html));
         page.push_str(&changes);
-        for (key, value) in &self.other {
+        for (n, (key, value)) in self.other.iter().enumerate() {
             if !budget.is_left() {
+                let what = counted((self.other.len() - n) as u64, "further item is", "further items are");
+                let whole = escape(whole);
+                let _ = writeln!(
+                    page,
+                    "<p class=\"left-out\">{what} not shown here: the whole is in <a href=\"{whole}.json\">JSON</a>.</p>"
+                );
                 break;
             }
-            page.push_str(&other(key, value, &mut budget));
+            page.push_str(&other(key, value, &mut budget, &self.folder));
         }
         page
     }
 }
 
 fn header(about: &About, whole: &str) -> String {
-    let mut header = format!("<header class=\"share\">\n<h1>{}</h1>\n<ul class=\"facts\">", escape(&about.title));
+    let mut header =
+        format!("<header class=\"share\">\n<h1 dir=\"auto\">{}</h1>\n<ul class=\"facts\">", escape(&about.title));
     for fact in about.facts() {
         let _ = write!(header, "<li>{}</li>", escape(&fact));
     }
@@ -90,10 +99,15 @@ struct Shown {
     parts: usize,
 }
 
-fn message(turn: &Turn, budget: &mut Budget) -> Shown {
+fn message(turn: &Turn, budget: &mut Budget, folder: &str) -> Shown {
     // Of one that is too large nothing is read.
     let (there, is_small) = (turn.parts.len(), turn.message.as_str().len() <= ITEM_BYTES_MAX);
     let turn = if is_small { turn.opened() } else { Cow::Borrowed(turn) };
+    let message: Message =
+        if budget.read(&turn.message) { read::item(turn.message.as_str()) } else { Message::default() };
+    // What a model asked a subagent is Markdown, as its answers are.
+    let is_typed = message.role.as_deref() == Some("user") && !turn.is_below;
+    let around = Around { folder, is_typed };
     let mut parts = Vec::new();
     let mut count = 0;
     for payload in turn.parts.iter().rev() {
@@ -101,14 +115,12 @@ fn message(turn: &Turn, budget: &mut Budget) -> Shown {
             break;
         }
         count += 1;
-        let html = part::part(payload, budget);
+        let html = part::part(payload, budget, around);
         // A mark of a step is no part for people, and takes no place.
         budget.parts -= usize::from(!html.is_empty());
         budget.take(&html);
         parts.push(html);
     }
-    let message: Message =
-        if budget.read(&turn.message) { read::item(turn.message.as_str()) } else { Message::default() };
     let role = match message.role.as_deref() {
         Some("user") => "user",
         Some("assistant") => "assistant",
@@ -125,21 +137,21 @@ fn message(turn: &Turn, budget: &mut Budget) -> Shown {
         let _ = write!(html, " <span class=\"model\">{}</span>", escape(&line(&model, 120)));
     }
     html.push_str("</h2>\n");
+    if let Some(error) = message.error_text() {
+        html.push_str(&part::error(&error));
+    }
     // The parts have taken theirs.
     let taken: usize = parts.iter().map(String::len).sum();
     html.extend(parts.into_iter().rev());
-    if let Some(error) = message.error_text() {
-        let _ = writeln!(html, "<p class=\"error\">{}</p>", escape(&line(&error, 2_000)));
-    }
     html.push_str("</article>\n");
     budget.bytes = budget.bytes.saturating_sub(html.len() - taken);
     Shown { html, parts: count.min(there) }
 }
 
-fn other(key: &ItemKey, value: &Payload, budget: &mut Budget) -> String {
+fn other(key: &ItemKey, value: &Payload, budget: &mut Budget, folder: &str) -> String {
     let kind = match key.kind() {
         ItemKind::Other { kind, .. } => kind,
-        ItemKind::Part { .. } => return part::part(value, budget),
+        ItemKind::Part { .. } => return part::part(value, budget, Around { folder, is_typed: false }),
         ItemKind::Session | ItemKind::SessionDiff | ItemKind::Message { .. } | ItemKind::Model { .. } => String::new(),
     };
     budget.parts -= 1;

@@ -21,7 +21,7 @@ use crate::viewer::render::pieces::{Bit, Pieces};
 impl Document {
     /// The JSON document, piece by piece. Ends with a line break.
     pub fn json(self) -> impl Iterator<Item = String> + Send {
-        let Self { session, messages, session_diff, models, other } = self;
+        let Self { session, messages, session_diff, models, other, .. } = self;
         let messages = list(messages.into_iter().map(turn));
         let diff = session_diff.map(|diff| [Bit::Fixed(",\"session_diff\":"), Bit::Item(diff)]);
         Pieces(

@@ -2,31 +2,36 @@
 //!
 //! A title and its facts; then each message under a heading with its speaker, its parts in order: texts as they are, thoughts
 //! as quotations, tool calls with what was asked and what came of it in fenced blocks. Files that came along are named, not
-//! held. At the end the files that the session changed. Nothing is cut; only control characters are left out.
+//! held. At the end the files that the session changed. Nothing is cut; what controls a terminal is carried out or left out.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::share::item::{ItemKey, ItemKind, Payload};
-use crate::viewer::render::about::{About, line};
+use crate::viewer::render::about::{About, counted, line};
 use crate::viewer::render::call::Block;
 use crate::viewer::render::document::{Document, Turn};
+use crate::viewer::render::format::{held_bytes, local, visible};
 use crate::viewer::render::pieces::{Bit, Pieces};
 use crate::viewer::render::read::{self, File, Message, Part, Tool};
+use crate::viewer::render::terminal::{plain, without_escapes};
 
 impl Document {
     /// The Markdown document, piece by piece.
     pub fn markdown(self) -> impl Iterator<Item = String> + Send {
         let head = head(&About::of(&self));
-        let Self { messages, session_diff, other, .. } = self;
-        let turns = messages.into_iter().flat_map(|turn| {
+        let Self { messages, session_diff, other, folder, .. } = self;
+        let folder: Arc<str> = folder.into();
+        let of_parts = Arc::clone(&folder);
+        let turns = messages.into_iter().flat_map(move |turn| {
             let Turn { message, parts, is_below } = turn.opened().into_owned();
-            let heading = Bit::Made(heading(&message, is_below));
-            std::iter::once(heading).chain(parts.into_iter().map(|part| Bit::Made(part_text(&part))))
+            let (heading, folder) = (Bit::Made(heading(&message, is_below)), Arc::clone(&of_parts));
+            std::iter::once(heading).chain(parts.into_iter().map(move |part| Bit::Made(part_text(&part, &folder))))
         });
         let changes = session_diff.map(|diff| Bit::Made(changes(&diff)));
-        let other = other.into_iter().map(|(key, value)| Bit::Made(unknown(&key, &value)));
+        let other = other.into_iter().map(move |(key, value)| Bit::Made(unknown(&key, &value, &folder)));
         Pieces(std::iter::once(Bit::Made(head)).chain(turns).chain(changes).chain(other)).map(without_controls)
     }
 }
@@ -61,49 +66,62 @@ fn heading(message: &Payload, is_below: bool) -> String {
     }
     heading.push('\n');
     if let Some(error) = message.error_text() {
-        let _ = write!(heading, "\n**Error:** {}\n", escaped(&line(&error, 2_000)));
+        heading.push_str(&error_text(&error));
     }
     heading
 }
 
-fn part_text(part: &Payload) -> String {
+/// Writes an error: on its line if it is one, else in a block.
+fn error_text(error: &str) -> String {
+    let error = plain(error);
+    match error.trim() {
+        line if line.contains('\n') || line.len() > 2_000 => format!("\n**Error:**\n{}", fenced("", line)),
+        line => format!("\n**Error:** {}\n", escaped(line)),
+    }
+}
+
+fn part_text(part: &Payload, folder: &str) -> String {
     match Part::of(part.as_str()).1 {
-        Part::Text(text) => format!("\n{}\n", text.trim_end()),
+        Part::Text(text) => format!("\n{}\n", without_escapes(&text).trim_end()),
         Part::Reasoning(text) => {
+            let text = without_escapes(&text);
             let quoted: String = text.trim().lines().map(|line| format!("> {line}\n")).collect();
             if quoted.is_empty() { quoted } else { format!("\n> _Reasoning_\n>\n{quoted}") }
         }
-        Part::Tool(tool) => call(&tool),
+        Part::Tool(tool) => call(&tool, folder),
         Part::File(file) => format!("\n{}\n", attachment(&file)),
         Part::Patch(files) if files.is_empty() => String::new(),
         Part::Patch(files) => {
-            let names: Vec<_> = files.iter().map(|file| code_span(&line(file, 1_024))).collect();
+            let names: Vec<_> = files.iter().map(|file| code_span(&line(local(file, folder), 1_024))).collect();
             format!("\n_Changed:_ {}\n", names.join(", "))
         }
+        Part::Note(note) if note.len() > 2_000 || note.contains('\n') => fenced("", &without_escapes(&note)),
         Part::Note(note) => format!("\n_{}_\n", escaped(&line(&note, 2_000))),
         Part::Hidden => String::new(),
         Part::Unknown => fenced("json", &pretty(part)),
     }
 }
 
-fn call(tool: &Tool) -> String {
+fn call(tool: &Tool, folder: &str) -> String {
     let mut text = format!("\n### Tool {}", code_span(&line(&tool.name, 64)));
-    if let Some(subject) = tool.subject() {
+    if let Some(subject) = tool.subject(folder) {
         let _ = write!(text, " · {}", escaped(&subject));
     }
     let _ = writeln!(text, " ({})", escaped(&line(&tool.outcome(), 64)));
     for block in tool.blocks() {
         match block {
             Block::Code { language, text: code } => text.push_str(&fenced(language, &code)),
+            Block::Output(output) => text.push_str(&fenced("", &plain(&output))),
             Block::Diff(patch) => text.push_str(&fenced("diff", &patch)),
             Block::Todos(todos) => {
                 text.push('\n');
                 for (todo, what) in todos {
-                    let _ = writeln!(text, "- {} {}", todo.mark(), escaped(&line(&what, 1_000)));
+                    let what = line(&what, what.len().max(1));
+                    let _ = writeln!(text, "- {} {}", todo.mark(), escaped(&what));
                 }
             }
             Block::Error(error) => {
-                let _ = write!(text, "\n**Error:**\n{}", fenced("", &error));
+                let _ = write!(text, "\n**Error:**\n{}", fenced("", &plain(&error)));
             }
             Block::File(file) => {
                 let _ = write!(text, "\n{}\n", attachment(&file));
@@ -117,9 +135,8 @@ fn call(tool: &Tool) -> String {
 fn attachment(file: &File) -> String {
     let name = code_span(&line(file.filename.as_deref().unwrap_or("a file"), 256));
     let mime = escaped(&line(file.mime.as_deref().unwrap_or("of no type"), 64));
-    let size = file.url.as_deref().filter(|url| url.starts_with("data:")).map(str::len);
-    // Base64 has four characters for three bytes.
-    let size = size.map(|chars| format!(", about {} bytes", chars * 3 / 4)).unwrap_or_default();
+    let size = file.url.as_deref().and_then(held_bytes);
+    let size = size.map(|bytes| format!(", {}", counted(bytes as u64, "byte", "bytes"))).unwrap_or_default();
     format!("_Attached:_ {name} ({mime}{size})")
 }
 
@@ -133,16 +150,19 @@ fn changes(diff: &Payload) -> String {
         let _ = write!(text, "\n### {} {}\n", code_span(&line(diff.name(), 1_024)), diff.counts());
         match diff.to_patch() {
             Some(patch) if !patch.is_empty() => text.push_str(&fenced("diff", &patch)),
-            _ => {}
+            None if diff.has_texts() => {
+                text.push_str("\n_Both texts are too long to be compared here: they are in the JSON document._\n")
+            }
+            Some(_) | None => {}
         }
     }
     text
 }
 
-fn unknown(key: &ItemKey, value: &Payload) -> String {
+fn unknown(key: &ItemKey, value: &Payload, folder: &str) -> String {
     let kind = match key.kind() {
         ItemKind::Other { kind, .. } => kind,
-        ItemKind::Part { .. } => return part_text(value),
+        ItemKind::Part { .. } => return part_text(value, folder),
         ItemKind::Session | ItemKind::SessionDiff | ItemKind::Message { .. } | ItemKind::Model { .. } => String::new(),
     };
     format!("\n## {}\n{}", code_span(&line(&kind, 256)), fenced("json", &pretty(value)))
@@ -156,7 +176,7 @@ fn pretty(value: &Payload) -> String {
 /// Writes a code block that its own content cannot end.
 fn fenced(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
-    let text = text.trim_end_matches('\n');
+    let text = visible(text.trim_end_matches('\n'));
     format!("\n{fence}{language}\n{text}\n{fence}\n")
 }
 

@@ -81,7 +81,7 @@ fn piece(piece: Value) -> Value {
             "input": state["input"],
             "output": texts.join("\n"),
             "metadata": state["structured"],
-            "error": state["error"]["message"],
+            "error": state["error"],
             "attachments": files.map(file).collect::<Vec<_>>(),
             "time": { "start": start, "end": time["completed"] },
         },

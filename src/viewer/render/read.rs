@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::viewer::render::format;
+use crate::viewer::render::words::error_words;
+
 /// Reads an item; gives an empty one where it is not the object that it should be.
 pub(super) fn item<T: DeserializeOwned + Default>(json: &str) -> T {
     // Asked for by hand, because a struct may be read from an array as well.
@@ -40,11 +43,17 @@ readable! {
         end: Option<f64>,
     }
 
-    /// The members of a message by which messages are ordered.
+    /// The members of a message by which messages are ordered and counted.
     Head {
-        id: Option<String>,
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        role: Option<String>,
         #[serde(rename = "sessionID")]
         session_id: Option<String>,
+        #[serde(rename = "parentID")]
+        parent_id: Option<String>,
+        cost: Option<f64>,
+        tokens: Option<Tokens>,
         time: Time,
     }
 
@@ -53,6 +62,7 @@ readable! {
         title: Option<String>,
         version: Option<String>,
         agent: Option<String>,
+        directory: Option<String>,
         model: Option<ModelName>,
         cost: Option<f64>,
         tokens: Option<Tokens>,
@@ -71,9 +81,15 @@ readable! {
     }
 
     Tokens {
-        input: f64,
+        input: Option<f64>,
         output: f64,
         reasoning: f64,
+        cache: Cached,
+    }
+
+    /// Tokens that a model read from a cache.
+    Cached {
+        read: f64,
     }
 
     /// Numbers of changed files and lines.
@@ -125,9 +141,9 @@ readable! {
     ToolState {
         status: Option<String>,
         input: Value,
-        output: Option<String>,
+        output: Value,
         title: Option<String>,
-        error: Option<String>,
+        error: Value,
         metadata: Value,
         time: Time,
         attachments: Vec<File>,
@@ -197,11 +213,11 @@ impl Part {
             Some("patch") => Self::Patch(any.files),
             Some("agent") => Self::Note(format!("Agent {}", any.name.unwrap_or_default())),
             Some("subtask") => {
-                let what = any.description.or(any.prompt).unwrap_or_default();
-                Self::Note(format!("Subtask of {}: {what}", any.agent.as_deref().unwrap_or("an agent")))
+                let what: Vec<String> = [any.description, any.prompt].into_iter().flatten().collect();
+                Self::Note(format!("Subtask of {}: {}", any.agent.as_deref().unwrap_or("an agent"), what.join("\n\n")))
             }
             Some("retry") => {
-                let why = any.error.as_ref().and_then(error_text).unwrap_or_default();
+                let why = any.error.as_ref().and_then(error_words).unwrap_or_default();
                 Self::Note(format!("Retry {}: {why}", any.attempt.unwrap_or(1.0)))
             }
             Some("compaction") => Self::Note(
@@ -244,21 +260,7 @@ impl Message {
 
     /// The error of the message.
     pub(super) fn error_text(&self) -> Option<String> {
-        self.error.as_ref().and_then(error_text)
-    }
-}
-
-/// The words of an error: `{"name", "data": {"message"}}`, a text, or anything.
-fn error_text(error: &Value) -> Option<String> {
-    if error.is_null() {
-        return None;
-    }
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let message = error.pointer("/data/message").and_then(text).or_else(|| error.get("message").and_then(text));
-    let name = error.get("name").and_then(text);
-    match (name, message) {
-        (Some(name), Some(message)) => Some(format!("{name}: {message}")),
-        (one, other) => one.or(other).or_else(|| text(error)).or_else(|| Some(error.to_string())),
+        self.error.as_ref().and_then(error_words)
     }
 }
 
@@ -268,19 +270,11 @@ pub(super) fn file_diffs(json: &str) -> Vec<FileDiff> {
     raw.into_iter().map(|diff| item(diff.get())).collect()
 }
 
-/// Writes the duration between two times in milliseconds, for people.
-pub(super) fn duration(time: &Time) -> Option<String> {
-    let ms = time.end.or(time.completed).or(time.updated)? - time.start.or(time.created)?;
-    if !(0.0..1e13).contains(&ms) {
-        return None;
+impl Time {
+    /// How long it took, for people.
+    pub(super) fn duration(&self) -> Option<String> {
+        format::duration(self.end.or(self.completed)? - self.start.or(self.created)?)
     }
-    let seconds = ms / 1_000.0;
-    Some(match seconds {
-        s if s < 0.1 => format!("{ms:.0} ms"),
-        s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3_600.0 => format!("{:.0} min {:.0} s", (s / 60.0).floor(), (s % 60.0).floor()),
-        s => format!("{:.0} h {:.0} min", (s / 3_600.0).floor(), (s % 3_600.0 / 60.0).floor()),
-    })
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ fn strange(html: &str) -> Vec<&str> {
         "details",
         "summary",
         "span",
+        "sup",
         "pre",
         "code",
         "section",
@@ -82,6 +83,8 @@ fn strange(html: &str) -> Vec<&str> {
         "alt",
         "title",
         "start",
+        "dir",
+        "align",
         "html",
     ];
     let mut strange = Vec::new();

@@ -4,7 +4,7 @@ use skrifa::instance::{LocationRef, Size};
 use skrifa::outline::{DrawSettings, OutlinePen};
 use skrifa::raw::ReadError;
 use skrifa::{FontRef, GlyphId, MetadataProvider as _};
-use tiny_skia::{FillRule, PathBuilder, Pixmap, Rect, Transform};
+use tiny_skia::{FillRule, PathBuilder, Pixmap, Transform};
 
 use crate::viewer::render::card::paint::paint;
 
@@ -30,8 +30,7 @@ pub(super) struct Line {
 
 #[derive(Debug, Clone, Copy)]
 struct Letter {
-    /// `None` if the font has no shape for it.
-    glyph: Option<GlyphId>,
+    glyph: GlyphId,
     advance: f32,
     is_space: bool,
 }
@@ -83,15 +82,12 @@ impl Font {
         let paint = paint(ink);
         let outlines = self.0.outline_glyphs();
         for letter in &line.letters {
-            let path = match letter.glyph {
-                Some(glyph) => outlines.get(glyph).and_then(|outline| {
-                    let mut pen = Pen(PathBuilder::new());
-                    let settings = DrawSettings::unhinted(Size::new(line.size), LocationRef::default());
-                    outline.draw(settings, &mut pen).ok()?;
-                    pen.0.finish()
-                }),
-                None => missing(letter.advance, line.size),
-            };
+            let path = outlines.get(letter.glyph).and_then(|outline| {
+                let mut pen = Pen(PathBuilder::new());
+                let settings = DrawSettings::unhinted(Size::new(line.size), LocationRef::default());
+                outline.draw(settings, &mut pen).ok()?;
+                pen.0.finish()
+            });
             if let Some(path) = path {
                 let place = Transform::from_translate(x, baseline);
                 picture.fill_path(&path, &paint, FillRule::Winding, place, None);
@@ -100,15 +96,38 @@ impl Font {
         }
     }
 
+    /// What of a text can be drawn, with an ellipsis for words that cannot. `None` if that is less than half of it: then it would
+    /// say something else. What is no letter, such as an emoji, is left out.
+    pub(super) fn drawable(&self, text: &str) -> Option<String> {
+        let (mut kept, mut drawn, mut missing) = (String::with_capacity(text.len()), 0, 0);
+        for c in text.chars().take(1_000) {
+            if c.is_whitespace() || is_invisible(c) || self.glyph(c).is_some() {
+                drawn += usize::from(c.is_alphanumeric());
+                kept.push(c);
+            } else if c.is_alphanumeric() {
+                missing += 1;
+                if !kept.ends_with('…') {
+                    kept.push('…');
+                }
+            }
+        }
+        let kept = kept.split_whitespace().collect::<Vec<_>>().join(" ");
+        (missing <= drawn && (!kept.is_empty() || text.trim().is_empty())).then_some(kept)
+    }
+
+    fn glyph(&self, c: char) -> Option<GlyphId> {
+        self.0.charmap().map(c).filter(|glyph| *glyph != GlyphId::NOTDEF)
+    }
+
+    /// `None` for what the font has no shape for.
     fn letter(&self, c: char, size: f32) -> Option<Letter> {
         if is_invisible(c) {
             return None;
         }
         let c = if c.is_whitespace() { ' ' } else { c };
-        let glyph = self.0.charmap().map(c).filter(|glyph| *glyph != GlyphId::NOTDEF);
+        let glyph = self.glyph(c)?;
         let metrics = self.0.glyph_metrics(Size::new(size), LocationRef::default());
-        let advance = glyph.and_then(|glyph| metrics.advance_width(glyph)).unwrap_or(size * 0.9);
-        Some(Letter { glyph, advance, is_space: c == ' ' })
+        Some(Letter { glyph, advance: metrics.advance_width(glyph)?, is_space: c == ' ' })
     }
 }
 
@@ -129,18 +148,6 @@ fn is_invisible(c: char) -> bool {
     (c.is_control() && !c.is_whitespace())
         || matches!(c, '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0000}'..='\u{e01ef}')
-}
-
-/// The shape of a box, for a letter that the font does not have.
-fn missing(advance: f32, size: f32) -> Option<tiny_skia::Path> {
-    let (left, right, top, width) = (size * 0.08, advance - size * 0.08, -size * 0.72, size * 0.05);
-    let mut path = PathBuilder::new();
-    // Four bars: two boxes within one another would be filled as one.
-    path.push_rect(Rect::from_ltrb(left, top, right, top + width)?);
-    path.push_rect(Rect::from_ltrb(left, -width, right, 0.0)?);
-    path.push_rect(Rect::from_ltrb(left, top, left + width, 0.0)?);
-    path.push_rect(Rect::from_ltrb(right - width, top, right, 0.0)?);
-    path.finish()
 }
 
 /// Takes an outline, whose y grows upwards, to a path, whose y grows downwards.
