@@ -10,7 +10,9 @@ import { App } from "./chrome/App"
 import { restoreTheme } from "./chrome/theme"
 import { takeGrant } from "./model/grant"
 import { Live } from "./model/live"
+import { plural } from "./model/format"
 import { isElsewhere } from "./model/origin"
+import { decoded } from "./model/read"
 import "./style/page.css"
 import "./style/parts.css"
 import "./style/code.css"
@@ -24,11 +26,20 @@ if (main && share) start(main, share)
 function start(main: HTMLElement, share: string): void {
   const grant = takeGrant(share)
   const revision = Number(new URLSearchParams(location.search).get("revision") ?? Number.NaN)
-  const anchor = decodeURIComponent(location.hash.slice(1))
+  const anchor = decoded(location.hash.slice(1))
+  const loading = main.ownerDocument.createElement("p")
+  loading.className = "loading"
+  loading.setAttribute("role", "status")
   let turn = 0
   const draw = () => {
-    // The end of a channel is worth telling, the way to its first state is not.
-    if (turn === 0 && live.replica.items.size === 0 && !live.ready && live.state.name !== "closed") return
+    // Until all of the first state is here, what the host wrote is what there is to read. The end of a channel is worth telling.
+    if (turn === 0 && !live.whole && live.state.name !== "closed") {
+      const { size } = live.replica.items
+      loading.textContent = size > 0 ? `Loading the whole session: ${plural(size, "item")} so far` : "Connecting"
+      if (size > 0 && !loading.isConnected) document.body.append(loading)
+      return
+    }
+    loading.remove()
     if (turn === 0) main.replaceChildren()
     turn += 1
     main.classList.add("is-live")

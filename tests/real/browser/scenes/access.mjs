@@ -79,7 +79,7 @@ export default async function () {
   assert.equal(await page.getByRole("feed").count(), 1)
   const place = await page.locator("article").first().evaluate(row => [row.getAttribute("aria-posinset"), row.getAttribute("aria-setsize")].map(Number))
   assert.ok(place[0] >= 1 && place[1] > 20, `${place}`)
-  await page.getByRole("status").filter({ hasText: "live" }).waitFor()
+  await page.getByRole("status").filter({ hasText: "ended" }).waitFor()
   assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(250, 248, 244)")
   await page.getByRole("button", { name: "Use dark colours" }).click()
   assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(19, 19, 17)")

@@ -12,7 +12,7 @@ export default async function () {
   const { session, syncs } = recording()
   const share = await producer(served, session, syncs[0])
   const [ann, bob] = [await reader(share.url), await reader(share.url)]
-  await ann.getByRole("status").filter({ hasText: "live" }).waitFor()
+  await ann.waitForFunction(() => globalThis.capshare.state() === "live")
   // Two pages, before the third connection comes.
   await ann.getByLabel("2 watching").waitFor()
 

@@ -95,7 +95,7 @@ export default async function () {
   // By its address it would be taken for its own.
   const foreign = named.url.replace("127.0.0.1", "elsewhere.localhost")
   const other = await reader(`${foreign}/share/${elsewhere.id}`, { expect: [/Failed to load resource.*403/] })
-  await other.getByRole("status").filter({ hasText: "live" }).waitFor()
+  await other.waitForFunction(() => globalThis.capshare.state() === "live")
   await other.getByLabel("1 watching").click()
   await other.getByLabel(/Your name/).fill("Ann")
   await other.getByRole("button", { name: "Show", exact: true }).click()

@@ -7,7 +7,7 @@ export default async function () {
   const { session, syncs } = recording()
   const share = await producer(served, session, syncs[0])
   const page = await reader(share.url)
-  await page.getByText("live", { exact: true }).waitFor()
+  await page.waitForFunction(() => globalThis.capshare.state() === "live")
   const parts = () => page.locator(".row.part").count()
   const before = await parts()
 
@@ -25,7 +25,8 @@ export default async function () {
 
   // What it is about: title, model, tokens, and the newest in view.
   await page.getByRole("heading", { level: 1, name: "Scripted session notes" }).waitFor()
-  assert.equal(await page.title(), "Scripted session notes · capshare")
+  assert.equal(await page.title(), "● Scripted session notes · capshare")
+  await page.locator(".live-live").waitFor()
   assert.equal(await page.locator(".chip-model").textContent(), "fake")
   assert.match(await page.locator(".figure", { hasText: "Tokens" }).textContent(), /24k in 1\.4k out/)
   const left = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight - scrollY)

@@ -68,7 +68,8 @@ export default async function () {
     { type: "message", data: { id: "msg_3", type: "hologram", beam: 7, time: { created: 4 } } },
   ])
   const later = await reader(newer.url)
-  await later.locator(".row.from-user em", { hasText: "queue" }).waitFor()
+  // What somebody typed stands as it was typed.
+  await later.locator(".row.from-user", { hasText: "Mend the *queue*" }).waitFor()
   await later.locator(".speaker", { hasText: "m-9" }).first().waitFor()
   await later.locator(".row.from-assistant strong", { hasText: "here" }).waitFor()
   await later.locator(".row", { hasText: "cargo test" }).getByText("3 passed").waitFor()

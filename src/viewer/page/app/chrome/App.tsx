@@ -1,15 +1,16 @@
 import { Component, type ComponentChildren } from "preact"
 import { List } from "../list/List"
+import { activity } from "../model/activity"
 import { plural } from "../model/format"
 import { type Live, said } from "../model/live"
 import { Player } from "../model/player"
-import { text } from "../model/read"
+import { decoded, text } from "../model/read"
 import { type Row as AnyRow, Rows, rowOf } from "../model/rows"
 import { type View, view } from "../model/share"
 import { Icon } from "../parts/icons"
 import { Row } from "../parts/Row"
 import { Asks } from "./Asks"
-import { Changes, changed } from "./Changes"
+import { Changes } from "./Changes"
 import { Dock } from "./Dock"
 import { Bar, Hero } from "./Header"
 import { Help } from "./Help"
@@ -44,6 +45,9 @@ const HOLD_FRAMES = 30
 /** A session that worked less than this ago is met at its end. */
 const FRESH_MS = 60_000
 
+/** How often the page looks at the clock. */
+const CLOCK_MS = 10_000
+
 /** The page. */
 export class App extends Component<Props, State> {
   override state: State = { tab: "messages", follow: false, help: false, focus: undefined, note: "" }
@@ -54,6 +58,7 @@ export class App extends Component<Props, State> {
   #met = false
   #seen = 0
   #off = () => {}
+  #clock: ReturnType<typeof setInterval> | undefined
   #note: ReturnType<typeof setTimeout> | undefined
 
   override componentDidMount(): void {
@@ -68,17 +73,21 @@ export class App extends Component<Props, State> {
       help: () => this.setState({ help: !this.state.help }),
     })
     addEventListener("hashchange", this.#toAnchor)
+    // How long nothing came is told without that anything comes.
+    this.#clock = setInterval(() => this.setState({}), CLOCK_MS)
     this.componentDidUpdate()
   }
 
   override componentWillUnmount(): void {
     this.#off()
+    clearInterval(this.#clock)
     removeEventListener("hashchange", this.#toAnchor)
   }
 
   override componentDidUpdate(): void {
     const { live, revision, anchor } = this.props
-    document.title = `${this.#now().view.title} · capshare`
+    const { view } = this.#now()
+    document.title = `${activity(live, view, Date.now()).mark === "live" ? "● " : ""}${view.title} · capshare`
     if (!this.state.follow && this.#seen === 0) this.#seen = live.news
     if (this.#met || !live.ready) return
     this.#met = true
@@ -94,10 +103,10 @@ export class App extends Component<Props, State> {
     const { player } = this
     const folder = text(view.session, "directory")
     const fresh = follow || player.at !== undefined ? 0 : live.news - this.#seen
-    const { files } = changed(view)
+    const { files } = view.figures.changes
     return (
       <>
-        <Bar live={live} title={view.title} onHelp={() => this.setState({ help: true })} />
+        <Bar live={live} activity={activity(live, view, Date.now())} title={view.title} onHelp={() => this.setState({ help: true })} />
         <div class="page" id="top">
           <Hero view={view} revision={player.revision()} />
           <Ended live={live} />
@@ -185,7 +194,7 @@ export class App extends Component<Props, State> {
   }
 
   #toAnchor = (): void => {
-    this.#jump(decodeURIComponent(location.hash.slice(1)))
+    this.#jump(decoded(location.hash.slice(1)))
   }
 
   #jump = (anchor: string): void => {

@@ -36,13 +36,6 @@ export function Changes({ view }: { view: View }): JSX.Element {
   )
 }
 
-/** How much a session changed. */
-export function changed(view: View): { files: number; added: number; removed: number } {
-  const diffs = view.diffs.map(fileDiff)
-  const sum = (of: (diff: FileDiff) => number) => diffs.reduce((all, diff) => all + of(diff), 0)
-  return { files: diffs.length, added: sum(diff => diff.added), removed: sum(diff => diff.removed) }
-}
-
 function show(event: Event, place: number): void {
   event.preventDefault()
   const section = document.getElementById(`file-${place}`)

@@ -1,22 +1,22 @@
 import type { ComponentChildren, JSX } from "preact"
 import { useState } from "preact/hooks"
+import type { Activity } from "../model/activity"
 import { count, day, duration, money, plural } from "../model/format"
 import { type Fields, text } from "../model/read"
 import { type Live, said } from "../model/live"
 import type { View } from "../model/share"
 import { Icon } from "../parts/icons"
-import { changed } from "./Changes"
 import { theme, toggleTheme } from "./theme"
 
 /** The bar that stays: whose page this is, what is shown, whether it is live, and who watches. */
-export function Bar({ live, title, onHelp }: { live: Live; title: string; onHelp(): void }): JSX.Element {
+export function Bar({ live, activity, title, onHelp }: { live: Live; activity: Activity; title: string; onHelp(): void }): JSX.Element {
   const [now, setTheme] = useState(theme())
   return (
     <div class="bar">
       <a class="mark" href="#top" aria-label="To the top of the page"><span class="mark-a" /><span class="mark-b" /></a>
-      <span class="bar-title">{title}</span>
+      <span class="bar-title" dir="auto">{title}</span>
       <span class="bar-end">
-        <LiveMark live={live} />
+        <LiveMark activity={activity} />
         <Watching live={live} />
         <button type="button" class="plain" aria-label={`Use ${now === "dark" ? "light" : "dark"} colours`} title="Light or dark" onClick={() => setTheme(toggleTheme())}>
           <Icon name={now === "dark" ? "sun" : "moon"} />
@@ -29,14 +29,9 @@ export function Bar({ live, title, onHelp }: { live: Live; title: string; onHelp
   )
 }
 
-function LiveMark({ live }: { live: Live }): JSX.Element {
-  const { state } = live
-  const [kind, words] =
-    state.name === "live" ? ["live", "live"]
-    : state.name === "closed" ? ["ended", state.error?.code === "NotFound" ? "deleted" : "ended"]
-    : state.name === "waiting" && state.attempt > 0 ? ["away", "reconnecting"]
-    : ["away", "connecting"]
-  return <span class={`live live-${kind}`} role="status"><span class="live-dot" aria-hidden="true" />{words}</span>
+/** What goes on in the session. */
+function LiveMark({ activity }: { activity: Activity }): JSX.Element {
+  return <span class={`live live-${activity.mark}`} role="status"><span class="live-dot" aria-hidden="true" />{activity.words}</span>
 }
 
 function Watching({ live }: { live: Live }): JSX.Element | null {
@@ -67,27 +62,31 @@ function Watching({ live }: { live: Live }): JSX.Element | null {
 
 /** The head of the page: title, models, and the session in figures. */
 export function Hero({ view, revision }: { view: View; revision: number }): JSX.Element {
-  const { session, totals } = view
+  const { session, figures } = view
   const models = names(view)
   const agent = text(session, "agent")
-  const { files, added, removed } = changed(view)
+  const { cost, tokens, changes } = figures
   return (
     <header class="hero">
       <p class="hero-line">
         {models.map(name => <span class="chip chip-model" key={name}>{name}</span>)}
         {agent && <span class="chip">{agent}</span>}
-        {totals.started !== undefined && <time class="quiet" dateTime={iso(totals.started)}>{day(totals.started)}</time>}
+        {figures.started !== undefined && <time class="quiet" dateTime={iso(figures.started)}>{day(figures.started)}</time>}
       </p>
-      <h1>{view.title}</h1>
+      <h1 dir="auto">{view.title}</h1>
       <dl class="figures">
-        {totals.duration !== undefined && <Figure name="Duration">{duration(totals.duration)}</Figure>}
-        <Figure name="Cost">{money(totals.cost)}</Figure>
-        <Figure name="Tokens" title={`${totals.input} in, ${totals.output} out, ${totals.reasoning} reasoning, ${totals.cached} from the cache`}>
-          {count(totals.input + totals.cached)} <small>in</small> {count(totals.output + totals.reasoning)} <small>out</small>
-        </Figure>
+        {figures.duration !== undefined && <Figure name="Duration">{duration(figures.duration)}</Figure>}
+        {cost > 0 && <Figure name="Cost">{money(cost)}</Figure>}
+        {tokens && (
+          <Figure name="Tokens" title="Those from a cache and those of thoughts are counted too">
+            {count(tokens.input)} <small>in</small> {count(tokens.output)} <small>out</small>
+          </Figure>
+        )}
         <Figure name="Messages">{view.messages.length.toLocaleString("en")}</Figure>
-        {files > 0 && (
-          <Figure name="Files">{files} <small class="added">+{count(added)}</small> <small class="removed">−{count(removed)}</small></Figure>
+        {changes.files > 0 && (
+          <Figure name="Files">
+            {changes.files} <small class="added">+{count(changes.added)}</small> <small class="removed">−{count(changes.removed)}</small>
+          </Figure>
         )}
         <Figure name="Revision">{revision.toLocaleString("en")}</Figure>
       </dl>

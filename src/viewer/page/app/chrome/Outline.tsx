@@ -12,7 +12,7 @@ export function Outline({ view, onJump }: { view: View; onJump(id: string): void
     if (text(message.value, "role") !== "user") return []
     const part = message.parts.find(part => text(part.value, "type") === "text" && isOwn(part))
     const words = text(part?.value, "text").trim()
-    return words ? [{ id: message.id, words: words.slice(0, 140) }] : []
+    return words ? [{ id: message.id, words: words.length > 140 ? `${words.slice(0, 140)}…` : words }] : []
   })
   const list = todos(view.messages)
   return (
@@ -23,7 +23,7 @@ export function Outline({ view, onJump }: { view: View; onJump(id: string): void
           <ol>
             {asked.slice(-ENTRIES).map(({ id, words }) => (
               <li key={id}>
-                <a href={`#${encodeURIComponent(id)}`} onClick={event => { event.preventDefault(); onJump(id) }}><span>{words}</span></a>
+                <a href={`#${encodeURIComponent(id)}`} onClick={event => { event.preventDefault(); onJump(id) }}><span dir="auto">{words}</span></a>
               </li>
             ))}
           </ol>

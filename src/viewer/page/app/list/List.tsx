@@ -1,4 +1,4 @@
-import { Component, type ComponentChildren, createRef } from "preact"
+import { Component, type ComponentChildren, createRef, options } from "preact"
 import { Heights } from "./heights"
 
 interface Props<R extends { id: string }> {
@@ -17,6 +17,8 @@ interface Props<R extends { id: string }> {
 
 /** Beyond the window, above and below it, in pixels. */
 const OVERSCAN = 500
+/** Rows that are printed: some hundred pages. */
+const PRINTED_MAX = 3_000
 /** So near to its end counts as there. */
 const END = 48
 
@@ -45,11 +47,14 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #width = 0
   #frame = 0
   #rounds = 0
+  #printing = false
 
   override componentDidMount(): void {
     this.props.handle(this)
     addEventListener("scroll", this.#scrolled, { passive: true })
     addEventListener("resize", this.#scrolled)
+    addEventListener("beforeprint", this.#print)
+    addEventListener("afterprint", this.#printed)
     this.#at = scrollY
     this.#settle()
   }
@@ -58,6 +63,8 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     this.props.handle(undefined)
     removeEventListener("scroll", this.#scrolled)
     removeEventListener("resize", this.#scrolled)
+    removeEventListener("beforeprint", this.#print)
+    removeEventListener("afterprint", this.#printed)
     cancelAnimationFrame(this.#frame)
     this.#resized.disconnect()
   }
@@ -107,6 +114,11 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     return (
       <div class="list" role="feed" aria-label="Messages" ref={this.#box} style={style}>
         {rows.slice(from, to).map((row, index) => render(row, from + index))}
+        {this.#printing && to < rows.length && (
+          <p class="bad">
+            {`Printed are the first ${to.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows. The whole is in ${location.origin}${location.pathname}.md`}
+          </p>
+        )}
       </div>
     )
   }
@@ -135,10 +147,26 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     this.#frame = requestAnimationFrame(() => this.#settle())
   }
 
+  /** On paper nobody scrolls: all rows are in the document while it is printed, and at once. */
+  #print = (): void => {
+    this.#printing = true
+    const later = options.debounceRendering
+    options.debounceRendering = draw => draw()
+    this.setState({ from: 0, to: Math.min(this.props.rows.length, PRINTED_MAX) })
+    if (later) options.debounceRendering = later
+    else delete options.debounceRendering
+  }
+
+  #printed = (): void => {
+    this.#printing = false
+    this.#rounds = 0
+    this.#settle()
+  }
+
   /** Measures what is shown, keeps what is to stay where it is, and shows what is to be seen. */
   #settle(): void {
     const box = this.#box.current
-    if (!box) return
+    if (!box || this.#printing) return
     if (box.clientWidth !== this.#width) {
       this.#width = box.clientWidth
       this.#heights.forget()

@@ -7,21 +7,23 @@ export function count(n: number): string {
 }
 
 function trim(n: number): string {
-  return n < 10 ? n.toFixed(1).replace(/\.0$/, "") : String(Math.round(n))
+  return n < 10 ? String(Math.round(n * 10) / 10) : String(Math.round(n))
 }
 
 export function money(dollars: number): string {
   if (dollars === 0) return "$0"
-  return dollars < 0.01 ? `$${dollars.toPrecision(1)}` : `$${dollars.toFixed(2)}`
+  if (dollars >= 0.01) return `$${dollars.toFixed(2)}`
+  return `$${dollars.toFixed(Math.min(12, Math.max(3, -Math.floor(Math.log10(dollars)))))}`
 }
 
-/** A duration: `340 ms`, `4.2 s`, `3 min 12 s`, `2 h 5 min`. */
+/** A duration, rounded before it is taken apart: `340 ms`, `4.2 s`, `42 s`, `3 min 12 s`, `2 h 5 min`. */
 export function duration(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`
-  const s = ms / 1_000
-  if (s < 60) return `${s < 10 ? s.toFixed(1) : Math.round(s)} s`
-  const min = Math.floor(s / 60)
-  if (min < 60) return `${min} min ${Math.round(s % 60)} s`
+  if (Math.round(ms) < 1_000) return `${Math.max(0, Math.round(ms))} ms`
+  if (ms < 9_950) return `${(Math.round(ms / 100) / 10).toFixed(1)} s`
+  const s = Math.round(ms / 1_000)
+  if (s < 60) return `${s} s`
+  if (s < 3_600) return `${Math.floor(s / 60)} min ${s % 60} s`
+  const min = Math.round(ms / 60_000)
   return `${Math.floor(min / 60)} h ${min % 60} min`
 }
 
@@ -51,12 +53,29 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 }
 
-/** A path below the session's folder, without that folder. */
+/** A path below the session's folder, without that folder; with the separators of either kind of system. */
 export function path(full: string, folder: string): string {
-  return folder && full.startsWith(`${folder}/`) ? full.slice(folder.length + 1) : full
+  const base = folder.replace(/[/\\]+$/, "")
+  const isWindows = base.includes("\\") || /^.:/.test(base)
+  const plain = (path: string) => (isWindows ? path.replaceAll("\\", "/").toLowerCase() : path)
+  const [head, separator, rest] = [full.slice(0, base.length), full[base.length], full.slice(base.length + 1)]
+  const isBelow = base !== "" && plain(head) === plain(base) && (separator === "/" || (isWindows && separator === "\\"))
+  return isBelow && rest !== "" ? rest : full
 }
 
+/** A size: of less than a KiB in whole bytes. */
 export function bytes(n: number): string {
-  if (n < 1_024) return `${n} B`
+  if (n < 1_024) return `${Math.round(n)} B`
   return n < 1_048_576 ? `${trim(n / 1_024)} KiB` : `${trim(n / 1_048_576)} MiB`
+}
+
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
+
+/** Shows what would reorder the text that follows it, or control whoever shows it: for text of which each character counts. */
+export function visible(text: string): string {
+  return text.replace(HIDDEN, char => {
+    const code = char.charCodeAt(0)
+    if (code < 0x20) return String.fromCharCode(0x2400 + code)
+    return code === 0x7f ? "\u2421" : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`
+  })
 }

@@ -26,8 +26,12 @@ export class Live {
   version = 0
   /** Changes that came after the first state was here. */
   news = 0
+  /** When the last of them came, by this reader's clock; 0 before the first. */
+  heard = 0
   /** The first state is here. */
   ready = false
+  /** A whole snapshot is here: what comes in pieces is drawn once. */
+  whole = false
 
   #changed: () => void
   #frame = 0
@@ -41,17 +45,25 @@ export class Live {
     const { channel, replica } = this
     channel.on("snapshot", step => {
       replica.apply("snapshot", step)
-      this.version += 1
+      // Until it is whole the document has more to show than the first pieces, which are the oldest.
+      if (!step.more) {
+        this.whole = true
+        this.version += 1
+      }
       this.#tell()
     })
     channel.on("changes", step => {
       const { keys } = replica.apply("changes", step)
-      if (this.ready) this.news += keys.size
+      if (this.ready) {
+        this.news += keys.size
+        this.heard = Date.now()
+      }
       this.version += 1
       this.#tell()
     })
     channel.on("ready", () => {
       this.ready = true
+      this.whole = true
       // Open questions are told anew after each ready.
       this.asks = this.asks.filter(asked => asked.settled)
       this.#tell()

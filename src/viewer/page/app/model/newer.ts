@@ -59,7 +59,6 @@ function piece(value: unknown): Fields {
   const content = list(piece, "state", "content")
   const files = [...list(piece, "state", "attachments"), ...content.filter(one => text(one, "type") === "file")]
   const said = content.map(one => text(one, "text")).filter(Boolean)
-  const error = text(piece, "state", "error", "message")
   return {
     type: "tool",
     tool: text(piece, "name"),
@@ -68,7 +67,7 @@ function piece(value: unknown): Fields {
       input: at(piece, "state", "input"),
       output: said.join("\n"),
       metadata: at(piece, "state", "structured"),
-      ...(error !== "" && { error }),
+      error: at(piece, "state", "error"),
       attachments: files.map(file),
       time,
     },

@@ -27,14 +27,15 @@ const STEP_MS = 250
 /** Text of a part is shown as it grows for no longer than this. */
 const TYPED_MS = 6_000
 
-export function record(ordered: readonly Item[]): Recording {
+/** `isByTime`: the order is that of the items' times, which then tell also what came between. */
+export function record(ordered: readonly Item[], isByTime: boolean): Recording {
   let before = 0
   const timed = ordered.map((item, place) => {
     const { start, end } = times(item)
     before = start ?? before
     return { item, place, start: before, end }
   })
-  timed.sort((a, b) => a.item.first - b.item.first || a.start - b.start || a.place - b.place)
+  timed.sort((a, b) => a.item.first - b.item.first || (isByTime ? a.start - b.start : 0) || a.place - b.place)
   const moments: Moment[] = []
   let at = 0
   let last = timed[0]?.start ?? 0

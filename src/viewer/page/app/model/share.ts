@@ -1,6 +1,7 @@
 import type { Item, Replica } from "/client.js"
 import { opened } from "./newer"
-import { byId, byTime } from "./order"
+import { type Figures, figures } from "./figures"
+import { type Told, ofMessages, ofParts } from "./order"
 import { type Fields, at, decoded, fields, flag, list, number, text } from "./read"
 import { type Moment, type Recording, cameBy, record } from "./replay"
 
@@ -24,26 +25,15 @@ export interface View {
   readonly diffs: readonly unknown[]
   /** Items of types that this page has no place for. */
   readonly others: readonly Item[]
-  readonly totals: Totals
+  readonly figures: Figures
   /** By part key: what has not ended at this place, and how much of it is there (0 to 1). */
   readonly growing: ReadonlyMap<string, number>
 }
 
-export interface Totals {
-  readonly cost: number
-  readonly input: number
-  readonly output: number
-  readonly reasoning: number
-  readonly cached: number
-  readonly parts: number
-  /** From the first message to the last sign of work, in ms; undefined if nothing has a time. */
-  readonly duration: number | undefined
-  readonly started: number | undefined
-}
-
 /** Everything in the order of the session, to be played. */
 export function recording(replica: Replica): Recording {
-  return record(arranged(replica.items.values()).flatMap(({ item, parts }) => (item ? [item, ...parts] : parts)))
+  const { groups, isByTime } = arranged(replica.items.values())
+  return record(groups.flatMap(({ item, parts }) => (item ? [item, ...parts] : parts)), isByTime)
 }
 
 /** The share as it is; or, with a place, as it was there. */
@@ -63,21 +53,28 @@ export function view(replica: Replica, place?: { recording: Recording; at: numbe
   const revert = at(session, "revert")
   const undoneFrom = revert ? text(revert, "messageID") : ""
   let undone = false
-  const messages = arranged(all).map(({ id, item, parts, below }) => {
+  const messages = arranged(all).groups.map(({ id, item, parts, below }) => {
     undone ||= undoneFrom !== "" && id === undoneFrom
     return { id, ...((parts.length === 0 && item && opened(id, item)) || { value: fields(item?.value), parts }), undone, below }
   })
+  const diffs = list(all.find(item => item.key === "session_diff")?.value)
   const of = (prefix: string) => all.filter(item => item.key.startsWith(prefix))
   return {
     session,
-    title: text(session, "title") || "Untitled session",
+    title: titleOf(session),
     messages,
     models: of("model/").map(item => fields(item.value)),
-    diffs: list(all.find(item => item.key === "session_diff")?.value),
+    diffs,
     others: of("other/"),
-    totals: totals(session, messages, place === undefined),
+    figures: figures(session, messages, diffs, place === undefined),
     growing,
   }
+}
+
+/** The session's title, as every document has it. */
+function titleOf(session: Fields): string {
+  const id = text(session, "id").trim()
+  return text(session, "title").trim() || (id ? `Session ${id}` : "A shared session")
 }
 
 function share(moment: Moment, at: number): number {
@@ -91,7 +88,13 @@ interface Group {
   below: boolean
 }
 
-function arranged(items: Iterable<Item>): Group[] {
+/** Messages with their parts in the order of the session; `isByTime`: it is that of their times. */
+interface Arranged {
+  readonly groups: readonly Group[]
+  readonly isByTime: boolean
+}
+
+function arranged(items: Iterable<Item>): Arranged {
   const groups = new Map<string, Group>()
   let own = ""
   const group = (id: string) => {
@@ -105,10 +108,33 @@ function arranged(items: Iterable<Item>): Group[] {
     else if (lane === "part") group(decoded(id)).parts.push(item)
     else if (lane === "session") own = text(item.value, "id")
   }
-  const sorted = [...groups.values()]
-  for (const { parts } of sorted) parts.sort(byId)
-  sorted.sort((a, b) => byTime(a.item ?? a.parts[0]!, b.item ?? b.parts[0]!))
-  return belowTheirCalls(sorted, own)
+  const all = [...groups.values()]
+  for (const group of all) {
+    const came = group.parts.sort(asTheyCame)
+    const order = ofParts(came.map(({ key }) => decoded(key.split("/")[2])))
+    group.parts.splice(0, came.length, ...order.map(place => came[place]!))
+  }
+  // Parts whose message is not here yet stand at the end, as in the host's documents.
+  const there = all.filter(({ item }) => item).sort((a, b) => asTheyCame(a.item!, b.item!))
+  const { places, isByTime } = ofMessages(there.map(told))
+  const sorted = [...places.map(place => there[place]!), ...all.filter(({ item }) => !item)]
+  return { groups: belowTheirCalls(sorted, own), isByTime }
+}
+
+function asTheyCame(a: Item, b: Item): number {
+  return a.first - b.first || a.order - b.order
+}
+
+/** What a message says about its place. */
+function told({ id, item }: Group): Told {
+  const value = item?.value
+  return {
+    id,
+    parent: text(value, "parentID"),
+    session: text(value, "sessionID"),
+    isUser: (text(value, "role") || text(value, "type")) === "user",
+    created: number(value, "time", "created"),
+  }
 }
 
 /** Puts the messages of subagents, which are of other sessions, behind the messages with the calls that began them. */
@@ -139,35 +165,6 @@ function belowTheirCalls(sorted: Group[], own: string): Group[] {
   order.forEach(place)
   // Sessions that began each other stand below no message; they stand at the end.
   return [...placed, ...[...below.values()].flat()]
-}
-
-function totals(session: Fields, messages: readonly Message[], whole: boolean): Totals {
-  const sum = { cost: 0, input: 0, output: 0, reasoning: 0, cached: 0, parts: 0 }
-  let [started, ended]: (number | undefined)[] = []
-  for (const { value, parts } of messages) {
-    add(sum, value)
-    sum.parts += parts.length
-    const created = number(value, "time", "created")
-    if (created !== undefined) started = Math.min(started ?? created, created)
-    const last = number(value, "time", "completed") ?? created
-    if (last !== undefined) ended = Math.max(ended ?? last, last)
-  }
-  // What the session says of itself holds for all of it, also for messages that are not in the share.
-  if (whole && number(session, "tokens", "input") !== undefined) {
-    Object.assign(sum, { cost: 0, input: 0, output: 0, reasoning: 0, cached: 0 })
-    add(sum, session)
-  }
-  started ??= number(session, "time", "created")
-  const duration = started !== undefined && ended !== undefined ? Math.max(0, ended - started) : undefined
-  return { ...sum, duration, started }
-}
-
-function add(sum: { cost: number; input: number; output: number; reasoning: number; cached: number }, value: Fields): void {
-  sum.cost += number(value, "cost") ?? 0
-  sum.input += number(value, "tokens", "input") ?? 0
-  sum.output += number(value, "tokens", "output") ?? 0
-  sum.reasoning += number(value, "tokens", "reasoning") ?? 0
-  sum.cached += number(value, "tokens", "cache", "read") ?? 0
 }
 
 /** The newest to-do list that the session made. */

@@ -1,9 +1,12 @@
-import type { JSX } from "preact"
-import { useLayoutEffect, useRef } from "preact/hooks"
+import { Fragment, type JSX } from "preact"
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks"
+import { visible } from "../model/format"
 import type { DiffLine } from "../text/diff"
 import { highlight } from "../text/highlight"
-import { markdown } from "../text/markdown"
-import { Long } from "./Fold"
+import { markdown, pieces } from "../text/markdown"
+import { type Run, lines, withoutEscapes } from "../text/terminal"
+import { typed } from "../text/typed"
+import { Long, useShown } from "./Fold"
 
 /** Lines of text with equal widths, coloured if their language is known; long ones are folded. */
 export function Code(props: {
@@ -34,7 +37,7 @@ const LINE_MAX = 20_000
 
 function Block({ text, language, label }: { text: string; language: string; label: string }): JSX.Element {
   const code = useRef<HTMLElement>(null)
-  const shown = text.length > LINE_MAX ? text.split("\n").map(cut).join("\n") : text
+  const shown = visible(text.length > LINE_MAX ? text.split("\n").map(cut).join("\n") : text)
   useLayoutEffect(() => {
     const element = code.current
     if (!element) return
@@ -54,9 +57,26 @@ function cut(line: string): string {
   return line.length > LINE_MAX ? `${line.slice(0, LINE_MAX)} … (${line.length - LINE_MAX} more)` : line
 }
 
-/** What a command said, without the escapes that colour a terminal. */
-export function plain(output: string): string {
-  return output.replace(/\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)|\u001b[@-_]/g, "").replace(/\r\n?/g, "\n")
+/** What a program said, as a terminal shows it; long outputs are folded. */
+export function Output(props: { name: string; text: string; first?: number; tail?: boolean; label: string }): JSX.Element {
+  const all = useMemo(() => lines(props.text), [props.text])
+  return (
+    <Long
+      name={`${props.name}/code`}
+      lines={all.length}
+      first={props.first ?? 12}
+      render={shown => (
+        <pre class="code" tabIndex={0} role="region" aria-label={props.label}>
+          <code>{(props.tail ? all.slice(-shown) : all.slice(0, shown)).map((line, place) => [place > 0 && "\n", line.map(drawn)])}</code>
+        </pre>
+      )}
+    />
+  )
+}
+
+function drawn({ style, text }: Run): JSX.Element | string {
+  const shown = visible(text.length > LINE_MAX ? cut(text) : text)
+  return style ? <span class={style}>{shown}</span> : shown
 }
 
 /** A diff, its lines numbered and coloured. */
@@ -76,7 +96,7 @@ export function Diff(props: { name: string; lines: readonly DiffLine[]; first?: 
                   <td class="diff-number">{line.kind === "gap" ? "" : (line.before ?? "")}</td>
                   <td class="diff-number">{line.kind === "gap" ? "" : (line.after ?? "")}</td>
                   <td class="diff-sign">{line.kind === "add" ? "+" : line.kind === "del" ? "−" : ""}</td>
-                  <td class="diff-text">{line.text.length > LINE_MAX ? cut(line.text) : line.text}</td>
+                  <td class="diff-text">{visible(line.text.length > LINE_MAX ? cut(line.text) : line.text)}</td>
                 </tr>
               ))}
             </tbody>
@@ -87,8 +107,12 @@ export function Diff(props: { name: string; lines: readonly DiffLine[]; first?: 
   )
 }
 
-/** A text in Markdown. */
-export function Markdown({ text }: { text: string }): JSX.Element {
+/** A text in Markdown, without what controls terminals. */
+export function Markdown({ name, text }: { name: string; text: string }): JSX.Element {
+  return <InPieces name={name} text={withoutEscapes(text)}>{piece => <Rendered text={piece} />}</InPieces>
+}
+
+function Rendered({ text }: { text: string }): JSX.Element {
   const box = useRef<HTMLDivElement>(null)
   const html = markdown(text)
   useLayoutEffect(() => {
@@ -97,4 +121,38 @@ export function Markdown({ text }: { text: string }): JSX.Element {
     }
   }, [html])
   return <div class="markdown" ref={box} dangerouslySetInnerHTML={{ __html: html }} />
+}
+
+/** A text as it was typed: every character of it, lines as lines. Code and addresses in it are told apart. */
+export function Typed({ name, text }: { name: string; text: string }): JSX.Element {
+  return (
+    <InPieces name={name} text={withoutEscapes(text)}>
+      {piece => (
+        <div class="typed" dir="auto">
+          {typed(piece).map(({ kind, text }, place) =>
+            kind === "code" ? <code key={place}>{visible(text)}</code>
+            : kind === "link" ? <a key={place} href={text} target="_blank" rel="noopener noreferrer nofollow">{text}</a>
+            : text,
+          )}
+        </div>
+      )}
+    </InPieces>
+  )
+}
+
+/** A long text piece by piece: the first, and a button for each that follows. */
+function InPieces({ name, text, children }: { name: string; text: string; children: (piece: string) => JSX.Element }): JSX.Element {
+  const all = useMemo(() => pieces(text), [text])
+  const [shown, show] = useShown(`${name}/pieces`)
+  const rest = all.slice(shown).reduce((sum, piece) => sum + piece.length, 0)
+  return (
+    <>
+      {all.slice(0, shown).map((piece, place) => <Fragment key={place}>{children(piece)}</Fragment>)}
+      {rest > 0 && (
+        <button type="button" class="more" onClick={() => show(shown + 1)}>
+          {`It goes on: show more of the ${rest.toLocaleString("en")} characters that follow`}
+        </button>
+      )}
+    </>
+  )
 }

@@ -15,6 +15,20 @@ export function useOpen(name: string, byDefault = false): [boolean, (open: boole
   ]
 }
 
+const reached = new Map<string, number>()
+
+/** How many pieces of a long text the reader has asked for. */
+export function useShown(name: string): [number, (count: number) => void] {
+  const [count, set] = useState(reached.get(name) ?? 1)
+  return [
+    count,
+    now => {
+      reached.set(name, now)
+      set(now)
+    },
+  ]
+}
+
 /** A heading that shows and hides what belongs to it. */
 export function Fold(props: {
   name: string

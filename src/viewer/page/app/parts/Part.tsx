@@ -3,8 +3,9 @@ import { count, duration, money, path, plural } from "../model/format"
 import { at, json, list, number, text } from "../model/read"
 import type { PartRow } from "../model/rows"
 import { isOwn } from "../model/share"
+import { errorWords } from "../model/words"
 import { Attachment } from "./Attachment"
-import { Code, Markdown } from "./Code"
+import { Code, Markdown, Typed } from "./Code"
 import { Fold } from "./Fold"
 import { type IconName } from "./icons"
 import { Tool, toolIcon } from "./Tool"
@@ -19,18 +20,20 @@ export function Part({ row, folder }: { row: PartRow; folder: string }): JSX.Ele
       if (!isOwn(item)) {
         return <Fold name={id} class="aside" label="Context for the model">{() => <Code name={id} text={whole} label="Context" />}</Fold>
       }
-      return <Markdown text={grown < 1 ? whole.slice(0, Math.ceil(whole.length * grown)) : whole} />
+      const shown = grown < 1 ? whole.slice(0, Math.ceil(whole.length * grown)) : whole
+      // What a model asked a subagent is Markdown, as its answers are.
+      return row.role === "user" && !row.below ? <Typed name={id} text={shown} /> : <Markdown name={id} text={shown} />
     }
     case "reasoning": {
       const [start, end] = [number(value, "time", "start"), number(value, "time", "end")]
       const took = start !== undefined && end !== undefined && end - start >= 1_000 ? ` for ${duration(end - start)}` : ""
       const label = (start !== undefined && end === undefined) || grown < 1 ? "Thinking…" : `Thought${took}`
-      return <Fold name={id} class="thought" label={label}>{() => <Markdown text={text(value, "text")} />}</Fold>
+      return <Fold name={id} class="thought" label={label}>{() => <Markdown name={id} text={text(value, "text")} />}</Fold>
     }
     case "tool":
       return <Tool id={id} value={value} folder={folder} grown={grown} />
     case "file":
-      return <Attachment value={value} />
+      return <Attachment name={id} value={value} />
     case "patch": {
       const files = list(value, "files").filter((file): file is string => typeof file === "string")
       const named = files.slice(0, 3).map(file => path(file, folder)).join(", ")
@@ -50,7 +53,7 @@ export function Part({ row, folder }: { row: PartRow; folder: string }): JSX.Ele
     case "retry":
       return (
         <p class="bad">
-          attempt {number(value, "attempt") ?? "again"}: {text(value, "error", "data", "message") || text(value, "error", "message") || "failed"}
+          attempt {number(value, "attempt") ?? "again"}: {errorWords(at(value, "error")) || "failed"}
         </p>
       )
     case "agent":
@@ -62,7 +65,7 @@ export function Part({ row, folder }: { row: PartRow; folder: string }): JSX.Ele
             <span class="tool-name">Task</span>
             <span class="tool-about">{text(value, "description") || text(value, "agent")}</span>
           </div>
-          <Fold name={id} label="Instructions">{() => <Markdown text={text(value, "prompt")} />}</Fold>
+          <Fold name={id} label="Instructions">{() => <Markdown name={id} text={text(value, "prompt")} />}</Fold>
         </div>
       )
     default:

@@ -1,6 +1,7 @@
 import { Component, type ComponentChildren, type JSX } from "preact"
 import { time } from "../model/format"
 import { at, json, number, text } from "../model/read"
+import { errorWords } from "../model/words"
 import { type Head, type PartRow, type Row as AnyRow, who } from "../model/rows"
 import { Code } from "./Code"
 import { Icon } from "./icons"
@@ -82,9 +83,9 @@ function HeadOf({ row }: { row: Head }): JSX.Element {
         {created !== undefined && <time class="when" dateTime={stamp(created)}>{time(created)}</time>}
       </h2>
       {error !== undefined && (
-        <p class="bad">
-          <Icon name="warn" /> {text(error, "name") === "MessageAbortedError" ? "interrupted" : text(error, "data", "message") || text(error, "message") || text(error, "name") || "failed"}
-        </p>
+        <div class="bad" dir="auto">
+          <Icon name="warn" /> <span class="typed">{errorWords(error) || "failed"}</span>
+        </div>
       )}
     </>
   )

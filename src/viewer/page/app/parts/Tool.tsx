@@ -1,9 +1,11 @@
 import type { ComponentChildren, JSX } from "preact"
-import { duration, path } from "../model/format"
+import { duration, path, plural } from "../model/format"
 import { type Fields, at, fields, json, list, number, text } from "../model/read"
+import { errorWords, words } from "../model/words"
 import { fileDiff, patchLines, textLines } from "../text/diff"
+import { fileRead } from "../text/file"
 import { languageOf } from "../text/highlight"
-import { Code, Diff, Markdown, plain } from "./Code"
+import { Code, Diff, Markdown, Output } from "./Code"
 import { Fold } from "./Fold"
 import { Attachment } from "./Attachment"
 import { type IconName } from "./icons"
@@ -37,8 +39,10 @@ export function Tool({ id, value, folder, grown }: { id: string; value: unknown;
   const metadata = fields(at(state, "metadata"))
   const [start, end] = [number(state, "time", "start"), number(state, "time", "end")]
   const about = kind.about(input, folder) || text(state, "title")
-  const call = { id, tool, input, metadata, folder, output: plain(text(state, "output") || text(metadata, "output")) }
+  const output = words(at(state, "output")) || words(at(metadata, "output"))
+  const call = { id, tool, input, metadata, folder, output }
   const failed = status === "error"
+  const error = errorWords(at(state, "error"))
   return (
     <div class={`tool tool-${STATUS[status] ?? "other"}`}>
       <div class="tool-head">
@@ -49,9 +53,9 @@ export function Tool({ id, value, folder, grown }: { id: string; value: unknown;
           {start !== undefined && end !== undefined && grown >= 1 && <span class="tool-time">{duration(end - start)}</span>}
         </span>
       </div>
-      {failed && <Code name={`${id}/error`} text={plain(text(state, "error")) || "failed, without a word"} label="Error" />}
-      {grown >= 1 && !failed && kind.body(call)}
-      {list(state, "attachments").map((file, place) => <Attachment key={place} value={file} />)}
+      {grown >= 1 && kind.body(call)}
+      {(failed || error) && <div class="tool-error"><Output name={`${id}/error`} text={error || "failed, without a word"} label="Error" /></div>}
+      {list(state, "attachments").map((file, place) => <Attachment key={place} name={`${id}/${place}`} value={file} />)}
     </div>
   )
 }
@@ -61,7 +65,7 @@ const STATE_WORDS: Record<string, string> = { pending: "waiting", running: "runn
 
 /** What was said, folded; nothing if nothing was. */
 function said({ id, output }: Call, label = "Output", first = 8, tail = false): ComponentChildren {
-  return output.trim() && <Code name={id} text={output} label={label} first={first} tail={tail} />
+  return output.trim() && <Output name={id} text={output} label={label} first={first} tail={tail} />
 }
 
 function file(input: Fields, folder: string): string {
@@ -90,24 +94,23 @@ const read: Kind = {
   name: "Read",
   about(input, folder) {
     const [offset, limit] = [number(input, "offset"), number(input, "limit")]
-    const stretch = offset === undefined ? "" : limit === undefined ? `, from line ${offset}` : `, lines ${offset}–${offset + limit}`
-    return file(input, folder) + stretch
+    const first = Math.max(1, offset ?? 1)
+    if (limit !== undefined && limit > 0) return `${file(input, folder)}, lines ${first}–${first + limit - 1}`
+    return file(input, folder) + (offset === undefined ? "" : `, from line ${offset}`)
   },
   body(call) {
-    const content = contentOf(call.output)
-    const lines = content.split("\n").length
+    const { content, lines, remark } = fileRead(call.output, number(call.input, "offset"))
     return content.trim() && (
-      <Fold name={`${call.id}/content`} label={`${lines} ${lines === 1 ? "line" : "lines"}`}>
-        {() => <Code name={call.id} text={content} language={languageOf(file(call.input, ""))} first={24} label="Content" />}
+      <Fold name={`${call.id}/content`} label={plural(lines, "line")}>
+        {() => (
+          <>
+            <Code name={call.id} text={content} language={languageOf(file(call.input, ""))} first={24} label="Content" />
+            {remark && <p class="quiet">{remark}</p>}
+          </>
+        )}
       </Fold>
     )
   },
-}
-
-/** What a file held, of a tool's telling: without the tags around it and the numbers before its lines. */
-function contentOf(output: string): string {
-  const inner = /<(content|file)>\n?([\s\S]*?)(?:\n?<\/\1>|$)/.exec(output)?.[2] ?? output
-  return inner.replace(/^\s*\d+(?:: |\| |\t)/gm, "").replace(/^\s*\d+:$/gm, "")
 }
 
 const write: Kind = {
@@ -134,6 +137,8 @@ const edit: Kind = {
         : edits.length > 0
           ? edits.flatMap(one => textLines(text(one, "oldString"), text(one, "newString")))
           : textLines(text(call.input, "oldString"), text(call.input, "newString"))
+    // A call that failed may say in another way what it was to change.
+    if (lines.length === 0 && Object.keys(call.input).length > 0) return <Input call={call} />
     return <Diff name={call.id} lines={lines} label="Changes" />
   },
 }
@@ -158,8 +163,8 @@ const task: Kind = {
     return (
       <>
         {agent && <p class="quiet">by the agent {agent}</p>}
-        {prompt && <Fold name={`${call.id}/prompt`} label="Instructions">{() => <Markdown text={prompt} />}</Fold>}
-        {call.output.trim() && <Fold name={`${call.id}/result`} label="Result">{() => <Markdown text={call.output} />}</Fold>}
+        {prompt && <Fold name={`${call.id}/prompt`} label="Instructions">{() => <Markdown name={`${call.id}/prompt`} text={prompt} />}</Fold>}
+        {call.output.trim() && <Fold name={`${call.id}/result`} label="Result">{() => <Markdown name={`${call.id}/result`} text={call.output} />}</Fold>}
       </>
     )
   },
@@ -175,17 +180,18 @@ const todo: Kind = {
   },
 }
 
+function Input({ call }: { call: Call }): JSX.Element {
+  const name = `${call.id}/input`
+  return <Fold name={name} label="Input">{() => <Code name={name} text={json(call.input)} language="json" label="Input" />}</Fold>
+}
+
 const UNKNOWN: Kind = {
   icon: "tool",
   name: "",
   about: input => Object.values(input).find((value): value is string => typeof value === "string" && value.length < 120) ?? "",
   body: call => (
     <>
-      {Object.keys(call.input).length > 0 && (
-        <Fold name={`${call.id}/input`} label="Input">
-          {() => <Code name={`${call.id}/input`} text={json(call.input)} language="json" label="Input" />}
-        </Fold>
-      )}
+      {Object.keys(call.input).length > 0 && <Input call={call} />}
       {said(call)}
     </>
   ),
