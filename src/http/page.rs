@@ -16,13 +16,14 @@
 //! opens a page, so it gets an empty one of a private share, whose script asks the viewer channel. Any other refusal is a page
 //! for a browser, and JSON for everybody else. A credential in the query is refused, though it be right.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 
 use crate::connections::comer::Door;
 use crate::http::assets;
@@ -65,6 +66,38 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
             refused(&doors, &request, form, &refusal)
         }
     };
+    dress(&doors, form, &mut response);
+    response
+}
+
+/// Answers for `/share/{name}/`: the document stands at the path without the last stroke.
+pub async fn without_stroke(request: Request) -> Response {
+    let name = request.uri().path().trim_start_matches("/share/").trim_end_matches('/');
+    match name.parse::<ShareId>() {
+        // Relative, because a proxy may have taken the beginning of the path off.
+        Ok(id) => Redirect::permanent(&format!("../{id}")).into_response(),
+        Err(_) => crate::http::wrong_route(request).await,
+    }
+}
+
+/// Answers for `/`: to a browser, what this host is. It says nothing of what it holds.
+pub async fn landing(State(doors): State<Arc<Doors>>, request: Request) -> Response {
+    let asks_html =
+        request.headers().get_all(header::ACCEPT).iter().any(|accept| accept.as_bytes().starts_with(b"text/html"));
+    if !asks_html {
+        return crate::http::wrong_route(request).await;
+    }
+    if let Err(misdirected) = doors.check_called(&request) {
+        return *misdirected;
+    }
+    let caching = [(header::CONTENT_TYPE, Form::Html.content_type()), (header::CACHE_CONTROL, "no-cache")];
+    let mut response = (caching, shell::landing(doors.hub.rooms().public_url())).into_response();
+    dress(&doors, Form::Html, &mut response);
+    response
+}
+
+/// Sets the headers that every document has.
+fn dress(doors: &Doors, form: Form, response: &mut Response) {
     let policy = form.policy(&doors.hub.connections().other_urls());
     let headers = response.headers_mut();
     // It has nothing but letters, digits and signs.
@@ -76,7 +109,6 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
     set(header::REFERRER_POLICY, "no-referrer");
     set(HeaderName::from_static("x-robots-tag"), "noindex");
     set(header::VARY, "accept, accept-encoding, authorization");
-    response
 }
 
 async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Result<Response, Refusal> {
@@ -88,7 +120,8 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
     let mut response = if has(&request.headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else if request.method == Method::HEAD && !matches!(form, Form::Html | Form::Picture) {
-        Body::empty().into_response()
+        // How long it would be is not known before it is made; an empty body would say that it is empty.
+        Body::from_stream(futures::stream::empty::<Result<Bytes, Infallible>>()).into_response()
     } else {
         match form {
             Form::Html => {

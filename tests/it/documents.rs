@@ -228,6 +228,7 @@ async fn who_has_a_document_is_told_so_until_it_changes_or_is_gone() {
         let head = ask(served.address, "HEAD", &path, &[]).await;
         assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, etag.as_str()), "{form}");
         assert_eq!(head.header("content-type"), first.header("content-type"), "{form}");
+        assert_ne!(head.header("content-length"), "0", "{form}: it is not empty");
 
         share
             .sync(items(&[("session", &json!({ "id": "ses_1", "title": format!("Title {n}") }).to_string())]))
@@ -250,6 +251,24 @@ async fn who_has_a_document_is_told_so_until_it_changes_or_is_gone() {
             assert_eq!(gone.json()["error"]["code"], "NotFound", "{form}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_browser_at_the_root_is_told_what_this_is_and_a_last_stroke_is_no_other_path() {
+    let served = Served::open().await;
+    let share = served.share_of(&[("session", r#"{"id":"ses_1"}"#)]).await;
+    let moved = served.get(&format!("{}/", path(&share, ""))).await;
+    assert_eq!((moved.status, moved.header("location")), (308, format!("../{}", share.id()).as_str()));
+    assert_eq!(served.get("/share/no-id/").await.status, 404);
+    let root = served.get_with("/", &[("Accept", "text/html,*/*;q=0.8")]).await;
+    assert_eq!((root.status, root.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(root.text().contains(&format!("CAPSHARE_TO=http://{}", served.address)), "{}", root.text());
+    assert!(
+        !root.text().contains(share.id().as_str())
+            && root.header("content-security-policy").contains("default-src 'none'")
+    );
+    let program = served.get("/").await;
+    assert_eq!((program.status, program.json()["error"]["code"].as_str()), (404, Some("RouteMismatch")));
 }
 
 #[tokio::test]

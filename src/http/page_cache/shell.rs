@@ -70,6 +70,18 @@ pub(in crate::http) fn private(public_url: &str, id: &str) -> String {
     shell("<title>A private share · capshare</title>\n", true, &data(public_url, id), content)
 }
 
+/// The page of the host itself: what it is, and how one shares a session to it.
+pub(in crate::http) fn landing(public_url: &str) -> String {
+    let url = escape(public_url);
+    let content = format!(
+        "<header class=\"share\">\n<h1>A capshare host</h1>\n<p>Sessions of coding agents are shared here, and followed as they happen. A share is \
+         opened by its link.</p>\n<p>To share the newest session of a folder:</p>\n<pre><code>export CAPSHARE_TO={url}\n\
+         capshare push --agent claude --latest --follow</code></pre>\n<p>A host that needs credentials takes a token in \
+         <code>CAPSHARE_TOKEN</code>; <code>capshare ls</code> lists one's own shares.</p>\n</header>\n"
+    );
+    shell("<title>capshare</title>\n", false, "", &content)
+}
+
 /// Attributes that tell the script the id of the share and the public URL of the host.
 fn data(public_url: &str, id: &str) -> String {
     format!(" data-share=\"{}\" data-host=\"{}\"", escape(id), escape(public_url))
