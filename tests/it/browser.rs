@@ -60,6 +60,13 @@ fn the_page_shows_each_kind_of_part_as_what_it_is() {
     scene("kinds");
 }
 
+/// S112, S114: each input of the table comes out on the page as in the documents; long texts are there to their ends; print, text that is
+/// read from right to left, and terminal output come out right.
+#[test]
+fn what_people_reported_comes_out_right_on_the_page() {
+    scene("field");
+}
+
 /// S73: what a share holds runs nowhere and breaks no layout.
 #[test]
 fn hostile_content_is_shown_and_does_nothing() {

@@ -7,6 +7,7 @@ mod demo;
 mod deployment;
 mod drain;
 mod export;
+mod field;
 mod follow;
 mod hosts;
 mod link;

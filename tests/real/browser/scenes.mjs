@@ -4,6 +4,7 @@ import { endAll } from "./lib.mjs"
 
 const SCENES = {
   away: () => import("./scenes/away.mjs"),
+  field: () => import("./scenes/field.mjs"),
   grows: () => import("./scenes/grows.mjs"),
   gaps: () => import("./scenes/gaps.mjs"),
   hosts: () => import("./scenes/hosts.mjs"),
