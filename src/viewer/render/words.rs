@@ -26,7 +26,9 @@ pub(super) fn words(value: &Value) -> Option<String> {
 pub(super) fn error_words(error: &Value) -> Option<String> {
     match error {
         Value::Object(members) if !members.is_empty() => self::error(error, true).or_else(|| words(error)),
-        other => words(other).filter(|said| !said.is_empty()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            words(error).filter(|said| !said.is_empty())
+        }
     }
 }
 

@@ -32,7 +32,17 @@ pub(super) fn markdown(text: &str) -> String {
             depth -= 1;
             if depth < DEPTH_MAX { [Some(writer.end(end)), None] } else { [None, None] }
         }
-        other => [Some(leaf(other)), None],
+        event @ (Event::Text(_)
+        | Event::Code(_)
+        | Event::InlineMath(_)
+        | Event::DisplayMath(_)
+        | Event::Html(_)
+        | Event::InlineHtml(_)
+        | Event::FootnoteReference(_)
+        | Event::SoftBreak
+        | Event::HardBreak
+        | Event::Rule
+        | Event::TaskListMarker(_)) => [Some(leaf(event)), None],
     });
     let mut html = String::with_capacity(text.len() + text.len() / 4);
     pulldown_cmark::html::push_html(&mut html, events.flatten());
@@ -47,7 +57,14 @@ fn leaf(event: Event<'_>) -> Event<'_> {
         Event::FootnoteReference(name) => html(mark(&name)),
         // A line break that somebody wrote is one.
         Event::SoftBreak => Event::HardBreak,
-        other => other,
+        event @ (Event::Start(_)
+        | Event::End(_)
+        | Event::Text(_)
+        | Event::Code(_)
+        | Event::InlineMath(_)
+        | Event::DisplayMath(_)
+        | Event::HardBreak
+        | Event::Rule) => event,
     }
 }
 
@@ -115,7 +132,19 @@ impl Writer {
                 html(format!("<{}{align}>", self.cell()))
             }
             Tag::Image { link_type, dest_url, title, id } => Event::Start(Tag::Link { link_type, dest_url, title, id }),
-            other => Event::Start(other),
+            other @ (Tag::BlockQuote(_)
+            | Tag::CodeBlock(_)
+            | Tag::HtmlBlock
+            | Tag::DefinitionList
+            | Tag::DefinitionListTitle
+            | Tag::DefinitionListDefinition
+            | Tag::Emphasis
+            | Tag::Strong
+            | Tag::Strikethrough
+            | Tag::Superscript
+            | Tag::Subscript
+            | Tag::Link { .. }
+            | Tag::MetadataBlock(_)) => Event::Start(other),
         }
     }
 
@@ -138,7 +167,21 @@ impl Writer {
             TagEnd::TableRow => html("</tr>\n".to_owned()),
             TagEnd::TableCell => html(format!("</{}>", self.cell())),
             TagEnd::Image => Event::End(TagEnd::Link),
-            other => Event::End(other),
+            other @ (TagEnd::Heading(_)
+            | TagEnd::BlockQuote(_)
+            | TagEnd::CodeBlock
+            | TagEnd::HtmlBlock
+            | TagEnd::Item
+            | TagEnd::DefinitionList
+            | TagEnd::DefinitionListTitle
+            | TagEnd::DefinitionListDefinition
+            | TagEnd::Emphasis
+            | TagEnd::Strong
+            | TagEnd::Strikethrough
+            | TagEnd::Superscript
+            | TagEnd::Subscript
+            | TagEnd::Link
+            | TagEnd::MetadataBlock(_)) => Event::End(other),
         }
     }
 

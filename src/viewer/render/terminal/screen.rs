@@ -255,7 +255,7 @@ impl Screen {
     fn append(&mut self, cell: Cell) {
         match self.above.last_mut() {
             Some(run) if run.style == cell.style || cell.character == '\n' => run.text.push(cell.character),
-            _ => self.above.push(Run { style: cell.style, text: cell.character.to_string() }),
+            Some(_) | None => self.above.push(Run { style: cell.style, text: cell.character.to_string() }),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn kept(text: &str, options: Options) -> Cow<'_, str> {
         let code = codes.peek();
         let end = match code {
             Some(code) if code.start <= start => code.end,
-            _ => {
+            Some(_) | None => {
                 let room = code.map_or(text.len(), |code| code.start);
                 let end = formula(&text[start..room]).map(|length| start + length);
                 if let Some(end) = end {
