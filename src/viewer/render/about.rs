@@ -85,7 +85,8 @@ impl About {
             facts.push(format!("{} +{added} −{removed}", counted(files, "file", "files")));
         }
         if let Some((input, output)) = self.tokens {
-            facts.push(format!("{} tokens in, {} out", format::count(input), format::count(output)));
+            let tokens = if input == 1 { "token" } else { "tokens" };
+            facts.push(format!("{} {tokens} in, {} out", format::count(input), format::count(output)));
         }
         facts.extend(self.cost.map(format::money));
         facts.extend(self.duration.clone());

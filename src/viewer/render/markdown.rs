@@ -105,7 +105,9 @@ fn part_text(part: &Payload, folder: &str) -> String {
 fn call(tool: &Tool, folder: &str) -> String {
     let mut text = format!("\n### Tool {}", code_span(&line(&tool.name, 64)));
     if let Some(subject) = tool.subject(folder) {
-        let _ = write!(text, " · {}", escaped(&subject));
+        // With the separators of Windows a path is code: escaped, it would have each of them twice.
+        let subject = if subject.contains('\\') { code_span(&subject) } else { escaped(&subject) };
+        let _ = write!(text, " · {subject}");
     }
     let _ = writeln!(text, " ({})", escaped(&line(&tool.outcome(), 64)));
     for block in tool.blocks() {

@@ -186,7 +186,7 @@ async fn a_list_of_messages_is_shown_as_a_session() {
     assert!(!markdown.contains("for the model alone"), "{markdown}");
     let page = get("").await.text;
     for shown in [
-        "<p>Mend the <em>queue</em></p>",
+        r#"<div class="typed" dir="auto">Mend the *queue*</div>"#,
         "<strong>here</strong>",
         "3 &lt;passed&gt;",
         "no such file",
