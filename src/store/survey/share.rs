@@ -33,6 +33,8 @@ struct Walk {
     /// Number of the segment after which the state comes from segments alone, and from no run.
     since: Number,
     covered: Number,
+    /// Numbers that a run covers, of segments that do not follow the one before: one of the two is stray, or the chain is broken.
+    torn: Vec<Number>,
 }
 
 impl Store {
@@ -54,7 +56,7 @@ impl Store {
         let runs = self.read_runs(id, &stretches, &mut verdict).await?;
         let way = chain(runs.keys().copied().collect());
         let covered = way.last().map_or(0, |stretch| stretch.to);
-        let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered };
+        let mut walk = Walk { last: 0, this: None, state: Some(State::default()), since: 0, covered, torn: Vec::new() };
         let mut strays = Strays::default();
         let mut reading = stream::iter(numbers)
             .map(|(number, size)| async move { (number, size, self.bucket.read(&key::segment(id, number)).await) })
@@ -96,12 +98,15 @@ impl Store {
             verdict.opened = Some(opened.clone());
         }
         // What cannot be read, or is not there, has been told.
-        let is_whole = verdict.findings.is_empty() && verdict.last > 0 && !verdict.moved;
+        let is_whole = verdict.findings.is_empty() && walk.torn.is_empty() && verdict.last > 0 && !verdict.moved;
         if is_whole && folded.is_none() && !verdict.ending {
             verdict.find(Problem::NotOpened, &key::share(id), None);
         }
         let ends = runs.iter().map(|(stretch, (header, _))| (*stretch, header.this)).collect();
-        strays.tell(id, listed, &ends, &mut verdict);
+        let told = strays.tell(id, listed, &ends, &mut verdict);
+        for number in walk.torn.into_iter().filter(|number| !told.contains(number) && !told.contains(&(number - 1))) {
+            verdict.find(Problem::BrokenChain, &key::segment(id, number), None);
+        }
         Ok(verdict)
     }
 
@@ -143,7 +148,11 @@ impl Walk {
             return;
         };
         let follows = self.this.is_none() && number > 1 || segment.prev == self.this;
-        if !follows {
+        if !follows && number <= self.covered {
+            // What is stray is known when all is read, and the state has it in it perhaps.
+            self.torn.push(number);
+            self.state = None;
+        } else if !follows {
             verdict.find(Problem::BrokenChain, &key, None);
         }
         (self.last, self.this) = (number, Some(segment.this));

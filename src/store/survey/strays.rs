@@ -28,15 +28,16 @@ impl Strays {
         self.0.insert(number, (segment.this, segment.prev));
     }
 
-    /// Reports the segments that no chain leads to. `runs` are the runs that could be read, each with the identity of the segment
-    /// that it ends with.
+    /// Reports the segments that no chain leads to, and gives their numbers. `runs` are the runs that could be read, each with the
+    /// identity of the segment that it ends with.
     pub(super) fn tell(
         &self,
         id: &ShareId,
         listed: &[Listed],
         runs: &BTreeMap<Stretch, Identity>,
         verdict: &mut Verdict,
-    ) {
+    ) -> Vec<Number> {
+        let mut told = Vec::new();
         let covered = runs.keys().map(|run| run.to).max().unwrap_or_default();
         let ends: BTreeMap<Number, Identity> = runs.iter().map(|(run, this)| (run.to, *this)).collect();
         // Number and identity of the segment before the last one that was proved right.
@@ -51,8 +52,10 @@ impl Strays {
                 before = prev.map(|prev| (number - 1, prev));
             } else if !ends.contains_key(number) {
                 verdict.find(Problem::StraySegment, &key::segment(id, *number), None);
+                told.push(*number);
             }
         }
+        told
     }
 }
 

@@ -7,7 +7,7 @@ use capshare::share::state::State;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
-use super::survey::{check, codes, memory, nothing, plant, populated, put, segment, surveyor};
+use super::survey::{check, codes, memory, nothing, plant, populated, put, segment, shared, surveyor, text};
 use super::{ShareId, Store, Timestamp, about, account, keys, session, share, sync};
 use crate::support::bucket::TestBucket;
 
@@ -70,6 +70,23 @@ async fn garbage_is_freed_when_nobody_can_depend_on_it_and_nothing_else() {
     assert_eq!(codes(&check(&host, false).await), []);
     let (mut log, _) = reopened(&surveyor(&bucket, 4, true), share(2)).await;
     log.append(&[sync("and on")]).await.unwrap();
+}
+
+/// The request of a host that had slept lands in the freed place below the segment that is kept: the chain between them is not broken.
+#[tokio::test(start_paused = true)]
+async fn a_stray_segment_below_the_one_that_is_kept_is_no_damage_and_is_freed() {
+    let (bucket, elsewhere) = (memory(), memory());
+    let host = populated(&bucket).await;
+    shared(&surveyor(&elsewhere, 9, true), 3, 2).await;
+    let other = text(&elsewhere, &segment(3, 3)).await.replacen("\"seq\":3", "\"seq\":6", 1);
+    put(&bucket, &segment(3, 6), other).await;
+    assert_eq!(codes(&check(&host, false).await), [("stray-segment", segment(3, 6))]);
+    bucket.age(&format!("share/{}/", share(3)), Duration::from_secs(3_600));
+    let before = state(&host, share(3)).await;
+    let freed = gc(&host, |_| {}).await;
+    assert_eq!((objects(&freed), freed.passed_over), (vec![(FreedKind::Superseded, 1)], 0));
+    assert_eq!(codes(&check(&host, false).await), []);
+    assert!(before == state(&host, share(3)).await, "the share is what it was");
 }
 
 async fn reopened(host: &Store, id: ShareId) -> (Log, State) {
