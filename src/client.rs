@@ -60,6 +60,7 @@ mod replica;
 mod send;
 mod session;
 mod settings;
+mod snapshot;
 mod state;
 mod token;
 mod verbs;

@@ -1,14 +1,16 @@
 //! Calls that read. All of them are made again when their connection is lost.
 
+use std::ops::ControlFlow;
+
 use crate::client::access::ReadAccess;
 use crate::client::answers::Page;
 use crate::client::calls;
 use crate::client::driver::handle::Client;
 use crate::client::driver::link::Policy;
 use crate::client::error::ClientError;
-use crate::client::mutation::Mutation;
 use crate::client::options::{ListScope, PageRequest};
 use crate::client::replica::Replica;
+use crate::client::snapshot::Reading;
 use crate::share::id::ShareId;
 use crate::share::revision::Revision;
 use crate::share::view::{Chunk, ShareInfo};
@@ -39,32 +41,12 @@ impl Client {
     }
 
     pub(crate) async fn snapshot_by(&self, access: &ReadAccess) -> Result<Replica, ClientError> {
-        let mut replica = Replica::new();
-        'pass: loop {
-            // Chunks are read from the live state: what changed since the first chunk is read again in the next pass.
-            let since = replica.revision();
-            let first = self.read(access, since, 0).await?;
-            let (revision, mut cursor) = (first.revision, first.next_cursor);
-            let was_one = cursor == 0;
-            replica.fold(first.reset || since == Revision::EMPTY, &first.changes);
-            while cursor != 0 {
-                let chunk = self.read(access, since, cursor).await?;
-                cursor = chunk.next_cursor;
-                replica.fold(false, &chunk.changes);
-                // The host no longer knows what was removed meanwhile; or the connection now leads to a host that is behind the one
-                // that gave the first chunk, so this chunk is older than what the next pass begins with.
-                let is_of_no_use = (chunk.reset && since != Revision::EMPTY) || chunk.revision < revision;
-                if is_of_no_use {
-                    replica = Replica::new();
-                    if cursor == 0 && self.planted.is(Mutation::ForgetReset) {
-                        break;
-                    }
-                    continue 'pass;
-                }
-            }
-            replica.stand_at(revision, first.sync_count);
-            if was_one {
-                return Ok(replica);
+        let mut reading = Reading::new(self.planted);
+        loop {
+            let (since, cursor) = reading.next();
+            match reading.take(&self.read(access, since, cursor).await?) {
+                ControlFlow::Continue(next) => reading = next,
+                ControlFlow::Break(replica) => return Ok(replica),
             }
         }
     }
