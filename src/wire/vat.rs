@@ -30,6 +30,7 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::{Disconnector, RpcSystem};
 use futures::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
 
 pub use self::ledger::{LastWords, Ledger};
 pub use self::meter::VatMeter;
@@ -96,6 +97,9 @@ where
 pub struct Vat {
     rpc: Option<RpcSystem<Side>>,
     disconnector: Disconnector<Side>,
+    /// The runtime that it was made in, if it was made in one: whoever drops the vat may be outside of it, and calls that go on then
+    /// make timers.
+    runtime: Option<Handle>,
     meter: VatMeter,
     ledger: Ledger,
 }
@@ -110,7 +114,8 @@ impl Vat {
         let ledger = Ledger::new(limits.calls_kept_max);
         let network = Network::new(reader, writer, side, limits, &meter, &ledger);
         let rpc = RpcSystem::new(Box::new(network), bootstrap);
-        Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), meter, ledger }
+        let runtime = Handle::try_current().ok();
+        Self { disconnector: rpc.get_disconnector(), rpc: Some(rpc), runtime, meter, ledger }
     }
 
     /// Tells how much waits to be written. The meter may outlive the vat.
@@ -136,6 +141,7 @@ impl Vat {
     /// Ends the connection now. Destructors of server objects run in here, so that their panics are contained too.
     fn disconnect(&mut self) {
         let Some(mut rpc) = self.rpc.take() else { return };
+        let _inside = self.runtime.as_ref().map(Handle::enter);
         self.meter.close();
         let finished = catch_unwind(AssertUnwindSafe(|| {
             let mut nobody = Context::from_waker(Waker::noop());

@@ -169,3 +169,25 @@ fn host_and_client_may_sit_on_different_threads() {
     drop(runtime);
     host.join().unwrap();
 }
+
+/// A worker of a host ends so: its connections are dropped with its tasks, when its runtime runs no longer.
+#[test]
+fn a_vat_that_is_dropped_outside_its_runtime_runs_its_calls_inside_it_all_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (facts, tasks) = (Rc::new(Facts::default()), LocalSet::new());
+    let held = tasks.block_on(&runtime, async {
+        let (rpc, _vat, _host) = over_duplex(root(&facts, &roomy()).client);
+        let mut view = rpc.view_share_request();
+        view.get().set_share_id("late");
+        let view = view.send();
+        // A call of what it gives keeps it alive while the vat disconnects.
+        let info = view.pipeline.get_view().info_request().send();
+        facts.until(|facts| facts.hanging.get() == 1).await;
+        (rpc, view, info)
+    });
+    // The call goes on when it is polled next.
+    facts.changed.notify_waiters();
+    drop(tasks);
+    assert_eq!((facts.made.get(), facts.live.get()), (1, 0));
+    drop(held);
+}
