@@ -114,11 +114,14 @@ impl<'a> Life<'a> {
                     sink::tell_of_move(&self.caller, &moving);
                 }
                 // What is done gives its place back before more is begun.
-                Some(done) = self.running.next(), if !self.running.is_empty() => self.take(done),
+                Some(done) = self.running.next(), if !self.running.is_empty() => {
+                    self.take(done);
+                    self.take_all();
+                }
                 // Something was called back, released or spawned.
                 () = link.stirred() => {}
                 heard = socket.turn(|| link.step(Session::poll_frame), listens, |bytes| connection.traffic.sent(bytes)) => {
-                    if let Some(ended) = self.hear(heard) {
+                    if let Some(ended) = self.hear_all(heard, socket).await {
                         return ended;
                     }
                 }
@@ -226,6 +229,14 @@ impl<'a> Life<'a> {
         }
     }
 
+    /// Takes what came of everything that has ended: where many calls are answered by one write, all else is looked at once for all of
+    /// them. What has not ended is polled again before this task sleeps.
+    fn take_all(&mut self) {
+        while let Some(Some(done)) = self.running.next().now_or_never() {
+            self.take(done);
+        }
+    }
+
     /// Takes what came of something that ran.
     fn take(&mut self, done: Done) {
         if let Done::Call(id, answer, in_flight) = done {
@@ -238,6 +249,27 @@ impl<'a> Life<'a> {
     fn respond(&self, id: CallId, answer: Answer<Value>) {
         // False if the session has ended meanwhile.
         let _answered = self.caller.link.step(|session| session.respond(id, answer));
+    }
+
+    /// Takes what was heard of the peer, and the frames behind it that are here already. Gives how the connection ended, if it has.
+    async fn hear_all<S>(&mut self, first: Heard, socket: &mut Socket<S>) -> Option<Ended>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut heard = first;
+        loop {
+            if let Some(ended) = self.hear(heard) {
+                return Some(ended);
+            }
+            self.attend();
+            let queued = self.caller.link.note_unsent(socket.unsent());
+            if !self.caller.stranger.listens(queued, self.settings.queued_bytes_max) {
+                return None;
+            }
+            heard = socket.heard_already().await?;
+            // As in the loop: what is done gives its place back before more is begun.
+            self.take_all();
+        }
     }
 
     /// Takes what was heard of the peer; gives how the connection ended, if it has.

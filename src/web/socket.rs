@@ -99,6 +99,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         std::future::poll_fn(|cx| self.poll_turn(cx, &mut outgoing, listens, &mut sent)).await
     }
 
+    /// The next frame, if it is here already and what was answered meanwhile need not be sent first. What comes later is given by
+    /// [`turn`](Self::turn), which has to be awaited next.
+    pub(super) async fn heard_already(&mut self) -> Option<Heard> {
+        if self.reads >= READS_MAX {
+            return None;
+        }
+        let heard = std::future::poll_fn(|cx| Poll::Ready(self.poll_hear(cx))).await;
+        self.reads += 1;
+        match heard {
+            Poll::Ready(heard) => Some(heard),
+            Poll::Pending => None,
+        }
+    }
+
     fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,
