@@ -15,8 +15,8 @@ use crate::support::bucket::TestBucket;
 use crate::support::items::part;
 use crate::support::nats::NatsServer;
 
-const ROUNDS: usize = 20;
-const SYNCS: usize = 500;
+const ROUNDS: usize = 12;
+const SYNCS: usize = 250;
 
 /// Two hosts over a directory. At the second nobody looks, so that what is measured is what the first does.
 struct Pair {
@@ -78,7 +78,7 @@ impl Pair {
 
 /// An acknowledgement takes no longer because others are told of it: p99 within 1.05 of what it is without a carrier.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it measures, for a minute"]
+#[ignore = "it measures, for half a minute"]
 async fn an_acknowledgement_costs_no_more_with_a_carrier() {
     let mut pairs = [Pair::of("none").await, Pair::of("peers").await, Pair::of("nats").await];
     for pair in &mut pairs {
