@@ -73,6 +73,10 @@ impl Rooms {
     /// There are [`ASKS_OPEN_MAX`](crate::share::limits::ASKS_OPEN_MAX) open already, or the host drains, or the machine has no
     /// randomness to give.
     pub fn ask(&self, room: &Arc<Room>, question: Question, pass: &Pass) -> Result<Asking, Refusal> {
+        let drained = Refusal::Unavailable { retry_after_ms: 1_000 };
+        if self.drains.load(Ordering::SeqCst) {
+            return Err(drained);
+        }
         let within = question.within();
         let bits = self.ambient.bits().map_err(|error| {
             tracing::error!(%error, "no question can be asked");
@@ -99,10 +103,10 @@ impl Rooms {
         // Ends with the question: settling it aborts it.
         let timer = tokio::spawn(expiring).abort_handle();
         room.audience().lock().asks.set_timer(number, timer);
-        // Asked for last: a drain that begins after this finds the question.
+        // Asked once more: a drain that begins after this finds the question.
         if self.drains.load(Ordering::SeqCst) {
             settle(room, number, Verdict::Drained);
-            return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
+            return Err(drained);
         }
         room.announce_now();
         Ok(Asking { room: Arc::clone(room), number, ask, settled: Some(settled) })

@@ -11,7 +11,7 @@ use capshare::host::settings::NatsSettings;
 use futures::FutureExt as _;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::peers::{Member, free_port, until};
 use crate::support::bucket::TestBucket;
@@ -70,6 +70,8 @@ impl Scene {
         let share = a.share("s").await;
         let watch = b.watch(share.id());
         let mut scene = Self { a, b, line, relay, share, watch, replica: Replica::new(), _server: server };
+        // A room that somebody begins to follow looks after 1 and 5 s, whatever is heard.
+        sleep(Duration::from_secs(6)).await;
         scene.is_well().await;
         scene
     }
@@ -96,7 +98,6 @@ impl Scene {
         for host in [&self.a, &self.b] {
             until("a connection", || host.hub().hints().is_connected()).await;
         }
-        // The looks of the beginning are over with the last of these.
         for _ in 0..10 {
             let syncs = self.sync().await;
             self.has(syncs).await;

@@ -34,6 +34,8 @@ impl Cluster {
             until_connected(host, true).await;
         }
         let scene = Scene::begin(&hosts[0], &hosts[1]).await;
+        // A room that somebody begins to follow looks after 1 and 5 s, whatever is heard.
+        tokio::time::sleep(Duration::from_secs(6)).await;
         Self { servers, hosts, scene }
     }
 
