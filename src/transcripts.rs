@@ -4,7 +4,7 @@
 //! record of a session into a file of their own, and Mistral Vibe into a folder. A [`Reader`] is
 //! fed the lines of such a file and gives out [`Piece`]s: changes in the shapes that OpenCode's items have, so that a page and a
 //! document show them as they show any session. Three forms that come from OpenCode are read too: the document that
-//! `opencode export` prints ([`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
+//! `opencode export` prints ([`ExportReader`], [`read_export`]), lines of items or of recorded requests ([`read_item_line`]), and rows of its
 //! database ([`OpenCodeRows`]). [`recognise()`] says which agent a file is of, from its beginning.
 //!
 //! The module is pure: it opens no file, waits for nothing, and reads no clock. Who uses it reads the bytes, follows a file that
@@ -39,7 +39,7 @@
 //!
 //! # Errors
 //!
-//! A [`Reader`] and [`OpenCodeRows`] refuse nothing: a broken record is counted in the [`Report`], and reading goes on.
+//! A [`Reader`], [`OpenCodeRows`] and [`ExportReader`] refuse no record: a broken one is counted in the [`Report`], and reading goes on.
 //! [`read_export`] and [`read_item_line`] read items as they are, and refuse what is not one.
 //!
 //! # Bounds
@@ -115,7 +115,8 @@ mod vibe;
 
 pub use self::agent::{Agent, Form};
 pub use self::codex::base::{Base, base_of};
-pub use self::export::{ExportError, ReadExport, read_export, read_export_leniently};
+pub use self::export::reader::ExportReader;
+pub use self::export::{ExportError, read_export};
 pub use self::item_lines::read_item_line;
 pub use self::opencode::OpenCodeRows;
 pub use self::piece::Piece;

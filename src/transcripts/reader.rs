@@ -16,6 +16,7 @@ use crate::transcripts::report::{LeftOut, Report};
 use crate::transcripts::session::subagent;
 use crate::transcripts::table::entry;
 use crate::transcripts::talk::Talk;
+use crate::transcripts::values::utf8;
 
 /// Reads one session, record by record: the transcript of its agent, and those of the subagents that it began.
 ///
@@ -176,7 +177,7 @@ impl Reader {
     /// Takes a JSON document beside the transcript that says of the session what the transcript does not: its id, its title, its folder,
     /// its cost. To be given before the first line, and again whenever it has changed. What is no such document changes nothing.
     pub fn about(&mut self, document: &[u8]) -> Option<Piece> {
-        let text = String::from_utf8_lossy(document.get(..TRANSCRIPT_LINE_BYTES_MAX).unwrap_or(document));
+        let text = utf8(document.get(..TRANSCRIPT_LINE_BYTES_MAX).unwrap_or(document));
         if let Ok(about) = serde_json::from_str(&repaired(&text)) {
             self.main.dialect.beside(&about, &mut self.main.talk);
         }
@@ -330,7 +331,7 @@ impl Thread {
     }
 
     fn record(&mut self, bytes: &[u8]) {
-        let raw = String::from_utf8_lossy(bytes);
+        let raw = utf8(bytes);
         let raw = repaired(raw.trim_start_matches('\u{FEFF}').trim());
         if self.dialect.is_comment(&raw) {
             return;

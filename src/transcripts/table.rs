@@ -130,7 +130,7 @@ pub(super) const TABLE: &[Entry] = &[
         agent: Agent::Vibe,
         name: "vibe",
         title: "Mistral Vibe",
-        versions: ("3.0.2", "3.0.2"),
+        versions: ("3.0.2", "3.0.3"),
         begin: |_| Box::new(Vibe::default()),
         knows: vibe::knows,
         begins: None,

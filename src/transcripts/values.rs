@@ -1,11 +1,17 @@
 //! Values of JSON as the readers look at them: members by name, times, texts with a bound.
 
+use std::borrow::Cow;
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value};
 
 /// Bytes of a text, a thought or an output; the rest is cut off. With every byte escaped, 3 MiB, an item still fits a message.
 pub(super) const TEXT_BYTES_MAX: usize = 512 << 10;
+
+/// The text of bytes. What is no UTF-8 becomes U+FFFD. Looking for that takes long, and nearly no text has any.
+pub(super) fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
 
 /// A time such as `2026-11-21T15:04:05.123Z`.
 pub(super) fn time(value: &Value) -> Option<i64> {

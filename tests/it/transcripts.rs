@@ -3,6 +3,7 @@
 mod claude;
 mod copilot;
 mod documents;
+mod exports;
 mod kimi;
 mod others;
 mod pi;

@@ -1,47 +1,78 @@
-//! An OpenCode export as a source: one JSON document that is read whole, once. What of it cannot be shared is said, and the rest is
+//! An OpenCode export as a source: one JSON document, which is shared as it is read. What of it cannot be shared is said, and the rest is
 //! shared.
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
-use capshare::transcripts::{ExportError, Piece, Report, read_export_leniently};
+use capshare::transcripts::{ExportError, ExportReader, Piece, Report};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::push::lines::Lines;
 use crate::cli::push::source::{Progress, Source, Waited, cannot_read, too_large};
 
-/// An export, and how much of it was given out.
+/// An export, and how much of it was read.
 pub(super) struct ExportFile {
     path: PathBuf,
-    pieces: VecDeque<(Piece, u64)>,
+    lines: Lines,
+    reader: ExportReader,
     progress: Progress,
-    report: Report,
+    /// Something was read that is no white space.
+    has_text: bool,
+    is_read: bool,
     ends_early: bool,
 }
 
 impl ExportFile {
-    /// Reads the file.
-    pub(super) async fn read(path: &Path, lines: &mut Lines) -> Result<Self, Failure> {
-        let bytes = lines.rest(TRANSCRIPT_DOCUMENT_BYTES_MAX).await.map_err(|error| cannot_read(path, &error))?;
-        let bytes = bytes.ok_or_else(|| too_large(path))?;
-        let text = String::from_utf8_lossy(&bytes);
-        let export = read_export_leniently(&text).map_err(|error| failure(path, &text, &error))?;
-        let progress = Progress { total: bytes.len() as u64, ..Progress::default() };
-        let (pieces, report, ends_early) = (export.pieces.into(), export.report, export.ends_early);
-        Ok(Self { path: path.to_owned(), pieces, progress, report, ends_early })
+    /// A file of so many bytes, not yet read; 0 if that is not known.
+    pub(super) fn new(path: &Path, lines: Lines, total: u64) -> Result<Self, Failure> {
+        if total > TRANSCRIPT_DOCUMENT_BYTES_MAX as u64 {
+            return Err(too_large(path));
+        }
+        let (path, reader) = (path.to_owned(), ExportReader::default());
+        let progress = Progress { total, ..Progress::default() };
+        Ok(Self { path, lines, reader, progress, has_text: false, is_read: false, ends_early: false })
+    }
+
+    fn failure(&self, error: &ExportError) -> Failure {
+        let shown = self.path.display();
+        if matches!(error, ExportError::TooLarge { .. }) {
+            return too_large(&self.path);
+        }
+        if !self.has_text {
+            return Failure::new(Exit::Failed, format!("{shown} is empty"));
+        }
+        // The form was a guess: the file may be meant as lines, and be wrong from the first on.
+        let message = format!(
+            "{shown} is neither an OpenCode export, a JSON document with \"info\" and \"messages\" ({error}), nor JSON lines of \
+             {{\"type\", \"data\"}}, nor the transcript of a known agent: --agent AGENT says whose it is"
+        );
+        Failure::new(Exit::Failed, message)
     }
 }
 
 #[async_trait(?Send)]
 impl Source for ExportFile {
     async fn next_at_hand(&mut self, _output: &mut Output) -> Result<Option<Piece>, Failure> {
-        Ok(self.pieces.pop_front().map(|(piece, bytes)| {
-            self.progress.read += bytes;
-            piece
-        }))
+        loop {
+            if let Some((piece, _)) = self.reader.take() {
+                return Ok(Some(piece));
+            }
+            if self.is_read {
+                return Ok(None);
+            }
+            let text = self.lines.piece().await.map_err(|error| cannot_read(&self.path, &error))?;
+            if text.is_empty() {
+                self.is_read = true;
+                self.ends_early = !self.reader.end().map_err(|error| self.failure(&error))?;
+                continue;
+            }
+            self.has_text |= !text.trim_ascii().is_empty();
+            self.reader.feed(text);
+            self.progress.read += text.len() as u64;
+            self.progress.total = self.progress.total.max(self.progress.read);
+        }
     }
 
     async fn wait(&mut self, _output: &mut Output) -> Result<Waited, Failure> {
@@ -53,28 +84,14 @@ impl Source for ExportFile {
     }
 
     fn report(&self) -> Option<&Report> {
-        Some(&self.report)
+        Some(self.reader.report())
     }
 
     fn missing(&self) -> Option<Failure> {
         let shown = self.path.display();
-        let message = format!("{shown} ends early: the export was cut off, and what stands before its end was shared");
+        let message = format!(
+            "{shown} ends early: the export was cut off, or is no JSON from some place on; what stands before that was shared"
+        );
         self.ends_early.then(|| Failure::new(Exit::Failed, message))
     }
-}
-
-fn failure(path: &Path, text: &str, error: &ExportError) -> Failure {
-    let shown = path.display();
-    if matches!(error, ExportError::TooLarge { .. }) {
-        return too_large(path);
-    }
-    if text.trim().is_empty() {
-        return Failure::new(Exit::Failed, format!("{shown} is empty"));
-    }
-    // The form was a guess: the file may be meant as lines, and be wrong from the first on.
-    let message = format!(
-        "{shown} is neither an OpenCode export, a JSON document with \"info\" and \"messages\" ({error}), nor JSON lines of \
-         {{\"type\", \"data\"}}, nor the transcript of a known agent: --agent AGENT says whose it is"
-    );
-    Failure::new(Exit::Failed, message)
 }

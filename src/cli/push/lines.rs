@@ -124,6 +124,19 @@ impl Lines {
         Ok(Some(self.take_rest().unwrap_or_default()))
     }
 
+    /// The next piece of the text, whatever its lines are; of a pipe it is waited for. Empty: there is no more.
+    pub(super) async fn piece(&mut self) -> std::io::Result<&[u8]> {
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+            // A first read may bring no more than the mark.
+            while self.buffer.is_empty() && self.more().await? {}
+        }
+        let piece = &self.buffer[self.start..];
+        self.start = self.buffer.len();
+        Ok(piece)
+    }
+
     /// The next whole line at hand. May be dropped and called again without losing one.
     pub(super) async fn next(&mut self) -> std::io::Result<Option<Line>> {
         loop {
