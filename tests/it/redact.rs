@@ -50,6 +50,25 @@ fn every_rule_finds_what_it_is_for_and_leaves_what_is_around_it() {
 }
 
 #[test]
+fn what_is_assigned_is_found_however_much_stands_before_the_sign() {
+    let secret = some(24, BASE62);
+    for name in ["secret", "secret_key", "SECRET-KEY", "api_key", "token", "password", "passwd", "pwd", "credentials"] {
+        for sign in [":", "=", "=>", "::="] {
+            for between in ["", " ", "\\\"' ", &format!("{}   ", "\\\"".repeat(4))] {
+                let text = format!("the {name}{between}{sign} {secret} and more");
+                let left = masked(&Redactor::new(), &text).unwrap_or(text);
+                assert!(!left.contains(&secret), "{left}");
+            }
+        }
+    }
+    // And a token that ends a text is found behind whatever is no part of one.
+    for before in ["é", "-. ", "\n"] {
+        let text = format!("{before}{}{}", ["gh", "p_"].concat(), &secret[..8]);
+        assert!(masked(&Redactor::new(), &text).is_some(), "{text}");
+    }
+}
+
+#[test]
 fn a_key_that_is_cut_off_or_shown_with_line_numbers_is_masked() {
     let key = pem("PRIVATE KEY", 64);
     let lines: Vec<_> = key.lines().collect();
