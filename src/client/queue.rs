@@ -38,6 +38,8 @@ pub(crate) struct Queue {
     items: usize,
     bytes: usize,
     bounds: QueueBounds,
+    /// The limits of a batch that the upload told last.
+    limits: BatchLimits,
     /// The error that the queue failed with; it takes nothing more then.
     failed: Option<ClientError>,
     /// Every handle was dropped: the queue does not wait for the end of a window any more.
@@ -78,7 +80,8 @@ pub(crate) enum Next {
 
 impl Queue {
     pub(crate) fn new(bounds: QueueBounds) -> Self {
-        Self { segments: VecDeque::new(), items: 0, bytes: 0, bounds, failed: None, abandoned: false }
+        let (segments, limits) = (VecDeque::new(), BatchLimits::default());
+        Self { segments, items: 0, bytes: 0, bounds, limits, failed: None, abandoned: false }
     }
 
     /// Fails if these changes would not all be taken now, in the worst case that none of them replaces another.
@@ -113,6 +116,15 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether the change that was taken last is one for which the upload has to look: a window was opened, or is full. Between the two it would
+    /// only be woken.
+    pub(crate) fn is_to_be_looked_at(&self) -> bool {
+        match self.segments.back() {
+            Some(Segment::Window(window)) => window.order.len() <= 1 || self.limits.is_full(window),
+            Some(Segment::Sync(_) | Segment::Flush(_)) | None => true,
+        }
+    }
+
     /// Takes a batch that is sent by itself.
     pub(crate) fn push_sync(&mut self, job: SyncJob) -> Result<(), ClientError> {
         self.check()?;
@@ -131,6 +143,7 @@ impl Queue {
 
     /// The next step of the upload at the time `now`, with windows that are open for the time `window`.
     pub(crate) fn next(&mut self, now: Instant, window: std::time::Duration, limits: &BatchLimits) -> Next {
+        self.limits = *limits;
         let is_followed = self.segments.len() > 1;
         let Some(front) = self.segments.front_mut() else {
             return if self.abandoned { Next::Done } else { Next::Idle };

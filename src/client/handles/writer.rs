@@ -109,16 +109,21 @@ impl Writer {
                 let mut capacity = std::pin::pin!(shared.capacity.notified());
                 // From here on no notification is missed.
                 capacity.as_mut().enable();
-                let pushed = shared.queue().push(&change, Instant::now());
+                let (pushed, is_to_be_looked_at) = {
+                    let mut queue = shared.queue();
+                    (queue.push(&change, Instant::now()), queue.is_to_be_looked_at())
+                };
                 match pushed {
                     Err(ClientError::QueueFull { .. }) => capacity.await,
                     settled => {
                         settled?;
+                        if is_to_be_looked_at {
+                            shared.work.notify_one();
+                        }
                         break;
                     }
                 }
             }
-            shared.work.notify_one();
         }
         Ok(())
     }
