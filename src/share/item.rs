@@ -195,11 +195,15 @@ impl Payload {
     #[must_use]
     pub fn from_checked_json(text: &str) -> Self {
         let text = text.trim_ascii();
-        if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
-            Self(text.replace(['\n', '\r'], " ").into())
-        } else {
-            Self(text.into())
+        let Some(first) = memchr::memchr2(b'\n', b'\r', text.as_bytes()) else { return Self(text.into()) };
+        let (mut plain, mut copied) = (String::with_capacity(text.len()), 0);
+        for at in memchr::memchr2_iter(b'\n', b'\r', &text.as_bytes()[first..]) {
+            plain.push_str(&text[copied..first + at]);
+            plain.push(' ');
+            copied = first + at + 1;
         }
+        plain.push_str(&text[copied..]);
+        Self(plain.into())
     }
 
     /// The JSON text.

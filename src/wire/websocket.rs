@@ -25,7 +25,7 @@ mod read_ahead;
 mod shared;
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -91,7 +91,15 @@ pub struct PipeWriter<S>(Rc<RefCell<Shared<S>>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PipeWriter<S> {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Poll::Ready(self.0.borrow_mut().write(bytes))
+        Poll::Ready(self.0.borrow_mut().write(&[IoSlice::new(bytes)]))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.0.borrow_mut().write(pieces))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

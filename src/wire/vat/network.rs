@@ -12,6 +12,7 @@ mod incoming;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
+use std::io::IoSlice;
 use std::rc::{Rc, Weak};
 use std::task::Poll;
 
@@ -29,6 +30,10 @@ pub(in crate::wire) use self::incoming::fuzzing::{messages_in, reader_options_fo
 use super::VatLimits;
 use super::ledger::{Ledger, TakenIn};
 use super::meter::{Message, VatMeter};
+
+/// Words of one segment of a message that is made, unless one value needs more: half a MiB. Segments grow as the message does, and a last one of
+/// twice that would be mostly empty.
+const SEGMENT_WORDS_MAX: u32 = 64 << 10;
 
 pub(super) struct Network<R> {
     side: Side,
@@ -107,7 +112,9 @@ impl<R: AsyncRead + Unpin + 'static> Connection<Side> for Link<R> {
     }
 
     fn new_outgoing_message(&mut self, first_segment_word_size: u32) -> Box<dyn OutgoingMessage> {
-        let message = Builder::new(HeapAllocator::new().first_segment_words(first_segment_word_size));
+        let first = first_segment_word_size.min(SEGMENT_WORDS_MAX);
+        let message =
+            Builder::new(HeapAllocator::new().max_segment_words(SEGMENT_WORDS_MAX).first_segment_words(first));
         Box::new(Outgoing { message, meter: self.0.meter.clone(), ledger: self.0.ledger.clone() })
     }
 
@@ -243,15 +250,21 @@ async fn write<W: AsyncWrite + Unpin>(writer: &mut W, segments: OutputSegments<'
         let mut table = [0; 8];
         table[4..].copy_from_slice(&words(segment).to_le_bytes());
         writer.write_all(&table).await?;
+        writer.write_all(segment).await?;
     } else {
         let others = u32::try_from(segments.len() - 1).unwrap_or(u32::MAX);
         let lengths = segments.iter().map(|segment| words(segment));
         let mut table: Vec<u8> = std::iter::once(others).chain(lengths).flat_map(u32::to_le_bytes).collect();
         table.resize(table.len().next_multiple_of(8), 0);
-        writer.write_all(&table).await?;
-    }
-    for segment in &*segments {
-        writer.write_all(segment).await?;
+        // In one go, if the writer takes it: then it knows how much comes.
+        let pieces: Vec<_> = std::iter::once(&*table).chain(segments.iter().copied()).collect();
+        let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut written = writer.write_vectored(&slices).await?;
+        for piece in pieces {
+            let here = written.min(piece.len());
+            written -= here;
+            writer.write_all(&piece[here..]).await?;
+        }
     }
     writer.flush().await
 }

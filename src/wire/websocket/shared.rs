@@ -3,7 +3,7 @@
 //! All three poll the one socket, perhaps from different tasks, but a socket remembers one waker. So it is always given
 //! the same one, which wakes whichever of them are waiting.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,13 +133,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Shared<S> {
         Poll::Ready(())
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.end.is_none() && self.outbox.len() + bytes.len() > self.options.message_bytes_max {
+    /// Takes more of a message. Of a long one all pieces at once, so that it needs one buffer of its size, and not one after the other.
+    pub(super) fn write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if self.end.is_none() && self.outbox.len() + bytes > self.options.message_bytes_max {
             self.end_as(PipeEnd::TooLargeToSend { max: self.options.message_bytes_max as u64 });
         }
         self.still_open()?;
-        self.outbox.extend_from_slice(bytes);
-        Ok(bytes.len())
+        self.outbox.reserve(bytes);
+        pieces.iter().for_each(|piece| self.outbox.extend_from_slice(piece));
+        Ok(bytes)
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
