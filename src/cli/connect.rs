@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use capshare::__internal::contract::RPC_PATH;
+use capshare::client::defaults::QUEUE_ITEMS_MAX;
 use capshare::client::redact::Redactor;
 use capshare::client::{Builder, Client, ClientError, Closed, ConnectionState, Hello, Lost};
 use capshare::share::error::Refusal;
@@ -14,7 +15,7 @@ use capshare::share::grant::GrantToken;
 use capshare::share::id::ShareId;
 
 use crate::cli::args;
-use crate::cli::defaults::LISTEN;
+use crate::cli::defaults::{LISTEN, QUEUE_BYTES_MAX};
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::losses::tell_of_losses;
@@ -208,6 +209,7 @@ fn build(
         urls.next().ok_or_else(|| Failure::new(Exit::Usage, "CAPSHARE_TO names no host: write its URL there"))?;
     let mut builder = urls.fold(Client::builder(first), Builder::and_at);
     builder = builder.call_timeout(args.timeout).connect_timeout(args.timeout);
+    builder = builder.queue_bounds(QUEUE_ITEMS_MAX, QUEUE_BYTES_MAX);
     if args.only_these {
         builder = builder.ignore_named_hosts();
     }
