@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""What does `capshare push` take of a long transcript, and what does following cost once it is long?
+
+    python3 tests/bench/push/measure.py target/release/capshare [--beside OLD] [--mib 100] [--rounds 3] [--only push,follow] [--export FILE]
+
+`push`: an OpenCode export and a transcript of Claude Code, each of so many MiB, are pushed to a host in another process, which keeps its
+shares in memory. Of each round: seconds from the start of the push to its end, its processor time, and its greatest memory; the host's
+processor time beside it. The best of the rounds counts. With `--beside`, another build of the program does the same in turn, and the ratio of
+the first to it is said; each build has a host of its own build.
+
+`follow`: a transcript of Claude Code is followed from 1 MiB and from 100 MiB on, and 200 records are appended, ten a second. The processor time
+of the pusher and of the host from the first of these to the last, each, and the ratio of the long transcript to the short one.
+
+Noise: what else the machine does is in the seconds, and less in the processor time. Compare figures of one run.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import make
+
+TICK = os.sysconf("SC_CLK_TCK")
+APPENDED = 200
+APPEND_EVERY = 0.1
+
+
+class Host:
+    """A host of a build, with its shares in memory."""
+
+    def __init__(self, program, folder):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.listen = "127.0.0.1:%d" % free.getsockname()[1]
+        command = [program, "serve", "--store", "memory:", "--listen", self.listen]
+        log = open(pathlib.Path(folder) / "host.log", "w")
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self.url = "http://" + self.listen
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(self.url + "/readyz", timeout=1)
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    raise SystemExit(f"the host ended: see {log.name}")
+                time.sleep(0.05)
+        raise SystemExit("the host does not become ready within 30 seconds")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def cpu(process):
+    """Seconds of processor time that a process took up to now."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def environment(folder):
+    """Secrets of shares are kept in a folder of this run."""
+    return {**os.environ, "XDG_STATE_HOME": folder, "XDG_DATA_HOME": folder, "XDG_CONFIG_HOME": folder, "HOME": folder, "CAPSHARE_TOKEN": ""}
+
+
+def push(program, path):
+    """One push to a fresh host."""
+    with tempfile.TemporaryDirectory() as folder, Host(program, folder) as host:
+        begun = time.monotonic()
+        command = [program, "push", str(path), "--to", host.url]
+        out = open(pathlib.Path(folder) / "push.log", "w+")
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment(folder))
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begun
+        process.returncode = status
+        out.seek(0)
+        said = out.read()
+        if status != 0:
+            raise SystemExit(f"{program} push {path} failed:\n{said[-2000:]}")
+        items = re.search(r"synced (\d+) items", said)
+        return {
+            "seconds": seconds,
+            "cpu s": used.ru_utime + used.ru_stime,
+            "memory MB": used.ru_maxrss * 1024 / 1e6,
+            "host cpu s": cpu(host.process),
+            "items": int(items[1]) if items else 0,
+        }
+
+
+def settle(*processes):
+    """Waits until processes take next to no processor time: what they were given is done."""
+    before = [cpu(process) for process in processes]
+    while True:
+        time.sleep(2)
+        now = [cpu(process) for process in processes]
+        if all(after - earlier < 0.1 for after, earlier in zip(now, before)):
+            return
+        before = now
+
+
+def follow(program, mib):
+    """Processor time of the pusher and of the host while a transcript of so many MiB grows."""
+    with tempfile.TemporaryDirectory() as folder, Host(program, folder) as host:
+        path = pathlib.Path(folder) / "session.jsonl"
+        turns = make.claude(path, int(mib * 2**20))
+        command = [program, "push", str(path), "--follow", "--to", host.url]
+        log = pathlib.Path(folder) / "push.log"
+        with open(log, "w") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=out, env=environment(folder))
+        while "of session" not in log.read_text():
+            time.sleep(0.1)
+        settle(process, host.process)
+        lines = []
+        while len(lines) < APPENDED:
+            lines += turns.turn()
+        before = cpu(process), cpu(host.process)
+        with open(path, "a") as out:
+            for line in lines[:APPENDED]:
+                out.write(line + "\n")
+                out.flush()
+                time.sleep(APPEND_EVERY)
+        time.sleep(3)
+        taken = {"pusher cpu ms": cpu(process) - before[0], "host cpu ms": cpu(host.process) - before[1]}
+        process.terminate()
+        process.wait()
+        return {name: seconds * 1000 / APPENDED for name, seconds in taken.items()}
+
+
+def best(rounds):
+    return {name: min(one[name] for one in rounds) for name in rounds[0]}
+
+
+def line(name, figures, beside=None):
+    shown = []
+    for figure, value in figures.items():
+        ratio = f" ({value / beside[figure]:.2f})" if beside and beside[figure] else ""
+        shown.append(f"{figure} {value:.4g}{ratio}")
+    print(f"{name:24} " + "   ".join(shown), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", help="the build that is asked about")
+    parser.add_argument("--beside", help="another build, such as an older one")
+    parser.add_argument("--mib", type=float, default=100, help="how long the transcripts are")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="push,follow")
+    parser.add_argument("--export", help="an OpenCode export to take in place of one that is made")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        if "push" in args.only.split(","):
+            files = {"export": args.export or f"{folder}/export.json", "claude": f"{folder}/session.jsonl"}
+            if not args.export:
+                make.export(files["export"], int(args.mib * 2**20))
+            make.claude(files["claude"], int(args.mib * 2**20))
+            for name, path in files.items():
+                builds = [args.program] + ([args.beside] if args.beside else [])
+                rounds = [[push(build, path) for build in builds] for _ in range(args.rounds)]
+                figures = [best(of) for of in zip(*rounds)]
+                if args.beside:
+                    line(f"{name}, beside", figures[1])
+                line(f"{name}, {os.path.getsize(path) / 1e6:.0f} MB", figures[0], figures[-1] if args.beside else None)
+        if "follow" in args.only.split(","):
+            sizes = [1, args.mib]
+            rounds = [[follow(args.program, mib) for mib in sizes] for _ in range(args.rounds)]
+            short, long = (best(of) for of in zip(*rounds))
+            line("follow, 1 MiB", short)
+            line(f"follow, {args.mib:g} MiB", long, short)
+
+
+if __name__ == "__main__":
+    main()
