@@ -17,6 +17,8 @@ pub(super) struct ExportFile {
     path: PathBuf,
     lines: Lines,
     reader: ExportReader,
+    /// What the file begins with.
+    first: Option<Piece>,
     progress: Progress,
     /// Something was read that is no white space.
     has_text: bool,
@@ -25,14 +27,40 @@ pub(super) struct ExportFile {
 }
 
 impl ExportFile {
-    /// A file of so many bytes, not yet read; 0 if that is not known.
-    pub(super) fn new(path: &Path, lines: Lines, total: u64) -> Result<Self, Failure> {
+    /// Opens a file of so many bytes; 0 if that is not known. It is read until it is known to be an export, so that another one is refused before
+    /// anything is shared.
+    pub(super) async fn open(path: &Path, lines: Lines, total: u64) -> Result<Self, Failure> {
         if total > TRANSCRIPT_DOCUMENT_BYTES_MAX as u64 {
             return Err(too_large(path));
         }
-        let (path, reader) = (path.to_owned(), ExportReader::default());
-        let progress = Progress { total, ..Progress::default() };
-        Ok(Self { path, lines, reader, progress, has_text: false, is_read: false, ends_early: false })
+        let (path, reader, progress) =
+            (path.to_owned(), ExportReader::default(), Progress { total, ..Progress::default() });
+        let (first, has_text, is_read, ends_early) = (None, false, false, false);
+        let mut file = Self { path, lines, reader, first, progress, has_text, is_read, ends_early };
+        file.first = file.read().await?;
+        Ok(file)
+    }
+
+    /// The next piece. May be dropped and called again without losing one.
+    async fn read(&mut self) -> Result<Option<Piece>, Failure> {
+        loop {
+            if let Some((piece, _)) = self.reader.take() {
+                return Ok(Some(piece));
+            }
+            if self.is_read {
+                return Ok(None);
+            }
+            let text = self.lines.piece().await.map_err(|error| cannot_read(&self.path, &error))?;
+            if text.is_empty() {
+                self.is_read = true;
+                self.ends_early = !self.reader.end().map_err(|error| self.failure(&error))?;
+                continue;
+            }
+            self.has_text |= !text.trim_ascii().is_empty();
+            self.reader.feed(text);
+            self.progress.read += text.len() as u64;
+            self.progress.total = self.progress.total.max(self.progress.read);
+        }
     }
 
     fn failure(&self, error: &ExportError) -> Failure {
@@ -55,23 +83,9 @@ impl ExportFile {
 #[async_trait(?Send)]
 impl Source for ExportFile {
     async fn next_at_hand(&mut self, _output: &mut Output) -> Result<Option<Piece>, Failure> {
-        loop {
-            if let Some((piece, _)) = self.reader.take() {
-                return Ok(Some(piece));
-            }
-            if self.is_read {
-                return Ok(None);
-            }
-            let text = self.lines.piece().await.map_err(|error| cannot_read(&self.path, &error))?;
-            if text.is_empty() {
-                self.is_read = true;
-                self.ends_early = !self.reader.end().map_err(|error| self.failure(&error))?;
-                continue;
-            }
-            self.has_text |= !text.trim_ascii().is_empty();
-            self.reader.feed(text);
-            self.progress.read += text.len() as u64;
-            self.progress.total = self.progress.total.max(self.progress.read);
+        match self.first.take() {
+            Some(first) => Ok(Some(first)),
+            None => self.read().await,
         }
     }
 

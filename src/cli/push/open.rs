@@ -58,7 +58,7 @@ pub(super) async fn open(path: &Path, wish: &Wish<'_>) -> Result<Box<dyn Source>
         Shape::Items => Box::new(ItemsFile::new(path, lines, follow, total)),
         Shape::Transcript(agent) => Box::new(TranscriptFile::new(path, lines, reader(agent), follow, total)),
         Shape::Document(agent) => Box::new(DocumentFile::new(path, lines, reader(agent), follow, total)),
-        Shape::Export => Box::new(ExportFile::new(path, lines, total)?),
+        Shape::Export => Box::new(ExportFile::open(path, lines, total).await?),
         Shape::Database if is_stream => {
             let message =
                 format!("{} is a database, which can be read from a file only: name the file", path.display());

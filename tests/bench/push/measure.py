@@ -96,13 +96,12 @@ def push(program, path):
 
 
 def settle(*processes):
-    """Waits until processes take next to no processor time: what they were given is done."""
-    before = [cpu(process) for process in processes]
-    while True:
+    """Waits until processes have taken next to no processor time for six seconds: what they were given is done."""
+    before, quiet = [cpu(process) for process in processes], 0
+    while quiet < 3:
         time.sleep(2)
         now = [cpu(process) for process in processes]
-        if all(after - earlier < 0.1 for after, earlier in zip(now, before)):
-            return
+        quiet = quiet + 1 if all(after - earlier < 0.1 for after, earlier in zip(now, before)) else 0
         before = now
 
 
