@@ -135,10 +135,12 @@ impl ExportReader {
         }
         self.text.extend_from_slice(bytes);
         while self.step() {}
-        let kept = match self.place {
-            _ if !self.is_export() && self.place != Place::Outside => self.start,
-            Place::InName | Place::InValue | Place::InElement => self.from,
-            _ => self.at,
+        let kept = if !self.is_export() && self.place != Place::Outside {
+            self.start
+        } else if matches!(self.place, Place::InName | Place::InValue | Place::InElement) {
+            self.from
+        } else {
+            self.at
         };
         self.text.drain(..kept);
         self.passed += kept;
@@ -248,20 +250,17 @@ impl ExportReader {
         }
         let text = std::mem::take(&mut self.text);
         let found = utf8(text.get(self.from..self.at).unwrap_or_default());
-        match self.place {
-            _ if found.is_empty() => self.is_wrong(),
-            Place::InName => {
-                self.member = Member::of(&found);
-                self.place = Place::Colon;
-            }
-            Place::InElement => {
-                self.place = Place::ListComma;
-                self.element(&found);
-            }
-            _ => {
-                self.place = Place::Comma;
-                self.value(&found);
-            }
+        if found.is_empty() {
+            self.is_wrong();
+        } else if self.place == Place::InName {
+            self.member = Member::of(&found);
+            self.place = Place::Colon;
+        } else if self.place == Place::InElement {
+            self.place = Place::ListComma;
+            self.element(&found);
+        } else {
+            self.place = Place::Comma;
+            self.value(&found);
         }
         drop(found);
         self.text = text;
