@@ -126,7 +126,7 @@ impl Default for ExportReader {
 
 impl ExportReader {
     /// Takes more of the text, in UTF-8. Bytes that are none are read as U+FFFD. Of a text above
-    /// [`TRANSCRIPT_DOCUMENT_BYTES_MAX`](crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX) the rest is passed over, and
+    /// [`TRANSCRIPT_DOCUMENT_BYTES_MAX`] the rest is passed over, and
     /// [`end`](Self::end) says so.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.fed = self.fed.saturating_add(bytes.len());

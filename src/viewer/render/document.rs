@@ -37,7 +37,7 @@ pub(super) struct Turn {
 
 impl Document {
     /// Groups items that come in the order in which they first came, as states and replicas give them, and puts them into
-    /// [that of the session](super::order).
+    /// that of the session (`order`).
     pub fn gather(items: impl IntoIterator<Item = (ItemKey, Payload)>) -> Self {
         let mut document = Self::default();
         let mut turns: Vec<(String, Turn)> = Vec::new();
