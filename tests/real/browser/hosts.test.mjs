@@ -152,6 +152,8 @@ async function stand({ socket, answer } = {}) {
   const sockets = new WebSocketServer({ noServer: true })
   http.on("upgrade", (request, raw, head) => {
     seen.urls.push(request.url)
+    // A client that was refused may reset the connection.
+    raw.on("error", () => {})
     if (answer) return void raw.end(answer)
     sockets.handleUpgrade(request, raw, head, ws => {
       seen.sockets.push(ws)
