@@ -76,7 +76,7 @@ pub(super) struct Net {
     /// No line fares badly any more.
     pub(super) calm: AtomicBool,
     /// How often which call was carried out.
-    pub(super) executed: Mutex<BTreeMap<u64, u64>>,
+    pub(super) executed: Arc<Mutex<BTreeMap<u64, u64>>>,
     /// How the clients' ends of lines ended.
     pub(super) ends: Mutex<BTreeMap<&'static str, u64>>,
     /// What a client was not to do.
@@ -147,12 +147,13 @@ impl Way {
 
 impl Net {
     /// The call that counts how often it is carried out.
-    fn serve_calls(self: &Arc<Self>, hub: &Arc<Hub>) {
-        let net = Arc::clone(self);
+    fn serve_calls(&self, hub: &Arc<Hub>) {
+        // Only the counts: the hub is one of this net's, and would keep the net alive, which keeps the hub.
+        let executed = Arc::clone(&self.executed);
         hub.connections().on_call("count", move |_: CallContext, token: Value| {
-            let net = Arc::clone(&net);
+            let executed = Arc::clone(&executed);
             async move {
-                *net.executed.lock().unwrap().entry(token.as_u64().unwrap()).or_default() += 1;
+                *executed.lock().unwrap().entry(token.as_u64().unwrap()).or_default() += 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 Ok::<_, CallFailure>(token)
             }
