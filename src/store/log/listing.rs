@@ -11,7 +11,8 @@
 //! **What it may miss, and why that does no harm.** The second listing is later than the first, and the look counts as issued
 //! with the first. In between, others may append, which the second shows; they may write a longer run, and free what
 //! that covers, which takes them longer than a lease. Then a run that was to be read is gone, or the segments after it begin
-//! with a gap, because the newest segment that is covered always stays; or the share was deleted, and its newest segment
+//! with a gap, because the newest segment that is covered always stays; or with a segment that does not follow the one before it, because a
+//! request landed late in a freed place; or the share was deleted, and its newest segment
 //! stands there empty for as long as that. Each makes the look go round again, and that round lists everything. A look that
 //! took longer than the lease goes round in any case. So an end of the log is believed only if the second listing was made
 //! within a lease of the first, when nothing that came after the first can have been freed.
@@ -47,6 +48,11 @@ struct Passed {
 }
 
 impl Listing {
+    /// Whether segments were not listed.
+    pub(super) fn has_passed(&self) -> bool {
+        self.passed.is_some()
+    }
+
     /// Whether all objects are empty.
     pub(super) fn is_clean(&self) -> bool {
         self.objects.iter().all(|listed| listed.size == 0)

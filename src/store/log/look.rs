@@ -209,6 +209,7 @@ impl Log {
         }
         // A segment that a run covers is not read though it is there: it may be about to go.
         let chain = self.chain_beyond(look.tail.seq, &listing);
+        let has_passed = listing.has_passed();
         let (rest, base) = tokio::try_join!(self.list_rest(&listing), self.read_runs(&chain))?;
         // A run was freed meanwhile.
         let Some(base) = base else { return Ok(Round::Gone) };
@@ -231,6 +232,11 @@ impl Log {
         let mut places = stream::iter(numbers).map(|number| self.place(number)).buffered(REQUESTS_AT_ONCE);
         while let Some(place) = places.try_next().await? {
             match place {
+                // A request that landed late, in a freed place. The run that goes beyond it may be in what was passed over.
+                Place::Holds(segment, _) if has_passed && segment.prev != look.tail.this => {
+                    whole = false;
+                    break;
+                }
                 Place::Holds(segment, size) => self.follow(look, segment, size)?,
                 Place::Empty => {
                     look.ended = Some(self.ended_before(look.tail.seq + 1).await?);

@@ -234,3 +234,32 @@ fn what_is_small_beside_its_log_is_folded_in_a_pause() {
         }
     });
 }
+
+/// Requests of hosts that had slept land in freed places, one behind the other, and the bucket lists in no order: what does not follow may be
+/// such a segment, and all is listed again before it is called damage.
+#[test]
+fn segments_that_landed_late_beside_a_run_that_was_passed_over_are_no_damage() {
+    run(async {
+        let (bucket, mut held) = folded(7).await;
+        let mut settings = StoreSettings::default();
+        settings.listing_page = 1;
+        let slow = host_with(&bucket, 2, settings);
+        let (mut asleep, mut late) = (Held::open(&slow).await, Held::open(&slow).await);
+        let place = Path::parse(segment(8)).unwrap();
+        late.append(sync("late")).await;
+        let landed = bucket.get(&place).await.unwrap().bytes().await.unwrap();
+        bucket.delete(&place).await.unwrap();
+        fill(&mut held, 5).await;
+        fold(&mut held).await;
+        bucket.delete(&place).await.unwrap();
+        bucket.put(&place, landed.into()).await.unwrap();
+        for number in [10, 11] {
+            bucket.delete(&Path::parse(segment(number)).unwrap()).await.unwrap();
+        }
+        bucket.shuffled.store(true, Ordering::Relaxed);
+        // Longer than a lease.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let news = asleep.log.catch_up().await.unwrap();
+        assert_eq!(news.into_state(), held.state);
+    });
+}
