@@ -969,11 +969,12 @@ interface HostPeer {
   # believed by itself.
 
   ask @3 (question :HostQuestion) -> (answer :HostAnswer);
-  # A question of an administrator of the calling host, which has made sure of that, and its answer. The caller waits for 5 s.
+  # A question, and its answer. The caller waits for 5 s, and for `append` 2 s.
 }
 
 struct HostQuestion {
-  # What an administrator asks another host: each as the call of `Admin` with that name.
+  # What an administrator asks another host, which the calling host has made sure of: each as the call of `Admin` with that name. And
+  # what a host asks by itself: `append`.
   account @0 :Text;
   # The account of the administrator, for the log.
   union {
@@ -993,6 +994,13 @@ struct HostQuestion {
       filter @8 :BroadcastFilter;
     }
     stats @9 :Void;
+    append :group {
+      # Asks the host to append batches to the log of a share that both of them write, with its own and never by way of a third host.
+      # The caller believes nothing of the answer but where to look: it reads the log, and appends what it does not find there.
+      share @10 :Text;
+      parcel @11 :Data;
+      # As a segment of the log, with number 0 (`schema/storage.md`). All its entries are batches with a stamp. At most 512 KiB.
+    }
   }
 }
 
@@ -1003,6 +1011,8 @@ struct HostAnswer {
     connections @1 :ConnectionsResult;
     count @2 :CountResult;
     stats @3 :StatsResult;
+    appended @4 :UInt64;
+    # The number of a segment up to which all batches are in the log; 0: some may not be.
   }
 }
 

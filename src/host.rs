@@ -36,6 +36,7 @@ use crate::http::serve::Serving;
 use crate::hub::Hub;
 #[cfg(feature = "nats")]
 use crate::nats::{BadNats, Nats};
+use crate::rpc::handing::ByPeers;
 use crate::rpc::worker::Workers;
 use crate::share::error::Refusal;
 use crate::share::id::AccountId;
@@ -274,6 +275,7 @@ impl Host {
     fn tend(&self) {
         self.tending.call_once(|| {
             self.hub.peers().carry();
+            self.hub.rooms().hand_over_by(Box::new(ByPeers(Arc::clone(self.hub.peers()))));
             let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
             self.tasks.spawn(async move {
                 let tending = async {

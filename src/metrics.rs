@@ -64,6 +64,8 @@ pub struct Metrics {
     pub hints_holes: Counter,
     /// Looks of rooms into the bucket for what other hosts wrote, by reason.
     pub looks: Family<ReasonLabel, Counter>,
+    /// Batches that were handed to another host, for that to append them, by what came of it.
+    pub handed: Family<ReasonLabel, Counter>,
     /// Requests for a share of which it is remembered that it is not there.
     pub absent_hits: Counter,
     /// 1 while a carrier reaches other hosts.
@@ -120,6 +122,7 @@ impl Metrics {
             hints_useless: Counter::default(),
             hints_holes: Counter::default(),
             looks: Family::default(),
+            handed: Family::default(),
             absent_hits: Counter::default(),
             carrier_connected: Gauge::default(),
             // 0.5 ms to 16 s: from two hosts on one machine to a hint that was sent again.
@@ -166,6 +169,7 @@ impl Metrics {
         to.register("hints_useless", "Hints of other hosts that made nobody look", self.hints_useless.clone());
         to.register("hints_holes", "Hints after one that was not heard", self.hints_holes.clone());
         to.register("looks", "Looks for what other hosts wrote, by reason", self.looks.clone());
+        to.register("batches_handed", "Batches handed to another host, by what came of it", self.handed.clone());
         to.register("absent_hits", "Requests for shares known to be absent", self.absent_hits.clone());
         to.register("carrier_connected", "Whether a carrier reaches other hosts", self.carrier_connected.clone());
         to.register_with_unit(

@@ -37,6 +37,7 @@ pub mod event;
 mod expiry;
 pub mod feed;
 pub mod grants;
+mod handed;
 mod hinted;
 mod listing;
 pub mod news;
@@ -52,6 +53,7 @@ pub mod syncs;
 pub mod visibility;
 
 pub use self::create::{Created, Terms};
+pub use self::handed::HandOver;
 pub use self::listing::Page;
 pub(crate) use self::settings::RoomsSettings;
 

@@ -33,6 +33,7 @@ mod caller;
 mod counting;
 mod elsewhere;
 mod gateway;
+pub mod handing;
 mod moving;
 pub mod peer;
 mod question;

@@ -54,6 +54,7 @@ mod lease;
 mod log;
 mod mutation;
 mod open;
+mod parcel;
 mod probe;
 mod probe_names;
 mod records;

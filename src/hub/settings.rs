@@ -126,6 +126,7 @@ impl HubSettings {
             idle_rooms_max: self.idle_rooms_max,
             idle_bytes_max: self.idle_bytes_max,
             answers_early: self.store.is_wrong(Mutation::AcknowledgeBeforePut),
+            believes_hosts: self.store.is_wrong(Mutation::BelieveHost),
             reads_early: self.store.is_wrong(Mutation::ReadBeforeSubscribe),
             follows_late: self.store.is_wrong(Mutation::LookBeforeFollow),
             has_no_floor: self.store.is_wrong(Mutation::NoFloor),

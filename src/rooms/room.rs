@@ -39,8 +39,10 @@ mod bell;
 mod context;
 mod driver;
 mod expiry;
+mod handing;
 mod job;
 mod queue;
+mod rivalry;
 mod rounds;
 mod writing;
 
@@ -49,6 +51,7 @@ use alarm::Alarm;
 use attention::Expected;
 use bell::Bell;
 use job::{Job, NotCommitted};
+use rivalry::Rivalry;
 
 pub(super) use attention::Attending;
 pub(super) use context::RoomContext;
@@ -94,6 +97,10 @@ struct Inner {
     agenda: Agenda,
     /// A fold was written, and the log does not know it yet.
     folded: Option<Folded>,
+    /// Number of the last segment that this host wrote; 0 if it wrote none.
+    written: u64,
+    /// Whether another host appends for this one.
+    rivalry: Rivalry,
     /// What the last hint told of, until the room has it.
     expected: Option<Expected>,
     alarm: Option<Alarm>,
@@ -120,6 +127,8 @@ impl Room {
             fresh_at: asked,
             used_at: now,
             folded: None,
+            written: 0,
+            rivalry: Rivalry::default(),
             expected: None,
             alarm: None,
         };
@@ -298,8 +307,8 @@ impl Room {
         (inner.log.is_some() && !is_asking).then(|| (inner.used_at, inner.state.byte_count()))
     }
 
-    /// Takes in what the log holds beyond the state, and tells the followers.
-    fn learn(&self, news: News) {
+    /// Takes in what the log holds beyond the state, and tells the followers. Gives its entries, and what each came to.
+    fn learn(&self, news: News) -> (Vec<Entry>, Vec<Outcome>) {
         let News { state, entries } = news;
         let anew = state.is_some();
         if let Some(state) = state {
@@ -309,10 +318,11 @@ impl Room {
             inner.agenda.grew(Instant::now());
             self.losses.ring();
         }
-        self.fold(&entries);
+        let outcomes = self.fold(&entries);
         if anew && entries.is_empty() {
             self.news.ring();
         }
+        (entries, outcomes)
     }
 
     /// Folds entries in, in the order of the log, and tells the followers.

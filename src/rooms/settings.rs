@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::rooms::quota::QuotaSettings;
 use crate::share::visibility::Visibility;
 
-/// How the rooms of a host behave; each field but the last four is that of [`HubSettings`](crate::hub::HubSettings),
+/// How the rooms of a host behave; each field but the last five is that of [`HubSettings`](crate::hub::HubSettings),
 /// or of its `limits`.
 #[derive(Debug)]
 pub(crate) struct RoomsSettings {
@@ -23,6 +23,8 @@ pub(crate) struct RoomsSettings {
     pub(crate) idle_bytes_max: usize,
     /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut) is planted.
     pub(crate) answers_early: bool,
+    /// [`Mutation::BelieveHost`](crate::store::Mutation::BelieveHost) is planted.
+    pub(crate) believes_hosts: bool,
     /// [`Mutation::ReadBeforeSubscribe`](crate::store::Mutation::ReadBeforeSubscribe) is planted.
     pub(crate) reads_early: bool,
     /// [`Mutation::LookBeforeFollow`](crate::store::Mutation::LookBeforeFollow) is planted.

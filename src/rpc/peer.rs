@@ -20,11 +20,11 @@ use tokio::time::timeout;
 
 use crate::hub::Hub;
 use crate::peers::{Link, Outgoing};
-use crate::rpc::{MESSAGE_NESTING_MAX, question};
+use crate::rpc::{MESSAGE_NESTING_MAX, handing, question};
 use crate::share::id::{HostId, ShareId};
 use crate::share::limits::hosts::{PEER_ASKS_MAX, PEER_FOLLOWS_MAX, PEER_NEWS_MAX};
 use crate::share::limits::{CALLS_KEPT_MAX, MESSAGE_BYTES_MAX};
-use crate::share_capnp::host_peer;
+use crate::share_capnp::{host_peer, host_question};
 use crate::wire::guard::{Budget, guard};
 use crate::wire::vat::{self, VatLimits};
 use crate::wire::websocket::{KeepAlive, PipeOptions, pipe};
@@ -299,7 +299,10 @@ impl host_peer::Server for Peer {
         mut results: host_peer::AskResults,
     ) -> Result<(), Error> {
         let question = params.get()?.get_question()?;
-        question::answer(&self.hub, self.link().await?.host(), question, results.get().init_answer())?;
-        Ok(())
+        let link = self.link().await?;
+        if let Ok(host_question::Append(append)) = question.which() {
+            return handing::append(&self.hub, append, results.get().init_answer()).await;
+        }
+        question::answer(&self.hub, link.host(), question, results.get().init_answer())
     }
 }

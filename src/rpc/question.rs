@@ -115,6 +115,8 @@ pub(super) fn answer(
             };
             write_count(&refusal_or_fault(sent())?, to.init_count());
         }
+        // Another host asks that by itself, and waits: see `handing`.
+        Ok(host_question::Append(_)) => to.set_unknown(()),
         Ok(host_question::Stats(())) => write_stats(&Ok(hub.stats()), to.init_stats()),
         Err(capnp::NotInSchema(_)) => to.set_unknown(()),
     }

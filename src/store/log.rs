@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::bucket::Created;
-use super::codec::{self, Identity};
+use super::codec::{self, Identity, WriterId};
 use super::dates::{self, Heard};
 use super::error::{BucketRequest, StoreError};
 use super::extent::Extent;
@@ -214,6 +214,12 @@ impl Log {
             let issued = self.store.moment();
             self.tail.confirmed = self.tail.confirmed.map(|lease| lease.renewed(issued, Heard::default()));
         }
+    }
+
+    /// Who wrote the last segment up to the tail; `None`: there is no segment.
+    #[must_use]
+    pub fn last_writer(&self) -> Option<WriterId> {
+        self.tail.this.map(|this| this.writer)
     }
 
     /// Bytes of all segments up to the tail.

@@ -29,6 +29,8 @@ pub enum Mutation {
     NoFloor,
     /// A room looks for news first, and follows them later.
     LookBeforeFollow,
+    /// A room believes another host that it appended what it was handed.
+    BelieveHost,
     /// A listing that passed over what runs cover goes on one segment too late.
     ResumeTooLate,
 }

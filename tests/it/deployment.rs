@@ -18,6 +18,7 @@ mod links;
 mod news;
 mod peers;
 mod record;
+mod writers;
 
 /// How a host says where it is reached; an empty text: it does not.
 fn advertising(url: &str) -> HostsSettings {

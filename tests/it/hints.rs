@@ -19,7 +19,6 @@ use crate::support::items::part;
 
 mod absent;
 mod costs;
-mod writers;
 
 /// Hosts that hear each other.
 #[derive(Debug, Default)]

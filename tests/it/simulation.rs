@@ -28,6 +28,7 @@ mod carrier;
 mod checks;
 mod clients;
 mod dice;
+mod handing;
 mod history;
 mod hosts;
 mod linked;

@@ -1,6 +1,6 @@
 //! What all rooms of a host share: the store, the quotas, what is counted, and how rooms behave.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -12,6 +12,7 @@ use crate::ambient::Clock;
 use crate::health::Health;
 use crate::hints::Hints;
 use crate::metrics::Metrics;
+use crate::rooms::handed::HandOver;
 use crate::rooms::quota::Quotas;
 use crate::rooms::settings::RoomsSettings;
 use crate::share::id::ShareId;
@@ -32,6 +33,8 @@ pub(in crate::rooms) struct RoomContext {
     /// Bytes of a piece of a step for followers.
     pub(in crate::rooms) chunk_bytes_max: usize,
     pub(in crate::rooms) hints: Arc<Hints>,
+    /// What brings entries to other hosts, if there is a way.
+    pub(in crate::rooms) hands_over: OnceLock<Box<dyn HandOver>>,
     /// How old what is read may be; `None`: there are no other hosts.
     pub(in crate::rooms) poll: Option<Duration>,
     /// How often a room that is waited for looks if its share has rested, and how often while a carrier brings hints.
@@ -49,6 +52,8 @@ pub(in crate::rooms) struct RoomContext {
     pub(in crate::rooms) health: Arc<Health>,
     /// [`Mutation::AcknowledgeBeforePut`](crate::store::Mutation::AcknowledgeBeforePut).
     pub(in crate::rooms) answers_early: bool,
+    /// [`Mutation::BelieveHost`](crate::store::Mutation::BelieveHost).
+    pub(in crate::rooms) believes_hosts: bool,
     /// [`Mutation::LookBeforeFollow`](crate::store::Mutation::LookBeforeFollow).
     pub(in crate::rooms) follows_late: bool,
     /// [`Mutation::NoFloor`](crate::store::Mutation::NoFloor).
@@ -72,6 +77,7 @@ impl RoomContext {
             tasks: TaskTracker::new(),
             chunk_bytes_max: settings.chunk_bytes_max,
             hints,
+            hands_over: OnceLock::new(),
             poll: settings.poll,
             poll_rested: settings.poll_rested.or(settings.poll).unwrap_or_default(),
             poll_hinted: settings.poll_hinted,
@@ -81,6 +87,7 @@ impl RoomContext {
             folds: Semaphore::new(FOLDS_MAX),
             health,
             answers_early: settings.answers_early,
+            believes_hosts: settings.believes_hosts,
             follows_late: settings.follows_late,
             has_no_floor: settings.has_no_floor,
         })

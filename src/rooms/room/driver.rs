@@ -46,6 +46,8 @@ struct Work {
 /// An entry to append, and where its outcome goes.
 pub(super) struct Waiting {
     pub(super) entry: Entry,
+    /// Another host handed it to this one.
+    pub(super) handed: bool,
     pub(super) reply: Reply,
 }
 
@@ -57,7 +59,7 @@ impl Driver {
             let result = if waiting.is_empty() {
                 Box::pin(self.catch_up(look)).await
             } else {
-                self.commit(waiting).await.map(|()| true)
+                self.commit_or_hand(waiting).await
             };
             if result == Ok(true) {
                 self.room.lock().fresh_at = begun;
@@ -152,13 +154,13 @@ impl Inner {
         let (mut waiting, mut catch_ups, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(job) = self.jobs.pop_front() {
             match job {
-                Job::Append { entry, byte_count, reply } => {
+                Job::Append { entry, byte_count, handed, reply } => {
                     if !appends || (bytes > 0 && bytes + byte_count > SEGMENT_BYTES_MAX) {
-                        self.jobs.push_front(Job::Append { entry, byte_count, reply });
+                        self.jobs.push_front(Job::Append { entry, byte_count, handed, reply });
                         break;
                     }
                     bytes += byte_count;
-                    waiting.push(Waiting { entry, reply });
+                    waiting.push(Waiting { entry, handed, reply });
                 }
                 Job::CatchUp { answer } => catch_ups.push(answer),
             }

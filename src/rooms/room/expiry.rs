@@ -64,7 +64,7 @@ impl Room {
             }
             let (answer, answered) = oneshot::channel();
             let entry = Entry::Delete { at: self.context.clock.now() };
-            self.queue(inner, Job::Append { entry, byte_count: 0, reply: Reply::new(None, answer) });
+            self.queue(inner, Job::Append { entry, byte_count: 0, handed: false, reply: Reply::new(None, answer) });
             answered
         };
         // Followers learn it from the clock, and need not wait for the bucket.

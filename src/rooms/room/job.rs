@@ -11,8 +11,9 @@ use crate::share::state::Outcome;
 /// Something that waits for the log of a room.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// An entry to append, its size in a segment, and where the outcome goes.
-    Append { entry: Entry, byte_count: usize, reply: Reply },
+    /// An entry to append, its size in a segment, and where the outcome goes. `handed`: another host handed it to this one, which is
+    /// to append it by itself.
+    Append { entry: Entry, byte_count: usize, handed: bool, reply: Reply },
     /// A look at what other hosts appended.
     CatchUp { answer: oneshot::Sender<Result<(), NotCommitted>> },
 }

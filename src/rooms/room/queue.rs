@@ -38,10 +38,27 @@ impl Room {
         charge: Option<Charge>,
         operation: StoreOperation,
     ) -> impl Future<Output = Result<Outcome, Refusal>> + Send + use<> {
-        let queued = self.enqueue(entry, charge);
+        let queued = self.enqueue(entry, charge, false);
         async move {
             let answer = queued?.await.unwrap_or(Err(NotCommitted::NOW));
             answer.map_err(|NotCommitted(trouble)| Refusal::StorageFailure { operation, trouble })
+        }
+    }
+
+    /// Appends entries that another host has handed to this one, and gives the number of a segment up to which all of them are in the
+    /// log; `None`: some may not be. They are queued when this returns, and never handed on.
+    pub(in crate::rooms) fn append_handed(
+        self: &Arc<Self>,
+        entries: Vec<Entry>,
+    ) -> impl Future<Output = Option<u64>> + Send + use<> {
+        let queued: Result<Vec<_>, Refusal> =
+            entries.into_iter().map(|entry| self.enqueue(entry, None, true)).collect();
+        let room = Arc::clone(self);
+        async move {
+            for answered in queued.ok()? {
+                answered.await.ok()?.ok()?;
+            }
+            Some(room.lock().written)
         }
     }
 
@@ -49,6 +66,7 @@ impl Room {
         self: &Arc<Self>,
         entry: Entry,
         charge: Option<Charge>,
+        handed: bool,
     ) -> Result<oneshot::Receiver<Result<Outcome, NotCommitted>>, Refusal> {
         let byte_count = byte_count(&entry);
         let (answer, answered) = oneshot::channel();
@@ -59,7 +77,7 @@ impl Room {
         if inner.agenda.in_queue().bytes + byte_count > QUEUE_BYTES_MAX && !inner.jobs.is_empty() {
             return Err(Refusal::Unavailable { retry_after_ms: 1_000 });
         }
-        self.queue(inner, Job::Append { entry, byte_count, reply: Reply::new(charge, answer) });
+        self.queue(inner, Job::Append { entry, byte_count, handed, reply: Reply::new(charge, answer) });
         Ok(answered)
     }
 

@@ -20,7 +20,7 @@ const BEHIND_MAX: usize = 64;
 /// So many are answered before their answers are on their way, which is what a connection sends in one: a caller that has its
 /// answer works on while the others are still given theirs. Answered all in one, 64 callers of a share in memory and their host
 /// work in turn, and make 60,000 calls a second instead of 105,000 on two cores.
-const ANSWERS_AT_ONCE: usize = 8;
+pub(super) const ANSWERS_AT_ONCE: usize = 8;
 
 impl Driver {
     /// Reads what other hosts appended. Says whether it came to the log's end.
@@ -96,11 +96,18 @@ impl Driver {
                     let took = begun.elapsed();
                     self.room.context.health.written();
                     self.room.context.metrics.commit_seconds.observe(took.as_secs_f64());
-                    self.room.lock().agenda.appended(entries.len(), took);
+                    let mut inner = self.room.lock();
+                    inner.written = log.segments();
+                    inner.agenda.appended(entries.len(), took);
+                    drop(inner);
                     self.wrote = true;
                     return Ok(self.room.fold(&slim));
                 }
-                Ok(Appended::Behind(others)) => self.room.learn(others),
+                Ok(Appended::Behind(others)) => {
+                    let winner = log.last_writer();
+                    self.room.learn(others);
+                    self.lost_to(winner, begun.elapsed());
+                }
                 Err(error) => {
                     self.room.context.health.failed(StoreOperation::Sync, &error);
                     return Err(self.failed("append", &error));

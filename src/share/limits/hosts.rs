@@ -42,6 +42,10 @@ pub const PEER_FOLLOWS_MAX: usize = 1_000;
 /// host is told of all shares.
 pub const PEER_FOLLOWED_MAX: usize = 50_000;
 
+/// Bytes of entries that a host hands to another for that to append: half of a question's, whose other half no envelope takes. A round
+/// with more is written by the host itself.
+pub const HANDED_BYTES_MAX: usize = PEER_ASK_BYTES_MAX / 2;
+
 /// Questions to one other host that are not answered yet. Past it a question is refused at once.
 pub const PEER_ASKS_MAX: usize = 16;
 

@@ -17,18 +17,18 @@ use super::dice::Dice;
 pub(super) struct Manners {
     /// There is one.
     is_there: bool,
-    lost: u64,
-    doubled: u64,
+    pub(super) lost: u64,
+    pub(super) doubled: u64,
     /// A message takes so many milliseconds at most, ...
-    slow_ms_max: u64,
+    pub(super) slow_ms_max: u64,
     /// ... and some of them so many.
-    late: u64,
-    late_ms_max: u64,
+    pub(super) late: u64,
+    pub(super) late_ms_max: u64,
     /// A host is cut off for up to so long.
-    cut: u64,
-    cut_ms_max: u64,
+    pub(super) cut: u64,
+    pub(super) cut_ms_max: u64,
     /// A host is told of a segment that may be there or not.
-    lies: u64,
+    pub(super) lies: u64,
 }
 
 impl Manners {
@@ -44,6 +44,10 @@ impl Manners {
         cut_ms_max: 0,
         lies: 0,
     };
+
+    pub(super) fn is_there(self) -> bool {
+        self.is_there
+    }
 
     /// Brings everything at once.
     pub(super) const GOOD: Self = Self { is_there: true, ..Self::NONE };

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::bucket::{Link, SimBucket};
 use super::carrier;
 use super::dice::Dice;
+use super::handing;
 use super::world::World;
 use crate::support::clock::{Standstills, Still};
 
@@ -102,6 +103,7 @@ impl SimHost {
         let objects = Arc::new(SimBucket(Arc::clone(&link)));
         let hub = Hub::new(objects, access, ambient, self.settings.clone()).unwrap();
         carrier::join(&link, hub.hints());
+        handing::join(&link, &hub);
         *self.up.lock().unwrap() = Some(Incarnation { hub, link, clock: Arc::clone(&self.clock) });
     }
 

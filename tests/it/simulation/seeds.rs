@@ -203,3 +203,8 @@ fn a_hint_that_is_taken_for_the_news_is_found() {
 fn a_lease_that_a_hint_renews_is_found() {
     finds(Mutation::RenewByHint);
 }
+
+#[test]
+fn a_host_that_is_believed_to_have_appended_is_found() {
+    finds(Mutation::BelieveHost);
+}

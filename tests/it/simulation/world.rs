@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::carrier::{Manners, Post};
 use super::dice::Dice;
+use super::handing::Counter;
 use super::weather::Weather;
 
 /// The bucket, seen from inside, and what goes on around it.
@@ -42,6 +43,8 @@ pub(super) struct World {
     pub(super) folds: AtomicU64,
     /// What brings news from host to host.
     pub(super) post: Post,
+    /// Where hosts hand each other batches.
+    pub(super) counter: Counter,
     begun: Instant,
     trace: Mutex<Trace>,
 }
@@ -67,6 +70,7 @@ impl World {
             full: AtomicBool::new(false),
             folds: AtomicU64::new(0),
             post: Post::new(seed, manners),
+            counter: Counter::new(seed, manners),
             begun: Instant::now(),
             trace: Mutex::new(Trace { told, ..Trace::default() }),
         }
