@@ -53,22 +53,17 @@ impl Reading {
         if is_of_no_use {
             return ControlFlow::Continue(self.again(cursor));
         }
-        let Some(pass) = &mut self.pass else {
-            self.newest = self.newest.max(revision);
-            self.replica.fold(reset, changes);
-            if cursor == 0 {
-                self.replica.stand_at(revision, sync_count);
-                return ControlFlow::Break(self.replica);
-            }
-            self.pass = Some(Pass { revision, sync_count, cursor });
-            return ControlFlow::Continue(self);
-        };
-        self.newest = self.newest.max(revision);
-        self.replica.fold(false, changes);
+        let begins = self.pass.is_none();
+        let pass = self.pass.get_or_insert(Pass { revision, sync_count, cursor });
         pass.cursor = cursor;
+        self.newest = self.newest.max(revision);
+        self.replica.fold(reset && begins, changes);
         if cursor == 0 {
             self.replica.stand_at(pass.revision, pass.sync_count);
             self.pass = None;
+            if begins {
+                return ControlFlow::Break(self.replica);
+            }
         }
         ControlFlow::Continue(self)
     }
