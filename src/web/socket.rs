@@ -105,9 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         if self.reads >= READS_MAX {
             return None;
         }
-        let heard = std::future::poll_fn(|cx| Poll::Ready(self.poll_hear(cx))).await;
-        self.reads += 1;
-        match heard {
+        match std::future::poll_fn(|cx| Poll::Ready(self.poll_hear(cx))).await {
             Poll::Ready(heard) => Some(heard),
             Poll::Pending => None,
         }
@@ -130,7 +128,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 && (self.reads < READS_MAX || is_blocked)
                 && let Poll::Ready(heard) = self.poll_hear(cx)
             {
-                self.reads += 1;
                 return Poll::Ready(heard);
             }
             self.reads = 0;
@@ -144,10 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                         return Poll::Pending;
                     }
                     // What comes from now on wakes this task.
-                    return match self.poll_hear(cx) {
-                        Poll::Ready(heard) => Poll::Ready(heard),
-                        Poll::Pending => Poll::Pending,
-                    };
+                    return self.poll_hear(cx);
                 }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_failed)) => return Poll::Ready(self.last_words(cx)),
@@ -209,6 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     of_error(error)
                 }
             };
+            self.reads += 1;
             return Poll::Ready(heard);
         }
     }
@@ -268,5 +263,34 @@ fn of_error(error: WsError) -> Heard {
         | PipeEnd::TooLargeToSend { .. }
         | PipeEnd::Idle
         | PipeEnd::Stalled => Heard::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_tungstenite::tungstenite::protocol::Role;
+    use tokio_util::compat::TokioAsyncReadCompatExt as _;
+
+    use super::*;
+
+    /// What is not here does not use up what may be read before answers are sent.
+    #[tokio::test]
+    async fn only_frames_that_were_read_count_as_read() {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let mut socket = Socket::new(WebSocketStream::from_raw_socket(near.compat(), Role::Server, None).await);
+        let mut peer = WebSocketStream::from_raw_socket(far.compat(), Role::Client, None).await;
+        for _ in 0..=READS_MAX {
+            assert!(socket.heard_already().await.is_none());
+        }
+        for _ in 0..=READS_MAX {
+            peer.send(Message::text("x")).await.unwrap();
+        }
+        for _ in 0..READS_MAX {
+            assert!(matches!(socket.heard_already().await, Some(Heard::Text(_))));
+        }
+        assert!(socket.heard_already().await.is_none(), "answers are sent first");
+        // A turn sends, and the frame that it gives is the first of the next ones.
+        assert!(matches!(socket.turn(|| None, true, |_| ()).await, Heard::Text(_)));
+        assert_eq!(socket.reads, 1);
     }
 }
