@@ -220,6 +220,20 @@ fn a_token_is_not_shown_while_it_grows_and_counts_once() {
     assert!(counts.by_rule["github-token"] == 1, "{counts}");
 }
 
+/// A header of these tokens holds no secret, but says what follows. What a text before a token says changes nothing.
+#[test]
+fn a_json_web_token_is_not_shown_while_it_grows_wherever_it_stands() {
+    let (header, payload) = (["eyJ", "hbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"].concat(), ["eyJ", "pZCI6N30"].concat());
+    let whole = format!("{header}.{payload}.{}", some(43, BASE62));
+    for before in ["", "The token: ", "token=", "Bearer ", "\"", "é", "a.", "-", "the secret of a key\n"] {
+        for end in 14..=whole.len() {
+            let text = format!("{before}{}", &whole[..end]);
+            let left = masked(&Redactor::new(), &text).unwrap_or(text);
+            assert!(!left.contains(&whole[..14]) && !left.contains(&payload[..4]), "{left}");
+        }
+    }
+}
+
 /// The time is linear in the text, or this takes an hour.
 #[test]
 fn texts_that_begin_like_secrets_all_the_way_are_read_in_time() {

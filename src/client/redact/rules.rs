@@ -125,7 +125,7 @@ pub(super) static RULES: [Rule; 58] = [
     exact("figma-token", &["figd_"], r"\bfigd_[A-Za-z0-9_-]{36,}"),
     exact("tailscale-key", &["tskey-"], r"\btskey-[a-z]{2,10}-[A-Za-z0-9_-]{16,}"),
     exact("azure-storage-key", &["accountkey="], r"(?i)\baccountkey=([a-z0-9+/]{86}==)"),
-    exact("json-web-token", &["eyj"], r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*"),
+    exact("json-web-token", &["eyj"], r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]*"),
     exact(
         "url-password",
         &["://"],
@@ -151,11 +151,12 @@ pub(super) fn says_secret(name: &str) -> bool {
     regex.as_ref().is_some_and(|regex| regex.is_match(name.as_bytes()))
 }
 
-/// A token at the end of a text that may still grow: its beginning must not be shown meanwhile.
+/// A token at the end of a text that may still grow: its beginning must not be shown meanwhile. Of a JSON Web Token that is the header, by the
+/// name of its first member (`alg`, `typ`, `kid`, `enc`, `cty`, `x5t`, `x5c`, `zip`, `jku`, `jwk`); any other JSON in base64 begins as it does.
 pub(super) static UNFINISHED: Rule = exact(
     "unfinished",
     &[],
-    r"\b(?:(?:gh[pousr]_|github_pat_|glpat-|sk-ant-|sk-proj-|sk-svcacct-|sk-or-|[sr]k_live_|gsk_|AIza|GOCSPX-|xox[abeoprs]-|cap(?:sec|tok|gr)_)[A-Za-z0-9_-]{4,}|AKIA[A-Z2-7]{4,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)$",
+    r"\b(?:(?:gh[pousr]_|github_pat_|glpat-|sk-ant-|sk-proj-|sk-svcacct-|sk-or-|[sr]k_live_|gsk_|AIza|GOCSPX-|xox[abeoprs]-|cap(?:sec|tok|gr)_)[A-Za-z0-9_-]{4,}|AKIA[A-Z2-7]{4,}|eyJ(?:hbGci|0eXAi|raWQi|lbmMi|jdHki|4NXQi|4NWMi|6aXAi|qa3Ui|qd2si)[A-Za-z0-9_-]{2,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*)$",
 );
 
 /// Whether a text looks random: it has letters, at least two digits, and 3 bits of entropy a character. Names of variables, words,
