@@ -7,8 +7,8 @@
 //! outlived, and sending the window in order does what sending everything in order would have done.
 //!
 //! Bound: items and bytes of all windows, and of the batch on its way. Policy: past it [`Queue::push`] does not take the item;
-//! callers that can wait do so, others get [`ClientError::QueueFull`]. A sync and a flush are held by callers that wait for them,
-//! so the number of callers bounds theirs.
+//! callers that can wait do so, and the window is sent at once; others get [`ClientError::QueueFull`]. A sync and a flush are held by
+//! callers that wait for them, so the number of callers bounds theirs.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -44,6 +44,8 @@ pub(crate) struct Queue {
     failed: Option<ClientError>,
     /// Every handle was dropped: the queue does not wait for the end of a window any more.
     abandoned: bool,
+    /// There was no room for a change: what is queued is sent before its window is over.
+    is_pressed: bool,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,7 @@ pub(crate) enum Next {
 impl Queue {
     pub(crate) fn new(bounds: QueueBounds) -> Self {
         let (segments, limits) = (VecDeque::new(), BatchLimits::default());
-        Self { segments, items: 0, bytes: 0, bounds, limits, failed: None, abandoned: false }
+        Self { segments, items: 0, bytes: 0, bounds, limits, failed: None, abandoned: false, is_pressed: false }
     }
 
     /// Fails if these changes would not all be taken now, in the worst case that none of them replaces another.
@@ -109,6 +111,7 @@ impl Queue {
             if window.order.is_empty() {
                 self.segments.pop_back();
             }
+            self.is_pressed = true;
             return Err(self.full());
         }
         window.push(change);
@@ -116,11 +119,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether the change that was taken last is one for which the upload has to look: a window was opened, or is full. Between the two it would
-    /// only be woken.
+    /// Whether the upload has to look at the queue after the last [`push`](Self::push), because a window was opened or is full, or because
+    /// there was no room. After any other push it would be woken for nothing.
     pub(crate) fn is_to_be_looked_at(&self) -> bool {
         match self.segments.back() {
-            Some(Segment::Window(window)) => window.order.len() <= 1 || self.limits.is_full(window),
+            Some(Segment::Window(window)) => self.is_pressed || window.order.len() <= 1 || self.limits.is_full(window),
             Some(Segment::Sync(_) | Segment::Flush(_)) | None => true,
         }
     }
@@ -151,7 +154,7 @@ impl Queue {
         if let Segment::Window(front) = front {
             let due = front.opened + window;
             front.closed |= is_followed || self.abandoned || now >= due;
-            if !front.closed && !limits.is_full(front) {
+            if !front.closed && !self.is_pressed && !limits.is_full(front) {
                 return Next::WaitUntil(due);
             }
             let batch = front.take(limits);
@@ -169,6 +172,7 @@ impl Queue {
 
     /// Counts these changes out: they were acknowledged, or given up.
     pub(crate) fn settle(&mut self, changes: &[Change]) {
+        self.is_pressed = false;
         self.items = self.items.saturating_sub(changes.len());
         self.bytes = self.bytes.saturating_sub(changes.iter().map(size).sum());
     }

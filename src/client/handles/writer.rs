@@ -97,8 +97,8 @@ impl Writer {
         self.inner.progress.clone()
     }
 
-    /// Queues items to be sent within the sync window. Waits while the queue is full. If the future is dropped, the items that were
-    /// queued by then are sent.
+    /// Queues items to be sent within the sync window. Where the queue has no room, it is sent at once, and this waits until there is room.
+    /// If the future is dropped, the items that were queued by then are sent.
     ///
     /// # Errors
     /// The error that the queue failed with, such as a final refusal of what was queued before.
@@ -113,15 +113,12 @@ impl Writer {
                     let mut queue = shared.queue();
                     (queue.push(&change, Instant::now()), queue.is_to_be_looked_at())
                 };
+                if is_to_be_looked_at {
+                    shared.work.notify_one();
+                }
                 match pushed {
                     Err(ClientError::QueueFull { .. }) => capacity.await,
-                    settled => {
-                        settled?;
-                        if is_to_be_looked_at {
-                            shared.work.notify_one();
-                        }
-                        break;
-                    }
+                    settled => break settled?,
                 }
             }
         }

@@ -130,6 +130,29 @@ async fn past_its_bound_the_queue_refuses_or_waits_and_a_newer_value_of_a_key_st
     .await;
 }
 
+/// A queue without room is sent before its window is over, whatever its bounds are.
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_room_does_not_wait_for_the_window() {
+    local(async {
+        for bounds in [(3, 100_000), (100, 10_000)] {
+            let relay = Relay::new();
+            let client = Builder::over(Arc::new(Pipe(relay.clone()))).queue_bounds(bounds.0, bounds.1).build_local();
+            let share = share(&client.unwrap()).await;
+            let begin = Instant::now();
+            let lines: Vec<_> = (0..10).map(|n| format!("item{n} \"{}\"", "x".repeat(3_000))).collect();
+            share.queue(items(&lines.iter().map(String::as_str).collect::<Vec<_>>())).await.unwrap();
+            assert_eq!(begin.elapsed(), Duration::ZERO, "{bounds:?}");
+            let sent =
+                |relay: &Relay| relay.facts().seen.iter().map(|(_, batch)| batch.changes.len()).collect::<Vec<_>>();
+            assert_eq!(sent(&relay), [3, 3, 3], "{bounds:?}");
+            // With room again the rest has its time.
+            relay.until(|facts| facts.seen.len() == 4).await;
+            assert_eq!(begin.elapsed(), Duration::from_secs(1));
+        }
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flush_waits_for_the_answer_to_what_was_queued_before_it_and_for_nothing_else() {
     local(async {
