@@ -17,8 +17,9 @@ use crate::transcripts::values::utf8;
 /// Places where an export may begin that are tried: what is printed before it has few braces.
 const STARTS_MAX: usize = 64;
 
-/// Items beside the messages that go into one piece.
+/// Items beside the messages that go into one piece, and their bytes, after which a piece takes no more.
 const BESIDE_MAX: usize = 100;
+const BESIDE_BYTES_MAX: usize = 1 << 20;
 
 /// Reads an OpenCode export as far as it goes, while its text comes: what is no item is left out and counted, what other programs printed
 /// before and behind the export is passed over, and of one that ends early the messages before its end are given out.
@@ -58,8 +59,9 @@ pub struct ExportReader {
     has_info: bool,
     has_messages: bool,
     pieces: VecDeque<(Piece, u64)>,
-    /// What stands beside the messages.
+    /// What stands beside the messages, and bytes of the text that it was made of.
     beside: Piece,
+    beside_bytes: usize,
     report: Report,
     /// Why the first object that may have been the export is none.
     why: Option<String>,
@@ -118,6 +120,7 @@ impl Default for ExportReader {
             has_messages: false,
             pieces: VecDeque::new(),
             beside: Piece::default(),
+            beside_bytes: 0,
             report: Report::default(),
             why: None,
         }
@@ -281,13 +284,15 @@ impl ExportReader {
         self.why.get_or_insert(why);
         (self.place, self.at) = (Place::Outside, self.start + 1);
         (self.has_info, self.has_messages) = (false, false);
-        (self.beside, self.report) = (Piece::default(), Report::default());
+        (self.beside, self.beside_bytes, self.report) = (Piece::default(), 0, Report::default());
         self.pieces.clear();
     }
 
     /// Takes the value of a member that is no list.
     fn value(&mut self, json: &str) {
         match self.member {
+            // Only the first one says the session: pieces of it may have been given out.
+            Member::Info if self.has_info => self.report.leave_out(LeftOut::NotAnItem),
             Member::Info => {
                 let mut first = Piece::default();
                 if json != "null" {
@@ -315,7 +320,8 @@ impl ExportReader {
         let put =
             if self.member == Member::Models { self.beside.put("model", json) } else { self.beside.sync_data(json) };
         self.count(put);
-        if self.beside.changes.len() >= BESIDE_MAX {
+        self.beside_bytes += json.len();
+        if self.beside.changes.len() >= BESIDE_MAX || self.beside_bytes >= BESIDE_BYTES_MAX {
             self.tell_beside();
         }
     }
@@ -336,6 +342,7 @@ impl ExportReader {
 
     fn tell_beside(&mut self) {
         let beside = std::mem::take(&mut self.beside);
+        self.beside_bytes = 0;
         if !beside.changes.is_empty() {
             self.pieces.push_back((beside, 0));
         }
@@ -359,15 +366,15 @@ impl fmt::Debug for ExportReader {
 }
 
 impl Member {
-    /// The member of this name, which is written with its quotes.
+    /// The member of this name, which is written as JSON.
     fn of(name: &str) -> Self {
-        match name {
-            "\"info\"" => Self::Info,
-            "\"messages\"" => Self::Messages,
-            "\"models\"" => Self::Models,
-            "\"session_diff\"" => Self::SessionDiff,
-            "\"other\"" => Self::Other,
-            _ => Self::Unknown,
+        match serde_json::from_str::<String>(name).as_deref() {
+            Ok("info") => Self::Info,
+            Ok("messages") => Self::Messages,
+            Ok("models") => Self::Models,
+            Ok("session_diff") => Self::SessionDiff,
+            Ok("other") => Self::Other,
+            Ok(_) | Err(_) => Self::Unknown,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use capshare::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
 use capshare::transcripts::{ExportError, ExportReader, LeftOut, Piece, read_export};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const EXPORT: &str = include_str!("../../data/opencode-export.json");
@@ -21,6 +22,15 @@ fn read(text: &[u8], step: usize) -> (Vec<Piece>, Result<bool, ExportError>, Exp
 
 fn keys(pieces: &[Piece]) -> Vec<String> {
     pieces.iter().flat_map(|piece| &piece.changes).map(|change| change.key.to_string()).collect()
+}
+
+/// The items of these pieces, in the order of their keys.
+fn items(pieces: Vec<Piece>) -> Vec<(String, Option<String>)> {
+    let changes = pieces.into_iter().flat_map(|piece| piece.changes);
+    let mut items: Vec<_> =
+        changes.map(|change| (change.key.to_string(), change.value.map(|value| value.as_str().to_owned()))).collect();
+    items.sort();
+    items
 }
 
 fn message(id: &str) -> Value {
@@ -66,6 +76,46 @@ fn what_is_no_item_is_left_out_and_counted_and_the_rest_is_given_out() {
         assert_eq!(keys(&pieces), all, "{step}");
         assert_eq!(reader.report().left_out.get(&LeftOut::NotAnItem), Some(&4));
     }
+}
+
+/// One piece after the other says the session, and then messages: a session that is said again comes too late, and would be another for
+/// whoever took what came first.
+#[test]
+fn the_first_info_says_the_session_however_the_text_is_cut() {
+    let text = format!(r#"{{"info": {{"id": "s"}}, "messages": [{}], "info": {{"id": "t"}}}}"#, message("m1"));
+    for step in [1, 20, text.len()] {
+        let (pieces, ended, reader) = read(text.as_bytes(), step);
+        assert_eq!(
+            (ended, &keys(&pieces)[..]),
+            (Ok(true), &["session", "message/m1", "part/m1/p"].map(str::to_owned)[..])
+        );
+        assert_eq!(pieces[0].session.as_deref(), Some("s"), "{step}");
+        assert_eq!(reader.report().left_out.get(&LeftOut::NotAnItem), Some(&1));
+    }
+}
+
+#[test]
+fn names_may_be_written_with_escapes() {
+    let text = r#"{"\u0069nfo": {"id": "s"}, "messa\u0067es": []}"#;
+    for step in 1..text.len() {
+        assert_eq!(read(text.as_bytes(), step).1, Ok(true), "{step}");
+    }
+    assert!(read_export(text).is_ok());
+}
+
+/// What stands beside the messages may be as long as all of them, and is given out before its end.
+#[test]
+fn of_what_stands_beside_the_messages_no_more_is_held_than_a_piece() {
+    let mut reader = ExportReader::default();
+    reader.feed(br#"{"info": {"id": "s"}, "messages": [], "other": ["#);
+    assert_eq!(keys(&[reader.take().unwrap().0]), ["session"]);
+    let other =
+        |n: usize, text: &str| json!({ "type": "x", "data": { "id": n.to_string(), "text": text } }).to_string();
+    reader.feed(format!("{}, {}, ", other(1, "a"), other(2, &"b".repeat(1 << 20))).as_bytes());
+    assert_eq!(keys(&[reader.take().unwrap().0]), ["other/x/1", "other/x/2"]);
+    (3..=102).for_each(|n| reader.feed(format!("{}, ", other(n, "c")).as_bytes()));
+    assert_eq!(reader.take().unwrap().0.changes.len(), 100);
+    assert!(reader.take().is_none());
 }
 
 #[test]
@@ -125,4 +175,76 @@ fn an_export_has_as_many_bytes_as_any_share_may_have() {
     }
     assert_eq!(reader.end(), Err(ExportError::TooLarge { bytes }));
     assert!(reader.take().is_some());
+}
+
+/// Any JSON that a member may have; texts have quotes, brackets, escapes and other alphabets in them.
+fn any_json() -> impl Strategy<Value = Value> {
+    let text = r#"[a-z:,"\\\n\u{0}\u{e9}\u{1f600}{}\[\]]{0,12}"#;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.prop_map(Value::from)
+    ];
+    leaf.prop_recursive(3, 16, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((text, inner), 0..4).prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// The members of an export in any order, with others among them.
+fn any_export() -> impl Strategy<Value = String> {
+    let messages = prop::collection::vec((any_json(), any_json()), 0..4).prop_map(|values| {
+        let messages = values.into_iter().enumerate().map(|(n, (said, more))| {
+            let mut message = message(&format!("m{n}"));
+            message["info"]["said"] = said;
+            message["more"] = more;
+            message
+        });
+        Value::Array(messages.collect())
+    });
+    let other = any_json().prop_map(|value| json!([{ "type": "x", "data": { "id": "o", "value": value } }]));
+    let members = (any_json(), messages, other, any_json()).prop_map(|(said, messages, other, unknown)| {
+        vec![
+            ("info", json!({ "id": "s", "said": said })),
+            ("messages", messages),
+            ("other", other),
+            ("models", json!([])),
+            ("unknown", unknown),
+        ]
+    });
+    (members.prop_shuffle(), any::<bool>()).prop_map(|(members, is_spaced)| {
+        let shown = |value: &Value| if is_spaced { format!("{value:#}") } else { value.to_string() };
+        let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{}", shown(value))).collect();
+        format!("{{{}}}", members.join(if is_spaced { " ,\n\t" } else { "," }))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// However a text is cut, within escapes, numbers and characters, it is read as it is when it is there at once; and up to where it ends
+    /// early, as the whole of it is up to there.
+    #[test]
+    fn how_a_text_is_cut_changes_nothing(export in any_export(), step in 1..40_usize, end in any::<prop::sample::Index>()) {
+        let whole: Vec<Piece> = read_export(&export).unwrap().into_iter().map(|(piece, _)| piece).collect();
+        let whole = items(whole);
+        let (pieces, ended, reader) = read(export.as_bytes(), step);
+        prop_assert_eq!(ended, Ok(true));
+        prop_assert!(reader.report().is_empty());
+        prop_assert_eq!(pieces[0].session.as_deref(), Some("s"));
+        prop_assert_eq!(&items(pieces), &whole);
+
+        let begin = &export.as_bytes()[..end.index(export.len())];
+        let (pieces, ended, _) = read(begin, step);
+        let (at_once, ended_at_once, _) = read(begin, begin.len().max(1));
+        prop_assert_eq!(&ended, &ended_at_once);
+        prop_assert_eq!(ended.is_err(), pieces.is_empty());
+        prop_assert!(ended != Ok(true));
+        let pieces = items(pieces);
+        prop_assert_eq!(&pieces, &items(at_once));
+        prop_assert!(pieces.iter().all(|item| whole.contains(item)));
+    }
 }
