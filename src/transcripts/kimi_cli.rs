@@ -7,15 +7,16 @@
 //!
 //! No record names the session, the folder or the model: the session is named by the file's folder.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::share::limits::TRANSCRIPT_SUBAGENTS_MAX;
+use crate::share::limits::{SHARE_ITEMS_MAX, TRANSCRIPT_SUBAGENTS_MAX};
 use crate::transcripts::agent::Form;
 use crate::transcripts::dialect::{Dialect, Origin, Record, digest};
 use crate::transcripts::kimi::content::{file, parts};
 use crate::transcripts::kimi::tools::{returned, tool};
+use crate::transcripts::report::LeftOut;
 use crate::transcripts::session::Title;
 use crate::transcripts::talk::Talk;
 use crate::transcripts::tool::{Tool, ToolState};
@@ -49,6 +50,8 @@ pub(super) struct KimiCli {
     main: Lane,
     /// What subagents say, by their sessions.
     below: HashMap<String, Lane>,
+    /// The sessions of subagents past those that are read.
+    too_many: HashSet<String>,
 }
 
 /// Who speaks in a session: the main agent, or one of its subagents.
@@ -87,7 +90,8 @@ impl KimiCli {
     pub(super) fn of(origin: &Origin<'_>) -> Self {
         let folder = origin.name.rsplit(['/', '\\']).nth(1).unwrap_or_default();
         let is_id = folder.len() == 36 && folder.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-        Self { session: is_id.then(|| folder.to_owned()), main: Lane::default(), below: HashMap::new() }
+        let session = is_id.then(|| folder.to_owned());
+        Self { session, main: Lane::default(), below: HashMap::new(), too_many: HashSet::new() }
     }
 }
 
@@ -124,7 +128,11 @@ impl KimiCli {
             None => &mut self.main,
             Some(session) => {
                 if self.below.len() >= TRANSCRIPT_SUBAGENTS_MAX && !self.below.contains_key(session) {
-                    return talk.out.leave_out(crate::transcripts::report::LeftOut::Subagents);
+                    // Once for all of its events.
+                    if self.too_many.len() < SHARE_ITEMS_MAX && self.too_many.insert(session.clone()) {
+                        talk.out.leave_out(LeftOut::Subagents);
+                    }
+                    return;
                 }
                 self.below.entry(session.clone()).or_default()
             }

@@ -1,6 +1,6 @@
 //! Where items go, and what of them is given out: what is new, what is another now, and what is there no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ pub(super) struct Out {
     is_stale: bool,
     /// Whether such items stay.
     keeps_all: bool,
+    /// Hashes of the records that were counted, where what is read says them again each time; `None` where it does not.
+    counted: Option<HashSet<u64>>,
     report: Report,
 }
 
@@ -99,6 +101,17 @@ impl Out {
         self.keeps_all = keeps_all;
     }
 
+    /// What is read is written anew again and again, with all that it said before: a record is counted the first time.
+    pub(super) fn says_again(&mut self) {
+        self.counted.get_or_insert_default();
+    }
+
+    /// Whether a record is to be counted. As many as a share has items are told apart.
+    fn counts(&mut self, kind: &str, id: &str) -> bool {
+        let Some(counted) = &mut self.counted else { return true };
+        counted.len() < SHARE_ITEMS_MAX && counted.insert(hash(&format!("{kind} {id}")))
+    }
+
     /// Removes what an earlier reading made, or the share held, and this reading did not make.
     pub(super) fn sweep(&mut self) {
         if self.keeps_all || !std::mem::take(&mut self.is_stale) {
@@ -160,7 +173,7 @@ impl Out {
     pub(super) fn context(&mut self, kind: &str, id: &str, raw: &str) {
         if self.with_context {
             self.other(kind, id, raw);
-        } else {
+        } else if self.counts(kind, id) {
             self.report.context(name(kind));
         }
     }
@@ -170,7 +183,9 @@ impl Out {
         if self.with_context {
             self.other(kind, id, raw);
         }
-        self.report.unknown(name(kind));
+        if self.counts(kind, id) {
+            self.report.unknown(name(kind));
+        }
     }
 
     /// Adds a record to the `other` lane, as it came. `id`: what it is called where it has no id of its own.

@@ -30,6 +30,8 @@ pub struct Reader {
     below: Vec<Below>,
     /// The ids of calls that began subagents and were taken back, and the sessions of these; as many as a share has items.
     gone: HashSet<String>,
+    /// The names of subagents past those that are read: whoever finds one's file finds it again and again.
+    too_many: HashSet<String>,
     /// A piece with the session's id was given out.
     session_is_told: bool,
 }
@@ -62,8 +64,8 @@ impl Reader {
     pub fn new(agent: Agent, origin: &str) -> Self {
         let talk = Talk::of(agent.name());
         let main = Thread { dialect: (entry(agent).begin)(&Origin { name: origin, is_child: false }), talk };
-        let (below, gone) = (Vec::new(), HashSet::new());
-        Self { agent, origin: origin.to_owned(), main, below, gone, session_is_told: false }
+        let (below, gone, too_many) = (Vec::new(), HashSet::new(), HashSet::new());
+        Self { agent, origin: origin.to_owned(), main, below, gone, too_many, session_is_told: false }
     }
 
     /// Lets records that are no part of the conversation into the share's `other` lane: what the program wrote for its model and
@@ -120,6 +122,7 @@ impl Reader {
         if document.len() > TRANSCRIPT_DOCUMENT_BYTES_MAX {
             self.leave_out(LeftOut::TooLarge);
         } else {
+            self.main.talk.out.says_again();
             self.main.record(document);
         }
         self.drop_orphans();
@@ -135,7 +138,9 @@ impl Reader {
         }
         let Some(session) = self.session() else { return false };
         if self.below.len() >= TRANSCRIPT_SUBAGENTS_MAX {
-            self.leave_out(LeftOut::Subagents);
+            if self.too_many.len() < SHARE_ITEMS_MAX && self.too_many.insert(name.to_owned()) {
+                self.leave_out(LeftOut::Subagents);
+            }
             return false;
         }
         let session = subagent(session, name);

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use capshare::transcripts::{Agent, Form, Reader, recognise};
+use capshare::share::limits::TRANSCRIPT_SUBAGENTS_MAX;
+use capshare::transcripts::{Agent, Form, LeftOut, Reader, recognise};
 use serde_json::{Value, json};
 
 use super::recordings::{agents, markdown};
@@ -308,4 +309,31 @@ fn calls_of_continue_are_told_by_their_states_or_by_messages_with_results() {
         "assistant: bash completed 0 b",
     ];
     assert_eq!((held.conversation(), held.text().contains("PRIVATE")), (told.map(str::to_owned).to_vec(), false));
+}
+
+/// Whoever follows a document reads all of it again whenever it has changed.
+#[test]
+fn what_is_not_known_is_counted_once_however_often_a_document_is_written() {
+    let said = |n: usize| json!({ "id": format!("m{n}"), "role": "user", "content": [{ "type": "text", "text": "hi" }, { "type": "riddle" }] });
+    let oracle = json!({ "id": "m0", "role": "oracle", "content": "yes" });
+    let mut reader = Reader::new(Agent::Cline, "/a/file");
+    for length in 1..=5 {
+        let messages: Vec<_> = std::iter::once(oracle.clone()).chain((1..=length).map(said)).collect();
+        reader.document(json!({ "sessionId": "s", "origin": {}, "messages": messages }).to_string().as_bytes());
+    }
+    let counts: Vec<_> = reader.report().unknown.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    assert_eq!(counts, [("message.oracle", 1), ("user.riddle", 5)]);
+}
+
+/// Whoever follows a session finds the files of all of its subagents twice a second.
+#[test]
+fn a_subagent_past_those_that_are_read_is_counted_once() {
+    let mut reader = Reader::new(Agent::Cline, "/a/file");
+    reader.document(br#"{"sessionId": "s", "origin": {}, "messages": []}"#);
+    for _ in 0..3 {
+        for n in 0..TRANSCRIPT_SUBAGENTS_MAX + 2 {
+            assert_eq!(reader.begin_subagent(&n.to_string(), None), n < TRANSCRIPT_SUBAGENTS_MAX);
+        }
+    }
+    assert_eq!(reader.report().left_out.get(&LeftOut::Subagents), Some(&2));
 }

@@ -1,6 +1,7 @@
 //! Kimi Code and kimi-cli: what they write, and what of it their users saw.
 
-use capshare::transcripts::{Agent, Form, Reader, recognise};
+use capshare::share::limits::TRANSCRIPT_SUBAGENTS_MAX;
+use capshare::transcripts::{Agent, Form, LeftOut, Reader, recognise};
 use serde_json::{Value, json};
 
 use super::support::{Held, read};
@@ -288,4 +289,19 @@ fn each_of_the_two_is_known_by_its_first_line_and_by_any_other() {
             assert_eq!(recognise(line.as_bytes()), Some((agent, Form::Lines)), "{line}");
         }
     }
+}
+
+#[test]
+fn a_subagent_of_kimi_cli_past_those_that_are_read_is_counted_once() {
+    let mut reader = Reader::new(Agent::KimiCli, "/a/file");
+    let event = |n: usize, kind: &str| {
+        let payload = json!({ "parent_tool_call_id": format!("call{n}"), "event": { "type": kind, "payload": {} } });
+        json!({ "timestamp": 1_796_000_000.5, "message": { "type": "SubagentEvent", "payload": payload } }).to_string()
+    };
+    for n in 0..TRANSCRIPT_SUBAGENTS_MAX + 2 {
+        for kind in ["TurnBegin", "StepBegin", "TurnEnd"] {
+            reader.line(event(n, kind).as_bytes());
+        }
+    }
+    assert_eq!(reader.report().left_out.get(&LeftOut::Subagents), Some(&2));
 }
