@@ -72,6 +72,12 @@ impl Lines {
         Ok(Self::of(From::File { path: path.to_owned(), file }))
     }
 
+    /// As [`open`](Self::open), for who must not be dropped meanwhile.
+    pub(super) fn open_at_once(path: &Path) -> std::io::Result<Self> {
+        let file = File::from_std(std::fs::File::open(path)?);
+        Ok(Self::of(From::File { path: path.to_owned(), file }))
+    }
+
     pub(super) fn stream(stream: Stream) -> Self {
         Self::of(From::Stream { stream, is_over: false })
     }
@@ -99,9 +105,10 @@ impl Lines {
     /// The beginning, by which the form is recognised, and whether that is all. To be called before the first line. Of a pipe it is waited
     /// for until there is a line.
     pub(super) async fn head(&mut self) -> std::io::Result<(&[u8], bool)> {
-        let mut is_all = false;
+        let (mut is_all, mut has_line, mut scanned) = (false, false, 0);
         loop {
-            let has_line = self.buffer.contains(&b'\n');
+            has_line |= memchr::memchr(b'\n', &self.buffer[scanned..]).is_some();
+            scanned = self.buffer.len();
             let is_enough = if self.is_open() { has_line } else { has_line && self.buffer.len() >= HEAD_BYTES };
             if is_enough || self.buffer.len() > TRANSCRIPT_LINE_BYTES_MAX {
                 break;
@@ -127,14 +134,19 @@ impl Lines {
     /// The next piece of the text, whatever its lines are; of a pipe it is waited for. Empty: there is no more.
     pub(super) async fn piece(&mut self) -> std::io::Result<&[u8]> {
         if self.start == self.buffer.len() {
-            self.buffer.clear();
+            // The beginning, if it has no line break, is long.
+            if self.buffer.capacity() > 2 * READ_BYTES {
+                self.buffer = Vec::new();
+            } else {
+                self.buffer.clear();
+            }
             self.start = 0;
             // A first read may bring no more than the mark.
             while self.buffer.is_empty() && self.more().await? {}
         }
-        let piece = &self.buffer[self.start..];
-        self.start = self.buffer.len();
-        Ok(piece)
+        let from = self.start;
+        self.start = self.buffer.len().min(from + READ_BYTES);
+        Ok(&self.buffer[from..self.start])
     }
 
     /// The next whole line at hand. May be dropped and called again without losing one.
@@ -274,4 +286,31 @@ fn is_same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
     one.created().ok() == other.created().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What recognises the form reads a first line to its end, and that is all of a document on one line.
+    #[tokio::test]
+    async fn of_a_long_beginning_no_more_than_a_read_is_given_out_at_once_and_nothing_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("export.json");
+        let text: Vec<u8> = (0..20 * READ_BYTES).map(|at| b'a' + (at % 23) as u8).collect();
+        std::fs::write(&path, &text).unwrap();
+        let mut lines = Lines::open(&path).await.unwrap();
+        assert_eq!(lines.head().await.unwrap(), (&text[..], true));
+        let mut read = Vec::new();
+        loop {
+            let piece = lines.piece().await.unwrap();
+            assert!(piece.len() <= READ_BYTES);
+            if piece.is_empty() {
+                break;
+            }
+            read.extend_from_slice(piece);
+        }
+        assert_eq!(read, text);
+        assert!(lines.buffer.capacity() <= 2 * READ_BYTES, "{}", lines.buffer.capacity());
+    }
 }

@@ -84,18 +84,18 @@ impl TranscriptFile {
         }
     }
 
-    /// Takes a line of the transcript itself.
-    async fn line(&mut self, line: &[u8], output: &mut Output) -> Result<Option<Piece>, Failure> {
+    /// Takes a line of the transcript itself. It waits for nothing, so that the line is not lost when this is dropped.
+    fn line(&mut self, line: &[u8], output: &mut Output) -> Result<Option<Piece>, Failure> {
         let piece = self.reader.line(line);
         if !self.is_begun && !line.trim_ascii().is_empty() {
             self.is_begun = true;
-            self.open_base(line, output).await?;
+            self.open_base(line, output)?;
         }
         Ok(piece)
     }
 
     /// Opens what the transcript goes on from, by its first line.
-    async fn open_base(&mut self, first: &[u8], output: &mut Output) -> Result<(), Failure> {
+    fn open_base(&mut self, first: &[u8], output: &mut Output) -> Result<(), Failure> {
         let mut base = base_of(first);
         while let Some(of) = base {
             if self.base.len() >= SEGMENTS_MAX {
@@ -114,7 +114,7 @@ impl TranscriptFile {
             };
             let first = thread::first_record(&path).to_string();
             base = base_of(first.as_bytes());
-            let lines = Lines::open(&path).await.map_err(|error| cannot_read(&path, &error))?;
+            let lines = Lines::open_at_once(&path).map_err(|error| cannot_read(&path, &error))?;
             self.base.push_front(BaseFile { base: of, lines, end: 0 });
         }
         Ok(())
@@ -156,7 +156,7 @@ impl TranscriptFile {
 
     /// The next piece of the subagents' transcripts.
     async fn next_of_below(&mut self) -> Result<Option<Piece>, Failure> {
-        self.look_below().await;
+        self.look_below();
         for below in &mut self.below {
             loop {
                 let line = below.lines.next().await.map_err(|error| cannot_read(&self.path, &error))?;
@@ -178,7 +178,7 @@ impl TranscriptFile {
     }
 
     /// Opens the files of subagents that are there now.
-    async fn look_below(&mut self) {
+    fn look_below(&mut self) {
         let Some(session) = self.reader.session().map(str::to_owned) else { return };
         if !self.looked.is_due() {
             return;
@@ -186,7 +186,7 @@ impl TranscriptFile {
         for Subagent { name, call, path } in self.finder.subagents(self.reader.agent(), &self.path, &session) {
             let is_known = self.below.iter().any(|below| below.name == name);
             if !is_known
-                && let Ok(lines) = Lines::open(&path).await
+                && let Ok(lines) = Lines::open_at_once(&path)
                 && self.reader.begin_subagent(&name, call.as_deref())
             {
                 self.below.push(BelowFile { name, lines });
@@ -261,7 +261,7 @@ impl Source for TranscriptFile {
                     rest
                 }
             };
-            if let Some(piece) = self.line(&line, output).await? {
+            if let Some(piece) = self.line(&line, output)? {
                 return Ok(Some(piece));
             }
         }
@@ -325,5 +325,46 @@ impl Source for TranscriptFile {
 
     fn report(&self) -> Option<&Report> {
         Some(self.reader.report())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// A push drops what waits for the next piece whenever the host has acknowledged something.
+    #[tokio::test]
+    async fn nothing_is_lost_when_the_next_piece_is_waited_for_again_and_again() {
+        let name = "rollout-2026-11-30T04-35-14-01a22abc-0161-7553-9d08-e240451b54d5_01a22abc-528a-7793-a00b-e7c90b7d9d94.jsonl";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/agents/codex-0.171.0").join(name);
+        let mut read = Vec::new();
+        for is_dropped in [false, true] {
+            let lines = Lines::open(&path).await.unwrap();
+            let mut file = TranscriptFile::new(&path, lines, Reader::new(Agent::Codex, "a file"), false, 0);
+            let (mut output, mut pieces) = (Output::new(true), Vec::new());
+            loop {
+                let next = if is_dropped {
+                    let Some(next) = file.next_at_hand(&mut output).now_or_never() else {
+                        // What was begun goes on meanwhile.
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        continue;
+                    };
+                    next
+                } else {
+                    file.next_at_hand(&mut output).await
+                };
+                match next {
+                    Ok(Some(piece)) => pieces.push(piece),
+                    Ok(None) => break,
+                    Err(failure) => panic!("{}", failure.message()),
+                }
+            }
+            read.push(pieces);
+        }
+        assert!(read[0].len() > 10 && read[0] == read[1], "{} pieces, {} pieces", read[0].len(), read[1].len());
     }
 }
