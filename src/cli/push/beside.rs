@@ -1,9 +1,12 @@
 //! A file beside a transcript that its agent writes anew: what it says of the session, or a subagent's document.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::cli::push::source::Looked;
+
+/// How long a file is being written, at most. One that is broken for longer is not read again before it has changed.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// A file that is read whenever it has changed.
 pub(super) struct Beside {
@@ -38,14 +41,40 @@ impl Beside {
             return None;
         }
         let bytes = tokio::fs::read(&self.path).await.ok()?;
-        serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).ok()?;
-        self.seen = Some(now);
-        Some(bytes)
+        let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
+        if is_whole || now.1.elapsed().is_ok_and(|age| age > WRITTEN_WITHIN) {
+            self.seen = Some(now);
+        }
+        is_whole.then_some(bytes)
     }
 
     /// It is read at the next look, whether it has changed or not.
     pub(super) fn forget(&mut self) {
         self.looked.forget();
         self.seen = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broken_file_is_read_until_it_is_whole_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        let write = |text: &str, age: u64| {
+            std::fs::write(&path, text).unwrap();
+            let file = std::fs::File::options().write(true).open(&path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        };
+        let mut beside = Beside::new(path.clone(), 1_000);
+        write("{\"a\":", 1);
+        assert_eq!((beside.look().await, beside.seen.is_some()), (None, false), "it is being written");
+        write("{\"a\":", 60);
+        assert_eq!((beside.look().await, beside.seen.is_some()), (None, true), "nobody writes it");
+        write("{\"a\":1}", 50);
+        assert_eq!(beside.look().await.as_deref(), Some(&b"{\"a\":1}"[..]));
+        assert_eq!(beside.look().await, None);
     }
 }
