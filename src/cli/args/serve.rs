@@ -134,13 +134,13 @@ pub(crate) struct Deployment {
     /// at once what was written at another [env: CAPSHARE_PEERS] [default: true]
     #[arg(long, value_name = "true|false")]
     pub(crate) peers: Option<String>,
-    /// How often a share that somebody follows here is looked at that has not changed for ten minutes, while nothing tells this host
-    /// what others wrote; or none, for once a second as any other. 5s make it a fifth of the requests [env: CAPSHARE_POLL_RESTED]
-    /// [default: none]
+    /// How often this host looks for changes of a share that somebody follows here and that has not changed for ten minutes, while nothing
+    /// tells this host what others wrote. With 5s that takes a fifth of the requests. With none it looks once a second, as it does for
+    /// every other share [env: CAPSHARE_POLL_RESTED] [default: none]
     #[arg(long, value_name = "TIME")]
     pub(crate) poll_rested: Option<String>,
-    /// How often each share that somebody follows here is looked at while other hosts or NATS tell this host what others wrote: so
-    /// late comes what they lost to the end [env: CAPSHARE_POLL_HINTED] [default: 1m]
+    /// How often this host looks for changes of each share that somebody follows here, while other hosts or NATS tell this host what
+    /// others wrote. What they fail to tell is seen at the next such look [env: CAPSHARE_POLL_HINTED] [default: 1m]
     #[arg(long, value_name = "TIME")]
     pub(crate) poll_hinted: Option<String>,
 }
