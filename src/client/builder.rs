@@ -215,8 +215,8 @@ impl Builder {
         self
     }
 
-    /// Items and bytes that the queue of one share may hold, with the batch that is on its way. At least 1 of each. Default: 10,000
-    /// items and 32 MiB.
+    /// Items and bytes that the queue of one share may hold, with the batch that is on its way. At least 1 of each. A queue that has no
+    /// room for what comes next is sent before its sync window is over. Default: 10,000 items and 32 MiB.
     pub fn queue_bounds(mut self, items: usize, bytes: usize) -> Self {
         self.queue_bounds = QueueBounds { items: items.max(1), bytes: bytes.max(1) };
         self
