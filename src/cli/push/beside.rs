@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use crate::cli::push::source::Looked;
 
 /// How long a file is being written, at most. One that is broken for longer is not read again before it has changed.
@@ -15,12 +17,17 @@ pub(super) struct Beside {
     most: u64,
     looked: Looked,
     /// Its size and time when it was read last.
-    seen: Option<(u64, SystemTime)>,
+    seen: Option<State>,
+    /// Its size and time when it was found broken, and since when it has been so.
+    broken: Option<(State, Instant)>,
 }
+
+/// The size of a file, and the time at which it was written to last.
+type State = (u64, SystemTime);
 
 impl Beside {
     pub(super) fn new(path: PathBuf, most: usize) -> Self {
-        Self { path, most: most as u64, looked: Looked::default(), seen: None }
+        Self { path, most: most as u64, looked: Looked::default(), seen: None, broken: None }
     }
 
     /// All of the file, if it is another one than when this was asked last. One that is being written is read when it is whole JSON. May be
@@ -42,7 +49,10 @@ impl Beside {
         }
         let bytes = tokio::fs::read(&self.path).await.ok()?;
         let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok();
-        if is_whole || now.1.elapsed().is_ok_and(|age| age > WRITTEN_WITHIN) {
+        let known = self.broken.filter(|(state, _)| *state == now && !is_whole);
+        let since = known.map_or_else(Instant::now, |(_, since)| since);
+        self.broken = (!is_whole).then_some((now, since));
+        if is_whole || since.elapsed() >= WRITTEN_WITHIN {
             self.seen = Some(now);
         }
         is_whole.then_some(bytes)
@@ -59,21 +69,17 @@ impl Beside {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_broken_file_is_read_until_it_is_whole_and_not_for_ever() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        let write = |text: &str, age: u64| {
-            std::fs::write(&path, text).unwrap();
-            let file = std::fs::File::options().write(true).open(&path).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
-        };
+        std::fs::write(&path, "{\"a\":").unwrap();
         let mut beside = Beside::new(path.clone(), 1_000);
-        write("{\"a\":", 1);
-        assert_eq!((beside.look().await, beside.seen.is_some()), (None, false), "it is being written");
-        write("{\"a\":", 60);
-        assert_eq!((beside.look().await, beside.seen.is_some()), (None, true), "nobody writes it");
-        write("{\"a\":1}", 50);
+        for is_given_up in [false, true] {
+            assert_eq!((beside.look().await, beside.seen.is_some()), (None, is_given_up));
+            tokio::time::advance(WRITTEN_WITHIN).await;
+        }
+        std::fs::write(&path, "{\"a\":1}").unwrap();
         assert_eq!(beside.look().await.as_deref(), Some(&b"{\"a\":1}"[..]));
         assert_eq!(beside.look().await, None);
     }
