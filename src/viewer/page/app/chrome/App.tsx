@@ -39,9 +39,6 @@ interface State {
 /** What the bar and the dock cover of the window. */
 const INSET = { top: 56, bottom: 72 }
 
-/** Frames that a step of the keys takes at most: half a second, longer than the list scrolls. */
-const HOLD_FRAMES = 30
-
 /** A session that worked less than this ago is met at its end. */
 const FRESH_MS = 60_000
 
@@ -210,21 +207,7 @@ export class App extends Component<Props, State> {
     const place = rows.findIndex(row => row.id === from)
     const next = rows[Math.max(0, Math.min(rows.length - 1, this.state.focus === undefined ? place : place + by))]
     if (!next) return
-    this.setState({ follow: false, focus: next.id, tab: "messages" }, () => this.#list?.reveal(next.id))
-    this.#hold(next.id)
-  }
-
-  /** Keeps the focus at a row while the list comes to rest: it may have to be drawn first, and is drawn anew where the list moves far. */
-  #hold(id: string, frames = HOLD_FRAMES): void {
-    requestAnimationFrame(() => {
-      const at = document.activeElement
-      // Elsewhere the reader has put it.
-      const ours = at === null || at === document.body || at.hasAttribute("data-row")
-      if (this.state.focus !== id || !ours || frames === 0) return
-      const row = document.querySelector<HTMLElement>(`[data-row="${CSS.escape(id)}"]`)
-      if (row !== at) row?.focus({ preventScroll: true })
-      this.#hold(id, frames - 1)
-    })
+    this.setState({ follow: false, focus: next.id, tab: "messages" }, () => this.#list?.hold(next.id))
   }
 
   #link = (id: string): void => {

@@ -21,6 +21,10 @@ const OVERSCAN = 500
 const PRINTED_MAX = 3_000
 /** So near to its end counts as there. */
 const END = 48
+/** How far below the top of what is visible a row is brought. */
+const BELOW = 12
+/** By these the reader goes on to something else, and may move what is shown: a click opens what is folded. */
+const ACTS = ["keydown", "pointerdown", "click"] as const
 
 /**
  * A list of which only what is in the window is in the document: a few dozen rows, whatever there are.
@@ -39,6 +43,8 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #rows: readonly R[] = []
   /** The row that stays, and how far below the top of what is visible it begins. */
   #anchor: { id: string; below: number } | undefined
+  /** The row that is kept visible and keeps the focus. */
+  #held: string | undefined
   /** Where the window stood when we last knew. If it stands elsewhere, the reader scrolled, and we hear of it next frame. */
   #at = 0
   /** The reader scrolled away from the end, and whoever says `follow` may not know it yet. */
@@ -55,6 +61,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     addEventListener("resize", this.#scrolled)
     addEventListener("beforeprint", this.#print)
     addEventListener("afterprint", this.#printed)
+    for (const act of ACTS) addEventListener(act, this.#release, { capture: true, passive: true })
     this.#at = scrollY
     this.#settle()
   }
@@ -65,6 +72,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     removeEventListener("resize", this.#scrolled)
     removeEventListener("beforeprint", this.#print)
     removeEventListener("afterprint", this.#printed)
+    for (const act of ACTS) removeEventListener(act, this.#release, { capture: true })
     cancelAnimationFrame(this.#frame)
     this.#resized.disconnect()
   }
@@ -72,6 +80,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   override componentDidUpdate(before: Props<R>): void {
     if (this.props.follow && !before.follow) {
       this.#anchor = undefined
+      this.#held = undefined
       this.#away = false
     }
     this.#settle()
@@ -80,18 +89,27 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   /** Brings a row to the top of what is visible. */
   jump(id: string): void {
     if (this.#heights.place(id) === undefined) return
-    this.#anchor = { id, below: 12 }
+    this.#anchor = { id, below: BELOW }
+    this.#held = undefined
     this.#away = true
     this.#at = scrollY
     this.#rounds = 0
     this.#settle()
   }
 
-  /** The same, if the row is not visible already. */
-  reveal(id: string): void {
-    const place = this.#heights.place(id)
-    const { top, bottom } = this.#visible()
-    if (place !== undefined && (this.#heights.top(place) < top || this.#heights.top(place + 1) > bottom)) this.jump(id)
+  /**
+   * Gives a row the focus, and keeps it visible: what is higher than the window, from its beginning on.
+   *
+   * This lasts until the reader does something else. Rows may be drawn and measured long after the focus moved, and grow when
+   * their pictures and colours come.
+   */
+  hold(id: string): void {
+    if (this.#heights.place(id) === undefined) return
+    if (this.#isElsewhere()) this.#stand()
+    this.#held = id
+    this.#away = true
+    this.#rounds = 0
+    this.#settle()
   }
 
   /** The row at the top of what is visible. */
@@ -135,16 +153,26 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #scrolled = (): void => {
     this.#rounds = 0
     if (this.#isElsewhere()) {
-      this.#at = scrollY
-      const { top } = this.#visible()
-      const place = this.#heights.at(top)
-      const id = this.#heights.id(place)
-      this.#anchor = id !== undefined && top > 0 ? { id, below: this.#heights.top(place) - top } : undefined
+      this.#held = undefined
+      this.#stand()
       this.#away = document.documentElement.scrollHeight - innerHeight - scrollY > END
       this.props.onEnd(!this.#away)
     }
     cancelAnimationFrame(this.#frame)
     this.#frame = requestAnimationFrame(() => this.#settle())
+  }
+
+  #release = (): void => {
+    this.#held = undefined
+  }
+
+  /** Takes the place to which the reader scrolled for the one to stay at. */
+  #stand(): void {
+    this.#at = scrollY
+    const { top } = this.#visible()
+    const place = this.#heights.at(top)
+    const id = this.#heights.id(place)
+    this.#anchor = id !== undefined && top > 0 ? { id, below: this.#heights.top(place) - top } : undefined
   }
 
   /** On paper nobody scrolls: all rows are in the document while it is printed, and at once. */
@@ -184,6 +212,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
       if (this.props.follow && !this.#away) this.#scroll(document.documentElement.scrollHeight - innerHeight)
       else this.#stay()
     }
+    this.#keep(box)
     const { top, bottom } = this.#visible()
     const next = { from: this.#heights.at(top - OVERSCAN), to: this.#heights.at(bottom + OVERSCAN) + 1 }
     // Guesses may be wrong a few times over; they are not wrong for ever.
@@ -201,6 +230,22 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     if (!anchor || place === undefined) return
     const by = this.#heights.top(place) - anchor.below - this.#visible().top
     if (Math.abs(by) >= 0.5) this.#scroll(scrollY + by)
+  }
+
+  /** Moves to the row that is held, if it is not visible, and gives it the focus, if the focus is nowhere or at another row. */
+  #keep(box: HTMLElement): void {
+    const id = this.#held
+    const place = id === undefined ? undefined : this.#heights.place(id)
+    if (id === undefined || place === undefined || this.#isElsewhere()) return
+    const { top, bottom } = this.#visible()
+    if (this.#heights.top(place) < top || this.#heights.top(place + 1) > bottom) {
+      this.#anchor = { id, below: BELOW }
+      this.#stay()
+    }
+    const at = document.activeElement
+    const free = at === null || at === document.body || at.hasAttribute("data-row")
+    const row = [...box.children as Iterable<HTMLElement> & HTMLCollection].find(child => child.dataset["row"] === id)
+    if (free && row !== at) row?.focus({ preventScroll: true })
   }
 
   #scroll(to: number): void {
