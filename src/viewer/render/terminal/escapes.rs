@@ -25,6 +25,12 @@ pub(super) enum Control<'a> {
     },
 }
 
+/// A number in a sequence, which is made of digits and nothing else; one that is too large for its type is the largest.
+pub(super) fn number(text: &str) -> Option<u32> {
+    let is_one = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_one.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
 /// Pieces of output, one after the other. What controls nothing that is drawn is left out.
 pub(super) struct Pieces<'a> {
     rest: &'a str,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::escapes::Control;
+use super::escapes::{self, Control};
 use super::{COLUMNS_MAX, ROWS_MAX, Run, Style};
 
 #[derive(Debug, Clone, Copy)]
@@ -96,9 +96,8 @@ impl Screen {
 
     fn obey(&mut self, numbers: &str, last: u8) {
         let number = |place: usize, default: usize| {
-            let given =
-                numbers.split(';').nth(place).and_then(|number| number.parse().ok()).filter(|number| *number > 0);
-            given.unwrap_or(default).min(COLUMNS_MAX)
+            let given = numbers.split(';').nth(place).and_then(escapes::number).filter(|number| *number > 0);
+            given.map_or(default, |number| number as usize).min(COLUMNS_MAX)
         };
         match last {
             // What begins with a sign is a setting of the terminal.

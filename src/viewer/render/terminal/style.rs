@@ -1,12 +1,12 @@
 //! How characters are drawn: what `ESC [ ... m` says, in sixteen colours.
 
-use super::Style;
+use super::{Style, escapes};
 
 impl Style {
     /// Takes the numbers of `ESC [ ... m`.
     pub(super) fn set(&mut self, numbers: &str) {
         let mut numbers =
-            numbers.split([';', ':']).map(|number| if number.is_empty() { Some(0) } else { number.parse().ok() });
+            numbers.split([';', ':']).map(|text| if text.is_empty() { Some(0) } else { escapes::number(text) });
         while let Some(number) = numbers.next() {
             let Some(number) = number else { continue };
             match number {

@@ -24,15 +24,16 @@ export function runs(output: string): readonly Run[] {
   return screen.end()
 }
 
-/** The runs of each line. */
+/** The runs of each line; the line break at the end begins none. */
 export function lines(output: string): readonly (readonly Run[])[] {
   const all: Run[][] = [[]]
-  for (const { style, text } of runs(output.replace(/\r?\n$/, ""))) {
+  for (const { style, text } of runs(output)) {
     text.split("\n").forEach((piece, n) => {
       if (n > 0) all.push([])
       if (piece !== "") all.at(-1)!.push({ style, text: piece })
     })
   }
+  if (all.length > 1 && all.at(-1)!.length === 0) all.pop()
   return all
 }
 
@@ -182,7 +183,7 @@ class Screen implements Reader {
     // What begins with a sign is a setting of the terminal.
     if (/^[?<=>]/.test(numbers)) return
     const given = numbers.split(";")
-    const number = (place: number, fallback: number) => Math.min(COLUMNS_MAX, (/^\d+$/.test(given[place] ?? "") && Number(given[place])) || fallback)
+    const number = (place: number, fallback: number) => Math.min(COLUMNS_MAX, numberIn(given[place]) || fallback)
     const n = number(0, 1)
     switch (last) {
       case "m": return this.#pen.set(numbers)
@@ -339,8 +340,10 @@ class Pen {
   #flags = new Set<string>()
 
   set(numbers: string): void {
-    const given = numbers.split(/[;:]/).map(number => (number === "" ? 0 : Number(number)))
-    for (let number = given.shift(); number !== undefined; number = given.shift()) {
+    const given = numbers.split(/[;:]/).map(text => (text === "" ? 0 : numberIn(text)))
+    while (given.length > 0) {
+      const number = given.shift()
+      if (number === undefined) continue
       const [on, off] = [ON[number], OFF[number]]
       if (number === 0) {
         this.#ink = this.#ground = undefined
@@ -365,15 +368,25 @@ class Pen {
 const ON: Readonly<Record<number, string>> = { 1: "t-bold", 2: "t-faint", 3: "t-italic", 4: "t-under", 7: "t-inverse" }
 const OFF: Readonly<Record<number, readonly string[]>> = { 22: ["t-bold", "t-faint"], 23: ["t-italic"], 24: ["t-under"], 27: ["t-inverse"] }
 
+/** A number in a sequence, which is made of digits and nothing else. */
+function numberIn(text = ""): number | undefined {
+  return /^\d+$/.test(text) ? Number(text) : undefined
+}
+
 /** A colour of 256, or one by red, green and blue: the nearest of the sixteen. */
-function far(given: number[]): number | undefined {
+function far(given: (number | undefined)[]): number | undefined {
   const kind = given.shift()
   if (kind === 2) {
-    const colour = given.splice(0, 3)
-    return colour.length === 3 ? nearest(colour) : undefined
+    const colour: number[] = []
+    while (colour.length < 3) {
+      const level = given.shift()
+      if (level === undefined) return undefined
+      colour.push(level)
+    }
+    return nearest(colour)
   }
   const number = kind === 5 ? given.shift() : undefined
-  if (number === undefined || !(number >= 0 && number <= 255)) return undefined
+  if (number === undefined || number > 255) return undefined
   if (number < 16) return number
   if (number >= 232) return nearest([8, 8, 8].map(level => level + 10 * (number - 232)))
   const level = (step: number) => (step === 0 ? 0 : 55 + 40 * step)
