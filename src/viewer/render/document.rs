@@ -116,8 +116,8 @@ impl Head {
     fn told(self, id: &str) -> Told {
         Told {
             id: id.to_owned(),
-            parent: self.parent_id,
-            session: self.session_id,
+            parent: self.parent_id.filter(|id| !id.is_empty()),
+            session: self.session_id.filter(|id| !id.is_empty()),
             is_user: self.role.or(self.kind).as_deref() == Some("user"),
             created: self.time.created.map(|at| at as i64),
         }
@@ -131,7 +131,7 @@ fn below_their_calls(
     sessions: &HashMap<String, String>,
 ) -> Vec<Turn> {
     let (ids, turns): (Vec<String>, Vec<Turn>) = turns.into_iter().unzip();
-    let own = session.and_then(|session| read::item::<Session>(session.as_str()).id);
+    let own = session.and_then(|session| read::item::<Session>(session.as_str()).id).filter(|id| !id.is_empty());
     let others: HashSet<&str> =
         sessions.values().map(String::as_str).filter(|session| own.as_deref() != Some(*session)).collect();
     if own.is_none() || others.is_empty() {
@@ -141,28 +141,40 @@ fn below_their_calls(
     // The sessions that each message began.
     let begun: Vec<Vec<String>> = turns.iter().map(|turn| begun(turn, &others)).collect();
     let has_call: HashSet<&str> = begun.iter().flatten().map(String::as_str).collect();
-    let mut below: HashMap<String, Vec<usize>> = HashMap::new();
-    let mut order = Vec::new();
-    for (place, id) in ids.iter().enumerate() {
+    let mut below: HashMap<&str, Vec<usize>> = HashMap::new();
+    // The last is the next.
+    let mut next = Vec::new();
+    for (place, id) in ids.iter().enumerate().rev() {
         match session_of(id).filter(|session| has_call.contains(session.as_str())) {
-            Some(session) => below.entry(session.clone()).or_default().push(place),
-            None => order.push((place, false)),
+            Some(session) => below.entry(session).or_default().push(place),
+            None => next.push(Next::Turn(place, false)),
         }
     }
     let mut places = Vec::with_capacity(turns.len());
-    // The last is the next: what is put on it stands behind what was taken from it.
-    order.reverse();
-    while let Some((place, is_below)) = order.pop() {
-        places.push((place, is_below));
-        for session in begun[place].iter().rev() {
-            order.extend(below.remove(session).unwrap_or_default().into_iter().rev().map(|place| (place, true)));
+    while let Some(one) = next.pop() {
+        match one {
+            Next::Turn(place, is_below) => {
+                places.push((place, is_below));
+                next.extend(begun[place].iter().rev().map(|session| Next::Session(session)));
+            }
+            Next::Session(session) => {
+                next.extend(below.remove(session).unwrap_or_default().into_iter().map(|place| Next::Turn(place, true)));
+            }
         }
     }
     // Sessions that began each other stand below no message; they stand at the end.
-    places.extend(below.into_values().flatten().map(|place| (place, true)));
+    let mut left: Vec<Vec<usize>> = below.into_values().collect();
+    left.sort_by_key(|places| places.last().copied());
+    places.extend(left.into_iter().flat_map(|places| places.into_iter().rev()).map(|place| (place, true)));
     let mut turns: Vec<Option<Turn>> = turns.into_iter().map(Some).collect();
     let turn = |(place, is_below): (usize, bool)| Some(Turn { is_below, ..turns.get_mut(place)?.take()? });
     places.into_iter().filter_map(turn).collect()
+}
+
+/// What is put in order: a turn, and whether it stands below a call; or all turns of a subagent's session.
+enum Next<'a> {
+    Turn(usize, bool),
+    Session(&'a str),
 }
 
 /// The sessions that calls of a message began.
@@ -173,4 +185,35 @@ fn begun(turn: &Turn, others: &HashSet<&str>) -> Vec<String> {
         tool.state.metadata.get("sessionId").and_then(Value::as_str).map(str::to_owned)
     };
     turn.parts.iter().filter(says_one).filter_map(session).filter(|session| others.contains(session.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::viewer::render::read::AnyPart;
+
+    /// S112: messages, parts and the messages of subagents stand in one order, here and on the page (`tests/real/browser/texts.test.mjs`).
+    #[test]
+    fn a_session_stands_in_the_order_of_the_table() {
+        let cases: Vec<Value> = serde_json::from_str(include_str!("../../../tests/data/order.json")).unwrap();
+        assert!(cases.len() > 10);
+        for case in cases {
+            let item = |item: &Value| {
+                let key = item[0].as_str().unwrap().parse().unwrap();
+                (key, Payload::from_checked_json(&item[1].to_string()))
+            };
+            let document = Document::gather(case["items"].as_array().unwrap().iter().map(item));
+            let id = |payload: &Payload| read::item::<AnyPart>(payload.as_str()).id.unwrap();
+            let turn = |turn: &Turn| {
+                let sign = if turn.is_below { "> " } else { "" };
+                std::iter::once(format!("{sign}{}", id(&turn.message)))
+                    .chain(turn.parts.iter().map(id))
+                    .collect::<Vec<_>>()
+            };
+            let told: Vec<String> = document.messages.iter().map(|one| turn(one).join(" ")).collect();
+            let expected: Vec<&str> =
+                case["told"].as_array().unwrap().iter().map(|told| told.as_str().unwrap()).collect();
+            assert_eq!(told, expected, "{}", case["what"]);
+        }
+    }
 }

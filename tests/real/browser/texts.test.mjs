@@ -21,3 +21,16 @@ test("output reads as a terminal shows it", async () => {
     assert.equal(joined, shown.replace(/\n$/, ""), what)
   }
 })
+
+test("a session stands in the order of the documents", async () => {
+  const { view } = await source("app/model/share.ts")
+  const cases = table("order.json")
+  assert.ok(cases.length > 10)
+  for (const { what, items, told } of cases) {
+    const replica = { items: new Map(items.map(([key, value], order) => [key, { key, value, first: 1, order }])) }
+    // A part whose message is not there stands below none that could be told.
+    const messages = view(replica).messages.filter(({ value }) => value.id !== undefined)
+    const made = messages.map(({ value, parts, below }) => [`${below ? "> " : ""}${value.id}`, ...parts.flatMap(part => part.value.id ?? [])].join(" "))
+    assert.deepEqual(made, told, what)
+  }
+})

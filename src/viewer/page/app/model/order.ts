@@ -11,7 +11,7 @@ export interface Told {
   /** The session that it is of. */
   readonly session: string
   readonly isUser: boolean
-  /** When it was made, in ms since 1970. */
+  /** When it was made, in whole ms since 1970. */
   readonly created: number | undefined
 }
 
@@ -51,7 +51,7 @@ function byTime(told: readonly Told[]): number[] {
   for (let from = 0; from < order.length; ) {
     let to = from + 1
     while (to < order.length && keys[order[to]!] === keys[order[from]!]) to += 1
-    placed.push(...(to - from === 1 ? [order[from]!] : byStamps(order.slice(from, to), stamps)))
+    for (const place of byStamps(order.slice(from, to), stamps)) placed.push(place)
     from = to
   }
   return placed
@@ -106,6 +106,13 @@ function misplaced(told: readonly Told[], parents: readonly (number | undefined)
   return count
 }
 
+/** Puts one more into the list that a map has for a key. */
+export function added<K, V>(lists: Map<K, V[]>, key: K, value: V): void {
+  const list = lists.get(key)
+  if (list) list.push(value)
+  else lists.set(key, [value])
+}
+
 /** Moves each answer that would stand before what it answers right behind that. */
 function behindParents(parents: readonly (number | undefined)[], order: readonly number[]): number[] {
   const seen = new Set<number>()
@@ -114,14 +121,14 @@ function behindParents(parents: readonly (number | undefined)[], order: readonly
   for (const first of order) {
     const parent = parents[first]
     if (parent !== undefined && !seen.has(parent)) {
-      waiting.set(parent, [...(waiting.get(parent) ?? []), first])
+      added(waiting, parent, first)
       continue
     }
     const next = [first]
     for (let place = next.pop(); place !== undefined; place = next.pop()) {
       seen.add(place)
       told.push(place)
-      next.push(...(waiting.get(place) ?? []).reverse())
+      for (const answer of (waiting.get(place) ?? []).reverse()) next.push(answer)
       waiting.delete(place)
     }
   }

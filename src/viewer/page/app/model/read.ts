@@ -22,6 +22,12 @@ export function text(value: unknown, ...path: string[]): string {
   return typeof found === "string" ? found : typeof found === "number" ? String(found) : ""
 }
 
+/** A text that is one: a number is none here. Ids and kinds are compared as such, as in the host's documents. */
+export function word(value: unknown, ...path: string[]): string {
+  const found = at(value, ...path)
+  return typeof found === "string" ? found : ""
+}
+
 export function number(value: unknown, ...path: string[]): number | undefined {
   const found = at(value, ...path)
   return typeof found === "number" && Number.isFinite(found) ? found : undefined

@@ -1,8 +1,8 @@
 import type { Item, Replica } from "/client.js"
 import { opened } from "./newer"
 import { type Figures, figures } from "./figures"
-import { type Told, ofMessages, ofParts } from "./order"
-import { type Fields, at, decoded, fields, flag, list, number, text } from "./read"
+import { type Told, added, ofMessages, ofParts } from "./order"
+import { type Fields, at, decoded, fields, flag, list, number, text, word } from "./read"
 import { type Moment, type Recording, cameBy, record } from "./replay"
 
 /** A message with its parts, in order. A part whose message is not here yet stands under one without a value. */
@@ -106,7 +106,7 @@ function arranged(items: Iterable<Item>): Arranged {
     const [lane, id] = item.key.split("/")
     if (lane === "message") group(decoded(id)).item = item
     else if (lane === "part") group(decoded(id)).parts.push(item)
-    else if (lane === "session") own = text(item.value, "id")
+    else if (lane === "session") own = word(item.value, "id")
   }
   const all = [...groups.values()]
   for (const group of all) {
@@ -128,43 +128,56 @@ function asTheyCame(a: Item, b: Item): number {
 /** What a message says about its place. */
 function told({ id, item }: Group): Told {
   const value = item?.value
+  const role = at(value, "role")
+  const created = number(value, "time", "created")
   return {
     id,
-    parent: text(value, "parentID"),
-    session: text(value, "sessionID"),
-    isUser: (text(value, "role") || text(value, "type")) === "user",
-    created: number(value, "time", "created"),
+    parent: word(value, "parentID"),
+    session: word(value, "sessionID"),
+    isUser: (typeof role === "string" ? role : at(value, "type")) === "user",
+    created: created === undefined ? undefined : Math.trunc(Math.min(TIME_MAX, Math.max(-TIME_MAX, created))),
   }
 }
 
+/** Times beyond it are that time, as in the host's documents, which count them in 64 bits. */
+const TIME_MAX = 2 ** 63
+
 /** Puts the messages of subagents, which are of other sessions, behind the messages with the calls that began them. */
 function belowTheirCalls(sorted: Group[], own: string): Group[] {
-  const sessionOf = (group: Group) => text(group.item?.value, "sessionID")
+  const sessionOf = (group: Group) => word(group.item?.value, "sessionID")
   const others = new Set(sorted.map(sessionOf).filter(session => session !== "" && session !== own))
   if (own === "" || others.size === 0) return sorted
-  const begun = (group: Group) =>
-    group.parts.map(part => text(part.value, "state", "metadata", "sessionId")).filter(session => others.has(session))
+  // A part without its message began nothing yet.
+  const begun = (group: Group) => (group.item ? group.parts.map(sessionBegun).filter(session => others.has(session)) : [])
   const called = new Set(sorted.flatMap(begun))
   const below = new Map<string, Group[]>()
-  const order: Group[] = []
+  // The last is the next: a message, or the session of a subagent.
+  const next: (Group | string)[] = []
   for (const group of sorted) {
     const session = sessionOf(group)
     group.below = called.has(session) && session !== own
-    if (!group.below) order.push(group)
-    else below.set(session, [...(below.get(session) ?? []), group])
+    if (group.below) added(below, session, group)
+    else next.push(group)
   }
+  next.reverse()
   const placed: Group[] = []
-  const place = (group: Group) => {
-    placed.push(group)
-    for (const session of begun(group)) {
-      const groups = below.get(session) ?? []
-      below.delete(session)
-      groups.forEach(place)
+  for (let one = next.pop(); one !== undefined; one = next.pop()) {
+    if (typeof one === "string") {
+      for (const group of (below.get(one) ?? []).reverse()) next.push(group)
+      below.delete(one)
+    } else {
+      placed.push(one)
+      for (const session of begun(one).reverse()) next.push(session)
     }
   }
-  order.forEach(place)
   // Sessions that began each other stand below no message; they stand at the end.
   return [...placed, ...[...below.values()].flat()]
+}
+
+/** The session that a call began; empty if the part is none, or began none. */
+function sessionBegun({ value }: Item): string {
+  const isCall = word(value, "type") === "tool" && typeof at(value, "tool") === "string"
+  return isCall ? word(value, "state", "metadata", "sessionId") : ""
 }
 
 /** The newest to-do list that the session made. */
