@@ -34,3 +34,54 @@ test("a session stands in the order of the documents", async () => {
     assert.deepEqual(made, told, what)
   }
 })
+
+test("Markdown costs what its length says", async () => {
+  const { rendered } = await source("app/text/markup.ts")
+  // Of each it is known that it cost the square of its length.
+  const cases = [
+    "[", "![", "[a](", "[a]", "*a", "*a **b ", "***a", "_a ", "`a ", "``` ", "~~a ", "a*b_c", "<", "<a ", "<http://", "a@", "a\n", "a|b\n",
+    "\\(", "\\[a\n", "$$", "$$ a\n", "x\n$$a$$\n", "[^1", "x\n[^1]: a\n", "[^1\n", "> ", "1. ", "> - ", "- [ ] ", "> > a\nb\n", "> - a\nb\n", "- a\n  b\n",
+  ]
+  const texts = cases.map(again => [again, length => again.repeat(length / again.length)])
+  texts.push(["a wide table", length => `${"|a".repeat(500)}\n${"|-".repeat(500)}\n${"|\n".repeat(length / 2)}`])
+  texts.push(["a long item", length => `- a\n${"  b\n".repeat(length / 4)}`])
+  const cost = text => {
+    const before = process.cpuUsage()
+    assert.ok(rendered(text).length < 20 * text.length)
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  }
+  for (const [what, text] of texts) {
+    cost(text(20_000))
+    const once = Math.min(cost(text(20_000)), cost(text(20_000)))
+    const fourTimes = cost(text(80_000))
+    // Four times the length is sixteen times the cost if it is that of a square.
+    assert.ok(fourTimes < 9 * once + 200_000, `${JSON.stringify(what)}: ${once} µs, and of four times the length ${fourTimes} µs`)
+  }
+})
+
+test("Markdown is what was written", async () => {
+  const { rendered } = await source("app/text/markup.ts")
+  const formulas = text => [...rendered(text).matchAll(/<(?:span|p) class="formula">(.*?)<\/(?:span|p)>/gs)].map(([, formula]) => formula)
+  for (const [text, ...expected] of [
+    ["a $x_1$ and \\(y\\) and $$z$$ b", "$x_1$", "\\(y\\)", "$$z$$"],
+    ["a\n$$\nx\n$$\nb", "$$\nx\n$$"],
+    ["a\n\n  \\[ x \\]  \n\nb", "\\[ x \\]"],
+    // Sums of money, and code.
+    ["$5 or $6"],
+    ["`$a` and `$b`"],
+    ["it costs $a, see `b$`"],
+    ["$a`b`$ \\( `c` \\)"],
+    ["a\n$$ no end\nb"],
+  ]) {
+    assert.deepEqual(formulas(text), expected, text)
+  }
+  // What is no formula ends no paragraph.
+  assert.equal(rendered("a\n$$ b\nc"), "<p>a<br>$$ b<br>c</p>\n")
+  const long = "Some **words** with `code` in them, and a [link](https://example.org).\n".repeat(300)
+  const html = rendered(long)
+  for (const tag of ["<strong>", "<code>", "<a "]) assert.ok(html.split(tag).length - 1 > 290, tag)
+  assert.equal(rendered(`${"> ".repeat(40)}the end`).split("<blockquote>").length - 1, 32)
+  assert.match(rendered(`${"> ".repeat(4_000)}the end`), /the end/)
+  assert.match(rendered("|a|b|\n|-|-|\n|1|\n"), /<td>1<\/td>\n<td><\/td>/)
+})

@@ -1,5 +1,5 @@
 import DOMPurify from "dompurify"
-import { Marked, type Tokens } from "marked"
+import { escaped, rendered } from "./markup"
 
 /**
  * Markdown as HTML that can do no harm.
@@ -13,8 +13,7 @@ export function markdown(source: string): string {
   if (kept !== undefined) return kept
   let html: string
   try {
-    notes = new Set(Array.from(source.matchAll(NOTES), ([, name]) => name!))
-    html = DOMPurify.sanitize(marked.parse(source, { async: false }), POLICY)
+    html = DOMPurify.sanitize(rendered(source), POLICY)
   } catch {
     html = `<p>${escaped(source)}</p>`
   }
@@ -58,89 +57,6 @@ const POLICY = {
   // The others hold addresses, which must be of the kind below.
   ADD_URI_SAFE_ATTR: ["class", "dir", "start", "align", "type", "checked", "disabled", "data-lang", "rel", "target", "tabindex"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|data:image\/(?:png|jpeg|gif|webp|avif);|#)/i,
-}
-
-/** Footnotes that the text has, by their names: a name in brackets that is none is text. */
-let notes = new Set<string>()
-const NOTES = /^ {0,3}\[\^([^\]\s]+)\]:/gm
-const NOTE = /^ {0,3}\[\^([^\]\s]+)\]:[ \t]*((?:[^\n]*)(?:\n(?! {0,3}\[\^)(?:[ \t]+[^\n]*|[^\s][^\n]*))*)(?:\n+|$)/
-/** Formulas of several lines, and formulas within a line. Sums of money are none. */
-const FORMULA_LINES = /^ {0,3}(?:\\\[(?:(?!\n\s*\n)[\s\S]){1,4000}?\\\]|\$\$(?:(?!\n\s*\n)[\s\S]){1,4000}?\$\$)[ \t]*(?:\n+|$)/
-const FORMULA = /^(?:\\\((?:(?!\n\s*\n)[\s\S]){1,4000}?\\\)|\\\[(?:(?!\n\s*\n)[\s\S]){1,4000}?\\\]|\$\$(?:(?!\n\s*\n)[\s\S]){1,4000}?\$\$|\$(?![\s$])[^\n$]{0,1000}?[^\s$]\$(?!\d))/
-
-const marked = new Marked({ gfm: true, breaks: true })
-marked.use({
-  extensions: [
-    {
-      name: "formulas",
-      level: "block",
-      start: source => /^ {0,3}(?:\\\[|\$\$)/m.exec(source)?.index,
-      tokenizer(source) {
-        const found = FORMULA_LINES.exec(source)
-        return found ? { type: "formulas", raw: found[0] } : undefined
-      },
-      renderer: ({ raw }) => `<p class="formula">${escaped(raw.trim())}</p>\n`,
-    },
-    {
-      name: "formula",
-      level: "inline",
-      start: source => /\\[([]|\$/.exec(source)?.index,
-      tokenizer(source) {
-        const found = FORMULA.exec(source)
-        return found ? { type: "formula", raw: found[0] } : undefined
-      },
-      renderer: ({ raw }) => `<span class="formula">${escaped(raw)}</span>`,
-    },
-    {
-      name: "footnote",
-      level: "block",
-      start: source => /^ {0,3}\[\^/m.exec(source)?.index,
-      tokenizer(source) {
-        const found = NOTE.exec(source)
-        if (!found) return undefined
-        return { type: "footnote", raw: found[0], note: found[1], tokens: this.lexer.blockTokens(found[2]!.replace(/\n[ \t]+/g, "\n"), []) }
-      },
-      renderer({ note, tokens }) {
-        return `<div class="footnote"><sup>${escaped(String(note))}</sup> ${this.parser.parse(tokens ?? [])}</div>\n`
-      },
-    },
-    {
-      name: "footnoteName",
-      level: "inline",
-      start: source => /\[\^/.exec(source)?.index,
-      tokenizer(source) {
-        const found = /^\[\^([^\]\s]+)\]/.exec(source)
-        return found && notes.has(found[1]!) ? { type: "footnoteName", raw: found[0], note: found[1] } : undefined
-      },
-      renderer: ({ note }) => `<sup>${escaped(String(note))}</sup>`,
-    },
-  ],
-  renderer: {
-    html: ({ text }: Tokens.HTML | Tokens.Tag) => escaped(text),
-    code: ({ text, lang }: Tokens.Code) =>
-      `<pre tabindex="0"><code data-lang="${escaped((lang ?? "").split(/\s/)[0] ?? "")}">${escaped(text)}\n</code></pre>\n`,
-    // The page has a first heading of its own.
-    heading({ tokens, depth }: Tokens.Heading) {
-      const level = Math.min(6, depth + 2)
-      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>\n`
-    },
-    link({ href, title, tokens }: Tokens.Link) {
-      const inner = this.parser.parseInline(tokens)
-      if (!/^(?:https?:|mailto:|#)/i.test(href)) return `<span title="${escaped(href)}">${inner}</span>`
-      const about = title ? ` title="${escaped(title)}"` : ""
-      return `<a href="${escaped(href)}"${about} target="_blank" rel="noopener noreferrer nofollow">${inner}</a>`
-    },
-    image({ href, text }: Tokens.Image) {
-      if (/^data:image\/(?:png|jpeg|gif|webp|avif);/i.test(href)) return `<img src="${escaped(href)}" alt="${escaped(text)}">`
-      const name = escaped(text || href)
-      if (!/^https?:/i.test(href)) return `<span>${name}</span>`
-      return `<a href="${escaped(href)}" target="_blank" rel="noopener noreferrer nofollow">image: ${name}</a>`
-    },
-  },
-})
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`)
 }
 
 // `target` and `rel` are the renderer's own; whatever else made a link goes the same way.
