@@ -10,7 +10,7 @@
 pub(crate) mod clean;
 
 use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Read as _, Write as _};
 
 use serde::Serialize;
 
@@ -19,17 +19,27 @@ use crate::cli::exit::{Exit, Failure};
 /// What clears a terminal and puts its cursor at the top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: u64 = 4 << 10;
+
 /// Where a command's results, remarks and failures go, and in which form.
 #[derive(Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
     /// Stdout is a terminal.
     to_terminal: bool,
+    /// Remarks are not printed.
+    is_silent: bool,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, to_terminal: std::io::stdout().is_terminal() }
+        Self { json, to_terminal: std::io::stdout().is_terminal(), is_silent: false }
+    }
+
+    /// One that prints no remarks, for a look at what is read again later.
+    pub(crate) fn silent(self) -> Self {
+        Self { is_silent: true, ..self }
     }
 
     /// Whether results are printed as JSON objects.
@@ -88,7 +98,30 @@ impl Output {
 
     /// Prints a remark to stderr, while the command goes on.
     pub(crate) fn note(&mut self, text: &str) {
+        if self.is_silent {
+            return;
+        }
         if self.json { Self::tell_json(&serde_json::json!({ "note": text })) } else { Self::tell(text) }
+    }
+
+    /// Whether there is somebody who can be asked: not where a program reads what is printed.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Prints a question to stderr, and gives the line that is typed; an empty one at the end of the input. May be dropped.
+    pub(crate) async fn ask(&mut self, question: &str) -> String {
+        let mut stderr = std::io::stderr().lock();
+        let _gone = write!(stderr, "capshare: {} ", clean::lines(question)).and_then(|()| stderr.flush());
+        drop(stderr);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        // A read of a terminal cannot be given up, so it is no task of the runtime, which would wait for it at the end.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut line);
+            tell.send(read.map(|_| line).unwrap_or_default())
+        });
+        told.await.unwrap_or_default()
     }
 
     fn tell(text: &str) {

@@ -15,6 +15,7 @@ mod find;
 mod input;
 mod items_file;
 mod lines;
+mod newest;
 mod open;
 mod sniff;
 mod source;
@@ -22,7 +23,7 @@ mod thread;
 mod transcript_file;
 mod vibe;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use capshare::client::redact::{Masked, Redactor};
@@ -34,7 +35,6 @@ use capshare::transcripts::{Piece, Report};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::agent::Agent;
 use crate::cli::args;
 use crate::cli::connect::Target;
 use crate::cli::environment::Environment;
@@ -61,15 +61,15 @@ pub(crate) async fn run(args: args::Push, environment: &Environment, output: &mu
         Target::masking(&args.host, environment, redactor.clone())?
     };
     let secrets = secrets::Secrets::of(environment)?;
-    let (path, latest) = path(&args, environment, output)?;
+    let chosen = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        chosen = newest::chosen(&args, environment, output) => chosen?,
+    };
+    let newest::Chosen { path, agent, session: latest } = chosen;
     session = session
         .map_or_else(|| latest.map(|latest| session_id(&latest, "the newest")).transpose(), |one| Ok(Some(one)))?;
-    let wish = open::Wish {
-        agent: args.agent,
-        session: session.as_ref(),
-        follow: args.follow,
-        include_context: args.include_context,
-    };
+    let wish =
+        open::Wish { agent, session: session.as_ref(), follow: args.follow, include_context: args.include_context };
     let mut source = open::open(&path, &wish).await?;
     let Some((session, first)) = begin(source.as_mut(), session, &path, &stop, *output).await? else { return Ok(()) };
 
@@ -204,30 +204,6 @@ fn tell_of_transcript(source: &dyn Source, output: &mut Output) {
 /// How many records are not in the share, by reason, as an object.
 fn left_out(report: &Report) -> serde_json::Map<String, serde_json::Value> {
     report.left_out.iter().map(|(why, count)| (why.to_string(), json!(count))).collect()
-}
-
-/// The file: the one that is named, or the newest of the agent's; and of a file with many sessions the newest.
-fn path(
-    args: &args::Push,
-    environment: &Environment,
-    output: &mut Output,
-) -> Result<(PathBuf, Option<String>), Failure> {
-    match (&args.file, args.agent) {
-        (Some(file), _) => Ok((file.clone(), None)),
-        (None, Some(Agent::OpenCode)) if args.session.is_some() => Ok((find::database(environment)?, None)),
-        (None, Some(agent)) if args.latest => {
-            let found = find::latest(agent, environment, args.any_folder)?;
-            let shown = found.path.display();
-            let which = found.session.as_ref().map(|session| format!("{session} in ")).unwrap_or_default();
-            let elsewhere =
-                if found.is_elsewhere { "; it belongs to another folder, because this one has no session" } else { "" };
-            output.note(&format!("{which}{shown} is the newest session of {}{elsewhere}", agent.title()));
-            Ok((found.path, found.session))
-        }
-        (None, _) => {
-            Err(Failure::new(Exit::Usage, "name a file, or the newest session of an agent by --agent AGENT --latest"))
-        }
-    }
 }
 
 /// Reads until the session is known. `None`: asked to stop before that.

@@ -14,8 +14,9 @@ use crate::cli::args::own::visibility;
 #[derive(Args)]
 pub(crate) struct Push {
     /// The file: an OpenCode export ({"info", "messages"}), JSON lines of {"type", "data"}, or an agent's transcript, also packed by
-    /// gzip; "-" is standard input. Its form is recognised
-    #[arg(required_unless_present_any = ["latest", "session"], conflicts_with = "latest")]
+    /// gzip; "-" is standard input. Its form is recognised. Without a file, --latest or --session it is the newest session of the
+    /// current folder, of whichever agent: push says which it is, and asks on a terminal before it shares
+    #[arg(conflicts_with = "latest")]
     pub(crate) file: Option<PathBuf>,
     /// The agent that wrote the file [default: recognised by the file's beginning]
     #[arg(long)]
@@ -26,6 +27,9 @@ pub(crate) struct Push {
     /// With --latest: if the current folder has no session, share the newest of any other folder
     #[arg(long, requires = "latest")]
     pub(crate) any_folder: bool,
+    /// Share without asking, where push alone would ask
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) host: Host,
     /// The session's id [default: the one in the file]. With --agent opencode and no file: which session of its database

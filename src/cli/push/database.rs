@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use capshare::share::item::{ItemKey, ItemKind};
@@ -72,13 +72,17 @@ struct Version {
 }
 
 /// The session that was written to last and is not a sub-session: of this folder if there is one, else of any. With it, whether it
-/// is of another folder.
-pub(super) fn latest(path: &Path, here: Option<&Path>) -> Result<(String, bool), Failure> {
+/// is of another folder, and when it was written to.
+pub(super) fn latest(path: &Path, here: Option<&Path>) -> Result<(String, bool, SystemTime), Failure> {
     let connection = open(path)?;
     let here = here.map(|here| here.to_string_lossy().into_owned());
-    let newest = "SELECT id, directory = ?1 FROM session WHERE parent_id IS NULL \
+    let newest = "SELECT id, directory = ?1, time_updated FROM session WHERE parent_id IS NULL \
                   ORDER BY directory = ?1 DESC, time_updated DESC, id LIMIT 1";
-    let found = connection.query_row(newest, [&here], |row| Ok((row.get(0)?, !row.get(1).unwrap_or(false)))).optional();
+    let found = connection.query_row(newest, [&here], |row| {
+        let written = Duration::from_millis(row.get::<_, i64>(2).unwrap_or(0).max(0).unsigned_abs());
+        Ok((row.get(0)?, !row.get(1).unwrap_or(false), SystemTime::UNIX_EPOCH + written))
+    });
+    let found = found.optional();
     found
         .map_err(|error| cannot(path, &error))?
         .ok_or_else(|| Failure::new(Exit::Failed, format!("there is no session in {}", path.display())))

@@ -10,12 +10,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use clap::ValueEnum as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::agent::Agent;
 use crate::cli::environment::Environment;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
 use crate::cli::push::database as database_of;
 use crate::cli::push::digest::md5;
 use crate::cli::push::thread::{self, MESSAGES};
@@ -37,11 +39,14 @@ const NAME_CHARS_MAX: usize = 200;
 
 /// A transcript that was found.
 pub(super) struct Found {
+    pub(super) agent: Agent,
     pub(super) path: PathBuf,
     /// Which of the sessions in the file, if it holds many.
     pub(super) session: Option<String>,
     /// Whether it belongs to another folder: the current one has no session.
     pub(super) is_elsewhere: bool,
+    /// When it was written to last.
+    pub(super) written: SystemTime,
 }
 
 /// The transcript of an agent that was written to last. `any_folder`: if the current folder has no session, one of any other.
@@ -49,8 +54,8 @@ pub(super) fn latest(agent: Agent, environment: &Environment, any_folder: bool) 
     let here = environment.current_folder.as_deref();
     let found = if agent == Agent::OpenCode {
         let path = database(environment)?;
-        let (session, is_elsewhere) = database_of::latest(&path, here)?;
-        Found { path, session: Some(session), is_elsewhere }
+        let (session, is_elsewhere, written) = database_of::latest(&path, here)?;
+        Found { agent, path, session: Some(session), is_elsewhere, written }
     } else {
         newest(agent, environment, here)?
     };
@@ -65,29 +70,56 @@ pub(super) fn latest(agent: Agent, environment: &Environment, any_folder: bool) 
     Ok(found)
 }
 
-fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Result<Found, Failure> {
-    let (root, depth) = root(agent, environment).ok_or_else(|| none(agent, "the home folder, which is not known"))?;
-    let mut left = ENTRIES_MAX;
-    if let Some(here) = here {
-        let mut found = Vec::new();
-        let of_project = of_project(agent, &root, here);
-        // A transcript that does not say its folder is of this one only if it lies where those of this folder lie.
-        let is_placed = of_project.is_some();
-        for (folder, depth) in of_project.unwrap_or_else(|| vec![(root.clone(), depth)]) {
-            walk(agent, &folder, depth, &mut left, &mut found);
-        }
-        let is_here = |about: &About| match &about.folder {
-            Some(folder) => is_same(Path::new(folder), here),
-            None => is_placed,
-        };
-        if let Some(path) = first(agent, found, is_here) {
-            return Ok(Found { path, session: None, is_elsewhere: false });
+/// The session of the current folder that was written to last, of whichever agent. An agent whose sessions cannot be looked at is told of,
+/// and passed over.
+pub(super) fn latest_of_any(environment: &Environment, output: &mut Output) -> Result<Found, Failure> {
+    let here = environment.current_folder.as_deref();
+    let mut found = Vec::new();
+    for agent in Agent::value_variants() {
+        if *agent != Agent::OpenCode {
+            let root = root(*agent, environment);
+            found
+                .extend(root.zip(here).and_then(|(root, here)| newest_here(*agent, &root, here, &mut { ENTRIES_MAX })));
+        } else if database(environment).is_ok() {
+            match latest(*agent, environment, true) {
+                Ok(latest) => found.extend(Some(latest).filter(|latest| !latest.is_elsewhere)),
+                Err(failure) => output.note(failure.message()),
+            }
         }
     }
+    found.into_iter().max_by_key(|found| found.written).ok_or_else(|| {
+        let message = "there is no session of this folder, of any agent that is known here: name a file, or an agent by --agent AGENT --latest; \
+                       --any-folder looks in other folders, too";
+        Failure::new(Exit::Failed, message)
+    })
+}
+
+fn newest(agent: Agent, environment: &Environment, here: Option<&Path>) -> Result<Found, Failure> {
+    let root = root(agent, environment).ok_or_else(|| none(agent, "the home folder, which is not known"))?;
+    let mut left = ENTRIES_MAX;
+    if let Some(found) = here.and_then(|here| newest_here(agent, &root, here, &mut left)) {
+        return Ok(found);
+    }
+    let (root, depth) = root;
     let mut found = Vec::new();
     walk(agent, &root, depth, &mut left, &mut found);
-    let path = first(agent, found, |_| true).ok_or_else(|| none(agent, &root.display().to_string()))?;
-    Ok(Found { path, session: None, is_elsewhere: agent != Agent::Asciicast })
+    let found = first(agent, found, |_| true).ok_or_else(|| none(agent, &root.display().to_string()))?;
+    Ok(Found { is_elsewhere: agent != Agent::Asciicast, ..found })
+}
+
+/// The newest of a folder, below the folder of the agent's transcripts.
+fn newest_here(agent: Agent, (root, depth): &(PathBuf, usize), here: &Path, left: &mut usize) -> Option<Found> {
+    let mut found = Vec::new();
+    let of_project = of_project(agent, root, here);
+    // A transcript that does not say its folder is of this one only if it lies where those of this folder lie.
+    let is_placed = of_project.is_some();
+    for (folder, depth) in of_project.unwrap_or_else(|| vec![(root.clone(), *depth)]) {
+        walk(agent, &folder, depth, left, &mut found);
+    }
+    first(agent, found, |about| match &about.folder {
+        Some(folder) => is_same(Path::new(folder), here),
+        None => is_placed,
+    })
 }
 
 /// The path of OpenCode's database.
@@ -229,16 +261,16 @@ fn is_transcript(agent: Agent, path: &Path) -> bool {
 }
 
 /// The newest of these that is a session, and is wanted.
-fn first(agent: Agent, mut found: Vec<(SystemTime, PathBuf)>, is_wanted: impl Fn(&About) -> bool) -> Option<PathBuf> {
+fn first(agent: Agent, mut found: Vec<(SystemTime, PathBuf)>, is_wanted: impl Fn(&About) -> bool) -> Option<Found> {
     // Of two of one time, always the same.
     found.sort_by(|one, other| other.cmp(one));
-    let paths = found.into_iter().take(LOOKED_INTO_MAX).map(|(_, path)| path);
-    let is_session = |path: &PathBuf| {
+    let is_session = |(_, path): &(SystemTime, PathBuf)| {
         let about = About::of(agent, path);
         // Gemini leaves files in which nobody says anything.
         !about.is_subagent && (about.has_messages || agent != Agent::Gemini) && is_wanted(&about)
     };
-    paths.into_iter().find(is_session)
+    let (written, path) = found.into_iter().take(LOOKED_INTO_MAX).find(is_session)?;
+    Some(Found { agent, path, session: None, is_elsewhere: false, written })
 }
 
 /// What a transcript says of itself in its first records.

@@ -1,5 +1,6 @@
 //! `capshare push` of what other agents leave on disk: each format, what it becomes, what has no place in it.
 
+mod alone;
 mod follow;
 mod latest;
 mod opencode;

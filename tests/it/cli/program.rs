@@ -90,6 +90,17 @@ impl Home {
         Running { child, stdout: Said::of(stdout.outer), stderr: Said::of(stderr.outer) }
     }
 
+    /// Starts it with a terminal for its input and its remarks, as one who types has. What is written to the file is typed.
+    pub(crate) fn start_typing(&self, arguments: &[&str]) -> (Running, File) {
+        let (stdin, stderr) = (Terminal::open(), Terminal::open());
+        let mut command = self.command(arguments);
+        command.stdin(stdin.inner).stdout(Stdio::piped()).stderr(stderr.inner);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let stdout = Said::of(child.stdout.take().unwrap());
+        (Running { child, stdout, stderr: Said::of(stderr.outer) }, stdin.outer)
+    }
+
     /// A host on a free port, over a directory in this home.
     pub(crate) fn serve(&self, arguments: &[&str]) -> Served {
         let mut all = vec!["serve", "--json", "--listen", "127.0.0.1:0", "--log", "trace"];

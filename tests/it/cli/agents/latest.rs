@@ -9,7 +9,7 @@ use super::{CLAUDE, CODEX, GEMINI, Scene, TERMINAL};
 
 impl Scene {
     /// A file that was written to so many seconds before a certain time.
-    fn left(&self, path: &str, text: &str, seconds: u64) {
+    pub(super) fn left(&self, path: &str, text: &str, seconds: u64) {
         fs::create_dir_all(self.home.path(path).parent().unwrap()).unwrap();
         let file = self.home.write(path, text);
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000 - seconds);
@@ -26,12 +26,12 @@ impl Scene {
     }
 
     /// A transcript that says that it is of this folder.
-    fn here(&self, text: &str) -> String {
+    pub(super) fn here(&self, text: &str) -> String {
         text.replace("/home/ann/parser", fs::canonicalize(self.home.path("")).unwrap().to_str().unwrap())
     }
 
     /// This folder, as Claude Code names it.
-    fn project(&self) -> String {
+    pub(super) fn project(&self) -> String {
         let here = fs::canonicalize(self.home.path("")).unwrap();
         here.to_str().unwrap().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
     }
@@ -195,7 +195,6 @@ fn where_there_is_none_it_says_where_it_looked_and_the_command_line_is_checked()
         "{}",
         none.stderr
     );
-    scene.home.run(&["push"]).ends_with(2);
     scene.home.run(&["push", "--latest"]).ends_with(2);
     scene.home.run(&["push", "--agent", "claude"]).ends_with(2);
     scene.home.run(&["push", "x.jsonl", "--agent", "claude", "--latest"]).ends_with(2);

@@ -8,7 +8,7 @@ use super::super::program::Home;
 use super::{Scene, id_of};
 
 /// OpenCode's database in a home, with the tables and columns that are read.
-fn database(home: &Home) -> Connection {
+pub(super) fn database(home: &Home) -> Connection {
     std::fs::create_dir_all(home.path(".local/share/opencode")).unwrap();
     let database = Connection::open(home.path(".local/share/opencode/opencode.db")).unwrap();
     database
