@@ -1,10 +1,13 @@
 //! An OpenCode export, `{"info": SESSION, "messages": [{"info": MESSAGE, "parts": [PART]}]}`, as pieces.
 //!
-//! Beside these members stand those that `capshare export` adds: `models`, `session_diff` and `other`. An export is read whole or refused
-//! ([`read_export`]), or as far as it goes while its text comes ([`ExportReader`](reader::ExportReader)): without what is not an item,
-//! without what other programs printed before and behind it, and up to where it was cut off.
+//! Beside these members stand those that `capshare export` adds: `subagents` (the messages of other sessions, which calls began), `models`,
+//! `session_diff` and `other`. An export is read whole or refused ([`read_export`]), or as far as it goes while its text comes
+//! ([`ExportReader`](reader::ExportReader)): without what is not an item, without what other programs printed before and behind it, and up
+//! to where it was cut off. What its user took back (`revert` in its `info`) becomes removals.
 
+mod member;
 pub(super) mod reader;
+pub(super) mod revert;
 mod value;
 
 use serde::Deserialize;
@@ -12,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::share::error::Refusal;
 use crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
+use crate::transcripts::export::revert::Revert;
 use crate::transcripts::item_lines::id_of_session;
 use crate::transcripts::piece::Piece;
 
@@ -37,7 +41,7 @@ pub enum ExportError {
     /// A message, or one of its parts, is not an item.
     #[error("message {number}: {}", reason(refusal))]
     Message {
-        /// The number of the message, counted from 1.
+        /// The number of the message, counted from 1; those of subagents come after the session's own.
         number: usize,
         /// What is wrong with it.
         refusal: Refusal,
@@ -64,7 +68,7 @@ fn reason(refusal: &Refusal) -> String {
 }
 
 /// Reads an OpenCode export into pieces: the session, then each message with its parts, then what is beside them. Each piece
-/// comes with the number of bytes of the text that it was made of.
+/// comes with the number of bytes of the text that it was made of. What the session's `revert` says was taken back is removed.
 ///
 /// # Errors
 /// See [`ExportError`]. Nothing is given out then.
@@ -85,13 +89,17 @@ fn pieces(export: &Export<'_>) -> Result<Vec<(Piece, u64)>, ExportError> {
     }
     first.session = id_of_session(export.info);
     pieces.push((first, export.info.get().len() as u64));
-    for (n, message) in export.messages.iter().enumerate() {
+    let mut revert = Revert::of(export.info.get());
+    for (n, message) in export.messages.iter().chain(&export.subagents).enumerate() {
         let (mut piece, mut bytes) = (Piece::default(), message.info.get().len());
         let wrong = |refusal| ExportError::Message { number: n + 1, refusal };
         piece.put("message", message.info.get()).map_err(wrong)?;
         for part in &message.parts {
             bytes += part.get().len();
             piece.put("part", part.get()).map_err(wrong)?;
+        }
+        if let Some(revert) = &mut revert {
+            revert.apply(&mut piece);
         }
         pieces.push((piece, bytes as u64));
     }
@@ -115,6 +123,8 @@ struct Export<'a> {
     info: &'a RawValue,
     #[serde(borrow)]
     messages: Vec<ExportMessage<'a>>,
+    #[serde(borrow, default)]
+    subagents: Vec<ExportMessage<'a>>,
     #[serde(borrow, default)]
     models: Vec<&'a RawValue>,
     #[serde(borrow)]

@@ -10,15 +10,16 @@ use serde_json::{Map, Value, json};
 
 use crate::share::error::Refusal;
 use crate::share::item::ItemKey;
+use crate::transcripts::export::revert::session_begun_by;
 use crate::transcripts::out::Out;
 use crate::transcripts::piece::Piece;
 use crate::transcripts::report::{LeftOut, Report};
 use crate::transcripts::values::object;
 
-/// Makes items of the rows of one session in OpenCode's database.
+/// Makes items of the rows of one session in OpenCode's database, and of the sessions of its subagents.
 ///
 /// The caller reads the tables `session`, `message` and `part`, finds out what changed, gives each row that did, and
-/// [takes](Self::take) what came of them.
+/// [takes](Self::take) what came of them. A row that the column `revert` says was taken back is to be given as one that is gone.
 pub struct OpenCodeRows {
     session: String,
     out: Out,
@@ -40,6 +41,24 @@ impl OpenCodeRows {
     pub fn message(&mut self, id: &str, data: &str) {
         let item = Self::item(&[("id", id), ("sessionID", &self.session)], data);
         self.out.put_text("message", ItemKey::message(id), &item);
+    }
+
+    /// Takes a row of the table `message` that is of a subagent's session: it stands below the call that [began](Self::session_begun_by) that.
+    pub fn subagent_message(&mut self, session: &str, id: &str, data: &str) {
+        let item = Self::item(&[("id", id), ("sessionID", session)], data);
+        self.out.put_text("message", ItemKey::message(id), &item);
+    }
+
+    /// Takes a row of the table `part` that is of a subagent's session.
+    pub fn subagent_part(&mut self, session: &str, message: &str, id: &str, data: &str) {
+        let item = Self::item(&[("id", id), ("sessionID", session), ("messageID", message)], data);
+        self.out.put_text("part", ItemKey::part(message, id), &item);
+    }
+
+    /// The session of the subagent that a call began: out of the JSON text of the column `data` of the call's row in the table `part`.
+    #[must_use]
+    pub fn session_begun_by(data: &str) -> Option<String> {
+        session_begun_by(data)
     }
 
     /// Takes a row of the table `part`: the id of its message, its own, and the JSON text of its column `data`.

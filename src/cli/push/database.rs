@@ -5,14 +5,20 @@
 //! run` does not have, and an export takes seconds of a core each time. The database is opened for reading, and each read is over
 //! when it returns, so OpenCode waits for nothing and nothing is left behind. Whether somebody wrote costs a look at a counter;
 //! if so, the ids, times and sizes of the session's rows are compared with those of before, and the rows that differ are read.
+//!
+//! A subagent's session is one whose parent this session is, or another subagent's, and that a call names which the session shows. Its
+//! messages go into the share with its own id, so that they stand below the call. A call that is taken back takes them with it.
+
+mod rows;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use capshare::share::item::{ItemKey, ItemKind};
-use capshare::share::limits::SHARE_ITEMS_MAX;
+use capshare::share::limits::{SHARE_ITEMS_MAX, TRANSCRIPT_SUBAGENTS_MAX};
 use capshare::transcripts::{OpenCodeRows, Piece, Report};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
@@ -20,6 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
+use crate::cli::push::database::rows::{Row, Version, leave_out_taken_back};
 use crate::cli::push::source::{Progress, Source, Waited};
 
 /// Between two looks at whether somebody wrote.
@@ -43,32 +50,20 @@ const SETTLED_MS: i64 = 1_000;
 pub(super) struct Database {
     path: PathBuf,
     connection: Connection,
-    session: String,
-    /// The database's counter when it was looked through last.
+    session: Rc<str>,
+    /// The database's counter when it was looked through last. `None`: it is to be looked through again.
     counter: Option<i64>,
     /// What was there then: as many rows as a share holds.
     known: HashMap<Row, Version>,
     newest: i64,
     /// Rows that are to be read: some of those.
     waiting: VecDeque<Row>,
+    /// The sessions of subagents that calls among those say they began.
+    calls: HashMap<Row, String>,
     /// Messages of version 2 that were counted.
     newer: u64,
     rows: OpenCodeRows,
     follow: bool,
-}
-
-/// A message, or a part of one.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Row {
-    message: String,
-    part: Option<String>,
-}
-
-/// What changes with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Version {
-    time: i64,
-    bytes: i64,
 }
 
 /// The session that was written to last and is not a sub-session: of this folder if there is one, else of any. With it, whether it
@@ -107,11 +102,12 @@ impl Database {
         let database = Self {
             path: path.to_owned(),
             connection: open(path)?,
-            session: session.to_owned(),
+            session: session.into(),
             counter: None,
             known: HashMap::new(),
             newest: 0,
             waiting: VecDeque::new(),
+            calls: HashMap::new(),
             newer: 0,
             rows: OpenCodeRows::new(session),
             follow,
@@ -140,7 +136,8 @@ impl Database {
             // All is read at one moment: a session that is deleted in between would seem to have no messages.
             let _moment = self.connection.unchecked_transaction()?;
             let Some(columns) = self.session()? else { return Ok(false) };
-            (columns, self.there()?)
+            let there = self.there(columns.get("revert").and_then(Value::as_str))?;
+            (columns, there)
         };
         self.rows.session(&columns);
         let settled = self.newest - SETTLED_MS;
@@ -153,10 +150,11 @@ impl Database {
         let there: HashMap<Row, Version> = there.into_iter().collect();
         let gone: HashSet<Row> = self.known.keys().filter(|row| !there.contains_key(*row)).cloned().collect();
         for row in &gone {
+            self.calls.remove(row);
             match &row.part {
                 None => self.rows.remove_message(&row.message),
                 // With its message it is removed as it is.
-                Some(part) if !gone.contains(&Row { message: row.message.clone(), part: None }) => {
+                Some(part) if !gone.contains(&row.whole()) => {
                     self.rows.remove_part(&row.message, part);
                 }
                 Some(_) => {}
@@ -171,15 +169,39 @@ impl Database {
     fn count_newer(&mut self) {
         let count = "SELECT count(*) FROM session_message WHERE session_id = ?1";
         // Earlier databases have no such table.
-        let newer = self.connection.query_row(count, [&self.session], |row| row.get::<_, i64>(0)).unwrap_or(0);
+        let newer = self.connection.query_row(count, [&*self.session], |row| row.get::<_, i64>(0)).unwrap_or(0);
         while self.newer < newer.unsigned_abs() {
             self.newer += 1;
             self.rows.leave_out_newer();
         }
     }
 
-    /// The rows that there are: messages as they were begun, then parts.
-    fn there(&self) -> rusqlite::Result<Vec<(Row, Version)>> {
+    /// The rows that there are and are shown: the session's, then those of its subagents.
+    fn there(&self, revert: Option<&str>) -> rusqlite::Result<Vec<(Row, Version)>> {
+        let mut there = self.rows_of(&self.session)?;
+        leave_out_taken_back(revert.unwrap_or_default(), &mut there);
+        let mut sessions: HashSet<Rc<str>> = HashSet::from([self.session.clone()]);
+        let mut at = 0;
+        while let Some((row, _)) = there.get(at).filter(|_| !self.calls.is_empty()) {
+            at += 1;
+            let Some(child) = self.calls.get(row).filter(|child| !sessions.contains(child.as_str())) else { continue };
+            if sessions.len() <= TRANSCRIPT_SUBAGENTS_MAX && self.parent(child)?.as_deref() == Some(&*row.session) {
+                let child: Rc<str> = child.as_str().into();
+                there.extend(self.rows_of(&child)?);
+                sessions.insert(child);
+            }
+        }
+        Ok(there)
+    }
+
+    /// The session whose subagent another one is.
+    fn parent(&self, session: &str) -> rusqlite::Result<Option<String>> {
+        let query = "SELECT parent_id FROM session WHERE id = ?1";
+        self.connection.query_row(query, [session], |row| row.get(0)).optional().map(Option::flatten)
+    }
+
+    /// The rows of a session: messages as they were begun, then parts.
+    fn rows_of(&self, session: &Rc<str>) -> rusqlite::Result<Vec<(Row, Version)>> {
         let queries = [
             "SELECT id, NULL, time_updated, octet_length(data) FROM message WHERE session_id = ?1 ORDER BY time_created, id LIMIT ?2",
             "SELECT message_id, id, time_updated, octet_length(data) FROM part WHERE session_id = ?1 ORDER BY time_created, id LIMIT ?2",
@@ -187,9 +209,9 @@ impl Database {
         let mut there = Vec::new();
         for query in queries {
             let mut statement = self.connection.prepare(query)?;
-            let rows = statement.query_map((&self.session, ROWS_MAX), |row| {
+            let rows = statement.query_map((&**session, ROWS_MAX), |row| {
                 let version = Version { time: row.get(2)?, bytes: row.get(3)? };
-                Ok((Row { message: row.get(0)?, part: row.get(1)? }, version))
+                Ok((Row { session: session.clone(), message: row.get(0)?, part: row.get(1)? }, version))
             })?;
             for row in rows {
                 there.push(row?);
@@ -210,9 +232,20 @@ impl Database {
             })
         };
         let Some(data) = self.connection.query_row(&query, [id], read).optional()? else { return Ok(0) };
-        match &row.part {
-            Some(part) => self.rows.part(&row.message, part, &data),
-            None => self.rows.message(&row.message, &data),
+        match (&row.part, row.session == self.session) {
+            (Some(part), true) => self.rows.part(&row.message, part, &data),
+            (None, true) => self.rows.message(&row.message, &data),
+            (Some(part), false) => self.rows.subagent_part(&row.session, &row.message, part, &data),
+            (None, false) => self.rows.subagent_message(&row.session, &row.message, &data),
+        }
+        let begun = row.part.as_ref().and_then(|_| OpenCodeRows::session_begun_by(&data));
+        if self.calls.get(row) != begun.as_ref() {
+            match begun {
+                Some(begun) => drop(self.calls.insert(row.clone(), begun)),
+                None => drop(self.calls.remove(row)),
+            }
+            // What the subagent says is to be read, too.
+            self.counter = None;
         }
         Ok(data.len())
     }
@@ -221,7 +254,7 @@ impl Database {
     fn session(&self) -> rusqlite::Result<Option<Map<String, Value>>> {
         let mut statement = self.connection.prepare("SELECT * FROM session WHERE id = ?1")?;
         let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-        let mut rows = statement.query([&self.session])?;
+        let mut rows = statement.query([&*self.session])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let mut columns = Map::new();
         for (n, name) in names.into_iter().enumerate() {
@@ -253,7 +286,7 @@ impl Source for Database {
             rows += 1;
             bytes += self.read(&row).map_err(|error| cannot(&self.path, &error))?;
         }
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.counter.is_some() {
             self.rows.sweep();
         }
         let piece = self.rows.take();

@@ -7,6 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::share::error::Refusal;
 use crate::share::limits::TRANSCRIPT_DOCUMENT_BYTES_MAX;
+use crate::transcripts::export::member::Member;
+use crate::transcripts::export::revert::Revert;
 use crate::transcripts::export::value::Value;
 use crate::transcripts::export::{ExportError, ExportMessage};
 use crate::transcripts::item_lines::id_of_session;
@@ -22,7 +24,8 @@ const BESIDE_MAX: usize = 100;
 const BESIDE_BYTES_MAX: usize = 1 << 20;
 
 /// Reads an OpenCode export as far as it goes, while its text comes: what is no item is left out and counted, what other programs printed
-/// before and behind the export is passed over, and of one that ends early the messages before its end are given out.
+/// before and behind the export is passed over, and of one that ends early the messages before its end are given out. What the session's
+/// `revert` says was taken back is removed.
 ///
 /// [`feed`](Self::feed) takes the text, in pieces of any size; [`take`](Self::take) gives out the session, then each message with its
 /// parts, then what is beside them. After the last of the text comes [`end`](Self::end), and then what `take` still has. Nothing is given out of a
@@ -62,6 +65,8 @@ pub struct ExportReader {
     /// What stands beside the messages, and bytes of the text that it was made of.
     beside: Piece,
     beside_bytes: usize,
+    /// What was taken back.
+    revert: Option<Revert>,
     report: Report,
     /// Why the first object that may have been the export is none.
     why: Option<String>,
@@ -91,18 +96,6 @@ enum Place {
     Broken,
 }
 
-/// A member of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
-    Info,
-    Messages,
-    Models,
-    SessionDiff,
-    Other,
-    /// A member that no export has.
-    Unknown,
-}
-
 impl Default for ExportReader {
     fn default() -> Self {
         Self {
@@ -121,6 +114,7 @@ impl Default for ExportReader {
             pieces: VecDeque::new(),
             beside: Piece::default(),
             beside_bytes: 0,
+            revert: None,
             report: Report::default(),
             why: None,
         }
@@ -212,7 +206,7 @@ impl ExportReader {
                 }
             }
             (Place::Colon, b':') => next(Place::Value),
-            (Place::Value, b'[') if matches!(self.member, Member::Messages | Member::Models | Member::Other) => {
+            (Place::Value, b'[') if self.member.is_list() => {
                 next(Place::Element(true));
                 self.has_messages |= self.member == Member::Messages;
             }
@@ -284,7 +278,7 @@ impl ExportReader {
         self.why.get_or_insert(why);
         (self.place, self.at) = (Place::Outside, self.start + 1);
         (self.has_info, self.has_messages) = (false, false);
-        (self.beside, self.beside_bytes, self.report) = (Piece::default(), 0, Report::default());
+        (self.beside, self.beside_bytes, self.revert, self.report) = (Piece::default(), 0, None, Report::default());
         self.pieces.clear();
     }
 
@@ -301,20 +295,32 @@ impl ExportReader {
                 }
                 first.session = serde_json::from_str::<&RawValue>(json).ok().and_then(id_of_session);
                 self.has_info = true;
+                self.revert = Revert::of(json);
+                // The messages may come before it.
+                if let Some(revert) = &mut self.revert {
+                    self.pieces.iter_mut().for_each(|(piece, _)| revert.apply(piece));
+                }
                 self.pieces.push_front((first, json.len() as u64));
             }
             Member::SessionDiff if json != "null" => {
                 let put = self.beside.put("session_diff", json);
                 self.count(put);
             }
-            Member::Models | Member::Other if json != "null" => self.report.leave_out(LeftOut::NotAnItem),
-            Member::Messages | Member::Models | Member::SessionDiff | Member::Other | Member::Unknown => {}
+            Member::Subagents | Member::Models | Member::Other if json != "null" => {
+                self.report.leave_out(LeftOut::NotAnItem)
+            }
+            Member::Messages
+            | Member::Subagents
+            | Member::Models
+            | Member::SessionDiff
+            | Member::Other
+            | Member::Unknown => {}
         }
     }
 
     /// Takes an element of a list.
     fn element(&mut self, json: &str) {
-        if self.member == Member::Messages {
+        if matches!(self.member, Member::Messages | Member::Subagents) {
             return self.message(json);
         }
         let put =
@@ -336,6 +342,9 @@ impl ExportReader {
         for part in message.parts {
             let put = piece.put("part", part.get());
             self.count(put);
+        }
+        if let Some(revert) = &mut self.revert {
+            revert.apply(&mut piece);
         }
         self.pieces.push_back((piece, json.len() as u64));
     }

@@ -248,3 +248,83 @@ proptest! {
         prop_assert!(pieces.iter().all(|item| whole.contains(item)));
     }
 }
+
+/// An export of these messages, each with the ids of its parts; of a subagent's the session stands before a slash.
+fn taken_back(revert: &Value, messages: &[(&str, &[Value])]) -> String {
+    let message = |(id, parts): &(&str, &[Value])| {
+        let (session, id) = id.split_once('/').unwrap_or(("s", id));
+        let part = |part: &Value| {
+            let mut part = part.clone();
+            part["messageID"] = json!(id);
+            part
+        };
+        json!({ "info": { "id": id, "sessionID": session }, "parts": parts.iter().map(part).collect::<Vec<_>>() })
+    };
+    let messages: Vec<_> = messages.iter().map(message).collect();
+    json!({ "info": { "id": "s", "revert": revert }, "messages": messages }).to_string()
+}
+
+/// What an export leaves in a share, and what it takes out, by key.
+fn left(text: &str, step: usize) -> (Vec<String>, Vec<String>) {
+    let (pieces, ended, _) = read(text.as_bytes(), step);
+    assert_eq!(ended, Ok(true));
+    let whole: Vec<Piece> = read_export(text).unwrap().into_iter().map(|(piece, _)| piece).collect();
+    assert_eq!(
+        pieces.iter().flat_map(|it| &it.changes).collect::<Vec<_>>(),
+        whole.iter().flat_map(|it| &it.changes).collect::<Vec<_>>()
+    );
+    let (put, removed): (Vec<_>, Vec<_>) =
+        pieces.iter().flat_map(|piece| &piece.changes).partition(|change| change.value.is_some());
+    let keys = |changes: Vec<&capshare::share::change::Change>| changes.iter().map(|it| it.key.to_string()).collect();
+    (keys(put), keys(removed))
+}
+
+/// S108: what was taken back by `/undo` is not shared, and an earlier push's is removed.
+#[test]
+fn what_the_user_took_back_is_removed_from_the_message_or_the_part_on_that_it_was() {
+    let part = |id: &str| json!({ "id": id });
+    let (one, two) = ([part("p1"), part("p2")], [part("q1"), part("q2"), part("q3")]);
+    let messages: &[(&str, &[Value])] = &[("u1", &one), ("a1", &two), ("u2", &[]), ("a2", &[])];
+    for step in [1, 1_000] {
+        let whole = taken_back(&json!({ "messageID": "a1", "snapshot": "x" }), messages);
+        let (put, removed) = left(&whole, step);
+        assert_eq!(put, ["session", "message/u1", "part/u1/p1", "part/u1/p2"]);
+        assert_eq!(removed, ["message/a1", "message/u2", "message/a2"]);
+        let (put, removed) = left(&taken_back(&json!({ "messageID": "a1", "partID": "q2" }), messages), step);
+        assert_eq!(put, ["session", "message/u1", "part/u1/p1", "part/u1/p2", "message/a1", "part/a1/q1"]);
+        assert_eq!(removed, ["part/a1/q2", "part/a1/q3", "message/u2", "message/a2"]);
+        // OpenCode itself takes nothing back where the message is not there.
+        for nowhere in [json!(null), json!({}), json!({ "messageID": "u3" }), json!({ "messageID": 3 })] {
+            assert_eq!(left(&taken_back(&nowhere, messages), step).1.len(), 0, "{nowhere}");
+        }
+    }
+}
+
+/// The session's record comes first in what OpenCode writes; other programs may write it last.
+#[test]
+fn what_was_taken_back_is_known_also_when_the_messages_come_first() {
+    let text = r#"{"messages": [{"info": {"id": "u1"}, "parts": []}, {"info": {"id": "u2"}, "parts": []}],
+                   "info": {"id": "s", "revert": {"messageID": "u2"}}}"#;
+    let (put, removed) = left(text, 3);
+    assert_eq!((put, removed), (vec!["session".into(), "message/u1".into()], vec!["message/u2".into()]));
+}
+
+#[test]
+fn a_subagent_goes_with_the_call_that_began_it_and_stays_with_it() {
+    let call = |id: &str, session: &str| json!({ "id": id, "type": "tool", "tool": "task", "state": { "metadata": { "sessionId": session } } });
+    let calls = [call("c1", "s-kept"), call("c2", "s-gone")];
+    let deeper = [call("d1", "s-deep")];
+    let messages: &[(&str, &[Value])] =
+        &[("u1", &[]), ("a1", &calls), ("s-kept/k1", &deeper), ("s-deep/k2", &[]), ("s-gone/g1", &[]), ("u2", &[])];
+    let (put, removed) = left(&taken_back(&json!({ "messageID": "a1", "partID": "c2" }), messages), 9);
+    assert_eq!(put[2..], ["message/a1", "part/a1/c1", "message/k1", "part/k1/d1", "message/k2"]);
+    assert_eq!(removed, ["part/a1/c2", "message/g1", "message/u2"]);
+    // Where `capshare export` puts them.
+    let export: Value = serde_json::from_str(&taken_back(&Value::Null, messages)).unwrap();
+    let (own, below): (Vec<Value>, Vec<Value>) =
+        export["messages"].as_array().unwrap().iter().cloned().partition(|message| message["info"]["sessionID"] == "s");
+    let beside = json!({ "info": export["info"], "messages": own, "subagents": below }).to_string();
+    let mut keys = [left(&beside, 4).0, left(&export.to_string(), 4).0];
+    keys.iter_mut().for_each(|keys| keys.sort());
+    assert_eq!(keys[0], keys[1]);
+}

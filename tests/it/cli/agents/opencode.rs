@@ -60,7 +60,7 @@ fn the_newest_session_of_this_folder_is_shared_as_it_is_exported() {
     database
         .execute_batch(
             r#"UPDATE session SET cost = 0.5, tokens_input = 3, model = '{"id":"m"}', share_url = 'http://x', summary_files = 2,
-                   revert = '{"messageID":"msg_1"}', permission = '[]', of_the_future = x'01' WHERE id = 'ses_new'"#,
+                   revert = '{"messageID":"msg_2"}', permission = '[]', of_the_future = x'01' WHERE id = 'ses_new'"#,
         )
         .unwrap();
     message(&database, "ses_new", "msg_1", 1, r#"{"role":"user","cost":0.30000000000000004}"#);
@@ -77,7 +77,7 @@ fn the_newest_session_of_this_folder_is_shared_as_it_is_exported() {
             "id": "ses_new", "slug": "s", "projectID": "global", "directory": here(&scene.home), "title": "ses_new it is",
             "version": "1.18.33", "model": { "id": "m" }, "summary": { "additions": 0, "deletions": 0, "files": 2 }, "cost": 0.5,
             "tokens": { "input": 3, "output": 0, "reasoning": 0, "cache": { "read": 0, "write": 0 } },
-            "share": { "url": "http://x" }, "revert": { "messageID": "msg_1" }, "permission": [],
+            "share": { "url": "http://x" }, "revert": { "messageID": "msg_2" }, "permission": [],
             "time": { "created": 7, "updated": 20 },
         },
         "message/msg_1": { "id": "msg_1", "sessionID": "ses_new", "role": "user", "cost": 0.300_000_000_000_000_04 },
@@ -187,4 +187,99 @@ fn it_is_followed_through_changes_of_every_kind_until_it_is_gone() {
         [text("prt_1"), text("prt_2"), text("prt_4"), text("prt_249"), text("prt_200")],
         ["set back", "untimed", "the last", "two", "200"].map(Value::from)
     );
+}
+
+/// S106, S108: what `/undo` took back is not in the share, and comes back when that is taken back itself.
+#[test]
+fn what_undo_took_back_is_not_shared_until_it_is_restored() {
+    let scene = Scene::new();
+    let database = database(&scene.home);
+    session(&database, "ses_1", None, "/x", 1);
+    for n in 1..=4 {
+        let (id, role) = (format!("msg_{n}"), if n % 2 == 1 { "user" } else { "assistant" });
+        message(&database, "ses_1", &id, n, &json!({ "role": role }).to_string());
+        for p in ["a", "b"] {
+            part(&database, "ses_1", &id, &format!("prt_{n}{p}"), n, r#"{"type":"text","text":"said"}"#);
+        }
+    }
+    let revert = |to: Option<Value>| {
+        let to = to.map(|to| to.to_string());
+        database.execute("UPDATE session SET revert = ?1, time_updated = time_updated + 1", [to]).unwrap();
+    };
+    revert(Some(json!({ "messageID": "msg_3" })));
+    let shared = scene.push(&["--agent", "opencode", "--session", "ses_1"]);
+    let keys = |shared: &super::Shared| shared.keys("message/").len() * 10 + shared.keys("part/").len();
+    assert_eq!(keys(&shared), 24, "{:?}", shared.held.keys());
+    assert!(shared.held.contains_key("part/msg_2/prt_2b") && !shared.held.contains_key("message/msg_3"));
+
+    let mut push = scene.home.start(&["push", "--json", "--agent", "opencode", "--session", "ses_1", "--follow"]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    let mut sees = |what: &str| watch.stdout.wait_for(|line| line.contains(what));
+    sees("snapshot");
+    revert(None);
+    sees("prt_4b");
+    revert(Some(json!({ "messageID": "msg_4", "partID": "prt_4b" })));
+    assert!(sees("removed").contains("part/msg_4/prt_4b"));
+    revert(Some(json!({ "messageID": "msg_4" })));
+    assert!(sees("removed").contains("message/msg_4"));
+    revert(Some(json!({ "messageID": "msg_of_nowhere" })));
+    sees("prt_4b");
+    push.signal("-INT");
+    push.wait().ends_with(0);
+}
+
+/// S107: each subagent's session stands below the call that began it, whatever else names a session.
+#[test]
+fn subagents_stand_below_the_calls_that_began_them_and_go_with_them() {
+    let scene = Scene::new();
+    let database = database(&scene.home);
+    let call = |session: &str| {
+        let state = json!({ "status": "running", "input": {}, "metadata": { "sessionId": session } });
+        json!({ "type": "tool", "tool": "task", "callID": "c", "state": state }).to_string()
+    };
+    session(&database, "ses_1", None, "/x", 1);
+    for (id, parent) in [("ses_a", "ses_1"), ("ses_b", "ses_a"), ("ses_unasked", "ses_1")] {
+        session(&database, id, Some(parent), "/x", 1);
+    }
+    session(&database, "ses_private", None, "/x", 1);
+    for (n, (session, asks)) in [
+        ("ses_1", "ses_a"),
+        ("ses_1", "ses_private"),
+        ("ses_a", "ses_b"),
+        ("ses_b", "ses_1"),
+        ("ses_unasked", "x"),
+        ("ses_private", "x"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("msg_{n}_{session}");
+        message(&database, session, &id, 10 - n as i64, r#"{"role":"assistant"}"#);
+        part(&database, session, &id, &format!("prt_{n}"), 1, &call(asks));
+    }
+    let shared = scene.push(&["--agent", "opencode", "--session", "ses_1"]);
+    let messages = ["message/msg_0_ses_1", "message/msg_1_ses_1", "message/msg_2_ses_a", "message/msg_3_ses_b"];
+    assert_eq!(shared.keys("message/"), messages);
+    assert_eq!(shared.held["message/msg_3_ses_b"]["sessionID"], "ses_b");
+    assert_eq!(shared.held["part/msg_2_ses_a/prt_2"]["sessionID"], "ses_a");
+    assert_eq!(shared.held["session"]["id"], "ses_1");
+
+    // Live: a call that comes to name its session, and what that says; and all of it goes with the call.
+    let mut push = scene.home.start(&["push", "--json", "--agent", "opencode", "--session", "ses_1", "--follow"]);
+    let id = id_of(&mut push);
+    let mut watch = scene.home.start(&["watch", &id]);
+    let mut sees = |what: &str| watch.stdout.wait_for(|line| line.contains(what));
+    sees("snapshot");
+    part(&database, "ses_1", "msg_0_ses_1", "prt_late", 2, &call("ses_unasked"));
+    sees("msg_4_ses_unasked");
+    part(&database, "ses_unasked", "msg_4_ses_unasked", "prt_report", 3, r#"{"type":"text","text":"found it"}"#);
+    sees("found it");
+    database.execute("DELETE FROM part WHERE id IN ('prt_late', 'prt_0')", []).unwrap();
+    sees("part/msg_0_ses_1/prt_late");
+    push.signal("-INT");
+    push.wait().ends_with(0);
+    let held = scene.held(&id);
+    let messages: Vec<_> = held.keys().filter(|key| key.starts_with("message/")).collect();
+    assert_eq!(messages, ["message/msg_0_ses_1", "message/msg_1_ses_1"]);
 }
