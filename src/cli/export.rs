@@ -1,7 +1,8 @@
 //! `capshare export`: a share as a document, in a file or on stdout.
 //!
 //! The share is read whole, at one revision, before a byte is written; a file that is there already is replaced. What it
-//! writes as `opencode` or `jsonl` is what `push` reads, and the share that becomes of it holds the same items.
+//! writes as `jsonl` is what `push` reads, and the share that becomes of it holds the same items. What it writes as `opencode` both `push`
+//! and `opencode import` read: items that OpenCode made are the same, and those of other agents get ids and members as OpenCode has them.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -40,7 +41,14 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
     let step = step.map_err(|error| target.failure(&error))?;
     drop((watch, view));
     let (revision, items) = (step.revision, step.changes.len());
-    let pieces = document(step, args.format);
+    let written = document(step, args.format, args.session.as_deref())?;
+    if !written.subagents.is_empty() {
+        let each = written.subagents.join(" ");
+        output.note(&format!(
+            "`opencode import` takes one session: those of subagents are written beside it, each by --session ID ({each})"
+        ));
+    }
+    let pieces = written.pieces;
     match &args.output {
         None => {
             for piece in pieces {
@@ -70,19 +78,46 @@ pub(crate) async fn run(args: args::Export, environment: &Environment, output: &
     Ok(())
 }
 
-/// The document of a share's whole state, as pieces of text.
-fn document(step: Step, format: args::ExportFormat) -> Box<dyn Iterator<Item = String>> {
+/// What is written.
+struct Written {
+    pieces: Box<dyn Iterator<Item = String>>,
+    /// The sessions of subagents, where these stand where nobody may look.
+    subagents: Vec<String>,
+}
+
+/// The document of a share's whole state, as pieces of text; or that of the session of one of its subagents.
+fn document(step: Step, format: args::ExportFormat, session: Option<&str>) -> Result<Written, Failure> {
     let changes = step.changes.into_iter();
     let gather = |changes: std::vec::IntoIter<Changed>| {
         Document::gather(changes.filter_map(|Changed { key, value, .. }| Some((key, value?))))
     };
-    match format {
-        args::ExportFormat::Opencode => Box::new(gather(changes).json()),
+    let mut subagents = Vec::new();
+    let pieces: Box<dyn Iterator<Item = String>> = match format {
+        args::ExportFormat::Opencode => {
+            let document = gather(changes);
+            let there = document.subagents();
+            match session {
+                None => {
+                    subagents = there;
+                    Box::new(document.opencode())
+                }
+                Some(session) => {
+                    Box::new(document.subagent_for_opencode(session).ok_or_else(|| no_subagent(session, &there))?)
+                }
+            }
+        }
         args::ExportFormat::Markdown => Box::new(gather(changes).markdown()),
         args::ExportFormat::Jsonl => {
             Box::new(changes.map(|changed| format!("{}\n", write_sync_data(&changed.into_change()))))
         }
-    }
+    };
+    Ok(Written { pieces, subagents })
+}
+
+fn no_subagent(session: &str, there: &[String]) -> Failure {
+    let those = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    let message = format!("the share has no session {session} of a subagent; it has {those}");
+    Failure::new(Exit::NotFound, message)
 }
 
 fn write(path: &Path, pieces: impl Iterator<Item = String>) -> std::io::Result<()> {

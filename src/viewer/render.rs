@@ -1,7 +1,7 @@
 //! The documents of a share: what its items look like to a reader without a live channel.
 //!
 //! A [`Document`] is a share's items at one revision, grouped as a session is read: messages in order, each with its parts.
-//! It becomes JSON ([`Document::json`]), Markdown ([`Document::markdown`]), HTML ([`Document::html`]), or a few words about
+//! It becomes JSON ([`Document::json`]), what OpenCode imports ([`Document::opencode`]), Markdown ([`Document::markdown`]), HTML ([`Document::html`]), or a few words about
 //! it ([`About`]), from which links are previewed; with the feature `card` those words become a picture (`Card::draw`).
 //! The host's pages and `capshare export` call it; it knows no HTTP, no hub and no clock.
 //!
@@ -25,6 +25,7 @@ pub mod html;
 mod json;
 mod markdown;
 mod newer;
+mod opencode;
 mod order;
 mod pieces;
 mod read;

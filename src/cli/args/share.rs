@@ -31,6 +31,9 @@ pub(crate) struct Export {
     /// The form to write
     #[arg(long, value_name = "FORMAT", default_value = "opencode")]
     pub(crate) format: ExportFormat,
+    /// Write the session of this subagent instead of the share's own, for `opencode import`
+    #[arg(long, value_name = "ID", conflicts_with = "format")]
+    pub(crate) session: Option<String>,
     /// The file to write, instead of stdout
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -39,7 +42,8 @@ pub(crate) struct Export {
 /// What a share is written as.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ExportFormat {
-    /// An OpenCode export, {"info", "messages"}, with the share's other items beside these
+    /// An OpenCode export, {"info", "messages"}, with the share's other items beside these. What another agent wrote gets ids and members
+    /// as OpenCode has them
     Opencode,
     /// JSON lines of {"type", "data"}
     Jsonl,

@@ -1,5 +1,8 @@
 //! The state of a share as OpenCode reads it: a list of `SyncData`, the form in which it was sent.
 //!
+//! A session of another agent is given as one that OpenCode would import ([`Document::items_for_opencode`]); without its subagents, because
+//! OpenCode would put their messages among the session's own.
+//!
 //! What is written is put together piece by piece as the client reads, and shares the state's texts. Models make one item, as
 //! OpenCode sends them; and so do the messages of a session of the newer form (one with a `location`), which readers of that form
 //! ask for.
@@ -13,6 +16,7 @@ use serde::de::IgnoredAny;
 use crate::contract::sync_data::type_name;
 use crate::http::body_out::{Items, PIECE_BYTES};
 use crate::share::item::{ItemKey, ItemKind, Payload};
+use crate::viewer::render::Document;
 
 /// A part of the text: what stands between values, or a value.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ enum Token {
 /// The items of a share in this form: pieces of 64 KiB, or of one value where that is larger, which is
 /// not copied.
 pub(super) fn pieces(items: Items) -> impl Iterator<Item = Bytes> + Send + Unpin {
-    let mut tokens = tokens(items).into_iter();
+    let mut tokens = tokens(Document::items_for_opencode(items)).into_iter();
     // A value that is a piece of its own, and comes after what stands before it.
     let mut large = None;
     std::iter::from_fn(move || {

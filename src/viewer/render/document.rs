@@ -19,6 +19,8 @@ pub struct Document {
     pub(super) folder: String,
     pub(super) figures: Figures,
     pub(super) session: Option<Payload>,
+    /// Whether all ids are of the form that OpenCode gives its own.
+    pub(super) is_opencodes: bool,
     pub(super) messages: Vec<Turn>,
     pub(super) session_diff: Option<Payload>,
     pub(super) models: Vec<Payload>,
@@ -39,7 +41,7 @@ impl Document {
     /// Groups items that come in the order in which they first came, as states and replicas give them, and puts them into
     /// that of the session (`order`).
     pub fn gather(items: impl IntoIterator<Item = (ItemKey, Payload)>) -> Self {
-        let mut document = Self::default();
+        let mut document = Self { is_opencodes: true, ..Self::default() };
         let mut turns: Vec<(String, Turn)> = Vec::new();
         let mut turn_of: HashMap<String, usize> = HashMap::new();
         let mut parts = Vec::new();
@@ -50,6 +52,7 @@ impl Document {
                 ItemKind::Model { .. } => document.models.push(value),
                 ItemKind::Other { .. } => document.other.push((key, value)),
                 ItemKind::Message { id } => {
+                    document.is_opencodes &= id.starts_with("msg_");
                     turn_of.insert(id.clone(), turns.len());
                     turns.push((id, Turn { message: value, parts: Vec::new(), is_below: false }));
                 }
@@ -61,6 +64,7 @@ impl Document {
         for (message, id, key, value) in parts {
             match turn_of.get(&message).and_then(|turn| Some((turns.get_mut(*turn)?, ids.get_mut(*turn)?))) {
                 Some(((_, turn), ids)) => {
+                    document.is_opencodes &= id.starts_with("prt_");
                     turn.parts.push(value);
                     ids.push(id);
                 }
@@ -84,6 +88,8 @@ impl Document {
             .into_iter()
             .filter_map(|place| Some((told.get(place)?.id.clone(), turns.get_mut(place)?.take()?)));
         let session = document.session.as_ref().map(|session| read::item::<Session>(session.as_str()));
+        let id = session.as_ref().and_then(|session| session.id.as_deref());
+        document.is_opencodes &= id.is_none_or(|id| id.starts_with("ses_"));
         document.folder = session.and_then(|session| session.directory).unwrap_or_default();
         document.messages = below_their_calls(ordered.collect(), document.session.as_ref(), &sessions);
         document

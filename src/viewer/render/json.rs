@@ -10,7 +10,8 @@
 //! | `other` | `{"type", "data"}` of each item with no place above; absent if none |
 //!
 //! Every item stands as its producer wrote it. What OpenCode exported, pushed and exported from here, has the first two
-//! members only and is the same item by item; `capshare push` reads all of them.
+//! members only and is the same item by item; `capshare push` reads all of them, and `subagents`, which an
+//! [export for OpenCode](Document::opencode) has: messages of subagents' sessions, in the form of `messages`.
 
 use std::iter::once;
 
@@ -20,15 +21,26 @@ use crate::viewer::render::pieces::{Bit, Pieces};
 
 impl Document {
     /// The JSON document, piece by piece. Ends with a line break.
-    pub fn json(self) -> impl Iterator<Item = String> + Send {
-        let Self { session, messages, session_diff, models, other, .. } = self;
-        let messages = list(messages.into_iter().map(turn));
+    pub fn json(mut self) -> impl Iterator<Item = String> + Send {
+        let messages = std::mem::take(&mut self.messages);
+        self.told(messages.into_iter(), Vec::new().into_iter())
+    }
+
+    /// The document with these messages, and those of subagents beside them.
+    pub(super) fn told(
+        self,
+        messages: impl Iterator<Item = Turn> + Send,
+        subagents: impl ExactSizeIterator<Item = Turn> + Send,
+    ) -> impl Iterator<Item = String> + Send {
+        let Self { session, session_diff, models, other, .. } = self;
+        let messages = list(messages.map(turn));
         let diff = session_diff.map(|diff| [Bit::Fixed(",\"session_diff\":"), Bit::Item(diff)]);
         Pieces(
             once(Bit::Fixed("{\"info\":"))
                 .chain(once(session.map_or(Bit::Fixed("null"), Bit::Item)))
                 .chain(once(Bit::Fixed(",\"messages\":")))
                 .chain(messages)
+                .chain(named(",\"subagents\":", subagents.map(turn)))
                 .chain(named(",\"models\":", models.into_iter().map(|model| once(Bit::Item(model)))))
                 .chain(diff.into_iter().flatten())
                 .chain(named(",\"other\":", other.into_iter().map(tagged)))

@@ -373,7 +373,14 @@ fn what_an_agent_wrote_is_a_document_to_be_read_and_an_export_to_be_taken_in() {
     ] {
         assert!(markdown.contains(words), "{words}: {markdown}");
     }
-    let exported = scene.home.run(&["export", id]).ends_with(0).stdout;
-    let again = scene.push(&[&scene.home.write("again.json", &exported), "--session", "again"]);
+    let lines = scene.home.run(&["export", id, "--format", "jsonl"]).ends_with(0).stdout;
+    let again = scene.push(&[&scene.home.write("again.jsonl", &lines), "--session", "again"]);
     assert_eq!(again.held, shared.held);
+    // With OpenCode's ids, by which it is the same session each time.
+    let exported = scene.home.run(&["export", id]).ends_with(0).stdout;
+    assert_eq!(scene.home.run(&["export", id]).ends_with(0).stdout, exported);
+    let again = scene.push(&[&scene.home.write("again.json", &exported), "--session", "again-as-opencodes"]);
+    let count = |shared: &Shared| ["message/", "part/", "model/", "other/"].map(|kind| shared.keys(kind).len());
+    assert_eq!(count(&again), count(&shared));
+    assert!(again.keys("message/").iter().all(|key| key.starts_with("message/msg_")), "{:?}", again.keys("message/"));
 }

@@ -21,6 +21,7 @@ use crate::support::door::Served;
 
 mod cli;
 mod guests;
+mod imported;
 mod model;
 mod pushed;
 mod weather;
