@@ -161,6 +161,13 @@ pub const TRANSCRIPT_SUBAGENTS_MAX: usize = 256;
 /// Bytes of a transcript or an export that is one JSON document: a full share, and as much again for white space.
 pub const TRANSCRIPT_DOCUMENT_BYTES_MAX: usize = 2 * SHARE_BYTES_MAX;
 
+/// Bytes that a packed transcript is unpacked to: four full shares. Most of a transcript is what the program wrote for its model, and no
+/// share holds that.
+pub const TRANSCRIPT_UNPACKED_BYTES_MAX: u64 = 4 * SHARE_BYTES_MAX as u64;
+
+/// Bytes of memory that a transcript may ask for to be unpacked from zstd: 128 MiB, as the program `zstd` itself allows without being told.
+pub const TRANSCRIPT_WINDOW_BYTES_MAX: u64 = 128 << 20;
+
 /// The limits that one host enforces: the contract's, or lower ones. How much a share may hold is the same on every host, so no
 /// host can set that.
 #[derive(Debug, Clone, PartialEq, Eq)]

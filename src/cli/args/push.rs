@@ -14,7 +14,7 @@ use crate::cli::args::own::visibility;
 #[derive(Args)]
 pub(crate) struct Push {
     /// The file: an OpenCode export ({"info", "messages"}), JSON lines of {"type", "data"}, or an agent's transcript, also packed by
-    /// gzip; "-" is standard input. Its form is recognised. Without a file, --latest or --session it is the newest session of the
+    /// gzip or zstd; "-" is standard input. Its form is recognised. Without a file, --latest or --session it is the newest session of the
     /// current folder, of whichever agent: push says which it is, and asks on a terminal before it shares
     #[arg(conflicts_with = "latest")]
     pub(crate) file: Option<PathBuf>,

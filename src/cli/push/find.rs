@@ -20,7 +20,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::push::database as database_of;
 use crate::cli::push::digest::md5;
-use crate::cli::push::thread::{self, MESSAGES};
+use crate::cli::push::input;
+use crate::cli::push::thread::{self, MESSAGES, PACKED};
 
 /// Most entries of folders that are looked at: more than years of sessions have.
 const ENTRIES_MAX: usize = 100_000;
@@ -247,7 +248,7 @@ fn is_transcript(agent: Agent, path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match agent {
         Agent::Claude | Agent::Qwen | Agent::Pi => name.ends_with(".jsonl") && !name.starts_with("agent-"),
-        Agent::Codex => name.starts_with("rollout-") && name.ends_with(".jsonl"),
+        Agent::Codex => name.starts_with("rollout-") && name.strip_suffix(PACKED).unwrap_or(&name).ends_with(".jsonl"),
         Agent::Gemini => name.starts_with("session-") && (name.ends_with(".json") || name.ends_with(".jsonl")),
         Agent::Copilot => name == "events.jsonl",
         Agent::Vibe => name == "meta.json",
@@ -319,7 +320,7 @@ impl About {
 /// The beginning of a file.
 fn head(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    fs::File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    input::beginning(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
     Ok(head)
 }
 

@@ -1,13 +1,16 @@
-//! What is read from elsewhere than a plain file: standard input, a pipe, a compressed file, a text in UTF-16.
+//! What is read from elsewhere than a plain file: standard input, a pipe, a file that gzip or zstd packed, a text in UTF-16.
 //!
 //! A thread reads it, unpacks it, makes UTF-8 of it, and gives it out piece by piece. The thread is ahead by a few pieces and waits when
 //! nobody takes them; it ends with what it reads, or when nobody wants more. A read of standard input cannot be given up, so it is no
 //! task of the runtime, which would wait for it at the end.
 
+mod zstd;
+
 use std::fs::File;
 use std::io::{BufReader, Chain, Cursor, Read};
 use std::path::Path;
 
+use capshare::share::limits::TRANSCRIPT_UNPACKED_BYTES_MAX;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -19,6 +22,9 @@ const PIECES_MAX: usize = 4;
 
 /// The first bytes of what gzip packed.
 const GZIP: &[u8] = &[0x1f, 0x8b];
+
+/// The first bytes of what zstd packed.
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
@@ -54,9 +60,14 @@ pub(super) fn open(path: &Path) -> std::io::Result<Option<Stream>> {
         return Ok(Some(stream(Box::new(File::open(path)?))));
     }
     let mut head = Vec::new();
-    File::open(path)?.take(2).read_to_end(&mut head)?;
-    let is_plain = head != GZIP && Wide::of(&head).is_none();
+    File::open(path)?.take(ZSTD.len() as u64).read_to_end(&mut head)?;
+    let is_plain = !head.starts_with(GZIP) && !head.starts_with(ZSTD) && Wide::of(&head).is_none();
     Ok(if is_plain { None } else { Some(stream(Box::new(File::open(path)?))) })
+}
+
+/// A file as it is unpacked, for a look at its beginning.
+pub(super) fn beginning(path: &Path) -> std::io::Result<Box<dyn Read + Send>> {
+    plain(Box::new(File::open(path)?))
 }
 
 fn stream(source: Box<dyn Read + Send>) -> Stream {
@@ -87,8 +98,10 @@ fn stream(source: Box<dyn Read + Send>) -> Stream {
 /// The source unpacked, and in UTF-8.
 fn plain(source: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read + Send>> {
     let (head, source) = begun(source)?;
-    let (head, source) = if head == GZIP {
-        begun(Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(source))))?
+    let (head, source) = if head.starts_with(GZIP) {
+        begun(Box::new(Bounded::of(flate2::read::MultiGzDecoder::new(BufReader::new(source)))))?
+    } else if head.starts_with(ZSTD) {
+        begun(Box::new(Bounded::of(zstd::Unpacked::of(BufReader::new(source)))))?
     } else {
         (head, source)
     };
@@ -102,11 +115,33 @@ fn plain(source: Box<dyn Read + Send>) -> std::io::Result<Box<dyn Read + Send>> 
 
 type Begun = Chain<Cursor<Vec<u8>>, Box<dyn Read + Send>>;
 
-/// The first two bytes of a source, and the source with them.
+/// The first bytes of a source, by which it is known, and the source with them.
 fn begun(mut source: Box<dyn Read + Send>) -> std::io::Result<(Vec<u8>, Begun)> {
     let mut head = Vec::new();
-    source.by_ref().take(2).read_to_end(&mut head)?;
+    source.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(source)))
+}
+
+/// What is unpacked, as far as it may go: some kilobytes can unpack to more than a disk holds.
+struct Bounded<R> {
+    source: R,
+    left: u64,
+}
+
+impl<R: Read> Bounded<R> {
+    fn of(source: R) -> Self {
+        Self { source, left: TRANSCRIPT_UNPACKED_BYTES_MAX }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(into)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| {
+            std::io::Error::other(format!("it unpacks to more than {TRANSCRIPT_UNPACKED_BYTES_MAX} bytes"))
+        })?;
+        Ok(read)
+    }
 }
 
 /// The order of bytes of a text in UTF-16.
@@ -209,5 +244,56 @@ mod tests {
                 .and_then(|mut it| it.read_to_end(&mut Vec::new()))
                 .is_err()
         );
+    }
+
+    /// A frame of zstd of so many blocks, each of 128 KiB of one character.
+    fn frame(blocks: u32) -> Vec<u8> {
+        // No flags; a window of 128 KiB.
+        let mut frame = [ZSTD, &[0, 7 << 3]].concat();
+        for n in 1..=blocks {
+            // How long it is, that it is one byte again and again, and whether it is the last.
+            let head = (128 << 10) << 3 | 1 << 1 | u32::from(n == blocks);
+            frame.extend_from_slice(&head.to_le_bytes()[..3]);
+            frame.push(b' ');
+        }
+        frame
+    }
+
+    #[test]
+    fn what_zstd_packed_is_unpacked_frame_by_frame() {
+        let lines: String = (0..300).map(|n| format!("line {} says one\n", n % 7)).collect();
+        // By version 1.5.4 of the program `zstd`, with a checksum.
+        let mut packed = [ZSTD, &[100, 192, 17, 93, 1, 0, 176], b"line 0 says one\n123456"].concat();
+        packed.extend_from_slice(&[
+            8, 32, 144, 99, 227, 77, 50, 119, 0, 95, 199, 58, 217, 93, 199, 210, 194, 180, 118, 9,
+        ]);
+        packed.extend_from_slice(&[75, 3, 48, 38]);
+        assert_eq!(read(packed.clone()), lines);
+        *packed.last_mut().unwrap() ^= 1;
+        let wrong = plain(Box::new(Cursor::new(packed))).unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+        assert!(wrong.to_string().contains("checksum"), "{wrong}");
+        let raw = [ZSTD, &[0, 7 << 3, 0x41, 0, 0], b"one\ntwo\n"].concat();
+        assert_eq!(read(raw.clone()), "one\ntwo\n");
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, b'x', b'y', b'z'];
+        assert_eq!(read([&raw[..], &skipped, &raw].concat()), "one\ntwo\none\ntwo\n");
+        assert_eq!(read(frame(2)).len(), 256 << 10);
+        for broken in [raw[..raw.len() - 1].to_vec(), ZSTD.to_vec(), [&raw[..], b"more"].concat()] {
+            let read = plain(Box::new(Cursor::new(broken))).and_then(|mut it| it.read_to_end(&mut Vec::new()));
+            assert!(read.is_err(), "{read:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_unpacked_has_a_bound_and_so_has_the_memory_that_it_takes() {
+        let blocks = u32::try_from(TRANSCRIPT_UNPACKED_BYTES_MAX >> 17).unwrap();
+        for (blocks, fits) in [(blocks, true), (blocks + 1, false)] {
+            let mut source = plain(Box::new(Cursor::new(frame(blocks)))).unwrap();
+            let unpacked = std::io::copy(&mut source, &mut std::io::sink());
+            assert_eq!(unpacked.as_ref().ok(), fits.then_some(&TRANSCRIPT_UNPACKED_BYTES_MAX), "{unpacked:?}");
+        }
+        // A window of 256 MiB.
+        let wide = [ZSTD, &[0, 18 << 3, 1, 0, 0]].concat();
+        let refused = plain(Box::new(Cursor::new(wide))).and_then(|mut it| it.read_to_end(&mut Vec::new()));
+        assert!(refused.unwrap_err().to_string().contains("window"));
     }
 }

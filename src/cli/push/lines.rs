@@ -10,7 +10,7 @@ use capshare::share::limits::TRANSCRIPT_LINE_BYTES_MAX;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
-use crate::cli::push::input::Stream;
+use crate::cli::push::input::{self, Stream};
 use crate::cli::push::source::{Away, GROWN_EVERY};
 
 /// Bytes read at a time.
@@ -72,8 +72,11 @@ impl Lines {
         Ok(Self::of(From::File { path: path.to_owned(), file }))
     }
 
-    /// As [`open`](Self::open), for who must not be dropped meanwhile.
+    /// As [`open`](Self::open), for who must not be dropped meanwhile; the file may be packed, if nobody appends to it.
     pub(super) fn open_at_once(path: &Path) -> std::io::Result<Self> {
+        if let Some(stream) = input::open(path)? {
+            return Ok(Self::stream(stream));
+        }
         let file = File::from_std(std::fs::File::open(path)?);
         Ok(Self::of(From::File { path: path.to_owned(), file }))
     }
@@ -173,6 +176,17 @@ impl Lines {
             if !self.at_hand().await? {
                 return Ok(None);
             }
+        }
+    }
+
+    /// The next whole line; of what comes piece by piece it is waited for. May be dropped and called again without losing one.
+    pub(super) async fn next_of_all(&mut self) -> std::io::Result<Option<Line>> {
+        loop {
+            let line = self.next().await?;
+            if line.is_some() || !self.is_open() {
+                return Ok(line);
+            }
+            self.more().await?;
         }
     }
 

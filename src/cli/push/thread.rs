@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use capshare::transcripts::{Agent, base_of};
 use serde_json::{Map, Value, json};
 
+use crate::cli::push::input;
+
 /// Files of other sessions that are looked at for those that belong to one. A day's folder has some dozens.
 const FILES_MAX: usize = 4_096;
 
@@ -18,6 +20,9 @@ const FIRST_LINE_BYTES_MAX: u64 = 4 << 20;
 
 /// Bytes of a file's beginning in which it says that it is a branch.
 const HEAD_BYTES: u64 = 256 << 10;
+
+/// The end of the names of files that Codex packed.
+pub(super) const PACKED: &str = ".zst";
 
 /// The end of the names of Cline's transcripts.
 pub(super) const MESSAGES: &str = ".messages.json";
@@ -51,6 +56,18 @@ pub(super) struct Subagent {
     pub(super) call: Option<String>,
     pub(super) path: PathBuf,
 }
+
+/// How another session came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// It goes on from a session in its own way.
+    Branch,
+    /// Its user cleared the conversation, and begins another one.
+    Cleared,
+}
+
+/// What a session of Claude Code begins with whose user said `/clear`. It does not say which session was left.
+const CLEAR: &[u8] = b"<command-name>/clear</command-name>";
 
 /// Finds the files that belong to one transcript, and remembers those that do not.
 #[derive(Debug, Default)]
@@ -138,8 +155,9 @@ impl Finder {
         self.seen = beside(path).into_iter().collect();
     }
 
-    /// The files beside a transcript that were begun since it is followed, and that say that they are branches of its session.
-    pub(super) fn branches(&mut self, path: &Path, session: &str) -> Vec<PathBuf> {
+    /// The files beside a transcript that were begun since it is followed, and that say that they are branches of its session, or that
+    /// Claude Code began when its user said `/clear`.
+    pub(super) fn begun(&mut self, path: &Path, session: &str) -> Vec<(PathBuf, Begun)> {
         let seen = &mut self.seen;
         let said =
             [format!("\"forkedFrom\":{{\"sessionId\":\"{session}\""), format!("\"forked_from_id\":\"{session}\"")];
@@ -148,16 +166,26 @@ impl Finder {
         let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let goes_on_from =
             |path: &Path| first_record(path)["parentSession"].as_str().is_some_and(|of| of.ends_with(file));
-        let is_branch = |path: &PathBuf| {
+        let new: Vec<_> = beside(path).into_iter().filter(|path| !seen.contains(path)).take(FILES_MAX).collect();
+        let mut begun = Vec::new();
+        for path in new {
             let mut head = Vec::new();
-            let read = fs::File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-            read.is_ok() && (says_so(&head) || goes_on_from(path))
-        };
-        // One that says nothing yet is looked at again.
-        let is_new = |path: &PathBuf| !seen.contains(path) && fs::metadata(path).is_ok_and(|about| about.len() > 0);
-        let new: Vec<_> = beside(path).into_iter().filter(is_new).take(FILES_MAX).collect();
-        seen.extend(new.iter().cloned());
-        new.into_iter().filter(is_branch).collect()
+            let read = fs::File::open(&path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+            let has = |what: &[u8]| memchr::memmem::find(&head, what).is_some();
+            let what = if read.is_err() || head.is_empty() {
+                None
+            } else if says_so(&head) || goes_on_from(&path) {
+                Some(Begun::Branch)
+            } else {
+                has(CLEAR).then_some(Begun::Cleared)
+            };
+            // One in which nobody has answered yet is looked at again: notes of the program come first.
+            if what.is_some() || has(b"\"assistant\"") || head.len() as u64 == HEAD_BYTES {
+                seen.insert(path.clone());
+            }
+            begun.extend(what.map(|what| (path, what)));
+        }
+        begun
     }
 
     fn first(&mut self, path: &Path) -> Value {
@@ -184,14 +212,14 @@ impl Finder {
 /// The file of a segment of Codex: its name ends with the segment's id. It is looked for beside a file that goes on from it, and in the
 /// folders of other days.
 pub(super) fn segment(beside: &Path, id: &str) -> Option<PathBuf> {
-    let is_it = |path: &PathBuf| has_extension(path, "jsonl") && segment_of(path) == id;
+    let is_it = |path: &PathBuf| is_lines(path) && segment_of(path) == id;
     let here = beside.parent().unwrap_or(Path::new("."));
     if let Some(found) = files(here).into_iter().find(|path| is_it(path)) {
         return Some(found);
     }
     // A copy may have another name, but it says what it is.
     let says = |path: &PathBuf| {
-        let first = if has_extension(path, "jsonl") { first_record(path) } else { Value::Null };
+        let first = if is_lines(path) { first_record(path) } else { Value::Null };
         let is_first = first["payload"].get("history_base").is_none_or(Value::is_null);
         first["type"] == "session_meta" && first["payload"]["id"] == id && is_first
     };
@@ -227,7 +255,7 @@ fn later(path: &Path) -> Vec<PathBuf> {
         }
         None => vec![here.to_owned()],
     };
-    let files = days.iter().flat_map(|day| files(day)).filter(|path| has_extension(path, "jsonl"));
+    let files = days.iter().flat_map(|day| files(day)).filter(|path| is_lines(path));
     files.take(FILES_MAX).collect()
 }
 
@@ -250,7 +278,7 @@ fn named(folder: &Path, call: &str, session: Option<&str>) -> Vec<Subagent> {
 /// The first record of a file of lines; null if there is none.
 pub(super) fn first_record(path: &Path) -> Value {
     let mut head = Vec::new();
-    let read = fs::File::open(path).and_then(|file| {
+    let read = input::beginning(path).and_then(|file| {
         let mut file = std::io::BufReader::new(file.take(FIRST_LINE_BYTES_MAX));
         std::io::BufRead::read_until(&mut file, b'\n', &mut head)
     });
@@ -271,7 +299,15 @@ fn modified(path: &Path) -> Option<std::time::SystemTime> {
 }
 
 fn stem(path: &Path) -> &str {
-    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.strip_suffix(PACKED).unwrap_or(name);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// Whether a file is one of lines, which Codex packs when it is old.
+fn is_lines(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.strip_suffix(PACKED).unwrap_or(name).ends_with(".jsonl")
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
@@ -308,6 +344,7 @@ mod tests {
             ("rollout-2026-11-30T10-00-00-t1.jsonl", "t1"),
             ("rollout-2026-11-30T10-00-05-t1_SEGMENT.jsonl", "SEGMENT"),
             ("t1.jsonl", "t1"),
+            ("rollout-2026-11-30T10-00-05-t1_SEGMENT.jsonl.zst", "SEGMENT"),
         ] {
             assert_eq!(segment_of(Path::new(name)), segment, "{name}");
         }

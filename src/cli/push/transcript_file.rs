@@ -13,7 +13,7 @@ use crate::cli::output::Output;
 use crate::cli::push::beside::Beside;
 use crate::cli::push::lines::{Change, Line, Lines};
 use crate::cli::push::source::{LOOK_EVERY, Looked, Progress, Source, Waited, cannot_read, gone};
-use crate::cli::push::thread::{self, ABOUT_BYTES_MAX, Finder, SEGMENTS_MAX, Subagent};
+use crate::cli::push::thread::{self, ABOUT_BYTES_MAX, Begun, Finder, SEGMENTS_MAX, Subagent};
 
 /// A transcript, and how far it was read.
 pub(super) struct TranscriptFile {
@@ -123,7 +123,7 @@ impl TranscriptFile {
     /// The next piece of what the transcript goes on from.
     async fn next_of_base(&mut self) -> Result<Option<Piece>, Failure> {
         while let Some(base) = self.base.front_mut() {
-            let line = base.lines.next().await.map_err(|error| cannot_read(&self.path, &error))?;
+            let line = base.lines.next_of_all().await.map_err(|error| cannot_read(&self.path, &error))?;
             let line = match line {
                 Some(line) => line,
                 None => match base.lines.take_rest() {
@@ -159,7 +159,7 @@ impl TranscriptFile {
         self.look_below();
         for below in &mut self.below {
             loop {
-                let line = below.lines.next().await.map_err(|error| cannot_read(&self.path, &error))?;
+                let line = below.lines.next_of_all().await.map_err(|error| cannot_read(&self.path, &error))?;
                 let rest = if line.is_none() && self.is_over { below.lines.take_rest().map(Line::Whole) } else { None };
                 let piece = match line.or(rest) {
                     Some(Line::Whole(line)) => self.reader.subagent_line(&below.name, &line),
@@ -198,11 +198,17 @@ impl TranscriptFile {
     /// If the thread goes on in another file, opens that one.
     async fn look_for_next(&mut self, output: &mut Output) -> Result<Option<Waited>, Failure> {
         let Some(session) = self.reader.session().map(str::to_owned) else { return Ok(None) };
-        for branch in self.finder.branches(&self.path, &session) {
-            let shown = branch.display();
-            output.note(&format!(
-                "{shown} is a branch of this session, and a session of its own: push that file to share it"
-            ));
+        for (other, begun) in self.finder.begun(&self.path, &session) {
+            let shown = other.display();
+            output.note(&match begun {
+                Begun::Branch => {
+                    format!("{shown} is a branch of this session, and a session of its own: push that file to share it")
+                }
+                Begun::Cleared => format!(
+                    "{shown} was begun by /clear: if that was said in this session, it has ended, and its share stays as it is; push that file to \
+                     share what comes next"
+                ),
+            });
         }
         if self.reader.agent() != Agent::Codex {
             return Ok(None);

@@ -217,6 +217,98 @@ fn a_session_that_is_deleted_is_called_gone_and_its_share_stays() {
     assert!(scene.held(&id).len() > 10);
 }
 
+/// A text as zstd packs it when it finds nothing to make shorter.
+fn packed(text: &str) -> Vec<u8> {
+    const BLOCK_BYTES: usize = 128 << 10;
+    // No flags; a window of 128 KiB.
+    let mut packed = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3];
+    let blocks = text.as_bytes().chunks(BLOCK_BYTES);
+    let last = blocks.len() - 1;
+    for (n, block) in blocks.enumerate() {
+        let head = (block.len() as u32) << 3 | u32::from(n == last);
+        packed.extend_from_slice(&head.to_le_bytes()[..3]);
+        packed.extend_from_slice(block);
+    }
+    packed
+}
+
+/// Codex packs its older sessions: a session whose files are, in part or all, is the same share.
+#[test]
+fn a_session_of_codex_that_was_packed_is_read_with_what_it_goes_on_from() {
+    let scene = Scene::new();
+    let folder = ".codex/sessions/2026/11/30";
+    fs::create_dir_all(scene.home.path(folder)).unwrap();
+    let path = |name: &str| scene.home.path(&format!("{folder}/{name}"));
+    fs::write(path(FIRST_NAME), FIRST).unwrap();
+    fs::write(path(SECOND_NAME), SECOND).unwrap();
+    let plain = scene.push(&[path(SECOND_NAME).to_str().unwrap()]).held;
+    fs::remove_file(path(FIRST_NAME)).unwrap();
+    fs::write(path(&format!("{FIRST_NAME}.zst")), packed(FIRST)).unwrap();
+    let half = scene.push(&[path(SECOND_NAME).to_str().unwrap()]);
+    assert!(!half.stderr.contains("not beside it"), "{}", half.stderr);
+    assert_eq!(half.held, plain);
+    fs::remove_file(path(SECOND_NAME)).unwrap();
+    fs::write(path(&format!("{SECOND_NAME}.zst")), packed(SECOND)).unwrap();
+    let all = scene.push(&["--agent", "codex", "--latest", "--any-folder", "--session", "packed"]);
+    assert!(all.said["file"].as_str().unwrap().ends_with(&format!("{SECOND_NAME}.zst")), "{}", all.said);
+    assert_eq!(all.held, plain);
+    // A helper's rollout lies beside its caller's.
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/agents/codex-0.171.0");
+    let names = [
+        "rollout-2026-11-30T04-33-07-01a22aba-613f-75e1-bf32-d1784fb7046e.jsonl",
+        "rollout-2026-11-30T04-33-07-01a22aba-6204-7342-95b5-818327685c24.jsonl",
+    ];
+    for name in names {
+        let text = fs::read_to_string(format!("{data}/{name}")).unwrap();
+        fs::write(scene.home.path(&format!("{name}.zst")), packed(&text)).unwrap();
+    }
+    let whole = scene.push(&[&format!("{data}/{}", names[0])]).held;
+    let unpacked = scene.push(&[scene.home.path(&format!("{}.zst", names[0])).to_str().unwrap(), "--session", "other"]);
+    assert!(whole.values().any(|item| item["text"] == "The helper reads."));
+    assert_eq!(unpacked.held, whole);
+}
+
+/// `/clear` begins another session in a file of its own. Notes of the program may stand there before it is known which it is.
+#[test]
+fn a_session_that_was_begun_by_clear_is_named_and_is_not_taken_for_the_one_that_is_followed() {
+    let scene = Scene::new();
+    let (file, mut push, id) = followed(&scene);
+    let before = scene.held(&id);
+    let note = json!({ "type": "progress", "sessionId": "new", "uuid": "p1" });
+    let new = scene.home.write("new.jsonl", &format!("{note}\n"));
+    let said = |uuid: &str, words: &str| {
+        let message = json!({ "role": "user", "content": words });
+        json!({ "type": "user", "sessionId": "new", "uuid": uuid, "message": message }).to_string()
+    };
+    // Another look at the folder comes between.
+    scene.home.write(
+        "other.jsonl",
+        "{\"type\":\"user\",\"forkedFrom\":{\"sessionId\":\"be9d6cd7-bd22-42c2-9074-a02dfa67f112\"}}\n",
+    );
+    push.stderr.wait_for(|line| line.contains("is a branch of this session"));
+    append(
+        &new,
+        &format!("{}\n", said("u1", "<command-name>/clear</command-name>\n<command-message>clear</command-message>")),
+    );
+    let named = push.stderr.wait_for(|line| line.contains("begun by /clear"));
+    assert!(named.contains("new.jsonl") && named.contains("it has ended"), "{named}");
+    append(&new, &format!("{}\n", said("u2", "something else")));
+    // The session may be resumed, in its own file.
+    append(
+        &file,
+        &format!("{}\n", said("u3", "and on").replace("\"new\"", "\"be9d6cd7-bd22-42c2-9074-a02dfa67f112\"")),
+    );
+    let mut watch = scene.home.start(&["watch", &id]);
+    watch.stdout.wait_for(|line| line.contains("and on"));
+    push.signal("-INT");
+    let told = push.wait().ends_with(0).stderr;
+    assert_eq!(told.matches("begun by /clear").count(), 1, "{told}");
+    let after = scene.held(&id);
+    assert!(before.keys().all(|key| after.contains_key(key)) && !after.contains_key("message/u2"), "{after:?}");
+    // By itself it is what its user says in it.
+    assert_eq!(scene.push(&[&new]).held["session"]["title"], "something else");
+}
+
 #[test]
 fn a_branch_of_a_session_that_is_followed_is_named() {
     let scene = Scene::new();

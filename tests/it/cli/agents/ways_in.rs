@@ -55,6 +55,23 @@ fn a_transcript_and_an_export_come_through_a_pipe() {
     assert_eq!(scene.held(piped["id"].as_str().unwrap()), of_file);
 }
 
+/// What zstd packed is a way in as what gzip packed is: in a file, and through a pipe.
+#[test]
+fn what_zstd_packed_is_shared_as_what_it_holds() {
+    const PACKED: &[u8] = include_bytes!("../../../data/transcripts/codex.jsonl.zst");
+    let scene = Scene::new();
+    let plain = scene.file("plain.jsonl", super::CODEX).held;
+    let file = scene.bytes("rollout.jsonl.zst", PACKED);
+    let of_file = scene.push(&[&file, "--session", "of-a-file"]);
+    assert_eq!((&of_file.said["agent"], &of_file.held), (&json!("codex"), &plain));
+    let piped = scene.piped(&["-", "--session", "piped"], PACKED);
+    assert_eq!(scene.held(piped["id"].as_str().unwrap()), plain);
+    // What is cut off cannot be unpacked, and that is said.
+    let cut = scene.bytes("cut.zst", &PACKED[..PACKED.len() / 2]);
+    let refused = scene.home.run(&["push", &cut, "--session", "cut"]).ends_with(1).stderr;
+    assert!(refused.contains("cut.zst cannot be read"), "{refused}");
+}
+
 /// What comes through a pipe is shared as it comes.
 #[test]
 fn what_comes_through_a_pipe_is_shared_while_it_comes() {
