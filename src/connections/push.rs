@@ -84,16 +84,22 @@ impl Connections {
         self.broadcast(action, &[], |entry| entry.is_of(account))
     }
 
-    /// What an administrator sends to an account; as [`Connections::send_to_account`].
+    /// What an administrator sends to an account, with the rights of `who`; as [`Connections::send_to_account`].
     ///
     /// # Errors
     /// The principal may not, or the action cannot be sent.
-    pub fn admin_send(&self, who: &Principal, account: &AccountId, action: &Action) -> Result<usize, Refusal> {
+    pub fn admin_send(
+        &self,
+        by: By<'_>,
+        who: &Principal,
+        account: &AccountId,
+        action: &Action,
+    ) -> Result<usize, Refusal> {
         who.may_administer()?;
-        self.cast(action, |entry| entry.is_of(account))
+        self.send_by(by, account, action)
     }
 
-    /// What an administrator of another host sends to an account; as [`Connections::send_to_account`].
+    /// What somebody sends to an account whose rights were looked at already, here or at another host.
     ///
     /// # Errors
     /// The action cannot be sent.
@@ -103,7 +109,7 @@ impl Connections {
         Ok(reached)
     }
 
-    /// What an administrator of another host broadcasts; as [`Connections::broadcast`].
+    /// What somebody broadcasts whose rights were looked at already, here or at another host.
     ///
     /// # Errors
     /// The action cannot be sent.
@@ -120,20 +126,21 @@ impl Connections {
         Ok(reached)
     }
 
-    /// What an administrator broadcasts; as [`Connections::broadcast`], with the names of connections as they were sent.
+    /// What an administrator broadcasts, with the rights of `who`; as [`Connections::broadcast`], with the names of connections as they
+    /// were sent.
     ///
     /// # Errors
     /// The principal may not, or the action cannot be sent.
     pub fn admin_broadcast(
         &self,
+        by: By<'_>,
         who: &Principal,
         action: &Action,
         except: &[impl AsRef<str>],
         filter: &BroadcastFilter,
     ) -> Result<usize, Refusal> {
         who.may_administer()?;
-        let is_excepted = |entry: &Entry| except.iter().any(|id| id.as_ref() == entry.id.as_str());
-        self.cast(action, |entry| !is_excepted(entry) && filter.matches(entry))
+        self.broadcast_by(by, action, except, filter)
     }
 
     fn cast(&self, action: &Action, filter: impl Fn(&Entry) -> bool) -> Result<usize, Refusal> {

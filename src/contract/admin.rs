@@ -69,6 +69,14 @@ pub fn read_filter(from: broadcast_filter::Reader<'_>) -> Result<BroadcastFilter
     })
 }
 
+/// Reads the names of the connections that a broadcast leaves out. What is no text names none.
+///
+/// # Errors
+/// The message is malformed.
+pub fn read_except(from: capnp::text_list::Reader<'_>) -> Result<Vec<String>, ReadError> {
+    from.iter().map(|id| Ok(id?.to_str().unwrap_or_default().to_owned())).collect()
+}
+
 /// Writes which shares an administrator looks for.
 pub fn write_share_filter(filter: &ShareFilter, mut to: share_filter::Builder<'_>) {
     to.set_account(filter.account.as_ref().map_or("", AccountId::as_str));

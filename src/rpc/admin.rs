@@ -8,9 +8,10 @@ use std::rc::Rc;
 use capnp::Error;
 
 use crate::access::Principal;
-use crate::audit::{self, By};
+use crate::audit::By;
 use crate::contract::admin::{
-    read_filter, read_share_filter, read_which, write_connections, write_count, write_erased, write_hosts, write_stats,
+    read_except, read_filter, read_share_filter, read_which, write_connections, write_count, write_erased, write_hosts,
+    write_stats,
 };
 use crate::contract::error::write_refusal;
 use crate::contract::push::read_action;
@@ -75,9 +76,7 @@ impl admin::Server for AdminObject {
             let params = params.get()?;
             let account = text(params.get_account()?)?.parse().map_err(Refusal::from)?;
             let action = read_action(params.get_action()?)?;
-            let reached = self.caller.hub.connections().admin_send(&self.who, &account, &action)?;
-            audit::administered(self.by(), "send_to_account", account.as_str(), reached);
-            Ok(reached)
+            Ok(self.caller.hub.connections().admin_send(self.by(), &self.who, &account, &action)?)
         };
         write_count(&refusal_or_fault(sent())?, results.get().init_result());
         Ok(())
@@ -91,12 +90,8 @@ impl admin::Server for AdminObject {
         let sent = || {
             let params = params.get()?;
             let action = read_action(params.get_action()?)?;
-            let except = params.get_except()?.iter().map(|id| Ok(id?.to_str().unwrap_or_default().to_owned()));
-            let except: Vec<String> = except.collect::<Result<_, Error>>()?;
-            let filter = read_filter(params.get_filter()?)?;
-            let reached = self.caller.hub.connections().admin_broadcast(&self.who, &action, &except, &filter)?;
-            audit::administered(self.by(), "broadcast", "everybody", reached);
-            Ok(reached)
+            let (except, filter) = (read_except(params.get_except()?)?, read_filter(params.get_filter()?)?);
+            Ok(self.caller.hub.connections().admin_broadcast(self.by(), &self.who, &action, &except, &filter)?)
         };
         write_count(&refusal_or_fault(sent())?, results.get().init_result());
         Ok(())

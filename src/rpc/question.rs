@@ -10,7 +10,8 @@ use capnp::serialize::{self, OwnedSegments};
 
 use crate::audit::By;
 use crate::contract::admin::{
-    read_connections, read_count, read_filter, read_stats, read_which, write_connections, write_count, write_stats,
+    read_connections, read_count, read_except, read_filter, read_stats, read_which, write_connections, write_count,
+    write_stats,
 };
 use crate::contract::push::read_action;
 use crate::contract::read_error::ReadError;
@@ -109,9 +110,7 @@ pub(super) fn answer(
         Ok(host_question::Broadcast(of)) => {
             let sent = || {
                 let (action, filter) = (read_action(of.get_action()?)?, read_filter(of.get_filter()?)?);
-                let except = of.get_except()?.iter().map(|id| Ok(id?.to_str().unwrap_or_default().to_owned()));
-                let except: Vec<String> = except.collect::<Result<_, Error>>()?;
-                Ok(connections.broadcast_by(by, &action, &except, &filter)?)
+                Ok(connections.broadcast_by(by, &action, &read_except(of.get_except()?)?, &filter)?)
             };
             write_count(&refusal_or_fault(sent())?, to.init_count());
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use capshare::__internal::access::{Access, Credential, Principal, Scopes};
 use capshare::__internal::ambient::{Clock as _, SystemClock};
+use capshare::__internal::audit::By;
 use capshare::__internal::connections::comer::Door;
 use capshare::__internal::connections::entry::Entry;
 use capshare::__internal::connections::outlet::PushError;
@@ -116,20 +117,24 @@ fn a_broadcast_reaches_whom_it_should_and_counts_them() {
             (filter("", "", "room"), vec![], 1),
             (filter("ann", "rpc", "room"), vec![], 0),
         ] {
-            assert_eq!(hub.connections().admin_broadcast(&admin, &notice(), &except, &wanted), Ok(count), "{wanted:?}");
+            assert_eq!(
+                hub.connections().admin_broadcast(By::Host, &admin, &notice(), &except, &wanted),
+                Ok(count),
+                "{wanted:?}"
+            );
         }
         let stranger = scene_principal("ann");
         let everybody = filter("", "", "");
         assert!(matches!(
-            hub.connections().admin_broadcast(&stranger, &notice(), &none, &everybody),
+            hub.connections().admin_broadcast(By::Host, &stranger, &notice(), &none, &everybody),
             Err(Refusal::Unauthorized { .. })
         ));
         assert!(matches!(
-            hub.connections().admin_send(&stranger, &stranger.account, &notice()),
+            hub.connections().admin_send(By::Host, &stranger, &stranger.account, &notice()),
             Err(Refusal::Unauthorized { .. })
         ));
-        assert_eq!(hub.connections().admin_send(&admin, &stranger.account, &notice()), Ok(2));
-        let ping = hub.connections().admin_broadcast(&admin, &Action::Ping(1), &none, &everybody);
+        assert_eq!(hub.connections().admin_send(By::Host, &admin, &stranger.account, &notice()), Ok(2));
+        let ping = hub.connections().admin_broadcast(By::Host, &admin, &Action::Ping(1), &none, &everybody);
         assert!(matches!(ping, Err(Refusal::InvalidInput { .. })));
     });
 }
