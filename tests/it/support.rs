@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod line;
+pub(crate) mod looks;
 pub(crate) mod memory;
 pub(crate) mod moto;
 pub(crate) mod nats;

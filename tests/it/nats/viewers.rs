@@ -11,6 +11,7 @@ use super::*;
 use crate::support::bucket::TestBucket;
 use crate::support::door::Served;
 use crate::support::items::part;
+use crate::support::looks::looks;
 use crate::support::nats::NatsServer;
 use crate::support::sse::Sse;
 
@@ -182,15 +183,11 @@ async fn requests_of_resting_shares(number: usize, time: Duration) -> u64 {
         shares.push(share);
         streams.push(stream);
     }
-    let looks = || {
-        let text = b.host.hub().metrics().render();
-        let begin = text.lines().find_map(|line| line.strip_prefix("capshare_looks_total{reason=\"begin\"} "));
-        begin.map_or(0, |count| count.parse().unwrap())
-    };
+    let (looks, three_of_each) = (|| looks(b.host.hub(), &[Why::Begin]), 3 * number as u64);
     // Each looks three times at least, the last time after five seconds; it is over when there are no more of them.
     within("the looks of the beginning", async {
         let mut before = 0;
-        while looks() < 3 * number || looks() > before {
+        while looks() < three_of_each || looks() > before {
             before = looks();
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
