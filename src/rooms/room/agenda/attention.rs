@@ -38,6 +38,8 @@ pub(super) struct Attention {
     begun: Option<(Instant, usize)>,
     /// Why it looks when [`Timer::News`] rings.
     why: Option<Why>,
+    /// When a look is due that was asked for since the last one to the log's end began, and why.
+    asked: Option<(Instant, Why)>,
     /// The highest number of a segment that a hint named and the log does not have.
     hinted: Option<u64>,
     /// When this host last wrote to the log.
@@ -77,7 +79,7 @@ impl Agenda {
         self.attention.waiting = self.attention.waiting.saturating_sub(1);
         let nobody = self.attention.waiting == 0;
         if nobody {
-            self.attention.begun = None;
+            (self.attention.begun, self.attention.asked) = (None, None);
             self.timers.put(Timer::News, None);
         }
         nobody
@@ -117,6 +119,9 @@ impl Agenda {
         let Some(polls) = self.rules.polls.filter(|_| self.attention.waiting > 0) else { return Upkeep::Unchanged };
         self.event(now, |agenda| {
             let at = now + polls.part(time);
+            if agenda.attention.asked.is_none_or(|(asked, _)| asked >= at) {
+                agenda.attention.asked = Some((at, why));
+            }
             if agenda.timers.get(Timer::News).is_none_or(|news| news >= at) {
                 agenda.timers.put(Timer::News, Some(at));
                 agenda.attention.why = Some(why);
@@ -151,6 +156,9 @@ impl Agenda {
         }
         self.attention.round = self.attention.hinted.filter(|_| by_hint);
         self.attention.is_short = by_hint && !by_news && asked == 0 && !self.for_upkeep;
+        if !self.attention.is_short {
+            self.attention.asked = None;
+        }
         let why = match self.attention.why {
             _ if by_hint => Why::Hint,
             Some(why) if by_news => why,
@@ -210,7 +218,10 @@ impl Agenda {
         };
         // What failed is tried again as if there were no hints.
         let at = if carried_out { at } else { at.min(now + polls.plain) };
-        (self.attention.begun, self.attention.why) = (self.attention.begun.filter(|_| why == Why::Begin), Some(why));
+        self.attention.begun = self.attention.begun.filter(|_| why == Why::Begin);
+        // What was asked for while the room looked may be about what came after it had read.
+        let (at, why) = self.attention.asked.filter(|(asked, _)| *asked < at).unwrap_or((at, why));
+        self.attention.why = Some(why);
         self.timers.put(Timer::News, Some(at));
     }
 }

@@ -157,6 +157,19 @@ fn a_hint_that_comes_while_the_room_looks_makes_it_look_again() {
 }
 
 #[test]
+fn a_look_that_is_asked_for_while_the_room_looks_is_made_afterwards() {
+    let (mut agenda, now) = rested();
+    for _ in 0..2 {
+        agenda.begins(Queued::default(), 1, now);
+        assert_eq!(agenda.look_within(Duration::ZERO, Why::Reconnect, now), Upkeep::Sooner);
+        agenda.ends(DONE, true, now);
+        agenda.folds(false, false, now);
+        assert_eq!(look(&mut agenda, 1, true, now), whole(Why::Reconnect));
+        assert_eq!(agenda.next(now), Next::Sleep(now + 20 * SECOND));
+    }
+}
+
+#[test]
 fn a_false_hint_costs_one_look_and_the_next_one_waits() {
     let (mut agenda, now) = rested();
     let _ = agenda.hinted(1 << 40, now);
