@@ -14,16 +14,16 @@ pub(super) enum Member {
 }
 
 impl Member {
-    /// The member of this name, which is written with its quotes.
+    /// The member of this name, which is written as JSON: it may have escapes.
     pub(super) fn of(name: &str) -> Self {
-        match name {
-            "\"info\"" => Self::Info,
-            "\"messages\"" => Self::Messages,
-            "\"subagents\"" => Self::Subagents,
-            "\"models\"" => Self::Models,
-            "\"session_diff\"" => Self::SessionDiff,
-            "\"other\"" => Self::Other,
-            _ => Self::Unknown,
+        match serde_json::from_str::<String>(name).as_deref() {
+            Ok("info") => Self::Info,
+            Ok("messages") => Self::Messages,
+            Ok("subagents") => Self::Subagents,
+            Ok("models") => Self::Models,
+            Ok("session_diff") => Self::SessionDiff,
+            Ok("other") => Self::Other,
+            Ok(_) | Err(_) => Self::Unknown,
         }
     }
 

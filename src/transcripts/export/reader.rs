@@ -373,17 +373,3 @@ impl fmt::Debug for ExportReader {
         f.debug_struct("ExportReader").field("fed", &self.fed).field("place", &self.place).finish_non_exhaustive()
     }
 }
-
-impl Member {
-    /// The member of this name, which is written as JSON.
-    fn of(name: &str) -> Self {
-        match serde_json::from_str::<String>(name).as_deref() {
-            Ok("info") => Self::Info,
-            Ok("messages") => Self::Messages,
-            Ok("models") => Self::Models,
-            Ok("session_diff") => Self::SessionDiff,
-            Ok("other") => Self::Other,
-            Ok(_) | Err(_) => Self::Unknown,
-        }
-    }
-}
