@@ -15,12 +15,15 @@ use super::bucket::Link;
 use super::carrier::Manners;
 use super::dice::Dice;
 
+/// What is known of a host.
+type End = (Arc<Link>, Weak<Rooms>);
+
 /// Where batches are handed over.
 #[derive(Debug)]
 pub(super) struct Counter {
     manners: Manners,
     dice: Dice,
-    hosts: Mutex<BTreeMap<HostId, (Arc<Link>, Weak<Rooms>)>>,
+    hosts: Mutex<BTreeMap<HostId, End>>,
 }
 
 impl Counter {
