@@ -22,55 +22,17 @@ const OPTIONS: Options = Options::ENABLE_TABLES
 /// Makes HTML of Markdown.
 pub(super) fn markdown(text: &str) -> String {
     let text = formulas::kept(text, OPTIONS);
-    let (mut depth, mut writer) = (0, Writer::default());
-    let events = Parser::new_ext(&text, OPTIONS).flat_map(|event| match event {
-        Event::Start(tag) => {
-            depth += 1;
-            if depth <= DEPTH_MAX { writer.start(tag) } else { [None, None] }
-        }
-        Event::End(end) => {
-            depth -= 1;
-            if depth < DEPTH_MAX { [Some(writer.end(end)), None] } else { [None, None] }
-        }
-        event @ (Event::Text(_)
-        | Event::Code(_)
-        | Event::InlineMath(_)
-        | Event::DisplayMath(_)
-        | Event::Html(_)
-        | Event::InlineHtml(_)
-        | Event::FootnoteReference(_)
-        | Event::SoftBreak
-        | Event::HardBreak
-        | Event::Rule
-        | Event::TaskListMarker(_)) => [Some(leaf(event)), None],
-    });
+    let mut writer = Writer::default();
+    let events = Parser::new_ext(&text, OPTIONS).flat_map(|event| writer.event(event));
     let mut html = String::with_capacity(text.len() + text.len() / 4);
     pulldown_cmark::html::push_html(&mut html, events.flatten());
     SANITISER.clean(&html).to_string()
 }
 
-/// What has nothing in it.
-fn leaf(event: Event<'_>) -> Event<'_> {
-    match event {
-        Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
-        Event::TaskListMarker(done) => Event::Text(CowStr::Borrowed(if done { "☑ " } else { "☐ " })),
-        Event::FootnoteReference(name) => html(mark(&name)),
-        // A line break that somebody wrote is one.
-        Event::SoftBreak => Event::HardBreak,
-        event @ (Event::Start(_)
-        | Event::End(_)
-        | Event::Text(_)
-        | Event::Code(_)
-        | Event::InlineMath(_)
-        | Event::DisplayMath(_)
-        | Event::HardBreak
-        | Event::Rule) => event,
-    }
-}
-
 /// The elements that are written otherwise than Markdown's own writer does.
 #[derive(Default)]
 struct Writer {
+    depth: usize,
     lists: usize,
     /// How the columns of the table are aligned that is being written, and at which column it is.
     columns: Vec<Alignment>,
@@ -81,6 +43,32 @@ struct Writer {
 }
 
 impl Writer {
+    /// What is written for an event.
+    fn event<'a>(&mut self, event: Event<'a>) -> [Option<Event<'a>>; 2] {
+        let one = match event {
+            Event::Start(tag) => {
+                self.depth += 1;
+                return if self.depth <= DEPTH_MAX { self.start(tag) } else { [None, None] };
+            }
+            Event::End(end) => {
+                self.depth -= 1;
+                return [(self.depth < DEPTH_MAX).then(|| self.end(end)), None];
+            }
+            Event::Html(html) | Event::InlineHtml(html) => Event::Text(html),
+            Event::TaskListMarker(done) => Event::Text(CowStr::Borrowed(if done { "☑ " } else { "☐ " })),
+            Event::FootnoteReference(name) => html(mark(&name)),
+            // A line break that somebody wrote is one.
+            Event::SoftBreak => Event::HardBreak,
+            event @ (Event::Text(_)
+            | Event::Code(_)
+            | Event::InlineMath(_)
+            | Event::DisplayMath(_)
+            | Event::HardBreak
+            | Event::Rule) => event,
+        };
+        [Some(one), None]
+    }
+
     fn start<'a>(&mut self, tag: Tag<'a>) -> [Option<Event<'a>>; 2] {
         if let Some(note) = self.note.take() {
             if tag == Tag::Paragraph {
@@ -205,37 +193,10 @@ const DEPTH_MAX: usize = 32;
 
 static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
-    let tags = [
-        "a",
-        "blockquote",
-        "br",
-        "code",
-        "del",
-        "em",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "hr",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "strong",
-        "div",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "ul",
-    ];
+    let tags =
+        "a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre strong sup table tbody td th thead tr ul";
     builder
-        .tags(HashSet::from(tags))
+        .tags(tags.split(' ').collect())
         .tag_attributes(
             [
                 ("a", ["href", "title"].into()),
@@ -257,6 +218,7 @@ static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::viewer::render::html::text::typed;
 
     #[test]
     fn markdown_is_rendered() {
@@ -324,6 +286,40 @@ mod tests {
         }
     }
 
+    /// Up to the longest text that is shown.
+    #[test]
+    fn markdown_costs_what_its_length_says() {
+        for mark in ["[", "[a](", "*a", "`$ ", "\\(", "$$ a\n", "> - a\nb\n", "[^1]: a\n"] {
+            let text = |bytes: usize| mark.repeat(bytes / mark.len());
+            is_linear(mark, &text(8 << 10), &text(32 << 10), |text| drop(markdown(text)));
+        }
+    }
+
+    /// What somebody typed is looked through for code, of which the end may be far away.
+    #[test]
+    fn what_was_typed_costs_what_its_length_says() {
+        for mark in ["`a` ", "`` ` ", "` `` ``` ```` "] {
+            let text = |bytes: usize| mark.repeat(bytes / mark.len());
+            is_linear(mark, &text(256 << 10), &text(1 << 20), |text| drop(typed(text)));
+        }
+    }
+
+    /// Fails if reading a text of four times the length costs as much more as if it cost the square: sixteen times.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it measures work, for which the clock that tests may pause stands still"
+    )]
+    fn is_linear(what: &str, short: &str, long: &str, read: impl Fn(&str)) {
+        let cost = |text: &str| {
+            let began = std::time::Instant::now();
+            read(text);
+            began.elapsed()
+        };
+        let (once, four_times) = (cost(short).min(cost(short)), cost(long).min(cost(long)));
+        let most = once * 9 + std::time::Duration::from_millis(200);
+        assert!(four_times < most, "{what:?}: {once:?}, and of four times the length {four_times:?}");
+    }
+
     /// S114: formulas, footnotes, tables and text that is read from right to left are what was written.
     #[test]
     fn formulas_footnotes_and_tables_are_what_was_written() {
@@ -337,6 +333,18 @@ mod tests {
             "<code>\\(code\\)</code>",
             "<pre><code>\\(block\\)",
         ] {
+            assert!(html.contains(part), "{part}: {html}");
+        }
+        // No sign of a formula is in code, and what Markdown shows as it is gets no escapes.
+        for (text, part) in [
+            ("it costs $a, see `b$` and `$c`", "it costs $a, see <code>b$</code> and <code>$c</code>"),
+            ("$a`*b*`$ *c*", "$a<code>*b*</code>$ <em>c</em>"),
+            ("\\( ` \\) *a* x", "( ` ) <em>a</em> x"),
+            ("<https://e.org/$a_1$>", ">https://e.org/$a_1$</a>"),
+            ("<div>\n$x_1$\n</div>", "&lt;div&gt;\n$x_1$\n&lt;/div&gt;"),
+            ("a <b title=\"$x$\">$y_1$</b>", "a &lt;b title=\"$x$\"&gt;$y_1$&lt;/b&gt;"),
+        ] {
+            let html = markdown(text);
             assert!(html.contains(part), "{part}: {html}");
         }
         let html = markdown("a[^1] b[^x] [^none]\n\n[^1]: https://example.org\n[^x]: two *words*\n");

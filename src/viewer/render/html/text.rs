@@ -55,10 +55,13 @@ pub(super) fn typed(text: &str) -> String {
 fn code_end(text: &str, ticks: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = ticks;
+    // The bound comes first: each run of backticks is looked behind.
+    let near = &bytes[..bytes.len().min(TYPED_CODE_BYTES_MAX)];
     // Code of one or two backticks stands within a paragraph.
-    let within = if ticks < 3 { text.find("\n\n").unwrap_or(text.len()) } else { text.len() }.min(TYPED_CODE_BYTES_MAX);
-    while at < within {
-        at += memchr::memchr(b'`', bytes.get(at..within)?)?;
+    let paragraph = if ticks < 3 { memchr::memmem::find(near, b"\n\n") } else { None };
+    let within = &near[..paragraph.unwrap_or(near.len())];
+    while at < within.len() {
+        at += memchr::memchr(b'`', within.get(at..)?)?;
         let run = bytes[at..].iter().take_while(|byte| **byte == b'`').count();
         at += run;
         if run == ticks {

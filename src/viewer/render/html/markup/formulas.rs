@@ -1,21 +1,23 @@
-//! Formulas in Markdown: kept from being taken for Markdown, so that each stands there as it was written.
+//! Formulas in Markdown: kept from being taken for Markdown, so that each stands there as it was written. The web page knows
+//! formulas by the same rules (`viewer/page/app/text/markup.ts`).
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{Event, LinkType, Options, Parser, Tag};
 
-/// Bytes of a formula; what is longer is none.
+/// Bytes of the longest formula. A longer text between two signs of a formula is text like any.
 const FORMULA_BYTES_MAX: usize = 4 << 10;
 
-/// The text with every sign of its formulas escaped, so that Markdown leaves them as they are. Code has no formulas.
+/// The text with every sign of its formulas escaped, so that Markdown leaves them as they are. No formula begins in code, HTML or an
+/// address in angle brackets, in which Markdown would show the escapes, and none has a part of these in it.
 pub(super) fn kept(text: &str, options: Options) -> Cow<'_, str> {
     if memchr::memchr2(b'\\', b'$', text.as_bytes()).is_none() {
         return text.into();
     }
     let codes: Vec<Range<usize>> = Parser::new_ext(text, options)
         .into_offset_iter()
-        .filter(|(event, _)| matches!(event, Event::Code(_) | Event::Start(Tag::CodeBlock(_))))
+        .filter(|(event, _)| is_verbatim(event))
         .map(|(_, range)| range)
         .collect();
     let mut kept = String::with_capacity(text.len() + text.len() / 8);
@@ -47,6 +49,24 @@ pub(super) fn kept(text: &str, options: Options) -> Cow<'_, str> {
     kept.into()
 }
 
+/// Whether Markdown shows the text as it is, with the escapes that are put into it.
+fn is_verbatim(event: &Event<'_>) -> bool {
+    match event {
+        Event::Code(_) | Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::CodeBlock(_)) => true,
+        Event::Start(Tag::Link { link_type, .. }) => matches!(link_type, LinkType::Autolink | LinkType::Email),
+        Event::Start(_)
+        | Event::End(_)
+        | Event::Text(_)
+        | Event::InlineMath(_)
+        | Event::DisplayMath(_)
+        | Event::FootnoteReference(_)
+        | Event::SoftBreak
+        | Event::HardBreak
+        | Event::Rule
+        | Event::TaskListMarker(_) => false,
+    }
+}
+
 /// Bytes of the formula with which the text begins, if it begins with one.
 fn formula(text: &str) -> Option<usize> {
     let (open, close) = [("\\(", "\\)"), ("\\[", "\\]"), ("$$", "$$"), ("$", "$")]
@@ -57,7 +77,11 @@ fn formula(text: &str) -> Option<usize> {
         end -= 1;
     }
     let inner = &text[open.len()..end];
-    let inner = &inner[..inner.find(close)?];
+    let inner = &inner[..memchr::memmem::find(inner.as_bytes(), close.as_bytes())?];
+    // A backtick belongs to code that somebody began.
+    if inner.contains('`') {
+        return None;
+    }
     let after = &text[open.len() + inner.len() + close.len()..];
     let is_one = match open {
         // Sums of money are no formulas.
