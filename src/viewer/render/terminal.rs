@@ -135,6 +135,7 @@ mod tests {
             "\x1b[2J",
             "\n\x1b[2Jx",
             "\x1b]",
+            "\u{9d}",
         ] {
             let output = format!("{wide}{}", again.repeat(200_000));
             let shown = plain(&output);

@@ -7,6 +7,22 @@ import { source } from "./sources.mjs"
 
 const table = name => JSON.parse(readFileSync(join(process.env.DATA, name), "utf8"))
 
+/** Microseconds of the processor that something takes. */
+function cost(read) {
+  const before = process.cpuUsage()
+  read()
+  const { user, system } = process.cpuUsage(before)
+  return user + system
+}
+
+/** Fails if reading a text of four times the length costs as much more as if it cost the square: sixteen times. */
+function isLinear(what, textOf, read) {
+  const [short, long] = [textOf(20_000), textOf(80_000)]
+  const once = Math.min(...[short, short, short].map(text => cost(() => read(text))))
+  const fourTimes = cost(() => read(long))
+  assert.ok(fourTimes < 9 * once + 200_000, `${JSON.stringify(what)}: ${once} µs, and of four times the length ${fourTimes} µs`)
+}
+
 test("output reads as a terminal shows it", async () => {
   const { lines, runs, withoutEscapes } = await source("app/text/terminal.ts")
   const cases = table("terminal.json")
@@ -19,6 +35,19 @@ test("output reads as a terminal shows it", async () => {
     // Line by line it is that too, but for a line break at its end.
     const joined = lines(output).map(line => line.map(run => run.text).join("")).join("\n")
     assert.equal(joined, shown.replace(/\n$/, ""), what)
+  }
+})
+
+test("output costs no more whatever it says", async () => {
+  const { runs } = await source("app/text/terminal.ts")
+  const wide = "x".repeat(65_536)
+  const costs = again => cost(() => runs(wide + again.repeat(40_000)))
+  const colours = Math.min(...[1, 2, 3].map(() => costs("\u001b[31mx")))
+  for (const again of [
+    "\u001b[1K", "\u001b[2K\u001b[60000Cx", "\r\u001b[1P", "\u001b[65000G\u001b[1K", "\u001b[200;60000Hx", "\u001b[2J", "\n\u001b[2Jx", "\u001b]", "\u009d",
+  ]) {
+    const most = 9 * colours + 200_000
+    assert.ok(costs(again) < most, `${JSON.stringify(again)} costs more than ${most} µs`)
   }
 })
 
@@ -45,19 +74,8 @@ test("Markdown costs what its length says", async () => {
   const texts = cases.map(again => [again, length => again.repeat(length / again.length)])
   texts.push(["a wide table", length => `${"|a".repeat(500)}\n${"|-".repeat(500)}\n${"|\n".repeat(length / 2)}`])
   texts.push(["a long item", length => `- a\n${"  b\n".repeat(length / 4)}`])
-  const cost = text => {
-    const before = process.cpuUsage()
-    assert.ok(rendered(text).length < 20 * text.length)
-    const { user, system } = process.cpuUsage(before)
-    return user + system
-  }
-  for (const [what, text] of texts) {
-    cost(text(20_000))
-    const once = Math.min(cost(text(20_000)), cost(text(20_000)))
-    const fourTimes = cost(text(80_000))
-    // Four times the length is sixteen times the cost if it is that of a square.
-    assert.ok(fourTimes < 9 * once + 200_000, `${JSON.stringify(what)}: ${once} µs, and of four times the length ${fourTimes} µs`)
-  }
+  const read = text => assert.ok(rendered(text).length < 20 * text.length)
+  for (const [what, textOf] of texts) isLinear(what, textOf, read)
 })
 
 test("Markdown is what was written", async () => {

@@ -1,6 +1,6 @@
 //! Output taken apart: text, and what controls a terminal.
 
-/// Bytes of a control sequence; what is longer is none.
+/// Bytes of the longest control sequence. Of a longer one this much is left out, and the rest is text.
 const SEQUENCE_BYTES_MAX: usize = 256;
 /// Bytes of a text for the terminal itself, such as a link or a window's title, which stands on one line.
 const STRING_BYTES_MAX: usize = 8 << 10;
@@ -95,7 +95,8 @@ impl<'a> Pieces<'a> {
             let length = match (byte, bytes.get(at + 1)) {
                 (0x07, _) => 1,
                 (0x1b, Some(b'\\')) | (0xc2, Some(0x9c)) => 2,
-                (0x1b | b'\n', _) => return,
+                // Another control: each that begins one would be looked for anew through all that follows.
+                (0x1b | b'\n', _) | (0xc2, Some(0x80..=0x9f)) => return,
                 _ => continue,
             };
             self.take(at + length);

@@ -65,7 +65,8 @@ interface Reader {
 }
 
 const SEQUENCE = /([ -?]{0,256})([@-~])?/y
-const STRING = /[^\u0007\u001b\n\u009c]{0,8192}(?:\u0007|\u001b\\|\u009c)/y
+/** No other control stands in it: each that begins one would be looked for anew through all that follows. */
+const STRING = /[^\u0007\u001b\n\u0080-\u009f]{0,8192}(?:\u0007|\u001b\\|\u009c)/y
 const LETTERS = /[ -/]{1,4}[0-~]?/y
 
 function takeApart(output: string, to: Reader): void {
