@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Writes a duration of so many milliseconds: `340 ms`, `4.2 s`, `42 s`, `3 min 12 s`, `2 h 5 min`. `None` if it is none.
+/// Writes a duration of so many milliseconds: `340 ms`, `4.2 s`, `42 s`, `3 min 12 s`, `2 h 5 min`. `None` for what no session can
+/// have taken: less than nothing, more than 300 years, or no number.
 pub(super) fn duration(ms: f64) -> Option<String> {
     if !(0.0..1e13).contains(&ms) {
         return None;
@@ -34,7 +35,7 @@ pub(super) fn count(n: u64) -> String {
     }
 }
 
-/// Writes a sum of US dollars: `$0.41`, or one figure of what is less than a cent.
+/// Writes a sum of US dollars with two decimals, as `$0.41`; a sum of less than a cent with its first figure, as `$0.004`.
 pub(super) fn money(dollars: f64) -> String {
     if dollars <= 0.0 || dollars >= 0.01 {
         return format!("${dollars:.2}");
@@ -43,7 +44,8 @@ pub(super) fn money(dollars: f64) -> String {
     format!("${dollars:.figures$}")
 }
 
-/// A path below the session's folder, without that folder; with the separators of either kind of system.
+/// Takes the session's folder off a path that lies below it. Folders of Windows are compared without regard to case, and with either
+/// separator.
 pub(super) fn local<'a>(path: &'a str, folder: &str) -> &'a str {
     let folder = folder.trim_end_matches(['/', '\\']);
     let is_windows = folder.contains('\\') || folder.as_bytes().get(1) == Some(&b':');
@@ -57,7 +59,7 @@ pub(super) fn local<'a>(path: &'a str, folder: &str) -> &'a str {
     rest.filter(|rest| is_below && !rest.is_empty()).unwrap_or(path)
 }
 
-/// Bytes of the file that a `data:` URL holds; `None` for another URL.
+/// Number of bytes of the file that a `data:` URL holds; `None` if the URL is of another kind.
 pub(super) fn held_bytes(url: &str) -> Option<usize> {
     let (head, data) =
         url.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("data:")).and_then(|_| url[5..].split_once(','))?;
@@ -68,7 +70,8 @@ pub(super) fn held_bytes(url: &str) -> Option<usize> {
     Some(data.len() - 2 * data.bytes().filter(|byte| *byte == b'%').count().min(data.len() / 3))
 }
 
-/// Shows what would reorder the text that follows it, or control whoever shows it: for text of which each character counts.
+/// Puts a visible sign for each character that would change the direction of the text behind it, or control a terminal. For code and
+/// output, in which each character counts.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
     let is_hidden = |c: char| {
         matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -53,7 +53,10 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString("en")} ${n === 1 ? one : many}`
 }
 
-/** A path below the session's folder, without that folder; with the separators of either kind of system. */
+/**
+ * Takes the session's folder off a path that lies below it. Folders of Windows are compared without regard to case, and with either
+ * separator.
+ */
 export function path(full: string, folder: string): string {
   const base = folder.replace(/[/\\]+$/, "")
   const isWindows = base.includes("\\") || /^.:/.test(base)
@@ -63,7 +66,7 @@ export function path(full: string, folder: string): string {
   return isBelow && rest !== "" ? rest : full
 }
 
-/** A size: of less than a KiB in whole bytes. */
+/** A size, as `340 B`, `4.2 KiB` or `27 MiB`. */
 export function bytes(n: number): string {
   if (n < 1_024) return `${Math.round(n)} B`
   return n < 1_048_576 ? `${trim(n / 1_024)} KiB` : `${trim(n / 1_048_576)} MiB`
@@ -71,7 +74,10 @@ export function bytes(n: number): string {
 
 const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
 
-/** Shows what would reorder the text that follows it, or control whoever shows it: for text of which each character counts. */
+/**
+ * Puts a visible sign for each character that would change the direction of the text behind it, or control a terminal. For code and
+ * output, in which each character counts.
+ */
 export function visible(text: string): string {
   return text.replace(HIDDEN, char => {
     const code = char.charCodeAt(0)

@@ -22,7 +22,7 @@ export function text(value: unknown, ...path: string[]): string {
   return typeof found === "string" ? found : typeof found === "number" ? String(found) : ""
 }
 
-/** A text that is one: a number is none here. Ids and kinds are compared as such, as in the host's documents. */
+/** A text, and no number in its place: for ids and kinds, which the host's documents compare in this way too. */
 export function word(value: unknown, ...path: string[]): string {
   const found = at(value, ...path)
   return typeof found === "string" ? found : ""

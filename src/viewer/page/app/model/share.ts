@@ -174,7 +174,7 @@ function belowTheirCalls(sorted: Group[], own: string): Group[] {
   return [...placed, ...[...below.values()].flat()]
 }
 
-/** The session that a call began; empty if the part is none, or began none. */
+/** The session that a call began; empty if the part is no call, or the call began no session. */
 function sessionBegun({ value }: Item): string {
   const isCall = word(value, "type") === "tool" && typeof at(value, "tool") === "string"
   return isCall ? word(value, "state", "metadata", "sessionId") : ""

@@ -7,7 +7,7 @@ export function rendered(source: string): string {
   return marked.parser(lexed(source, marked.defaults, [nextFormula, nextNote]))
 }
 
-/** Footnotes that the text has, by their names: a name in brackets that is none is text. */
+/** The names of the footnotes that the text has. Another name in brackets is text. */
 let notes = new Set<string>()
 const NOTES = /^ {0,3}\[\^([^\]\s]+)\]:/gm
 const NOTE = /^ {0,3}\[\^([^\]\s]+)\]:[ \t]*((?:[^\n]*)(?:\n(?! {0,3}\[\^)(?:[ \t]+[^\n]*|[^\s][^\n]*))*)(?:\n+|$)/
