@@ -54,21 +54,20 @@ pub(super) fn typed(text: &str) -> String {
 /// Bytes up to the end of the second run of so many backticks, where the text begins with the first.
 fn code_end(text: &str, ticks: usize) -> Option<usize> {
     let bytes = text.as_bytes();
-    let mut at = ticks;
-    // The bound comes first: each run of backticks is looked behind.
     let near = &bytes[..bytes.len().min(TYPED_CODE_BYTES_MAX)];
-    // Code of one or two backticks stands within a paragraph.
-    let paragraph = if ticks < 3 { memchr::memmem::find(near, b"\n\n") } else { None };
-    let within = &near[..paragraph.unwrap_or(near.len())];
-    while at < within.len() {
-        at += memchr::memchr(b'`', within.get(at..)?)?;
-        let run = bytes[at..].iter().take_while(|byte| **byte == b'`').count();
-        at += run;
+    let mut at = ticks;
+    loop {
+        let next = at + memchr::memchr(b'`', near.get(at..)?)?;
+        // Code of one or two backticks stands within a paragraph.
+        if ticks < 3 && memchr::memmem::find(&near[at..next], b"\n\n").is_some() {
+            return None;
+        }
+        let run = bytes[next..].iter().take_while(|byte| **byte == b'`').count();
+        at = next + run;
         if run == ticks {
             return Some(at);
         }
     }
-    None
 }
 
 /// Bytes in which the end of typed code is looked for.
