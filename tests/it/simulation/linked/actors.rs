@@ -278,7 +278,7 @@ pub(super) async fn reader(stage: &Stage, desk: &Desk, number: u64) -> Result<()
     Ok(())
 }
 
-/// Follows the share until it stands where all ends, on one watch after the other.
+/// Follows the share until it stands where all ends, or further if a host that stood still wrote later, on one watch after the other.
 pub(super) async fn follower(
     stage: &Stage,
     desk: &Desk,
@@ -296,7 +296,7 @@ pub(super) async fn follower(
         let moves = tokio::time::sleep(dice.millis(500, 30_000));
         tokio::pin!(moves);
         loop {
-            if *goal.borrow_and_update() == Some(replica.revision()) {
+            if goal.borrow_and_update().is_some_and(|goal| replica.revision() >= goal) {
                 return Ok(());
             }
             let step = tokio::select! {
