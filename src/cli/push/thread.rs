@@ -76,6 +76,8 @@ pub(super) struct Finder {
     firsts: HashMap<PathBuf, Value>,
     /// The files beside the transcript that were there before.
     seen: HashSet<PathBuf>,
+    /// The sizes of other files that do not say yet what they are. Each is read again when it has grown.
+    undecided: HashMap<PathBuf, u64>,
 }
 
 impl Finder {
@@ -158,7 +160,7 @@ impl Finder {
     /// The files beside a transcript that were begun since it is followed, and that say that they are branches of its session, or that
     /// Claude Code began when its user said `/clear`.
     pub(super) fn begun(&mut self, path: &Path, session: &str) -> Vec<(PathBuf, Begun)> {
-        let seen = &mut self.seen;
+        let Self { seen, undecided, .. } = self;
         let said =
             [format!("\"forkedFrom\":{{\"sessionId\":\"{session}\""), format!("\"forked_from_id\":\"{session}\"")];
         let says_so = |head: &[u8]| said.iter().any(|said| memchr::memmem::find(head, said.as_bytes()).is_some());
@@ -169,6 +171,10 @@ impl Finder {
         let new: Vec<_> = beside(path).into_iter().filter(|path| !seen.contains(path)).take(FILES_MAX).collect();
         let mut begun = Vec::new();
         for path in new {
+            let Ok(size) = fs::metadata(&path).map(|about| about.len()) else { continue };
+            if undecided.insert(path.clone(), size) == Some(size) {
+                continue;
+            }
             let mut head = Vec::new();
             let read = fs::File::open(&path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
             let has = |what: &[u8]| memchr::memmem::find(&head, what).is_some();
@@ -181,6 +187,7 @@ impl Finder {
             };
             // One in which nobody has answered yet is looked at again: notes of the program come first.
             if what.is_some() || has(b"\"assistant\"") || head.len() as u64 == HEAD_BYTES {
+                undecided.remove(&path);
                 seen.insert(path.clone());
             }
             begun.extend(what.map(|what| (path, what)));

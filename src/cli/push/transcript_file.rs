@@ -336,8 +336,6 @@ impl Source for TranscriptFile {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures::FutureExt as _;
 
     use super::*;
@@ -356,7 +354,7 @@ mod tests {
                 let next = if is_dropped {
                     let Some(next) = file.next_at_hand(&mut output).now_or_never() else {
                         // What was begun goes on meanwhile.
-                        tokio::time::sleep(Duration::from_millis(1)).await;
+                        tokio::task::yield_now().await;
                         continue;
                     };
                     next

@@ -18,7 +18,7 @@ impl<R: BufRead> Unpacked<R> {
         Self { source, frame: None }
     }
 
-    /// Begins the next frame with data. `false`: there is none.
+    /// Begins the next frame with data. Says whether there was one.
     fn begin(&mut self) -> std::io::Result<bool> {
         while !self.source.fill_buf()?.is_empty() {
             let mut frame = FrameDecoder::new();
