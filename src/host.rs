@@ -275,7 +275,7 @@ impl Host {
     fn tend(&self) {
         self.tending.call_once(|| {
             self.hub.peers().carry();
-            self.hub.rooms().hand_over_by(Box::new(ByPeers(Arc::clone(self.hub.peers()))));
+            self.hub.rooms().hand_over_by(Box::new(ByPeers::new(Arc::clone(self.hub.peers()))));
             let (hub, stopping) = (Arc::clone(&self.hub), self.stopping.clone());
             self.tasks.spawn(async move {
                 let tending = async {

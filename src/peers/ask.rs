@@ -21,6 +21,15 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Resolves when nobody waits for the answer any more.
+    pub async fn given_up(&mut self) {
+        self.answer.closed().await;
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
+    }
+
     /// Gives the answer to the one who asked. A question that is dropped without it counts as not answered.
     pub fn answer(self, answer: Bytes) {
         // Who asked may have gone.

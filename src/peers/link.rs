@@ -178,6 +178,7 @@ impl Wire {
     /// Puts a question into the queue; gives it back if there are too many.
     pub(super) fn ask(&self, asked: Asked) -> Result<(), Asked> {
         let mut queue = self.queue();
+        queue.asks.retain(|asked| !asked.is_given_up());
         if queue.is_over || queue.asks.len() >= PEER_ASKS_MAX {
             return Err(asked);
         }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 use super::Rooms;
-use crate::share::entry::Entry;
 use crate::share::id::{HostId, ShareId};
 use crate::store::Store;
 
@@ -29,8 +28,7 @@ impl Rooms {
             let entries = Store::unpack(share, parcel)
                 .inspect_err(|error| tracing::debug!(%share, %error, "another host handed over what cannot be read"))
                 .ok()?;
-            let is_stamped = |entry: &Entry| matches!(entry, Entry::Sync { batch, .. } if batch.stamp.is_some());
-            entries.iter().all(is_stamped).then(|| room.append_handed(entries))
+            entries.iter().all(|entry| entry.stamp().is_some()).then(|| room.append_handed(entries))
         });
         async move { appending?.await }
     }

@@ -20,11 +20,11 @@ use tokio::time::timeout;
 
 use crate::hub::Hub;
 use crate::peers::{Link, Outgoing};
-use crate::rpc::{MESSAGE_NESTING_MAX, handing, question};
+use crate::rpc::{MESSAGE_NESTING_MAX, question};
 use crate::share::id::{HostId, ShareId};
 use crate::share::limits::hosts::{PEER_ASKS_MAX, PEER_FOLLOWS_MAX, PEER_NEWS_MAX};
 use crate::share::limits::{CALLS_KEPT_MAX, MESSAGE_BYTES_MAX};
-use crate::share_capnp::{host_peer, host_question};
+use crate::share_capnp::host_peer;
 use crate::wire::guard::{Budget, guard};
 use crate::wire::vat::{self, VatLimits};
 use crate::wire::websocket::{KeepAlive, PipeOptions, pipe};
@@ -161,8 +161,15 @@ async fn drive(link: &Link, peer: &host_peer::Client) -> Result<(), Error> {
             question.get().set_question(question::read(&asked.question)?.get_root()?)?;
             let answering = question.send().promise;
             asking.push(async move {
+                let mut asked = asked;
+                let answer = tokio::select! {
+                    biased;
+                    // It takes no place any more, and the other host is told.
+                    () = asked.given_up() => return,
+                    answer = timeout(2 * ANSWER_WITHIN, answering) => answer,
+                };
                 // Without an answer the question is dropped, by which who asked it is told so.
-                if let Ok(Ok(answer)) = timeout(2 * ANSWER_WITHIN, answering).await
+                if let Ok(Ok(answer)) = answer
                     && let Ok(answer) = answer.get().and_then(|results| results.get_answer())
                 {
                     let mut message = capnp::message::Builder::new_default();
@@ -300,9 +307,6 @@ impl host_peer::Server for Peer {
     ) -> Result<(), Error> {
         let question = params.get()?.get_question()?;
         let link = self.link().await?;
-        if let Ok(host_question::Append(append)) = question.which() {
-            return handing::append(&self.hub, append, results.get().init_answer()).await;
-        }
-        question::answer(&self.hub, link.host(), question, results.get().init_answer())
+        question::answer(&self.hub, link.host(), question, results.get().init_answer()).await
     }
 }

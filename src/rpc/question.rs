@@ -1,4 +1,4 @@
-//! Questions of administrators to the other hosts of a deployment: how this host asks one, and how it answers one.
+//! Questions to the other hosts of a deployment, of administrators and of hosts themselves: how this host asks one, and how it answers one.
 //!
 //! A question and its answer are messages of Cap'n Proto in bytes, because the connection to the other host lives on another thread
 //! than that of the administrator.
@@ -20,7 +20,7 @@ use crate::peers::Asking as _;
 use crate::rpc::answer::{Answer, refusal_or_fault, text};
 use crate::share::admin::{ConnectionPage, HostStats};
 use crate::share::error::Refusal;
-use crate::share::id::HostId;
+use crate::share::id::{HostId, ShareId};
 use crate::share::limits::hosts::PEER_ASK_BYTES_MAX;
 use crate::share_capnp::{host_answer, host_question};
 
@@ -79,11 +79,11 @@ pub(super) async fn ask(
     }
 }
 
-/// Answers a question that an administrator of another host has.
+/// Answers a question of another host, or of an administrator there.
 ///
 /// # Errors
 /// The question is malformed.
-pub(super) fn answer(
+pub(super) async fn answer(
     hub: &Hub,
     asker: &HostId,
     question: host_question::Reader<'_>,
@@ -114,11 +114,26 @@ pub(super) fn answer(
             };
             write_count(&refusal_or_fault(sent())?, to.init_count());
         }
-        // Another host asks that by itself, and waits: see `handing`.
-        Ok(host_question::Append(_)) => to.set_unknown(()),
+        Ok(host_question::Append(append)) => appended(hub, append, to).await?,
         Ok(host_question::Stats(())) => write_stats(&Ok(hub.stats()), to.init_stats()),
         Err(capnp::NotInSchema(_)) => to.set_unknown(()),
     }
+    Ok(())
+}
+
+/// Appends what another host has handed to this one.
+///
+/// # Errors
+/// The question is malformed.
+async fn appended(
+    hub: &Hub,
+    append: host_question::append::Reader<'_>,
+    mut to: host_answer::Builder<'_>,
+) -> Result<(), Error> {
+    let share = append.get_share()?.to_str()?.parse();
+    let share: ShareId = share.map_err(|bad| Error::failed(format!("the share to append to: {bad}")))?;
+    let appending = hub.rooms().append_handed(&share, append.get_parcel()?);
+    to.set_appended(appending.await.unwrap_or(0));
     Ok(())
 }
 

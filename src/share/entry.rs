@@ -4,7 +4,7 @@
 //! decides what it does, and every host that folds the same entries decides the same. So a host need not know the state
 //! to append, and a batch that is in the log twice is applied once.
 
-use crate::share::change::Batch;
+use crate::share::change::{Batch, Stamp};
 use crate::share::grant::Grant;
 use crate::share::id::{AccountId, GrantId, SessionId};
 use crate::share::secret::SecretHash;
@@ -72,4 +72,21 @@ pub enum Entry {
         /// When the share was deleted.
         at: Timestamp,
     },
+}
+
+impl Entry {
+    /// The stamp by which a batch is known; `None`: the entry is no batch, or its producer gave it no stamp.
+    #[must_use]
+    pub fn stamp(&self) -> Option<&Stamp> {
+        match self {
+            Self::Sync { batch, .. } => batch.stamp.as_ref(),
+            Self::Open { .. }
+            | Self::Secret { .. }
+            | Self::Expiry { .. }
+            | Self::Visibility { .. }
+            | Self::Grant { .. }
+            | Self::Revoke { .. }
+            | Self::Delete { .. } => None,
+        }
+    }
 }

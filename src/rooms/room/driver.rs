@@ -46,6 +46,7 @@ struct Work {
 /// An entry to append, and where its outcome goes.
 pub(super) struct Waiting {
     pub(super) entry: Entry,
+    pub(super) byte_count: usize,
     /// Another host handed it to this one.
     pub(super) handed: bool,
     pub(super) reply: Reply,
@@ -59,7 +60,7 @@ impl Driver {
             let result = if waiting.is_empty() {
                 Box::pin(self.catch_up(look)).await
             } else {
-                self.commit_or_hand(waiting).await
+                self.commit_or_hand(waiting, !catch_ups.is_empty()).await
             };
             if result == Ok(true) {
                 self.room.lock().fresh_at = begun;
@@ -160,7 +161,7 @@ impl Inner {
                         break;
                     }
                     bytes += byte_count;
-                    waiting.push(Waiting { entry, handed, reply });
+                    waiting.push(Waiting { entry, byte_count, handed, reply });
                 }
                 Job::CatchUp { answer } => catch_ups.push(answer),
             }

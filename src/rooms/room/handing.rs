@@ -34,24 +34,16 @@ fn stamped(stamp: &Stamp) -> Stamped {
     (stamp.producer.clone(), stamp.epoch, stamp.sequence)
 }
 
-/// The stamp of an entry that another host may append: without one, an entry could be appended twice.
-fn stamp_of(entry: &Entry) -> Option<&Stamp> {
-    match entry {
-        Entry::Sync { batch, .. } => batch.stamp.as_ref(),
-        Entry::Open { .. }
-        | Entry::Secret { .. }
-        | Entry::Expiry { .. }
-        | Entry::Visibility { .. }
-        | Entry::Grant { .. }
-        | Entry::Revoke { .. }
-        | Entry::Delete { .. } => None,
-    }
-}
-
 impl Driver {
-    /// Has a round's entries appended, by another host where that is faster. Says whether the room has all of the log by that.
-    pub(super) async fn commit_or_hand(&mut self, waiting: Vec<Waiting>) -> Result<bool, NotCommitted> {
-        let Some(host) = self.hands_to(&waiting) else { return self.commit(waiting).await.map(|()| true) };
+    /// Has a round's entries appended, by another host where that is faster. Says whether the room has all of the log by that. `is_looked_for`:
+    /// somebody asked for a look, which only an append by this host stands for.
+    pub(super) async fn commit_or_hand(
+        &mut self,
+        waiting: Vec<Waiting>,
+        is_looked_for: bool,
+    ) -> Result<bool, NotCommitted> {
+        let host = if is_looked_for { None } else { self.hands_to(&waiting) };
+        let Some(host) = host else { return self.commit(waiting).await.map(|()| true) };
         // Boxed, as what is done seldom.
         let left = Box::pin(self.hand(&host, waiting)).await;
         if left.is_empty() { Ok(false) } else { self.commit(left).await.map(|()| true) }
@@ -69,7 +61,10 @@ impl Driver {
     /// The host that is to append these; `None`: this host is.
     fn hands_to(&self, waiting: &[Waiting]) -> Option<HostId> {
         let host = self.room.lock().rivalry.appends(Instant::now()).cloned()?;
-        waiting.iter().all(|one| !one.handed && stamp_of(&one.entry).is_some()).then_some(host)
+        // What has no stamp could be appended twice.
+        let may_go = waiting.iter().all(|one| !one.handed && one.entry.stamp().is_some());
+        let bytes: usize = waiting.iter().map(|one| one.byte_count).sum();
+        (may_go && bytes <= HANDED_BYTES_MAX).then_some(host)
     }
 
     /// Hands entries to another host and answers those that are in the log by that. Gives the others.
@@ -86,14 +81,14 @@ impl Driver {
         };
         let mut came: HashMap<Stamped, Outcome> = HashMap::with_capacity(logged.len());
         for (entry, outcome) in logged.iter().zip(outcomes) {
-            if let Some(stamp) = stamp_of(entry) {
+            if let Some(stamp) = entry.stamp() {
                 // Of one that is there twice, the first.
                 came.entry(stamped(stamp)).or_insert(outcome);
             }
         }
         let (mut left, mut answered) = (Vec::new(), 0);
         for one in waiting {
-            let outcome = stamp_of(&one.entry).and_then(|stamp| came.remove(&stamped(stamp)));
+            let outcome = one.entry.stamp().and_then(|stamp| came.remove(&stamped(stamp)));
             match outcome.or_else(|| self.known(&one.entry)) {
                 Some(outcome) => {
                     answered += 1;
@@ -114,9 +109,6 @@ impl Driver {
     async fn appended_by(&mut self, host: &HostId, entries: &[Entry]) -> Option<(Vec<Entry>, Vec<Outcome>)> {
         let (room, log) = (&self.room, self.log.as_mut()?);
         let parcel = room.context.store.pack(&room.id, entries);
-        if parcel.len() > HANDED_BYTES_MAX {
-            return None;
-        }
         let handing = room.context.hands_over.get()?.hand_over(host, &room.id, parcel);
         let up_to = timeout(HANDED_WITHIN, handing).await.ok()??;
         if room.context.believes_hosts {

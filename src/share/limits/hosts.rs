@@ -42,9 +42,13 @@ pub const PEER_FOLLOWS_MAX: usize = 1_000;
 /// host is told of all shares.
 pub const PEER_FOLLOWED_MAX: usize = 50_000;
 
-/// Bytes of entries that a host hands to another for that to append: half of a question's, whose other half no envelope takes. A round
-/// with more is written by the host itself.
+/// Bytes of batches that a host hands to another at once, for that to append them: half of what a question may have, so that the keys and
+/// stamps around them always fit. A round with more is written by the host itself.
 pub const HANDED_BYTES_MAX: usize = PEER_ASK_BYTES_MAX / 2;
+
+/// Rounds of batches that a host has handed to others and waits for: half of the questions that one host may have, so that
+/// administrators find a place. Past it a host writes by itself.
+pub const HANDED_AT_ONCE_MAX: usize = PEER_ASKS_MAX / 2;
 
 /// Questions to one other host that are not answered yet. Past it a question is refused at once.
 pub const PEER_ASKS_MAX: usize = 16;

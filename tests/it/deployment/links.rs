@@ -7,6 +7,8 @@ use capshare::__internal::ambient::TokioClock;
 use capshare::__internal::hints::{Carrier as _, Control, Hint, Hints, Message, NotSent};
 use capshare::__internal::metrics::Metrics;
 use capshare::__internal::peers::{Asking as _, Link, NotAnswered, Outgoing, Peers};
+use capshare::__internal::rooms::HandOver as _;
+use capshare::__internal::rpc::handing::ByPeers;
 use capshare::__internal::rpc::peer;
 use capshare::__internal::share_capnp::host_peer;
 use capshare::__internal::wire::duplex;
@@ -15,7 +17,8 @@ use capshare::share::error::Refusal;
 use capshare::share::id::{HostId, ShareId};
 use capshare::share::limits::HINT_BYTES_MAX;
 use capshare::share::limits::hosts::{
-    HOST_CONNECTIONS_MAX, PEER_ASKS_MAX, PEER_FOLLOWED_MAX, PEER_FOLLOWS_MAX, PEER_NEWS_MAX, PEER_QUEUE_BYTES_MAX,
+    HANDED_AT_ONCE_MAX, HOST_CONNECTIONS_MAX, PEER_ASKS_MAX, PEER_FOLLOWED_MAX, PEER_FOLLOWS_MAX, PEER_NEWS_MAX,
+    PEER_QUEUE_BYTES_MAX,
 };
 use capshare::share::time::Timestamp;
 use capshare::testing::{BEGINNING, Scene, run};
@@ -175,5 +178,28 @@ fn another_host_may_say_so_much_in_one_call_and_no_more() {
         drop(host);
         drop(within("the end of the connection", serving).await);
         assert!(!hub.peers().is_linked(&other(1)));
+    });
+}
+
+/// Rounds that are handed over leave places for administrators, and one that is given up gives its place back.
+#[test]
+fn what_is_handed_over_at_once_has_a_bound() {
+    run(async {
+        let peers = peers();
+        let link = peers.link(other(1)).unwrap();
+        let by = ByPeers::new(Arc::clone(&peers));
+        let handing = || by.hand_over(&other(1), &share(1), Bytes::from_static(b"parcel"));
+        let mut under_way: Vec<_> = (0..HANDED_AT_ONCE_MAX).map(|_| handing()).collect();
+        for one in &mut under_way {
+            assert!(one.now_or_never().is_none(), "it waits for the answer");
+        }
+        assert_eq!(handing().now_or_never(), Some(None));
+        let asked: Vec<_> = std::iter::from_fn(|| next(&link)).collect();
+        assert_eq!(asked.len(), HANDED_AT_ONCE_MAX);
+        under_way.clear();
+        for _ in 0..2 * PEER_ASKS_MAX {
+            // Nobody takes these, and they do not stay.
+            assert!(handing().now_or_never().is_none());
+        }
     });
 }

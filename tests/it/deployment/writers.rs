@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use capshare::client::Share;
 use capshare::host::storage::{S3Options, StoreLocation, open};
+use capshare::share::limits::hosts::HANDED_BYTES_MAX;
 use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
@@ -14,6 +15,7 @@ use super::peers::{Member, connected, free_port, memory, until};
 use crate::support::bucket::{Fault, TestBucket};
 use crate::support::door::ANNS_KEY;
 use crate::support::items::part;
+use crate::support::patience::within;
 
 /// Producers, spread over the hosts.
 const WRITERS: usize = 6;
@@ -59,10 +61,18 @@ async fn write(shares: &[Share], goes_on: impl Fn() -> bool) -> Vec<u64> {
     .await
 }
 
-fn handed(member: &Member, reason: &str) -> u64 {
+fn counted(member: &Member, metric: &str) -> u64 {
     let text = member.hub().metrics().render();
-    let line = format!("capshare_batches_handed_total{{reason=\"{reason}\"}} ");
-    text.lines().find_map(|found| found.strip_prefix(&line)).map_or(0, |count| count.parse().unwrap())
+    let of = |line: &str| line.strip_prefix(metric)?.strip_prefix(' ').map(|count| count.parse().unwrap());
+    text.lines().find_map(of).unwrap_or(0)
+}
+
+fn handed(member: &Member, reason: &str) -> u64 {
+    counted(member, &format!("capshare_batches_handed_total{{reason=\"{reason}\"}}"))
+}
+
+fn calls(member: &Member) -> u64 {
+    counted(member, "capshare_calls_total")
 }
 
 /// S15: whoever loses races hands its batches to the other host, and each is there once.
@@ -74,14 +84,18 @@ async fn a_host_that_is_too_late_twice_hands_its_batches_to_the_other() {
     // A write that takes a while is one that others meet.
     bucket.roll(|| Some(Fault::Slow(Duration::from_millis(5))));
     let far_enough = || members.iter().map(|member| handed(member, "appended")).sum::<u64>() >= 100;
-    let begun = Instant::now();
-    let acknowledged = write(&shares, || !far_enough() && begun.elapsed() < Duration::from_secs(60)).await;
-    assert!(far_enough(), "after a minute {acknowledged:?}");
+    let acknowledged = within("a hundred batches that were handed over", write(&shares, || !far_enough())).await;
     // Only one of them does.
     assert!(members.iter().any(|member| handed(member, "appended") + handed(member, "failed") == 0));
+    // More than is handed over at once: whoever gives way writes it itself, and holds nothing against the other host.
+    let both = || ["appended", "failed"].map(|reason| members.iter().map(|member| handed(member, reason)).sum::<u64>());
+    let before = both();
+    let large = "x".repeat(HANDED_BYTES_MAX);
+    join_all(shares.iter().map(|share| async { share.sync(part("large", &large)).await.unwrap() })).await;
+    assert_eq!(both(), before);
     // What is read may be a second old where others wrote; a sync counts all that is in the log.
     let last = shares[0].sync(part("last", "")).await.unwrap();
-    assert_eq!(last.sync_count, acknowledged.iter().sum::<u64>() + 1);
+    assert_eq!(last.sync_count, acknowledged.iter().sum::<u64>() + WRITERS as u64 + 1);
 }
 
 /// S15: without the other host each writes by itself.
@@ -93,18 +107,21 @@ async fn a_host_whose_neighbour_is_gone_writes_by_itself() {
     bucket.roll(|| Some(Fault::Slow(Duration::from_millis(5))));
     let handing = |members: &[Member]| members.iter().position(|member| handed(member, "appended") > 0);
     let found = Cell::new(None);
-    write(&shares, || {
+    let writing = write(&shares, || {
         found.set(handing(&members));
         found.get().is_none()
-    })
-    .await;
+    });
+    within("a host that hands its batches over", writing).await;
     let other = 1 - found.get().unwrap();
     let own: Vec<_> = shares.into_iter().enumerate().filter(|(n, _)| n % 2 != other).map(|(_, share)| share).collect();
     let gone = members.remove(other);
     gone.host.shutdown().await;
     until("the end of the connection", || !members[0].hub().peers().is_linked(gone.hub().hosts().id())).await;
-    let left = Cell::new(20_u32);
-    write(&own, || left.replace(left.get().saturating_sub(1)) > 0).await;
+    let (left, begun) = (Cell::new(20_u32), calls(&members[0]));
+    let acknowledged = write(&own, || left.replace(left.get().saturating_sub(1)) > 0).await;
+    assert!(handed(&members[0], "failed") > 0, "nothing was handed to the host that is gone");
+    // A client calls again where no answer came; it need not.
+    assert_eq!(calls(&members[0]) - begun, acknowledged.iter().sum::<u64>());
 }
 
 /// What some hosts came to.

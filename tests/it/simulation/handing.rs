@@ -18,15 +18,15 @@ use super::dice::Dice;
 /// What is known of a host.
 type End = (Arc<Link>, Weak<Rooms>);
 
-/// Where batches are handed over.
+/// Where the hosts of a world hand batches to each other.
 #[derive(Debug)]
-pub(super) struct Counter {
+pub(super) struct Handing {
     manners: Manners,
     dice: Dice,
     hosts: Mutex<BTreeMap<HostId, End>>,
 }
 
-impl Counter {
+impl Handing {
     pub(super) fn new(seed: u64, manners: Manners) -> Self {
         Self { manners, dice: Dice::new(seed, 6), hosts: Mutex::default() }
     }
@@ -38,10 +38,10 @@ struct SimHandOver(Arc<Link>);
 
 impl HandOver for SimHandOver {
     fn hand_over(&self, host: &HostId, share: &ShareId, parcel: Bytes) -> BoxFuture<'static, Option<u64>> {
-        let (own, counter) = (Arc::clone(&self.0), &self.0.world.counter);
-        let to = counter.hosts.lock().unwrap().get(host).cloned();
-        let Manners { lost, slow_ms_max, late, late_ms_max, lies, .. } = counter.manners;
-        let dice = &counter.dice;
+        let (own, handing) = (Arc::clone(&self.0), &self.0.world.handing);
+        let to = handing.hosts.lock().unwrap().get(host).cloned();
+        let Manners { lost, slow_ms_max, late, late_ms_max, lies, .. } = handing.manners;
+        let dice = &handing.dice;
         let (lost, answer_lost, lies) = (dice.chance(lost / 2), dice.chance(lost / 2), dice.chance(lies / 2));
         let takes = [0; 2].map(|_| dice.millis(1, if dice.chance(late) { late_ms_max } else { slow_ms_max }));
         let (host, share) = (host.clone(), share.clone());
@@ -78,10 +78,10 @@ impl HandOver for SimHandOver {
 
 /// Gives a host that starts its end of it, if its world has one: where it has a carrier.
 pub(super) fn join(link: &Arc<Link>, hub: &Arc<Hub>) {
-    let counter = &link.world.counter;
-    if counter.manners.is_there() {
+    let handing = &link.world.handing;
+    if handing.manners.is_there() {
         let end = (Arc::clone(link), Arc::downgrade(hub.rooms()));
-        counter.hosts.lock().unwrap().insert(hub.hosts().id().clone(), end);
+        handing.hosts.lock().unwrap().insert(hub.hosts().id().clone(), end);
         hub.rooms().hand_over_by(Box::new(SimHandOver(Arc::clone(link))));
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::carrier::{Manners, Post};
 use super::dice::Dice;
-use super::handing::Counter;
+use super::handing::Handing;
 use super::weather::Weather;
 
 /// The bucket, seen from inside, and what goes on around it.
@@ -44,7 +44,7 @@ pub(super) struct World {
     /// What brings news from host to host.
     pub(super) post: Post,
     /// Where hosts hand each other batches.
-    pub(super) counter: Counter,
+    pub(super) handing: Handing,
     begun: Instant,
     trace: Mutex<Trace>,
 }
@@ -70,7 +70,7 @@ impl World {
             full: AtomicBool::new(false),
             folds: AtomicU64::new(0),
             post: Post::new(seed, manners),
-            counter: Counter::new(seed, manners),
+            handing: Handing::new(seed, manners),
             begun: Instant::now(),
             trace: Mutex::new(Trace { told, ..Trace::default() }),
         }
