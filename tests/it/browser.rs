@@ -79,6 +79,13 @@ fn the_page_is_for_everybody() {
     scene("access");
 }
 
+/// S114: words are found in all of a session, by kind, in what is folded too, and marked on the slider; the outline has every prompt; what is
+/// copied is what was written; three densities, in which the reader stays where they were.
+#[test]
+fn a_reader_finds_their_way_in_a_long_session() {
+    scene("search");
+}
+
 /// A replay begins with nothing and ends with everything; a link points at a revision, a message or a part.
 #[test]
 fn the_page_replays_a_session_from_its_beginning() {

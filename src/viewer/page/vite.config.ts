@@ -19,7 +19,8 @@ export default defineConfig(({ mode }) => ({
     rolldownOptions: {
       input: mode === "client" ? { client: "client/client.ts" } : { app: "app/main.tsx" },
       external: ["/client.js"],
-      preserveEntrySignatures: "strict",
+      // What the page loads later imports from the page itself, which needs no third file for what both have.
+      preserveEntrySignatures: mode === "client" ? "strict" : "allow-extension",
       output: {
         entryFileNames: mode === "client" ? "client.js" : "assets/[name]-[hash].js",
         chunkFileNames: "assets/[name]-[hash].js",

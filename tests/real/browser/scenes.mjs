@@ -11,6 +11,7 @@ const SCENES = {
   hostile: () => import("./scenes/hostile.mjs"),
   kinds: () => import("./scenes/kinds.mjs"),
   access: () => import("./scenes/access.mjs"),
+  search: () => import("./scenes/search.mjs"),
   replay: () => import("./scenes/replay.mjs"),
   private: () => import("./scenes/private.mjs"),
   asks: () => import("./scenes/asks.mjs"),

@@ -25,7 +25,8 @@ if (main && share) start(main, share)
 
 function start(main: HTMLElement, share: string): void {
   const grant = takeGrant(share)
-  const revision = Number(new URLSearchParams(location.search).get("revision") ?? Number.NaN)
+  const asked = (name: string) => Number(new URLSearchParams(location.search).get(name) || Number.NaN)
+  const [revision, moment] = [asked("revision"), asked("t")]
   const anchor = decoded(location.hash.slice(1))
   const loading = main.ownerDocument.createElement("p")
   loading.className = "loading"
@@ -43,7 +44,7 @@ function start(main: HTMLElement, share: string): void {
     if (turn === 0) main.replaceChildren()
     turn += 1
     main.classList.add("is-live")
-    render(<App live={live} turn={turn} anchor={anchor} revision={Number.isInteger(revision) ? revision : undefined} />, main)
+    render(<App live={live} turn={turn} anchor={anchor} revision={Number.isInteger(revision) ? revision : undefined} moment={moment >= 0 ? moment : undefined} />, main)
   }
   const live = new Live(share, grant, isElsewhere(document.body.dataset["host"], location.href), draw)
   // For tests, and for whoever opens the console.

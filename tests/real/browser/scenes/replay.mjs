@@ -42,7 +42,17 @@ export default async function () {
   share.send(syncs[12])
   await then.waitForFunction(revision => globalThis.capshare.revision() > revision, revision)
   assert.equal(await at(), 5)
+  // The address follows the replay, and leads to the same moment, with the message that it names.
+  await then.getByRole("slider", { name: "Place in the recording" }).fill("3200")
+  const moment = await fact("the address says the place", async () => /[?&]t=3\.2\b/.test(then.url()) && then.url())
+  assert.equal(new URL(moment).searchParams.has("revision"), false)
+  const again = await reader(moment)
+  await fact("the link leads there", async () => (await again.getByRole("slider", { name: "Place in the recording" }).inputValue()) === (await then.getByRole("slider", { name: "Place in the recording" }).inputValue()))
+  assert.equal(await again.locator("#tab-messages .tab-count").textContent(), await then.locator("#tab-messages .tab-count").textContent())
+  isWell(again)
+  await again.context().close()
   await then.getByRole("button", { name: "Back to now" }).click()
+  await fact("now is no place", async () => !/[?&](t|revision)=/.test(then.url()))
   await then.waitForFunction(shown => Number(document.querySelector("#tab-messages .tab-count").textContent) > shown, messages - 1)
 
   // A link at a part brings it to the top, under the bar; a link at a message that is told with another, its first part.

@@ -1,26 +1,36 @@
 import { Component, type ComponentChildren } from "preact"
 import { List } from "../list/List"
 import { activity } from "../model/activity"
+import { Condensed, type Density, DENSITIES, density, keepDensity, shownIn } from "../model/density"
 import { plural } from "../model/format"
-import { type Live, said } from "../model/live"
+import type { Live } from "../model/live"
+import { type Marks, marks } from "../model/marks"
 import { Player } from "../model/player"
+import { asMarkdown } from "../model/quoted"
 import { decoded, text } from "../model/read"
 import { type Row as AnyRow, Rows, rowOf } from "../model/rows"
+import type { Hit } from "../model/search"
 import { type View, view } from "../model/share"
+import { reveal } from "../parts/Fold"
 import { Icon } from "../parts/icons"
 import { Row } from "../parts/Row"
 import { Asks } from "./Asks"
 import { Changes } from "./Changes"
+import { type Chapter, chapterAt, chapters } from "./chapters"
 import { Dock } from "./Dock"
+import { Ended } from "./Ended"
 import { Bar, Hero } from "./Header"
 import { Help } from "./Help"
 import { onKeys } from "./keys"
 import { Outline } from "./Outline"
+import type { Search } from "./Search"
 
 interface Props {
   live: Live
   /** The revision that the address points at. */
   revision: number | undefined
+  /** The place of the recording that the address points at, in seconds. */
+  moment: number | undefined
   /** Counts up with each change of what is shown: the page is drawn again. */
   turn: number
   /** A message or part that the address points at. */
@@ -34,29 +44,50 @@ interface State {
   /** The row that the keys are at. */
   focus: string | undefined
   note: string
+  density: Density
+  /** The search, which is loaded when it is first asked for; `undefined` while it is closed. */
+  search: typeof Search | undefined
+  /** The outline is open as a sheet. */
+  outline: boolean
+  /** The chapter in which the reader is. */
+  chapter: string | undefined
 }
 
 /** What the bar and the dock cover of the window. */
 const INSET = { top: 56, bottom: 72 }
+const INSET_SEARCHING = { top: 148, bottom: 72 }
 
 /** A session that worked less than this ago is met at its end. */
 const FRESH_MS = 60_000
+
+/** How long the replay has rested when the address is changed, in ms. */
+const PLACE_MS = 300
 
 /** How often the page looks at the clock. */
 const CLOCK_MS = 10_000
 
 /** The page. */
 export class App extends Component<Props, State> {
-  override state: State = { tab: "messages", follow: false, help: false, focus: undefined, note: "" }
-  readonly player = new Player(this.props.live, () => this.setState({}))
+  override state: State = {
+    tab: "messages", follow: false, help: false, focus: undefined, note: "", density: density(), search: undefined, outline: false,
+    chapter: undefined,
+  }
+  readonly player = new Player(this.props.live, () => {
+    this.setState({})
+    this.#tellPlace()
+  })
   #rows = new Rows()
   #list: List<AnyRow> | undefined
-  #shown: { version: number; at: number | undefined; view: View; rows: AnyRow[] } | undefined
+  #shown: Shown | undefined
+  #condensed = new Condensed()
+  #hits: ReadonlySet<string> = new Set()
+  #marks: { rows: AnyRow[]; hits: ReadonlySet<string>; marks: Marks } | undefined
   #met = false
   #seen = 0
   #off = () => {}
   #clock: ReturnType<typeof setInterval> | undefined
   #note: ReturnType<typeof setTimeout> | undefined
+  #told: ReturnType<typeof setTimeout> | undefined
 
   override componentDidMount(): void {
     this.#off = onKeys({
@@ -68,6 +99,8 @@ export class App extends Component<Props, State> {
       now: () => this.player.now(),
       link: () => this.state.focus !== undefined && this.#link(this.state.focus),
       help: () => this.setState({ help: !this.state.help }),
+      search: () => this.#search(),
+      density: () => this.#density(DENSITIES[(DENSITIES.findIndex(([name]) => name === this.state.density) + 1) % DENSITIES.length]![0]),
     })
     addEventListener("hashchange", this.#toAnchor)
     // How long nothing came is told without that anything comes.
@@ -78,38 +111,57 @@ export class App extends Component<Props, State> {
   override componentWillUnmount(): void {
     this.#off()
     clearInterval(this.#clock)
+    clearTimeout(this.#told)
     removeEventListener("hashchange", this.#toAnchor)
   }
 
   override componentDidUpdate(): void {
-    const { live, revision, anchor } = this.props
+    const { live, revision, moment, anchor } = this.props
     const { view } = this.#now()
     document.title = `${activity(live, view, Date.now()).mark === "live" ? "● " : ""}${view.title} · capshare`
     if (!this.state.follow && this.#seen === 0) this.#seen = live.news
     if (this.#met || !live.ready) return
     this.#met = true
     if (revision !== undefined && revision < live.replica.revision) this.player.toRevision(revision)
+    if (moment !== undefined && moment * 1_000 < this.player.recording().length) this.player.seek(moment * 1_000)
     const updated = Number(text(this.#now().view.session, "time", "updated"))
     if (anchor) this.#jump(anchor)
-    else if (revision === undefined && Date.now() - updated < FRESH_MS) this.#follow()
+    else if (revision === undefined && moment === undefined && Date.now() - updated < FRESH_MS) this.#follow()
     else if (document.documentElement.scrollHeight <= innerHeight) this.#follow()
   }
 
-  override render({ live }: Props, { tab, follow, help, focus, note }: State): ComponentChildren {
-    const { view, rows } = this.#now()
+  override render({ live }: Props, { tab, follow, help, focus, note, search: Search, outline, chapter }: State): ComponentChildren {
+    const { view, rows: whole, chapters } = this.#now()
+    const rows = this.#rowsShown()
     const { player } = this
     const folder = text(view.session, "directory")
     const fresh = follow || player.at !== undefined ? 0 : live.news - this.#seen
     const { files } = view.figures.changes
     return (
       <>
-        <Bar live={live} activity={activity(live, view, Date.now())} title={view.title} onHelp={() => this.setState({ help: true })} />
+        <Bar live={live} activity={activity(live, view, Date.now())} title={view.title} onHelp={() => this.setState({ help: true })} onSearch={() => this.#search()} />
+        {Search && tab === "messages" && <Search rows={whole} onJump={this.#jumpRow} onFound={this.#found} onClose={() => this.setState({ search: undefined })} />}
         <div class="page" id="top">
           <Hero view={view} revision={player.revision()} />
           <Ended live={live} />
-          <div class="tabs" role="tablist" aria-label="What is shown">
-            {this.#tabButton("messages", "Messages", view.messages.length)}
-            {this.#tabButton("changes", "Changes", files)}
+          <div class="tabs">
+            <div class="tabs-list" role="tablist" aria-label="What is shown">
+              {this.#tabButton("messages", "Messages", view.messages.length)}
+              {this.#tabButton("changes", "Changes", files)}
+            </div>
+            {tab === "messages" && (
+              <span class="tabs-end">
+                <button type="button" class="plain outline-button" aria-expanded={outline} onClick={() => this.setState({ outline: !outline })}>
+                  <Icon name="outline" /> Outline
+                </button>
+                <label class="density">
+                  <span class="hidden">What is shown of the messages</span>
+                  <select value={this.state.density} onChange={event => this.#density(event.currentTarget.value as Density)}>
+                    {DENSITIES.map(([name, words]) => <option key={name} value={name}>{words}</option>)}
+                  </select>
+                </label>
+              </span>
+            )}
           </div>
           <div class="columns">
             <div class="panel" role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
@@ -123,15 +175,16 @@ export class App extends Component<Props, State> {
                   rows={rows}
                   guess={guess}
                   follow={follow || player.playing}
-                  inset={INSET}
+                  inset={Search ? INSET_SEARCHING : INSET}
                   onEnd={this.#atEnd}
+                  onTop={this.#atTop}
                   render={(row, place) => (
-                    <Row key={row.id} row={row} place={place} total={rows.length} folder={folder} focused={row.id === focus} onLink={this.#link} />
+                    <Row key={row.id} row={row} place={place} total={rows.length} folder={folder} focused={row.id === focus} onLink={this.#link} quote={this.#quote} />
                   )}
                 />
               )}
             </div>
-            {tab === "messages" && <Outline view={view} onJump={this.#jump} />}
+            {tab === "messages" && <Outline view={view} chapters={chapters} at={chapter} open={outline} onJump={this.#toChapter} />}
           </div>
         </div>
         <div class="bottom">
@@ -141,7 +194,7 @@ export class App extends Component<Props, State> {
               <Icon name="down" size={14} /> {fresh > 0 ? `${plural(fresh, "change")}, follow` : "Follow"}
             </button>
           )}
-          <Dock player={player} revision={player.revision()} />
+          <Dock player={player} revision={player.revision()} marks={this.#marked(whole)} />
         </div>
         <p class="hidden" aria-live="polite">{live.news > 0 && player.at === undefined ? `${plural(live.news, "change")} since you came` : ""}</p>
         <p class={`note ${note ? "note-shown" : ""}`} role="status">{note}</p>
@@ -168,14 +221,61 @@ export class App extends Component<Props, State> {
   }
 
   /** What is shown now, made once for each change. */
-  #now(): { view: View; rows: AnyRow[] } {
+  #now(): Shown {
     const { live } = this.props
     const at = this.player.at
     if (this.#shown?.version !== live.version || this.#shown.at !== at) {
       const shown = at === undefined ? view(live.replica) : view(live.replica, { recording: this.player.recording(), at })
-      this.#shown = { version: live.version, at, view: shown, rows: this.#rows.of(shown) }
+      const rows = this.#rows.of(shown)
+      this.#shown = { version: live.version, at, view: shown, rows, chapters: chapters(rows) }
     }
     return this.#shown
+  }
+
+  /** The rows, as dense as the reader wants them. */
+  #rowsShown(): AnyRow[] {
+    return this.#condensed.of(this.#now().rows, this.state.density)
+  }
+
+  /** What is marked on the slider: of the whole session, also while a part of it is replayed. */
+  #marked(rows: AnyRow[]): Marks {
+    const before = this.#marks
+    const isKept = before && (before.rows === rows || this.player.at !== undefined) && before.hits === this.#hits
+    if (!isKept) this.#marks = { rows, hits: this.#hits, marks: marks(this.player.recording(), rows, this.#hits) }
+    return this.#marks!.marks
+  }
+
+  #found = (hits: readonly Hit[]): void => {
+    this.#hits = new Set(hits.map(hit => hit.key))
+    this.setState({})
+  }
+
+  async #search(): Promise<void> {
+    const { Search } = await import("./Search")
+    this.setState({ search: Search, follow: false, tab: "messages" }, () => document.querySelector<HTMLInputElement>(".search input")?.select())
+  }
+
+  #density(density: Density): void {
+    const top = this.#list?.top()?.replace(/^run:/, "")
+    keepDensity(density)
+    // What the reader was at stays in view, or what is nearest to it.
+    this.setState({ density }, () => {
+      const { rows } = this.#now()
+      const shown = this.#rowsShown()
+      const from = rows.findIndex(row => row.id === top)
+      const near = from < 0 ? undefined : rows.slice(0, from + 1).findLast(row => shownIn(shown, row.id))
+      const row = shownIn(shown, near?.id ?? top ?? "")
+      if (row && !this.state.follow) this.#list?.jump(row.id)
+    })
+    this.#say(DENSITIES.find(([name]) => name === density)?.[1] ?? "")
+  }
+
+  /** What a message said, from its head to the next one. */
+  #quote = (head: string): string => {
+    const { rows } = this.#now()
+    const from = rows.findIndex(row => row.id === head)
+    const next = rows.findIndex((row, place) => place > from && row.kind === "head")
+    return asMarkdown(rows.slice(from, next < 0 ? undefined : next))
   }
 
   #follow = (): void => {
@@ -190,6 +290,18 @@ export class App extends Component<Props, State> {
     this.setState({ follow: atEnd })
   }
 
+  #atTop = (id: string | undefined): void => {
+    const { rows, chapters } = this.#now()
+    const place = rows.findIndex(row => row.id === id || (id?.startsWith("run:") && `run:${row.id}` === id))
+    const chapter = chapterAt(chapters, place)?.id
+    if (chapter !== this.state.chapter) this.setState({ chapter })
+  }
+
+  #toChapter = (id: string): void => {
+    this.setState({ outline: false })
+    this.#jumpRow(id)
+  }
+
   #toAnchor = (): void => {
     this.#jump(decoded(location.hash.slice(1)))
   }
@@ -197,12 +309,19 @@ export class App extends Component<Props, State> {
   #jump = (anchor: string): void => {
     const { view, rows } = this.#now()
     const id = rowOf(rows, view.messages, anchor)
-    if (id === undefined) return
-    this.setState({ follow: false, focus: id, tab: "messages" }, () => this.#list?.jump(id))
+    if (id !== undefined) this.#jumpRow(id)
+  }
+
+  /** Brings a row to the top of the window; one that is not shown makes all be shown. */
+  #jumpRow = (id: string): void => {
+    const row = shownIn(this.#rowsShown(), id)
+    if (row?.kind === "run") reveal(row.id, 0)
+    const shown = row?.id ?? id
+    this.setState({ follow: false, focus: shown, tab: "messages", ...(!row && { density: "all" as const }) }, () => this.#list?.jump(shown))
   }
 
   #step(by: 1 | -1): void {
-    const { rows } = this.#now()
+    const rows = this.#rowsShown()
     const from = this.state.focus ?? this.#list?.top()
     const place = rows.findIndex(row => row.id === from)
     const next = rows[Math.max(0, Math.min(rows.length - 1, this.state.focus === undefined ? place : place + by))]
@@ -213,12 +332,32 @@ export class App extends Component<Props, State> {
   #link = (id: string): void => {
     const url = new URL(location.href)
     url.hash = encodeURIComponent(id)
-    if (this.player.at !== undefined) url.searchParams.set("revision", String(this.player.revision()))
+    this.#place(url)
     history.replaceState(history.state, "", url)
     this.setState({ focus: id })
     // Where there is no clipboard, the address bar has the link.
     const copied = navigator.clipboard?.writeText(url.href) ?? Promise.reject()
     copied.then(() => this.#say("Link copied"), () => this.#say("The link is in the address bar"))
+  }
+
+  /** Puts the place of the replay into an address. */
+  #place(url: URL): void {
+    const { at } = this.player
+    // A revision is a place too, and no more than one is told.
+    url.searchParams.delete("revision")
+    if (at === undefined) url.searchParams.delete("t")
+    else url.searchParams.set("t", (Math.round(at / 100) / 10).toString())
+  }
+
+  /** Keeps the address at the place of the replay, once that rests. Browsers let it be changed a few times in a second. */
+  #tellPlace(): void {
+    clearTimeout(this.#told)
+    if (this.player.playing) return
+    this.#told = setTimeout(() => {
+      const url = new URL(location.href)
+      this.#place(url)
+      if (url.href !== location.href) history.replaceState(history.state, "", url)
+    }, PLACE_MS)
   }
 
   #say(note: string): void {
@@ -228,21 +367,18 @@ export class App extends Component<Props, State> {
   }
 }
 
-/** Why nothing more comes. */
-function Ended({ live }: { live: Live }): ComponentChildren {
-  const { state } = live
-  if (state.name !== "closed" || !state.error) return null
-  const { code } = state.error
-  const words =
-    code === "NotFound" ? "This share is gone: it was deleted, or never was."
-    : code === "Unauthorized" ? "This share is private. Open it with the link that its owner gave you."
-    : said(state.error)
-  return <p class="ended" role="alert"><Icon name={code === "Unauthorized" ? "lock" : "warn"} /> {words}</p>
+/** What is shown of a share, at one version of it and one place of its recording. */
+interface Shown {
+  readonly version: number
+  readonly at: number | undefined
+  readonly view: View
+  readonly rows: AnyRow[]
+  readonly chapters: readonly Chapter[]
 }
 
 /** How high a row may be that was never shown. */
 function guess(row: AnyRow): number {
-  if (row.kind === "head") return 48
+  if (row.kind !== "part") return row.kind === "head" ? 48 : 36
   const { value } = row.item
   switch (text(value, "type")) {
     case "text":

@@ -9,7 +9,7 @@ import { Icon } from "../parts/icons"
 import { theme, toggleTheme } from "./theme"
 
 /** The bar that stays: whose page this is, what is shown, whether it is live, and who watches. */
-export function Bar({ live, activity, title, onHelp }: { live: Live; activity: Activity; title: string; onHelp(): void }): JSX.Element {
+export function Bar({ live, activity, title, onHelp, onSearch }: { live: Live; activity: Activity; title: string; onHelp(): void; onSearch(): void }): JSX.Element {
   const [now, setTheme] = useState(theme())
   return (
     <div class="bar">
@@ -18,6 +18,7 @@ export function Bar({ live, activity, title, onHelp }: { live: Live; activity: A
       <span class="bar-end">
         <LiveMark activity={activity} />
         <Watching live={live} />
+        <button type="button" class="plain" aria-label="Search the session" title="Search (/)" onClick={onSearch}><Icon name="search" /></button>
         <button type="button" class="plain" aria-label={`Use ${now === "dark" ? "light" : "dark"} colours`} title="Light or dark" onClick={() => setTheme(toggleTheme())}>
           <Icon name={now === "dark" ? "sun" : "moon"} />
         </button>

@@ -2,10 +2,12 @@ import type { JSX } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 
 export const KEYS: readonly (readonly [string, string])[] = [
+  ["/", "search the session"],
   ["j, k", "next and previous part"],
   ["g, G", "beginning and end"],
   ["f", "follow what is new"],
   ["c", "messages or changes"],
+  ["d", "everything, calls in one line, only what was said"],
   ["space", "play and pause the replay"],
   ["n", "back to now"],
   ["y", "copy a link to the part"],

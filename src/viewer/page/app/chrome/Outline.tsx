@@ -1,29 +1,51 @@
 import type { JSX } from "preact"
-import { text } from "../model/read"
-import { type View, isOwn, todos } from "../model/share"
+import { useLayoutEffect, useRef } from "preact/hooks"
+import { plural } from "../model/format"
+import { todos, type View } from "../model/share"
 import { Todos } from "../parts/Todos"
+import type { Chapter } from "./chapters"
 
-/** Entries at most; of a longer session the newest. */
-const ENTRIES = 60
+interface Props {
+  view: View
+  chapters: readonly Chapter[]
+  /** The chapter in which the reader is. */
+  at: string | undefined
+  /** On a narrow screen it is a sheet, which is open or not. */
+  open: boolean
+  onJump(id: string): void
+}
 
-/** Beside the messages, where there is room: what the user asked, and what is to be done. */
-export function Outline({ view, onJump }: { view: View; onJump(id: string): void }): JSX.Element {
-  const asked = view.messages.flatMap(message => {
-    if (text(message.value, "role") !== "user") return []
-    const part = message.parts.find(part => text(part.value, "type") === "text" && isOwn(part))
-    const words = text(part?.value, "text").trim()
-    return words ? [{ id: message.id, words: words.length > 140 ? `${words.slice(0, 140)}…` : words }] : []
-  })
+/** Beside the messages, where there is room, and else as a sheet: what the user asked, what came of it, and what is to be done. */
+export function Outline({ view, chapters, at, open, onJump }: Props): JSX.Element {
+  const box = useRef<HTMLElement>(null)
+  useLayoutEffect(() => {
+    const [aside, link] = [box.current, box.current?.querySelector("[aria-current]")]
+    if (!aside || !link) return
+    // Only the outline is to move, and not the page.
+    const [outer, inner] = [aside.getBoundingClientRect(), link.getBoundingClientRect()]
+    if (inner.top < outer.top || inner.bottom > outer.bottom) aside.scrollTop += inner.top - outer.top - outer.height / 3
+  }, [at, open])
   const list = todos(view.messages)
   return (
-    <aside class="outline" aria-label="Outline">
-      {asked.length > 0 && (
+    <aside class={`outline ${open ? "outline-open" : ""}`} aria-label="Outline" ref={box}>
+      {chapters.length > 0 && (
         <nav aria-label="Prompts">
-          <h2>Prompts</h2>
+          <h2>{plural(chapters.length, "prompt")}</h2>
           <ol>
-            {asked.slice(-ENTRIES).map(({ id, words }) => (
+            {chapters.map(({ id, words, edits, failures }) => (
               <li key={id}>
-                <a href={`#${encodeURIComponent(id)}`} onClick={event => { event.preventDefault(); onJump(id) }}><span dir="auto">{words}</span></a>
+                <a
+                  href={`#${encodeURIComponent(id)}`} aria-current={id === at ? "location" : undefined}
+                  onClick={event => { event.preventDefault(); onJump(id) }}
+                >
+                  <span class="outline-words" dir="auto">{words}</span>
+                  {(edits > 0 || failures > 0) && (
+                    <small class="quiet">
+                      {edits > 0 && plural(edits, "edit")}{edits > 0 && failures > 0 && ", "}
+                      {failures > 0 && <span class="removed">{failures.toLocaleString("en")} failed</span>}
+                    </small>
+                  )}
+                </a>
               </li>
             ))}
           </ol>

@@ -8,6 +8,8 @@ export interface Keys {
   now(): void
   link(): void
   help(): void
+  search(): void
+  density(): void
 }
 
 /** Listens until the function that this returns is called. */
@@ -23,6 +25,8 @@ export function onKeys(keys: Keys): () => void {
     n: () => keys.now(),
     y: () => keys.link(),
     "?": () => keys.help(),
+    "/": () => keys.search(),
+    d: () => keys.density(),
   }
   const pressed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return

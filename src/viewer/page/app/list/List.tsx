@@ -11,6 +11,8 @@ interface Props<R extends { id: string }> {
   onEnd(atEnd: boolean): void
   /** Gets the list itself, for as long as it is in the document. */
   handle(list: List<R> | undefined): void
+  /** Another row is at the top of what is visible. */
+  onTop(id: string | undefined): void
   /** How much of the window's top and bottom is covered. */
   inset: { top: number; bottom: number }
 }
@@ -54,6 +56,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #frame = 0
   #rounds = 0
   #printing = false
+  #top: string | undefined
 
   override componentDidMount(): void {
     this.props.handle(this)
@@ -112,9 +115,9 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     this.#settle()
   }
 
-  /** The row at the top of what is visible. */
+  /** The row at the top of what is visible, where one stands that was jumped to. */
   top(): string | undefined {
-    return this.#heights.id(this.#heights.at(this.#visible().top))
+    return this.#heights.id(this.#heights.at(this.#visible().top + BELOW + 1))
   }
 
   override render({ rows, render }: Props<R>): ComponentChildren {
@@ -221,6 +224,11 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
       this.setState(next)
     } else {
       this.#rounds = 0
+    }
+    const id = this.top()
+    if (id !== this.#top) {
+      this.#top = id
+      this.props.onTop(id)
     }
   }
 

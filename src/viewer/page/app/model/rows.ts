@@ -3,7 +3,7 @@ import { type Fields, at, decoded, flag, list, text } from "./read"
 import { type Message, type View, isOwn } from "./share"
 
 /** One line of the list: the head of a message, or a part. What is equal to the row of before is the same object. */
-export type Row = Head | PartRow
+export type Row = Head | PartRow | Run
 
 export interface Head {
   readonly kind: "head"
@@ -28,6 +28,17 @@ export interface PartRow {
   /** How much of it is there, 0 to 1, while a replay passes through it. */
   readonly grown: number
   readonly last: boolean
+}
+
+/** Calls that follow each other, as one row. */
+export interface Run {
+  readonly kind: "run"
+  readonly id: string
+  readonly parts: readonly PartRow[]
+  readonly message: Fields
+  readonly role: Role
+  readonly undone: boolean
+  readonly below: boolean
 }
 
 export type Role = "user" | "assistant"
@@ -102,6 +113,7 @@ function isShown(part: Item): boolean {
 function same(a: Row, b: Row): boolean {
   if (a.kind !== b.kind || a.undone !== b.undone || a.below !== b.below || a.message !== b.message) return false
   if (a.kind === "head") return a.bare === (b as Head).bare
+  if (a.kind === "run") return false
   const { item, grown, last } = b as PartRow
   return a.item.value === item.value && a.grown === grown && a.last === last
 }

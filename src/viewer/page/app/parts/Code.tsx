@@ -3,9 +3,11 @@ import { useLayoutEffect, useMemo, useRef } from "preact/hooks"
 import { visible } from "../model/format"
 import type { DiffLine } from "../text/diff"
 import { highlight } from "../text/highlight"
-import { markdown, pieces } from "../text/markdown"
+import { markdown } from "../text/markdown"
+import { pieces } from "../text/pieces"
 import { type Run, lines, withoutEscapes } from "../text/terminal"
 import { typed } from "../text/typed"
+import { addCopies, Copy } from "./Copy"
 import { Long, useShown } from "./Fold"
 
 /** Lines of text with equal widths, coloured if their language is known; long ones are folded. */
@@ -26,7 +28,12 @@ export function Code(props: {
       first={props.first ?? 12}
       render={shown => {
         const text = (props.tail ? lines.slice(-shown) : lines.slice(0, shown)).join("\n")
-        return <Block text={text} language={props.language ?? ""} label={props.label} />
+        return (
+          <div class="copyable">
+            <Block text={text} language={props.language ?? ""} label={props.label} />
+            <Copy text={() => props.text} label={`Copy: ${props.label}`} />
+          </div>
+        )
       }}
     />
   )
@@ -66,9 +73,12 @@ export function Output(props: { name: string; text: string; first?: number; tail
       lines={all.length}
       first={props.first ?? 12}
       render={shown => (
-        <pre class="code" tabIndex={0} role="region" aria-label={props.label}>
-          <code>{(props.tail ? all.slice(-shown) : all.slice(0, shown)).map((line, place) => [place > 0 && "\n", line.map(drawn)])}</code>
-        </pre>
+        <div class="copyable">
+          <pre class="code" tabIndex={0} role="region" aria-label={props.label}>
+            <code>{(props.tail ? all.slice(-shown) : all.slice(0, shown)).map((line, place) => [place > 0 && "\n", line.map(drawn)])}</code>
+          </pre>
+          <Copy text={() => all.map(line => line.map(({ text }) => text).join("")).join("\n")} label={`Copy: ${props.label}`} />
+        </div>
       )}
     />
   )
@@ -116,6 +126,7 @@ function Rendered({ text }: { text: string }): JSX.Element {
   const box = useRef<HTMLDivElement>(null)
   const html = markdown(text)
   useLayoutEffect(() => {
+    if (box.current) addCopies(box.current)
     for (const code of box.current?.querySelectorAll<HTMLElement>("pre > code") ?? []) {
       void highlight(code, code.dataset["lang"] ?? "")
     }

@@ -1,11 +1,41 @@
 import type { ComponentChildren, JSX } from "preact"
-import { useState } from "preact/hooks"
+import { useLayoutEffect, useState } from "preact/hooks"
+import { PIECE_MAX } from "../text/pieces"
 
 /** What the reader opened, by name: rows leave the document when they are scrolled away, and come back as they were. */
 const opened = new Map<string, boolean>()
 
+/** Rows of which everything is open, because something was found in them. */
+const revealed = new Set<string>()
+const revealing = new Set<() => void>()
+
+/** Opens all that is folded in a row, and its text up to a place. What is folded in a row has the row's id before a slash in its name. */
+export function reveal(row: string, upTo: number): void {
+  for (const name of opened.keys()) if (isOf(row, name)) opened.delete(name)
+  revealed.add(row)
+  reached.set(`${row}/pieces`, Math.max(reached.get(`${row}/pieces`) ?? 1, Math.floor(upTo / PIECE_MAX) + 2))
+  for (const listener of revealing) listener()
+}
+
+function isOf(row: string, name: string): boolean {
+  return name === row || name.startsWith(`${row}/`)
+}
+
+function isOpen(name: string, byDefault: boolean): boolean {
+  return opened.get(name) ?? ([...revealed].some(row => isOf(row, name)) || byDefault)
+}
+
+/** Calls `look` whenever a row is revealed. */
+function useRevealed(look: () => void): void {
+  useLayoutEffect(() => {
+    revealing.add(look)
+    return () => void revealing.delete(look)
+  })
+}
+
 export function useOpen(name: string, byDefault = false): [boolean, (open: boolean) => void] {
-  const [open, set] = useState(opened.get(name) ?? byDefault)
+  const [open, set] = useState(isOpen(name, byDefault))
+  useRevealed(() => set(isOpen(name, byDefault)))
   return [
     open,
     now => {
@@ -20,6 +50,7 @@ const reached = new Map<string, number>()
 /** How many pieces of a long text the reader has asked for. */
 export function useShown(name: string): [number, (count: number) => void] {
   const [count, set] = useState(reached.get(name) ?? 1)
+  useRevealed(() => set(reached.get(name) ?? 1))
   return [
     count,
     now => {

@@ -1,11 +1,13 @@
 import { Component, type ComponentChildren, type JSX } from "preact"
-import { time } from "../model/format"
+import { plural, time } from "../model/format"
 import { at, json, number, text } from "../model/read"
 import { errorWords } from "../model/words"
 import { type Head, type PartRow, type Row as AnyRow, who } from "../model/rows"
 import { Code } from "./Code"
+import { Copy } from "./Copy"
 import { Icon } from "./icons"
 import { Part, partIcon } from "./Part"
+import { RunOf } from "./RunOf"
 
 interface Props {
   row: AnyRow
@@ -14,6 +16,8 @@ interface Props {
   folder: string
   focused: boolean
   onLink(id: string): void
+  /** What the message of a head said, as Markdown. */
+  quote(id: string): string
 }
 
 /** One row of the list: drawn again only when it is another, and harmless if what it holds cannot be drawn. */
@@ -33,11 +37,11 @@ export class Row extends Component<Props, { failed: boolean }> {
     if (next.row !== this.props.row && this.state.failed) this.setState({ failed: false })
   }
 
-  override render({ row, place, total, folder, focused, onLink }: Props): ComponentChildren {
+  override render({ row, place, total, folder, focused, onLink, quote }: Props): ComponentChildren {
     const classes = ["row", `from-${row.role}`, row.kind, row.undone ? "undone" : "", row.below ? "below" : "", focused ? "focused" : ""]
     if (row.kind === "part" && row.last) classes.push("last")
     if (row.kind === "head" && row.bare) classes.push("bare")
-    const icon = row.kind === "part" && row.role === "assistant" ? partIcon(row) : undefined
+    const icon = row.kind === "run" ? "tool" : row.kind === "part" && row.role === "assistant" ? partIcon(row) : undefined
     return (
       <article
         class={classes.filter(Boolean).join(" ")}
@@ -45,11 +49,14 @@ export class Row extends Component<Props, { failed: boolean }> {
         tabIndex={-1}
         aria-posinset={place + 1}
         aria-setsize={total}
-        aria-label={row.kind === "head" ? undefined : label(row)}
+        aria-label={row.kind === "head" ? undefined : row.kind === "run" ? plural(row.parts.length, "call") : label(row)}
       >
         <div class="gutter" aria-hidden="true">{icon && <Icon name={icon} />}</div>
         <div class="content">
-          {this.state.failed ? <Raw row={row} /> : row.kind === "head" ? <HeadOf row={row} /> : <Part row={row} folder={folder} />}
+          {this.state.failed ? <Raw row={row} />
+            : row.kind === "head" ? <HeadOf row={row} quote={quote} />
+            : row.kind === "run" ? <RunOf row={row} folder={folder} />
+            : <Part row={row} folder={folder} />}
         </div>
         <a
           class="anchor"
@@ -68,7 +75,7 @@ export class Row extends Component<Props, { failed: boolean }> {
   }
 }
 
-function HeadOf({ row }: { row: Head }): JSX.Element {
+function HeadOf({ row, quote }: { row: Head; quote(id: string): string }): JSX.Element {
   const { message, role } = row
   const created = number(message, "time", "created")
   const error = at(message, "error")
@@ -81,6 +88,7 @@ function HeadOf({ row }: { row: Head }): JSX.Element {
         {agent && (role === "assistant" || row.below) && <span class="chip">{agent}</span>}
         {row.undone && <span class="chip">undone</span>}
         {created !== undefined && <time class="when" dateTime={stamp(created)}>{time(created)}</time>}
+        <Copy text={() => quote(row.id)} label="Copy this message as Markdown" />
       </h2>
       {error !== undefined && (
         <div class="bad" dir="auto">
@@ -93,7 +101,7 @@ function HeadOf({ row }: { row: Head }): JSX.Element {
 
 /** What cannot be drawn is shown as what it is. */
 function Raw({ row }: { row: AnyRow }): JSX.Element {
-  const value = row.kind === "head" ? row.message : row.item.value
+  const value = row.kind === "head" ? row.message : row.kind === "run" ? row.parts.map(({ item }) => item.value) : row.item.value
   return <Code name={`${row.id}/raw`} text={json(value)} language="json" label="Value" />
 }
 

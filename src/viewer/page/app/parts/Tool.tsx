@@ -6,6 +6,7 @@ import { fileDiff, patchLines, textLines } from "../text/diff"
 import { fileRead } from "../text/file"
 import { languageOf } from "../text/highlight"
 import { Code, Diff, Markdown, Output } from "./Code"
+import { Copy } from "./Copy"
 import { Fold } from "./Fold"
 import { Attachment } from "./Attachment"
 import { type IconName } from "./icons"
@@ -81,7 +82,12 @@ const shell: Kind = {
     const code = number(call.metadata, "exit") ?? 0
     return (
       <>
-        {command && <pre class="command" tabIndex={0} role="region" aria-label="Command"><code>{command}</code></pre>}
+        {command && (
+          <div class="copyable">
+            <pre class="command" tabIndex={0} role="region" aria-label="Command"><code>{command}</code></pre>
+            <Copy text={() => command} label="Copy the command" />
+          </div>
+        )}
         {said(call, "Output", 8, code !== 0)}
         {code !== 0 && <p class="bad">exit code {code}</p>}
       </>
@@ -217,6 +223,12 @@ const KINDS: Readonly<Record<string, Kind>> = Object.assign(Object.create(null),
   todowrite: todo,
   todoread: todo,
 })
+
+/** What a tool is called. */
+export function toolName(value: unknown): string {
+  const tool = text(value, "tool")
+  return KINDS[tool.toLowerCase()]?.name ?? (tool || "tool")
+}
 
 /** The icon of a tool's kind. */
 export function toolIcon(value: unknown): IconName {
