@@ -10,6 +10,7 @@
 //! | `/assets/{name}`, `/client.js`, `/client.d.ts`, `/favicon.svg` | the files of the web page, and the client module |
 //! | `/share/{id}` | the web page of a share; with `.json`, `.md`, `.png` its other documents |
 //! | `/events/{id}` | the viewer channel as server-sent events, and commands by POST |
+//! | `/state/{id}` | what a share holds, packed, the newest first: what its page loads |
 //! | `/manifest.json` | what is spoken on the viewer channel |
 //! | `/healthz` | 200 while the process serves |
 //! | `/readyz` | 200 while the host takes connections, the bucket answers and takes writes, and clients can be let in, else 503; with a `warning` if only by keys that are old, or if the machine's clock is wrong |
@@ -37,6 +38,8 @@ mod activity;
 pub mod assets;
 mod body_in;
 mod body_out;
+mod body_packed;
+mod body_pieces;
 mod bound;
 mod cors;
 pub mod doors;
@@ -56,6 +59,8 @@ mod rpc;
 pub mod serve;
 pub mod settings;
 pub mod stall;
+mod state;
+mod state_cache;
 mod upgrade;
 pub mod viewer;
 mod web;
@@ -77,6 +82,7 @@ pub fn routes(doors: Arc<Doors>) -> Router {
         .route("/share/{name}/", get(page::without_stroke))
         .route("/ws/{id}", any(viewer::socket))
         .route("/events/{id}", get(viewer::events).post(viewer::post).options(viewer::preflight))
+        .route("/state/{id}", get(state::serve).options(viewer::preflight))
         .route("/manifest.json", any(viewer::describe))
         .route("/healthz", get(|| async { axum::Json(json!({ "ok": true })) }))
         .route("/readyz", get(ready))

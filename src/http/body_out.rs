@@ -10,6 +10,7 @@
 //!
 //! A reader that takes nothing is cut off by whatever carries its answer, however small that is: see [`stall`](super::stall).
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::http::body_packed::Packing;
+use crate::http::body_pieces::{PIECE_BYTES, check};
 use crate::http::bound::{Bound, Full, Held, Holder};
 use crate::hub::Hub;
 use crate::rooms::room::Room;
@@ -28,9 +31,6 @@ use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, Payload};
 use crate::share::limits::Limit;
 use crate::share::revision::Revision;
-
-/// Bytes above which an answer needs a place, and of each piece in which it then goes out: as many as a socket takes at once.
-pub(super) const PIECE_BYTES: usize = 64 << 10;
 
 /// Copies that are being sent at once.
 const COPIES_MAX: usize = 1_024;
@@ -55,7 +55,7 @@ impl Answers {
     }
 
     /// The body of a document that is made of a share's items. `pieces` is called on a thread for blocking work; the iterator that it
-    /// gives is asked for the next piece when the last one has left.
+    /// gives is asked for the next piece when the last one has left. `is_packed`: with gzip, also on such a thread.
     ///
     /// # Errors
     /// The share is gone, or there is no place.
@@ -64,6 +64,7 @@ impl Answers {
         hub: &Arc<Hub>,
         holder: Holder,
         viewing: Viewing,
+        is_packed: bool,
         pieces: impl FnOnce(Items) -> P + Send + 'static,
     ) -> Result<Body, Refusal>
     where
@@ -77,7 +78,11 @@ impl Answers {
             Refusal::Unspecified { message: "the document could not be made: the host's log says why".into() }
         })??;
         let pass = Some((Arc::clone(hub), viewing));
-        Ok(Body::new(Outgoing { pieces, left: None, pass, _place: place }))
+        Ok(if is_packed {
+            Body::new(Packing::new(pieces, pass, place))
+        } else {
+            Body::new(Outgoing { pieces, left: None, pass, _place: place })
+        })
     }
 
     /// The body of a copy of bytes that the host has anyway. `pass`: the share that they show, if not everybody may see it.
@@ -93,9 +98,39 @@ impl Answers {
         if bytes.len() <= PIECE_BYTES {
             return Ok(Body::from(bytes));
         }
+        self.copies(holder, [bytes].into(), pass).await
+    }
+
+    /// As [`Answers::copy`], of bytes that follow one another. However few they are, they need a place.
+    ///
+    /// # Errors
+    /// No place is free.
+    pub(super) async fn copies(
+        &self,
+        holder: Holder,
+        bytes: VecDeque<Bytes>,
+        pass: Option<(Arc<Hub>, Viewing)>,
+    ) -> Result<Body, Refusal> {
         let place = place(&self.copies, holder).await?;
-        let left = Some(bytes.len() as u64);
+        let left = Some(bytes.iter().map(|bytes| bytes.len() as u64).sum());
         Ok(Body::new(Outgoing { pieces: Slices(bytes), left, pass, _place: place }))
+    }
+
+    /// As [`Answers::copies`], of pieces that are made of something smaller as they are asked for.
+    ///
+    /// # Errors
+    /// No place is free.
+    pub(super) async fn pieces<P>(
+        &self,
+        holder: Holder,
+        pieces: P,
+        pass: Option<(Arc<Hub>, Viewing)>,
+    ) -> Result<Body, Refusal>
+    where
+        P: Iterator<Item = Bytes> + Send + Unpin + 'static,
+    {
+        let place = place(&self.copies, holder).await?;
+        Ok(Body::new(Outgoing { pieces, left: None, pass, _place: place }))
     }
 }
 
@@ -132,10 +167,8 @@ impl<P: Iterator<Item = Bytes> + Unpin> HttpBody for Outgoing<P> {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some((hub, Viewing { room, pass })) = &self.pass
-            && hub.rooms().check(room, pass).is_err()
-        {
-            return Poll::Ready(Some(Err(io::ErrorKind::PermissionDenied.into())));
+        if let Err(error) = check(self.pass.as_ref()) {
+            return Poll::Ready(Some(Err(error)));
         }
         let piece = self.pieces.next();
         if let (Some(left), Some(piece)) = (&mut self.left, &piece) {
@@ -154,14 +187,17 @@ impl<P: Iterator<Item = Bytes> + Unpin> HttpBody for Outgoing<P> {
 }
 
 /// Gives bytes in pieces of [`PIECE_BYTES`].
-struct Slices(Bytes);
+struct Slices(VecDeque<Bytes>);
 
 impl Iterator for Slices {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
-        let count = self.0.len().min(PIECE_BYTES);
-        (count > 0).then(|| self.0.split_to(count))
+        while self.0.front().is_some_and(Bytes::is_empty) {
+            self.0.pop_front();
+        }
+        let bytes = self.0.front_mut()?;
+        Some(bytes.split_to(bytes.len().min(PIECE_BYTES)))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::http::page_cache::Pages;
 use crate::http::rates::Rates;
 use crate::http::reply;
 use crate::http::settings::{DoorSettings, OpenCodeSettings};
+use crate::http::state_cache::States;
 use crate::hub::Hub;
 use crate::metrics::ReasonLabel;
 use crate::rpc::worker::Workers;
@@ -59,6 +60,8 @@ pub struct Doors {
     pub(super) answers: Answers,
     /// Pages and pictures of shares.
     pub(super) pages: Pages,
+    /// What shares hold, packed for pages that load it.
+    pub(super) states: States,
     pub(super) opencode: OpenCode,
     /// What goes on though nobody waits for its answer any more; a shutdown waits for it.
     pub(super) tasks: TaskTracker,
@@ -80,7 +83,7 @@ impl Doors {
         let bodies = Bodies::new(settings.body_within, settings.bodies_bytes_max, one_max, metrics.body_bytes.clone());
         let answers = Answers::new(settings.documents_max, metrics.large_answers.clone());
         let (viewers, rates) = (Viewers::new(Arc::clone(&hub), viewer), Rates::new(&settings));
-        let (pages, opencode) = (Pages::default(), OpenCode::default());
+        let (pages, states, opencode) = (Pages::default(), States::default(), OpenCode::default());
         Arc::new(Self {
             hub,
             members,
@@ -95,6 +98,7 @@ impl Doors {
             bodies,
             answers,
             pages,
+            states,
             opencode,
             tasks,
         })

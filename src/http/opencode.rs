@@ -136,7 +136,7 @@ async fn read(State(doors): State<Arc<Doors>>, Path(id): Path<String>, request: 
     let body = async {
         let knock = knock(&doors, &request, Asks::API_READ)?;
         let (viewing, who) = knock.enter(&id).await?;
-        doors.answers.document(&doors.hub, knock.holder(who.as_ref()), viewing, data::pieces).await
+        doors.answers.document(&doors.hub, knock.holder(who.as_ref()), viewing, false, data::pieces).await
     };
     let response = match body.await {
         Ok(body) => {

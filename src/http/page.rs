@@ -134,11 +134,11 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
             }
             Form::Json => {
                 let pieces = |items: Items| Box::new(Document::gather(items).json().map(Bytes::from));
-                doors.answers.document(&doors.hub, holder, viewing, pieces).await?.into_response()
+                document(doors, request, holder, viewing, pieces).await?
             }
             Form::Markdown => {
                 let pieces = |items: Items| Box::new(Document::gather(items).markdown().map(Bytes::from));
-                doors.answers.document(&doors.hub, holder, viewing, pieces).await?.into_response()
+                document(doors, request, holder, viewing, pieces).await?
             }
         }
     };
@@ -150,6 +150,25 @@ async fn answer(doors: &Arc<Doors>, request: &Parts, id: &str, form: Form) -> Re
         && let Ok(etag) = HeaderValue::from_str(&etag)
     {
         headers.insert(header::ETAG, etag);
+    }
+    Ok(response)
+}
+
+/// The answer with a document that is made for its asker, packed for those who accept gzip.
+async fn document<P>(
+    doors: &Doors,
+    asker: &Parts,
+    holder: Holder,
+    viewing: Viewing,
+    pieces: impl FnOnce(Items) -> P + Send + 'static,
+) -> Result<Response, Refusal>
+where
+    P: Iterator<Item = Bytes> + Send + Unpin + 'static,
+{
+    let is_packed = assets::takes_gzip(&asker.headers);
+    let mut response = doors.answers.document(&doors.hub, holder, viewing, is_packed, pieces).await?.into_response();
+    if is_packed {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)
 }

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::connections::comer::Door;
 use crate::connections::registry::Pending;
 use crate::contract::SUBPROTOCOL_PREFIX;
+use crate::http::assets::takes_gzip;
 use crate::http::body_in::BodyLimit;
 use crate::http::body_in::unread::Unread;
 use crate::http::cors;
@@ -132,6 +133,10 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+            headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+            if takes_gzip(&request.headers) {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
             response
         }
         Err(refusal) => doors.refuse(Door::Sse, &request, &refusal),
@@ -143,12 +148,15 @@ pub async fn events(State(doors): State<Arc<Doors>>, Path(id): Path<String>, req
 fn stream_body(doors: &Arc<Doors>, admitted: Admitted, request: &Parts) -> Body {
     let viewers = Arc::clone(&doors.viewers);
     // The answer to HEAD has no body, and to HTTP/1.0 no chunks.
+    let is_packed = takes_gzip(&request.headers);
     let (has_body, in_chunks) = (request.method == Method::GET, request.version == Version::HTTP_11);
     if let Some(handover) = request.extensions.get::<Handover>().filter(|_| has_body) {
-        return Body::new(handover.leave(move |tcp| drop(tokio::spawn(admitted.serve(viewers, tcp, in_chunks)))));
+        return Body::new(
+            handover.leave(move |tcp| drop(tokio::spawn(admitted.serve(viewers, tcp, in_chunks, is_packed)))),
+        );
     }
     // Boxed: what is handed on from one piece to the next would take the room of three.
-    let stream = Box::new(Stream::new(&viewers, admitted));
+    let stream = Box::new(Stream::new(&viewers, admitted, is_packed));
     Body::from_stream(futures::stream::unfold(stream, async |mut stream| {
         let bytes = stream.next().await?;
         Some((Ok::<_, std::convert::Infallible>(bytes), stream))

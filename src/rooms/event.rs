@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
+use flate2::Crc;
 
 use crate::share::error::Refusal;
 use crate::share::revision::Revision;
@@ -39,11 +40,12 @@ pub struct Event {
     whole: Encodings,
 }
 
-/// One wire's encoding, and another's around it.
+/// One wire's encoding, another's around it, and that packed.
 #[derive(Debug, Default)]
 struct Encodings {
     encoded: OnceLock<Bytes>,
     framed: OnceLock<Bytes>,
+    packed: OnceLock<(Bytes, Arc<Crc>)>,
 }
 
 impl Event {
@@ -87,6 +89,11 @@ impl Event {
     /// The encoding in a second form, such as with what another transport puts around it; made once as well.
     pub fn framed(&self, values: Values, frame: impl FnOnce(&Self) -> Bytes) -> Bytes {
         self.encodings(values).framed.get_or_init(|| frame(self)).clone()
+    }
+
+    /// The encoding in the second form, packed, with the checksum of what was packed; made once as well.
+    pub fn packed(&self, values: Values, pack: impl FnOnce(&Self) -> (Bytes, Arc<Crc>)) -> (Bytes, Arc<Crc>) {
+        self.encodings(values).packed.get_or_init(|| pack(self)).clone()
     }
 
     fn encodings(&self, values: Values) -> &Encodings {

@@ -25,6 +25,7 @@ use crate::share::visibility::Visibility;
 mod grants;
 mod history;
 mod items;
+mod placed;
 mod producers;
 mod saved;
 mod slim;

@@ -21,6 +21,7 @@ use crate::share::revision::Revision;
 use crate::viewer::form::{self, Form};
 use crate::viewer::frame;
 use crate::viewer::member::Member;
+use crate::viewer::packing::Packed;
 
 /// What one viewer is to be told next.
 #[derive(Debug)]
@@ -154,6 +155,21 @@ impl Channel {
             (Down::Moving(moving), form) => form.moving(moving),
             (Down::Heartbeat, form) => form.heartbeat(),
         }
+    }
+
+    /// As [`written`](Self::written), in a chunk and packed with gzip: a stretch of a stream, whose checksum comes with it.
+    pub(super) fn packed(&self, down: &Down) -> Packed {
+        let pack = |event: &Bytes| {
+            let Packed { bytes, crc } = Packed::event(event);
+            (form::chunk(&bytes), crc)
+        };
+        let (bytes, crc) = match down {
+            Down::Event(event) => event.packed(self.feed.values(), |event| {
+                pack(&frame::server_sent(&form::text_of(&self.message(event)), stands_at(event)))
+            }),
+            Down::Frame(..) | Down::Moving(_) | Down::Heartbeat => pack(&self.written(down, Form::Event)),
+        };
+        Packed { bytes, crc }
     }
 
     fn message(&self, event: &Event) -> Bytes {

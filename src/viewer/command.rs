@@ -22,8 +22,9 @@ use crate::share::revision::Revision;
 use crate::share::secret::Secret;
 use crate::viewer::code::json;
 use crate::viewer::frame;
+use crate::viewer::loading;
 use crate::viewer::member::Member;
-use crate::viewer::shapes::{AskNamed, Authenticated, Counted, HistoryShape, Info, Pong, Presence};
+use crate::viewer::shapes::{AskNamed, Authenticated, Counted, HistoryShape, Info, ItemsShape, Pong, Presence};
 
 /// What a command needs besides a pass for the share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +115,8 @@ commands! {
     "share.info" Info(NoInput) -> Info, Nothing;
     "A page of what the share holds, in the order in which it first came."
     "share.history" History(HistoryInput) -> HistoryShape, Nothing;
+    "Items by their keys, with their whole values: for what the document of a state has cut."
+    "share.items" Items(ItemsInput) -> ItemsShape, Nothing;
     "Who watches on this host; with `name`, shows that name to the others, or with null none any more."
     "share.presence" Presence(PresenceInput) -> Presence, Nothing;
     "The host's clock."
@@ -146,6 +149,13 @@ pub struct HistoryInput {
     /// The `next` of the page before.
     #[serde(default)]
     pub cursor: Option<String>,
+}
+
+/// Which items.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ItemsInput {
+    /// 1 to 64 keys.
+    pub keys: Vec<String>,
 }
 
 /// A name to show, or none.
@@ -251,6 +261,7 @@ impl Command {
                 Ok(json(&Info::from(hub.rooms().info(room)?)))
             }
             Self::History(input) => input.run(caller).await,
+            Self::Items(ItemsInput { keys }) => loading::items(room, &keys),
             Self::Presence(PresenceInput { name }) => {
                 if let Some(name) = name {
                     caller.member()?.presence.set_name(name.as_deref())?;

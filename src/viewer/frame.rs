@@ -29,7 +29,7 @@ pub fn step(step: &Step, resync: Option<Resync>, replaced: &[Replaced]) -> Bytes
     let mut replaced = replaced.iter().peekable();
     let changes = step.changes.iter().enumerate().map(|(at, changed)| {
         let replaced = replaced.next_if(|replaced| replaced.at == at);
-        Told { changed, patch: replaced.and_then(|replaced| Patch::of(changed, replaced)) }
+        Told { patch: replaced.and_then(|replaced| Patch::of(changed, replaced)), ..Told::whole(changed) }
     });
     let changes: Vec<_> = changes.collect();
     let size: usize = changes.iter().map(Told::byte_count).sum();
@@ -100,11 +100,30 @@ pub fn refused(id: &serde_json::Value, refusal: &Refusal) -> String {
 pub fn history(revision: Revision, changes: &[Changed], next: u64) -> String {
     let mut data = BytesMut::new();
     data.put_slice(format!(r#"{{"revision":{revision},"changes":"#).as_bytes());
-    put_changes(&mut data, changes.iter().map(|changed| Told { changed, patch: None }));
+    put_changes(&mut data, changes.iter().map(Told::whole));
     let next = if next == 0 { "null".to_owned() } else { format!(r#""{next}""#) };
     data.put_slice(format!(r#","next":{next}}}"#).as_bytes());
     // It is made of texts.
     String::from_utf8(data.into()).unwrap_or_default()
+}
+
+/// Some items of what a share holds, each with its place: a line of the document of a state, and with keys that are `left` the data of
+/// an answer. `Some`: told in place of the value, which is longer.
+pub(super) fn items(items: &[(u64, &Changed, Option<String>)], left: Option<&[&String]>) -> BytesMut {
+    let told = items.iter().map(|(place, changed, short)| Told {
+        place: Some(*place),
+        short: short.as_deref(),
+        ..Told::whole(changed)
+    });
+    let size: usize = told.clone().map(|told| told.byte_count()).sum();
+    let mut data = BytesMut::with_capacity(64 + size);
+    data.put_slice(b"{\"changes\":");
+    put_changes(&mut data, told);
+    if let Some(left) = left {
+        data.put_slice(format!(",\"left\":{}", json(&left)).as_bytes());
+    }
+    data.put_u8(b'}');
+    data
 }
 
 /// An event frame as a server-sent event: `id` if it is given, `event`, and the payload as `data`, line by line.
@@ -140,24 +159,33 @@ fn event(name: &str, payload: &impl Serialize) -> String {
 }
 
 /// A change as a viewer is told it.
+#[derive(Clone)]
 struct Told<'a> {
     changed: &'a Changed,
     /// Told in place of the value.
     patch: Option<Patch>,
+    /// Told in place of the value, with the value's size.
+    short: Option<&'a str>,
+    place: Option<u64>,
 }
 
 /// The difference from the value of revision `base`.
+#[derive(Clone)]
 struct Patch {
     base: Revision,
     operations: String,
 }
 
-impl Told<'_> {
+impl<'a> Told<'a> {
+    fn whole(changed: &'a Changed) -> Self {
+        Self { changed, patch: None, short: None, place: None }
+    }
+
     /// About the bytes that the change takes in a frame.
     fn byte_count(&self) -> usize {
-        let Self { changed, patch } = self;
-        let told = patch.as_ref().map(|patch| changed.key.as_str().len() + patch.operations.len());
-        112 + told.unwrap_or_else(|| changed.byte_count())
+        let patch = self.patch.as_ref().map(|patch| patch.operations.len());
+        let told = patch.or(self.short.map(str::len)).map(|told| self.changed.key.as_str().len() + told);
+        112 + told.unwrap_or_else(|| self.changed.byte_count())
     }
 }
 
@@ -179,15 +207,21 @@ fn put_changes<'a>(frame: &mut BytesMut, changes: impl IntoIterator<Item = Told<
     frame.put_u8(b']');
 }
 
-fn put_changed(frame: &mut BytesMut, Told { changed, patch }: &Told<'_>) {
+fn put_changed(frame: &mut BytesMut, Told { changed, patch, short, place }: &Told<'_>) {
     frame.put_slice(b"{\"key\":");
     put_text(frame, changed.key.as_str());
     frame.put_slice(format!(",\"revision\":{}", changed.revision).as_bytes());
     if let Some(first) = changed.first.filter(|first| *first != changed.revision) {
         frame.put_slice(format!(",\"first\":{first}").as_bytes());
     }
+    if let Some(place) = place {
+        frame.put_slice(format!(",\"place\":{place}").as_bytes());
+    }
     match &changed.value {
         Some(value) => {
+            if short.is_some() {
+                frame.put_slice(format!(",\"size\":{}", value.as_str().len()).as_bytes());
+            }
             frame.put_slice(b",\"type\":");
             match changed.key.kind() {
                 ItemKind::Session => frame.put_slice(b"\"session\""),
@@ -204,7 +238,7 @@ fn put_changed(frame: &mut BytesMut, Told { changed, patch }: &Told<'_>) {
                 }
                 None => {
                     frame.put_slice(b",\"value\":");
-                    frame.put_slice(value.as_str().as_bytes());
+                    frame.put_slice(short.unwrap_or(value.as_str()).as_bytes());
                 }
             }
         }
@@ -311,6 +345,10 @@ mod tests {
             ("error", ended(&Refusal::not_found("abc"))),
             ("answered", answered(&7.into(), r#"{"at":1796000000000}"#)),
             ("refused", refused(&"a".into(), &Refusal::invalid(0, "share.pong is no command"))),
+            (
+                "items",
+                answered(&9.into(), str::from_utf8(&items(&[(12, &snapshot().changes[1], None)], Some(&[]))).unwrap()),
+            ),
             ("history", answered(&8.into(), &history(Revision(3), &snapshot().changes[..2], 3))),
         ];
         for (name, frame) in frames {

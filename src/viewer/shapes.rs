@@ -55,6 +55,9 @@ pub struct ChangeShape {
     /// The revision with which it came, if that is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
+    /// Its place in the order in which items first came; in the answer to `share.items`, else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<u64>,
     /// Its type; absent if it was removed.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
@@ -267,6 +270,16 @@ pub struct HistoryShape {
     pub changes: Vec<ChangeShape>,
     /// The cursor of the next page; null after the last.
     pub next: Option<String>,
+}
+
+/// Items with their whole values. See `share.items`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Items")]
+pub struct ItemsShape {
+    /// Those that the share holds, of the keys that were given.
+    pub changes: Vec<ChangeShape>,
+    /// Keys for which there was no room in the answer: to be asked for again.
+    pub left: Vec<String>,
 }
 
 impl Ready {

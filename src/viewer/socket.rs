@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt as _};
 
 use crate::connections::close::CloseReason;
-use crate::viewer::form::Form;
+use crate::viewer::form::{Form, chunk};
+use crate::viewer::packing::Joined;
 use crate::viewer::uplink::UPLINK_BYTES_MAX;
 
 /// Bytes that are read at once from a viewer that is served: 1 KiB. A pong takes 6 bytes of it and a command some 200; the
@@ -64,6 +65,8 @@ pub(super) enum Transport {
         tcp: TcpStream,
         /// Whether the body comes in chunks; to HTTP/1.0 it comes as it is.
         in_chunks: bool,
+        /// What was sent, if it goes out packed.
+        packed: Option<Box<Joined>>,
     },
 }
 
@@ -92,6 +95,14 @@ impl Transport {
             Self::Socket(_) | Self::Quiet(_) => Form::Message,
             Self::Events { in_chunks: true, .. } => Form::Chunk,
             Self::Events { in_chunks: false, .. } => Form::Event,
+        }
+    }
+
+    /// If events go out packed: what was sent, and whether it goes in chunks.
+    pub(super) fn packed(&mut self) -> Option<(&mut Joined, bool)> {
+        match self {
+            Self::Events { packed: Some(packed), in_chunks, .. } => Some((packed, *in_chunks)),
+            Self::Socket(_) | Self::Quiet(_) | Self::Events { packed: None, .. } => None,
         }
     }
 
@@ -185,10 +196,15 @@ impl Transport {
                 // A viewer that does not take it is gone all the same.
                 let _ = (**socket).close(Some(reason)).await;
             }
+            Self::Quiet(_) => {}
             // The end of the connection is the end of a body without chunks.
-            Self::Quiet(_) | Self::Events { in_chunks: false, .. } => {}
-            Self::Events { in_chunks: true, .. } => {
-                let mut last = Bytes::from_static(LAST_CHUNK);
+            Self::Events { in_chunks, packed, .. } => {
+                let end = packed.take().map_or_else(Bytes::new, |packed| packed.end());
+                let mut last = match (*in_chunks, end.is_empty()) {
+                    (false, _) => end,
+                    (true, true) => Bytes::from_static(LAST_CHUNK),
+                    (true, false) => [&chunk(&end), LAST_CHUNK].concat().into(),
+                };
                 while matches!(self.try_write(&mut last), Ok(false)) && self.writable().await.is_ok() {}
             }
         }

@@ -18,12 +18,13 @@ use crate::connections::registry::Connection;
 use crate::rooms::feed::Feed;
 use crate::share::error::Refusal;
 use crate::viewer::channel::Channel;
-use crate::viewer::form::{Form, chunk};
+use crate::viewer::form::{Form, chunk, content_of};
 use crate::viewer::frame;
 use crate::viewer::life::Viewers;
 use crate::viewer::life::leaving::in_words;
 use crate::viewer::life::viewer::Viewer;
 use crate::viewer::member::Members;
+use crate::viewer::packing::{BEGIN, Joined, Packed};
 use crate::viewer::socket::Transport;
 use crate::viewer::streams::Place;
 use crate::viewer::uplink::Defaults;
@@ -43,6 +44,8 @@ pub struct Admitted {
 pub struct Stream {
     channel: Channel,
     _place: Option<Place>,
+    /// What was sent, if it goes out packed.
+    packed: Option<Joined>,
     stage: Stage,
     expiry: Option<BoxFuture<'static, ()>>,
     /// Last, so that its place is given back when all else is.
@@ -73,12 +76,15 @@ impl Admitted {
         Ok(Self { channel, place, connection })
     }
 
-    /// Serves the viewer on a socket of its own, after the head of an HTTP/1 answer. `in_chunks`: whether its body is in chunks.
-    pub async fn serve(self, viewers: Arc<Viewers>, tcp: TcpStream, in_chunks: bool) {
+    /// Serves the viewer on a socket of its own, after the head of an HTTP/1 answer. `in_chunks`: whether its body is in chunks;
+    /// `is_packed`: whether it is packed with gzip.
+    pub async fn serve(self, viewers: Arc<Viewers>, tcp: TcpStream, in_chunks: bool, is_packed: bool) {
         let Self { channel, place, connection } = self;
-        let transport = Transport::Events { tcp, in_chunks };
+        let mut packed = is_packed.then(Box::<Joined>::default);
+        let opening = opening(packed.as_deref_mut());
+        let transport = Transport::Events { tcp, in_chunks, packed };
         let mut viewer = Viewer::new(transport, channel, Defaults::new(), Arc::clone(viewers.settings()), connection);
-        viewer.torn = if in_chunks { chunk(OPENING) } else { Bytes::from_static(OPENING) };
+        viewer.torn = if in_chunks { chunk(&opening) } else { opening };
         viewer.place = place;
         viewers.serve(viewer).await;
     }
@@ -87,12 +93,13 @@ impl Admitted {
 impl Stream {
     /// Makes the stream the body of an answer.
     #[must_use]
-    pub fn new(viewers: &Viewers, Admitted { channel, place, connection }: Admitted) -> Self {
+    pub fn new(viewers: &Viewers, Admitted { channel, place, connection }: Admitted, is_packed: bool) -> Self {
         let (entry, hub) = (Arc::clone(connection.entry()), Arc::clone(viewers.hub()));
         let may_expire = entry.principal.is_some();
         let expiry: BoxFuture<'static, ()> =
             Box::pin(async move { hub.connections().close_when_expired(&entry).await });
-        Self { channel, _place: place, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection }
+        let packed = is_packed.then(Joined::default);
+        Self { channel, _place: place, packed, stage: Stage::Opening, expiry: may_expire.then_some(expiry), connection }
     }
 
     /// The next bytes; `None` after the last. Dropping the future loses nothing.
@@ -101,7 +108,7 @@ impl Stream {
             Stage::Ended => return None,
             Stage::Opening => {
                 self.stage = Stage::Open;
-                Bytes::from_static(OPENING)
+                opening(self.packed.as_mut())
             }
             Stage::Open => self.tell().await,
         };
@@ -119,18 +126,37 @@ impl Stream {
         match down {
             // Closed meanwhile: nothing more is told.
             Ok(_) if self.connection.is_closed() => self.end(&self.reason()),
-            Ok(down) => self.channel.written(&down, Form::Event),
+            Ok(down) => match &mut self.packed {
+                Some(sent) => {
+                    let Packed { bytes, crc } = self.channel.packed(&down);
+                    sent.add(&crc);
+                    content_of(&bytes)
+                }
+                None => self.channel.written(&down, Form::Event),
+            },
             Err(refusal) => self.end(&refusal),
         }
     }
 
     fn end(&mut self, refusal: &Refusal) -> Bytes {
         self.stage = Stage::Ended;
-        frame::server_sent(frame::ended(refusal).as_bytes(), None)
+        let last = frame::server_sent(frame::ended(refusal).as_bytes(), None);
+        match &mut self.packed {
+            Some(sent) => [sent.own(&last), sent.end()].concat().into(),
+            None => last,
+        }
     }
 
     fn reason(&self) -> Refusal {
         in_words(self.connection.close_reason().unwrap_or(&CloseReason::FAULT))
+    }
+}
+
+/// The first bytes of a body.
+fn opening(packed: Option<&mut Joined>) -> Bytes {
+    match packed {
+        Some(sent) => [BEGIN, &sent.own(OPENING)].concat().into(),
+        None => Bytes::from_static(OPENING),
     }
 }
 

@@ -6,6 +6,7 @@ mod commands;
 mod events;
 mod goodbye;
 mod heartbeats;
+mod loading;
 mod manifest;
 mod operations;
 mod patches;

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::contract::sync_data::type_name;
-use crate::http::body_out::{Items, PIECE_BYTES};
+use crate::http::body_out::Items;
+use crate::http::body_pieces::PIECE_BYTES;
 use crate::share::item::{ItemKey, ItemKind, Payload};
 use crate::viewer::render::Document;
 

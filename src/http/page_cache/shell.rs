@@ -117,7 +117,14 @@ pub(in crate::http) fn refused(status: StatusCode, refusal: &Refusal) -> String 
 
 fn shell(meta: &str, is_live: bool, data: &str, content: &str) -> String {
     let Entry { style, script } = entry();
-    let script = if is_live { format!("<script type=\"module\" src=\"{script}\"></script>\n") } else { String::new() };
+    // The script imports the client module: a browser that is told so here need not wait for the one to ask for the other.
+    let script = if is_live {
+        format!(
+            "<script type=\"module\" src=\"{script}\"></script>\n<link rel=\"modulepreload\" href=\"/client.js\">\n"
+        )
+    } else {
+        String::new()
+    };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\

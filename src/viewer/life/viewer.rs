@@ -10,7 +10,8 @@ use crate::connections::registry::Connection;
 use crate::share::error::Refusal;
 use crate::viewer::ViewerSettings;
 use crate::viewer::channel::{Channel, Down};
-use crate::viewer::form::Form;
+use crate::viewer::form::{Form, chunk, content_of};
+use crate::viewer::packing::Packed;
 use crate::viewer::socket::Transport;
 use crate::viewer::streams::Place;
 use crate::viewer::uplink::Defaults;
@@ -74,7 +75,15 @@ impl Viewer {
 
     /// Begins to tell something: what the socket does not take at once is left in `torn`.
     pub(super) fn begin(&mut self, down: &Down) {
-        self.begin_bytes(self.channel.written(down, self.transport.form()));
+        let bytes = match self.transport.packed() {
+            Some((sent, in_chunks)) => {
+                let Packed { bytes, crc } = self.channel.packed(down);
+                sent.add(&crc);
+                if in_chunks { bytes } else { content_of(&bytes) }
+            }
+            None => self.channel.written(down, self.transport.form()),
+        };
+        self.begin_bytes(bytes);
         if matches!((down, self.transport.form()), (Down::Heartbeat, Form::Message)) {
             let limit = self.settings.pong_within;
             self.pong_by.get_or_insert_with(|| Instant::now() + limit);
@@ -88,7 +97,14 @@ impl Viewer {
 
     /// Sends a frame that only this viewer is told.
     pub(super) async fn send(&mut self, frame: &str) -> Result<(), Ended> {
-        self.begin_bytes(self.transport.form().of(frame, None));
+        let bytes = match self.transport.packed() {
+            Some((sent, in_chunks)) => {
+                let bytes = sent.own(&Form::Event.of(frame, None));
+                if in_chunks { chunk(&bytes) } else { bytes }
+            }
+            None => self.transport.form().of(frame, None),
+        };
+        self.begin_bytes(bytes);
         self.finish().await
     }
 

@@ -34,6 +34,7 @@ fn input(name: &str, share: &capshare::client::Share) -> Value {
         }
         "share.presence" => json!({ "name": "Ann" }),
         "share.history" => json!({ "from": 1, "limit": 2 }),
+        "share.items" => json!({ "keys": ["part/m/p"] }),
         _ => json!({}),
     }
 }

@@ -481,6 +481,26 @@ test("a replica forgets nothing before the new state is whole", () => {
   assert.equal(replica.items.get("d").first, 4)
 })
 
+test("a replica that begins with a document holds what the document and the channel told, whichever came first", () => {
+  const replica = new Replica()
+  const placed = (key, revision, place, more = {}) => ({ key, revision, place, first: 1, type: "part", value: { text: `${key}…` }, ...more })
+  replica.begin(5, 5)
+  assert.equal(replica.revision, 5)
+  replica.add([placed("d", 5, 4), placed("c", 3, 3, { size: 900 })])
+  // Told while the rest is on its way: more of one that is short, a newer value and a removal of what is not here yet.
+  replica.apply("changes", step(5, 6, [{ key: "c", revision: 6, type: "part", base: 3, patch: [{ path: "/text", append: "!" }] }, put("e", 6)]))
+  replica.apply("changes", step(6, 7, [put("b", 7), { key: "a", revision: 7, removed: true }]))
+  replica.add([placed("b", 2, 2), placed("a", 2, 1), placed("z", 1, 0)], true)
+  const held = [...replica.items.values()].sort((one, other) => one.order - other.order)
+  assert.deepEqual(held.map(({ key, revision }) => [key, revision]), [["z", 1], ["b", 7], ["c", 6], ["d", 5], ["e", 6]])
+  assert.deepEqual([replica.items.get("c").value, replica.items.get("c").size], [{ text: "c…" }, 900])
+  assert.throws(() => replica.apply("changes", step(7, 8, [{ key: "d", revision: 8, type: "part", base: 4, patch: [] }])), /not held as of 4/)
+  // It is whole: what is removed and comes again is new.
+  replica.apply("changes", step(7, 8, [{ key: "z", revision: 8, removed: true }]))
+  replica.apply("changes", step(8, 9, [put("z", 9)]))
+  assert.equal(replica.items.get("z").first, 9)
+})
+
 test("addresses: a page's, a socket's, below a path; and what is none", () => {
   for (const [text, id] of [["http://h/share/abc", "abc"], ["wss://h/deep/er/ws/abc", "abc"], ["https://h/x/events/abc/", "abc"]]) {
     const one = connect(text, QUICK)

@@ -225,13 +225,16 @@ const FLAGS = [
 ]
 let browser
 
-/** A page of its own, which fails the scene by any error in its console and any breach of its policy. `frames` gets what it is told. */
+/**
+ * A page of its own, which fails the scene by any error in its console and any breach of its policy. `frames` gets what it is told;
+ * `prepare` is given the page before it goes anywhere.
+ */
 export async function reader(url, options = {}) {
   if (!browser) {
     browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS })
     ended.push(() => browser.close())
   }
-  const { expect = [], settle = true, host = new URL(url).host, frames, ...rest } = options
+  const { expect = [], settle = true, host = new URL(url).host, frames, prepare, ...rest } = options
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: "en-GB", timezoneId: "UTC", ...rest })
   const page = await context.newPage()
   page.setDefaultTimeout(WITHIN)
@@ -247,6 +250,7 @@ export async function reader(url, options = {}) {
   await page.addInitScript(() => {
     addEventListener("securitypolicyviolation", event => console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`))
   })
+  await prepare?.(page)
   await page.goto(url)
   if (settle) await page.waitForFunction(() => globalThis.capshare?.ready())
   return page

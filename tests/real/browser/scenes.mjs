@@ -16,6 +16,8 @@ const SCENES = {
   private: () => import("./scenes/private.mjs"),
   asks: () => import("./scenes/asks.mjs"),
   large: () => import("./scenes/large.mjs"),
+  loads: () => import("./scenes/loads.mjs"),
+  loading: () => import("./scenes/loading.mjs"),
   pictures: () => import("./scenes/pictures.mjs"),
 }
 

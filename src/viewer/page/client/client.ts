@@ -35,7 +35,7 @@ import { type Line, type Link, sse, webSocket } from "./transports"
 export type { Channel, Options } from "./channel"
 export { ChannelError, OutOfStep } from "./frames"
 export type {
-  Ask, Change, Events, Moving, Operation, Patch, Presence, Put, Ready, RefusalFrame, Removal, Settled, State, Step, Transport,
+  Ask, Change, Events, Moving, Operation, Patch, Placed, Presence, Put, Ready, RefusalFrame, Removal, Settled, State, Step, Transport,
 } from "./frames"
 export { Replica } from "./replica"
 export type { Item, Touched } from "./replica"

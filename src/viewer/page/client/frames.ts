@@ -41,6 +41,14 @@ export interface Removal {
   removed: true
 }
 
+/** An item of the document of a share's state. */
+export interface Placed extends Put {
+  /** Its place in the order in which items first came. */
+  place: number
+  /** Bytes of the whole value, if this one has its long texts cut. */
+  size?: number
+}
+
 /** The way from revision `base` to `revision`; there is more of it in the next step if `more`. */
 export interface Step {
   base: number

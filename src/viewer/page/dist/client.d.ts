@@ -46,6 +46,13 @@ export interface Removal {
     revision: number;
     removed: true;
 }
+/** An item of the document of a share's state. */
+export interface Placed extends Put {
+    /** Its place in the order in which items first came. */
+    place: number;
+    /** Bytes of the whole value, if this one has its long texts cut. */
+    size?: number;
+}
 /** The way from revision `base` to `revision`; there is more of it in the next step if `more`. */
 export interface Step {
     base: number;
@@ -164,8 +171,10 @@ export interface Item {
     readonly revision: number;
     /** The revision with which it first came. */
     readonly first: number;
-    /** Its place in the order in which items came here: the first is 0. */
+    /** Its place in the order in which items came: it is only to be compared. */
     readonly order: number;
+    /** Bytes of the whole value, if this one is short: its long texts are cut, and `share.items` gives all of it. */
+    readonly size?: number;
 }
 /** Which keys a step touched; `all` when what was held before is forgotten. */
 export interface Touched {
@@ -178,6 +187,9 @@ export interface Touched {
  * A snapshot that replaces a copy is gathered aside until it is whole, so that what is shown never shrinks to its first
  * piece. A change that is older than what is held is left out: a step that was cut and is sent again does no harm. Values
  * are never changed in place: what a patch is not about stays the same object.
+ *
+ * A copy may begin with the document of the share's state (`GET /state/{id}`) instead of a snapshot: `begin` with its first line,
+ * then the channel from that revision on, and `add` with each line that follows, in whatever order these come.
  */
 export declare class Replica {
     #private;
@@ -186,6 +198,10 @@ export declare class Replica {
     syncCount: number;
     /** Every item by its key, in the order in which they came. */
     get items(): ReadonlyMap<string, Item>;
+    /** A document of the state is being loaded, which has this revision. */
+    begin(revision: number, syncCount: number): void;
+    /** Adds items of that document, but for those of which the channel has told more. `isLast`: it is here in full. */
+    add(items: readonly Placed[], isLast?: boolean): void;
     /**
      * Folds one step in, and tells what it touched.
      *

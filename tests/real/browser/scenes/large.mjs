@@ -73,7 +73,10 @@ export default async function () {
   // What is being read stays where it is when what is above it turns out to be of another height.
   await page.evaluate(() => scrollTo(0, 0.4 * document.documentElement.scrollHeight))
   await fact("rows are shown", inOrder)
+  // Of what is far from the newest the texts are loaded when they are shown.
+  const isWhole = () => page.evaluate(() => !document.querySelector(".row[aria-busy=true]"))
   for (let n = 0; n < 15; n += 1) {
+    await fact("rows are whole", isWhole)
     const id = await page.evaluate(() => [...document.querySelectorAll(".row")].find(row => row.getBoundingClientRect().top > 300)?.dataset.row)
     const top = () => page.evaluate(id => document.querySelector(`[data-row="${CSS.escape(id)}"]`)?.getBoundingClientRect().top, id)
     const before = await top()

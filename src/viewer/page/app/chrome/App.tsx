@@ -1,22 +1,21 @@
 import { Component, type ComponentChildren } from "preact"
 import { List } from "../list/List"
 import { activity } from "../model/activity"
-import { Condensed, type Density, DENSITIES, density, keepDensity, shownIn } from "../model/density"
+import { type Density, DENSITIES, density, keepDensity, shownIn } from "../model/density"
 import { plural } from "../model/format"
 import type { Live } from "../model/live"
-import { type Marks, marks } from "../model/marks"
 import { Player } from "../model/player"
-import { asMarkdown } from "../model/quoted"
 import { decoded, text } from "../model/read"
-import { type Row as AnyRow, Rows, rowOf } from "../model/rows"
+import { type Row as AnyRow, rowOf } from "../model/rows"
 import type { Hit } from "../model/search"
-import { type View, view } from "../model/share"
+import type { View } from "../model/share"
 import { reveal } from "../parts/Fold"
 import { Icon } from "../parts/icons"
 import { Row } from "../parts/Row"
 import { Asks } from "./Asks"
 import { Changes } from "./Changes"
-import { type Chapter, chapterAt, chapters } from "./chapters"
+import { type Chapter, chapterAt } from "./chapters"
+import { Content } from "./content"
 import { Dock } from "./Dock"
 import { Ended } from "./Ended"
 import { Bar, Hero } from "./Header"
@@ -62,6 +61,8 @@ const FRESH_MS = 60_000
 
 /** How long the replay has rested when the address is changed, in ms. */
 const PLACE_MS = 300
+/** Who was shown the newest for so long before all else was here has begun to read it. */
+const READING_MS = 1_000
 
 /** How often the page looks at the clock. */
 const CLOCK_MS = 10_000
@@ -76,13 +77,12 @@ export class App extends Component<Props, State> {
     this.setState({})
     this.#tellPlace()
   })
-  #rows = new Rows()
+  readonly content = new Content(this.props.live, this.player, () => this.setState({}))
+  #outline: { of: readonly unknown[]; drawn: ComponentChildren } | undefined
   #list: List<AnyRow> | undefined
-  #shown: Shown | undefined
-  #condensed = new Condensed()
-  #hits: ReadonlySet<string> = new Set()
-  #marks: { rows: AnyRow[]; hits: ReadonlySet<string>; marks: Marks } | undefined
   #met = false
+  /** When the newest were shown, while all else is loaded. */
+  #since: number | undefined
   #seen = 0
   #off = () => {}
   #clock: ReturnType<typeof setInterval> | undefined
@@ -117,22 +117,35 @@ export class App extends Component<Props, State> {
 
   override componentDidUpdate(): void {
     const { live, revision, moment, anchor } = this.props
-    const { view } = this.#now()
+    const isPlace = revision !== undefined || moment !== undefined
+    const { view } = this.content.now()
     document.title = `${activity(live, view, Date.now()).mark === "live" ? "● " : ""}${view.title} · capshare`
     if (!this.state.follow && this.#seen === 0) this.#seen = live.news
-    if (this.#met || !live.ready) return
+    if (!live.whole) this.#since ??= performance.now()
+    if (this.#met) return
+    // What a link points at is shown at once; a place of the recording takes all that there is.
+    if (anchor && !isPlace && rowOf(this.content.now().rows, view.messages, anchor) !== undefined) {
+      this.#met = true
+      this.#jump(anchor)
+      return
+    }
+    const updatedAt = Number(text(view.session, "time", "updated"))
+    if (!live.ready || (!live.whole && (anchor || isPlace || Date.now() - updatedAt >= FRESH_MS))) return
     this.#met = true
+    // Who reads the newest already goes on with that.
+    if (!anchor && !isPlace && this.#since !== undefined && performance.now() - this.#since > READING_MS) return
     if (revision !== undefined && revision < live.replica.revision) this.player.toRevision(revision)
     if (moment !== undefined && moment * 1_000 < this.player.recording().length) this.player.seek(moment * 1_000)
-    const updated = Number(text(this.#now().view.session, "time", "updated"))
+    const updated = Number(text(this.content.now().view.session, "time", "updated"))
     if (anchor) this.#jump(anchor)
-    else if (revision === undefined && moment === undefined && Date.now() - updated < FRESH_MS) this.#follow()
+    else if (!isPlace && Date.now() - updated < FRESH_MS) this.#follow()
     else if (document.documentElement.scrollHeight <= innerHeight) this.#follow()
   }
 
-  override render({ live }: Props, { tab, follow, help, focus, note, search: Search, outline, chapter }: State): ComponentChildren {
-    const { view, rows: whole, chapters } = this.#now()
-    const rows = this.#rowsShown()
+  override render({ live }: Props, { tab, follow, help, focus, note, search: Search, outline }: State): ComponentChildren {
+    this.content.whole.turn()
+    const { view, rows: whole, chapters } = this.content.now()
+    const rows = this.content.shown(this.state.density)
     const { player } = this
     const folder = text(view.session, "directory")
     const fresh = follow || player.at !== undefined ? 0 : live.news - this.#seen
@@ -140,7 +153,7 @@ export class App extends Component<Props, State> {
     return (
       <>
         <Bar live={live} activity={activity(live, view, Date.now())} title={view.title} onHelp={() => this.setState({ help: true })} onSearch={() => this.#search()} />
-        {Search && tab === "messages" && <Search rows={whole} onJump={this.#jumpRow} onFound={this.#found} onClose={() => this.setState({ search: undefined })} />}
+        {Search && tab === "messages" && <Search rows={whole} values={this.content.whole} onJump={this.#jumpRow} onFound={this.#found} onClose={() => this.setState({ search: undefined })} />}
         <div class="page" id="top">
           <Hero view={view} revision={player.revision()} />
           <Ended live={live} />
@@ -166,7 +179,7 @@ export class App extends Component<Props, State> {
           <div class="columns">
             <div class="panel" role="tabpanel" id={`panel-${tab}`} aria-labelledby={`tab-${tab}`}>
               {tab === "changes" ? (
-                <Changes view={view} />
+                <Changes view={view} diffs={this.content.diffs()} />
               ) : rows.length === 0 ? (
                 <p class="empty">{live.ready ? "Nothing has been said yet." : "Loading…"}</p>
               ) : (
@@ -174,17 +187,22 @@ export class App extends Component<Props, State> {
                   handle={list => (this.#list = list)}
                   rows={rows}
                   guess={guess}
+                  soon={rows => rows.forEach(row => this.content.item(row))}
                   follow={follow || player.playing}
+                  keep={this.#since !== undefined && performance.now() - this.#since > READING_MS && !this.#met}
                   inset={Search ? INSET_SEARCHING : INSET}
                   onEnd={this.#atEnd}
                   onTop={this.#atTop}
                   render={(row, place) => (
-                    <Row key={row.id} row={row} place={place} total={rows.length} folder={folder} focused={row.id === focus} onLink={this.#link} quote={this.#quote} />
+                    <Row
+                      key={row.id} row={row} item={this.content.item(row)} wholeOf={this.content.wholeOf} place={place} total={rows.length} folder={folder}
+                      focused={row.id === focus} onLink={this.#link} quote={this.content.quote}
+                    />
                   )}
                 />
               )}
             </div>
-            {tab === "messages" && <Outline view={view} chapters={chapters} at={chapter} open={outline} onJump={this.#toChapter} />}
+            {tab === "messages" && this.#outlined(view, chapters)}
           </div>
         </div>
         <div class="bottom">
@@ -194,7 +212,7 @@ export class App extends Component<Props, State> {
               <Icon name="down" size={14} /> {fresh > 0 ? `${plural(fresh, "change")}, follow` : "Follow"}
             </button>
           )}
-          <Dock player={player} revision={player.revision()} marks={this.#marked(whole)} />
+          <Dock player={player} revision={player.revision()} marks={this.content.marks()} />
         </div>
         <p class="hidden" aria-live="polite">{live.news > 0 && player.at === undefined ? `${plural(live.news, "change")} since you came` : ""}</p>
         <p class={`note ${note ? "note-shown" : ""}`} role="status">{note}</p>
@@ -216,37 +234,22 @@ export class App extends Component<Props, State> {
     )
   }
 
+  /** Drawn anew only with what it shows: it goes through all messages. */
+  #outlined(view: View, chapters: readonly Chapter[]): ComponentChildren {
+    const { chapter, outline } = this.state
+    const of = [view, chapters, chapter, outline]
+    if (!this.#outline?.of.every((one, place) => one === of[place])) {
+      this.#outline = { of, drawn: <Outline view={view} chapters={chapters} at={chapter} open={outline} onJump={this.#toChapter} /> }
+    }
+    return this.#outline.drawn
+  }
+
   #tab(tab: State["tab"], focus = false): void {
     this.setState({ tab, follow: false }, () => focus && document.getElementById(`tab-${tab}`)?.focus())
   }
 
-  /** What is shown now, made once for each change. */
-  #now(): Shown {
-    const { live } = this.props
-    const at = this.player.at
-    if (this.#shown?.version !== live.version || this.#shown.at !== at) {
-      const shown = at === undefined ? view(live.replica) : view(live.replica, { recording: this.player.recording(), at })
-      const rows = this.#rows.of(shown)
-      this.#shown = { version: live.version, at, view: shown, rows, chapters: chapters(rows) }
-    }
-    return this.#shown
-  }
-
-  /** The rows, as dense as the reader wants them. */
-  #rowsShown(): AnyRow[] {
-    return this.#condensed.of(this.#now().rows, this.state.density)
-  }
-
-  /** What is marked on the slider: of the whole session, also while a part of it is replayed. */
-  #marked(rows: AnyRow[]): Marks {
-    const before = this.#marks
-    const isKept = before && (before.rows === rows || this.player.at !== undefined) && before.hits === this.#hits
-    if (!isKept) this.#marks = { rows, hits: this.#hits, marks: marks(this.player.recording(), rows, this.#hits) }
-    return this.#marks!.marks
-  }
-
   #found = (hits: readonly Hit[]): void => {
-    this.#hits = new Set(hits.map(hit => hit.key))
+    this.content.hits = new Set(hits.map(hit => hit.key))
     this.setState({})
   }
 
@@ -260,22 +263,14 @@ export class App extends Component<Props, State> {
     keepDensity(density)
     // What the reader was at stays in view, or what is nearest to it.
     this.setState({ density }, () => {
-      const { rows } = this.#now()
-      const shown = this.#rowsShown()
+      const { rows } = this.content.now()
+      const shown = this.content.shown(this.state.density)
       const from = rows.findIndex(row => row.id === top)
       const near = from < 0 ? undefined : rows.slice(0, from + 1).findLast(row => shownIn(shown, row.id))
       const row = shownIn(shown, near?.id ?? top ?? "")
       if (row && !this.state.follow) this.#list?.jump(row.id)
     })
     this.#say(DENSITIES.find(([name]) => name === density)?.[1] ?? "")
-  }
-
-  /** What a message said, from its head to the next one. */
-  #quote = (head: string): string => {
-    const { rows } = this.#now()
-    const from = rows.findIndex(row => row.id === head)
-    const next = rows.findIndex((row, place) => place > from && row.kind === "head")
-    return asMarkdown(rows.slice(from, next < 0 ? undefined : next))
   }
 
   #follow = (): void => {
@@ -291,7 +286,7 @@ export class App extends Component<Props, State> {
   }
 
   #atTop = (id: string | undefined): void => {
-    const { rows, chapters } = this.#now()
+    const { rows, chapters } = this.content.now()
     const place = rows.findIndex(row => row.id === id || (id?.startsWith("run:") && `run:${row.id}` === id))
     const chapter = chapterAt(chapters, place)?.id
     if (chapter !== this.state.chapter) this.setState({ chapter })
@@ -307,21 +302,21 @@ export class App extends Component<Props, State> {
   }
 
   #jump = (anchor: string): void => {
-    const { view, rows } = this.#now()
+    const { view, rows } = this.content.now()
     const id = rowOf(rows, view.messages, anchor)
     if (id !== undefined) this.#jumpRow(id)
   }
 
   /** Brings a row to the top of the window; one that is not shown makes all be shown. */
   #jumpRow = (id: string): void => {
-    const row = shownIn(this.#rowsShown(), id)
+    const row = shownIn(this.content.shown(this.state.density), id)
     if (row?.kind === "run") reveal(row.id, 0)
     const shown = row?.id ?? id
     this.setState({ follow: false, focus: shown, tab: "messages", ...(!row && { density: "all" as const }) }, () => this.#list?.jump(shown))
   }
 
   #step(by: 1 | -1): void {
-    const rows = this.#rowsShown()
+    const rows = this.content.shown(this.state.density)
     const from = this.state.focus ?? this.#list?.top()
     const place = rows.findIndex(row => row.id === from)
     const next = rows[Math.max(0, Math.min(rows.length - 1, this.state.focus === undefined ? place : place + by))]
@@ -367,22 +362,13 @@ export class App extends Component<Props, State> {
   }
 }
 
-/** What is shown of a share, at one version of it and one place of its recording. */
-interface Shown {
-  readonly version: number
-  readonly at: number | undefined
-  readonly view: View
-  readonly rows: AnyRow[]
-  readonly chapters: readonly Chapter[]
-}
-
 /** How high a row may be that was never shown. */
 function guess(row: AnyRow): number {
   if (row.kind !== "part") return row.kind === "head" ? 48 : 36
   const { value } = row.item
   switch (text(value, "type")) {
     case "text":
-      return 36 + 25 * Math.ceil(text(value, "text").length / 90)
+      return 36 + 25 * Math.ceil((row.item.size ?? text(value, "text").length) / 90)
     case "tool":
       return 150
     default:

@@ -10,9 +10,9 @@ import { type FileDiff, fileDiff } from "../text/diff"
 const OPEN = 8
 
 /** What the session changed, file by file. */
-export function Changes({ view }: { view: View }): JSX.Element {
+export function Changes({ view, diffs }: { view: View; diffs: readonly unknown[] }): JSX.Element {
   const folder = text(view.session, "directory")
-  const files = view.diffs.map(fileDiff)
+  const files = diffs.map(fileDiff)
   if (files.length === 0) return <p class="empty">This session changed no files.</p>
   return (
     <div class="changes">

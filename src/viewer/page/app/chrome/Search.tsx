@@ -2,6 +2,7 @@ import { Component, type ComponentChildren, createRef } from "preact"
 import { markWords, rangesIn } from "../list/marks"
 import { plural } from "../model/format"
 import type { Row } from "../model/rows"
+import type { Whole } from "../model/whole"
 import { type Hit, pattern, Search as Looking } from "../model/search"
 import type { Kind } from "../parts/kinds"
 import { reveal } from "../parts/Fold"
@@ -9,6 +10,8 @@ import { Icon } from "../parts/icons"
 
 interface Props {
   rows: readonly Row[]
+  /** Gives the whole values of what is held short. */
+  values: Whole
   /** Brings a row to the top of the window. */
   onJump(id: string): void
   /** Gets what is found, to be shown on the slider; nothing once the search is closed. */
@@ -42,7 +45,7 @@ const AGAIN_MS = 500
 /** The search over the whole session: how many parts have the words, of which kind they are, and the way from one to the next. */
 export class Search extends Component<Props, State> {
   override state: State = { words: "", filter: undefined, at: undefined }
-  readonly #looking = new Looking(() => {
+  readonly #looking = new Looking(this.props.values, () => {
     this.setState({})
     this.props.onFound(this.#shown())
   })

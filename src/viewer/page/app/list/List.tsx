@@ -5,8 +5,12 @@ interface Props<R extends { id: string }> {
   rows: readonly R[]
   render(row: R, place: number): ComponentChildren
   guess(row: R): number
+  /** Gets rows that may be seen soon, when others were drawn. */
+  soon(rows: readonly R[]): void
   /** Keep the end in view. */
   follow: boolean
+  /** Keep the first row where it is, though others come above it: it is being read. */
+  keep: boolean
   /** The reader scrolled to the end, or away from it. */
   onEnd(atEnd: boolean): void
   /** Gets the list itself, for as long as it is in the document. */
@@ -19,6 +23,14 @@ interface Props<R extends { id: string }> {
 
 /** Beyond the window, above and below it, in pixels. */
 const OVERSCAN = 500
+/** Rows on each side that are drawn at once. */
+const AT_ONCE = 4
+/** Rows on each side of those that are drawn which may be seen soon. */
+const SOON = 24
+/** For so long rows are drawn before whatever else waits has its turn. */
+const TURN_MS = 16
+/** How often in a row other rows are drawn, though nobody scrolls. */
+const ROUNDS_MAX = 60
 /** Rows that are printed: some hundred pages. */
 const PRINTED_MAX = 3_000
 /** So near to its end counts as there. */
@@ -35,7 +47,7 @@ const ACTS = ["keydown", "pointerdown", "click"] as const
  * be higher than was guessed; with `follow`, the end does.
  */
 export class List<R extends { id: string }> extends Component<Props<R>, { from: number; to: number }> {
-  override state = { from: 0, to: 30 }
+  override state = { from: 0, to: 12 }
   #box = createRef<HTMLDivElement>()
   #byId = new Map<string, R>()
   #heights = new Heights(id => {
@@ -51,9 +63,11 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #at = 0
   /** The reader scrolled away from the end, and whoever says `follow` may not know it yet. */
   #away = false
-  #resized = new ResizeObserver(() => this.#settle())
+  #resized = new ResizeObserver(() => (this.#begin(), this.#settle()))
   #width = 0
   #frame = 0
+  #later = 0
+  #began = 0
   #rounds = 0
   #printing = false
   #top: string | undefined
@@ -77,6 +91,7 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     removeEventListener("afterprint", this.#printed)
     for (const act of ACTS) removeEventListener(act, this.#release, { capture: true })
     cancelAnimationFrame(this.#frame)
+    cancelAnimationFrame(this.#later)
     this.#resized.disconnect()
   }
 
@@ -120,21 +135,26 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     return this.#heights.id(this.#heights.at(this.#visible().top + BELOW + 1))
   }
 
-  override render({ rows, render }: Props<R>): ComponentChildren {
+  override render({ rows, render, soon, keep }: Props<R>): ComponentChildren {
     if (rows !== this.#rows) {
+      const first = this.#rows[0]
+      if (keep && first && !this.#anchor) this.#anchor = { id: first.id, below: -this.#visible().top }
       this.#rows = rows
       this.#byId = new Map(rows.map(row => [row.id, row]))
       this.#heights.list(rows.map(row => row.id))
     }
     const from = Math.min(this.state.from, rows.length)
     const to = Math.min(this.state.to, rows.length)
+    const drawn = rows.slice(from, to).map((row, index) => render(row, from + index))
+    soon(rows.slice(Math.max(0, from - SOON), from))
+    soon(rows.slice(to, to + SOON))
     const style = {
       paddingTop: `${this.#heights.top(from)}px`,
       paddingBottom: `${this.#heights.total - this.#heights.top(to)}px`,
     }
     return (
       <div class="list" role="feed" aria-label="Messages" ref={this.#box} style={style}>
-        {rows.slice(from, to).map((row, index) => render(row, from + index))}
+        {drawn}
         {this.#printing && to < rows.length && (
           <p class="bad">
             {`Printed are the first ${to.toLocaleString("en")} of ${rows.length.toLocaleString("en")} rows. The whole is in ${location.origin}${location.pathname}.md`}
@@ -155,14 +175,18 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
 
   #scrolled = (): void => {
     this.#rounds = 0
-    if (this.#isElsewhere()) {
-      this.#held = undefined
-      this.#stand()
-      this.#away = document.documentElement.scrollHeight - innerHeight - scrollY > END
-      this.props.onEnd(!this.#away)
-    }
+    this.#hear()
     cancelAnimationFrame(this.#frame)
-    this.#frame = requestAnimationFrame(() => this.#settle())
+    this.#frame = requestAnimationFrame(() => (this.#begin(), this.#settle()))
+  }
+
+  /** If the reader scrolled, that is where to stay. */
+  #hear(): void {
+    if (!this.#isElsewhere()) return
+    this.#held = undefined
+    this.#stand()
+    this.#away = document.documentElement.scrollHeight - innerHeight - scrollY > END
+    this.props.onEnd(!this.#away)
   }
 
   #release = (): void => {
@@ -198,6 +222,8 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
   #settle(): void {
     const box = this.#box.current
     if (!box || this.#printing) return
+    // Before anything is measured: what the reader sees is where it was taken to be until now.
+    this.#hear()
     if (box.clientWidth !== this.#width) {
       this.#width = box.clientWidth
       this.#heights.forget()
@@ -217,19 +243,38 @@ export class List<R extends { id: string }> extends Component<Props<R>, { from: 
     }
     this.#keep(box)
     const { top, bottom } = this.#visible()
-    const next = { from: this.#heights.at(top - OVERSCAN), to: this.#heights.at(bottom + OVERSCAN) + 1 }
-    // Guesses may be wrong a few times over; they are not wrong for ever.
-    if ((next.from !== from || next.to !== to) && this.#rounds < 12) {
-      this.#rounds += 1
-      this.setState(next)
-    } else {
-      this.#rounds = 0
+    const wanted = { from: this.#heights.at(top - OVERSCAN), to: this.#heights.at(bottom + OVERSCAN) + 1 }
+    const seen = { from: this.#heights.at(top), to: this.#heights.at(bottom) + 1 }
+    // Of the rows that are drawn already those stay that are wanted, if they are beside what is to be seen.
+    const near = from <= seen.to && to >= seen.from
+    const kept = near ? { from: Math.max(from, wanted.from), to: Math.min(to, wanted.to) } : { from: seen.from, to: seen.from }
+    const isLacking = !near || seen.from < from || seen.to > to
+    // Rows come a few at a time, those that are to be seen before those beyond the window: nobody waits for what is not seen.
+    const reach = isLacking ? seen : wanted
+    const next = {
+      from: Math.min(kept.from, Math.max(reach.from, kept.from - AT_ONCE)),
+      to: Math.max(kept.to, Math.min(reach.to, kept.to + AT_ONCE)),
     }
     const id = this.top()
     if (id !== this.#top) {
       this.#top = id
       this.props.onTop(id)
     }
+    if (next.from === from && next.to === to) {
+      this.#rounds = 0
+      return
+    }
+    // Guesses may be wrong many times over; they are not wrong for ever.
+    if (this.#rounds++ >= ROUNDS_MAX) return
+    const isLate = performance.now() - this.#began > TURN_MS
+    cancelAnimationFrame(this.#later)
+    if (isLacking && !isLate) this.setState(next)
+    else this.#later = requestAnimationFrame(() => (this.#begin(), this.#printing || this.setState(next)))
+  }
+
+  /** A task begins in which rows may be drawn. */
+  #begin(): void {
+    this.#began = performance.now()
   }
 
   #stay(): void {

@@ -1,15 +1,18 @@
 /**
  * The heights of a list's rows, measured where a row was shown and guessed where it was not, and what follows from them:
  * where each row begins, and which rows lie in a stretch.
+ *
+ * One more height that is known costs the logarithm of the number of rows: sums of heights are kept in a tree (Fenwick's).
  */
 export class Heights {
   #known = new Map<string, number>()
   #ids: readonly string[] = []
   #places = new Map<string, number>()
-  /** Where each row begins; one more at the end. */
-  #tops = new Float64Array(1)
+  /** By place: what is taken for the row's height. */
+  #heights = new Float64Array(0)
+  /** At `n`, counted from 1: the sum of as many heights up to the n-th as the lowest bit of `n` says. */
+  #sums = new Float64Array(1)
   #stale = true
-  #sum = 0
 
   constructor(
     /** For rows of which nothing is known. */
@@ -40,7 +43,11 @@ export class Heights {
     const before = this.#known.get(id)
     if (before !== undefined && Math.abs(before - height) < 0.25) return false
     this.#known.set(id, height)
-    this.#stale = true
+    const place = this.#places.get(id)
+    if (this.#stale || place === undefined) return true
+    const by = height - this.#heights[place]!
+    this.#heights[place] = height
+    for (let n = place + 1; n <= this.length; n += n & -n) this.#sums[n]! += by
     return true
   }
 
@@ -53,36 +60,38 @@ export class Heights {
   /** Where the row at a place begins; at `length`, where the list ends. */
   top(place: number): number {
     this.#reckon()
-    return this.#tops[Math.max(0, Math.min(place, this.length))] ?? 0
+    let top = 0
+    for (let n = Math.max(0, Math.min(place, this.length)); n > 0; n -= n & -n) top += this.#sums[n]!
+    return top
   }
 
   get total(): number {
-    this.#reckon()
-    return this.#sum
+    return this.top(this.length)
   }
 
   /** The row that lies at a height: the last that begins at or above it. */
   at(height: number): number {
     this.#reckon()
-    let [low, high] = [0, this.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#tops[middle + 1]! <= height) low = middle + 1
-      else high = middle
+    let [place, left] = [0, height]
+    for (let step = 2 ** Math.floor(Math.log2(Math.max(1, this.length))); step >= 1; step /= 2) {
+      const next = place + step
+      if (next <= this.length && this.#sums[next]! <= left) {
+        place = next
+        left -= this.#sums[next]!
+      }
     }
-    return Math.min(low, Math.max(0, this.length - 1))
+    return Math.min(place, Math.max(0, this.length - 1))
   }
 
   #reckon(): void {
     if (!this.#stale) return
     this.#stale = false
-    if (this.#tops.length < this.length + 1) this.#tops = new Float64Array(Math.ceil(this.length * 1.5) + 1)
-    let top = 0
-    this.#ids.forEach((id, place) => {
-      this.#tops[place] = top
-      top += this.#known.get(id) ?? this.guess(id)
-    })
-    this.#tops[this.length] = top
-    this.#sum = top
+    this.#heights = Float64Array.from(this.#ids, id => this.#known.get(id) ?? this.guess(id))
+    this.#sums = new Float64Array(this.length + 1)
+    for (let n = 1; n <= this.length; n += 1) {
+      this.#sums[n]! += this.#heights[n - 1]!
+      const above = n + (n & -n)
+      if (above <= this.length) this.#sums[above]! += this.#sums[n]!
+    }
   }
 }

@@ -1,4 +1,5 @@
-import { type Ask, type Channel, ChannelError, type Presence, Replica, type Settled, type State, connect } from "/client.js"
+import { type Ask, type Channel, ChannelError, type Options, type Presence, Replica, type Settled, type State, connect } from "/client.js"
+import { load } from "./load"
 
 /** A question to the viewers, and how it ended, once it did. */
 export interface Asked {
@@ -18,7 +19,8 @@ const SETTLED_MS = 8_000
  * Whoever draws it is told at most once a frame that something changed.
  */
 export class Live {
-  readonly channel: Channel
+  /** Undefined until the first line of the state's document is here. */
+  channel: Channel | undefined
   readonly replica = new Replica()
   presence: Presence | undefined
   asks: readonly Asked[] = []
@@ -28,28 +30,77 @@ export class Live {
   news = 0
   /** When the last of them came, by this reader's clock; 0 before the first. */
   heard = 0
-  /** The first state is here. */
+  /** The channel tells changes as they happen. */
   ready = false
-  /** A whole snapshot is here: what comes in pieces is drawn once. */
+  /** There is something to show: the newest items, or all. */
+  shown = false
+  /** Everything is here: what comes in pieces is drawn once. */
   whole = false
+  /** How many items there are, while they are loaded. */
+  total = 0
 
   #changed: () => void
   #frame = 0
   /** The name that this reader shows. */
   #name: string | null = null
+  #loading = new AbortController()
 
-  /** `isElsewhere`: this page does not stand under the host's own origin, whose WebSocket it is then refused. */
-  constructor(share: string, token: string | undefined, isElsewhere: boolean, changed: () => void) {
+  /**
+   * @param around the message or part that the address points at.
+   * @param isElsewhere this page does not stand under the host's own origin, whose WebSocket it is then refused.
+   */
+  constructor(share: string, token: string | undefined, around: string, isElsewhere: boolean, changed: () => void) {
     this.#changed = changed
-    this.channel = connect(share, { ...(token !== undefined && { token }), ...(isElsewhere && { first: "sse" }) })
-    const { channel, replica } = this
-    channel.on("snapshot", step => {
-      replica.apply("snapshot", step)
-      // Until it is whole the document has more to show than the first pieces, which are the oldest.
-      if (!step.more) {
-        this.whole = true
-        this.version += 1
+    const options = { ...(token !== undefined && { token }), ...(isElsewhere && { first: "sse" as const }) }
+    void this.#load(share, token, around, options)
+  }
+
+  /** Loads what the share holds, and follows it from there on; if it cannot be loaded, all of it comes by the channel. */
+  async #load(share: string, token: string | undefined, around: string, options: Options): Promise<void> {
+    const { signal } = this.#loading
+    for (let failures = 0; !signal.aborted && this.state.name !== "closed"; failures += 1) {
+      try {
+        await load(share, token, around, {
+          head: ({ revision, syncCount, items }) => {
+            this.replica.begin(revision, syncCount)
+            this.total = items
+            this.channel ??= this.#follow(connect(share, { ...options, cursor: revision }))
+          },
+          items: items => {
+            this.replica.add(items)
+            if (!this.shown) this.version += 1
+            this.shown = true
+            this.#tell()
+          },
+        }, signal)
+        this.replica.add([], true)
+        this.#isWhole()
+        return
+      } catch {
+        // Why a share may not be seen, its channel says best.
+        if (!this.channel) {
+          this.channel = this.#follow(connect(share, options))
+          return
+        }
+        await new Promise(done => setTimeout(done, Math.min(30_000, 1_000 * 2 ** failures)))
       }
+    }
+  }
+
+  #isWhole(): void {
+    this.shown = true
+    this.whole = true
+    this.version += 1
+    this.#tell()
+  }
+
+  #follow(channel: Channel): Channel {
+    const { replica } = this
+    channel.on("snapshot", step => {
+      // It has everything, and what a document has may be gone.
+      this.#loading.abort()
+      replica.apply("snapshot", step)
+      if (!step.more) this.#isWhole()
       this.#tell()
     })
     channel.on("changes", step => {
@@ -63,7 +114,8 @@ export class Live {
     })
     channel.on("ready", () => {
       this.ready = true
-      this.whole = true
+      // What a channel without a cursor tells before it is ready is all there is.
+      if (this.total === 0 || this.#loading.signal.aborted) this.#isWhole()
       // Open questions are told anew after each ready.
       this.asks = this.asks.filter(asked => asked.settled)
       this.#tell()
@@ -85,10 +137,11 @@ export class Live {
       setTimeout(() => this.#asks(this.asks.filter(asked => asked.ask.ask !== settled.ask)), SETTLED_MS)
     })
     channel.on("state", () => this.#tell())
+    return channel
   }
 
   get state(): State {
-    return this.channel.state
+    return this.channel?.state ?? { name: "connecting", transport: "websocket" }
   }
 
   /** Answers a question for this reader. */
@@ -97,7 +150,7 @@ export class Live {
       this.#asks(this.asks.map(asked => (asked.ask.ask === ask ? { ...asked, ...to } : asked)))
     change({ answer: choice })
     try {
-      const { counts } = await this.channel.call<{ counts: Record<string, number> }>("share.answer", { ask, choice })
+      const { counts } = await this.#call<{ counts: Record<string, number> }>("share.answer", { ask, choice })
       const asked = this.asks.find(asked => asked.ask.ask === ask)
       if (asked && counts) change({ ask: { ...asked.ask, counts } })
     } catch (error) {
@@ -109,9 +162,14 @@ export class Live {
 
   /** Shows this reader's name to the others, or takes it back. */
   async name(name: string | null): Promise<void> {
-    this.presence = await this.channel.call<Presence>("share.presence", { name })
+    this.presence = await this.#call<Presence>("share.presence", { name })
     this.#name = name
     this.#tell()
+  }
+
+  async #call<T>(command: string, input: Record<string, unknown>): Promise<T> {
+    if (!this.channel) throw new ChannelError("Disconnected", "the host was not reached yet", true)
+    return this.channel.call<T>(command, input)
   }
 
   #asks(asks: readonly Asked[]): void {

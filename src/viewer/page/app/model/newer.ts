@@ -1,4 +1,5 @@
 import type { Item } from "/client.js"
+import type { Within } from "./whole"
 import { type Fields, at, fields, list, text } from "./read"
 
 /**
@@ -7,7 +8,7 @@ import { type Fields, at, fields, list, text } from "./read"
  */
 export interface Opened {
   readonly value: Fields
-  readonly parts: readonly Item[]
+  readonly parts: readonly Within[]
 }
 
 /** By the message's value: what did not change is the same object, and is not drawn again. */
@@ -20,7 +21,7 @@ export function opened(id: string, item: Item): Opened | undefined {
   if (type === "" || at(value, "role") !== undefined) return undefined
   const before = known.get(value)
   if (before) return before
-  const parts = partsOf(type, value).map((part, n) => ({ ...item, key: `part/${encodeURIComponent(id)}/${encodeURIComponent(`${id}.${n}`)}`, value: part }))
+  const parts = partsOf(type, value).map((part, n) => ({ ...item, key: `part/${encodeURIComponent(id)}/${encodeURIComponent(`${id}.${n}`)}`, value: part, within: { id, message: item, n } }))
   const now = { value: { ...value, role: type, modelID: text(value, "model", "id") }, parts }
   known.set(value, now)
   return now

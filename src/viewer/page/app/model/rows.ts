@@ -7,6 +7,7 @@ export type Row = Head | PartRow | Run
 
 export interface Head {
   readonly kind: "head"
+  readonly item: Item | undefined
   /** Unique in the list, and the anchor of links: the message's or the part's id. */
   readonly id: string
   readonly message: Fields
@@ -34,6 +35,7 @@ export interface PartRow {
 export interface Run {
   readonly kind: "run"
   readonly id: string
+  readonly item?: undefined
   readonly parts: readonly PartRow[]
   readonly message: Fields
   readonly role: Role
@@ -67,7 +69,7 @@ export class Rows {
       const error = at(value, "error") !== undefined
       // One turn of the model is many messages, one for each step: they are told as one.
       if (role === "user" || named !== speaker || error) {
-        push({ kind: "head", id: message.id, message: value, role, undone, below, bare: parts.length === 0 })
+        push({ kind: "head", item: message.item, id: message.id, message: value, role, undone, below, bare: parts.length === 0 })
       }
       speaker = named
       parts.forEach((item, place) => {
@@ -115,5 +117,7 @@ function same(a: Row, b: Row): boolean {
   if (a.kind === "head") return a.bare === (b as Head).bare
   if (a.kind === "run") return false
   const { item, grown, last } = b as PartRow
-  return a.item.value === item.value && a.grown === grown && a.last === last
+  // A short value stays as it is though the whole one changed.
+  const isEqual = a.item.value === item.value && (item.size === undefined || a.item.revision === item.revision)
+  return isEqual && a.grown === grown && a.last === last
 }

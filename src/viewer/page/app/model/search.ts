@@ -1,6 +1,7 @@
 import { hasFailed, type Kind, kindOf } from "../parts/kinds"
 import { at, json, text } from "./read"
 import type { PartRow, Row } from "./rows"
+import type { Whole } from "./whole"
 
 /** A part in which the words stand. */
 export interface Hit {
@@ -25,6 +26,12 @@ const WORDS_MAX = 200
 /** How long the search goes on before it lets the page draw, in ms. */
 const SLICE_MS = 12
 
+/** How often it is told that more was found in whole values, in ms. */
+const TOLD_MS = 200
+
+/** How long the reader has typed nothing when whole values are asked for, in ms. */
+const RESTED_MS = 300
+
 /** Values within each other that are looked into at most: what is deeper is the JSON of what is above it. */
 const DEPTH_MAX = 8
 
@@ -39,9 +46,14 @@ export class Search {
   #pattern: RegExp | undefined
   #known = new WeakMap<Row, Hit | null>()
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** Counts up with each search: what comes for an earlier one is of no use. */
+  #turn = 0
 
-  /** `changed` is called each time more was found, and when all was looked through. */
-  constructor(private readonly changed: () => void) {}
+  /** `values` gives what is held short. `changed` is called each time more was found, and when all was looked through. */
+  constructor(
+    private readonly values: Whole,
+    private readonly changed: () => void,
+  ) {}
 
   /** Looks for these words in these rows. Without words, every part is found. */
   start(rows: readonly Row[], pattern: RegExp | undefined): void {
@@ -59,16 +71,43 @@ export class Search {
         if (hit) hits.push(hit)
         place += 1
       }
-      this.whole = place >= rows.length
+      const isThrough = place >= rows.length
       // Until then the hits of before stay, so that nothing flickers while a session goes on.
-      if (this.whole || hits.length > this.hits.length) this.hits = this.whole ? hits : [...hits]
-      if (!this.whole) this.#timer = setTimeout(slice)
+      if (isThrough || hits.length > this.hits.length) this.hits = isThrough ? hits : [...hits]
+      const unknown = isThrough ? rows.filter(row => row.kind === "part" && !this.#known.has(row)) : []
+      this.whole = isThrough && unknown.length === 0
+      if (!isThrough) this.#timer = setTimeout(slice)
+      else if (!this.whole) this.#timer = setTimeout(() => void this.#fetch(rows, unknown), RESTED_MS)
       this.changed()
     }
     slice()
   }
 
+  /** Looks through the whole values of what is held short and has the words not in its beginning. */
+  async #fetch(rows: readonly Row[], unknown: readonly Row[]): Promise<void> {
+    const turn = this.#turn
+    let told = performance.now()
+    const tell = () => {
+      told = performance.now()
+      this.hits = rows.flatMap(row => this.#known.get(row) ?? [])
+      this.changed()
+    }
+    try {
+      await this.values.each(unknown, ({ of, whole }) => {
+        if (turn !== this.#turn) return
+        const hit = this.#look(whole)
+        this.#known.set(of, hit)
+        if (hit && performance.now() - told > TOLD_MS) tell()
+      }, () => turn === this.#turn)
+      this.whole = true
+    } catch {
+      // It is told for what it is: not the whole. The next change, or the next words, begin anew.
+    }
+    if (turn === this.#turn) tell()
+  }
+
   stop(): void {
+    this.#turn += 1
     clearTimeout(this.#timer)
   }
 
@@ -77,6 +116,8 @@ export class Search {
     const known = this.#known.get(row)
     if (known !== undefined) return known
     const from = this.#pattern ? found(row, this.#pattern) : 0
+    // Of what is held short the rest may have them.
+    if (from < 0 && row.item.size !== undefined) return null
     const hit = from < 0 ? null : { id: row.id, key: row.item.key, kind: kindOf(row), failed: hasFailed(row), from }
     this.#known.set(row, hit)
     return hit

@@ -2,6 +2,7 @@ import type { Item, Replica } from "/client.js"
 import { opened } from "./newer"
 import { type Figures, figures } from "./figures"
 import { type Told, added, ofMessages, ofParts } from "./order"
+import { isUncounted } from "../text/diff"
 import { type Fields, at, decoded, fields, flag, list, number, text, word } from "./read"
 import { type Moment, type Recording, cameBy, record } from "./replay"
 
@@ -9,6 +10,8 @@ import { type Moment, type Recording, cameBy, record } from "./replay"
 export interface Message {
   readonly id: string
   readonly value: Fields
+  /** Undefined while it is not here. */
+  readonly item: Item | undefined
   readonly parts: readonly Item[]
   /** Taken back by the session's user. */
   readonly undone: boolean
@@ -36,8 +39,8 @@ export function recording(replica: Replica): Recording {
   return record(groups.flatMap(({ item, parts }) => (item ? [item, ...parts] : parts)), isByTime)
 }
 
-/** The share as it is; or, with a place, as it was there. */
-export function view(replica: Replica, place?: { recording: Recording; at: number }): View {
+/** The share as it is; or, with a place, as it was there. `whole` gives an item that is held short with its whole value, once that is here. */
+export function view(replica: Replica, place?: { recording: Recording; at: number }, whole = (item: Item) => item): View {
   let items: Iterable<Item> = replica.items.values()
   const growing = new Map<string, number>()
   if (place) {
@@ -55,10 +58,10 @@ export function view(replica: Replica, place?: { recording: Recording; at: numbe
   let undone = false
   const messages = arranged(all).groups.map(({ id, item, parts, below }) => {
     undone ||= undoneFrom !== "" && id === undoneFrom
-    return { id, ...((parts.length === 0 && item && opened(id, item)) || { value: fields(item?.value), parts }), undone, below }
+    return { id, item, ...((parts.length === 0 && item && opened(id, item)) || { value: fields(item?.value), parts }), undone, below }
   })
-  const diffs = list(all.find(item => item.key === "session_diff")?.value)
-  const of = (prefix: string) => all.filter(item => item.key.startsWith(prefix))
+  const diffs = diffsOf(all.find(item => item.key === "session_diff"), whole)
+  const of = (prefix: string) => all.filter(item => item.key.startsWith(prefix)).sort(asTheyCame)
   return {
     session,
     title: titleOf(session),
@@ -69,6 +72,12 @@ export function view(replica: Replica, place?: { recording: Recording; at: numbe
     figures: figures(session, messages, diffs, place === undefined),
     growing,
   }
+}
+
+/** What the session changed. Where it is not said how many lines changed, they are counted, and that takes all of them. */
+export function diffsOf(item: Item | undefined, whole: (item: Item) => Item): readonly unknown[] {
+  const diffs = list(item?.value)
+  return item?.size !== undefined && diffs.some(isUncounted) ? list(whole(item).value) : diffs
 }
 
 /** The session's title, as every document has it. */

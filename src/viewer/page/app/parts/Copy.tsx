@@ -16,10 +16,10 @@ export async function copy(text: string): Promise<boolean> {
 }
 
 /** A button that copies a text. */
-export function Copy({ text, label }: { text: () => string; label: string }): JSX.Element {
+export function Copy({ text, label }: { text: () => string | Promise<string>; label: string }): JSX.Element {
   const [said, say] = useState("")
   const press = async () => {
-    say((await copy(text())) ? "Copied" : "The browser does not allow it")
+    say((await copy(await text())) ? "Copied" : "The browser does not allow it")
     setTimeout(() => say(""), SAID_MS)
   }
   return (

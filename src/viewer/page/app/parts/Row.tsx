@@ -1,8 +1,10 @@
+import type { Item } from "/client.js"
 import { Component, type ComponentChildren, type JSX } from "preact"
 import { plural, time } from "../model/format"
 import { at, json, number, text } from "../model/read"
 import { errorWords } from "../model/words"
 import { type Head, type PartRow, type Row as AnyRow, who } from "../model/rows"
+import type { Within } from "../model/whole"
 import { Code } from "./Code"
 import { Copy } from "./Copy"
 import { Icon } from "./icons"
@@ -11,13 +13,17 @@ import { RunOf } from "./RunOf"
 
 interface Props {
   row: AnyRow
+  /** What it shows: the row's own item, with its whole value once that is here. */
+  item: Item | undefined
   place: number
   total: number
   folder: string
   focused: boolean
   onLink(id: string): void
   /** What the message of a head said, as Markdown. */
-  quote(id: string): string
+  quote(id: string): Promise<string>
+  /** An item with its whole value, once that is here. */
+  wholeOf(item: Within): Item
 }
 
 /** One row of the list: drawn again only when it is another, and harmless if what it holds cannot be drawn. */
@@ -25,8 +31,9 @@ export class Row extends Component<Props, { failed: boolean }> {
   override state = { failed: false }
 
   override shouldComponentUpdate(next: Props, state: { failed: boolean }): boolean {
-    const { row, place, total, focused } = this.props
-    return next.row !== row || next.place !== place || next.total !== total || next.focused !== focused || state.failed !== this.state.failed
+    const { row, item, place, total, focused } = this.props
+    // Of a row of calls each may have come whole meanwhile.
+    return row.kind === "run" || next.row !== row || next.item !== item || next.place !== place || next.total !== total || next.focused !== focused || state.failed !== this.state.failed
   }
 
   override componentDidCatch(): void {
@@ -34,10 +41,12 @@ export class Row extends Component<Props, { failed: boolean }> {
   }
 
   override componentWillReceiveProps(next: Props): void {
-    if (next.row !== this.props.row && this.state.failed) this.setState({ failed: false })
+    if ((next.row !== this.props.row || next.item !== this.props.item) && this.state.failed) this.setState({ failed: false })
   }
 
-  override render({ row, place, total, folder, focused, onLink, quote }: Props): ComponentChildren {
+  override render({ row: told, item, place, total, folder, focused, onLink, quote, wholeOf }: Props): ComponentChildren {
+    const row = told.kind === "part" && item ? { ...told, item } : told
+    const isShort = item?.size !== undefined && (row.kind === "part" || at(row.message, "error") !== undefined)
     const classes = ["row", `from-${row.role}`, row.kind, row.undone ? "undone" : "", row.below ? "below" : "", focused ? "focused" : ""]
     if (row.kind === "part" && row.last) classes.push("last")
     if (row.kind === "head" && row.bare) classes.push("bare")
@@ -47,6 +56,7 @@ export class Row extends Component<Props, { failed: boolean }> {
         class={classes.filter(Boolean).join(" ")}
         data-row={row.id}
         tabIndex={-1}
+        aria-busy={isShort}
         aria-posinset={place + 1}
         aria-setsize={total}
         aria-label={row.kind === "head" ? undefined : row.kind === "run" ? plural(row.parts.length, "call") : label(row)}
@@ -54,9 +64,10 @@ export class Row extends Component<Props, { failed: boolean }> {
         <div class="gutter" aria-hidden="true">{icon && <Icon name={icon} />}</div>
         <div class="content">
           {this.state.failed ? <Raw row={row} />
-            : row.kind === "head" ? <HeadOf row={row} quote={quote} />
-            : row.kind === "run" ? <RunOf row={row} folder={folder} />
+            : row.kind === "head" ? <HeadOf row={row} error={at(item?.value ?? row.message, "error")} quote={quote} />
+            : row.kind === "run" ? <RunOf row={row} folder={folder} wholeOf={wholeOf} />
             : <Part row={row} folder={folder} />}
+          {isShort && <p class="discreet">loading the rest…</p>}
         </div>
         <a
           class="anchor"
@@ -75,10 +86,9 @@ export class Row extends Component<Props, { failed: boolean }> {
   }
 }
 
-function HeadOf({ row, quote }: { row: Head; quote(id: string): string }): JSX.Element {
+function HeadOf({ row, error, quote }: { row: Head; error: unknown; quote(id: string): Promise<string> }): JSX.Element {
   const { message, role } = row
   const created = number(message, "time", "created")
-  const error = at(message, "error")
   const agent = text(message, "agent")
   return (
     <>

@@ -1,17 +1,19 @@
+import type { Item } from "/client.js"
 import type { JSX } from "preact"
 import { plural } from "../model/format"
 import { text } from "../model/read"
 import type { Run } from "../model/rows"
+import type { Within } from "../model/whole"
 import { Fold } from "./Fold"
 import { toolIcon } from "./Tool"
 import { Part } from "./Part"
 import type { IconName } from "./icons"
 
 /** Calls that follow each other, in one line; opened, each of them. */
-export function RunOf({ row, folder }: { row: Run; folder: string }): JSX.Element {
+export function RunOf({ row, folder, wholeOf }: { row: Run; folder: string; wholeOf(item: Within): Item }): JSX.Element {
   return (
     <Fold name={row.id} class="run" label={summary(row)}>
-      {() => row.parts.map(part => <div class="run-part" key={part.id}><Part row={part} folder={folder} /></div>)}
+      {() => row.parts.map(part => <div class="run-part" key={part.id}><Part row={{ ...part, item: wholeOf(part.item) }} folder={folder} /></div>)}
     </Fold>
   )
 }

@@ -1,8 +1,9 @@
 import type { ComponentChildren, JSX } from "preact"
+import { useEffect, useState } from "preact/hooks"
 import { duration, path, plural } from "../model/format"
 import { type Fields, at, fields, json, list, number, text } from "../model/read"
 import { errorWords, words } from "../model/words"
-import { fileDiff, patchLines, textLines } from "../text/diff"
+import { comparing, fileDiff, patchLines, textLines } from "../text/diff"
 import { fileRead } from "../text/file"
 import { languageOf } from "../text/highlight"
 import { Code, Diff, Markdown, Output } from "./Code"
@@ -132,21 +133,27 @@ const edit: Kind = {
   icon: "edit",
   name: "Edit",
   about: file,
-  body(call) {
-    const patch = text(call.metadata, "diff") || text(call.metadata, "filediff", "patch") || text(call.input, "patchText")
-    const filediff = at(call.metadata, "filediff")
-    const edits = list(call.input, "edits")
-    const lines = patch
-      ? patchLines(patch)
-      : filediff !== undefined
-        ? fileDiff(filediff).lines
-        : edits.length > 0
-          ? edits.flatMap(one => textLines(text(one, "oldString"), text(one, "newString")))
-          : textLines(text(call.input, "oldString"), text(call.input, "newString"))
-    // A call that failed may say in another way what it was to change.
-    if (lines.length === 0 && Object.keys(call.input).length > 0) return <Input call={call} />
-    return <Diff name={call.id} lines={lines} label="Changes" />
-  },
+  body: call => <Edited call={call} />,
+}
+
+function Edited({ call }: { call: Call }): JSX.Element {
+  const [, again] = useState(0)
+  const patch = text(call.metadata, "diff") || text(call.metadata, "filediff", "patch") || text(call.input, "patchText")
+  const filediff = at(call.metadata, "filediff")
+  const edits = list(call.input, "edits")
+  const texts = edits.length > 0 ? edits : [call.input]
+  const isCompared = !patch && (filediff !== undefined || texts.some(one => text(one, "oldString") || text(one, "newString")))
+  const coming = isCompared ? comparing() : undefined
+  useEffect(() => void coming?.then(() => again(n => n + 1)), [coming])
+  if (coming) return <p class="quiet">Comparing…</p>
+  const lines = patch
+    ? patchLines(patch)
+    : filediff !== undefined
+      ? fileDiff(filediff).lines
+      : texts.flatMap(one => textLines(text(one, "oldString"), text(one, "newString")))
+  // A call that failed may say in another way what it was to change.
+  if (lines.length === 0 && Object.keys(call.input).length > 0) return <Input call={call} />
+  return <Diff name={call.id} lines={lines} label="Changes" />
 }
 
 const searched = (icon: IconName, name: string, ...of: string[]): Kind => ({

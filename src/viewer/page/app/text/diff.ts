@@ -1,4 +1,3 @@
-import { structuredPatch } from "diff"
 import { number, text } from "../model/read"
 
 /** A line of a diff; `at` is its number in the file it is in. */
@@ -18,12 +17,20 @@ export interface FileDiff {
   readonly lines: readonly DiffLine[]
 }
 
-/** Comparing two texts is given up beyond this many changed lines: all of the one went, all of the other came. */
-const EDITS_MAX = 4_000
+let compare: typeof import("./compare").compared | undefined
+let coming: Promise<void> | undefined
+
+/** Loads what compares texts, if it is not here, and says when it is. */
+export function comparing(): Promise<void> | undefined {
+  if (compare) return undefined
+  // Without it, all of one text went and all of the other came.
+  coming ??= import("./compare").then(({ compared }) => void (compare = compared), () => void (compare = () => undefined))
+  return coming
+}
 
 const made = new WeakMap<object, FileDiff>()
 
-/** A file's entry in `session_diff`, with a patch or with both of its contents. */
+/** A file's entry in `session_diff`, with a patch or with both of its contents, which are compared if `comparing` has ended. */
 export function fileDiff(value: unknown): FileDiff {
   if (typeof value !== "object" || value === null) return { file: "", added: 0, removed: 0, status: "", lines: [] }
   const kept = made.get(value)
@@ -39,7 +46,7 @@ export function fileDiff(value: unknown): FileDiff {
     status: text(value, "status"),
     lines,
   }
-  made.set(value, diff)
+  if (compare || text(value, "patch")) made.set(value, diff)
   return diff
 }
 
@@ -78,10 +85,17 @@ export function patchLines(patch: string): DiffLine[] {
 /** Lines that say which file it is, of git, of Subversion's kin and of agents. */
 const HEAD = /^(?:diff --git |Index: |={60,}$|index [0-9a-f]+\.\.|(?:new|deleted) file mode |similarity index |rename (?:from|to) |\*\*\* )/
 
-/** The lines that differ between two texts, with three around them. */
+/** The lines that differ between two texts, with three around them; none before `comparing` has ended. */
 export function textLines(before: string, after: string): DiffLine[] {
-  const patch = structuredPatch("", "", before, after, "", "", { context: 3, maxEditLength: EDITS_MAX })
-  if (patch) return patchLines(patch.hunks.map(({ oldStart, newStart, lines }) => `@@ -${oldStart} +${newStart} @@\n${lines.join("\n")}`).join("\n"))
+  if (!compare) return []
+  const patch = compare(before, after)
+  if (patch !== undefined) return patchLines(patch)
   const all = (kind: "add" | "del", content: string) => content.split("\n").map(line => ({ kind, text: line }))
   return [...all("del", before), ...all("add", after)]
+}
+
+/** Whether an entry of `session_diff` has to be compared before its lines can be counted. */
+export function isUncounted(value: unknown): boolean {
+  const isCounted = number(value, "additions") !== undefined && number(value, "deletions") !== undefined
+  return !isCounted && !text(value, "patch")
 }

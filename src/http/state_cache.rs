@@ -1,0 +1,97 @@
+//! The documents of states: made for the first who asks, by a few threads at a time, and kept while there is room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::rooms::room::Room;
+use crate::share::error::Refusal;
+use crate::share::id::ShareId;
+use crate::viewer::loading::{Held, Loading};
+use crate::viewer::packing::Packed;
+
+/// Bytes of all documents that are kept: 32 MiB, some ten of the largest shares or thousands of usual ones.
+const KEPT_BYTES_MAX: u64 = 32 << 20;
+
+/// How many documents may be kept.
+const KEPT_MAX: usize = 10_000;
+
+/// Documents that are made at once: each is made by a thread that reads up to 256 MiB.
+const MAKING_MAX: usize = 2;
+
+/// How old a document may be though the share has changed: what came meanwhile is told by the channel.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// Makes the documents of one host, and keeps them while there is room.
+#[derive(Debug)]
+pub(super) struct States {
+    kept: Cache<ShareId, Made, Bytewise>,
+    making: Arc<Semaphore>,
+}
+
+#[derive(Debug, Clone)]
+struct Made {
+    at: Instant,
+    loading: Loading,
+}
+
+#[derive(Debug, Clone)]
+struct Bytewise;
+
+impl Weighter<ShareId, Made> for Bytewise {
+    fn weight(&self, _: &ShareId, Made { loading, .. }: &Made) -> u64 {
+        let Loading { head, newest, rest, .. } = loading;
+        // The key, the entry and the handles are about 300 bytes.
+        300 + [head, newest, rest].iter().map(|packed| packed.bytes.len() as u64).sum::<u64>()
+    }
+}
+
+impl Default for States {
+    fn default() -> Self {
+        Self {
+            kept: Cache::with_weighter(KEPT_MAX, KEPT_BYTES_MAX, Bytewise),
+            making: Arc::new(Semaphore::new(MAKING_MAX)),
+        }
+    }
+}
+
+impl States {
+    /// The document of a share, and what is around a message or a part of it, if there is such a one.
+    pub(super) async fn of(
+        &self,
+        room: &Arc<Room>,
+        around: Option<String>,
+    ) -> Result<(Loading, Option<Packed>), Refusal> {
+        let failed =
+            |_| Refusal::Unspecified { message: "the document could not be made: the host's log says why".into() };
+        let kept = || self.kept.get(room.id()).filter(|made| Self::is_good(made, room)).map(|made| made.loading);
+        if let (Some(loading), None) = (kept(), &around) {
+            return Ok((loading, None));
+        }
+        let place = Arc::clone(&self.making).acquire_owned().await.map_err(|_| failed(()))?;
+        // Somebody else may have made it while we waited for a place.
+        let kept = kept();
+        if let (Some(loading), None) = (&kept, &around) {
+            return Ok((loading.clone(), None));
+        }
+        let (from, is_new) = (Arc::clone(room), kept.is_none());
+        let made = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let held = from.read(Held::of)?;
+            Ok::<_, Refusal>((kept.unwrap_or_else(|| held.load()), around.and_then(|id| held.around(&id))))
+        });
+        let (loading, near) = made.await.map_err(|_panicked| failed(()))??;
+        if is_new {
+            self.kept.insert(room.id().clone(), Made { at: Instant::now(), loading: loading.clone() });
+        }
+        Ok((loading, near))
+    }
+
+    fn is_good(made: &Made, room: &Room) -> bool {
+        made.at.elapsed() < FRESH || room.read(|state| state.revision()).is_ok_and(|now| now == made.loading.revision)
+    }
+}
