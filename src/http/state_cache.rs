@@ -1,7 +1,6 @@
 //! The documents of states: made for the first who asks, by a few threads at a time, and kept while there is room.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -11,20 +10,9 @@ use tokio::time::Instant;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
+use crate::share::limits::loading::{STATE_FRESH_FOR, STATES_KEPT_BYTES_MAX, STATES_KEPT_MAX, STATES_MADE_MAX};
 use crate::viewer::loading::{Held, Loading};
 use crate::viewer::packing::Packed;
-
-/// Bytes of all documents that are kept: 32 MiB, some ten of the largest shares or thousands of usual ones.
-const KEPT_BYTES_MAX: u64 = 32 << 20;
-
-/// How many documents may be kept.
-const KEPT_MAX: usize = 10_000;
-
-/// Documents that are made at once: each is made by a thread that reads up to 256 MiB.
-const MAKING_MAX: usize = 2;
-
-/// How old a document may be though the share has changed: what came meanwhile is told by the channel.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// Makes the documents of one host, and keeps them while there is room.
 #[derive(Debug)]
@@ -53,8 +41,8 @@ impl Weighter<ShareId, Made> for Bytewise {
 impl Default for States {
     fn default() -> Self {
         Self {
-            kept: Cache::with_weighter(KEPT_MAX, KEPT_BYTES_MAX, Bytewise),
-            making: Arc::new(Semaphore::new(MAKING_MAX)),
+            kept: Cache::with_weighter(STATES_KEPT_MAX, STATES_KEPT_BYTES_MAX, Bytewise),
+            making: Arc::new(Semaphore::new(STATES_MADE_MAX)),
         }
     }
 }
@@ -92,6 +80,7 @@ impl States {
     }
 
     fn is_good(made: &Made, room: &Room) -> bool {
-        made.at.elapsed() < FRESH || room.read(|state| state.revision()).is_ok_and(|now| now == made.loading.revision)
+        made.at.elapsed() < STATE_FRESH_FOR
+            || room.read(|state| state.revision()).is_ok_and(|now| now == made.loading.revision)
     }
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 pub mod hosts;
+pub mod loading;
 mod named;
 pub mod nats;
 pub mod web;

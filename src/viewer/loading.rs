@@ -19,36 +19,16 @@ use flate2::Compression;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::item::{ItemKey, ItemKind};
+use crate::share::limits::loading::{
+    AROUND_ITEMS_MAX, FIRST_BYTES, FIRST_ITEMS_MAX, FIRST_VALUE_BYTES_MAX, ITEMS_ANSWER_BYTES, ITEMS_ASKED_MAX,
+    STATE_LINE_BYTES, WHOLE_BYTES,
+};
 use crate::share::revision::Revision;
 use crate::share::state::State;
 use crate::share::view::Changed;
 use crate::viewer::frame;
 use crate::viewer::packing::Packed;
 use crate::viewer::short::shortened;
-
-/// Bytes of the items that come first: 32 KiB, a fifth of a second at 50 kB/s when they are packed.
-const FIRST_BYTES: usize = 32 << 10;
-
-/// Items that come first: some screens of the smallest.
-const FIRST_ITEMS: usize = 120;
-
-/// Bytes of a value beyond which what comes first has it cut: a picture must not hold up the text below it.
-const FIRST_VALUE_BYTES: usize = 8 << 10;
-
-/// Bytes of the newest values that are not cut: a share of fewer comes whole.
-const WHOLE_BYTES: usize = 256 << 10;
-
-/// Bytes of a line.
-const LINE_BYTES: usize = 64 << 10;
-
-/// Items at most on each side of one that was asked for.
-const AROUND_ITEMS: usize = 40;
-
-/// Items that may be asked for at once.
-const ITEMS_MAX: usize = 64;
-
-/// Bytes of the items in one answer, unless a single one is larger.
-const ANSWER_BYTES: usize = 256 << 10;
 
 /// A share's items at one revision, each with its place.
 #[derive(Debug)]
@@ -88,7 +68,7 @@ impl Held {
         let Self { revision, sync_count, items } = self;
         let head = format!("{{\"revision\":{revision},\"syncCount\":{sync_count},\"items\":{}}}\n", items.len());
         let first = self.newest();
-        let newest: Vec<_> = first.iter().map(|at| self.told(*at, FIRST_VALUE_BYTES)).collect();
+        let newest: Vec<_> = first.iter().map(|at| self.told(*at, FIRST_VALUE_BYTES_MAX)).collect();
         let mut newest = frame::items(&newest, None);
         newest.put_u8(b'\n');
         let mut rest = BytesMut::new();
@@ -99,7 +79,7 @@ impl Held {
             let told = self.told(at, if whole_bytes <= WHOLE_BYTES { usize::MAX } else { 0 });
             line_bytes += told.2.as_ref().map_or_else(|| told.1.byte_count(), String::len);
             line.push(told);
-            if line_bytes >= LINE_BYTES {
+            if line_bytes >= STATE_LINE_BYTES {
                 put_line(&mut rest, &std::mem::take(&mut line));
                 line_bytes = 0;
             }
@@ -128,21 +108,21 @@ impl Held {
         let end = id.rsplit(['/', '%']).next().unwrap_or_default();
         let fits = |(_, changed): &&(u64, Changed)| changed.key.as_str().ends_with(end) && is_it(changed);
         let at = self.items.iter().position(|item| fits(&item))?;
-        let (from, to) = (at.saturating_sub(AROUND_ITEMS), (at + AROUND_ITEMS).min(self.items.len()));
+        let (from, to) = (at.saturating_sub(AROUND_ITEMS_MAX), (at + AROUND_ITEMS_MAX).min(self.items.len()));
         let mut byte_count = 0;
         let mut near: Vec<usize> = (at..to).take_while(|at| self.fits(*at, &mut byte_count)).collect();
         byte_count /= 2;
         near.extend((from..at).rev().take_while(|at| self.fits(*at, &mut byte_count)));
         self.with_messages(&mut near);
         let mut line = BytesMut::new();
-        put_line(&mut line, &near.iter().map(|at| self.told(*at, FIRST_VALUE_BYTES)).collect::<Vec<_>>());
+        put_line(&mut line, &near.iter().map(|at| self.told(*at, FIRST_VALUE_BYTES_MAX)).collect::<Vec<_>>());
         Some(Packed::of(&line, Compression::fast()))
     }
 
     /// The places in the list of what comes first.
     fn newest(&self) -> Vec<usize> {
         let mut byte_count = 0;
-        let newest = (0..self.items.len()).rev().take(FIRST_ITEMS);
+        let newest = (0..self.items.len()).rev().take(FIRST_ITEMS_MAX);
         let mut newest: Vec<usize> = newest.take_while(|at| self.fits(*at, &mut byte_count)).collect();
         self.with_messages(&mut newest);
         newest
@@ -151,7 +131,7 @@ impl Held {
     /// Whether another item still fits into what comes first. The first always does.
     fn fits(&self, at: usize, byte_count: &mut usize) -> bool {
         let begins = *byte_count == 0;
-        *byte_count += self.items[at].1.byte_count().min(FIRST_VALUE_BYTES);
+        *byte_count += self.items[at].1.byte_count().min(FIRST_VALUE_BYTES_MAX);
         begins || *byte_count <= FIRST_BYTES
     }
 
@@ -181,8 +161,8 @@ impl Held {
 /// # Errors
 /// There are no keys, or too many, or one is none; or the share is gone.
 pub(super) fn items(room: &Room, keys: &[String]) -> Result<String, Refusal> {
-    if keys.is_empty() || keys.len() > ITEMS_MAX {
-        return Err(Refusal::invalid(0, format!("invalid keys: give 1 to {ITEMS_MAX} of them")));
+    if keys.is_empty() || keys.len() > ITEMS_ASKED_MAX {
+        return Err(Refusal::invalid(0, format!("invalid keys: give 1 to {ITEMS_ASKED_MAX} of them")));
     }
     let parsed: Vec<ItemKey> = keys.iter().map(|key| key.parse()).collect::<Result<_, _>>()?;
     let found: Vec<_> = room.read(|state| parsed.iter().map(|key| state.find(key)).collect())?;
@@ -190,7 +170,7 @@ pub(super) fn items(room: &Room, keys: &[String]) -> Result<String, Refusal> {
     for (key, found) in keys.iter().zip(&found) {
         let Some((place, changed)) = found else { continue };
         byte_count += changed.byte_count();
-        if byte_count <= ANSWER_BYTES || told.is_empty() {
+        if byte_count <= ITEMS_ANSWER_BYTES || told.is_empty() {
             told.push((*place, changed, None));
         } else {
             left.push(key);
@@ -261,7 +241,7 @@ mod tests {
         assert_eq!((revision, &all[0]), (Revision(7), &json!({"revision": 7, "syncCount": 9, "items": 8_001})));
         let first = keys(&all[1]);
         assert_eq!((first[0], first.last()), ("session", Some(&"part/m1999/p1999.2")));
-        assert!(first.contains(&"message/m1999") && first.len() > 20 && first.len() <= FIRST_ITEMS + 40);
+        assert!(first.contains(&"message/m1999") && first.len() > 20 && first.len() <= FIRST_ITEMS_MAX + 40);
         assert!(all[1]["changes"].as_array().unwrap().iter().all(|change| change.get("size").is_none()));
 
         let rest: Vec<_> = all[2..].iter().flat_map(|line| line["changes"].as_array().unwrap()).collect();
@@ -277,7 +257,7 @@ mod tests {
         assert_eq!(cut["size"], json!({"type": "text", "text": "x".repeat(4_000)}).to_string().len());
         assert_eq!(cut["value"], json!({"type": "text", "text": format!("{}…", "x".repeat(120))}));
         assert_eq!((&cut["first"], &cut["revision"]), (&json!(1), &json!(2)));
-        assert!(all.iter().all(|line| line.to_string().len() < LINE_BYTES + 8_000));
+        assert!(all.iter().all(|line| line.to_string().len() < STATE_LINE_BYTES + 8_000));
     }
 
     /// A picture at the end holds up nothing, and a share of a usual size comes whole.
@@ -304,7 +284,9 @@ mod tests {
                 near.contains(&key) && near.contains(&"part/m698/p698.2") && near.contains(&"part/m702/p702.0"),
                 "{near:?}"
             );
-            assert!(near.contains(&"session") && near.contains(&"message/m698") && near.len() < 2 * AROUND_ITEMS + 30);
+            assert!(
+                near.contains(&"session") && near.contains(&"message/m698") && near.len() < 2 * AROUND_ITEMS_MAX + 30
+            );
             assert!(all[0].to_string().len() < 3 * FIRST_BYTES);
         }
         assert!(held.around("nothing").is_none() && held.around("").is_none() && held.around("ses_1").is_none());

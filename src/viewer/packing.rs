@@ -11,6 +11,8 @@ use bytes::{Buf as _, Bytes};
 use flate2::read::DeflateDecoder;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
+use crate::share::limits::loading::EVENT_PACKED_BYTES_MAX;
+
 /// What a stream begins with: gzip, without a name or a time.
 pub const BEGIN: &[u8] = &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
@@ -26,14 +28,11 @@ pub struct Packed {
     pub crc: Arc<Crc>,
 }
 
-/// Bytes of an event that are packed by the thread that tells it, and others: 512 KiB take it some 3 ms. What is larger goes out as it is.
-const EVENT_BYTES_MAX: usize = 512 << 10;
-
 impl Packed {
     /// Packs an event at once.
     #[must_use]
     pub fn event(bytes: &[u8]) -> Self {
-        Self::of(bytes, if bytes.len() > EVENT_BYTES_MAX { Compression::none() } else { Compression::fast() })
+        Self::of(bytes, if bytes.len() > EVENT_PACKED_BYTES_MAX { Compression::none() } else { Compression::fast() })
     }
 
     /// Packs bytes.

@@ -121,6 +121,27 @@ export default async function () {
   await fact("the message is copied", async () => /\*\*Shell\*\*[^]*```sh\nmake step-52\n```[^]*No \*\*nee\*\*dle/.test(await clipboard()))
   isWell(page)
 
+  // Of a large session the page holds only the beginnings of what is old: the rest is looked through all the same, and copied whole.
+  const long = n => `${`Line of text ${n}. `.repeat(120)}${n === 3 ? "The quicksilver ends it." : ""}`
+  const large = await producer(served, "ses_search_large", [
+    { type: "session", data: { id: "ses_search_large", title: "Much text" } },
+    ...Array.from({ length: 400 }, (_, n) => [
+      { type: "message", data: { id: `msg_l${n}`, sessionID: "ses_search_large", role: n % 2 ? "assistant" : "user", time: { created: START + n } } },
+      { type: "part", data: { id: `prt_l${n}`, messageID: `msg_l${n}`, sessionID: "ses_search_large", type: "text", text: long(n) } },
+    ]).flat(),
+  ])
+  const other = await reader(large.url)
+  await other.context().grantPermissions(["clipboard-read", "clipboard-write"])
+  await other.keyboard.press("/")
+  await other.getByRole("searchbox").fill("quicksilver")
+  await fact("what is held short is found", async () => (await other.locator(".search-count").textContent()) === "1 part")
+  await other.keyboard.press("Enter")
+  await fact("it is shown", () => other.evaluate(() => [...(CSS.highlights.get("found") ?? [])].some(range => range.getBoundingClientRect().top > 130 && range.getBoundingClientRect().top < innerHeight - 70)))
+  await other.evaluate(() => (location.hash = "msg_l5"))
+  await other.locator(".row.head.focused").getByRole("button", { name: "Copy this message as Markdown" }).click()
+  await fact("the whole message is copied", async () => (await other.evaluate(() => navigator.clipboard.readText())).trim() === long(5).trim())
+  isWell(other)
+
   // On a phone the outline is a sheet.
   const phone = await reader(share.url, { viewport: { width: 390, height: 844 } })
   assert.equal(await phone.getByRole("navigation", { name: "Prompts" }).isVisible(), false)
