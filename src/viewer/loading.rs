@@ -30,6 +30,9 @@ use crate::viewer::frame;
 use crate::viewer::packing::Packed;
 use crate::viewer::short::shortened;
 
+/// Bytes of an item in a line besides its key and its value, about.
+const ENVELOPE_BYTES: usize = 96;
+
 /// A share's items at one revision, each with its place.
 #[derive(Debug)]
 pub struct Held {
@@ -77,7 +80,7 @@ impl Held {
         for at in (0..items.len()).rev().filter(|at| !first.contains(at)) {
             whole_bytes += items[at].1.byte_count();
             let told = self.told(at, if whole_bytes <= WHOLE_BYTES { usize::MAX } else { 0 });
-            line_bytes += told.2.as_ref().map_or_else(|| told.1.byte_count(), String::len);
+            line_bytes += bytes_of(&told);
             line.push(told);
             if line_bytes >= STATE_LINE_BYTES {
                 put_line(&mut rest, &std::mem::take(&mut line));
@@ -131,7 +134,7 @@ impl Held {
     /// Whether another item still fits into what comes first. The first always does.
     fn fits(&self, at: usize, byte_count: &mut usize) -> bool {
         let begins = *byte_count == 0;
-        *byte_count += self.items[at].1.byte_count().min(FIRST_VALUE_BYTES_MAX);
+        *byte_count += bytes_of(&self.told(at, FIRST_VALUE_BYTES_MAX));
         begins || *byte_count <= FIRST_BYTES
     }
 
@@ -184,6 +187,11 @@ pub(super) fn items(room: &Room, keys: &[String]) -> Result<String, Refusal> {
 /// The id of the message that a part is of, as keys have it.
 fn message_of(key: &ItemKey) -> Option<&str> {
     key.as_str().strip_prefix("part/").and_then(|rest| rest.split('/').next())
+}
+
+/// Bytes that an item takes in a line, about.
+fn bytes_of((_, changed, short): &Line<'_>) -> usize {
+    ENVELOPE_BYTES + changed.key.as_str().len() + short.as_ref().map_or_else(|| changed.byte_count(), String::len)
 }
 
 fn put_line(document: &mut BytesMut, items: &[Line<'_>]) {
