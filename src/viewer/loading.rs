@@ -240,7 +240,7 @@ mod tests {
         line["changes"].as_array().unwrap().iter().map(|change| change["key"].as_str().unwrap()).collect()
     }
 
-    /// S111: the newest comes first, and whole; all else follows from the newest to the oldest, each item once, and long texts cut.
+    /// The newest comes first, and whole; all else follows from the newest to the oldest, each item once, and long texts cut.
     #[test]
     fn the_newest_comes_first_and_every_item_once() {
         let held = held(2_000, 4_000);

@@ -110,7 +110,7 @@ fn a_long_session_is_shown_as_quickly_as_a_short_one() {
     scene("large");
 }
 
-/// S111, S113: of a large session the newest is there first and live, and what a link points at before that, though the rest is held up; texts
+/// S113: of a large session the newest is there first and live, and what a link points at before that, though the rest is held up; texts
 /// that came short are whole where they are shown, and none is kept for long.
 #[test]
 fn a_large_session_is_there_before_all_of_it_is_loaded() {

@@ -41,7 +41,7 @@ fn long(count: usize) -> capshare::client::Items {
     items(&texts.iter().map(|text| ("part", text.as_str())).collect::<Vec<_>>())
 }
 
-/// S111: the document of a state travels packed for who takes that, to a third at most, with the newest first; whoever does not gets the
+/// The document of a state travels packed for who takes that, to a third at most, with the newest first; whoever does not gets the
 /// equal text. From its revision on a viewer follows without a gap.
 #[tokio::test]
 async fn a_share_is_loaded_packed_and_followed_from_there() {
@@ -216,7 +216,7 @@ impl Chunks {
     }
 }
 
-/// S111: documents that are made for their askers travel packed for who takes that, and are equal to those that do not.
+/// Documents that are made for their askers travel packed for who takes that, and are equal to those that do not.
 #[tokio::test]
 async fn whole_documents_are_packed() {
     let served = Served::open().await;

@@ -103,3 +103,36 @@ test("Markdown is what was written", async () => {
   assert.match(rendered(`${"> ".repeat(4_000)}the end`), /the end/)
   assert.match(rendered("|a|b|\n|-|-|\n|1|\n"), /<td>1<\/td>\n<td><\/td>/)
 })
+
+test("the mark says what goes on, by the session's own times and not by the connection", async () => {
+  const [{ activity }, { view }] = [await source("app/model/activity.ts"), await source("app/model/share.ts")]
+  const NOW = Date.UTC(2026, 10, 20, 12)
+  const [SECOND, MINUTE, HOUR, DAY] = [1_000, 60_000, 3_600_000, 86_400_000]
+  const told = ({ items = [], asks = [], heard = 0, state = { name: "live" } }) => {
+    const held = items.map(([key, value], n) => [key, { key, value, revision: 1, first: 1, order: n, type: key.split("/")[0] }])
+    const { mark, words } = activity({ state, asks, heard }, view({ items: new Map(held) }), NOW)
+    return [mark, words]
+  }
+  const asked = ago => ["message/m1", { id: "m1", role: "user", time: { created: NOW - ago } }]
+  const answer = (ago, completed) => ["message/m2", { id: "m2", role: "assistant", parentID: "m1", time: { created: NOW - ago, ...(completed && { completed: NOW - ago }) } }]
+  const call = (ago, status) => ["part/m2/p1", { id: "p1", type: "tool", tool: "bash", state: { status, time: { start: NOW - ago, ...(status === "completed" && { end: NOW - ago }) } } }]
+  const cases = [
+    [{ items: [] }, ["ended", "ended"]],
+    [{ items: [asked(5 * SECOND)] }, ["live", "thinking"]],
+    [{ items: [asked(20 * SECOND), answer(20 * SECOND), call(10 * SECOND, "running")] }, ["live", "running bash"]],
+    [{ items: [asked(20 * SECOND), answer(20 * SECOND), call(10 * SECOND, "completed")] }, ["live", "working"]],
+    [{ items: [asked(HOUR), answer(11 * MINUTE), call(10 * MINUTE, "running")] }, ["stalled", "nothing for 10 min"]],
+    [{ items: [asked(3 * HOUR), answer(3 * HOUR), call(2 * HOUR, "running")] }, ["ended", "ended 2 h ago"]],
+    [{ items: [asked(MINUTE), answer(20 * SECOND, true)] }, ["live", "live"]],
+    [{ items: [asked(HOUR), answer(10 * MINUTE, true)] }, ["waiting", "idle for 10 min"]],
+    [{ items: [asked(4 * DAY), answer(3 * DAY + HOUR, true)] }, ["ended", "ended 3 days ago"]],
+    // What changes while it is looked at goes on, whatever its times say.
+    [{ items: [asked(4 * DAY), answer(3 * DAY, true)], heard: NOW - SECOND }, ["live", "live"]],
+    [{ items: [asked(HOUR)], asks: [{ ask: {} }] }, ["waiting", "waiting for an answer"]],
+    [{ items: [asked(4 * DAY), answer(3 * DAY, true)], asks: [{ ask: {}, settled: {} }] }, ["ended", "ended 3 days ago"]],
+    [{ items: [asked(SECOND)], state: { name: "waiting", attempt: 1 } }, ["away", "reconnecting"]],
+    [{ items: [asked(SECOND)], state: { name: "connecting" } }, ["away", "connecting"]],
+    [{ items: [asked(SECOND)], state: { name: "closed", error: { code: "NotFound" } } }, ["ended", "deleted"]],
+  ]
+  for (const [what, expected] of cases) assert.deepEqual(told(what), expected, JSON.stringify(what))
+})
