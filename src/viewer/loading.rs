@@ -259,7 +259,7 @@ mod tests {
         assert_eq!((every.len(), first.len() + rest.len()), (8_001, 8_001), "each once");
 
         let is_cut = |change: &&Value| change.get("size").is_some();
-        let begins_cut = rest.iter().position(|change| is_cut(&change)).unwrap();
+        let begins_cut = rest.iter().position(is_cut).unwrap();
         assert!((60..70).contains(&(begins_cut / 4)), "256 KiB are whole: {begins_cut}");
         let cut = rest[begins_cut];
         assert_eq!(cut["size"], json!({"type": "text", "text": "x".repeat(4_000)}).to_string().len());
