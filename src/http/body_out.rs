@@ -15,14 +15,13 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::http::body_packed::Packing;
-use crate::http::body_pieces::{PIECE_BYTES, check};
+use crate::http::body_pieces::{NO_PLACE, PIECE_BYTES, PLACE_WITHIN, check};
 use crate::http::bound::{Bound, Full, Held, Holder};
 use crate::hub::Hub;
 use crate::rooms::room::Room;
@@ -34,9 +33,6 @@ use crate::share::revision::Revision;
 
 /// Copies that are being sent at once.
 const COPIES_MAX: usize = 1_024;
-
-/// How long an answer waits for a place.
-const PLACE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The items of a share, in the order in which they first came.
 pub(super) type Items = Vec<(ItemKey, Payload)>;
@@ -148,7 +144,7 @@ pub(super) fn items(room: &Room) -> Result<(Revision, Items), Refusal> {
 async fn place(of: &Arc<Bound>, holder: Holder) -> Result<Held, Refusal> {
     of.hold_within(holder, 1, PLACE_WITHIN).await.map_err(|full| match full {
         Full::One(max) => Refusal::limit(Limit::AnswersMax, max, max + 1),
-        Full::All => Refusal::Unavailable { retry_after_ms: 10_000 },
+        Full::All => NO_PLACE,
     })
 }
 

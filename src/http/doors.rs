@@ -115,6 +115,14 @@ impl Doors {
         &self.settings.opencode
     }
 
+    /// Drops what is kept of a share, if this refusal says that it is gone.
+    pub(super) fn forget_if_gone(&self, id: &str, refusal: &Refusal) {
+        if let (Refusal::NotFound { .. }, Ok(id)) = (refusal, id.parse()) {
+            self.pages.forget(&id);
+            self.states.forget(&id);
+        }
+    }
+
     /// The answer to a request that is refused at a door: logged and counted.
     pub(super) fn refuse(&self, door: Door, request: &Parts, refusal: &Refusal) -> Response {
         self.refuse_with(door.as_str(), request, refusal, json!({}))

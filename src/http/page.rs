@@ -60,9 +60,7 @@ pub async fn serve(State(doors): State<Arc<Doors>>, request: Request) -> Respons
             private(doors.hub.rooms().public_url(), id)
         }
         Err(refusal) => {
-            if let (Refusal::NotFound { .. }, Ok(id)) = (&refusal, id.parse()) {
-                doors.pages.forget(&id);
-            }
+            doors.forget_if_gone(id, &refusal);
             refused(&doors, &request, form, &refusal)
         }
     };

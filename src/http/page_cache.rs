@@ -18,6 +18,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::http::body_out::items;
+use crate::http::body_pieces::maker;
 use crate::http::page_cache::form::Form;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
@@ -134,7 +135,7 @@ impl Pages {
         }
         let failed =
             || Refusal::Unspecified { message: "the document could not be made: the host's log says why".into() };
-        let place = Arc::clone(&self.making).acquire_owned().await.map_err(|_| failed())?;
+        let place = maker(&self.making).await?;
         // Somebody else may have made it while we waited for a place.
         if let Some(kept) = kept()? {
             return Ok(kept);

@@ -38,7 +38,10 @@ pub(super) async fn serve(State(doors): State<Arc<Doors>>, Path(id): Path<String
     let (request, _) = request.into_parts();
     let response = match answer(&doors, &id, &request).await {
         Ok(response) => response,
-        Err(refusal) => doors.refuse(Door::Viewer, &request, &refusal),
+        Err(refusal) => {
+            doors.forget_if_gone(&id, &refusal);
+            doors.refuse(Door::Viewer, &request, &refusal)
+        }
     };
     cors::allowed(&doors, &request.headers, response)
 }

@@ -1,4 +1,5 @@
-//! The documents of states: made for the first who asks, by a few threads at a time, and kept while there is room.
+//! The documents of states: made for the first who asks, by a few threads at a time, and kept while there is room. What is kept is
+//! dropped when the share was found to be gone.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::http::body_pieces::maker;
 use crate::rooms::room::Room;
 use crate::share::error::Refusal;
 use crate::share::id::ShareId;
@@ -54,13 +56,11 @@ impl States {
         room: &Arc<Room>,
         around: Option<String>,
     ) -> Result<(Loading, Option<Packed>), Refusal> {
-        let failed =
-            |_| Refusal::Unspecified { message: "the document could not be made: the host's log says why".into() };
         let kept = || self.kept.get(room.id()).filter(|made| Self::is_good(made, room)).map(|made| made.loading);
         if let (Some(loading), None) = (kept(), &around) {
             return Ok((loading, None));
         }
-        let place = Arc::clone(&self.making).acquire_owned().await.map_err(|_| failed(()))?;
+        let place = maker(&self.making).await?;
         // Somebody else may have made it while we waited for a place.
         let kept = kept();
         if let (Some(loading), None) = (&kept, &around) {
@@ -72,11 +72,18 @@ impl States {
             let held = from.read(Held::of)?;
             Ok::<_, Refusal>((kept.unwrap_or_else(|| held.load()), around.and_then(|id| held.around(&id))))
         });
-        let (loading, near) = made.await.map_err(|_panicked| failed(()))??;
+        let (loading, near) = made.await.map_err(|_panicked| Refusal::Unspecified {
+            message: "the document could not be made: the host's log says why".into(),
+        })??;
         if is_new {
             self.kept.insert(room.id().clone(), Made { at: Instant::now(), loading: loading.clone() });
         }
         Ok((loading, near))
+    }
+
+    /// Drops what is kept of a share.
+    pub(super) fn forget(&self, id: &ShareId) {
+        self.kept.remove(id);
     }
 
     fn is_good(made: &Made, room: &Room) -> bool {

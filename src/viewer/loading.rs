@@ -162,7 +162,7 @@ impl Held {
 /// The items with these keys: the data of the answer to `share.items`.
 ///
 /// # Errors
-/// There are no keys, or too many, or one is none; or the share is gone.
+/// There are no keys, or too many of them, or a key is invalid; or the share is gone.
 pub(super) fn items(room: &Room, keys: &[String]) -> Result<String, Refusal> {
     if keys.is_empty() || keys.len() > ITEMS_ASKED_MAX {
         return Err(Refusal::invalid(0, format!("invalid keys: give 1 to {ITEMS_ASKED_MAX} of them")));

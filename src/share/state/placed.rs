@@ -12,7 +12,7 @@ impl State {
         self.items.by_order.iter().map(|(place, item)| (*place, item.to_changed()))
     }
 
-    /// The item with this key and its place; `None` if there is none.
+    /// The item with this key and its place; `None`: the share has no such item.
     #[must_use]
     pub fn find(&self, key: &ItemKey) -> Option<(u64, Changed)> {
         let place = self.items.order_of.get(key)?;

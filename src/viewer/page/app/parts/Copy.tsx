@@ -5,7 +5,7 @@ import { Icon } from "./icons"
 /** How long a button says that something was copied, in ms. */
 const SAID_MS = 2_000
 
-/** Puts a text on the clipboard. A page without one (it is served without TLS, or is in a frame) selects the text instead, if it is drawn. */
+/** Puts a text on the clipboard. False if the browser does not let the page: it was served without TLS, or nobody clicked. */
 export async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)

@@ -7,12 +7,17 @@ const opened = new Map<string, boolean>()
 
 /** Rows of which everything is open, because something was found in them. */
 const revealed = new Set<string>()
+/** Rows that stay so; each fold that is drawn looks through them. */
+const REVEALED_MAX = 100
 const revealing = new Set<() => void>()
 
 /** Opens all that is folded in a row, and its text up to a place. What is folded in a row has the row's id before a slash in its name. */
 export function reveal(row: string, upTo: number): void {
   for (const name of opened.keys()) if (isOf(row, name)) opened.delete(name)
+  // The newest is the last.
+  revealed.delete(row)
   revealed.add(row)
+  if (revealed.size > REVEALED_MAX) revealed.delete(revealed.keys().next().value!)
   reached.set(`${row}/pieces`, Math.max(reached.get(`${row}/pieces`) ?? 1, Math.floor(upTo / PIECE_MAX) + 2))
   for (const listener of revealing) listener()
 }
